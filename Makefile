@@ -1,0 +1,83 @@
+# `make demo` and `make test` set up everything they need: python3 (>= 3.11), make and git are enough.
+PYTHON ?= python3
+VENV := .venv
+KAGENT := .venvs/kagent
+ADK := .venvs/adk
+UV := $(VENV)/bin/uv
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
+WHEEL := dist/.built
+
+.PHONY: help setup demo test check test-unit test-kagent test-adk bench-shim lock clean
+help:
+	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
+	@echo "make test        everything that must hold: checks, unit tests, each agent generation's suite"
+	@echo "make check       lint, types and layers only"
+	@echo "make bench-shim  what hot peers cost, beside static tools and no shim"
+	@echo "make lock        compile requirements/*.txt anew from requirements/*.in"
+	@echo "make clean       remove what the other targets made"
+
+# -- environments: each holds exactly what its lock file says, plus the wheel built from this checkout
+$(UV): requirements/uv.txt
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || \
+	  { echo "error: '$(PYTHON) -m venv' does not work here; Python >= 3.11 with venv is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(WHEEL): $(UV) requirements/build.txt $(SOURCES)
+	@rm -f dist/*.whl
+	$(UV) build --quiet --wheel --build-constraints requirements/build.txt --python $(VENV)/bin/python --out-dir dist
+	@touch $@
+
+$(VENV)/.ready: $(UV) requirements/dev.txt $(WHEEL)
+	$(UV) pip sync --quiet --require-hashes --python $(VENV)/bin/python requirements/dev.txt
+	$(UV) pip install --quiet --no-deps --reinstall --python $(VENV)/bin/python dist/*.whl
+	@touch $@
+
+$(KAGENT)/.ready $(ADK)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEEL)
+	@test -x .venvs/$*/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python .venvs/$*
+	$(UV) pip sync --quiet --require-hashes --python .venvs/$*/bin/python requirements/$*.txt
+	$(UV) pip install --quiet --no-deps --reinstall --python .venvs/$*/bin/python dist/*.whl
+	@touch $@
+
+setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
+
+# -- what people run
+demo: $(VENV)/.ready $(KAGENT)/.ready
+	$(VENV)/bin/hotpeers demo --agent-python $(KAGENT)/bin/python $(ARGS)
+
+test: check test-unit test-kagent test-adk
+
+check: $(VENV)/.ready
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+test-unit: setup
+	$(VENV)/bin/pytest tests --ignore tests/compat $(ARGS)
+
+test-kagent: $(KAGENT)/.ready
+	$(KAGENT)/bin/pytest tests/compat $(ARGS)
+
+test-adk: $(ADK)/.ready
+	$(ADK)/bin/pytest tests/compat $(ARGS)
+
+bench-shim: $(KAGENT)/.ready $(ADK)/.ready
+	$(KAGENT)/bin/python bench/shim.py $(ARGS)
+	$(ADK)/bin/python bench/shim.py $(ARGS)
+
+# -- upkeep
+LOCK := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --custom-compile-command "make lock"
+lock: $(UV)
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) pyproject.toml -o requirements/product.txt
+	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
+	$(LOCK) requirements/adk.in -o requirements/adk.txt
+
+clean:
+	rm -rf $(VENV) .venvs dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,70 @@
+"""The peer file and the ack file, version 1: the one contract between the sidecar and the shim.
+
+The sidecar writes `peers.json` and reads `ack-<pid>.json`; the shim does the reverse. Both use the
+dataclasses, limits and functions of this package and nothing else of each other.
+
+Reading never raises for bad input: `load_peer_file` and `load_ack` take any bytes and return either
+the value or a `Rejection` that names the reason and the field. Unknown fields are ignored, unknown
+major versions refused. For every valid value, `load(dump(value)) == value`.
+"""
+
+from .codec import (
+    digest_of,
+    dump_ack,
+    dump_peer_file,
+    encode_peer,
+    load_ack,
+    load_peer_file,
+    write_peer_file,
+)
+from .limits import (
+    API_VERSION,
+    MAX_ACK_BYTES,
+    MAX_DESCRIPTION,
+    MAX_FILE_BYTES,
+    MAX_NAME,
+    MAX_PEER_BYTES,
+    MAX_PEERS,
+    MAX_SKILLS,
+    MAX_TIMEOUT,
+    MAX_TOOL_NAME,
+    MAX_URL,
+)
+from .naming import clean_text, fingerprint_of, tool_name
+from .reasons import NACK_SENTENCES, PEER_PROBLEM_SENTENCES, Nack, PeerProblem
+from .values import Ack, AckState, Peer, PeerFile, Refusal, Rejection, Skill
+
+__all__ = [
+    "API_VERSION",
+    "MAX_ACK_BYTES",
+    "MAX_DESCRIPTION",
+    "MAX_FILE_BYTES",
+    "MAX_NAME",
+    "MAX_PEERS",
+    "MAX_PEER_BYTES",
+    "MAX_SKILLS",
+    "MAX_TIMEOUT",
+    "MAX_TOOL_NAME",
+    "MAX_URL",
+    "NACK_SENTENCES",
+    "PEER_PROBLEM_SENTENCES",
+    "Ack",
+    "AckState",
+    "Nack",
+    "Peer",
+    "PeerFile",
+    "PeerProblem",
+    "Refusal",
+    "Rejection",
+    "Skill",
+    "clean_text",
+    "digest_of",
+    "dump_ack",
+    "dump_peer_file",
+    "encode_peer",
+    "fingerprint_of",
+    "load_ack",
+    "load_peer_file",
+    "tool_name",
+    "write_peer_file",
+]

@@ -1,0 +1,52 @@
+"""The closed words in which the shim says no, each with its sentence.
+
+The sidecar's own vocabulary (`hotpeers.reasons`) takes these in: one word means one thing everywhere.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Nack(StrEnum):
+    """Why a reader refused a file. The sentence of each is in `NACK_SENTENCES`."""
+
+    FILE_MISSING = "FileMissing"
+    FILE_UNREADABLE = "FileUnreadable"
+    FILE_TOO_LARGE = "FileTooLarge"
+    FILE_EMPTY = "FileEmpty"
+    NOT_UTF8 = "NotUtf8"
+    NOT_JSON = "NotJson"
+    WRONG_SHAPE = "WrongShape"
+    UNSUPPORTED_VERSION = "UnsupportedVersion"
+    DUPLICATE_TOOL_NAME = "DuplicateToolName"
+    TOO_MANY_PEERS = "TooManyPeers"
+    PEER_TOO_LARGE = "PeerTooLarge"
+
+
+NACK_SENTENCES: dict[Nack, str] = {
+    Nack.FILE_MISSING: "The file does not exist.",
+    Nack.FILE_UNREADABLE: "The file exists but could not be read.",
+    Nack.FILE_TOO_LARGE: "The file is larger than the limit.",
+    Nack.FILE_EMPTY: "The file is empty.",
+    Nack.NOT_UTF8: "The file is not valid UTF-8.",
+    Nack.NOT_JSON: "The file is not complete, valid JSON.",
+    Nack.WRONG_SHAPE: "A field is missing, has the wrong type or a value that is not allowed.",
+    Nack.UNSUPPORTED_VERSION: "The file has a major version that this reader does not know.",
+    Nack.DUPLICATE_TOOL_NAME: "Two peers of the file have the same tool name.",
+    Nack.TOO_MANY_PEERS: "The file lists more peers than the limit.",
+    Nack.PEER_TOO_LARGE: "One peer of the file is larger than the limit.",
+}
+
+
+class PeerProblem(StrEnum):
+    """Why the shim does not offer one peer of an accepted file, or one agent no peers at all."""
+
+    TOOL_NAME_TAKEN = "ToolNameTaken"
+    AGENT_HAS_NO_TOOLS = "AgentHasNoTools"
+
+
+PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
+    PeerProblem.TOOL_NAME_TAKEN: "The agent already has a tool of this name, and keeps its own.",
+    PeerProblem.AGENT_HAS_NO_TOOLS: "The root agent cannot hold tools, nor can any agent below it.",
+}
