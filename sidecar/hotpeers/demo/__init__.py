@@ -1,0 +1,26 @@
+"""The embedded demonstration: one conversation with a real orchestrator while its peers change.
+
+Everything here starts, talks to or watches separate processes. Nothing of the sidecar itself may
+live here, and nothing here may be imported by the sidecar: the demonstration runs `hotpeers run`
+as anybody would.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["DemoOptions", "run_demo"]
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line asks of the demonstration."""
+
+    runtime: str = "kagent"
+    agent_python: str | None = None
+    model: str | None = None
+    json_output: bool = False
+    keep: bool = False
+
+
+async def run_demo(options: DemoOptions) -> int:
+    """Hold the conversation and return the exit code: 0 held, 1 did not, 2 could not start."""
+    raise NotImplementedError(options)
