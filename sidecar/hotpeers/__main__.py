@@ -1,0 +1,6 @@
+"""`python -m hotpeers`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The origin of a URL: what a peer is pinned to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from hotpeers_shim.contract import MAX_URL
+
+_PORTS = {"http": 80, "https": 443}
+# Browsers and servers disagree on a backslash in the authority; nobody needs one.
+_FORBIDDEN = re.compile(r"[\s\\\x00-\x1f\x7f]")
+WELL_KNOWN = "/.well-known/agent-card.json"
+WELL_KNOWN_BEFORE_0_3 = "/.well-known/agent.json"
+
+
+class UrlError(ValueError):
+    """The text is no address of an A2A server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port, with the scheme's default port filled in."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if _PORTS[self.scheme] == self.port else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+
+def origin_of(url: str) -> Origin:
+    """The origin of an http(s) URL; `UrlError` says what is wrong with any other text."""
+    if len(url) > MAX_URL:
+        raise UrlError(f"{len(url)} characters; the limit is {MAX_URL}")
+    if _FORBIDDEN.search(url):
+        raise UrlError("holds white space, a control character or a backslash")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UrlError(f"{url!r} is not a URL: {error}") from error
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise UrlError(f"{url!r} is not an http(s) URL")
+    if "@" in parts.netloc:
+        # Not quoted: a user name in a URL comes with a password.
+        raise UrlError("holds a user name, which a URL of a peer may not")
+    return Origin(parts.scheme, parts.hostname, _PORTS[parts.scheme] if port is None else port)
+
+
+def check_peer_url(url: str) -> str:
+    """`url`, proven to be one under which paths can be joined."""
+    origin_of(url)
+    if "?" in url or "#" in url:
+        raise UrlError(f"{url!r} has a query or a fragment, which a URL of a peer may not")
+    return url
+
+
+def card_urls(url: str, card_path: str) -> tuple[str, ...]:
+    """Where the agent card of a peer may be, the likeliest first.
+
+    A `cardPath` that starts with a slash is a path on the peer's origin, any other one is below its
+    URL. Without one the card is below the URL, at today's standard path or the one before A2A 0.3.
+    """
+    base = url.rstrip("/")
+    if card_path:
+        return (urljoin(base + "/", card_path),)
+    return (base + WELL_KNOWN, base + WELL_KNOWN_BEFORE_0_3)

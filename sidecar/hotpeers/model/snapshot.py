@@ -1,0 +1,96 @@
+"""What a source yields: a complete list of candidates, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from hotpeers_shim.contract import Skill, fingerprint_of, tool_name
+
+from ..reasons import Word
+
+CardKey = tuple[str, str]
+"""Which card: the URL of the peer and its `cardPath`."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that may become a peer. All of its text is clean.
+
+    `card_read` says that it came as an agent card: nothing needs to be fetched to describe it.
+    `created` is in seconds since the epoch, None where nobody says.
+    """
+
+    kind: str
+    name: str
+    source: str
+    namespace: str = ""
+    uid: str = ""
+    url: str = ""
+    card_path: str = ""
+    description: str = ""
+    skills: tuple[Skill, ...] = ()
+    timeout: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: float | None = None
+    card_read: bool = False
+
+    # Kept with the candidate: a change of one of a thousand must not hash them all again.
+    @cached_property
+    def tool(self) -> str:
+        """The name of its tool."""
+        return tool_name(self.namespace, self.name)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What an approval of a call to it is bound to."""
+        return fingerprint_of(
+            namespace=self.namespace,
+            name=self.name,
+            uid=self.uid,
+            url=self.url,
+            card_path=self.card_path,
+        )
+
+    @property
+    def card_key(self) -> CardKey:
+        """Which agent card describes it."""
+        return (self.url, self.card_path)
+
+    @property
+    def title(self) -> str:
+        """`namespace/name`, or the name where there is no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing of a source, a card, a file of ours or an ack that is not as it should be."""
+
+    where: str
+    reason: Word
+    message: str
+    document: int | None = None
+    field: str = ""
+
+    def __str__(self) -> str:
+        document = "" if self.document is None else f" document {self.document}"
+        place = f": {self.field}" if self.field else ""
+        return f"{self.where}{document}{place}: {self.message} ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that a source holds at one moment.
+
+    `complete` is False where the source could not be read at all: such a snapshot removes nothing.
+    `unread` holds the beginnings of the `source` of peers that may exist, but could not be read.
+    `seen` is the monotonic time at which the change behind it was noticed.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    complete: bool = True
+    unread: tuple[str, ...] = ()
+    seen: float = 0.0

@@ -1,0 +1,162 @@
+"""Publishes the status: as metrics, and as a log line for each thing that changed."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from hotpeers_shim.contract import Ack, Nack, Peer, PeerProblem
+
+from . import __version__
+from .acks import Acks
+from .model.snapshot import Problem
+from .resolve import Refused
+from .status import Status
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_WORDS = {word.value for word in (*Nack, *PeerProblem)}
+
+
+class Metrics:
+    """The metrics of one sidecar, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        take = {"registry": self.registry}
+        self._peers = Gauge("hotpeers_peers", "Peers in the peer file", **take)
+        self._ready = Gauge("hotpeers_peers_ready", "Peers whose agent card can be read", **take)
+        self._generation = Gauge("hotpeers_generation", "Generation of the peer file", **take)
+        self._acked = Gauge(
+            "hotpeers_acked_generation", "Generation that every agent process has live", **take
+        )
+        self._agents = Gauge("hotpeers_agents", "Agent processes by state", ["state"], **take)
+        self._refused = Gauge(
+            "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], **take
+        )
+        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], **take)
+        self._nacks = Counter("hotpeers_nacks_total", "Files refused by agents", ["reason"], **take)
+        self._failures = Counter(
+            "hotpeers_projection_failures_total", "Writes of the peer file that failed", **take
+        )
+        self._projection = Histogram(
+            "hotpeers_projection_seconds", "From event to peer file", buckets=_SECONDS, **take
+        )
+        self._reload = Histogram(
+            "hotpeers_reload_seconds", "From event to ack", buckets=_SECONDS, **take
+        )
+        Gauge("hotpeers_build_info", "Version", ["version"], **take).labels(__version__).set(1)
+
+    def text(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def show(self, status: Status) -> None:
+        """Set the gauges to what the status says."""
+        self._peers.set(len(status.peers))
+        self._ready.set(sum(peer.ready for peer in status.peers))
+        self._generation.set(status.generation)
+        self._acked.set(status.acks.generation or 0)
+        _count(self._agents, (ack.state.value for ack in status.acks.acks))
+        _count(self._refused, (item.reason.value for item in status.refused))
+        problems = (*status.problems, *status.acks.problems)
+        _count(self._problems, (problem.reason.value for problem in problems))
+
+    def projected(self, seconds: float) -> None:
+        """A change reached the peer file."""
+        self._projection.observe(seconds)
+
+    def reloaded(self, seconds: float) -> None:
+        """A change is live in every agent process."""
+        self._reload.observe(seconds)
+
+    def projection_failed(self) -> None:
+        """The peer file could not be written."""
+        self._failures.inc()
+
+    def nacked(self, reason: str) -> None:
+        """An agent process refused the newest file, or could not do its work."""
+        # A label must not take any text that an agent cares to write.
+        self._nacks.labels(reason if reason in _WORDS else "Other").inc()
+
+
+def _count(gauge: Gauge, words: Iterable[str]) -> None:
+    gauge.clear()
+    for word, count in Tally(words).items():
+        gauge.labels(word).set(count)
+
+
+def log_peers(before: Sequence[Peer], after: Sequence[Peer], generation: int) -> None:
+    """Log each peer that came, went or changed."""
+    old = {(peer.namespace, peer.name): peer for peer in before}
+    new = {(peer.namespace, peer.name): peer for peer in after}
+    for key, peer in new.items():
+        if key not in old:
+            _log_peer("peer added", peer, generation)
+        elif old[key] != peer:
+            _log_peer("peer changed", peer, generation)
+    for key, peer in old.items():
+        if key not in new:
+            _log_peer("peer removed", peer, generation)
+
+
+def _log_peer(what: str, peer: Peer, generation: int) -> None:
+    title = f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name
+    logger.info(
+        "%s: %s at %s (ready=%s, generation %d, from %s)",
+        what,
+        title,
+        peer.url,
+        str(peer.ready).lower(),
+        generation,
+        peer.source,
+        extra={"peer": title, "generation": generation, "source": peer.source},
+    )
+
+
+def log_refused(before: Iterable[Refused], after: Iterable[Refused]) -> None:
+    """Log each refusal that is new."""
+    old = {(item.source, item.reason) for item in before}
+    for item in after:
+        if (item.source, item.reason) not in old:
+            logger.warning(
+                "peer refused: %s: %s: %s (from %s)",
+                item.title,
+                item.reason.value,
+                item.message,
+                item.source,
+                extra={"peer": item.title, "reason": item.reason.value},
+            )
+
+
+def log_problems(before: Iterable[Problem], after: Iterable[Problem]) -> None:
+    """Log each problem that is new, and that one went."""
+    old, new = dict.fromkeys(before), dict.fromkeys(after)
+    for problem in new:
+        if problem not in old:
+            logger.warning("%s", problem, extra={"reason": problem.reason.value})
+    for problem in old:
+        if problem not in new:
+            logger.info("solved: %s", problem, extra={"reason": problem.reason.value})
+
+
+def new_nacks(before: Acks, after: Acks) -> list[Ack]:
+    """The acks that say no to something that they did not say no to before; each is logged."""
+    old = {(ack.pid, ack.reason, ack.message) for ack in before.refusing}
+    fresh = [ack for ack in after.refusing if (ack.pid, ack.reason, ack.message) not in old]
+    for ack in fresh:
+        logger.warning(
+            "agent process %d: %s: %s: %s (live: generation %s)",
+            ack.pid,
+            ack.state.value,
+            ack.reason,
+            ack.message,
+            ack.generation,
+            extra={"pid": ack.pid, "reason": ack.reason},
+        )
+    return fresh

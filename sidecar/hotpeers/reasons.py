@@ -1,0 +1,53 @@
+"""The closed vocabulary of why something is not offered, not read or not written.
+
+The same word stands in status, metric and log, and each has its sentence here. The words that the
+shim says are part of it: `hotpeers_shim.contract` owns those, so that one word means one thing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hotpeers_shim.contract import NACK_SENTENCES, PEER_PROBLEM_SENTENCES, Nack, PeerProblem
+
+
+class Reason(StrEnum):
+    """The sidecar's own words. The sentence of each is in `SENTENCES`."""
+
+    CARD_INVALID = "CardInvalid"
+    CARD_ORIGIN_MISMATCH = "CardOriginMismatch"
+    CARD_UNAVAILABLE = "CardUnavailable"
+    IS_ORCHESTRATOR = "IsOrchestrator"
+    NAME_COLLISION = "NameCollision"
+    NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
+    NOT_SELECTED = "NotSelected"
+    URL_MISSING = "UrlMissing"
+    NOT_YAML = "NotYaml"
+    SOURCE_MISSING = "SourceMissing"
+    SOURCE_UNREADABLE = "SourceUnreadable"
+    UNKNOWN_KIND = "UnknownKind"
+    PROJECTION_FAILED = "ProjectionFailed"
+    WATCH_UNAVAILABLE = "WatchUnavailable"
+
+
+Word = Reason | Nack | PeerProblem
+"""Any word of the vocabulary."""
+
+SENTENCES: dict[Word, str] = {
+    Reason.CARD_INVALID: "What the peer serves as its agent card is not one, or names no JSON-RPC address.",
+    Reason.CARD_ORIGIN_MISMATCH: "The agent card sends calls to another origin than the peer's URL.",
+    Reason.CARD_UNAVAILABLE: "The agent card could not be read yet, and nothing else describes the peer.",
+    Reason.IS_ORCHESTRATOR: "It is the orchestrator itself.",
+    Reason.NAME_COLLISION: "A peer that comes before it has the same tool name.",
+    Reason.NAMESPACE_NOT_ALLOWED: "Its namespace is not among those that are allowed.",
+    Reason.NOT_SELECTED: "Its labels do not match the selector.",
+    Reason.URL_MISSING: "It does not say where its A2A server is.",
+    Reason.NOT_YAML: "The file is not valid YAML, or nests or repeats more than is safe to read.",
+    Reason.SOURCE_MISSING: "The directory of peers does not exist; what was read before stays.",
+    Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
+    Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
+    Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays, and it is tried again.",
+    Reason.WATCH_UNAVAILABLE: "Changes cannot be watched; they are looked for every few seconds.",
+    **NACK_SENTENCES,
+    **PEER_PROBLEM_SENTENCES,
+}

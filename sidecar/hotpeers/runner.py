@@ -1,0 +1,216 @@
+"""The only place that wires: the tasks of `hotpeers run`, in one group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, aclosing
+
+from . import __version__
+from .acks import AckReader, Acks
+from .card import CardReader
+from .errors import HotpeersError
+from .model.snapshot import Problem, Snapshot
+from .project import ProjectionError, Projector, remove_leftovers
+from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
+from .reasons import Reason
+from .resolve import Refused, Resolution, Rules, resolve
+from .settings import Settings
+from .source import Source
+from .source.directory import DirectorySource
+from .status import Status
+from .web.app import make_app, serve
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 5.0
+_FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
+
+
+class Stop(Exception):
+    """Ends the group of tasks: a signal came."""
+
+
+class Sidecar:
+    """One running sidecar: the newest of everything, and the tasks that keep it so."""
+
+    def __init__(self, settings: Settings, source: Source) -> None:
+        self._settings = settings
+        self._source = source
+        self._rules = Rules(settings.selector, settings.namespaces, settings.orchestrator)
+        self._projector = Projector(settings.peer_file, settings.orchestrator)
+        self._acks = AckReader(settings.ack_dir)
+        self._heard = self._acks.read()
+        self._dirty = asyncio.Event()
+        self._cards = CardReader(self._dirty.set)
+        self._metrics = Metrics()
+        self._snapshot: Snapshot | None = None
+        self._refused: tuple[Refused, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self._failure: Problem | None = None
+        self._ready = False
+        self._events: dict[int, float] = {}
+
+    async def run(self) -> None:
+        """Work until a signal comes."""
+        remove_leftovers(self._settings.peer_file)
+        if self._projector.rejection is not None:
+            logger.warning(
+                "%s is replaced: %s", self._settings.peer_file, self._projector.rejection
+            )
+        async with AsyncExitStack() as stack:
+            if self._settings.listen is not None:
+                app = make_app(self.status, self._metrics)
+                port = await stack.enter_async_context(serve(app, self._settings.listen))
+                logger.info("serving HTTP on port %d", port, extra={"port": port})
+            await stack.enter_async_context(self._cards)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_signals(), name="signals")
+                group.create_task(self._follow_source(), name="source")
+                group.create_task(self._follow_acks(), name="acks")
+                group.create_task(self._keep_projecting(), name="project")
+                group.create_task(self._look_after(), name="look after")
+
+    def status(self) -> Status:
+        """The status as of now."""
+        return Status(
+            source=f"{self._settings.source} {self._settings.peers_dir}",
+            peer_file=str(self._settings.peer_file),
+            orchestrator=self._settings.orchestrator,
+            ready=self._ready,
+            complete=self._snapshot is not None and self._snapshot.complete,
+            generation=self._projector.generation,
+            digest=self._projector.digest,
+            peers=self._projector.peers,
+            refused=self._refused,
+            problems=self._problems,
+            acks=self._heard,
+        )
+
+    async def _follow_source(self) -> None:
+        async with aclosing(self._source.snapshots()) as snapshots:  # type: ignore[type-var]
+            async for snapshot in snapshots:
+                self._snapshot = snapshot
+                self._dirty.set()
+
+    async def _follow_acks(self) -> None:
+        async with aclosing(self._acks.changes()) as changes:  # type: ignore[type-var]
+            async for acks in changes:
+                for nack in new_nacks(self._heard, acks):
+                    self._metrics.nacked(nack.reason)
+                log_problems(self._heard.problems, acks.problems)
+                self._heard = acks
+                self._note_acked()
+
+    async def _keep_projecting(self) -> None:
+        retry = _FIRST_RETRY
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            if self._snapshot is None:
+                continue
+            if await self._project(self._snapshot):
+                retry = _FIRST_RETRY
+            else:
+                asyncio.get_running_loop().call_later(retry, self._dirty.set)
+                retry = min(retry * 2, _LONGEST_RETRY)
+
+    async def _look_after(self) -> None:
+        """Put the peer file back where somebody took it away."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._ready and not self._projector.intact:
+                self._dirty.set()
+
+    async def _project(self, snapshot: Snapshot) -> bool:
+        before = self._projector.peers
+        resolution = resolve(snapshot, self._cards.states, self._rules, before)
+        self._cards.follow(resolution.cards)
+        log_refused(self._refused, resolution.refused)
+        self._refused = resolution.refused
+        written = await self._write(snapshot, resolution)
+        self._tell_problems(snapshot)
+        if written and self._projector.peers is not before:
+            log_peers(before, self._projector.peers, self._projector.generation)
+        return written
+
+    async def _write(self, snapshot: Snapshot, resolution: Resolution) -> bool:
+        """Bring the peer file up to date; False where that failed and is to be tried again."""
+        if not snapshot.complete:
+            # Nothing is known yet: the file stays as it was found.
+            return True
+        try:
+            projection = await asyncio.to_thread(
+                self._projector.project, resolution.peers, acked=self._heard.largest
+            )
+        except ProjectionError as error:
+            self._metrics.projection_failed()
+            self._failure = Problem(
+                str(self._settings.peer_file), Reason.PROJECTION_FAILED, str(error)
+            )
+            return False
+        self._failure = None
+        self._ready = True
+        if projection.written:
+            self._metrics.projected(time.monotonic() - snapshot.seen)
+            self._events[projection.generation] = snapshot.seen
+            logger.info(
+                "generation %d written: %d peers",
+                projection.generation,
+                len(projection.peers),
+                extra={"generation": projection.generation, "peers": len(projection.peers)},
+            )
+        return True
+
+    def _note_acked(self) -> None:
+        """Observe how long the changes took that have become live in every agent process."""
+        live = self._heard.generation or 0
+        for generation in [number for number in self._events if number <= live]:
+            self._metrics.reloaded(time.monotonic() - self._events.pop(generation))
+        while len(self._events) > 1000:
+            self._events.pop(next(iter(self._events)))
+
+    def _tell_problems(self, snapshot: Snapshot) -> None:
+        cards = [
+            Problem(url, state.reason, state.message)
+            for (url, _), state in self._cards.states.items()
+            if state.reason is not None
+        ]
+        failure = [self._failure] if self._failure else []
+        problems = (*snapshot.problems, *cards, *failure)
+        log_problems(self._problems, problems)
+        self._problems = problems
+
+
+async def _signals() -> None:
+    """Raise `Stop` when the process is asked to end."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    raise Stop
+
+
+def make_source(settings: Settings) -> Source:
+    """The source that the settings ask for."""
+    makers: dict[str, Callable[[], Source]] = {
+        "directory": lambda: DirectorySource(settings.peers_dir)
+    }
+    return makers[settings.source]()
+
+
+async def run_sidecar(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
+    logger.info("hotpeers %s starts, process %d", __version__, os.getpid())
+    try:
+        await Sidecar(settings, make_source(settings)).run()
+    except* Stop:
+        logger.info("hotpeers ends: asked to")
+
+
+__all__ = ["HotpeersError", "Sidecar", "make_source", "run_sidecar"]

@@ -1,0 +1,92 @@
+"""The settings of a run, checked once. `cli` reads flags and environment; nothing else does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import SettingsError
+from .model.selector import Selector, SelectorError, parse_selector
+
+
+class Listen(BaseModel):
+    """Where the HTTP server listens; an empty host means every address."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Settings(BaseModel):
+    """What `hotpeers run` was asked to do."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
+
+    source: Literal["directory"] = "directory"
+    peers_dir: Path
+    peer_file: Path
+    ack_dir: Path
+    selector: Selector = Selector()
+    namespaces: frozenset[str] = frozenset()
+    orchestrator: str = ""
+    listen: Listen | None = None
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def parse(cls, **raw: str | None) -> Self:
+        """Check what the flags and the environment hold; `SettingsError` names the bad one."""
+        text = {name: (value or "").strip() for name, value in raw.items()}
+        if not text["peers_dir"]:
+            raise SettingsError("--peers-dir (HOTPEERS_PEERS_DIR) is missing: name the directory")
+        peer_file = Path(text["peer_file"])
+        try:
+            return cls.model_validate(
+                {
+                    "source": text["source"],
+                    "peers_dir": Path(text["peers_dir"]),
+                    "peer_file": peer_file,
+                    "ack_dir": Path(text["ack_dir"])
+                    if text["ack_dir"]
+                    else peer_file.parent / "acks",
+                    "selector": parse_selector(text["selector"]),
+                    "namespaces": frozenset(text["namespaces"].replace(",", " ").split()),
+                    "orchestrator": _orchestrator(text["orchestrator"]),
+                    "listen": _listen(text["listen"]),
+                    "log_format": text["log_format"],
+                    "log_level": text["log_level"].lower(),
+                }
+            )
+        except SelectorError as error:
+            raise SettingsError(f"--selector (HOTPEERS_SELECTOR): {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            flag = f"--{name.replace('_', '-')} (HOTPEERS_{name.upper()})"
+            raise SettingsError(f"{flag}: {first['msg']}") from error
+
+
+def _orchestrator(text: str) -> str:
+    parts = text.split("/")
+    if text and (len(parts) != 2 or not all(parts)):
+        raise SettingsError(
+            f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
+        )
+    return text
+
+
+def _listen(text: str) -> Listen | None:
+    if text in ("", "none"):
+        return None
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(
+            f"--listen (HOTPEERS_LISTEN): {text!r} is not of the form host:port, :port or none"
+        )
+    return Listen(host=host.strip("[]"), port=int(port))

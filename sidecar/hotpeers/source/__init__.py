@@ -1,0 +1,22 @@
+"""Where peers come from. A source yields complete snapshots and decides nothing.
+
+A module in here may read files or an API; it may not know the peer file, the acks or the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from ..model.snapshot import Snapshot
+
+
+class Source(Protocol):
+    """Something that knows all candidates and notices when they change."""
+
+    def snapshots(self) -> AsyncIterator[Snapshot]:
+        """Yield what there is now, and then again after each change, for ever.
+
+        Slow consumers miss states in between, never the last one. Nothing that goes wrong while
+        reading raises: it is among the problems of a snapshot.
+        """

@@ -1,0 +1,100 @@
+"""What a sidecar tells of itself: one immutable document. Nothing that decides reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotpeers_shim.contract import Ack, Peer
+
+from . import __version__
+from .acks import Acks
+from .model.snapshot import Problem
+from .reasons import SENTENCES, Word
+from .resolve import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that a person or a probe may ask for, at one moment."""
+
+    source: str
+    peer_file: str
+    orchestrator: str = ""
+    ready: bool = False
+    complete: bool = False
+    generation: int = 0
+    digest: str = ""
+    peers: tuple[Peer, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    acks: Acks = field(default_factory=Acks)
+
+    def document(self) -> dict[str, Any]:
+        """The status as the JSON of `/status`."""
+        return {
+            "version": __version__,
+            "ready": self.ready,
+            "orchestrator": self.orchestrator,
+            "generation": self.generation,
+            "ackedGeneration": self.acks.generation,
+            "digest": self.digest,
+            "peerFile": self.peer_file,
+            "source": {"name": self.source, "complete": self.complete},
+            "peers": [_peer(peer) for peer in self.peers],
+            "refused": [
+                {
+                    "name": item.title,
+                    "source": item.source,
+                    "reason": item.reason.value,
+                    "message": item.message or SENTENCES[item.reason],
+                }
+                for item in self.refused
+            ],
+            "problems": [
+                {
+                    "where": problem.where,
+                    "document": problem.document,
+                    "field": problem.field,
+                    "reason": problem.reason.value,
+                    "message": problem.message,
+                }
+                for problem in (*self.problems, *self.acks.problems)
+            ],
+            "acks": [_ack(ack) for ack in self.acks.acks],
+        }
+
+
+def explain(word: Word | str) -> str:
+    """The sentence of a word of the vocabulary; "" for a word of another version's."""
+    return SENTENCES.get(word, "")  # type: ignore[call-overload,no-any-return]
+
+
+def _peer(peer: Peer) -> dict[str, Any]:
+    return {
+        "name": peer.name,
+        "namespace": peer.namespace,
+        "tool": peer.toolName,
+        "url": peer.url,
+        "ready": peer.ready,
+        "skills": len(peer.skills),
+        "description": peer.description,
+        "source": peer.source,
+        "fingerprint": peer.fingerprint,
+    }
+
+
+def _ack(ack: Ack) -> dict[str, Any]:
+    return {
+        "pid": ack.pid,
+        "state": ack.state.value,
+        "generation": ack.generation,
+        "reason": ack.reason,
+        "message": ack.message,
+        "refusals": [
+            {"subject": item.subject, "reason": item.reason, "message": item.message}
+            for item in ack.refusals
+        ],
+        "runtime": ack.runtime,
+        "time": ack.time,
+    }

@@ -1,0 +1,81 @@
+"""`/healthz`, `/readyz`, `/metrics`, `/status` and a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from ..errors import ListenError
+from ..publish import Metrics
+from ..settings import Listen
+from ..status import Status
+from .page import render_page
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def make_app(status: Callable[[], Status], metrics: Metrics) -> web.Application:
+    """The application; `status` gives the newest status on each request."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if status().ready:
+            return web.Response(text="ok\n")
+        return web.Response(text="no complete list of peers was written yet\n", status=503)
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        metrics.show(status())
+        return web.Response(body=metrics.text(), headers={"Content-Type": _METRICS_TYPE})
+
+    async def show_status(_: web.Request) -> web.Response:
+        return web.json_response(status().document())
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=render_page(status().document()), content_type="text/html")
+
+    app = web.Application(middlewares=[_add_headers])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/status", show_status)
+    app.router.add_get("/", page)
+    return app
+
+
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@web.middleware
+async def _add_headers(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    response = await handler(request)
+    response.headers.update(_HEADERS)
+    return response
+
+
+@asynccontextmanager
+async def serve(app: web.Application, listen: Listen) -> AsyncIterator[int]:
+    """Serve while the context lasts; yields the port. `ListenError` where that is not possible."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, listen.host or None, listen.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ListenError(
+                f"cannot listen on {listen}: {error.strerror or error}; "
+                "choose another with --listen (HOTPEERS_LISTEN), or none"
+            ) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
