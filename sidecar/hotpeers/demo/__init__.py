@@ -5,9 +5,13 @@ live here, and nothing here may be imported by the sidecar: the demonstration ru
 as anybody would.
 """
 
+import importlib.util
+import sys
 from dataclasses import dataclass
 
 __all__ = ["DemoOptions", "run_demo"]
+
+_NEEDED = ("httpx", "sse_starlette", "starlette", "uvicorn")
 
 
 @dataclass(frozen=True)
@@ -23,4 +27,14 @@ class DemoOptions:
 
 async def run_demo(options: DemoOptions) -> int:
     """Hold the conversation and return the exit code: 0 held, 1 did not, 2 could not start."""
-    raise NotImplementedError(options)
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.stderr.write(
+            f"hotpeers demo: {' and '.join(missing)} not installed; run:"
+            f" {sys.executable} -m pip install 'hotpeers[demo]'\n"
+        )
+        return 2
+    # Imported here, since these libraries are an extra that other commands do without.
+    from hotpeers.demo.performance import perform  # noqa: PLC0415
+
+    return await perform(options)

@@ -72,8 +72,9 @@ RUNTIMES = {
     ),
     "adk": Runtime(
         "adk",
-        ("google-adk", "litellm", "uvicorn", "a2a-sdk"),
-        "'google-adk==2.13.0' 'a2a-sdk[http-server]==1.3.0' litellm uvicorn",
+        # litellm 1.106 imports mcp for each request that has tools.
+        ("google-adk", "litellm", "mcp", "uvicorn", "a2a-sdk"),
+        "'google-adk==2.13.0' 'a2a-sdk[http-server]==1.3.0' 'litellm[mcp]' uvicorn",
     ),
 }
 
@@ -138,9 +139,7 @@ def launch_adk(python: str, folder: Path, model: str, model_url: str) -> Launch:
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     command = (python, "-m", "uvicorn", "demo_agent:app", "--app-dir", str(folder))
-    return Launch(
-        (*command, "--host", HOST, "--port", str(port)), env, f"http://{HOST}:{port}"
-    )
+    return Launch((*command, "--host", HOST, "--port", str(port)), env, f"http://{HOST}:{port}")
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""Processes of the demonstration: each in a group of its own, with a log, and ended in every case."""
+"""Processes: each in a group of its own, with a log, and ended in every case."""
 
 import asyncio
 import ctypes
@@ -176,7 +176,7 @@ def start_time(pid: int) -> str:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Make what tells Linux to end a child with us, so that even a SIGKILL leaves nothing behind."""
+    """Make what tells Linux to end a child with us: so even a SIGKILL leaves nothing behind."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -74,7 +74,7 @@ def decide(
     turn = messages[start + 1 :]
     done = len(_calls(turn))
     offered = {str(tool["name"]): tool for tool in map(_function, tools)}
-    heard = [text_of(message) for message in turn if message.get("role") == "tool"]
+    heard = [_result(message) for message in turn if message.get("role") == "tool"]
     if not errands:
         return Say(_introduction(offered))
     if done >= len(errands):
@@ -109,6 +109,16 @@ def last_user_text(messages: Iterable[Mapping[str, Any]]) -> str:
 def offered_names(tools: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the names of the tools that a request offers."""
     return [str(_function(tool)["name"]) for tool in tools]
+
+
+def _result(message: Mapping[str, Any]) -> str:
+    """Return what a tool said; some runtimes wrap it in an object, `{"result": …}`."""
+    text = text_of(message)
+    try:
+        wrapped = json.loads(text)
+    except ValueError:
+        return text
+    return str(wrapped["result"]) if isinstance(wrapped, dict) and "result" in wrapped else text
 
 
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:

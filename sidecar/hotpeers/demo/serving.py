@@ -19,7 +19,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def bind(port: int) -> socket.socket:
-    """Listen on the loopback interface; connections wait from now on until the server takes them."""
+    """Listen on the loopback interface; from now on connections wait for the server."""
     # The protocol is named, since asyncio sets TCP_NODELAY only where it is: without, each answer
     # waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
