@@ -36,9 +36,7 @@ def clean_text(text: str, limit: int = MAX_DESCRIPTION) -> str:
     spaces, runs of white space become one space; what is cut ends in an ellipsis.
     """
     # Cut first: a hostile text of many megabytes must not cost a scan of all of it.
-    blanked = "".join(
-        " " if unicodedata.category(c) in _BLANKED else c for c in text[: limit * 4]
-    )
+    blanked = "".join(" " if unicodedata.category(c) in _BLANKED else c for c in text[: limit * 4])
     line = " ".join(blanked.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 

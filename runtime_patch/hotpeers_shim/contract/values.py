@@ -38,7 +38,7 @@ class Peer:
     """A sub-agent that the orchestrator may call over A2A.
 
     `url` is where its A2A server is; every address that its agent card names must have the same
-    origin. `cardPath` is the card's path on that origin ("" = the standard one). `timeout` bounds
+    origin. `cardPath` is appended to `url` to find the card ("" = the standard path). `timeout` bounds
     one call, in seconds (None = the reader's default). `fingerprint` changes when, and only when,
     the definition that an approval was given for changes (see `fingerprint_of`).
     """

@@ -1,0 +1,34 @@
+"""Writes what this process has live to `ack-<pid>.json`, atomically."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from .contract import Ack, dump_ack
+
+
+class AckWriter:
+    """One ack file, replaced as a whole on each write."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / f"ack-{os.getpid()}.json"
+
+    def write(self, ack: Ack) -> None:
+        """Replace the ack file; raises OSError where the folder cannot be made or written."""
+        self._folder.mkdir(mode=0o755, exist_ok=True)
+        temporary = self._path.with_suffix(f".tmp{os.getpid()}")
+        try:
+            temporary.write_bytes(dump_ack(ack))
+            temporary.replace(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def remove(self) -> None:
+        """Take the ack away: the process ends in good order."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()

@@ -1,0 +1,59 @@
+"""Binds a human's approval of a call to the definition of the peer that it was asked for.
+
+Whoever asks for confirmation (the tool, a callback, a plugin) goes through
+`ToolContext.request_confirmation`. The peer's fingerprint is noted there, in the session's state; on
+resume, a peer that has another one since is not called: an approval given for one address must not
+be carried out at another.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from .. import live
+from ..contract import Peer
+from .memory import APPROVAL_PREFIX
+
+
+def hook_request_confirmation() -> None:
+    """Wrap `ToolContext.request_confirmation` (google-adk 1.39 and 2.13)."""
+    from google.adk.tools.tool_context import ToolContext  # noqa: PLC0415
+
+    original = ToolContext.request_confirmation
+
+    @functools.wraps(original)
+    def request_confirmation(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with live.guarded("binding an approval"):
+            _bind(self)
+        return original(self, *args, **kwargs)
+
+    ToolContext.request_confirmation = request_confirmation
+
+
+def _bind(context: Any) -> None:
+    call_id = context.function_call_id
+    peer = live.get().catalog().peers.get(_called_name(context, call_id))
+    if peer is not None:
+        context.state[APPROVAL_PREFIX + call_id] = peer.fingerprint
+
+
+def _called_name(context: Any, call_id: str | None) -> str:
+    for event in reversed(context.session.events):
+        for call in event.get_function_calls():
+            if call.id == call_id:
+                return str(call.name)
+    return ""
+
+
+def refusal(context: Any, peer: Peer) -> str | None:
+    """Why a call that was resumed after a confirmation must not go on; None where it may."""
+    if context.tool_confirmation is None:
+        return None
+    bound = context.state.get(APPROVAL_PREFIX + str(context.function_call_id))
+    if bound == peer.fingerprint:
+        return None
+    return (
+        f"Agent {peer.toolName} was not called: its definition is another one than when approval was"
+        " asked for, so the approval does not hold. Call it again to ask for a new approval."
+    )

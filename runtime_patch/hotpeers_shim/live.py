@@ -1,0 +1,198 @@
+"""The shim's state in this process: one reader, one catalog, one ack.
+
+`catalog` is what the model step asks; a daemon thread asks too, at least twice a second, so that the
+sidecar gets its ack without traffic. Nothing here touches the agent framework.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from . import compat
+from .ack import AckWriter
+from .catalog import Catalog
+from .contract import (
+    PEER_PROBLEM_SENTENCES,
+    Ack,
+    AckState,
+    PeerProblem,
+    Refusal,
+    clean_text,
+)
+from .reader import PeerReader, View
+from .settings import Settings
+
+logger = logging.getLogger("hotpeers_shim")
+
+CHECK_SECONDS = 0.5
+"""How often the background thread looks at the peer file."""
+HEARTBEAT_SECONDS = 30.0
+"""How often an unchanged ack is written again: the sidecar cannot see this process otherwise."""
+MAX_REFUSALS = 100
+"""Most refusals that an ack lists."""
+
+
+class Live:
+    """What is live in this process. Safe to use from any thread; no method raises."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.on_change: list[Callable[[Catalog], None]] = []
+        self._reader = PeerReader(settings.peer_file)
+        self._lock = threading.RLock()
+        self._view = View()
+        self._catalog = Catalog()
+        self._taken: dict[str, frozenset[str]] = {}
+        self._skipped: dict[str, str] = {}
+        self._error = ""
+        self._wake = threading.Event()
+        self._thread_pid = 0
+
+    def catalog(self) -> Catalog:
+        """The live catalog, after a look at the peer file (one `stat` where nothing changed)."""
+        view = self._reader.current()
+        if view is not self._view:
+            self._apply(view)
+        return self._catalog
+
+    def _apply(self, view: View) -> None:
+        with self._lock:
+            if view is self._view:
+                return
+            before, self._view = self._view, view
+            if view.file is not None and view.file is not before.file:
+                self._catalog = self._catalog.advance(view.file)
+                logger.info(
+                    "peer file generation %s is live: %d peers",
+                    self._catalog.generation,
+                    len(self._catalog.peers),
+                )
+                for notify in self.on_change:
+                    notify(self._catalog)
+            if view.rejection is not None:
+                logger.warning(
+                    "peer file refused, %d peers stay live: %s",
+                    len(self._catalog.peers),
+                    view.rejection,
+                )
+        self._wake.set()
+
+    def taken(self, agent: str) -> frozenset[str]:
+        """The tool names that `agent` has itself, as far as they are peers' names too."""
+        return self._taken.get(agent, frozenset())
+
+    def note_taken(self, agent: str, names: frozenset[str]) -> None:
+        """Remember which peers' tool names `agent` has itself; it keeps its own."""
+        if self._taken.get(agent, frozenset()) != names:
+            self._taken[agent] = names
+            self._wake.set()
+
+    def note_skipped(self, agent: str, why: str) -> None:
+        """Remember an agent that cannot be given peers."""
+        if self._skipped.get(agent) != why:
+            self._skipped[agent] = why
+            logger.warning("agent %s is not given peers: %s", agent, why)
+            self._wake.set()
+
+    def note_error(self, doing: str, error: BaseException) -> None:
+        """Remember that the shim failed; the agent goes on as without it."""
+        text = f"{doing}: {type(error).__name__}: {error}"
+        if text != self._error:
+            self._error = text
+            logger.error("%s (the agent runs on without hot peers)", text, exc_info=error)
+            self._wake.set()
+
+    def ack(self) -> Ack:
+        """What there is to say to the sidecar, without its time."""
+        view, catalog = self._view, self._catalog
+        state, reason, message = AckState.ACTIVE, "", ""
+        if self._error:
+            state, reason, message = AckState.ERROR, "ShimFailed", clean_text(self._error, 1000)
+        elif view.rejection is not None:
+            state, reason = AckState.REFUSED, str(view.rejection.reason)
+            message = clean_text(str(view.rejection), 1000)
+        return Ack(
+            pid=os.getpid(),
+            state=state,
+            generation=catalog.generation,
+            digest=catalog.digest,
+            reason=reason,
+            message=message,
+            refusals=tuple(self._refusals())[:MAX_REFUSALS],
+            runtime=compat.versions(),
+        )
+
+    def _refusals(self) -> Iterator[Refusal]:
+        for agent, why in list(self._skipped.items()):
+            yield Refusal(clean_text(agent, 253), PeerProblem.AGENT_HAS_NO_TOOLS, why)
+        for agent, names in list(self._taken.items()):
+            for name in sorted(names & self._catalog.peers.keys()):
+                yield Refusal(
+                    name,
+                    PeerProblem.TOOL_NAME_TAKEN,
+                    f"{PEER_PROBLEM_SENTENCES[PeerProblem.TOOL_NAME_TAKEN]} Agent: {agent[:253]}",
+                )
+
+    def start(self) -> None:
+        """Start the background thread, once a process (a forked child needs its own)."""
+        with self._lock:
+            if self._thread_pid == os.getpid():
+                return
+            self._thread_pid = os.getpid()
+            thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
+            thread.start()
+
+    def _run(self) -> None:
+        writer = AckWriter(self.settings.ack_dir)
+        atexit.register(writer.remove)
+        written, at, complained = None, 0.0, False
+        while True:
+            try:
+                self.catalog()
+                ack = self.ack()
+                if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
+                    at = time.monotonic()
+                    writer.write(replace(ack, time=time.time()))
+                    written, complained = ack, False
+            except Exception as error:  # noqa: BLE001 - the thread must outlive any fault
+                if not complained:
+                    logger.warning("ack not written to %s: %s", self.settings.ack_dir, error)
+                complained = True
+            self._wake.wait(CHECK_SECONDS)
+            self._wake.clear()
+
+
+_live: Live | None = None
+_lock = threading.Lock()
+
+
+def get() -> Live:
+    """The one `Live` of this process, made of the environment at its first use."""
+    global _live  # noqa: PLW0603 - the process has one peer file
+    if _live is None:
+        with _lock:
+            if _live is None:
+                _live = Live(Settings.read())
+    return _live
+
+
+def start() -> None:
+    """Begin to follow the peer file and to write acks."""
+    with guarded("starting"):
+        get().start()
+
+
+@contextlib.contextmanager
+def guarded(doing: str) -> Iterator[None]:
+    """Keep a fault of the shim from the agent: it is logged, and told in the ack."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - fail open is the shim's first rule
+        get().note_error(doing, error)

@@ -1,0 +1,170 @@
+"""One call of a peer: whatever happens to it, the model is told and the turn goes on."""
+
+import asyncio
+import contextlib
+
+import pytest
+from conftest import becomes, peer
+from model import call, results, texts
+
+NAME = "team__NS__weather"
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-streaming",)], ids=["streaming", "blocking"])
+async def test_answers_failures_and_messages_reach_the_model(
+    peers, start_server, conversation, flags
+):
+    peers.write(peer("weather", start_server(*flags)))
+    talk = conversation()
+    events = await talk.turn(
+        "go",
+        call(NAME, "echo hi"),
+        call(NAME, "fail"),
+        call(NAME, "direct word"),
+        call(NAME, "refuse"),
+        "end",
+    )
+    answers = results(events)
+    assert answers[0].startswith("hi [context")
+    assert "the pump is broken" in answers[1]
+    assert "word" in answers[2]
+    assert NAME in answers[3]
+    assert "refuses on principle" in answers[3]
+    assert texts(events)[-1] == "end"
+
+
+async def test_an_unreachable_peer_is_named_to_the_model(peers, conversation):
+    peers.write(peer("weather", "http://127.0.0.1:9"))
+    events = await conversation().turn("go", call(NAME, "echo hi"), "end")
+    assert results(events)[0].startswith(f"Agent {NAME} could not be asked: ")
+    assert texts(events)[-1] == "end"
+
+
+async def test_a_peer_that_comes_up_later_is_reached(peers, start_server, conversation):
+    talk = conversation()
+    server = start_server()
+    port = server.url.rpartition(":")[2]
+    peers.write(peer("weather", server))
+    server.stop()
+    first = await talk.turn("go", call(NAME, "echo hi"))
+    assert "could not be asked" in results(first)[0]
+    start_server("--port", port)
+    second = await talk.turn("go", call(NAME, "echo hi"))
+    assert results(second)[0].startswith("hi [context")
+
+
+async def test_a_card_of_another_origin_is_refused(peers, start_server, conversation):
+    other = start_server()
+    server = start_server("--card-url", other.url)
+    peers.write(peer("weather", server))
+    events = await conversation().turn("go", call(NAME, "echo secret"))
+    assert "another origin" in results(events)[0]
+    assert other.log()["requests"] == []
+    assert server.log()["requests"] == []
+
+
+async def test_a_call_that_takes_too_long_is_given_up_and_cancelled(
+    peers, start_server, conversation
+):
+    server = start_server()
+    peers.write(peer("weather", server, timeout=0.5))
+    events = await conversation().turn("go", call(NAME, "slow 30"), "end")
+    assert "did not answer within 0.5 s" in results(events)[0]
+    assert texts(events)[-1] == "end"
+    task = server.log()["requests"][0]["task"]
+    await becomes(lambda: server.log()["cancelled"] == [task], what="the cancellation")
+
+
+async def test_a_silent_stream_is_given_up(peers, start_server, conversation):
+    server = start_server()
+    peers.write(peer("weather", server))
+    events = await conversation().turn("go", call(NAME, "silent 30"), "end")
+    assert "silent for 2 s" in results(events)[0]
+    assert texts(events)[-1] == "end"
+
+
+async def test_a_peer_that_works_longer_than_the_idle_timeout_is_waited_for(
+    peers, start_server, conversation
+):
+    peers.write(peer("weather", start_server()))
+    events = await conversation().turn("go", call(NAME, "slow 2.5"))
+    assert results(events)[0].startswith("2.5 [context")
+
+
+async def test_a_cancelled_turn_cancels_the_peers_task(peers, start_server, conversation):
+    server = start_server()
+    peers.write(peer("weather", server))
+    turn = asyncio.create_task(conversation().turn("go", call(NAME, "slow 30")))
+    await becomes(lambda: server.log()["requests"], what="the request")
+    await asyncio.sleep(0.2)  # the stream's first event carries the task's id
+    turn.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await turn
+    task = server.log()["requests"][0]["task"]
+    await becomes(lambda: server.log()["cancelled"] == [task], what="the cancellation")
+
+
+async def test_a_broken_stream_is_recovered_from_the_task(peers, start_server, conversation):
+    server = start_server()
+    peers.write(peer("weather", server))
+    events = await conversation().turn("go", call(NAME, "cut here"), "end")
+    assert results(events)[0].startswith("here [context")
+    assert len(server.log()["requests"]) == 1
+
+
+async def test_a_question_of_a_peer_is_resumed_in_the_same_task(peers, start_server, conversation):
+    server = start_server()
+    peers.write(peer("weather", server))
+    talk = conversation()
+    first = await talk.turn("go", call(NAME, "question"))
+    assert "which town?" in results(first)[0]
+    second = await talk.turn("Oslo", call(NAME, "Oslo"))
+    assert "thank you for: Oslo" in results(second)[0]
+    asked, answered = server.log()["requests"]
+    assert answered["resumed"]
+    assert answered["task"] == asked["task"]
+    third = await talk.turn("more", call(NAME, "echo fresh"))
+    assert results(third)[0].startswith("fresh [context")
+
+
+async def test_a_question_whose_task_is_lost_starts_a_new_one(peers, start_server, conversation):
+    server = start_server()
+    port = server.url.rpartition(":")[2]
+    peers.write(peer("weather", server))
+    talk = conversation()
+    await talk.turn("go", call(NAME, "question"))
+    server.stop()
+    again = start_server("--port", port)
+    events = await talk.turn("Oslo", call(NAME, "echo Oslo"))
+    assert results(events)[0].startswith("Oslo [context")
+    assert len(again.log()["requests"]) == 1
+
+
+async def test_a_redefined_peer_is_called_at_its_new_address(peers, start_server, conversation):
+    one, two = start_server(), start_server()
+    talk = conversation()
+    peers.write(peer("weather", one))
+    await talk.turn("go", call(NAME, "echo a"))
+    peers.write(peer("weather", two))
+    await talk.turn("go", call(NAME, "echo b"))
+    assert [entry["text"] for entry in one.log()["requests"]] == ["echo a"]
+    assert [entry["text"] for entry in two.log()["requests"]] == ["echo b"]
+    contexts = {server.log()["requests"][0]["context"] for server in (one, two)}
+    assert len(contexts) == 1
+
+
+async def test_kagents_headers_are_sent_by_kagent_alone(peers, server, conversation, runtime):
+    peers.write(peer("weather", server))
+    talk = conversation()
+    await talk.turn("go", call(NAME, "echo headers"))
+    headers = server.requests("echo headers")[-1]["headers"]
+    sent = {name: value for name, value in headers.items() if name.startswith("x-")}
+    if runtime == "plain":
+        assert sent == {}
+    else:
+        assert sent == {
+            "x-user-id": "user",
+            "x-kagent-source": "agent",
+            "x-kagent-parent-context-id": talk.session_id,
+            "x-kagent-root-context-id": talk.session_id,
+        }
