@@ -1,4 +1,4 @@
-"""The commands. Each imports what it needs when it runs: `hotpeers shim path` is in start scripts."""
+"""The commands. Each imports what it needs as it runs: start scripts call `hotpeers shim path`."""
 
 from __future__ import annotations
 

@@ -33,5 +33,5 @@ def set_up_logging(form: Literal["text", "json"], level: str) -> None:
 class _SingleLine(logging.Formatter):
     """Text in which no message can pretend to be a second line."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name in logging
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")

@@ -22,7 +22,6 @@ from hotpeers_shim.contract import (
     write_peer_file,
 )
 
-
 # The contract's bound: a file that claims more cannot be continued.
 _GENERATIONS = 2**63
 
@@ -52,11 +51,12 @@ class Projector:
         self._orchestrator = orchestrator
         self._encodings: dict[str, tuple[Peer, bytes]] = {}
         self.rejection: Rejection | None = None
+        self._current: PeerFile | None = None
         found = self._read()
-        if isinstance(found, Rejection):
-            self.rejection = None if found.reason is Nack.FILE_MISSING else found
-            found = None
-        self._current: PeerFile | None = found
+        if isinstance(found, PeerFile):
+            self._current = found
+        elif found.reason is not Nack.FILE_MISSING:
+            self.rejection = found
 
     @property
     def peers(self) -> tuple[Peer, ...]:

@@ -28,29 +28,39 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        take = {"registry": self.registry}
-        self._peers = Gauge("hotpeers_peers", "Peers in the peer file", **take)
-        self._ready = Gauge("hotpeers_peers_ready", "Peers whose agent card can be read", **take)
-        self._generation = Gauge("hotpeers_generation", "Generation of the peer file", **take)
+        own = self.registry
+        self._peers = Gauge("hotpeers_peers", "Peers in the peer file", registry=own)
+        self._ready = Gauge(
+            "hotpeers_peers_ready", "Peers whose agent card can be read", registry=own
+        )
+        self._generation = Gauge("hotpeers_generation", "Generation of the peer file", registry=own)
         self._acked = Gauge(
-            "hotpeers_acked_generation", "Generation that every agent process has live", **take
+            "hotpeers_acked_generation",
+            "Generation that every agent process has live",
+            registry=own,
         )
-        self._agents = Gauge("hotpeers_agents", "Agent processes by state", ["state"], **take)
+        self._agents = Gauge("hotpeers_agents", "Agent processes by state", ["state"], registry=own)
         self._refused = Gauge(
-            "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], **take
+            "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], registry=own
         )
-        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], **take)
-        self._nacks = Counter("hotpeers_nacks_total", "Files refused by agents", ["reason"], **take)
+        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
+        self._nacks = Counter(
+            "hotpeers_nacks_total", "Files refused by agents", ["reason"], registry=own
+        )
         self._failures = Counter(
-            "hotpeers_projection_failures_total", "Writes of the peer file that failed", **take
+            "hotpeers_projection_failures_total",
+            "Writes of the peer file that failed",
+            registry=own,
         )
         self._projection = Histogram(
-            "hotpeers_projection_seconds", "From event to peer file", buckets=_SECONDS, **take
+            "hotpeers_projection_seconds", "From event to peer file", buckets=_SECONDS, registry=own
         )
         self._reload = Histogram(
-            "hotpeers_reload_seconds", "From event to ack", buckets=_SECONDS, **take
+            "hotpeers_reload_seconds", "From event to ack", buckets=_SECONDS, registry=own
         )
-        Gauge("hotpeers_build_info", "Version", ["version"], **take).labels(__version__).set(1)
+        Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
+            1
+        )
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""

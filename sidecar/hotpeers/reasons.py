@@ -33,10 +33,10 @@ class Reason(StrEnum):
 Word = Reason | Nack | PeerProblem
 """Any word of the vocabulary."""
 
-SENTENCES: dict[Word, str] = {
-    Reason.CARD_INVALID: "What the peer serves as its agent card is not one, or names no JSON-RPC address.",
-    Reason.CARD_ORIGIN_MISMATCH: "The agent card sends calls to another origin than the peer's URL.",
-    Reason.CARD_UNAVAILABLE: "The agent card could not be read yet, and nothing else describes the peer.",
+_OWN_SENTENCES = {
+    Reason.CARD_INVALID: "The agent card is none, or names no JSON-RPC address.",
+    Reason.CARD_ORIGIN_MISMATCH: "The agent card sends calls to another origin than the peer's.",
+    Reason.CARD_UNAVAILABLE: "The agent card was not read yet, or cannot be read now.",
     Reason.IS_ORCHESTRATOR: "It is the orchestrator itself.",
     Reason.NAME_COLLISION: "A peer that comes before it has the same tool name.",
     Reason.NAMESPACE_NOT_ALLOWED: "Its namespace is not among those that are allowed.",
@@ -46,8 +46,11 @@ SENTENCES: dict[Word, str] = {
     Reason.SOURCE_MISSING: "The directory of peers does not exist; what was read before stays.",
     Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
-    Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays, and it is tried again.",
+    Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays.",
     Reason.WATCH_UNAVAILABLE: "Changes cannot be watched; they are looked for every few seconds.",
-    **NACK_SENTENCES,
-    **PEER_PROBLEM_SENTENCES,
 }
+
+SENTENCES: dict[Word, str] = dict(
+    [*_OWN_SENTENCES.items(), *NACK_SENTENCES.items(), *PEER_PROBLEM_SENTENCES.items()]
+)
+"""The sentence of each word of the vocabulary."""

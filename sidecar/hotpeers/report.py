@@ -23,7 +23,7 @@ def fetch_status(url: str) -> dict[str, Any]:
     if not address.startswith(("http://", "https://")):
         raise StatusError(f"--url: {url!r} is not an http(s) URL")
     try:
-        # Without a proxy: the sidecar is on this machine, or behind a port that was forwarded to it.
+        # Without a proxy: the sidecar is on this machine, or behind a forwarded port.
         with build_opener(ProxyHandler({})).open(address, timeout=_SECONDS) as response:
             data = json.load(response)
     except URLError as error:

@@ -28,7 +28,7 @@ _UNKNOWN = CardState()
 class Rules:
     """What an operator asks for."""
 
-    selector: Selector = Selector()
+    selector: Selector = field(default_factory=Selector)
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
 
@@ -136,7 +136,7 @@ def _ordered(
         name = (peer.namespace, peer.name)
         if name not in present:
             entries.append(((1, place[name], *name, peer.source), peer))
-    entries.sort(key=lambda entry: entry[0])  # type: ignore[arg-type,return-value]
+    entries.sort(key=lambda entry: entry[0])
     return (entry[1] for entry in entries)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
 from . import __version__
-from .acks import AckReader, Acks
+from .acks import AckReader
 from .card import CardReader
 from .errors import HotpeersError
 from .model.snapshot import Problem, Snapshot
@@ -31,7 +31,7 @@ _LOOK_SECONDS = 5.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818 - it is none
     """Ends the group of tasks: a signal came."""
 
 

@@ -10,7 +10,7 @@ from hotpeers_shim.contract import Ack, Peer
 from . import __version__
 from .acks import Acks
 from .model.snapshot import Problem
-from .reasons import SENTENCES, Word
+from .reasons import SENTENCES
 from .resolve import Refused
 
 
@@ -63,11 +63,6 @@ class Status:
             ],
             "acks": [_ack(ack) for ack in self.acks.acks],
         }
-
-
-def explain(word: Word | str) -> str:
-    """The sentence of a word of the vocabulary; "" for a word of another version's."""
-    return SENTENCES.get(word, "")  # type: ignore[call-overload,no-any-return]
 
 
 def _peer(peer: Peer) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class CardError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What we read of an agent card. All of its text is clean; `urls` are its JSON-RPC addresses."""
+    """What we read of an agent card, its text clean; `urls` are its JSON-RPC addresses."""
 
     name: str
     description: str
@@ -72,7 +72,7 @@ def parse_card(data: Any) -> Card:
 
 
 def clean_skills(skills: Any) -> tuple[Skill, ...]:
-    """Skills fit for the peer file, of `(id, name, description, tags)`: cleaned, and not too many."""
+    """Skills fit for the peer file, of `(id, name, description, tags)`: clean, and not too many."""
     kept: list[Skill] = []
     for ident, name, description, tags in skills:
         clean_id = clean_text(ident or name, MAX_NAME)

@@ -30,7 +30,7 @@ class Manifests:
     ignored: tuple[str, ...] = ()
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     """One document is not what its kind asks for."""
 
     def __init__(self, *findings: tuple[Word, str, str]) -> None:
@@ -50,7 +50,7 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
     for number, data in documents:
         try:
             candidate = _candidate(data, where)
-        except _Malformed as error:
+        except _MalformedError as error:
             problems += [
                 Problem(where, reason, message, number, field)
                 for reason, field, message in error.findings
@@ -67,12 +67,14 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
 def _candidate(data: Any, where: str) -> Candidate | None:
     """The candidate of a document; None where it is some other program's object."""
     if not isinstance(data, dict):
-        raise _Malformed((Nack.WRONG_SHAPE, "", "an object is needed: a manifest or an agent card"))
+        raise _MalformedError(
+            (Nack.WRONG_SHAPE, "", "an object is needed: a manifest or an agent card")
+        )
     if looks_like_card(data):
         return _of_card(data, where)
     version, kind = data.get("apiVersion"), data.get("kind")
     if not isinstance(version, str) or not isinstance(kind, str):
-        raise _Malformed(
+        raise _MalformedError(
             (Reason.UNKNOWN_KIND, "", "apiVersion and kind are missing, and it is no agent card")
         )
     makers: dict[tuple[str, str], tuple[str, Callable[[dict[str, Any], str], Candidate]]] = {
@@ -83,12 +85,12 @@ def _candidate(data: Any, where: str) -> Candidate | None:
     if (group, kind) not in makers:
         if group == "hotpeers.dev":
             shown = clean_text(kind, 80)
-            raise _Malformed((Reason.UNKNOWN_KIND, "kind", f"{shown!r} is not known; Peer is"))
+            raise _MalformedError((Reason.UNKNOWN_KIND, "kind", f"{shown!r} is not known; Peer is"))
         return None
     known, maker = makers[group, kind]
     if number != known:
         message = f"{clean_text(version, 80)!r} is not supported; {group}/{known} is"
-        raise _Malformed((Nack.UNSUPPORTED_VERSION, "apiVersion", message))
+        raise _MalformedError((Nack.UNSUPPORTED_VERSION, "apiVersion", message))
     return maker(data, where)
 
 
@@ -98,7 +100,7 @@ def _of_peer(data: dict[str, Any], where: str) -> Candidate:
     try:
         check_card_path(spec.url, spec.cardPath)
     except ValueError as error:
-        raise _Malformed((Nack.WRONG_SHAPE, "spec.cardPath", str(error))) from error
+        raise _MalformedError((Nack.WRONG_SHAPE, "spec.cardPath", str(error))) from error
     return Candidate(
         **_identity(peer.metadata, "Peer", where),
         url=spec.url,
@@ -116,7 +118,7 @@ def _of_agent(data: dict[str, Any], where: str) -> Candidate:
             check_peer_url(url)
     except UrlError as error:
         field = f"metadata.annotations[{URL_ANNOTATION}]"
-        raise _Malformed((Nack.WRONG_SHAPE, field, str(error))) from error
+        raise _MalformedError((Nack.WRONG_SHAPE, field, str(error))) from error
     declarative = agent.spec.declarative
     config = declarative.a2aConfig if declarative else None
     return Candidate(
@@ -134,14 +136,16 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     try:
         card: Card = parse_card(data)
     except CardError as error:
-        raise _Malformed((Reason.CARD_INVALID, "", str(error))) from error
+        raise _MalformedError((Reason.CARD_INVALID, "", str(error))) from error
     name = slug_of(card.name)
     if not name:
-        raise _Malformed((Nack.WRONG_SHAPE, "name", "holds no letter or digit to name a tool by"))
+        raise _MalformedError(
+            (Nack.WRONG_SHAPE, "name", "holds no letter or digit to name a tool by")
+        )
     try:
         url = check_peer_url(card.urls[0])
     except UrlError as error:
-        raise _Malformed((Nack.WRONG_SHAPE, "url", str(error))) from error
+        raise _MalformedError((Nack.WRONG_SHAPE, "url", str(error))) from error
     source = _source(where, f"Card/{name}")
     return Candidate(
         kind="Card",
@@ -182,7 +186,7 @@ def _view(kind: type[_V], data: dict[str, Any]) -> _V:
             (Nack.WRONG_SHAPE, _path(item["loc"]), clean_text(_message(dict(item)), 300))
             for item in error.errors(include_url=False)[:20]
         ]
-        raise _Malformed(*findings) from error
+        raise _MalformedError(*findings) from error
 
 
 def _message(item: dict[str, Any]) -> str:
