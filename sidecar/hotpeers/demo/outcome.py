@@ -37,11 +37,12 @@ class Figure:
     """A series of times, in milliseconds."""
 
     name: str
+    title: str
     count: int
     p50_ms: float
     max_ms: float
     resolution_ms: float
-    """The median time between the model requests that could show the change."""
+    """The time between two looks: of the model, the median between two of its requests."""
 
 
 @dataclass

@@ -76,18 +76,18 @@ class Timeline:
 
 
 def _figures(report: Report) -> Table:
-    table = Table(title="file change → model request", title_justify="left", title_style="bold")
+    table = Table(title="From the change of a manifest", title_justify="left", title_style="bold")
     for column in ("change", "count", "p50", "max", "resolution"):
         table.add_column(column, justify="left" if column == "change" else "right")
     for figure in report.figures:
         table.add_row(
-            figure.name,
+            figure.title,
             str(figure.count),
             f"{figure.p50_ms:.0f} ms",
             f"{figure.max_ms:.0f} ms",
             f"± {figure.resolution_ms:.0f} ms",
         )
-    table.caption = "resolution: the median time between two model requests, one of which shows it"
+    table.caption = "resolution: the time between two looks (at the model: two of its requests)"
     table.caption_justify = "left"
     return table
 
