@@ -29,12 +29,15 @@ def begin() -> None:
 
 
 def chain(hiding: str) -> None:
-    """Run the next `sitecustomize` on the path, if there is one behind the file `hiding`."""
-    hidden = os.path.dirname(os.path.abspath(hiding))
-    others = [entry for entry in sys.path if os.path.abspath(entry) != hidden]
-    spec = PathFinder.find_spec("sitecustomize", others)
+    """Run the next `sitecustomize` on the path: the first one behind the folder of `hiding`.
+
+    Behind it only: one in front of it that chains, as this one does, must not be run again.
+    """
+    path = [os.path.abspath(entry) for entry in sys.path]
+    here = os.path.dirname(os.path.abspath(hiding))
+    spec = PathFinder.find_spec("sitecustomize", path[path.index(here) + 1 :] if here in path else [])
     if spec is not None:
-        del sys.modules["sitecustomize"]
+        sys.modules.pop("sitecustomize", None)
         _execute(spec)
 
 

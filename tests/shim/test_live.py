@@ -1,0 +1,107 @@
+"""The process-wide state: acks without traffic, and faults that stay the shim's own."""
+
+import json
+import time
+
+import pytest
+from hotpeers_shim.contract import Ack, AckState, load_ack
+from hotpeers_shim.live import Live
+from hotpeers_shim.settings import Settings
+
+
+def write(path, generation, *names):
+    peers = [{"name": name, "url": "http://peer:8080"} for name in names]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"generation": generation, "peers": peers}))
+    temporary.replace(path)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "peers.json"
+
+
+@pytest.fixture
+def live(path, tmp_path):
+    return Live(Settings(peer_file=path, ack_dir=tmp_path / "acks"))
+
+
+def acked(tmp_path, check, within=5.0):
+    """Wait for an ack that `check` holds for."""
+    end = time.monotonic() + within
+    last = None
+    while time.monotonic() < end:
+        for found in (tmp_path / "acks").glob("ack-*.json"):
+            last = load_ack(found.read_bytes())
+            assert isinstance(last, Ack), last
+            if check(last):
+                return last
+        time.sleep(0.01)
+    raise AssertionError(f"no such ack within {within} s; the last one: {last}")
+
+
+def test_a_change_is_acked_without_traffic(path, live, tmp_path):
+    live.start()
+    acked(tmp_path, lambda ack: ack.reason == "FileMissing")
+    write(path, 7, "weather")
+    ack = acked(tmp_path, lambda ack: ack.generation == 7)
+    assert ack.state is AckState.ACTIVE
+    assert ack.time == pytest.approx(time.time(), abs=60)
+    assert "python" in ack.runtime
+
+
+def test_a_refused_file_is_nacked_and_the_generation_stays(path, live, tmp_path):
+    write(path, 3, "weather")
+    live.start()
+    acked(tmp_path, lambda ack: ack.generation == 3)
+    path.write_text("{")
+    ack = acked(tmp_path, lambda ack: ack.state is AckState.REFUSED)
+    assert (ack.reason, ack.generation) == ("NotJson", 3)
+    assert "line 1" in ack.message
+    write(path, 4, "news")
+    assert acked(tmp_path, lambda ack: ack.generation == 4).state is AckState.ACTIVE
+
+
+def test_a_taken_name_is_told_for_as_long_as_it_is_taken(path, live):
+    write(path, 1, "weather", "news")
+    live.catalog()
+    live.note_taken("boss", frozenset({"weather"}))
+    (refusal,) = live.ack().refusals
+    assert (refusal.subject, refusal.reason) == ("weather", "ToolNameTaken")
+    live.note_taken("boss", frozenset())
+    assert live.ack().refusals == ()
+
+
+def test_a_fault_is_told_in_the_ack(live):
+    live.note_error("hooking something", RuntimeError("no such attribute"))
+    ack = live.ack()
+    assert (ack.state, ack.reason) == (AckState.ERROR, "ShimFailed")
+    assert ack.message == "hooking something: RuntimeError: no such attribute"
+
+
+def test_an_ack_folder_that_cannot_be_written_is_no_fault_of_the_agents(path, live, tmp_path):
+    (tmp_path / "acks").write_text("a file in its place")
+    write(path, 1, "weather")
+    live.start()
+    assert list(live.catalog().peers) == ["weather"]
+
+
+def test_those_who_listen_hear_of_each_change_once(path, live):
+    heard = []
+    live.on_change.append(lambda catalog: heard.append(list(catalog.peers)))
+    for generation, names in enumerate([["a"], ["a", "b"], []]):
+        write(path, generation, *names)
+        live.catalog()
+        live.catalog()
+    assert heard == [["a"], ["a", "b"], []]
+
+
+def test_settings_are_read_from_the_environment():
+    settings = Settings.read({"HOTPEERS_PEER_FILE": "/x/p.json", "HOTPEERS_CALL_TIMEOUT": "5"})
+    assert str(settings.ack_dir) == "/x/acks"
+    assert (settings.call_timeout, settings.idle_timeout) == (5.0, 300.0)
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-1", "0", "nan", "inf"])
+def test_a_timeout_that_makes_no_sense_is_not_used(value):
+    assert Settings.read({"HOTPEERS_CALL_TIMEOUT": value}).call_timeout == 600.0
