@@ -1,0 +1,180 @@
+"""What holds for any bytes, and for any valid value."""
+
+import json
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotpeers_shim.contract import (
+    MAX_DESCRIPTION,
+    MAX_TOOL_NAME,
+    Ack,
+    AckState,
+    Peer,
+    PeerFile,
+    Refusal,
+    Rejection,
+    Skill,
+    clean_text,
+    digest_of,
+    dump_ack,
+    dump_peer_file,
+    encode_peer,
+    fingerprint_of,
+    load_ack,
+    load_peer_file,
+    tool_name,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+TEXT = st.text(max_size=60)
+NAME = st.text(min_size=1, max_size=40).filter(str.isprintable)
+SKILL = st.builds(
+    Skill,
+    id=st.text(min_size=1, max_size=20),
+    name=TEXT,
+    description=TEXT,
+    tags=st.lists(TEXT, max_size=3).map(tuple),
+)
+PEER = st.builds(
+    Peer,
+    name=NAME,
+    namespace=st.just("") | NAME,
+    url=st.from_regex(r"https?://[a-z0-9.]{1,20}(:[0-9]{1,5})?(/[a-z]{0,8})?", fullmatch=True),
+    toolName=st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,63}", fullmatch=True),
+    uid=TEXT,
+    description=TEXT,
+    skills=st.lists(SKILL, max_size=3).map(tuple),
+    ready=st.booleans(),
+    fingerprint=st.text(min_size=1, max_size=80),
+    source=TEXT,
+    cardPath=TEXT,
+    timeout=st.none() | st.floats(min_value=0.001, max_value=86_400),
+)
+PEER_FILE = st.builds(
+    PeerFile,
+    generation=st.integers(0, 2**63 - 1),
+    peers=st.lists(PEER, max_size=4, unique_by=lambda peer: peer.toolName).map(tuple),
+    orchestrator=TEXT,
+    digest=st.text(min_size=1, max_size=80),
+)
+ACK = st.builds(
+    Ack,
+    pid=st.integers(0, 2**31),
+    state=st.sampled_from(AckState),
+    generation=st.none() | st.integers(0, 2**63 - 1),
+    digest=TEXT,
+    reason=TEXT,
+    message=TEXT,
+    refusals=st.lists(
+        st.builds(Refusal, subject=st.text(min_size=1, max_size=20), reason=NAME, message=TEXT),
+        max_size=3,
+    ).map(tuple),
+    runtime=st.dictionaries(TEXT, TEXT, max_size=3),
+    time=st.floats(min_value=0, max_value=1e11),
+)
+# Valid files with one field replaced by anything: what plain random bytes never come near to.
+PEER_FIELD = st.sampled_from([*Peer.__dataclass_fields__, "unknown"])
+FILE_FIELD = st.sampled_from([*PeerFile.__dataclass_fields__, "unknown"])
+
+
+@given(st.binary())
+def test_any_bytes_are_a_value_or_a_rejection(raw: bytes) -> None:
+    assert isinstance(load_peer_file(raw), PeerFile | Rejection)
+    assert isinstance(load_ack(raw), Ack | Rejection)
+
+
+@given(JSON)
+def test_any_json_is_a_value_or_a_rejection(value: object) -> None:
+    raw = json.dumps(value).encode()
+    assert isinstance(load_peer_file(raw), PeerFile | Rejection)
+    assert isinstance(load_ack(raw), Ack | Rejection)
+
+
+@given(PEER, PEER_FIELD, FILE_FIELD, JSON, st.booleans())
+def test_any_field_may_hold_anything(
+    peer: Peer, peer_field: str, file_field: str, value: object, inner: bool
+) -> None:
+    data = {"peers": [json.loads(encode_peer(peer))]}
+    if inner:
+        data["peers"][0][peer_field] = value
+    else:
+        data[file_field] = value  # type: ignore[assignment]
+    found = load_peer_file(json.dumps(data).encode())
+    assert isinstance(found, PeerFile | Rejection)
+    if isinstance(found, PeerFile):
+        assert load_peer_file(dump_peer_file(found)) == found
+    else:
+        str(found).encode()
+
+
+@given(ACK, st.sampled_from([*Ack.__dataclass_fields__]), JSON)
+def test_any_field_of_an_ack_may_hold_anything(ack: Ack, field: str, value: object) -> None:
+    data = {**json.loads(dump_ack(ack)), field: value}
+    found = load_ack(json.dumps(data).encode())
+    assert isinstance(found, Ack | Rejection)
+    if isinstance(found, Ack):
+        assert load_ack(dump_ack(found)) == found
+    else:
+        str(found).encode()
+
+
+@given(PEER_FILE)
+def test_a_peer_file_comes_back_as_it_was_written(file: PeerFile) -> None:
+    raw = dump_peer_file(file)
+    assert load_peer_file(raw) == file
+    assert raw.count(b"\n") == 1
+
+
+@given(PEER_FILE, st.data())
+def test_a_cut_peer_file_is_never_taken_for_whole(file: PeerFile, data: st.DataObject) -> None:
+    raw = dump_peer_file(file)
+    cut = data.draw(st.integers(0, len(raw) - 2))
+    assert isinstance(load_peer_file(raw[:cut]), Rejection)
+
+
+@given(ACK)
+def test_an_ack_comes_back_as_it_was_written(ack: Ack) -> None:
+    assert load_ack(dump_ack(ack)) == ack
+
+
+@given(st.lists(PEER, max_size=4))
+def test_the_digest_tells_order_and_content(peers: list[Peer]) -> None:
+    encoded = [encode_peer(peer) for peer in peers]
+    same = [encode_peer(peer) for peer in peers]
+    assert digest_of(encoded) == digest_of(same)
+    if encoded != encoded[::-1]:
+        assert digest_of(encoded) != digest_of(encoded[::-1])
+
+
+@given(st.text(), st.text(min_size=1))
+def test_a_tool_name_is_an_identifier(namespace: str, name: str) -> None:
+    try:
+        (namespace + name).encode()
+    except UnicodeEncodeError:
+        return
+    assert re.fullmatch(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_TOOL_NAME - 1}}}", tool_name(namespace, name))
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=3 * MAX_DESCRIPTION), st.integers(1, 200))
+def test_clean_text_is_short_printable_and_stable(text: str, limit: int) -> None:
+    clean = clean_text(text, limit)
+    assert len(clean) <= limit
+    assert "\n" not in clean
+    assert clean == clean.strip()
+    assert clean_text(clean, limit) == clean
+    clean.encode()
+
+
+@given(NAME, NAME, TEXT, TEXT)
+def test_a_fingerprint_tells_the_fields_apart(name: str, other: str, uid: str, url: str) -> None:
+    first = fingerprint_of(namespace=name, name=other, uid=uid, url=url)
+    if name != other:
+        assert first != fingerprint_of(namespace=other, name=name, uid=uid, url=url)
+    assert first == fingerprint_of(namespace=name, name=other, uid=uid, url=url, card_path="")
