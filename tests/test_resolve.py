@@ -1,0 +1,244 @@
+"""Which candidates become peers, in which order, and why the others do not."""
+
+from dataclasses import replace
+
+import pytest
+
+from hotpeers.card import CardState
+from hotpeers.model.card import Card
+from hotpeers.model.selector import parse_selector
+from hotpeers.model.snapshot import Candidate, Snapshot
+from hotpeers.reasons import Reason, Word
+from hotpeers.resolve import Resolution, Rules, resolve
+from hotpeers_shim.contract import MAX_PEERS, Nack, Peer, Skill
+
+
+def candidate(name: str, **fields: object) -> Candidate:
+    values: dict[str, object] = {
+        "kind": "Peer",
+        "name": name,
+        "namespace": "default",
+        "source": f"{name}.yaml#Peer/default/{name}",
+        "url": f"http://{name}:8080",
+        "description": f"Does {name}",
+        **fields,
+    }
+    return Candidate(**values)  # type: ignore[arg-type]
+
+
+def card(name: str = "weather", *, url: str = "", description: str = "From the card") -> Card:
+    return Card(name, description, (Skill("forecast"),), (url or f"http://{name}:8080/rpc",))
+
+
+def run(
+    *candidates: Candidate,
+    cards: dict[tuple[str, str], CardState] | None = None,
+    rules: Rules | None = None,
+    previous: tuple[Peer, ...] = (),
+    **snapshot: object,
+) -> Resolution:
+    whole = Snapshot(candidates, **snapshot)  # type: ignore[arg-type]
+    return resolve(whole, cards or {}, rules or Rules(), previous)
+
+
+def names(resolution: Resolution) -> list[str]:
+    return [peer.name for peer in resolution.peers]
+
+
+def reasons(resolution: Resolution) -> dict[str, Word]:
+    return {refused.title: refused.reason for refused in resolution.refused}
+
+
+def test_described_candidate_is_offered_before_its_card_is_read() -> None:
+    found = run(candidate("weather", timeout=30.0, card_path="/card"))
+    (peer,) = found.peers
+    assert (peer.toolName, peer.description) == ("default__NS__weather", "Does weather")
+    assert (peer.ready, peer.timeout, peer.skills) == (False, 30.0, ())
+    assert found.cards == {("http://weather:8080", "/card")}
+
+
+def test_card_makes_ready_and_brings_skills_but_not_over_the_description() -> None:
+    weather = candidate("weather")
+    (peer,) = run(weather, cards={weather.card_key: CardState(card())}).peers
+    assert (peer.ready, peer.description, peer.skills) == (
+        True,
+        "Does weather",
+        (Skill("forecast"),),
+    )
+
+
+def test_undescribed_candidate_waits_for_its_card() -> None:
+    weather = candidate("weather", description="")
+    waiting = run(weather)
+    assert reasons(waiting) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    assert waiting.cards == {weather.card_key}
+    failing = CardState(failures=1, reason=Reason.CARD_INVALID, message="not JSON")
+    refused = run(weather, cards={weather.card_key: failing}).refused[0]
+    assert (refused.reason, refused.message) == (Reason.CARD_INVALID, "not JSON")
+    (peer,) = run(weather, cards={weather.card_key: CardState(card())}).peers
+    assert peer.description == "From the card"
+
+
+def test_peer_stays_through_an_outage_of_its_card() -> None:
+    weather = candidate("weather", description="")
+    away = CardState(card(), failures=2, reason=Reason.CARD_UNAVAILABLE)
+    (peer,) = run(weather, cards={weather.card_key: away}).peers
+    assert (peer.ready, peer.description) == (False, "From the card")
+
+
+def test_one_lost_request_is_no_outage() -> None:
+    weather = candidate("weather")
+    (peer,) = run(weather, cards={weather.card_key: CardState(card(), failures=1)}).peers
+    assert peer.ready
+
+
+def test_restart_keeps_what_the_card_told_before() -> None:
+    weather = candidate("weather", description="")
+    before = run(weather, cards={weather.card_key: CardState(card())}).peers
+    assert run(weather, previous=before).peers == before
+    failing = {weather.card_key: CardState(failures=1, reason=Reason.CARD_UNAVAILABLE)}
+    assert run(weather, cards=failing, previous=before).peers == (replace(before[0], ready=False),)
+
+
+def test_what_was_known_of_another_definition_does_not_count() -> None:
+    weather = candidate("weather", description="")
+    before = run(weather, cards={weather.card_key: CardState(card())}).peers
+    moved = candidate("weather", description="", url="http://elsewhere:1")
+    assert reasons(run(moved, previous=before)) == {"default/weather": Reason.CARD_UNAVAILABLE}
+
+
+@pytest.mark.parametrize(
+    ("home", "named"),
+    [
+        ("http://weather:8080", "http://evil:8080"),
+        ("http://weather:8080", "https://weather:8080"),
+        ("http://weather:8080", "http://weather:8081"),
+        ("http://weather:8080", "http://weather:8080@evil"),
+        ("http://weather:8080", "http://weather:8080\\@evil"),
+        ("http://weather", "http://weather.evil"),
+        ("http://weather", "http://weather:99999"),
+        ("http://weather", "ftp://weather"),
+        ("http://weather", "/relative"),
+    ],
+)
+def test_card_of_another_origin_is_refused(home: str, named: str) -> None:
+    weather = candidate("weather", url=home)
+    found = run(weather, cards={weather.card_key: CardState(card(url=named))})
+    assert reasons(found) == {"default/weather": Reason.CARD_ORIGIN_MISMATCH}
+    assert found.cards == {weather.card_key}, "it must be read again, or it would never come back"
+
+
+@pytest.mark.parametrize(
+    ("home", "named"),
+    [
+        ("http://weather", "http://weather:80/rpc"),
+        ("https://weather:443/a", "https://weather/b"),
+        ("http://Weather:8080", "http://weather:8080/"),
+        ("http://[::1]:8080", "http://[::1]:8080/rpc"),
+    ],
+)
+def test_same_origin_written_differently_is_taken(home: str, named: str) -> None:
+    weather = candidate("weather", url=home)
+    assert names(run(weather, cards={weather.card_key: CardState(card(url=named))})) == ["weather"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "fields", "reason"),
+    [
+        (Rules(parse_selector("tier=gold")), {"labels": {"tier": "tin"}}, Reason.NOT_SELECTED),
+        (Rules(namespaces=frozenset({"team"})), {}, Reason.NAMESPACE_NOT_ALLOWED),
+        (Rules(orchestrator="default/weather"), {}, Reason.IS_ORCHESTRATOR),
+        (Rules(), {"url": "", "kind": "Agent"}, Reason.URL_MISSING),
+    ],
+)
+def test_rule_refuses(rules: Rules, fields: dict[str, object], reason: Reason) -> None:
+    found = run(candidate("weather", **fields), rules=rules)
+    assert reasons(found) == {"default/weather": reason}
+    assert not found.cards, "the card of what is ruled out is of no use"
+
+
+def test_rules_that_hold_let_through() -> None:
+    rules = Rules(parse_selector("tier in (gold)"), frozenset({"default"}), "default/concierge")
+    assert names(run(candidate("weather", labels={"tier": "gold"}), rules=rules)) == ["weather"]
+
+
+def test_collision_keeps_the_first_by_order() -> None:
+    found = run(candidate("a_b"), candidate("a-b"), candidate("a.b"))
+    assert names(found) == ["a-b"]
+    assert set(reasons(found).values()) == {Reason.NAME_COLLISION}
+    assert "a-b.yaml" in found.refused[0].message
+
+
+def test_collision_keeps_the_one_that_was_there() -> None:
+    before = run(candidate("a_b")).peers
+    assert names(run(candidate("a-b"), candidate("a_b"), previous=before)) == ["a_b"]
+
+
+def test_older_wins_a_collision() -> None:
+    found = run(candidate("a-b", created=200.0), candidate("a_b", created=100.0))
+    assert names(found) == ["a_b"]
+
+
+def test_order_is_creation_then_first_seen_then_name() -> None:
+    before = run(candidate("z")).peers
+    found = run(
+        candidate("b"),
+        candidate("a"),
+        candidate("z"),
+        candidate("new", created=20.0),
+        candidate("old", created=10.0),
+        candidate("older-name", created=10.0),
+        previous=before,
+    )
+    assert names(found) == ["old", "older-name", "new", "z", "a", "b"]
+
+
+def test_result_does_not_depend_on_the_order_of_the_candidates() -> None:
+    candidates = [candidate(name) for name in ("d", "a", "c", "a-x", "a_x", "b")]
+    assert run(*candidates) == run(*reversed(candidates))
+
+
+def test_incomplete_snapshot_removes_nothing() -> None:
+    before = run(candidate("a"), candidate("b")).peers
+    assert run(complete=False, previous=before).peers == before
+
+
+def test_peers_of_an_unread_file_stay_and_no_others() -> None:
+    before = run(candidate("a"), candidate("b")).peers
+    assert names(run(previous=before, unread=("b.yaml#",))) == ["b"]
+    rules = Rules(orchestrator="default/b")
+    assert names(run(previous=before, unread=("b.yaml#",), rules=rules)) == []
+    elsewhere = Rules(namespaces=frozenset({"team"}))
+    assert names(run(previous=before, unread=("b.yaml#",), rules=elsewhere)) == []
+
+
+def test_card_file_is_offered_without_a_request() -> None:
+    found = run(candidate("weather", kind="Card", namespace="", card_read=True))
+    assert (found.peers[0].ready, found.peers[0].toolName) == (True, "weather")
+    assert not found.cards
+
+
+def test_newest_are_refused_above_the_number_of_peers() -> None:
+    before = run(*(candidate(f"p{n}") for n in range(MAX_PEERS))).peers
+    assert len(before) == MAX_PEERS
+    everything = [candidate(f"p{n}") for n in range(MAX_PEERS)]
+    found = run(candidate("a-new-one"), *everything, previous=before)
+    assert reasons(found) == {"default/a-new-one": Nack.TOO_MANY_PEERS}
+    assert found.peers == before
+
+
+def test_peer_that_is_too_large_is_refused_alone() -> None:
+    skills = tuple(Skill(str(n), description="x" * 4000) for n in range(20))
+    found = run(candidate("big", skills=skills), candidate("small"))
+    assert reasons(found) == {"default/big": Nack.PEER_TOO_LARGE}
+    assert names(found) == ["small"]
+
+
+def test_newest_are_refused_above_the_size_of_the_file() -> None:
+    skills = tuple(Skill(str(n), description="ü" * 2000) for n in range(15))
+    crowd = [candidate(f"p{n:03}", skills=skills, created=float(n)) for n in range(150)]
+    found = run(*crowd)
+    assert {refused.reason for refused in found.refused} == {Nack.FILE_TOO_LARGE}
+    count = len(found.peers)
+    assert names(found) == [f"p{n:03}" for n in range(count)]
+    assert 130 < count < 140, "8 MiB hold 139 peers of 60 kB"
