@@ -59,7 +59,7 @@ async def measure(scene: Scene) -> list[Figure]:
 
 async def _watch(scene: Scene) -> None:
     while True:
-        turn = await scene.stage.caller.conversation().say(_LOOK)
+        turn = await scene.stage.caller.conversation().say(_LOOK, scene.patience)
         if not turn.completed:
             raise StepError("every turn to complete while peers change", turn.text)
 
@@ -96,7 +96,7 @@ async def _change(
         return None
 
     into.to_file.append(await asyncio.to_thread(in_file))
-    into.to_model.append(await until(f"{tool} to be {word}", shown, SOON))
+    into.to_model.append(await until(f"{tool} to be {word}", shown, scene.patience))
 
 
 def _median_gap(times: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 
 from hotpeers.demo import DemoOptions
@@ -47,6 +49,11 @@ async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> 
     if options.runtime not in RUNTIMES:
         raise CannotStartError(f"no runtime {options.runtime}; there are {', '.join(RUNTIMES)}")
     python, versions = find_python(RUNTIMES[options.runtime], options.agent_python)
+    if options.model and not os.environ.get("OPENAI_API_KEY"):
+        raise CannotStartError(
+            f"the model {options.model} needs OPENAI_API_KEY (and OPENAI_BASE_URL, unless it is"
+            " OpenAI's) in the environment; without --model a scripted model plays"
+        )
     cast = Cast(options.runtime, python, options.model)
     began = time.monotonic()
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -102,9 +109,12 @@ async def _play(stage: Stage, timeline: Timeline, report: Report) -> None:
             step.held = True
         except StepError as error:
             step.held, step.expected, step.seen = False, error.expected, error.seen
-        except (WaitedTooLongError, CannotStartError) as error:
+        except WaitedTooLongError as error:
             what, _, seen = str(error).partition(": ")
             step.held, step.expected, step.seen = False, what, seen
+        except (CannotStartError, httpx.HTTPError) as error:
+            step.held, step.expected = False, "every process to run and to answer"
+            step.seen = str(error) or type(error).__name__
         step.seconds = round(time.monotonic() - began, 2)
         timeline.end(step)
         if not step.held:

@@ -38,11 +38,16 @@ class Scene:
         """Whether the model does what the script says, so that its words can be checked."""
         return self.stage.cast.model is None
 
+    @property
+    def patience(self) -> float:
+        """How long a turn may take; a real model thinks."""
+        return 30.0 if self.scripted else 180.0
+
     async def say(self, text: str, talk: Conversation | None = None) -> Said:
         """Send a message and return the turn, which must complete."""
         before = await self.count()
         self.tell(f"user: {text}")
-        turn = await (talk or self.talk).say(text)
+        turn = await (talk or self.talk).say(text, self.patience)
         self.tell(f"orchestrator: {turn.text}")
         offered = await self.offered(before, text)
         expect(turn.completed, "the turn to complete", f"{turn.state}: {turn.text}")
@@ -66,7 +71,7 @@ class Scene:
             return None
 
         try:
-            await until(f"{agent} to be asked", called, SOON)
+            await until(f"{agent} to be asked", called, self.patience)
             self.tell(f"{agent} has the question, and takes its time")
             yield turn
             await self.stage.release(agent)

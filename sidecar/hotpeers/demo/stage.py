@@ -145,9 +145,11 @@ class Stage:
             return None
         return loaded if isinstance(loaded, contract.Ack) else None
 
-    async def status(self) -> str:
-        """Return the sidecar's status, as it stands on the wire."""
-        return (await self.http.get(f"{self.urls['sidecar']}/status")).text
+    async def problems(self) -> list[dict[str, Any]]:
+        """Return what the sidecar's status says is wrong with the manifests."""
+        status = (await self.http.get(f"{self.urls['sidecar']}/status")).json()
+        problems: list[dict[str, Any]] = status["problems"]
+        return problems
 
     async def requests(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the requests to the model after a number."""

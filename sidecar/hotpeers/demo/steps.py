@@ -85,16 +85,17 @@ async def broken_files(scene: Scene) -> None:
     """Break the manifest and the peer file: what was live stays live."""
     stage = scene.stage
     projected = await scene.projection("to be there", lambda _: True)
-    before = await stage.status()
     stage.manifest("news").write_text(_GARBAGE)
     scene.tell("peers.d/news.yaml is overwritten with garbage")
 
     async def noticed() -> str | None:
-        status = await stage.status()
-        return status if "news.yaml" in status and status != before else None
+        for problem in await stage.problems():
+            if "news.yaml" in problem["where"]:
+                return str(problem["reason"])
+        return None
 
-    await until("the sidecar's status to name news.yaml", noticed, SOON)
-    scene.tell("the sidecar reports it, and keeps the peer")
+    reason = await until("the sidecar's status to name news.yaml", noticed, SOON)
+    scene.tell(f"the sidecar's status says so, {reason}, and it keeps the peer")
     expect(stage.projected() == projected, "the peer file as it was", stage.projected())
     whole = stage.peer_file.read_bytes()
     stage.peer_file.write_bytes(whole[: len(whole) // 2])
