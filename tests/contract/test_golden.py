@@ -1,4 +1,4 @@
-"""Both ends read the same files the same way. A malformed one is named by the reason it must give."""
+"""Both ends read the same files the same way. A malformed one is named by its reason."""
 
 from pathlib import Path
 

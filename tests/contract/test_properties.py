@@ -158,7 +158,9 @@ def test_a_tool_name_is_an_identifier(namespace: str, name: str) -> None:
         (namespace + name).encode()
     except UnicodeEncodeError:
         return
-    assert re.fullmatch(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_TOOL_NAME - 1}}}", tool_name(namespace, name))
+    assert re.fullmatch(
+        rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_TOOL_NAME - 1}}}", tool_name(namespace, name)
+    )
 
 
 @settings(max_examples=300)
