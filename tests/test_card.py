@@ -1,0 +1,254 @@
+"""Agent cards over HTTP: both generations, every way to fail, and no way out of the origin."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from hotpeers.card import MAX_CARD_BYTES, CardReader, CardState
+from hotpeers.reasons import Reason
+
+CARD: dict[str, Any] = {
+    "name": "Weather",
+    "description": "Tells the weather",
+    "version": "1",
+    "capabilities": {},
+    "defaultInputModes": ["text"],
+    "defaultOutputModes": ["text"],
+    "skills": [{"id": "forecast", "name": "Forecast", "description": "Tomorrow", "tags": []}],
+}
+OLD = CARD | {"url": "http://x/rpc", "protocolVersion": "0.3.0", "preferredTransport": "JSONRPC"}
+NEW = CARD | {
+    "supportedInterfaces": [
+        {"url": "http://x/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+    ]
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Handler], Awaitable[str]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    runners: list[web.AppRunner] = []
+
+    async def start(handler: Handler) -> str:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", handler)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+class Reading:
+    """A reader, and a bounded wait for what it should come to know."""
+
+    def __init__(self, **options: Any) -> None:
+        self._event = asyncio.Event()
+        self.reader = CardReader(self._event.set, **options)
+
+    async def until(
+        self, key: tuple[str, str], condition: Callable[[CardState], bool]
+    ) -> CardState:
+        async with asyncio.timeout(10):
+            while key not in self.reader.states or not condition(self.reader.states[key]):
+                await self._event.wait()
+                self._event.clear()
+        return self.reader.states[key]
+
+
+@pytest.mark.parametrize("card", [OLD, NEW], ids=["0.3", "1.x"])
+@pytest.mark.parametrize(
+    ("path", "card_path"),
+    [
+        ("/.well-known/agent-card.json", ""),
+        ("/.well-known/agent.json", ""),
+        ("/cards/mine.json", "/cards/mine.json"),
+    ],
+)
+async def test_card_of_either_generation_is_found(
+    serve: Serve, card: dict[str, Any], path: str, card_path: str
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path != path:
+            raise web.HTTPNotFound
+        return web.json_response(card)
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, card_path)])
+        state = await reading.until((url, card_path), lambda state: state.ready)
+    assert state.card is not None
+    assert (state.card.name, state.card.urls) == ("Weather", ("http://x/rpc",))
+    assert [skill.id for skill in state.card.skills] == ["forecast"]
+
+
+async def test_card_made_by_the_sdk_is_read(serve: Serve) -> None:
+    from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
+    from google.protobuf.json_format import MessageToDict
+
+    card = AgentCard(
+        name="Weather",
+        description="d",
+        version="1",
+        capabilities=AgentCapabilities(streaming=True),
+        supported_interfaces=[AgentInterface(url="http://x/rpc", protocol_binding="JSONRPC")],
+        skills=[AgentSkill(id="forecast", name="Forecast", description="d", tags=["t"])],
+    )
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(MessageToDict(card))
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        state = await reading.until((url, ""), lambda state: state.ready)
+    assert state.card is not None
+    assert state.card.skills[0].tags == ("t",)
+
+
+async def answer_404(_: web.Request) -> web.Response:
+    raise web.HTTPNotFound
+
+
+async def answer_500(_: web.Request) -> web.Response:
+    raise web.HTTPInternalServerError
+
+
+async def answer_text(_: web.Request) -> web.Response:
+    return web.Response(text="<html>")
+
+
+async def answer_list(_: web.Request) -> web.Response:
+    return web.json_response([])
+
+
+async def answer_no_interface(_: web.Request) -> web.Response:
+    return web.json_response(CARD)
+
+
+async def answer_huge(_: web.Request) -> web.Response:
+    return web.json_response(OLD | {"padding": "x" * MAX_CARD_BYTES})
+
+
+async def answer_deep(_: web.Request) -> web.Response:
+    return web.Response(text="[" * 100_000)
+
+
+async def redirect_away(_: web.Request) -> web.Response:
+    raise web.HTTPFound("http://169.254.169.254/latest/meta-data")
+
+
+async def redirect_for_ever(request: web.Request) -> web.Response:
+    raise web.HTTPFound(request.path + "x")
+
+
+async def cut(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason", "part"),
+    [
+        (answer_404, Reason.CARD_UNAVAILABLE, "status 404"),
+        (answer_500, Reason.CARD_UNAVAILABLE, "status 500"),
+        (answer_text, Reason.CARD_INVALID, "Expecting value"),
+        (answer_list, Reason.CARD_INVALID, "JSON object"),
+        (answer_no_interface, Reason.CARD_INVALID, "JSONRPC"),
+        (answer_huge, Reason.CARD_INVALID, "larger than"),
+        (answer_deep, Reason.CARD_INVALID, "recursion"),
+        (redirect_away, Reason.CARD_UNAVAILABLE, "another origin"),
+        (redirect_for_ever, Reason.CARD_UNAVAILABLE, "too often"),
+        (cut, Reason.CARD_UNAVAILABLE, "disconnected"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_failure_has_its_reason(
+    serve: Serve, handler: Handler, reason: Reason, part: str
+) -> None:
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        state = await reading.until((url, ""), lambda state: state.failures > 0)
+    assert state.reason is reason
+    assert part in state.message
+    assert state.card is None
+
+
+async def test_redirect_within_the_origin_is_followed(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path != "/real":
+            raise web.HTTPFound("/real")
+        return web.json_response(OLD)
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        await reading.until((url, ""), lambda state: state.ready)
+
+
+async def test_peer_that_is_not_there_yet_is_found_later(serve: Serve) -> None:
+    calls = 0
+
+    async def handler(_: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        if calls < 4:
+            raise web.HTTPServiceUnavailable
+        return web.json_response(OLD)
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        await reading.until((url, ""), lambda state: state.reason is not None)
+        state = await reading.until((url, ""), lambda state: state.ready)
+    assert (state.failures, state.reason) == (0, None)
+
+
+async def test_outage_keeps_the_card_and_change_is_taken_over(serve: Serve) -> None:
+    answers: list[dict[str, Any] | None] = [OLD, None, None, OLD | {"description": "new"}]
+
+    async def handler(_: web.Request) -> web.Response:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is None:
+            raise web.HTTPServiceUnavailable
+        return web.json_response(answer)
+
+    url = await serve(handler)
+    reading = Reading(refresh=0.01)
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        away = await reading.until((url, ""), lambda state: state.failures >= 2)
+        assert away.card is not None
+        assert not away.ready
+        back = await reading.until((url, ""), lambda state: state.ready)
+        assert back.card is not None
+        assert back.card.description == "new"
+
+
+async def test_what_is_no_longer_followed_is_forgotten(serve: Serve) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text=json.dumps(OLD))
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        await reading.until((url, ""), lambda state: state.ready)
+        reader.follow([])
+        assert not reader.states
