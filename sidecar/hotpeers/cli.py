@@ -208,7 +208,7 @@ def shim_install(folder: Path) -> None:
     help="A real model, by OPENAI_API_KEY and OPENAI_BASE_URL.  [default: a script]",
 )
 @click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")
-@click.option("--keep", is_flag=True, help="Keep the files of the run.")
+@click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
 def demo(
     runtime: str, agent_python: str | None, model: str | None, *, json_output: bool, keep: bool
 ) -> None:

@@ -100,7 +100,9 @@ async def _chunks(body: Mapping[str, Any], reply: Say | CallTool) -> AsyncIterat
         deltas += [{"content": word} for word in reply.text.splitlines(keepends=True)]
     else:
         deltas += [{"tool_calls": [{"index": 0, **call}]} for call in message["tool_calls"]]
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [
+        {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
+    ]
     choices.append({"index": 0, "delta": {}, "finish_reason": _finish(reply)})
     for choice in choices:
         yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"

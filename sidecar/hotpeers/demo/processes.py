@@ -67,7 +67,8 @@ class Child:
             for line in self.log.read_text(errors="replace").splitlines():
                 if line.startswith('{"url"'):
                     return str(json.loads(line)["url"])
-            return self.check()
+            self.check()
+            return None
 
         return await until(f"{self.name} to print its address", probe, seconds)
 
