@@ -129,10 +129,11 @@ class Sidecar:
     async def _project(self, snapshot: Snapshot) -> bool:
         before = self._projector.peers
         resolution = resolve(snapshot, self._cards.states, self._rules, before)
+        written = await self._write(snapshot, resolution)
+        # Not before: an agent waits for the file, and nobody for these.
         self._cards.follow(resolution.cards)
         log_refused(self._refused, resolution.refused)
         self._refused = resolution.refused
-        written = await self._write(snapshot, resolution)
         self._tell_problems(snapshot)
         if written and self._projector.peers is not before:
             log_peers(before, self._projector.peers, self._projector.generation)

@@ -20,7 +20,8 @@ SECONDS = 10.0
 def manifest(name: str, description: str = "d") -> str:
     return (
         "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\n"
-        f"metadata: {{name: {name}}}\nspec: {{url: 'http://{name}', description: '{description}'}}\n"
+        f"metadata: {{name: {name}}}\n"
+        f"spec: {{url: 'http://{name}', description: '{description}'}}\n"
     )
 
 

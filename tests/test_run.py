@@ -1,0 +1,390 @@
+"""`hotpeers run` as a process: what a reader of its file sees, whatever happens to it."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from hotpeers_shim.contract import Ack, AckState, Peer, PeerFile, dump_ack, load_peer_file
+
+SECONDS = 20.0
+
+
+def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """What the condition returns once it holds; fails the test if it does not in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.002)
+    raise AssertionError("it did not come true in time")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Sidecar:
+    """A `hotpeers run` of a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.peers = folder / "peers"
+        self.file = folder / "run" / "peers.json"
+        self.acks = folder / "run" / "acks"
+        self.port = free_port()
+        self.log = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str) -> None:
+        command = [sys.executable, "-m", "hotpeers", "run", *options]
+        environment = {
+            **os.environ,
+            "HOTPEERS_PEERS_DIR": str(self.peers),
+            "HOTPEERS_PEER_FILE": str(self.file),
+            "HOTPEERS_LISTEN": f"127.0.0.1:{self.port}",
+            "HOTPEERS_LOG_FORMAT": "json",
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log)
+        until(self.is_ready)
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return bool(self.get("/readyz") == b"ok\n")
+        except OSError:
+            return False
+
+    def get(self, path: str) -> bytes:
+        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+            return bytes(response.read())
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.get("/status")))
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(SECONDS)
+        self.process = None
+        return code
+
+    def read(self) -> PeerFile:
+        found = load_peer_file(self.file.read_bytes())
+        assert isinstance(found, PeerFile), found
+        return found
+
+    def names(self) -> list[str]:
+        return [peer.name for peer in self.read().peers]
+
+    def put(self, name: str, text: str) -> None:
+        temporary = self.peers / f".{name}.tmp"
+        temporary.write_text(text)
+        temporary.replace(self.peers / name)
+
+    def put_peer(self, name: str, description: str = "d", url: str = "http://127.0.0.1:9") -> None:
+        spec = {"url": url, "description": description}
+        self.put(
+            f"{name}.yaml",
+            json.dumps(
+                {
+                    "apiVersion": "hotpeers.dev/v1alpha1",
+                    "kind": "Peer",
+                    "metadata": {"name": name},
+                    "spec": spec if description else {"url": url},
+                }
+            ),
+        )
+
+
+@pytest.fixture
+def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
+    made = Sidecar(tmp_path)
+    made.peers.mkdir()
+    yield made
+    if made.process is not None:
+        made.process.kill()
+        made.process.wait()
+
+
+CARD_SERVER = """
+import json, sys
+from aiohttp import web
+card = {"name": "N", "description": "From the card", "version": "1", "capabilities": {},
+        "defaultInputModes": ["text"], "defaultOutputModes": ["text"],
+        "skills": [{"id": "s", "name": "S", "description": "d", "tags": ["t"]}]}
+async def serve(request):
+    url = f"http://{request.host}/"
+    if sys.argv[1] == "0.3":
+        return web.json_response(card | {"url": url, "protocolVersion": "0.3.0"})
+    if sys.argv[1] == "evil":
+        url = "http://127.0.0.2:1/"
+    interface = {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+    return web.json_response(card | {"supportedInterfaces": [interface]})
+app = web.Application()
+app.router.add_get("/.well-known/agent-card.json", serve)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]), print=None)
+"""
+
+
+@pytest.fixture
+def card_server() -> Iterator[Callable[[str], str]]:
+    processes = []
+
+    def start(form: str) -> str:
+        port = free_port()
+        processes.append(subprocess.Popen([sys.executable, "-c", CARD_SERVER, form, str(port)]))
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_peers_come_change_and_go(sidecar: Sidecar) -> None:
+    sidecar.start()
+    assert sidecar.read() == PeerFile(1, (), "", sidecar.read().digest)
+    sidecar.put_peer("a")
+    until(lambda: sidecar.names() == ["a"])
+    sidecar.put_peer("b")
+    until(lambda: sidecar.names() == ["a", "b"])
+    sidecar.put_peer("a", "other")
+    until(lambda: sidecar.read().peers[0].description == "other")
+    (sidecar.peers / "a.yaml").unlink()
+    until(lambda: sidecar.names() == ["b"])
+    assert sidecar.read().generation == 5
+    assert sidecar.stop() == 0
+
+
+def test_cards_of_both_generations_describe_peers(
+    sidecar: Sidecar, card_server: Callable[[str], str]
+) -> None:
+    for name, form in (("old", "0.3"), ("new", "1.0"), ("evil", "evil")):
+        sidecar.put_peer(name, "", card_server(form))
+    sidecar.start()
+    until(lambda: {peer.name for peer in sidecar.read().peers if peer.ready} == {"old", "new"})
+    for peer in sidecar.read().peers:
+        assert (peer.description, peer.skills[0].id) == ("From the card", "s")
+    until(lambda: sidecar.status()["refused"][0]["reason"] == "CardOriginMismatch")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_cleanly_and_soon(sidecar: Sidecar, number: int) -> None:
+    sidecar.put_peer("a")
+    sidecar.start()
+    began = time.monotonic()
+    assert sidecar.stop(number) == 0
+    assert time.monotonic() - began < 1.0
+    assert sidecar.names() == ["a"]
+    assert b"Traceback" not in sidecar.log.read_bytes()
+
+
+def test_killed_and_started_again_it_continues(sidecar: Sidecar) -> None:
+    for name in ("c", "a", "b"):
+        sidecar.put_peer(name)
+        if sidecar.process is None:
+            sidecar.start()
+        until(lambda name=name: name in sidecar.names())
+    before = sidecar.read()
+    sidecar.stop(signal.SIGKILL)
+    leftover = sidecar.file.parent / ".peers.json.abcd1234.tmp"
+    leftover.write_text("half")
+    sidecar.start()
+    assert sidecar.read() == before
+    assert not leftover.exists()
+    sidecar.put_peer("d")
+    until(lambda: sidecar.names() == ["c", "a", "b", "d"])
+    assert sidecar.read().generation == before.generation + 1
+
+
+def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sidecar) -> None:
+    sidecar.put_peer("a")
+    sidecar.put_peer("b")
+    sidecar.start()
+    before = sidecar.read()
+    sidecar.stop(signal.SIGKILL)
+    sidecar.put("a.yaml", "{")
+    (sidecar.peers / "b.yaml").unlink()
+    sidecar.start()
+    until(lambda: sidecar.names() == ["a"])
+    until(lambda: sidecar.status()["problems"][0]["reason"] == "NotYaml")
+    sidecar.stop(signal.SIGKILL)
+    sidecar.peers.rename(sidecar.peers.with_name("away"))
+    command = [sys.executable, "-m", "hotpeers", "run", "--listen", f"127.0.0.1:{sidecar.port}"]
+    options = ["--peers-dir", str(sidecar.peers), "--peer-file", str(sidecar.file)]
+    with sidecar.log.open("ab") as log:
+        sidecar.process = subprocess.Popen([*command, *options], stderr=log)
+
+    def alive() -> bool:
+        try:
+            return sidecar.get("/healthz") == b"ok\n"
+        except OSError:
+            return False
+
+    until(alive)
+    until(lambda: "SourceMissing" in [item["reason"] for item in sidecar.status()["problems"]])
+    assert not sidecar.status()["ready"]
+    assert sidecar.names() == ["a"]
+    sidecar.peers.with_name("away").rename(sidecar.peers)
+    sidecar.put_peer("b")
+    until(lambda: sidecar.names() == ["a", "b"])
+    assert sidecar.read().peers[0] == before.peers[0]
+
+
+def test_malformed_file_is_told_and_changes_nothing(sidecar: Sidecar) -> None:
+    sidecar.put_peer("a")
+    sidecar.start()
+    before = sidecar.read()
+    sidecar.put("a.yaml", "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nmetadata: {name: a}\n")
+    (problem,) = until(
+        lambda: [item for item in sidecar.status()["problems"] if item["where"] == "a.yaml"]
+    )
+    assert (problem["document"], problem["field"], problem["reason"]) == (1, "spec", "WrongShape")
+    assert sidecar.read().peers == before.peers
+    assert b"WrongShape" in sidecar.log.read_bytes()
+    assert b'hotpeers_problems{reason="WrongShape"} 1.0' in sidecar.get("/metrics")
+
+
+def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
+    sidecar.put_peer("a")
+    sidecar.start("--orchestrator", "default/concierge")
+    sidecar.acks.mkdir()
+
+    def ack(**fields: Any) -> None:
+        path = sidecar.acks / "ack-77.json"
+        value = Ack(pid=77, **{"state": AckState.ACTIVE, "time": time.time(), **fields})
+        path.with_suffix(".tmp").write_bytes(dump_ack(value))
+        path.with_suffix(".tmp").replace(path)
+
+    ack(generation=sidecar.read().generation)
+    until(lambda: sidecar.status()["ackedGeneration"] == sidecar.read().generation)
+    until(lambda: b"hotpeers_reload_seconds_count 1.0" in sidecar.get("/metrics"))
+    ack(generation=1, state=AckState.REFUSED, reason="NotJson", message="cut")
+    until(lambda: sidecar.status()["acks"][0]["reason"] == "NotJson")
+    metrics = sidecar.get("/metrics")
+    assert b'hotpeers_nacks_total{reason="NotJson"} 1.0' in metrics
+    assert b"hotpeers_acked_generation 1.0" in metrics
+    assert b"hotpeers_peers 1.0" in metrics
+    assert b"hotpeers_projection_seconds_count" in metrics
+    assert b'"reason": "NotJson"' in sidecar.log.read_bytes()
+    page = sidecar.get("/")
+    assert b"default/concierge" in page
+
+
+def test_port_that_is_taken_is_one_line(sidecar: Sidecar, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, "-m", "hotpeers", "run", "--listen", address]
+        options = ["--peers-dir", str(sidecar.peers), "--peer-file", str(tmp_path / "f.json")]
+        done = subprocess.run(
+            [*command, *options], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert address in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_peer_file_that_is_taken_away_comes_back(sidecar: Sidecar) -> None:
+    sidecar.put_peer("a")
+    sidecar.start()
+    sidecar.file.unlink()
+    until(sidecar.file.exists)
+    assert sidecar.names() == ["a"]
+
+
+def test_reader_never_sees_a_broken_file_and_the_end_equals_a_fresh_start(
+    sidecar: Sidecar, tmp_path: Path
+) -> None:
+    sidecar.put_peer("p0")
+    sidecar.start()
+    seen: list[object] = []
+    generations: list[int] = []
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            found = load_peer_file(sidecar.file.read_bytes())
+            if isinstance(found, PeerFile):
+                generations.append(found.generation)
+            else:
+                seen.append(found)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    dice = random.Random(7)
+    for step in range(500):
+        name = f"p{dice.randrange(20)}"
+        match dice.randrange(6):
+            case 0:
+                (sidecar.peers / f"{name}.yaml").unlink(missing_ok=True)
+            case 1:
+                sidecar.put(f"{name}.yaml", "{broken")
+            case _:
+                sidecar.put_peer(name, f"step {step}")
+    for number in range(20):
+        if (sidecar.peers / f"p{number}.yaml").exists():
+            sidecar.put_peer(f"p{number}", f"end {number}")
+    # The last change that is made is the last one that is seen.
+    sidecar.put_peer("z-end")
+    until(lambda: "z-end" in sidecar.names())
+    stop.set()
+    reader.join()
+    assert seen == []
+    assert generations == sorted(generations)
+    assert sidecar.stop() == 0
+
+    fresh = Sidecar(tmp_path / "fresh")
+    fresh.peers = sidecar.peers
+    (tmp_path / "fresh").mkdir()
+    fresh.start()
+    try:
+        assert by_name(fresh) == by_name(sidecar)
+    finally:
+        fresh.stop()
+
+
+def by_name(sidecar: Sidecar) -> dict[str, Peer]:
+    return {peer.name: peer for peer in sidecar.read().peers}
+
+
+def test_a_thousand_manifests(sidecar: Sidecar, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(1000):
+        sidecar.put_peer(f"p{number}")
+    began = time.monotonic()
+    sidecar.start()
+    started = time.monotonic() - began
+    assert len(sidecar.names()) == 1000
+    times = []
+    for number in range(20):
+        began = time.monotonic()
+        sidecar.put_peer("p500", f"change {number}")
+        needle = f'"change {number}"'.encode()
+        until(lambda needle=needle: needle in sidecar.file.read_bytes())
+        times.append(time.monotonic() - began)
+    assert sidecar.process is not None
+    memory = psutil.Process(sidecar.process.pid).memory_info().rss / 1e6
+    with capsys.disabled():
+        print(
+            f"\n1000 manifests: ready {started:.2f} s after start, change -> file median "
+            f"{sorted(times)[10] * 1000:.1f} ms, max {max(times) * 1000:.1f} ms, {memory:.0f} MB"
+        )
