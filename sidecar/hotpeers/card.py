@@ -141,8 +141,9 @@ class CardReader:
             try:
                 status, raw = await self._get(url)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                what = str(error) or type(error).__name__
-                raise CardUnavailableError(Reason.CARD_UNAVAILABLE, f"{url}: {what}") from error
+                raise CardUnavailableError(
+                    Reason.CARD_UNAVAILABLE, f"{url}: {_plainly(error)}"
+                ) from error
             if status == 200:
                 break
             if last or status != 404:
@@ -169,6 +170,15 @@ class CardReader:
                 )
             url = target
         raise CardUnavailableError(Reason.CARD_UNAVAILABLE, f"{url} redirects too often")
+
+
+def _plainly(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        # Its own text is about sockets; that of the system says what a person looks for.
+        return error.os_error.strerror or str(error.os_error)
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_TIMEOUT.total:.0f} s"
+    return str(error) or type(error).__name__
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -40,7 +40,7 @@ def cli() -> None:
     envvar="HOTPEERS_SOURCE",
     default="directory",
     show_default=True,
-    type=click.Choice(["directory"]),
+    metavar="[directory]",
     help="Where peers come from.",
 )
 @click.option(
@@ -99,7 +99,7 @@ def cli() -> None:
     envvar="HOTPEERS_LOG_FORMAT",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "json"]),
+    metavar="[text|json]",
     help="How to log.",
 )
 @click.option(
@@ -107,7 +107,7 @@ def cli() -> None:
     envvar="HOTPEERS_LOG_LEVEL",
     default="info",
     show_default=True,
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    metavar="[debug|info|warning|error]",
     help="How much to log.",
 )
 def run(**raw: str) -> None:

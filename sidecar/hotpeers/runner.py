@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, aclosing
 from . import __version__
 from .acks import AckReader
 from .card import CardReader
-from .errors import HotpeersError
 from .model.snapshot import Problem, Snapshot
 from .project import ProjectionError, Projector, remove_leftovers
 from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
@@ -27,7 +26,7 @@ from .web.app import make_app, serve
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
 
 
@@ -212,6 +211,3 @@ async def run_sidecar(settings: Settings) -> None:
         await Sidecar(settings, make_source(settings)).run()
     except* Stop:
         logger.info("hotpeers ends: asked to")
-
-
-__all__ = ["HotpeersError", "Sidecar", "make_source", "run_sidecar"]

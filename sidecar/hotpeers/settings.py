@@ -69,7 +69,8 @@ class Settings(BaseModel):
             first = error.errors()[0]
             name = str(first["loc"][0])
             flag = f"--{name.replace('_', '-')} (HOTPEERS_{name.upper()})"
-            raise SettingsError(f"{flag}: {first['msg']}") from error
+            allowed = first["msg"].removeprefix("Input should be ")
+            raise SettingsError(f"{flag}: {first['input']!r} is not {allowed}") from error
 
 
 def _orchestrator(text: str) -> str:

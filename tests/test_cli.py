@@ -1,0 +1,213 @@
+"""The commands, as a shell runs them: what they print, and what they exit with."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hotpeers import __version__
+from hotpeers.cli import cli
+from hotpeers.errors import HotpeersError
+from hotpeers.status import Status
+
+PEER = "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nmetadata: {name: a}\nspec: {url: http://a}\n"
+
+
+def invoke(*arguments: str, stdin: bytes = b"") -> Result:
+    return CliRunner().invoke(cli, arguments, input=stdin)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hotpeers", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_version() -> None:
+    assert invoke("--version").output == f"hotpeers, version {__version__}\n"
+
+
+def test_validate_says_what_good_files_are(tmp_path: Path) -> None:
+    peer, peers = tmp_path / "a.yaml", tmp_path / "peers.json"
+    peer.write_text(PEER + "---\napiVersion: v1\nkind: Service\n")
+    peers.write_text('{"generation": 3, "peers": [{"name": "a", "url": "http://a"}]}')
+    done = invoke("validate", str(peer), str(peers))
+    assert done.exit_code == 0
+    assert f"{peer}: ok: Peer a" in done.output
+    assert "ignored: " in done.output
+    assert f"{peers}: ok: peer file, generation 3, 1 peers" in done.output
+
+
+def test_validate_names_file_document_field_and_reason(tmp_path: Path) -> None:
+    good, bad, peers = (tmp_path / name for name in ("a.yaml", "b.yaml", "peers.json"))
+    good.write_text(PEER)
+    bad.write_text(PEER + "---\n" + PEER.replace("http://a", "gopher://a"))
+    peers.write_text('{"peers": [{"name": "a", "url": 7}]}')
+    done = invoke("validate", str(good), str(bad), str(peers), str(tmp_path / "missing"))
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == (
+        f"{bad} document 2: spec.url: 'gopher://a' is not an http(s) URL (WrongShape)"
+    )
+    assert lines[1] == f"{peers}: peers[0].url: a string is needed, not a number (WrongShape)"
+    assert lines[2] == f"{tmp_path}/missing: No such file or directory (FileUnreadable)"
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "part"),
+    [
+        (PEER.encode(), 0, "ok: Peer a"),
+        (b'{"apiVersion":"hotpeers.dev/v1","generation":7,"peers":[{"na', 1, "NotJson"),
+        (b'{"apiVersion":"hotpeers.dev/v2","generation":7}', 1, "UnsupportedVersion"),
+        (b"", 1, "FileEmpty"),
+        (b"\xff", 1, "NotUtf8"),
+        (b"#\n", 0, "nothing that describes a peer"),
+    ],
+)
+def test_validate_reads_standard_input(raw: bytes, code: int, part: str) -> None:
+    done = invoke("validate", "-", stdin=raw)
+    assert (done.exit_code, part in done.output) == (code, True), done.output
+
+
+def test_shim_path_is_the_bootstrap_folder() -> None:
+    done = run("shim", "path")
+    assert done.returncode == 0
+    folder = Path(done.stdout.strip())
+    assert (folder.parent.name, folder.name) == ("hotpeers_shim", "bootstrap")
+    assert (folder / "sitecustomize.py").is_file()
+
+
+def test_shim_path_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from hotpeers.cli import cli; cli(['shim', 'path'], standalone_mode=False);"
+        "heavy = {'aiohttp', 'pydantic', 'a2a', 'rich', 'yaml', 'prometheus_client'};"
+        "shim = {name for name in sys.modules if name.startswith('hotpeers_shim.')};"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys(); assert not shim, shim"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20, stdout=subprocess.DEVNULL)
+
+
+def test_shim_install_copies_a_shim_that_loads(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = run("shim", "install", str(tmp_path / "there"))
+        assert (done.returncode, done.stderr) == (0, "")
+    bootstrap = Path(done.stdout.strip())
+    assert bootstrap == tmp_path / "there" / "hotpeers_shim" / "bootstrap"
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["hotpeers_shim"]
+    assert not list(bootstrap.parent.rglob("__pycache__"))
+    started = subprocess.run(
+        [sys.executable, "-c", "import sys; print('sitecustomize' in sys.modules)"],
+        env={"PYTHONPATH": str(bootstrap), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert (started.stdout, started.stderr) == ("True\n", "")
+
+
+def test_shim_install_replaces_an_older_one(tmp_path: Path) -> None:
+    stale = tmp_path / "hotpeers_shim" / "stale.py"
+    stale.parent.mkdir()
+    stale.write_text("")
+    assert run("shim", "install", str(tmp_path)).returncode == 0
+    assert not stale.exists()
+
+
+def test_shim_install_where_nothing_can_be_written_is_one_line() -> None:
+    done = run("shim", "install", "/proc/nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: /proc/nowhere/hotpeers_shim: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("HOTPEERS_PEERS_DIR", "", "--peers-dir (HOTPEERS_PEERS_DIR) is missing"),
+        ("HOTPEERS_LISTEN", "eighty", "--listen (HOTPEERS_LISTEN): 'eighty'"),
+        ("HOTPEERS_LISTEN", ":99999", "--listen (HOTPEERS_LISTEN): ':99999'"),
+        ("HOTPEERS_SELECTOR", "a=b=c", "--selector (HOTPEERS_SELECTOR): 'a=b=c'"),
+        ("HOTPEERS_ORCHESTRATOR", "me", "--orchestrator (HOTPEERS_ORCHESTRATOR): 'me'"),
+        ("HOTPEERS_SOURCE", "moon", "--source (HOTPEERS_SOURCE): 'moon' is not 'directory'"),
+        ("HOTPEERS_LOG_FORMAT", "xml", "--log-format (HOTPEERS_LOG_FORMAT): 'xml' is not 'text'"),
+    ],
+)
+def test_bad_setting_is_named(tmp_path: Path, name: str, value: str, part: str) -> None:
+    done = run("run", **{"HOTPEERS_PEERS_DIR": str(tmp_path), name: value})
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"error: {part}")
+
+
+@pytest.fixture
+def answering(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An HTTP server that answers everything with the bytes that the test asks for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(request.param)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+DOCUMENT = Status("directory /peers", "/run/peers.json", problems=()).document() | {
+    "peers": [
+        {"tool": "a[bold]", "ready": False, "url": "http://a", "source": "a.yaml#Peer/a"},
+    ],
+    "refused": [{"name": "b", "reason": "UrlMissing", "message": "none", "source": "b"}],
+    "acks": [
+        {
+            "pid": 7,
+            "state": "refused",
+            "generation": 3,
+            "reason": "NotJson",
+            "message": "cut",
+            "refusals": [{"subject": "c", "reason": "ToolNameTaken", "message": "kept"}],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("answering", [json.dumps(DOCUMENT).encode()], indirect=True)
+def test_status_shows_peers_refusals_and_acks(answering: str) -> None:
+    done = invoke("status", "--url", answering)
+    assert done.exit_code == 0, done.exception
+    for part in ("a[bold]", "UrlMissing", "NotJson", "ToolNameTaken", "generation 0"):
+        assert part in done.output
+    assert json.loads(invoke("status", "--url", answering, "--json").output) == DOCUMENT
+
+
+@pytest.mark.parametrize("answering", [b"hello", b"[]", b"{}"], indirect=True)
+def test_status_of_something_else_is_one_line(answering: str) -> None:
+    assert isinstance(invoke("status", "--url", answering).exception, HotpeersError)
+
+
+def test_status_of_nothing_is_one_line() -> None:
+    done = run("status", "--url", "http://127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: http://127.0.0.1:1/status: ")
+    assert "hotpeers run" in done.stderr
+    assert run("status", "--url", "file:///etc/passwd").returncode == 1

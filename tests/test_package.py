@@ -1,0 +1,32 @@
+"""What is tested is what is shipped."""
+
+import os
+from pathlib import Path
+
+import hotpeers
+import hotpeers_shim
+from hotpeers.reasons import SENTENCES, Reason
+from hotpeers_shim.contract import Nack, PeerProblem
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_wheel_is_what_is_tested() -> None:
+    if os.environ.get("HOTPEERS_TEST_CHECKOUT"):
+        return
+    for package in (hotpeers, hotpeers_shim):
+        assert package.__file__ is not None
+        assert "site-packages" in Path(package.__file__).parts
+
+
+def test_every_word_has_one_meaning_and_one_sentence() -> None:
+    words = [*Reason, *Nack, *PeerProblem]
+    assert len({word.value for word in words}) == len(words)
+    assert set(SENTENCES) == set(words)
+    assert all(sentence.endswith(".") for sentence in SENTENCES.values())
+
+
+def test_every_word_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    for word, sentence in SENTENCES.items():
+        assert f"| `{word.value}` | {sentence} |" in reference

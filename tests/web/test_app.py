@@ -1,0 +1,57 @@
+"""The HTTP server: probes, and a page that no text of a peer can break out of."""
+
+from dataclasses import replace
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from hotpeers.publish import Metrics
+from hotpeers.reasons import Reason
+from hotpeers.resolve import Refused
+from hotpeers.status import Status
+from hotpeers.web.app import make_app
+from hotpeers.web.page import render_page
+from hotpeers_shim.contract import Peer
+
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+async def test_ready_only_after_the_first_projection() -> None:
+    now = Status("directory /peers", "/run/peers.json")
+    app = make_app(lambda: now, Metrics())
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/healthz")).status == 200
+        assert (await client.get("/readyz")).status == 503
+        now = replace(now, ready=True)
+        assert (await client.get("/readyz")).status == 200
+        status = await client.get("/status")
+        assert status.headers["Cache-Control"] == "no-store"
+        assert (await status.json())["ready"] is True
+        metrics = await client.get("/metrics")
+        assert metrics.content_type == "text/plain"
+        assert "hotpeers_generation 0.0" in await metrics.text()
+        assert (await client.get("/")).content_type == "text/html"
+        assert (await client.get("/nothing")).status == 404
+        assert (await client.post("/status")).status == 405
+
+
+def test_page_escapes_everything() -> None:
+    status = Status(
+        EVIL,
+        EVIL,
+        EVIL,
+        peers=(Peer(EVIL, EVIL, EVIL, description=EVIL, source=EVIL),),
+        refused=(Refused(EVIL, EVIL, Reason.URL_MISSING, EVIL),),
+    )
+    page = render_page(status.document())
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "'&" not in page
+
+
+def test_label_of_a_nack_is_of_the_vocabulary() -> None:
+    metrics = Metrics()
+    metrics.nacked("NotJson")
+    metrics.nacked("whatever an agent cares to write")
+    text = metrics.text()
+    assert b'hotpeers_nacks_total{reason="NotJson"} 1.0' in text
+    assert b'hotpeers_nacks_total{reason="Other"} 1.0' in text
