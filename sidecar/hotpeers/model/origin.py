@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
 from hotpeers_shim.contract import MAX_URL
@@ -33,6 +34,8 @@ class Origin:
         return f"{self.scheme}://{host}{port}"
 
 
+# Each change compares the origins of every peer and card again.
+@lru_cache(maxsize=32_768)
 def origin_of(url: str) -> Origin:
     """The origin of an http(s) URL; `UrlError` says what is wrong with any other text."""
     if len(url) > MAX_URL:
