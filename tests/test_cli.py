@@ -153,6 +153,12 @@ def test_bad_setting_is_named(tmp_path: Path, name: str, value: str, part: str) 
     assert done.stderr.startswith(f"error: {part}")
 
 
+def test_peer_file_among_the_manifests_is_refused(tmp_path: Path) -> None:
+    done = run("run", "--peers-dir", str(tmp_path), "--peer-file", str(tmp_path / "peers.json"))
+    assert done.returncode == 1
+    assert "lies among the manifests" in done.stderr
+
+
 @pytest.fixture
 def answering(request: pytest.FixtureRequest) -> Iterator[str]:
     """An HTTP server that answers everything with the bytes that the test asks for."""

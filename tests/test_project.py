@@ -122,6 +122,21 @@ def test_full_disk_leaves_the_last_good_file(
     assert projector.project([peer("b")]).generation == 2
 
 
+def test_file_system_that_cannot_sync_a_folder_is_no_failure(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr("os.fsync", only_files)
+    assert Projector(path).project([peer("a")]).generation == 1
+    assert read(path).peers == (peer("a"),)
+
+
 def test_folder_that_takes_no_files_is_one_clear_error() -> None:
     with pytest.raises(ProjectionError):
         Projector(Path("/proc/peers.json")).project([])

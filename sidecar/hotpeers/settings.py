@@ -46,6 +46,11 @@ class Settings(BaseModel):
         if not text["peers_dir"]:
             raise SettingsError("--peers-dir (HOTPEERS_PEERS_DIR) is missing: name the directory")
         peer_file = Path(text["peer_file"])
+        if peer_file.parent.resolve() == Path(text["peers_dir"]).resolve():
+            raise SettingsError(
+                f"--peer-file (HOTPEERS_PEER_FILE): {peer_file} lies among the manifests; "
+                "choose a file outside of --peers-dir"
+            )
         try:
             return cls.model_validate(
                 {

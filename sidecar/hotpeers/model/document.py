@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from hotpeers_shim.contract import MAX_PEERS, Nack
+from hotpeers_shim.contract import MAX_PEERS, Nack, clean_text
 
 from ..reasons import Reason
 from .snapshot import Problem
@@ -84,11 +84,11 @@ def _yaml(text: str, where: str) -> list[Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
-        message = f"{error.problem or error.context}{place}"
+        message = clean_text(f"{error.problem or error.context}{place}", 300)
         raise DocumentError(Problem(where, Reason.NOT_YAML, message)) from error
     # YAMLError: a character that YAML forbids; ValueError: a date or a number that none is.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200]
+        line = clean_text(str(error), 200)
         raise DocumentError(Problem(where, Reason.NOT_YAML, line)) from error
 
 

@@ -136,7 +136,7 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     try:
         card: Card = parse_card(data)
     except CardError as error:
-        raise _MalformedError((Reason.CARD_INVALID, "", str(error))) from error
+        raise _MalformedError((Reason.CARD_INVALID, "", clean_text(str(error), 400))) from error
     name = slug_of(card.name)
     if not name:
         raise _MalformedError(
@@ -183,7 +183,11 @@ def _view(kind: type[_V], data: dict[str, Any]) -> _V:
         return kind.model_validate(data)
     except ValidationError as error:
         findings = [
-            (Nack.WRONG_SHAPE, _path(item["loc"]), clean_text(_message(dict(item)), 300))
+            (
+                Nack.WRONG_SHAPE,
+                clean_text(_path(item["loc"]), 200),
+                clean_text(_message(dict(item)), 300),
+            )
             for item in error.errors(include_url=False)[:20]
         ]
         raise _MalformedError(*findings) from error

@@ -10,8 +10,8 @@ from urllib.parse import urljoin, urlsplit
 from hotpeers_shim.contract import MAX_URL
 
 _PORTS = {"http": 80, "https": 443}
-# Browsers and servers disagree on a backslash in the authority; nobody needs one.
-_FORBIDDEN = re.compile(r"[\s\\\x00-\x1f\x7f]")
+# Printable ASCII without the backslash, on which browsers and servers disagree.
+_FORBIDDEN = re.compile(r"[^\x21-\x5b\x5d-\x7e]")
 WELL_KNOWN = "/.well-known/agent-card.json"
 WELL_KNOWN_BEFORE_0_3 = "/.well-known/agent.json"
 
@@ -41,7 +41,7 @@ def origin_of(url: str) -> Origin:
     if len(url) > MAX_URL:
         raise UrlError(f"{len(url)} characters; the limit is {MAX_URL}")
     if _FORBIDDEN.search(url):
-        raise UrlError("holds white space, a control character or a backslash")
+        raise UrlError("holds a character that a URL may not: only printable ASCII is one")
     try:
         parts = urlsplit(url)
         port = parts.port
