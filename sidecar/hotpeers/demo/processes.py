@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -77,6 +78,15 @@ class Child:
         if not self.alive:
             last = " / ".join(line.strip() for line in self.tail(3))
             raise CannotStartError(f"{self.name} ended with {self._popen.returncode}: {last}")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the process do nothing for a while."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """End the process with SIGKILL, as a machine does that runs out of memory."""

@@ -97,21 +97,26 @@ async def broken_files(scene: Scene) -> None:
     reason = await until("the sidecar's status to name news.yaml", noticed, SOON)
     scene.tell(f"the sidecar's status says so, {reason}, and it keeps the peer")
     expect(stage.projected() == projected, "the peer file as it was", stage.projected())
-    whole = stage.peer_file.read_bytes()
-    stage.peer_file.write_bytes(whole[: len(whole) // 2])
-    scene.tell("peers.json is cut in half, behind the sidecar's back")
-    ack = await scene.acked(AckState.REFUSED, projected.generation)
-    scene.facts["refused"] = ack.reason
-    asked = len(await stage.heard("news"))
-    said = await scene.say("Ask news: does the paper still appear?")
-    tool = stage.tool("news")
-    expect(tool in said.offered[0], f"{tool} still offered", said.offered[0])
-    await scene.expect_heard("news", asked)
-    scene.expect_said(said, ANSWERS["news"])
+    # Stopped meanwhile, since it would mend the file before anybody reads it.
+    with stage.sidecar.paused():
+        whole = stage.peer_file.read_bytes()
+        stage.peer_file.write_bytes(whole[: len(whole) // 2])
+        scene.tell("peers.json is cut in half, behind the sidecar's back")
+        ack = await scene.acked(AckState.REFUSED, projected.generation)
+        scene.facts["refused"] = ack.reason
+        asked = len(await stage.heard("news"))
+        said = await scene.say("Ask news: does the paper still appear?")
+        tool = stage.tool("news")
+        expect(tool in said.offered[0], f"{tool} still offered", said.offered[0])
+        await scene.expect_heard("news", asked)
+        scene.expect_said(said, ANSWERS["news"])
+    whole_again = await scene.projection(
+        "to be whole again, by the sidecar", lambda f: f.generation > projected.generation
+    )
     stage.add_peer("news", description="Answers questions about news, once more.")
     scene.tell("peers.d/news.yaml is mended")
     mended = await scene.projection(
-        "to be mended", lambda f: f.generation > projected.generation and bool(f.peers)
+        "to be mended", lambda f: f.generation > whole_again.generation and bool(f.peers)
     )
     await scene.acked(AckState.ACTIVE, mended.generation)
 
