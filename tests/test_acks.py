@@ -82,7 +82,7 @@ def test_text_of_an_agent_is_cleaned(tmp_path: Path) -> None:
 
 async def test_new_ack_is_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "acks"
-    async with asyncio.timeout(10), aclosing(AckReader(folder).changes()) as changes:  # type: ignore[type-var]
+    async with asyncio.timeout(10), aclosing(AckReader(folder).changes()) as changes:
         assert await anext(changes) == Acks()
         folder.mkdir()
         path = put(folder, 1, generation=1)

@@ -274,13 +274,17 @@ def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
 
     ack(generation=sidecar.read().generation)
     until(lambda: sidecar.status()["ackedGeneration"] == sidecar.read().generation)
+    assert b"hotpeers_reload_seconds_count 0.0" in sidecar.get("/metrics")
+    sidecar.put_peer("b")
+    until(lambda: sidecar.names() == ["a", "b"])
+    ack(generation=sidecar.read().generation)
     until(lambda: b"hotpeers_reload_seconds_count 1.0" in sidecar.get("/metrics"))
     ack(generation=1, state=AckState.REFUSED, reason="NotJson", message="cut")
     until(lambda: sidecar.status()["acks"][0]["reason"] == "NotJson")
     metrics = sidecar.get("/metrics")
     assert b'hotpeers_nacks_total{reason="NotJson"} 1.0' in metrics
     assert b"hotpeers_acked_generation 1.0" in metrics
-    assert b"hotpeers_peers 1.0" in metrics
+    assert b"hotpeers_peers 2.0" in metrics
     assert b"hotpeers_projection_seconds_count" in metrics
     assert b'"reason": "NotJson"' in sidecar.log.read_bytes()
     page = sidecar.get("/")

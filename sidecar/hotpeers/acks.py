@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class AckReader:
         self._silent = silent
         self._known: dict[str, _Known] = {}
 
-    async def changes(self) -> AsyncIterator[Acks]:
+    async def changes(self) -> AsyncGenerator[Acks, None]:
         """Yield the acks as they are, and then again after each change, for ever."""
         watch = watch_folder(self._folder)
         last: Acks | None = None

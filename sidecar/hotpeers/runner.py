@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
 from . import __version__
-from .acks import AckReader
+from .acks import AckReader, Acks
 from .card import CardReader
 from .model.snapshot import Problem, Snapshot
 from .project import ProjectionError, Projector, remove_leftovers
@@ -91,18 +91,20 @@ class Sidecar:
         )
 
     async def _follow_source(self) -> None:
-        async with aclosing(self._source.snapshots()) as snapshots:  # type: ignore[type-var]
+        async with aclosing(self._source.snapshots()) as snapshots:
             async for snapshot in snapshots:
                 self._snapshot = snapshot
                 self._dirty.set()
 
     async def _follow_acks(self) -> None:
-        async with aclosing(self._acks.changes()) as changes:  # type: ignore[type-var]
+        async with aclosing(self._acks.changes()) as changes:
+            # What stood there before this start is news too.
+            told = Acks()
             async for acks in changes:
-                for nack in new_nacks(self._heard, acks):
+                for nack in new_nacks(told, acks):
                     self._metrics.nacked(nack.reason)
-                log_problems(self._heard.problems, acks.problems)
-                self._heard = acks
+                log_problems(told.problems, acks.problems)
+                self._heard = told = acks
                 self._note_acked()
 
     async def _keep_projecting(self) -> None:
@@ -157,7 +159,11 @@ class Sidecar:
         self._ready = True
         if projection.written:
             self._metrics.projected(time.monotonic() - snapshot.seen)
-            self._events[projection.generation] = snapshot.seen
+            if self._heard.acks:
+                # How long an agent takes is not how long nobody started one.
+                self._events[projection.generation] = snapshot.seen
+                # A fast one has said so already.
+                self._note_acked()
             logger.info(
                 "generation %d written: %d peers",
                 projection.generation,

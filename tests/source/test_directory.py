@@ -41,7 +41,7 @@ class Follower:
         self._new = asyncio.Condition()
 
     async def follow(self) -> None:
-        async with aclosing(self._source.snapshots()) as snapshots:  # type: ignore[type-var]
+        async with aclosing(self._source.snapshots()) as snapshots:
             async for snapshot in snapshots:
                 async with self._new:
                     self.seen.append(snapshot)

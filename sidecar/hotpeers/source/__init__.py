@@ -5,7 +5,7 @@ A module in here may read files or an API; it may not know the peer file, the ac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from ..model.snapshot import Snapshot
@@ -14,7 +14,7 @@ from ..model.snapshot import Snapshot
 class Source(Protocol):
     """Something that knows all candidates and notices when they change."""
 
-    def snapshots(self) -> AsyncIterator[Snapshot]:
+    def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """Yield what there is now, and then again after each change, for ever.
 
         Slow consumers miss states in between, never the last one. Nothing that goes wrong while

@@ -6,7 +6,7 @@ import asyncio
 import os
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class DirectorySource:
         self._scanned = False
         self._unsettled = False
 
-    async def snapshots(self) -> AsyncIterator[Snapshot]:
+    async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """See `Source.snapshots`."""
         watch = watch_folder(self._folder)
         last: Snapshot | None = None
