@@ -18,7 +18,7 @@ from hotpeers.demo.serving import HOST
 from hotpeers_shim import contract
 
 ANSWERS = {"weather": "it will stay dry.", "news": "nobody is bored."}
-_START = 60.0
+_START = 90.0
 
 
 @dataclass(frozen=True)
