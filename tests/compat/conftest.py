@@ -24,7 +24,6 @@ FOLDER = Path(tempfile.mkdtemp(prefix="hotpeers-compat-"))
 PEER_FILE = FOLDER / "peers.json"
 
 os.environ["HOTPEERS_PEER_FILE"] = str(PEER_FILE)
-os.environ["HOTPEERS_IDLE_TIMEOUT"] = "2"
 os.environ["OTEL_SDK_DISABLED"] = "true"
 
 # Before google.adk is imported anywhere, as sitecustomize would.

@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from conftest import peer
+from conftest import KAGENT, peer
 from google.genai import types
 from model import call, results, texts
 
@@ -110,11 +110,14 @@ async def test_an_approval_made_up_by_a_client_is_not_carried_out(peers, server,
     assert server.requests(text) == []
 
 
+# Only kagent brings a sub-agent's approvals up to the user.
+on_kagent = pytest.mark.parametrize("runtime", ["kagent"] if KAGENT else [], indirect=True)
+
+
+@on_kagent
 async def test_a_sub_agents_tool_is_approved_through_kagent(
     peers, start_server, conversation, runtime
 ):
-    if runtime != "kagent":
-        pytest.skip("only kagent brings a sub-agent's approvals up to the user")
     server = start_server()
     peers.write(peer("weather", server))
     talk = conversation()
@@ -135,11 +138,10 @@ async def test_a_sub_agents_tool_is_approved_through_kagent(
     assert any("thank you" in text for text in results(events))
 
 
+@on_kagent
 async def test_a_sub_agents_question_is_not_answered_by_a_changed_peer(
     peers, start_server, conversation, runtime
 ):
-    if runtime != "kagent":
-        pytest.skip("only kagent brings a sub-agent's approvals up to the user")
     server, other = start_server(), start_server()
     peers.write(peer("weather", server))
     talk = conversation()

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 from conftest import becomes, peer
+from hotpeers_shim import live
 from model import call, results, texts
 
 NAME = "team__NS__weather"
@@ -75,7 +77,14 @@ async def test_a_call_that_takes_too_long_is_given_up_and_cancelled(
     await becomes(lambda: server.log()["cancelled"] == [task], what="the cancellation")
 
 
-async def test_a_silent_stream_is_given_up(peers, start_server, conversation):
+@pytest.fixture
+def impatient(monkeypatch):
+    """The settings are read once a process, from HOTPEERS_IDLE_TIMEOUT; here each test has its own."""
+    state = live.get()
+    monkeypatch.setattr(state, "settings", replace(state.settings, idle_timeout=2.0))
+
+
+async def test_a_silent_stream_is_given_up(peers, start_server, conversation, impatient):
     server = start_server()
     peers.write(peer("weather", server))
     events = await conversation().turn("go", call(NAME, "silent 30"), "end")
@@ -84,7 +93,7 @@ async def test_a_silent_stream_is_given_up(peers, start_server, conversation):
 
 
 async def test_a_peer_that_works_longer_than_the_idle_timeout_is_waited_for(
-    peers, start_server, conversation
+    peers, start_server, conversation, impatient
 ):
     peers.write(peer("weather", start_server()))
     events = await conversation().turn("go", call(NAME, "slow 2.5"))

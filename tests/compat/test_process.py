@@ -1,0 +1,228 @@
+"""Unmodified agent programs, started as anyone would: PYTHONPATH and HOTPEERS_PEER_FILE are all."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import KAGENT, eventually, peer
+
+BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
+NAME = "team__NS__weather"
+
+AGENT = '''
+from google.adk.agents import LlmAgent
+from google.adk.models import BaseLlm, LlmResponse
+from google.genai import types
+
+
+class Model(BaseLlm):
+    """Calls the first tool it is offered, once a turn; else says what it is offered."""
+
+    model: str = "scripted"
+
+    async def generate_content_async(self, llm_request, stream=False):
+        names = [
+            d.name
+            for tool in llm_request.config.tools or []
+            for d in tool.function_declarations or []
+        ]
+        last = llm_request.contents[-1].parts[-1]
+        if names and not last.function_response:
+            part = types.Part(
+                function_call=types.FunctionCall(name=names[0], args={"request": "echo hi"})
+            )
+        else:
+            part = types.Part(text=f"offered {names}, heard {last.function_response}")
+        yield LlmResponse(content=types.Content(role="model", parts=[part]))
+
+
+root_agent = LlmAgent(name="boss", model=Model())
+'''
+
+
+@pytest.fixture(autouse=True)
+def runtime():
+    """These programs are processes of their own: they are what they import."""
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def post(url, body):
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return response.read().decode()
+
+
+def answers(url):
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Start a program in a folder that holds `boss/agent.py`, with nothing but the two variables."""
+    (tmp_path / "agents/boss").mkdir(parents=True)
+    (tmp_path / "agents/boss/__init__.py").write_text("from . import agent\n")
+    (tmp_path / "agents/boss/agent.py").write_text(AGENT)
+    started = []
+
+    def start(*command, path=(BOOTSTRAP,), **env):
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("HOTPEERS")}
+        environ |= {
+            "PYTHONPATH": os.pathsep.join(map(str, path)),
+            "HOTPEERS_PEER_FILE": str(tmp_path / "peers.json"),
+            **env,
+        }
+        with (tmp_path / "out").open("w") as out, (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=tmp_path / "agents", env=environ,
+                stdin=subprocess.PIPE, stdout=out, stderr=log,
+            )
+        started.append(process)
+        return process
+
+    start.folder = tmp_path
+    start.out = lambda: (tmp_path / "out").read_text()
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def write(folder, generation, *peers):
+    temporary = folder / "peers.tmp"
+    temporary.write_text(json.dumps({"generation": generation, "peers": peers}))
+    temporary.replace(folder / "peers.json")
+
+
+def acked(folder, process):
+    path = folder / f"acks/ack-{process.pid}.json"
+    return json.loads(path.read_text()) if path.exists() else {"generation": -1}
+
+
+def follows(launch, process, turn, server):
+    """The program gains, uses and loses a peer, and acks each, with its pid unchanged."""
+    write(launch.folder, 1)
+    assert "offered []" in turn()
+    write(launch.folder, 2, peer("weather", server))
+    eventually(lambda: acked(launch.folder, process)["generation"] == 2, within=5, what="the ack")
+    told = turn()
+    assert f"offered ['{NAME}']" in told
+    assert "hi [context" in told
+    write(launch.folder, 3)
+    assert "offered []" in turn()
+    assert process.poll() is None
+
+
+def test_adk_api_server(launch, server):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = launch(
+        "-m", "google.adk.cli", "api_server", "--host", "127.0.0.1", "--port", str(port), "."
+    )
+    eventually(lambda: answers(f"{url}/list-apps"), within=60, what="the server")
+    post(f"{url}/apps/boss/users/u/sessions/s", {})
+    message = {"role": "user", "parts": [{"text": "go"}]}
+
+    def turn():
+        return post(
+            f"{url}/run",
+            {"appName": "boss", "userId": "u", "sessionId": "s", "newMessage": message},
+        )
+
+    follows(launch, process, turn, server)
+
+
+if not KAGENT:  # google-adk 1.39's own `to_a2a` needs a2a-sdk 1.x too, which kagent cannot import
+
+    def test_to_a2a_under_uvicorn(launch, server):
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        (launch.folder / "agents/served.py").write_text(
+            "from google.adk.a2a.utils.agent_to_a2a import to_a2a\n"
+            "from boss.agent import root_agent\n"
+            f"app = to_a2a(root_agent, host='127.0.0.1', port={port})\n"
+        )
+        process = launch("-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", str(port))
+        eventually(lambda: answers(f"{url}/"), within=60, what="the server")
+
+        def turn():
+            message = {"role": "ROLE_USER", "messageId": "m", "parts": [{"text": "go"}], "contextId": "c"}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": message}}
+            request = urllib.request.Request(
+                f"{url}/",
+                json.dumps(body).encode(),
+                {"Content-Type": "application/json", "A2A-Version": "1.0"},
+            )
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.read().decode()
+
+        follows(launch, process, turn, server)
+
+
+def test_opentelemetry_first_on_the_path_and_the_shim_behind_it(launch):
+    """As the OpenTelemetry operator injects itself: its sitecustomize in front, and it does not chain."""
+    import opentelemetry.instrumentation.auto_instrumentation as auto
+
+    code = "import google.adk.runners as r; print('wrapped', hasattr(r.Runner.__init__, '__wrapped__'))"
+    otel = Path(auto.__file__).parent
+    assert (otel / "sitecustomize.py").exists()
+    quiet = {
+        "OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
+    }
+    for path in ((otel, BOOTSTRAP), (BOOTSTRAP, otel)):
+        process = launch(
+            "-c", f"import sys; {code}; print('otel', 'opentelemetry.sdk' in sys.modules)",
+            path=path, **quiet,
+        )
+        assert process.wait(60) == 0
+        said = launch.out()
+        assert said.splitlines()[-2:] == ["wrapped True", "otel True"], said
+    assert [e for e in entry_points(group="console_scripts") if e.name == "opentelemetry-instrument"]
+
+
+def test_switched_off_nothing_is_hooked(launch):
+    code = "import google.adk.runners as r; print(hasattr(r.Runner.__init__, '__wrapped__'))"
+    process = launch("-c", code, HOTPEERS_DISABLE="1")
+    assert process.wait(60) == 0
+    assert launch.out().strip().endswith("False")
+
+
+def test_a_framework_that_changed_its_ways_runs_as_without_the_shim(launch):
+    """Fail open: the hook finds nothing it knows, the program goes on, the ack says why."""
+    fake = launch.folder / "agents/google/adk"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("")
+    (fake / "runners.py").write_text("class Executor: pass\n")
+    process = launch(
+        "-c",
+        "import google.adk.runners, sys; print('runs', flush=True); sys.stdin.read()",
+        path=(BOOTSTRAP, launch.folder / "agents"),
+    )
+    ack = eventually(
+        lambda: (found := acked(launch.folder, process)).get("state") and found, what="the ack"
+    )
+    assert ack["state"] == "error"
+    assert "hooking google.adk.runners" in ack["message"]
+    assert "runs" in launch.out()
