@@ -2,16 +2,19 @@
 
 One finder at the front of `sys.meta_path` lets the others find the module, then wraps the
 `exec_module` of that one loader. Only modules that are waited for are ever looked at.
+
+Annotations here are strings: every interpreter start runs this file, and saves their imports.
 """
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
-Hook = Callable[[ModuleType], None]
+TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    Hook = Callable[[ModuleType], None]
 
 
 class PostImportFinder:
@@ -21,7 +24,7 @@ class PostImportFinder:
         self._hooks: dict[str, Hook] = {}
         self._busy: set[str] = set()
 
-    def when_imported(self, name: str, hook: Hook) -> None:
+    def when_imported(self, name: str, hook: "Hook") -> None:
         """Call `hook(module)` once, after `name` is imported; at once if it already is.
 
         The hook must not raise: the import that it follows would fail.
@@ -33,11 +36,14 @@ class PostImportFinder:
             return
         self._hooks[name] = hook
         if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, self)
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self,
+        name: str,
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,
+    ) -> "ModuleSpec | None":
         """Find a waited-for module through the other finders, and hook its loader."""
         if name not in self._hooks or name in self._busy:
             return None
@@ -51,8 +57,8 @@ class PostImportFinder:
         return spec
 
     def _find_elsewhere(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
+    ) -> "ModuleSpec | None":
         for finder in list(sys.meta_path):
             find = getattr(finder, "find_spec", None)
             if finder is self or find is None:
@@ -62,11 +68,11 @@ class PostImportFinder:
                 return spec
         return None
 
-    def _wrap(self, name: str, spec: ModuleSpec) -> None:
+    def _wrap(self, name: str, spec: "ModuleSpec") -> None:
         loader = spec.loader
         execute = loader.exec_module  # type: ignore[union-attr]
 
-        def exec_module(module: ModuleType) -> None:
+        def exec_module(module: "ModuleType") -> None:
             execute(module)
             hook = self._hooks.pop(name, None)
             if hook is not None:

@@ -1,7 +1,7 @@
 """The shim's state in this process: one reader, one catalog, one ack.
 
-`catalog` is what the model step asks; a daemon thread asks too, at least twice a second, so that the
-sidecar gets its ack without traffic. Nothing here touches the agent framework.
+`catalog` is what the model step asks; a daemon thread asks too, at least twice a second, so that
+the sidecar gets its ack without traffic. Nothing here touches the agent framework.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger("hotpeers_shim")
 
 CHECK_SECONDS = 0.5
 """How often the background thread looks at the peer file."""
-HEARTBEAT_SECONDS = 30.0
+HEARTBEAT_SECONDS = 15.0
 """How often an unchanged ack is written again: the sidecar cannot see this process otherwise."""
 MAX_REFUSALS = 100
 """Most refusals that an ack lists."""
@@ -77,7 +77,10 @@ class Live:
                 for notify in self.on_change:
                     notify(self._catalog)
             if view.rejection is not None:
-                logger.warning(
+                # An agent may well start before its first peer file is there.
+                level = logging.WARNING if self._catalog.generation is not None else logging.INFO
+                logger.log(
+                    level,
                     "peer file refused, %d peers stay live: %s",
                     len(self._catalog.peers),
                     view.rejection,

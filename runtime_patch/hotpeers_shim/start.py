@@ -1,14 +1,14 @@
-"""Starts the shim: at interpreter start it only waits for the agent framework to be imported.
+"""Starts the shim: at interpreter start it only waits for the agent framework.
 
 Everything heavier (the contract, the reader, the adapters) is imported when `google.adk.runners` is:
 a Python process that is no agent pays for this file and `importhook` alone.
 """
 
-from __future__ import annotations
-
-from types import ModuleType
-
 from .importhook import PostImportFinder
+
+TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
+if TYPE_CHECKING:
+    from types import ModuleType
 
 FINDER = PostImportFinder()
 
@@ -19,7 +19,7 @@ def begin() -> None:
     FINDER.when_imported("kagent.adk.types", _on_kagent_types)
 
 
-def _on_runners(module: ModuleType) -> None:
+def _on_runners(module: "ModuleType") -> None:
     from . import live  # noqa: PLC0415 - see the module's docstring
 
     with live.guarded("hooking google.adk.runners"):
@@ -29,7 +29,7 @@ def _on_runners(module: ModuleType) -> None:
     live.start()
 
 
-def _on_kagent_types(module: ModuleType) -> None:
+def _on_kagent_types(module: "ModuleType") -> None:
     from . import live  # noqa: PLC0415
 
     with live.guarded("hooking kagent.adk.types"):

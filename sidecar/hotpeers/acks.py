@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -12,11 +13,10 @@ from pathlib import Path
 from hotpeers_shim.contract import MAX_ACK_BYTES, Ack, AckState, Rejection, clean_text, load_ack
 
 from .model.snapshot import Problem
-from .watch import watch_folder
 
-SILENT_SECONDS = 180.0
-"""A process that says nothing for so long is gone: the shim repeats its ack every minute."""
-_LOOK_SECONDS = 1.0
+SILENT_SECONDS = 60.0
+"""A process that says nothing for so long is gone: the shim repeats its ack every 15 seconds."""
+_LOOK_SECONDS = 0.1
 _MAX_ACKS = 256
 # No sidecar counts that far: such a number would only make the next one impossible.
 _BELIEVABLE = 2**53
@@ -64,18 +64,14 @@ class AckReader:
 
     async def changes(self) -> AsyncGenerator[Acks, None]:
         """Yield the acks as they are, and then again after each change, for ever."""
-        watch = watch_folder(self._folder)
         last: Acks | None = None
-        try:
-            while True:
-                watch.arm()
-                acks = self.read()
-                if acks != last:
-                    last = acks
-                    yield acks
-                await watch.wait(_LOOK_SECONDS)
-        finally:
-            watch.close()
+        while True:
+            acks = self.read()
+            if acks != last:
+                last = acks
+                yield acks
+            # A look costs microseconds. A watch would cost more, with nothing happening.
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def read(self) -> Acks:
         """Read what has changed since the last time."""

@@ -30,7 +30,7 @@ _LOOK_SECONDS = 1.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
 
 
-class Stop(Exception):  # noqa: N818 - it is none
+class Stop(Exception):
     """Ends the group of tasks: a signal came."""
 
 

@@ -160,7 +160,8 @@ def peer(name: str, server: "PeerServer | str", **more: Any) -> dict[str, Any]:
 
 def pytest_report_header() -> str:
     kagent = f", kagent-adk {KAGENT}" if KAGENT else ""
-    return f"google-adk {metadata.version('google-adk')}, a2a-sdk {metadata.version('a2a-sdk')}{kagent}, {sys.version.split()[0]}"
+    adk, a2a = metadata.version("google-adk"), metadata.version("a2a-sdk")
+    return f"google-adk {adk}, a2a-sdk {a2a}{kagent}, Python {sys.version.split()[0]}"
 
 
 @pytest.fixture(params=["plain", "kagent"] if KAGENT else ["plain"], autouse=True)

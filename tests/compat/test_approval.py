@@ -5,6 +5,7 @@ import uuid
 import pytest
 from conftest import KAGENT, peer
 from google.genai import types
+
 from model import call, results, texts
 
 NAME = "team__NS__weather"

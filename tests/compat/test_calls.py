@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import becomes, peer
+
 from hotpeers_shim import live
 from model import call, results, texts
 

@@ -95,14 +95,17 @@ def launch(tmp_path):
         with (tmp_path / "out").open("w") as out, (tmp_path / "log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, *command],
-                cwd=tmp_path / "agents", env=environ,
-                stdin=subprocess.PIPE, stdout=out, stderr=log,
+                cwd=tmp_path / "agents",
+                env=environ,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=log,
             )
         started.append(process)
         return process
 
     start.folder = tmp_path
-    start.out = lambda: (tmp_path / "out").read_text()
+    start.out = (tmp_path / "out").read_text
     yield start
     for process in started:
         process.kill()
@@ -167,8 +170,18 @@ if not KAGENT:  # google-adk 1.39's own `to_a2a` needs a2a-sdk 1.x too, which ka
         eventually(lambda: answers(f"{url}/"), within=60, what="the server")
 
         def turn():
-            message = {"role": "ROLE_USER", "messageId": "m", "parts": [{"text": "go"}], "contextId": "c"}
-            body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": message}}
+            message = {
+                "role": "ROLE_USER",
+                "messageId": "m",
+                "parts": [{"text": "go"}],
+                "contextId": "c",
+            }
+            body = {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "SendMessage",
+                "params": {"message": message},
+            }
             request = urllib.request.Request(
                 f"{url}/",
                 json.dumps(body).encode(),
@@ -188,18 +201,24 @@ def test_opentelemetry_first_on_the_path_and_the_shim_behind_it(launch):
     otel = Path(auto.__file__).parent
     assert (otel / "sitecustomize.py").exists()
     quiet = {
-        "OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none",
-        "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_SDK_DISABLED": "true",
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
     }
     for path in ((otel, BOOTSTRAP), (BOOTSTRAP, otel)):
         process = launch(
-            "-c", f"import sys; {code}; print('otel', 'opentelemetry.sdk' in sys.modules)",
-            path=path, **quiet,
+            "-c",
+            f"import sys; {code}; print('otel', 'opentelemetry.sdk' in sys.modules)",
+            path=path,
+            **quiet,
         )
         assert process.wait(60) == 0
         said = launch.out()
         assert said.splitlines()[-2:] == ["wrapped True", "otel True"], said
-    assert [e for e in entry_points(group="console_scripts") if e.name == "opentelemetry-instrument"]
+    assert [
+        e for e in entry_points(group="console_scripts") if e.name == "opentelemetry-instrument"
+    ]
 
 
 def test_switched_off_nothing_is_hooked(launch):

@@ -9,6 +9,7 @@ import random
 import psutil
 import pytest
 from conftest import becomes, peer
+
 from hotpeers_shim import live
 from model import results
 

@@ -20,7 +20,11 @@ def run(code, *path, flags=(), python=sys.executable, **env):
     environ |= {"PYTHONPATH": os.pathsep.join(map(str, path)), **env}
     done = subprocess.run(
         [str(python), *flags, "-c", code],
-        env=environ, capture_output=True, text=True, timeout=60, check=False,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return done.stdout.strip(), done.stderr.strip(), done.returncode
 
@@ -38,7 +42,9 @@ SEEN = LOADED + "; print(getattr(sys, 'neighbour_was_here', False))"
 def test_the_folder_holds_the_bootstrap_alone():
     names = {path.name for path in BOOTSTRAP.iterdir() if path.name != "__pycache__"}
     assert names == {
-        "sitecustomize.py", "hotpeers_bootstrap.py", "hotpeers_bootstrap-1.dist-info",
+        "sitecustomize.py",
+        "hotpeers_bootstrap.py",
+        "hotpeers_bootstrap-1.dist-info",
     }
     assert len((BOOTSTRAP / "sitecustomize.py").read_text().splitlines()) <= 30
 
@@ -52,7 +58,10 @@ def test_an_interpreter_that_is_no_agent_imports_two_small_modules():
     code = "import sys; print(sorted(m for m in sys.modules if 'hotpeers' in m))"
     out, _, _ = run(code, BOOTSTRAP)
     assert eval(out) == [
-        "hotpeers_bootstrap", "hotpeers_shim", "hotpeers_shim.importhook", "hotpeers_shim.start",
+        "hotpeers_bootstrap",
+        "hotpeers_shim",
+        "hotpeers_shim.importhook",
+        "hotpeers_shim.start",
     ]
 
 
@@ -107,7 +116,10 @@ def test_a_broken_shim_does_not_stop_the_program(tmp_path):
     assert err == "hotpeers: the shim was not loaded: OSError('disk gone')"
 
 
-@pytest.mark.parametrize(("flag", "loaded"), [("-s", "True"), ("-P", "True"), ("-I", "False"), ("-E", "False"), ("-S", "False")])
+@pytest.mark.parametrize(
+    ("flag", "loaded"),
+    [("-s", "True"), ("-P", "True"), ("-I", "False"), ("-E", "False"), ("-S", "False")],
+)
 def test_interpreter_flags(flag, loaded):
     assert run(LOADED, BOOTSTRAP, flags=[flag])[:2] == (loaded, "")
 
@@ -130,7 +142,10 @@ def test_an_installed_copy_works_alone(tmp_path):
     """As in a pod: the init container copies the package, the agent's image holds nothing of ours."""
     shim = subprocess.run(
         [sys.executable, "-m", "hotpeers", "shim", "install", str(tmp_path / "shim")],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout.strip()
     venv.create(tmp_path / "v", with_pip=False, symlinks=True)
     code = LOADED + "; import hotpeers_shim; print(hotpeers_shim.__file__)"

@@ -3,6 +3,7 @@ import importlib.resources
 import sys
 
 import pytest
+
 from hotpeers_shim.importhook import PostImportFinder
 
 

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+
 from hotpeers_shim.contract import Ack, AckState, load_ack
 from hotpeers_shim.live import Live
 from hotpeers_shim.settings import Settings

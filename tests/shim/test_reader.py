@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+
 from hotpeers_shim.contract import MAX_FILE_BYTES, Nack
 from hotpeers_shim.reader import PeerReader
 
@@ -43,7 +44,8 @@ MALFORMED = {
     "10 MB": (b" " * 10_000_000 + document().encode(), Nack.FILE_TOO_LARGE),
     "duplicate names": (document("weather", "weather").encode(), Nack.DUPLICATE_TOOL_NAME),
     "unknown major version": (
-        document("news", apiVersion="hotpeers.dev/v2").encode(), Nack.UNSUPPORTED_VERSION,
+        document("news", apiVersion="hotpeers.dev/v2").encode(),
+        Nack.UNSUPPORTED_VERSION,
     ),
     "invalid UTF-8": (b'{"peers": [], "x": "\xff"}', Nack.NOT_UTF8),
     "half a surrogate pair": (document("\ud800").encode(), Nack.WRONG_SHAPE),

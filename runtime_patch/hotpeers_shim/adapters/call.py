@@ -124,10 +124,10 @@ class Call:
         raise self._failed(f"the connection was lost ({why}); its task may still go on") from broke
 
     def _abandon(self, native: Any) -> None:
-        if native is not None and self._reply is not None and self._reply.task_id:
-            if self._reply.state is State.WORKING:
-                self.client.users += 1  # the lease of the call ends before the cancellation does
-                spawn(self._cancel(native, self._reply.task_id))
+        reply = self._reply
+        if native is not None and reply and reply.task_id and reply.state is State.WORKING:
+            self.client.users += 1  # the lease of the call ends before the cancellation does
+            spawn(self._cancel(native, reply.task_id))
 
     async def _cancel(self, native: Any, task_id: str) -> None:
         try:
@@ -140,6 +140,13 @@ class Call:
 
     def _failed(self, why: str) -> CallFailed:
         return CallFailed(f"Agent {self.peer.toolName} gave no answer: {why}.")
+
+
+def question(name: str, text: str) -> str:
+    """What the model is told of a peer's open question."""
+    return (
+        f"Agent {name} needs an answer before it can go on: {text} (Call it again with the answer.)"
+    )
 
 
 class _Silent(Exception):

@@ -11,7 +11,7 @@ from .. import live as live_module
 from ..contract import Peer
 from ..live import Live
 from . import memory, wire
-from .call import Call, CallFailed
+from .call import Call, CallFailed, question
 from .pool import Pool
 from .wire import Reply, State
 
@@ -72,7 +72,7 @@ def answer(peer: Peer, reply: Reply, tool_context: Any) -> str:
     memory.remember(tool_context, peer, task_id=reply.task_id if waiting else "")
     match reply.state:
         case State.INPUT_REQUIRED:
-            return f"Agent {name} needs an answer before it can go on: {reply.text} (Call it again with the answer.)"
+            return question(name, reply.text)
         case State.AUTH_REQUIRED:
             return f"Agent {name} needs to be authorised before it can go on: {reply.text}"
         case State.FAILED | State.CANCELED | State.REJECTED:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import live
 from . import memory, wire
-from .call import Call, CallFailed
+from .call import Call, CallFailed, question
 
 _TYPES = "kagent.adk.types"
 _TOOL = "kagent.adk._remote_a2a_tool"
@@ -78,8 +78,7 @@ async def ask(call: Call, request: str, tool_context: Any, context_id: str) -> A
     memory.remember(tool_context, call.peer, task_id=waiting)
     if tool.open_question is not None:
         return {
-            "result": f"Agent {call.peer.toolName} needs an answer before it can go on: "
-            f"{tool.open_question.text} (Call it again with the answer.)",
+            "result": question(call.peer.toolName, tool.open_question.text),
             "subagent_session_id": context_id,
         }
     return result

@@ -73,11 +73,11 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         agent = self._agent()
         tools = agent.tools if agent is not None else ()
         names = {
-            getattr(tool, "name", None) or getattr(tool, "__name__", None)
+            str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))
             for tool in tools
             if tool is not self
         }
-        return frozenset(name for name in names if name in self._live.catalog().peers)
+        return frozenset(names & self._live.catalog().peers.keys())
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
         """Learn which of the peers' names the agent's other toolsets hold.

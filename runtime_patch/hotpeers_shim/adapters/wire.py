@@ -107,8 +107,12 @@ def is_task_gone(error: BaseException) -> bool:
 
 
 def card_url(peer: Peer) -> tuple[str, str]:
-    """Base URL and path of the peer's agent card."""
-    return peer.url.rstrip("/"), peer.cardPath or DEFAULT_CARD_PATH
+    """Base URL and path of the peer's agent card; see `contract.Peer`."""
+    base = peer.url.rstrip("/")
+    if peer.cardPath.startswith("/"):
+        parts = urlsplit(base)
+        base = f"{parts.scheme}://{parts.netloc}"
+    return base, "/" + (peer.cardPath or DEFAULT_CARD_PATH).lstrip("/")
 
 
 def origin(url: str) -> tuple[str, str, int]:

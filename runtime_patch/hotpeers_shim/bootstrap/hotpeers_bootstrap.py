@@ -7,7 +7,13 @@ entry point of the group `opentelemetry_pre_instrument`, which the `.dist-info` 
 
 import os
 import sys
-from importlib.machinery import PathFinder
+
+# Where importlib.machinery has it from; that module would cost each interpreter start half a millisecond.
+from _frozen_importlib_external import PathFinder
+
+TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
+if TYPE_CHECKING:
+    from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LOADED = "hotpeers_shim.start"
@@ -35,13 +41,15 @@ def chain(hiding: str) -> None:
     """
     path = [os.path.abspath(entry) for entry in sys.path]
     here = os.path.dirname(os.path.abspath(hiding))
-    spec = PathFinder.find_spec("sitecustomize", path[path.index(here) + 1 :] if here in path else [])
+    spec = PathFinder.find_spec(
+        "sitecustomize", path[path.index(here) + 1 :] if here in path else []
+    )
     if spec is not None:
         sys.modules.pop("sitecustomize", None)
         _execute(spec)
 
 
-def _execute(spec):  # type: ignore[no-untyped-def]
+def _execute(spec: "Any") -> None:
     # `importlib.util.module_from_spec` would cost each interpreter start the import of that module.
     module = type(sys)(spec.name)
     module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin

@@ -48,7 +48,7 @@ def get_list(data: dict[str, Any], path: str, key: str, *, required: bool = Fals
     return value
 
 
-def get_text(
+def get_text(  # noqa: PLR0913 - a field's access is said in one line, by keyword where it is special
     data: dict[str, Any],
     path: str,
     key: str,

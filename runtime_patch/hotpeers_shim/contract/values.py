@@ -38,9 +38,10 @@ class Peer:
     """A sub-agent that the orchestrator may call over A2A.
 
     `url` is where its A2A server is; every address that its agent card names must have the same
-    origin. `cardPath` is appended to `url` to find the card ("" = the standard path). `timeout` bounds
-    one call, in seconds (None = the reader's default). `fingerprint` changes when, and only when,
-    the definition that an approval was given for changes (see `fingerprint_of`).
+    origin. `cardPath` is where that card is: below `url`, or with a leading slash below its origin
+    ("" = the standard path below `url`). `timeout` bounds one call, in seconds (None = the reader's
+    default). `fingerprint` changes when, and only when, the definition that an approval was given
+    for changes (see `fingerprint_of`).
     """
 
     name: str

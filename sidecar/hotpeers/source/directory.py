@@ -16,7 +16,7 @@ from ..model.document import MAX_MANIFEST_BYTES
 from ..model.manifest import Manifests, read_manifests
 from ..model.snapshot import Candidate, Problem, Snapshot
 from ..reasons import Reason
-from ..watch import watch_folder
+from .watch import FolderWatch
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _RESCAN_SECONDS = 5.0
@@ -56,7 +56,7 @@ class DirectorySource:
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """See `Source.snapshots`."""
-        watch = watch_folder(self._folder)
+        watch = FolderWatch(self._folder)
         last: Snapshot | None = None
         try:
             while True:

@@ -1,0 +1,299 @@
+"""What hot peers cost inside the agent, beside the same peers as static tools and beside no shim.
+
+    make bench-shim            # in each generation's environment
+    python bench/shim.py --sizes 10,100,1000 --turns 60 --changes 200
+
+Everything is measured in one run, in turn (hot, static, none, hot, …), so that a machine whose speed
+drifts slows all three alike: read the ratios. A turn is one message of the user, answered at once by
+a model that costs nothing, in a session of its own, with an agent that is kept between the turns.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCT = Path(os.environ.get("HOTPEERS_PRODUCT_PYTHON", ROOT / ".venv/bin/python"))
+FOLDER = Path(tempfile.mkdtemp(prefix="hotpeers-bench-"))
+PEER_FILE = FOLDER / "peers.json"
+BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
+os.environ["HOTPEERS_PEER_FILE"] = str(PEER_FILE)
+os.environ["OTEL_SDK_DISABLED"] = "true"
+
+from hotpeers_shim import start  # noqa: E402
+
+start.begin()
+
+from google.adk.agents import LlmAgent  # noqa: E402
+from google.adk.models import BaseLlm, LlmResponse  # noqa: E402
+from google.adk.runners import Runner  # noqa: E402
+from google.adk.sessions import InMemorySessionService  # noqa: E402
+from google.genai import types  # noqa: E402
+
+from hotpeers_shim import live  # noqa: E402
+from hotpeers_shim.adapters import attach  # noqa: E402
+
+DONE = LlmResponse(content=types.Content(role="model", parts=[types.Part(text="done")]))
+
+
+class NullModel(BaseLlm):
+    model: str = "null"
+    offered: int = 0
+
+    async def generate_content_async(self, llm_request, stream=False):
+        self.offered = sum(
+            len(tool.function_declarations or []) for tool in llm_request.config.tools or []
+        )
+        yield DONE
+
+
+class Agent:
+    """One agent, kept between the turns, with or without the shim's toolset."""
+
+    def __init__(self, tools=(), *, hot):
+        self.model = NullModel()
+        self.sessions = InMemorySessionService()
+        agent = LlmAgent(name="boss", model=self.model, tools=list(tools))
+        # A nested runner is what the shim leaves alone.
+        token = attach._nested.set(not hot)
+        self.runner = Runner(app_name="bench", agent=agent, session_service=self.sessions)
+        attach._nested.reset(token)
+
+    async def turn(self):
+        session = await self.sessions.create_session(app_name="bench", user_id="u")
+        message = types.Content(role="user", parts=[types.Part(text="go")])
+        began = time.perf_counter()
+        async for _ in self.runner.run_async(
+            user_id="u", session_id=session.id, new_message=message
+        ):
+            pass
+        took = time.perf_counter() - began
+        await self.sessions.delete_session(app_name="bench", user_id="u", session_id=session.id)
+        return took
+
+
+def peers(count):
+    return [
+        {
+            "name": f"agent-{i}",
+            "namespace": "bench",
+            "url": f"http://127.0.0.1:9/{i}",
+            "description": f"Agent number {i} answers questions about subject {i}.",
+        }
+        for i in range(count)
+    ]
+
+
+def static_tools(count):
+    """The same peers as their users have them today."""
+    try:
+        import httpx
+        from kagent.adk._remote_a2a_tool import KAgentRemoteA2AToolset
+    except ImportError:
+        return "AgentTool(RemoteA2aAgent)", [_agent_tool(peer) for peer in peers(count)]
+    shared = httpx.AsyncClient()
+    return "KAgentRemoteA2AToolset", [
+        KAgentRemoteA2AToolset(
+            name=f"bench__NS__agent_{i}",
+            description=peer["description"],
+            agent_card_url=peer["url"],
+            httpx_client=shared,
+        )
+        for i, peer in enumerate(peers(count))
+    ]
+
+
+def _agent_tool(peer):
+    from google.adk.agents.remote_a2a_agent import RemoteA2aAgent
+    from google.adk.tools.agent_tool import AgentTool
+
+    agent = RemoteA2aAgent(
+        name="bench__NS__" + peer["name"].replace("-", "_"),
+        description=peer["description"],
+        agent_card=peer["url"],
+    )
+    return AgentTool(agent)
+
+
+def write(listed, generation):
+    temporary = PEER_FILE.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"generation": generation, "peers": listed}))
+    temporary.replace(PEER_FILE)
+
+
+async def turns(count, rounds):
+    write(peers(count), count)
+    kind, tools = static_tools(count)
+    agents = {"hot": Agent(hot=True), "static": Agent(tools, hot=False), "none": Agent(hot=False)}
+    took = {name: [] for name in agents}
+    for number in range(rounds + 3):
+        for name, agent in agents.items():
+            seconds = await agent.turn()
+            if number >= 3:
+                took[name].append(seconds * 1e3)
+    assert agents["hot"].model.offered == agents["static"].model.offered == count
+    middle = {name: statistics.median(values) for name, values in took.items()}
+    ratio = statistics.median(h / s for h, s in zip(took["hot"], took["static"], strict=True))
+    return kind, middle, ratio
+
+
+def refresh(count):
+    write(peers(count), 1_000_000 + count)
+    state = live.get()
+    state.catalog()
+    runs = []
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(1_000):
+            state.catalog()
+        runs.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(runs)
+
+
+def interpreter_start(pairs=60):
+    plain = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environments = {"plain": plain, "shim": plain | {"PYTHONPATH": str(BOOTSTRAP)}}
+    took = {name: [] for name in environments}
+    for _ in range(pairs + 2):
+        for name, environ in environments.items():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", "pass"], env=environ, check=True)
+            took[name].append((time.perf_counter() - began) * 1e3)
+    added = [s - p for s, p in zip(took["shim"][2:], took["plain"][2:], strict=True)]
+    return statistics.median(took["plain"][2:]), statistics.median(added)
+
+
+async def offered_after_change(changes, standing):
+    """From the rename of a manifest into the watched folder to the model's request that offers it."""
+    folder = FOLDER / "peers.d"
+    folder.mkdir()
+    for peer in peers(standing):
+        (folder / f"{peer['name']}.json").write_text(manifest(peer["name"]))
+    PEER_FILE.unlink()
+    sidecar = subprocess.Popen(
+        [
+            str(PRODUCT),
+            "-m",
+            "hotpeers",
+            "run",
+            "--source",
+            "directory",
+            "--peers-dir",
+            str(folder),
+            "--peer-file",
+            str(PEER_FILE),
+            "--listen",
+            "none",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        agent = Agent(hot=True)
+        await offers(agent, standing)
+        took, steps = [], []
+        for number in range(changes):
+            target = folder / "newest.json"
+            if number % 2:
+                began = time.perf_counter()
+                target.unlink()
+            else:
+                temporary = folder / ".newest"
+                temporary.write_text(manifest("newest"))
+                began = time.perf_counter()
+                temporary.replace(target)
+            steps.append(await offers(agent, standing + (number % 2 == 0)))
+            took.append((time.perf_counter() - began) * 1e3)
+        return sorted(took), statistics.median(steps)
+    finally:
+        sidecar.terminate()
+        sidecar.wait(10)
+
+
+def manifest(name):
+    return json.dumps(
+        {
+            "apiVersion": "hotpeers.dev/v1alpha1",
+            "kind": "Peer",
+            "metadata": {"name": name, "namespace": "bench"},
+            "spec": {"url": "http://127.0.0.1:9", "description": f"{name} answers questions."},
+        }
+    )
+
+
+async def offers(agent, count, within=30.0):
+    """Run turn after turn until the model is offered `count` peers; returns a turn's milliseconds."""
+    end = time.perf_counter() + within
+    while time.perf_counter() < end:
+        took = await agent.turn()
+        if agent.model.offered == count:
+            return took * 1e3
+        # The sidecar works on the same cores: turns without a pause would measure themselves.
+        await asyncio.sleep(0.001)
+    raise SystemExit(f"{count} peers were not offered within {within} s")
+
+
+def percentile(values, part):
+    return values[min(len(values) - 1, int(len(values) * part))]
+
+
+def verdict(good):
+    return "holds" if good else "FALLS SHORT"
+
+
+async def main(options):
+    libraries = []
+    for package in ("kagent-adk", "google-adk", "a2a-sdk"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            libraries.append(f"{package} {metadata.version(package)}")
+    print(f"{', '.join(libraries)}, Python {sys.version.split()[0]}, {os.cpu_count()} cores\n")
+    print("| turn with | hot | static | no shim | hot / static | target <= 1.0 |")
+    print("|---|---|---|---|---|---|")
+    for count in options.sizes:
+        kind, middle, ratio = await turns(count, options.turns)
+        print(
+            f"| {count} peers | {middle['hot']:.2f} ms | {middle['static']:.2f} ms "
+            f"| {middle['none']:.2f} ms | {ratio:.2f} | {verdict(ratio <= 1.0)} |"
+        )
+    print(f"\nstatic: {kind}\n")
+    print("| | measured | target | |")
+    print("|---|---|---|---|")
+    for count in options.sizes:
+        cost = refresh(count)
+        print(
+            f"| unchanged refresh, {count} peers | {cost:.1f} us | 10 us | {verdict(cost <= 10)} |"
+        )
+    plain, added = interpreter_start()
+    print(
+        f"| interpreter start | {plain:.1f} ms + {added:.1f} ms | + 3 ms | {verdict(added <= 3)} |"
+    )
+    took, step = await offered_after_change(options.changes, options.standing)
+    p99 = percentile(took, 0.99)
+    print(
+        f"| directory change -> offered ({options.standing} peers, {len(took)} changes) "
+        f"| p50 {percentile(took, 0.5):.1f} ms, p99 {p99:.1f} ms, max {took[-1]:.1f} ms "
+        f"(a turn: {step:.1f} ms) | p99 50 ms | {verdict(p99 <= 50)} |"
+    )
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="10,100,1000")
+    parser.add_argument("--turns", type=int, default=60)
+    parser.add_argument("--changes", type=int, default=200)
+    parser.add_argument("--standing", type=int, default=10, help="peers beside the changing one")
+    options = parser.parse_args()
+    options.sizes = [int(size) for size in options.sizes.split(",")]
+    asyncio.run(main(options))
