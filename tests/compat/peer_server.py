@@ -11,7 +11,7 @@ a2a-sdk. Prints its address as one JSON line. `GET /log` tells what it was asked
     refuse         answers with a JSON-RPC error
     direct TEXT    answers with a message, not a task
     cut            breaks the connection in the middle of the stream; the task completes all the same
-    approve NAME   asks for the approval of a tool, as a kagent sub-agent does (0.3)
+    approve NAME   asks for the approval of a tool, as a kagent sub-agent does
 """
 
 import argparse
@@ -56,7 +56,8 @@ class Peer(AgentExecutor):
                 "task": context.task_id,
                 "resumed": context.current_task is not None,
                 "headers": {k.lower(): v for k, v in headers.items()},
-                "data": [str(part.data) for part in context.message.parts if part.HasField("data")],
+                "data": [str(part.data) for part in context.message.parts if part.HasField("data")]
+                + [str(context.message.metadata)],
             }
         )
         self.overlaps += self.busy.get(context_id, 0)
@@ -83,7 +84,9 @@ class Peer(AgentExecutor):
         if verb == "question":
             await updater.requires_input(updater.new_agent_message([new_text_part("which town?")]))
         elif verb == "approve":
-            await updater.requires_input(updater.new_agent_message([approval_part(rest)]))
+            message = updater.new_agent_message([approval_part(rest)])
+            extend_with_approval(message, rest)
+            await updater.requires_input(message)
         elif verb == "fail":
             await updater.failed(updater.new_agent_message([new_text_part("the pump is broken")]))
         else:
@@ -120,6 +123,16 @@ def approval_part(name: str) -> Part:
     part = Part(data=ParseDict(data, Value()))
     part.metadata.update({"kagent_type": "function_call", "kagent_is_long_running": True})
     return part
+
+
+HITL = "https://kagent.dev/extensions/hitl/v1"
+
+
+def extend_with_approval(message: Any, name: str) -> None:
+    """Ask in the words of kagent's main branch too: an A2A extension of the message."""
+    tool = {"id": "confirm-1", "call_id": "call-1", "name": name, "args": {}}
+    message.extensions.append(HITL)
+    message.metadata.update({HITL: {"type": "tool_approval_request", "tools": [tool]}})
 
 
 class Cutter:

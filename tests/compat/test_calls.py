@@ -5,10 +5,10 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from conftest import becomes, peer
+from harness import becomes, peer
+from scripted import call, results, texts
 
 from hotpeers_shim import live
-from model import call, results, texts
 
 NAME = "team__NS__weather"
 

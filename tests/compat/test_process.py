@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import KAGENT, eventually, peer
+from harness import KAGENT, eventually, peer
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 NAME = "team__NS__weather"

@@ -8,10 +8,10 @@ import random
 
 import psutil
 import pytest
-from conftest import becomes, peer
+from harness import becomes, peer
+from scripted import results
 
 from hotpeers_shim import live
-from model import results
 
 CHANGES = 1_000
 CONVERSATIONS = 20

@@ -1,8 +1,7 @@
 """Peers as tools of one conversation: added, used, changed and removed while it goes on."""
 
-from conftest import peer
-
-from model import call, results, texts
+from harness import peer
+from scripted import call, results, texts
 
 NAME = "team__NS__weather"
 
@@ -127,7 +126,7 @@ async def test_an_agents_own_tool_of_the_same_name_wins(peers, server, conversat
 
 
 def _ack(peers):
-    from conftest import eventually
+    from harness import eventually
 
     return eventually(lambda: (ack := peers.ack()) and ack.refusals and ack, what="a refusal")
 
@@ -156,8 +155,7 @@ async def test_a_name_hidden_in_another_toolset_is_refused_when_it_shows(
 async def test_a_nested_agent_tool_is_given_no_peers(peers, server, conversation):
     from google.adk.agents import LlmAgent
     from google.adk.tools.agent_tool import AgentTool
-
-    from model import ScriptedModel
+    from scripted import ScriptedModel
 
     inner_model = ScriptedModel(script=["inner says"], offered=[], seen=[])
     inner = LlmAgent(name="inner", model=inner_model, description="inner")
@@ -171,8 +169,7 @@ async def test_a_nested_agent_tool_is_given_no_peers(peers, server, conversation
 
 async def test_many_runners_of_one_agent_give_it_one_toolset(peers, server, conversation):
     from google.adk.agents import LlmAgent
-
-    from model import ScriptedModel
+    from scripted import ScriptedModel
 
     model = ScriptedModel(script=[], offered=[], seen=[])
     agent = LlmAgent(name="orchestrator", model=model)
@@ -187,8 +184,7 @@ async def test_many_runners_of_one_agent_give_it_one_toolset(peers, server, conv
 
 async def test_a_root_without_tools_gives_them_to_the_agents_below(peers, server, conversation):
     from google.adk.agents import LlmAgent, SequentialAgent
-
-    from model import ScriptedModel
+    from scripted import ScriptedModel
 
     models = [ScriptedModel(script=[], offered=[], seen=[]) for _ in range(2)]
     root = SequentialAgent(

@@ -231,7 +231,7 @@ async def test_lost_notice_is_made_up_for_by_looking_again(
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr("hotpeers.source.directory.watch_folder", Deaf)
+    monkeypatch.setattr("hotpeers.source.directory.FolderWatch", Deaf)
     follower = Follower(DirectorySource(folder))
     task = asyncio.create_task(follower.follow())
     put(folder, "a.yaml", manifest("a"))

@@ -114,7 +114,12 @@ async def get(native: Any, task_id: str, context: Any) -> Reply:
 
 def message_of(request: Any) -> Any:
     """See `wire.message_of`."""
-    return request.message
+    message = request.message
+    if not message.parts:
+        # kagent's main branch sends a decision in the metadata alone; a2a-sdk 1.3 servers refuse a
+        # message without parts, as the protocol says.
+        message.parts.append(Part(text="The decision is in the metadata of this message."))
+    return message
 
 
 def event_of(reply: Reply) -> Any:

@@ -1,0 +1,122 @@
+"""The harness of the compatibility suite: the real framework, a scripted model, real A2A peers.
+
+It runs in each generation's own environment, with the shim loaded the way its bootstrap loads it.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = Path(os.environ.get("HOTPEERS_PRODUCT_PYTHON", ROOT / ".venv/bin/python"))
+FOLDER = Path(tempfile.mkdtemp(prefix="hotpeers-compat-"))
+PEER_FILE = FOLDER / "peers.json"
+
+os.environ["HOTPEERS_PEER_FILE"] = str(PEER_FILE)
+os.environ["OTEL_SDK_DISABLED"] = "true"
+
+# Before google.adk is imported anywhere, as sitecustomize would.
+from hotpeers_shim import start  # noqa: E402
+
+start.begin()
+
+ADK = tuple(int(part) for part in metadata.version("google-adk").split(".")[:2])
+try:
+    KAGENT = metadata.version("kagent-adk")
+except metadata.PackageNotFoundError:
+    KAGENT = ""
+
+from hotpeers_shim import contract  # noqa: E402
+
+
+def eventually(check: Callable[[], Any], *, within: float = 10.0, what: str = "it") -> Any:
+    """Wait for a condition, bounded; returns its first true value."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        value = check()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not come about within {within} s")
+
+
+async def becomes(check: Callable[[], Any], *, within: float = 10.0, what: str = "it") -> Any:
+    """As `eventually`, while the event loop goes on."""
+    return await asyncio.to_thread(eventually, check, within=within, what=what)
+
+
+class PeerServer:
+    """A running `peer_server.py`."""
+
+    def __init__(self, *flags: str) -> None:
+        command = [str(PRODUCT), str(Path(__file__).with_name("peer_server.py")), *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.url: str = json.loads(self.process.stdout.readline())["url"]
+        # The line comes when it listens; what is sent before it serves waits in the backlog.
+
+    def log(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/log", timeout=5) as response:
+            return json.load(response)
+
+    def requests(self, text: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.log()["requests"] if entry["text"] == text]
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=10)
+
+
+class PeerFileWriter:
+    """Writes the peer file of this process as the sidecar would."""
+
+    generation = 0
+
+    def write(self, *peers: dict[str, Any]) -> None:
+        self.raw(json.dumps(self.document(*peers)).encode())
+
+    def document(self, *peers: dict[str, Any]) -> dict[str, Any]:
+        PeerFileWriter.generation += 1
+        return {
+            "apiVersion": contract.API_VERSION,
+            "generation": PeerFileWriter.generation,
+            "peers": list(peers),
+        }
+
+    def raw(self, content: bytes) -> None:
+        temporary = PEER_FILE.with_suffix(".tmp")
+        temporary.write_bytes(content)
+        temporary.replace(PEER_FILE)
+
+    @property
+    def ack_path(self) -> Path:
+        return PEER_FILE.parent / "acks" / f"ack-{os.getpid()}.json"
+
+    def ack(self) -> contract.Ack | None:
+        try:
+            value = contract.load_ack(self.ack_path.read_bytes())
+        except FileNotFoundError:
+            return None
+        assert isinstance(value, contract.Ack)
+        return value
+
+
+def peer(name: str, server: PeerServer | str, **more: Any) -> dict[str, Any]:
+    """One peer of the file, in the namespace `team`."""
+    url = server if isinstance(server, str) else server.url
+    return {
+        "name": name,
+        "namespace": "team",
+        "url": url,
+        "description": f"{name} does things",
+        "uid": f"uid-{name}",
+        **more,
+    }
