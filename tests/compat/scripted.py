@@ -65,6 +65,7 @@ class Conversation:
         fresh_runner: bool = False,
         sessions: Any = None,
         session_id: str | None = None,
+        state: dict[str, Any] | None = None,
         **agent_options: Any,
     ) -> None:
         self.model = ScriptedModel(script=[], offered=[], seen=[])
@@ -78,6 +79,7 @@ class Conversation:
         self.sessions = sessions or InMemorySessionService()
         self.session_id = session_id or f"s-{uuid.uuid4().hex[:8]}"
         self.fresh_runner = fresh_runner
+        self.initial_state = state
         self._runner: Any = None
 
     def runner(self) -> Any:
@@ -100,7 +102,10 @@ class Conversation:
             app_name="app", user_id="user", session_id=self.session_id
         ):
             await self.sessions.create_session(
-                app_name="app", user_id="user", session_id=self.session_id
+                app_name="app",
+                user_id="user",
+                session_id=self.session_id,
+                state=self.initial_state,
             )
         events = []
         async with contextlib.aclosing(

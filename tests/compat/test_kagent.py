@@ -1,0 +1,61 @@
+"""What kagent's own tool gives a sub-agent, and its peers get too. Empty without kagent."""
+
+import pytest
+from harness import KAGENT, peer
+from scripted import call
+
+NAME = "team__NS__weather"
+
+on_kagent = pytest.mark.parametrize("runtime", ["kagent"] if KAGENT else [], indirect=True)
+
+CONFIG = {
+    "model": {"type": "openai", "model": "scripted", "base_url": "http://127.0.0.1:9"},
+    "description": "an orchestrator",
+    "instruction": "none",
+}
+INCOMING = {
+    "authorization": "Bearer of-the-user",
+    "x-kagent-root-context-id": "top",
+    "cookie": "no",
+}
+
+
+async def sent_headers(peers, server, conversation, *, propagate):
+    from kagent.adk.types import AgentConfig
+
+    AgentConfig.model_validate(CONFIG).to_agent("orchestrator", None, propagate)
+    peers.write(peer("weather", server))
+    talk = conversation(state={"headers": INCOMING})
+    text = f"echo {talk.session_id}"
+    await talk.turn("go", call(NAME, text))
+    return server.requests(text)[-1]["headers"]
+
+
+@on_kagent
+async def test_the_users_token_is_passed_on_where_kagent_is_told_to(
+    peers, server, conversation, runtime
+):
+    headers = await sent_headers(peers, server, conversation, propagate=True)
+    assert headers["authorization"] == "Bearer of-the-user"
+    assert headers["x-kagent-root-context-id"] == "top"
+    assert "cookie" not in headers
+
+
+@on_kagent
+async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
+    peers, server, conversation, runtime
+):
+    headers = await sent_headers(peers, server, conversation, propagate=False)
+    assert "authorization" not in headers
+
+
+@on_kagent
+async def test_the_private_names_of_kagents_tool_that_the_shim_uses_are_there(runtime):
+    from kagent.adk._remote_a2a_tool import KAgentRemoteA2ATool
+
+    tool = KAgentRemoteA2ATool(name="n", description="d", agent_card_url="http://127.0.0.1:9/card")
+    assert tool._a2a_client is None
+    assert tool._last_context_id
+    assert callable(tool._handle_first_call)
+    assert callable(tool._handle_resume)
+    assert callable(tool._handle_input_required)
