@@ -45,9 +45,21 @@ def peers() -> Iterator[PeerFileWriter]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on_kagent: needs an agent that runs on kagent")
     # The frameworks warn of themselves and of each other; that is not ours to mend.
     config.addinivalue_line("filterwarnings", "ignore")
     config.addinivalue_line("filterwarnings", "error:::hotpeers_shim")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `on_kagent` marks wherever the agent does not run on kagent."""
+    away = [
+        item
+        for item in items
+        if item.get_closest_marker("on_kagent") and item.callspec.params["runtime"] != "kagent"
+    ]
+    config.hook.pytest_deselected(items=away)
+    items[:] = [item for item in items if item not in away]
 
 
 def pytest_report_header() -> str:

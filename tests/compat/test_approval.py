@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 from google.genai import types
-from harness import KAGENT, peer
+from harness import peer
 from scripted import call, results, texts
 
 NAME = "team__NS__weather"
@@ -110,11 +110,7 @@ async def test_an_approval_made_up_by_a_client_is_not_carried_out(peers, server,
     assert server.requests(text) == []
 
 
-# Only kagent brings a sub-agent's approvals up to the user.
-on_kagent = pytest.mark.parametrize("runtime", ["kagent"] if KAGENT else [], indirect=True)
-
-
-@on_kagent
+@pytest.mark.on_kagent
 async def test_a_sub_agents_tool_is_approved_through_kagent(
     peers, start_server, conversation, runtime
 ):
@@ -142,7 +138,7 @@ async def test_a_sub_agents_tool_is_approved_through_kagent(
     assert any("thank you" in text for text in results(events))
 
 
-@on_kagent
+@pytest.mark.on_kagent
 async def test_a_sub_agents_question_is_not_answered_by_a_changed_peer(
     peers, start_server, conversation, runtime
 ):

@@ -1,12 +1,10 @@
 """What kagent's own tool gives a sub-agent, and its peers get too. Empty without kagent."""
 
 import pytest
-from harness import KAGENT, peer
+from harness import peer
 from scripted import call
 
 NAME = "team__NS__weather"
-
-on_kagent = pytest.mark.parametrize("runtime", ["kagent"] if KAGENT else [], indirect=True)
 
 CONFIG = {
     "model": {"type": "openai", "model": "scripted", "base_url": "http://127.0.0.1:9"},
@@ -31,7 +29,7 @@ async def sent_headers(peers, server, conversation, *, propagate):
     return server.requests(text)[-1]["headers"]
 
 
-@on_kagent
+@pytest.mark.on_kagent
 async def test_the_users_token_is_passed_on_where_kagent_is_told_to(
     peers, server, conversation, runtime
 ):
@@ -41,7 +39,7 @@ async def test_the_users_token_is_passed_on_where_kagent_is_told_to(
     assert "cookie" not in headers
 
 
-@on_kagent
+@pytest.mark.on_kagent
 async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
     peers, server, conversation, runtime
 ):
@@ -49,7 +47,7 @@ async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
     assert "authorization" not in headers
 
 
-@on_kagent
+@pytest.mark.on_kagent
 async def test_the_private_names_of_kagents_tool_that_the_shim_uses_are_there(runtime):
     from kagent.adk._remote_a2a_tool import KAgentRemoteA2ATool
 
