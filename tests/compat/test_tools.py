@@ -75,6 +75,13 @@ async def test_a_tombstone_is_known_from_the_session_alone(peers, server, conver
     assert "no longer available" in results(events)[0]
 
 
+async def test_a_peer_that_was_asked_in_vain_leaves_a_tombstone_too(peers, conversation):
+    peers.write(peer("weather", "http://127.0.0.1:9"))
+    talk = conversation()
+    await talk.turn("go", call(NAME, "echo one"))
+    assert f"hotpeers.dev/peer/{NAME}" in await talk.state()
+
+
 async def test_a_peer_that_comes_back_is_used_again_in_the_same_context(
     peers, server, conversation
 ):

@@ -40,21 +40,23 @@ async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
     confirmation = tool_context.tool_confirmation
     context_id = memory.context_id(tool_context, peer)
     async with _turn(context_id), _pool().lease(peer) as client:
+        # Before the call: a peer that was asked in vain stands in the history as well.
+        open_task = memory.recall(tool_context, peer).get("taskId", "")
+        memory.remember(tool_context, peer, task_id=open_task)
         kagent = _kagent()
         call = Call(peer, client, live.settings)
         if kagent is not None:
-            return await kagent.ask(call, request, tool_context, context_id)
+            return await kagent.ask(call, request, tool_context, context_id, open_task)
         if confirmation is not None and not confirmation.confirmed:
             return {"result": f"The call of agent {peer.toolName} was not approved."}
         try:
-            reply = await _send(call, request, tool_context, context_id)
+            reply = await _send(call, request, context_id, open_task)
         except CallFailed as failure:
             return {"result": str(failure)}
         return {"result": answer(peer, reply, tool_context)}
 
 
-async def _send(call: Call, request: str, tool_context: Any, context_id: str) -> Reply:
-    open_task = memory.recall(tool_context, call.peer).get("taskId", "")
+async def _send(call: Call, request: str, context_id: str, open_task: str) -> Reply:
     try:
         return await call.send(wire.text_message(request, context_id, open_task))
     except CallFailed as failure:

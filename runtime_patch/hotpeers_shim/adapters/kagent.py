@@ -55,12 +55,11 @@ def interceptors() -> list[Any]:
     return [interceptor()] if interceptor is not None and is_present() else []
 
 
-async def ask(call: Call, request: str, tool_context: Any, context_id: str) -> Any:
+async def ask(call: Call, request: str, tool_context: Any, context_id: str, open_task: str) -> Any:
     """Ask through kagent's tool; the result is kagent's, with what the model must read in `result`."""
     tool = _tool_class()(call, context_id, tool_context.agent_name)
     confirmation = tool_context.tool_confirmation
     if confirmation is None:
-        open_task = memory.recall(tool_context, call.peer).get("taskId", "")
         result = await tool.first_call(request, tool_context, open_task)
         if open_task and tool.bridge.failure is not None and tool.bridge.failure.task_gone:
             # The question that waited for this answer is gone: start a new task with it.

@@ -57,7 +57,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             }
             self._catalog = catalog
         used = used_tool_names(context)
-        taken = self._live.taken(self._agent_name) | self._own_names()
+        taken = self._live.taken(self._agent_name) | self._own_names(catalog)
         gone = tuple(dict.fromkeys(n for n in (*catalog.gone, *used) if n not in catalog.peers))
         if not fresh and (taken, gone) == self._hidden:
             return
@@ -68,7 +68,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             *(Tombstone(name) for name in gone if name not in taken),
         ]
 
-    def _own_names(self) -> frozenset[str]:
+    def _own_names(self, catalog: Catalog) -> frozenset[str]:
         """Names of the agent's own tools, without asking its other toolsets (a remote call)."""
         agent = self._agent()
         tools = agent.tools if agent is not None else ()
@@ -77,7 +77,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             for tool in tools
             if tool is not self
         }
-        return frozenset(names & self._live.catalog().peers.keys())
+        return frozenset(names & catalog.peers.keys())
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
         """Learn which of the peers' names the agent's other toolsets hold.
@@ -86,12 +86,13 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         toolset in the agent's list has been declared.
         """
         with guarded("looking for taken names"):
+            catalog = self._live.catalog()
             taken = {
                 name
-                for name in llm_request.tools_dict.keys() & self._live.catalog().peers.keys()
+                for name in llm_request.tools_dict.keys() & catalog.peers.keys()
                 if not isinstance(llm_request.tools_dict[name], PeerTool)
             }
-            self._live.note_taken(self._agent_name, frozenset(taken) | self._own_names())
+            self._live.note_taken(self._agent_name, frozenset(taken) | self._own_names(catalog))
 
     async def close(self) -> None:
         """Nothing: kagent closes its runner's toolsets after each request, the peers live on."""
