@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 KAGENT := .venvs/kagent
 ADK := .venvs/adk
+GO := .venvs/go
 UV := $(VENV)/bin/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
@@ -10,11 +11,12 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo test check test-unit test-kagent test-adk bench-shim lock clean
+.PHONY: help setup demo test check cluster test-unit test-kagent test-adk bench-shim lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make test        everything that must hold: checks, unit tests, each agent generation's suite"
 	@echo "make check       lint, types and layers only"
+	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
 	@echo "make bench-shim  what hot peers cost, beside static tools and no shim"
 	@echo "make lock        compile requirements/*.txt anew from requirements/*.in"
 	@echo "make clean       remove what the other targets made"
@@ -42,6 +44,12 @@ $(KAGENT)/.ready $(ADK)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEE
 	$(UV) pip install --quiet --no-deps --reinstall --python .venvs/$*/bin/python dist/*.whl
 	@touch $@
 
+# A Go toolchain, only where the machine has none that tests/cluster/go.mod accepts.
+$(GO)/.ready: requirements/cluster.txt $(UV)
+	@test -x $(GO)/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python $(GO)
+	$(UV) pip sync --quiet --require-hashes --python $(GO)/bin/python requirements/cluster.txt
+	@touch $@
+
 setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
 
 # -- what people run
@@ -56,7 +64,15 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
 
+# etcd and kube-apiserver, into a cache outside the checkout.
+CLUSTER := PYTHONPATH=tests $(VENV)/bin/python -m cluster
+cluster: $(VENV)/.ready
+	@if $(CLUSTER) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
+	@$(CLUSTER)
+
+# Without them the tests that need them are left out, which their end says loudly; CI insists.
 test-unit: setup
+	@$(MAKE) --no-print-directory cluster || test "$$CI" != true
 	$(VENV)/bin/pytest tests --ignore tests/compat $(ARGS)
 
 test-kagent: $(KAGENT)/.ready
@@ -76,6 +92,7 @@ lock: $(UV)
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) pyproject.toml -o requirements/product.txt
 	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
 

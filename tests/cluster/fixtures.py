@@ -1,0 +1,132 @@
+"""The fixtures that tests use: `cluster`, `namespace`, `crds`, `service_account`, `proxy`.
+
+Where no etcd and kube-apiserver can be had, tests that ask for them are skipped, and the end of the
+run says so; with CI=true in the environment they fail.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cluster.binaries import NoBinariesError, ensure_binaries
+
+if TYPE_CHECKING:
+    from cluster.accounts import ServiceAccount
+    from cluster.proxy import Proxy
+    from cluster.server import Cluster
+
+_WHY = pytest.StashKey[str]()
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster_binaries(pytestconfig: pytest.Config) -> Path:
+    """The folder of etcd and kube-apiserver, built if need be."""
+    try:
+        return ensure_binaries(partial(_say, pytestconfig))
+    except NoBinariesError as error:
+        pytestconfig.stash[_WHY] = str(error)
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI=true needs etcd and kube-apiserver: {error}", pytrace=False)
+        pytest.skip("no etcd and kube-apiserver: see the end of the run")
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if capture is None or reporter is None:
+        print(line, flush=True)
+        return
+    with capture.global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(cluster_binaries: Path) -> Iterator[Cluster]:
+    """The one cluster of this run, for fixtures of a wider scope; tests take `cluster`."""
+    from cluster.server import Cluster
+
+    running = Cluster(cluster_binaries)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def own_cluster(cluster_binaries: Path) -> Iterator[Cluster]:
+    """A cluster for this test alone, not started yet: for what would harm the other tests."""
+    from cluster.server import Cluster
+
+    running = Cluster(cluster_binaries)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """The cluster, running, whatever the test before did to it."""
+    shared_cluster.start()
+    return shared_cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace for this test alone; it goes with its Services and custom resources."""
+    from cluster.namespaces import create_namespace, remove_namespace
+
+    name = f"test-{os.getpid()}-{next(_NUMBERS)}"
+    create_namespace(cluster.api, name)
+    yield name
+    cluster.start()
+    remove_namespace(cluster.api, name)
+
+
+@pytest.fixture
+def crds(cluster: Cluster) -> list[str]:
+    """The names of the custom resources that the product reads, installed and served."""
+    from cluster.resources import CRD_FILES, install_crd
+
+    return [install_crd(cluster.api, file) for file in CRD_FILES]
+
+
+@pytest.fixture
+def service_account(cluster: Cluster) -> Callable[..., ServiceAccount]:
+    """Make a ServiceAccount with exactly the rights given; see `accounts.make_account`."""
+    from cluster.accounts import make_account
+
+    return partial(make_account, cluster)
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    """A proxy before the API server that can black-hole, cut and refuse."""
+    from cluster.proxy import Proxy
+
+    running = Proxy(cluster.port)
+    yield running
+    running.close()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if why := config.stash.get(_WHY, ""):
+        terminalreporter.section("NOT TESTED: Kubernetes", sep="!", red=True, bold=True)
+        terminalreporter.write_line("Every test that needs an API server was left out, because")
+        terminalreporter.write_line(why)
+        terminalreporter.write_line(
+            "`make cluster` builds it, or KUBEBUILDER_ASSETS names a folder"
+        )
+        terminalreporter.write_line("with etcd and kube-apiserver. With CI=true this is an error.")

@@ -1,0 +1,118 @@
+"""Processes that end with the tests, whatever happens to these, and waiting with a bound."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_PAUSE = 0.02
+_GRACE = 5.0
+# Linux ends a child with its parent if the child asks for it, and keeps that over an exec. Asked
+# from here, not by `preexec_fn`, which Python warns of where there are threads.
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent has gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class TookTooLongError(Exception):
+    """Something did not come about in its time."""
+
+
+def until(what: str, probe: Callable[[], T | None], seconds: float) -> T:
+    """Ask again and again until the answer is not None; `TookTooLongError` names what was awaited."""
+    deadline = time.monotonic() + seconds
+    while (answer := probe()) is None:
+        if time.monotonic() >= deadline:
+            raise TookTooLongError(f"{what}: not within {seconds:g} s")
+        time.sleep(_PAUSE)
+    return answer
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that were free a moment ago, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+class Process:
+    """One program in a process group of its own, with a log; it can be started again."""
+
+    # "With its parent" means the thread that started it: so one that lives as long as we do.
+    _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
+
+    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+        self.command = command
+        self.log = log
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return Path(self.command[0]).name
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._popen.pid if self._popen is not None and self._popen.poll() is None else None
+
+    def start(self) -> None:
+        """Start it, if it does not run."""
+        if self.pid is None:
+            self._popen = self._starter.submit(self._start).result()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command: list[str | Path] = list(self.command)
+        if sys.platform == "linux":
+            wrapper = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
+            command = [*wrapper, *command]
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it and its group: as told, and after a moment by force."""
+        if self._popen is None:
+            return
+        self.signal(how)
+        try:
+            self._popen.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self._popen.wait(_GRACE)
+        self._popen = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its group."""
+        if self._popen is not None and self._popen.poll() is None:
+            os.killpg(self._popen.pid, number)
+
+    def check(self) -> None:
+        """Raise with the end of the log if it has ended by itself."""
+        if self.pid is None:
+            lines = self.log.read_text(errors="replace").splitlines()[-12:]
+            raise RuntimeError("\n".join([f"{self.name} has ended:", *lines]))

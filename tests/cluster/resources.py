@@ -1,0 +1,105 @@
+"""The custom resources that the product reads, and manifests of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cluster.client import Api, ApiError, Object, read_yaml
+from cluster.processes import until
+
+_ROOT = Path(__file__).parents[2]
+PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
+AGENTS = Path(__file__).parent / "crds" / "agents.kagent.dev.yaml"
+CRD_FILES = (PEERS, AGENTS)
+_SECONDS = 15.0
+
+
+def install_crd(api: Api, file: Path) -> str:
+    """Install a custom resource, and wait until the server serves it; return its name."""
+    (crd,) = read_yaml(file)
+    api.apply(crd)
+
+    def is_served() -> bool | None:
+        conditions = api.read(crd).get("status", {}).get("conditions") or []
+        met = {one["type"] for one in conditions if one["status"] == "True"}
+        if "Established" not in met:
+            return None
+        spec = crd["spec"]
+        version = f"{spec['group']}/{spec['versions'][0]['name']}"
+        try:
+            api.request("GET", f"/apis/{version}/{spec['names']['plural']}")
+        except ApiError:  # the handler follows the condition a moment later
+            return None
+        return True
+
+    until(f"{file.name} to be served", is_served, _SECONDS)
+    return str(crd["metadata"]["name"])
+
+
+def remove_crd(api: Api, file: Path) -> None:
+    """Remove a custom resource with all of its objects, and wait until it has gone."""
+    (crd,) = read_yaml(file)
+    api.delete(crd)
+
+    def is_gone() -> bool | None:
+        try:
+            api.read(crd)
+        except ApiError as error:
+            return True if error.status == 404 else None
+        return None
+
+    until(f"{file.name} to be gone", is_gone, _SECONDS)
+
+
+def peer(
+    namespace: str,
+    name: str,
+    url: str = "http://peer:8080",
+    *,
+    labels: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Object:
+    """Make the manifest of a `Peer`."""
+    spec = {"url": url, **spec}
+    return _manifest("hotpeers.dev/v1alpha1", "Peer", namespace, name, labels, spec)
+
+
+def agent(
+    namespace: str, name: str, *, labels: Mapping[str, str] | None = None, **spec: Any
+) -> Object:
+    """Make the manifest of a kagent `Agent`, the least that kagent's own rules allow."""
+    spec = {"type": "Declarative", "declarative": {}, **spec}
+    return _manifest("kagent.dev/v1alpha2", "Agent", namespace, name, labels, spec)
+
+
+def condition(kind: str, status: str = "True", reason: str = "Testing") -> Object:
+    """Make a condition for a status: `condition("Ready", "False")`."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": "",
+        "lastTransitionTime": now,
+    }
+
+
+def set_ready(api: Api, manifest: Object, status: str = "True") -> Object:
+    """Set the condition Ready of an `Agent`, as kagent's controller does."""
+    change = {"status": {"conditions": [condition("Ready", status)]}}
+    return api.patch(manifest, change, subresource="status")
+
+
+def _manifest(
+    version: str,
+    kind: str,
+    namespace: str,
+    name: str,
+    labels: Mapping[str, str] | None,
+    spec: Object,
+) -> Object:
+    metadata = {"name": name, "namespace": namespace, "labels": dict(labels or {})}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
