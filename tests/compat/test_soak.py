@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import random
 
 import psutil
@@ -107,10 +106,12 @@ async def test_no_turn_fails_no_call_is_lost_and_nothing_grows(
             f"\n{CHANGES} changes, {traffic.turns} turns, {traffic.calls} calls, "
             f"{len(traffic.faults)} faults; descriptors {before} before, {fds[:-1]} on the way, "
             f"{fds[-1]} after; "
-            f"RSS {rss[0]:.1f} -> {rss[-1]:.1f} MB (pid {os.getpid()})"
+            f"RSS {[round(mb) for mb in rss]} MB"
         )
     assert traffic.faults == []
     assert traffic.calls > CHANGES
     # On the way there is at most a connection a conversation, and one kept alive for each.
     assert max(fds) <= before + 2 * CONVERSATIONS
-    assert rss[-1] - rss[0] < 10
+    # A leak goes on; what the allocator of a fresh process takes comes to rest by the third sample
+    # (2,000 changes on Python 3.13: 215, 226, 228, then 229 to 232 MB for the other 1,600).
+    assert rss[-1] - rss[2] < 8
