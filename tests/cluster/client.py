@@ -118,6 +118,12 @@ class Api:
         path = self.path(_reference(api_version, kind, namespace), named=False)
         return self.request("GET", f"{path}?{urlencode(query)}")
 
+    def table(self, api_version: str, kind: str, namespace: str = "") -> Object:
+        """Read the list of a kind as `kubectl get` shows it."""
+        path = self.path(_reference(api_version, kind, namespace), named=False)
+        accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        return self.request("GET", path, headers=accept)
+
     def watch(
         self, api_version: str, kind: str, namespace: str = "", **query: Any
     ) -> Iterator[Object]:
@@ -138,11 +144,19 @@ class Api:
     # -- below
 
     def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Object:
         """Make one request; `ApiError` if it is refused, `OSError` if there is no answer."""
         data = None if body is None else json.dumps(body).encode()
-        headers = self.access.headers() | ({"Content-Type": content_type} if data else {})
+        headers = {**self.access.headers(), **(headers or {})}
+        if data is not None:
+            headers["Content-Type"] = content_type
         connection = self._idle.pop() if self._idle else self._connect(_SECONDS)
         reused = connection.sock is not None
         try:
