@@ -40,7 +40,7 @@ def cli() -> None:
     envvar="HOTPEERS_SOURCE",
     default="directory",
     show_default=True,
-    metavar="[directory]",
+    metavar="[directory|kubernetes]",
     help="Where peers come from.",
 )
 @click.option(
@@ -70,14 +70,14 @@ def cli() -> None:
     envvar="HOTPEERS_SELECTOR",
     default="",
     metavar="SELECTOR",
-    help="Labels a peer must have.  [default: none, so that all are taken]",
+    help="Labels a peer must have.  [default: any; in a cluster hotpeers.dev/peer=true]",
 )
 @click.option(
     "--namespaces",
     envvar="HOTPEERS_NAMESPACES",
     default="",
     metavar="A,B",
-    help="Namespaces a peer may be in.  [default: any]",
+    help="Namespaces a peer may be in, * for all.  [default: all; in a pod its own]",
 )
 @click.option(
     "--orchestrator",
@@ -85,6 +85,20 @@ def cli() -> None:
     default="",
     metavar="NS/NAME",
     help="The agent that gets the peers; it is never its own peer.",
+)
+@click.option(
+    "--kubeconfig",
+    envvar="KUBECONFIG",
+    default="",
+    metavar="FILE",
+    help="How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
+)
+@click.option(
+    "--context",
+    envvar="HOTPEERS_CONTEXT",
+    default="",
+    metavar="NAME",
+    help="Of the kubeconfig.  [default: its current one]",
 )
 @click.option(
     "--listen",

@@ -21,3 +21,7 @@ class InstallError(HotpeersError):
 
 class StatusError(HotpeersError):
     """The status of a running sidecar could not be read."""
+
+
+class ConnectionConfigError(HotpeersError):
+    """How to reach the API server could not be found out."""

@@ -14,6 +14,7 @@ from hotpeers_shim.contract import Ack, Nack, Peer, PeerProblem
 from . import __version__
 from .acks import Acks
 from .model.snapshot import Problem
+from .reasons import Reason
 from .resolve import Refused
 from .status import Status
 
@@ -52,6 +53,12 @@ class Metrics:
             "Writes of the peer file that failed",
             registry=own,
         )
+        self._watches = Counter(
+            "hotpeers_watch_restarts_total",
+            "Watches that ended otherwise than they should",
+            ["reason"],
+            registry=own,
+        )
         self._projection = Histogram(
             "hotpeers_projection_seconds", "From event to peer file", buckets=_SECONDS, registry=own
         )
@@ -88,6 +95,10 @@ class Metrics:
     def projection_failed(self) -> None:
         """The peer file could not be written."""
         self._failures.inc()
+
+    def watch_restarted(self, reason: Reason) -> None:
+        """A watch of the source ended, and is started anew."""
+        self._watches.labels(reason.value).inc()
 
     def nacked(self, reason: str) -> None:
         """An agent process refused the newest file, or could not do its work."""

@@ -28,6 +28,17 @@ class Reason(StrEnum):
     UNKNOWN_KIND = "UnknownKind"
     PROJECTION_FAILED = "ProjectionFailed"
     WATCH_UNAVAILABLE = "WatchUnavailable"
+    NOT_READY = "NotReady"
+    NAMESPACE_NOT_INVITED = "NamespaceNotInvited"
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"
+    NOT_SERVED = "NotServed"
+    API_UNREACHABLE = "ApiUnreachable"
+    API_BUSY = "ApiBusy"
+    API_FAILED = "ApiFailed"
+    WATCH_CUT = "WatchCut"
+    WATCH_SILENT = "WatchSilent"
+    WATCH_EXPIRED = "WatchExpired"
 
 
 Word = Reason | Nack | PeerProblem
@@ -48,6 +59,17 @@ _OWN_SENTENCES = {
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
     Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays.",
     Reason.WATCH_UNAVAILABLE: "Changes cannot be watched; they are looked for every few seconds.",
+    Reason.NOT_READY: "It has not been ready yet.",
+    Reason.NAMESPACE_NOT_INVITED: "Its allowedNamespaces leave out the orchestrator's namespace.",
+    Reason.UNAUTHORIZED: "The API server does not know who asks: the credentials are bad or old.",
+    Reason.FORBIDDEN: "The API server forbids to list or watch it; what was read before stays.",
+    Reason.NOT_SERVED: "The API server does not serve it now; what was read before stays.",
+    Reason.API_UNREACHABLE: "The API server cannot be reached; what was read before stays.",
+    Reason.API_BUSY: "The API server asks to come back later; what was read before stays.",
+    Reason.API_FAILED: "The API server failed to answer; what was read before stays.",
+    Reason.WATCH_CUT: "A watch was cut; it goes on where it was.",
+    Reason.WATCH_SILENT: "Nothing came of a watch for too long; it goes on over a new connection.",
+    Reason.WATCH_EXPIRED: "A watch fell too far behind; everything is listed anew.",
 }
 
 SENTENCES: dict[Word, str] = dict(

@@ -22,15 +22,20 @@ from .reasons import Reason, Word
 
 _HEAD_BYTES = 4096
 _UNKNOWN = CardState()
+_NEEDS = {
+    "Agent": "this Agent needs the annotation hotpeers.dev/url",
+    "Service": "none of several ports is named a2a or has the appProtocol a2a",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator asks for."""
+    """What an operator asks for. `home` is the namespace that refers to the peers."""
 
     selector: Selector = field(default_factory=Selector)
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,12 @@ def _resolve(
         if isinstance(item, Peer):
             outcome: Peer | Refused = item
         else:
-            early = _ruled_out(item, rules)
+            before = known.get(item.fingerprint)
+            early = _ruled_out(item, rules) or _uninvited(item, rules, snapshot, before)
+            early = early or _never_ready(item, before)
             if early is None and not item.card_read:
                 wanted.add(item.card_key)
-            outcome = early or _offer(item, cards, known.get(item.fingerprint))
+            outcome = early or _offer(item, cards, before)
         if isinstance(outcome, Peer):
             size = size_of(outcome)
             if size > MAX_PEER_BYTES:
@@ -106,12 +113,16 @@ def _resolve(
 
 def held_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> list[Peer]:
     """The peers that stay because what they came from could not be read."""
-    if snapshot.complete and not snapshot.unread:
+    if snapshot.complete and not snapshot.unread and not snapshot.unclear:
         return []
     return [
         peer
         for peer in previous
-        if (not snapshot.complete or peer.source.startswith(snapshot.unread))
+        if (
+            not snapshot.complete
+            or peer.source in snapshot.unclear
+            or peer.source.startswith(snapshot.unread)
+        )
         and f"{peer.namespace}/{peer.name}" != rules.orchestrator
         and not (rules.namespaces and peer.namespace not in rules.namespaces)
     ]
@@ -151,9 +162,29 @@ def _ruled_out(candidate: Candidate, rules: Rules) -> Refused | None:
     if not rules.selector.matches(candidate.labels):
         return _refuse(candidate, Reason.NOT_SELECTED, f"selector {rules.selector.text!r}")
     if not candidate.url:
-        return _refuse(
-            candidate, Reason.URL_MISSING, "an Agent needs the annotation hotpeers.dev/url here"
-        )
+        return _refuse(candidate, Reason.URL_MISSING, _NEEDS.get(candidate.kind, ""))
+    return None
+
+
+def _uninvited(
+    candidate: Candidate, rules: Rules, snapshot: Snapshot, before: Peer | None
+) -> Refused | None:
+    """What does not want to be referred to from the namespace of the orchestrator."""
+    if candidate.audience is None:
+        return None
+    admits = candidate.audience.admits(rules.home, candidate.namespace, snapshot.home_labels)
+    if admits or (admits is None and before is not None):
+        return None
+    message = f"it does not allow namespace {rules.home!r} to refer to it"
+    if admits is None:
+        message = f"it goes by the labels of namespace {rules.home!r}, which were not read"
+    return _refuse(candidate, Reason.NAMESPACE_NOT_INVITED, message)
+
+
+def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
+    """What says of itself that it is not ready, and was not before either."""
+    if candidate.ready is False and before is None:
+        return _refuse(candidate, Reason.NOT_READY, "its condition Ready is not True yet")
     return None
 
 
@@ -175,6 +206,8 @@ def _offer(
         description = description or before.description
         skills = before.skills or skills
         ready = before.ready and not state.failures
+    if candidate.ready is not None:
+        ready = candidate.ready
     if not description and card is None and before is None:
         message = state.message or "not read yet"
         return _refuse(candidate, state.reason or Reason.CARD_UNAVAILABLE, message)

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
 from . import __version__
@@ -18,7 +17,7 @@ from .project import ProjectionError, Projector, remove_leftovers
 from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
 from .reasons import Reason
 from .resolve import Refused, Resolution, Rules, resolve
-from .settings import Settings
+from .settings import EVERY_NAMESPACE, Settings
 from .source import Source
 from .source.directory import DirectorySource
 from .status import Status
@@ -37,16 +36,19 @@ class Stop(Exception):
 class Sidecar:
     """One running sidecar: the newest of everything, and the tasks that keep it so."""
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(
+        self, settings: Settings, source: Source, metrics: Metrics, rules: Rules, origin: str
+    ) -> None:
         self._settings = settings
         self._source = source
-        self._rules = Rules(settings.selector, settings.namespaces, settings.orchestrator)
+        self._rules = rules
+        self._origin = origin
         self._projector = Projector(settings.peer_file, settings.orchestrator)
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
         self._cards = CardReader(self._dirty.set)
-        self._metrics = Metrics()
+        self._metrics = metrics
         self._snapshot: Snapshot | None = None
         self._refused: tuple[Refused, ...] = ()
         self._problems: tuple[Problem, ...] = ()
@@ -77,7 +79,8 @@ class Sidecar:
     def status(self) -> Status:
         """The status as of now."""
         return Status(
-            source=f"{self._settings.source} {self._settings.peers_dir}",
+            source=self._origin,
+            scopes=self._source.scopes(),
             peer_file=str(self._settings.peer_file),
             orchestrator=self._settings.orchestrator,
             ready=self._ready,
@@ -202,18 +205,49 @@ async def _signals() -> None:
     raise Stop
 
 
-def make_source(settings: Settings) -> Source:
-    """The source that the settings ask for."""
-    makers: dict[str, Callable[[], Source]] = {
-        "directory": lambda: DirectorySource(settings.peers_dir)
-    }
-    return makers[settings.source]()
-
-
 async def run_sidecar(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
     logger.info("hotpeers %s starts, process %d", __version__, os.getpid())
+    metrics = Metrics()
     try:
-        await Sidecar(settings, make_source(settings)).run()
+        if settings.source == "kubernetes":
+            await _run_in_cluster(settings, metrics)
+        else:
+            await _run_in_directory(settings, metrics)
     except* Stop:
         logger.info("hotpeers ends: asked to")
+
+
+async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
+    assert settings.peers_dir is not None, "checked by Settings"  # noqa: S101
+    namespaces = settings.namespaces - {EVERY_NAMESPACE}
+    rules = Rules(settings.selector, namespaces, settings.orchestrator)
+    source = DirectorySource(settings.peers_dir)
+    await Sidecar(settings, source, metrics, rules, f"directory {settings.peers_dir}").run()
+
+
+async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
+    # Imported late: the client costs 6 MB that a directory does not need.
+    from .kube.client import Client  # noqa: PLC0415
+    from .kube.connection import Access, connect  # noqa: PLC0415
+    from .source.kubernetes import KubernetesSource  # noqa: PLC0415
+
+    access = Access(settings.kubeconfig, settings.context)
+    connection = await connect(access)
+    home = settings.orchestrator.partition("/")[0] or connection.namespace
+    namespaces = settings.namespaces
+    if not namespaces and access.in_cluster:
+        namespaces = frozenset({home})
+    namespaces -= {EVERY_NAMESPACE}
+    rules = Rules(settings.selector, namespaces, settings.orchestrator, home)
+    async with Client(access, connection) as client:
+        source = KubernetesSource(
+            client,
+            selector=settings.selector.text,
+            namespaces=namespaces,
+            home=home,
+            restarted=metrics.watch_restarted,
+        )
+        await Sidecar(
+            settings, source, metrics, rules, f"kubernetes {connection.configuration.host}"
+        ).run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -9,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import SettingsError
 from .model.selector import Selector, SelectorError, parse_selector
+
+DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
+"""What a source of a cluster selects where nothing else is asked for."""
+EVERY_NAMESPACE = "*"
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 class Listen(BaseModel):
@@ -28,13 +35,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
-    source: Literal["directory"] = "directory"
-    peers_dir: Path
+    source: Literal["directory", "kubernetes"] = "directory"
+    peers_dir: Path | None = None
     peer_file: Path
     ack_dir: Path
     selector: Selector = Selector()
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
+    kubeconfig: str = ""
+    context: str = ""
     listen: Listen | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -43,26 +52,23 @@ class Settings(BaseModel):
     def parse(cls, **raw: str | None) -> Self:
         """Check what the flags and the environment hold; `SettingsError` names the bad one."""
         text = {name: (value or "").strip() for name, value in raw.items()}
-        if not text["peers_dir"]:
-            raise SettingsError("--peers-dir (HOTPEERS_PEERS_DIR) is missing: name the directory")
         peer_file = Path(text["peer_file"])
-        if peer_file.parent.resolve() == Path(text["peers_dir"]).resolve():
-            raise SettingsError(
-                f"--peer-file (HOTPEERS_PEER_FILE): {peer_file} lies among the manifests; "
-                "choose a file outside of --peers-dir"
-            )
+        if text["source"] == "directory":
+            _check_directory(text["peers_dir"], peer_file)
         try:
             return cls.model_validate(
                 {
                     "source": text["source"],
-                    "peers_dir": Path(text["peers_dir"]),
+                    "peers_dir": Path(text["peers_dir"]) if text["peers_dir"] else None,
                     "peer_file": peer_file,
                     "ack_dir": Path(text["ack_dir"])
                     if text["ack_dir"]
                     else peer_file.parent / "acks",
-                    "selector": parse_selector(text["selector"]),
-                    "namespaces": frozenset(text["namespaces"].replace(",", " ").split()),
+                    "selector": _selector(text),
+                    "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": _orchestrator(text["orchestrator"]),
+                    "kubeconfig": text.get("kubeconfig", ""),
+                    "context": text.get("context", ""),
                     "listen": _listen(text["listen"]),
                     "log_format": text["log_format"],
                     "log_level": text["log_level"].lower(),
@@ -78,9 +84,37 @@ class Settings(BaseModel):
             raise SettingsError(f"{flag}: {first['input']!r} is not {allowed}") from error
 
 
+def _check_directory(peers_dir: str, peer_file: Path) -> None:
+    if not peers_dir:
+        raise SettingsError("--peers-dir (HOTPEERS_PEERS_DIR) is missing: name the directory")
+    if peer_file.parent.resolve() == Path(peers_dir).resolve():
+        raise SettingsError(
+            f"--peer-file (HOTPEERS_PEER_FILE): {peer_file} lies among the manifests; "
+            "choose a file outside of --peers-dir"
+        )
+
+
+def _selector(text: Mapping[str, str]) -> Selector:
+    asked = text["selector"]
+    if not asked and text["source"] == "kubernetes":
+        # A cluster is full of Services that are no peers.
+        asked = DEFAULT_CLUSTER_SELECTOR
+    return parse_selector(asked)
+
+
+def _namespaces(text: str) -> frozenset[str]:
+    names = frozenset(text.replace(",", " ").split())
+    for name in names - {EVERY_NAMESPACE}:
+        if not _NAMESPACE.fullmatch(name):
+            raise SettingsError(
+                f"--namespaces (HOTPEERS_NAMESPACES): {name!r} is not the name of a namespace"
+            )
+    return frozenset({EVERY_NAMESPACE}) if EVERY_NAMESPACE in names else names
+
+
 def _orchestrator(text: str) -> str:
     parts = text.split("/")
-    if text and (len(parts) != 2 or not all(parts)):
+    if text and (len(parts) != 2 or not all(_NAMESPACE.fullmatch(part) for part in parts)):
         raise SettingsError(
             f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
         )

@@ -9,6 +9,7 @@ from hotpeers_shim.contract import Ack, Peer
 
 from . import __version__
 from .acks import Acks
+from .model.scope import ScopeStatus
 from .model.snapshot import Problem
 from .reasons import SENTENCES
 from .resolve import Refused
@@ -29,6 +30,7 @@ class Status:
     refused: tuple[Refused, ...] = ()
     problems: tuple[Problem, ...] = ()
     acks: Acks = field(default_factory=Acks)
+    scopes: tuple[ScopeStatus, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The status as the JSON of `/status`."""
@@ -40,7 +42,11 @@ class Status:
             "ackedGeneration": self.acks.generation,
             "digest": self.digest,
             "peerFile": self.peer_file,
-            "source": {"name": self.source, "complete": self.complete},
+            "source": {
+                "name": self.source,
+                "complete": self.complete,
+                "scopes": [_scope(scope) for scope in self.scopes],
+            },
             "peers": [_peer(peer) for peer in self.peers],
             "refused": [
                 {
@@ -76,6 +82,20 @@ def _peer(peer: Peer) -> dict[str, Any]:
         "description": peer.description,
         "source": peer.source,
         "fingerprint": peer.fingerprint,
+    }
+
+
+def _scope(scope: ScopeStatus) -> dict[str, Any]:
+    return {
+        "kind": scope.kind,
+        "namespace": scope.namespace,
+        "state": scope.state.value,
+        "objects": scope.objects,
+        "resourceVersion": scope.version,
+        "ageSeconds": None if scope.age is None else round(scope.age, 1),
+        "restarts": scope.restarts,
+        "reason": scope.reason.value if scope.reason else "",
+        "message": scope.message,
     }
 
 

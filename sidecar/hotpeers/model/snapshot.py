@@ -9,6 +9,7 @@ from functools import cached_property
 from hotpeers_shim.contract import Skill, fingerprint_of, tool_name
 
 from ..reasons import Word
+from .audience import Audience
 
 CardKey = tuple[str, str]
 """Which card: the URL of the peer and its `cardPath`."""
@@ -19,7 +20,8 @@ class Candidate:
     """Something that may become a peer. All of its text is clean.
 
     `card_read` says that it came as an agent card: nothing needs to be fetched to describe it.
-    `created` is in seconds since the epoch, None where nobody says.
+    `created` is in seconds since the epoch, None where nobody says. `ready` is what its own status
+    says, None where it has none: its card tells. `audience` is None where anyone may refer to it.
     """
 
     kind: str
@@ -35,6 +37,8 @@ class Candidate:
     labels: Mapping[str, str] = field(default_factory=dict)
     created: float | None = None
     card_read: bool = False
+    ready: bool | None = None
+    audience: Audience | None = None
 
     # Kept with the candidate: a change of one of a thousand must not hash them all again.
     @cached_property
@@ -85,12 +89,16 @@ class Snapshot:
     """Everything that a source holds at one moment.
 
     `complete` is False where the source could not be read at all: such a snapshot removes nothing.
-    `unread` holds the beginnings of the `source` of peers that may exist, but could not be read.
-    `seen` is the monotonic time at which the change behind it was noticed.
+    `unread` holds the beginnings of the `source` of peers that may exist, but could not be read, and
+    `unclear` the whole `source` of single ones. `home_labels` are those of the namespace of the
+    orchestrator, None where they are not known. `seen` is the monotonic time at which the change
+    behind it was noticed.
     """
 
     candidates: tuple[Candidate, ...] = ()
     problems: tuple[Problem, ...] = ()
     complete: bool = True
     unread: tuple[str, ...] = ()
+    unclear: frozenset[str] = frozenset()
+    home_labels: Mapping[str, str] | None = None
     seen: float = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from ..model.scope import ScopeStatus
 from ..model.snapshot import Snapshot
 
 
@@ -20,3 +21,6 @@ class Source(Protocol):
         Slow consumers miss states in between, never the last one. Nothing that goes wrong while
         reading raises: it is among the problems of a snapshot.
         """
+
+    def scopes(self) -> tuple[ScopeStatus, ...]:
+        """How each of its parts stands that is followed by itself; none where there is but one."""

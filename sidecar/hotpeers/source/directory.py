@@ -14,6 +14,7 @@ from hotpeers_shim.contract import Nack, clean_text
 
 from ..model.document import MAX_MANIFEST_BYTES
 from ..model.manifest import Manifests, read_manifests
+from ..model.scope import ScopeStatus
 from ..model.snapshot import Candidate, Problem, Snapshot
 from ..reasons import Reason
 from .watch import FolderWatch
@@ -72,6 +73,10 @@ class DirectorySource:
                 await watch.wait(self._patience(armed))
         finally:
             watch.close()
+
+    def scopes(self) -> tuple[ScopeStatus, ...]:
+        """See `Source.scopes`."""
+        return ()
 
     def _patience(self, armed: bool) -> float:
         if self._unsettled:

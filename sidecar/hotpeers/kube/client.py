@@ -1,0 +1,209 @@
+"""Requests to one API server: credentials, bounds and errors in one place; bodies as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from .. import __version__
+from ..errors import ConnectionConfigError
+from .connection import Access, Connection, connect
+from .errors import ServerError, UnauthorizedError, error_of, translated
+from .lazy import import_lazily
+
+import_lazily()
+
+from kubernetes_asyncio.client.rest import RESTClientObject  # noqa: E402 - lazily, see above
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 15.0
+_MAX_ERROR_BYTES = 64 * 1024
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_RENEW_SECONDS = 60.0
+
+Params = Mapping[str, str]
+
+
+class Client:
+    """A client of one API server; use it as an asynchronous context manager.
+
+    The credentials of a pod are read again every minute, and all are when the server says 401.
+    """
+
+    def __init__(self, access: Access, connection: Connection) -> None:
+        self._access = access
+        self._connection = connection
+        self._rest: RESTClientObject | None = None
+        self._trusted = _trust(connection)
+        self._read = 0.0
+        self._renewing = asyncio.Lock()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of this pod, or of the kubeconfig's context."""
+        return self._connection.namespace
+
+    async def __aenter__(self) -> Client:
+        with translated():
+            self._rest = RESTClientObject(self._connection.configuration)
+        self._read = asyncio.get_running_loop().time()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._rest is not None:
+            await self._rest.close()
+
+    async def get(self, path: str, params: Params | None = None) -> Any:
+        """The decoded JSON of a GET."""
+        return await self._call("GET", path, params, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The decoded JSON of a POST."""
+        return await self._call("POST", path, None, body)
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The decoded JSON of a PATCH with a merge patch."""
+        return await self._call("PATCH", path, None, body)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, params: Params, *, silence: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of a GET as it comes; `SilentError` once nothing came for `silence` seconds."""
+        bounds = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS, sock_read=silence)
+        response = await self._open("GET", path, params, None, bounds)
+        try:
+            yield _chunks(response)
+        finally:
+            response.close()
+
+    async def _call(
+        self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
+    ) -> Any:
+        bounds = aiohttp.ClientTimeout(
+            total=4 * _ANSWER_SECONDS, connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS
+        )
+        response = await self._open(method, path, params, body, bounds)
+        with translated():
+            async with response:
+                raw = await _read_bounded(response, _MAX_BODY_BYTES)
+            try:
+                return json.loads(raw)
+            except RecursionError as error:
+                raise ServerError("the answer nests too deep") from error
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Mapping[str, Any] | None,
+        bounds: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        """Send a request, once more with new credentials if there are any; raises `KubeError`."""
+        if self._access.in_cluster and self._age() > _RENEW_SECONDS:
+            await self._renew()
+        while True:
+            used = self._authorization()
+            response = await self._send(method, path, params, body, bounds)
+            if response.status < 300:
+                return response
+            with translated():
+                async with response:
+                    raw = await _read_bounded(response, _MAX_ERROR_BYTES)
+            error = error_of(response.status, raw, response.headers.get("Retry-After", ""))
+            if not isinstance(error, UnauthorizedError):
+                raise error
+            await self._renew()
+            if self._authorization() == used:
+                raise error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Mapping[str, Any] | None,
+        bounds: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        assert self._rest is not None, "use `async with`"  # noqa: S101
+        headers = {"Accept": "application/json", "User-Agent": f"hotpeers/{__version__}"}
+        if authorization := self._authorization():
+            headers["Authorization"] = authorization
+        if method == "PATCH":
+            headers["Content-Type"] = "application/merge-patch+json"
+        with translated():
+            return await self._rest.request(  # type: ignore[no-any-return]
+                method,
+                self._connection.configuration.host + path,
+                query_params=dict(params) if params else None,
+                headers=headers,
+                body=body,
+                _preload_content=False,
+                _request_timeout=bounds,
+            )
+
+    def _authorization(self) -> str:
+        # A token file that ends in a newline is common, and no header.
+        return str(self._connection.configuration.api_key.get("BearerToken", "")).strip()
+
+    def _age(self) -> float:
+        return asyncio.get_running_loop().time() - self._read
+
+    async def _renew(self) -> None:
+        """Read the credentials again. What cannot be read now stays as it was."""
+        before = self._read
+        async with self._renewing:
+            if self._read != before:
+                return
+            self._read = asyncio.get_running_loop().time()
+            try:
+                fresh = await connect(self._access)
+                if _trust(fresh) != self._trusted:
+                    rest = RESTClientObject(fresh.configuration)
+                    replaced, self._rest = self._rest, rest
+                    self._trusted = _trust(fresh)
+                    if replaced is not None:
+                        # What still runs over it is cut, and goes on over the new one.
+                        await replaced.close()
+            except (ConnectionConfigError, OSError, ValueError) as error:
+                logger.warning("the credentials cannot be read again: %s", error)
+                return
+            self._connection = fresh
+
+
+def _trust(connection: Connection) -> tuple[object, ...]:
+    """What a connection is made with, and cannot change while it lasts."""
+    config = connection.configuration
+    files = (config.ssl_ca_cert, config.cert_file, config.key_file)
+    return (
+        config.host,
+        config.verify_ssl,
+        config.tls_server_name,
+        config.proxy,
+        *((name, Path(name).stat().st_mtime_ns) if name else None for name in files),
+    )
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    with translated():
+        async for chunk in response.content.iter_any():
+            yield chunk
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise ValueError(f"larger than {limit} bytes")
+    return bytes(body)

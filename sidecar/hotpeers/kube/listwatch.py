@@ -1,0 +1,128 @@
+"""The list and watch protocol of the API server, in plain dictionaries."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from .client import Client, Params
+from .errors import KubeError, UnreachableError, error_of_event, translated
+
+PAGE = 500
+"""Objects that are asked for in one page of a list."""
+WATCH_SECONDS = (18, 22)
+"""How long a watch is asked to last, in seconds.
+
+A connection that leads nowhere (its other end is gone, and nobody says so) can only be told from a
+quiet one by the time: bookmarks come once a minute, and keepalives of TCP are answered by any proxy
+in between. A watch that the server ends by then costs one request on the same connection, going on
+from where it was, which the server answers from its cache; and it sends a bookmark before it ends.
+"""
+_SILENCE = 5.0
+_MAX_LINE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the objects of a list. `version` is that of the whole list."""
+
+    items: list[Any]
+    version: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a watch: `ADDED`, `MODIFIED` or `DELETED` with its object."""
+
+    kind: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events that came at once, maybe none, and the version that they lead to ("": unknown)."""
+
+    events: list[Event]
+    version: str
+
+
+async def list_pages(client: Client, path: str, params: Params) -> AsyncGenerator[Page, None]:
+    """List everything, page by page. Raises `KubeError`; `GoneError` where it took too long."""
+    token = ""
+    while True:
+        data = await client.get(path, {**params, "limit": str(PAGE), "continue": token})
+        if not isinstance(data, dict) or not isinstance(data.get("items") or [], list):
+            raise KubeError("the answer is no list")
+        metadata = data.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        token = str(metadata.get("continue") or "")
+        yield Page(
+            data.get("items") or [], str(metadata.get("resourceVersion") or ""), last=not token
+        )
+        if not token:
+            return
+
+
+async def watch_batches(
+    client: Client, path: str, params: Params, version: str
+) -> AsyncGenerator[Batch, None]:
+    """Follow what happens after `version` until the server ends the watch as it was asked to.
+
+    The first batch is empty: the watch is open. Raises `KubeError`: `GoneError` where the server
+    does not know `version` any more, `SilentError` where the connection seems to lead nowhere.
+    """
+    seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - so that many do not come at once
+    asked = {
+        **params,
+        "watch": "1",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": version,
+        "timeoutSeconds": str(seconds),
+    }
+    async with client.stream(path, asked, silence=seconds + _SILENCE) as chunks:
+        yield Batch([], "")
+        rest = b""
+        async for chunk in chunks:
+            *lines, rest = (rest + chunk if rest else chunk).split(b"\n")
+            if len(rest) > _MAX_LINE:
+                raise KubeError(f"an event is larger than {_MAX_LINE} bytes")
+            if lines:
+                batch, error = _batch(lines)
+                yield batch
+                if error is not None:
+                    raise error
+        if rest.strip():
+            raise UnreachableError("the watch ended within an event")
+
+
+def _batch(lines: list[bytes]) -> tuple[Batch, KubeError | None]:
+    """The events of some lines, and the error that ends the watch after them, if one does."""
+    events: list[Event] = []
+    version = ""
+    for line in lines:
+        if not line.strip():
+            continue
+        kind, data = _event(line)
+        if kind == "ERROR":
+            return Batch(events, version), error_of_event(data)
+        metadata = data.get("metadata") if isinstance(data, dict) else None
+        if isinstance(metadata, dict):
+            version = str(metadata.get("resourceVersion") or version)
+        if kind != "BOOKMARK":
+            events.append(Event(kind, data))
+    return Batch(events, version), None
+
+
+def _event(line: bytes) -> tuple[str, Any]:
+    with translated():
+        try:
+            event = json.loads(line)
+        except RecursionError as error:
+            raise KubeError("an event nests too deep") from error
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise KubeError("a line of the watch is no event")
+    return event["type"], event.get("object")

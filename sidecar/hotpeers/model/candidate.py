@@ -1,0 +1,55 @@
+"""Custom resources as candidates: what files and clusters have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hotpeers_shim.contract import Nack, clean_text
+
+from .card import clean_skills
+from .origin import UrlError, check_peer_url
+from .resource import URL_ANNOTATION, AgentResource, PeerResource, check_card_path
+from .snapshot import Candidate
+from .view import MalformedError, identity_of, read_view
+
+
+def candidate_of_peer(data: Any, where: str) -> Candidate:
+    """The candidate of a `Peer`, of the file `where`; `MalformedError` says what is wrong."""
+    peer = read_view(PeerResource, data)
+    spec = peer.spec
+    try:
+        check_card_path(spec.url, spec.cardPath)
+    except ValueError as error:
+        raise MalformedError((Nack.WRONG_SHAPE, "spec.cardPath", str(error))) from error
+    return Candidate(
+        **identity_of(peer.metadata, "Peer", where),
+        url=spec.url,
+        card_path=spec.cardPath,
+        description=clean_text(spec.description),
+        timeout=spec.timeout,
+    )
+
+
+def candidate_of_agent(agent: AgentResource, where: str) -> Candidate:
+    """The candidate of a kagent `Agent`, without the URL, which its place tells."""
+    declarative = agent.spec.declarative
+    config = declarative.a2aConfig if declarative else None
+    return Candidate(
+        **identity_of(agent.metadata, "Agent", where),
+        description=clean_text(agent.spec.description),
+        skills=clean_skills(
+            (skill.id, skill.name, skill.description, skill.tags)
+            for skill in (config.skills if config else ())
+        ),
+    )
+
+
+def annotated_url(annotations: Mapping[str, str]) -> str:
+    """The URL that an annotation tells, or ""; `MalformedError` where it is none."""
+    url = annotations.get(URL_ANNOTATION, "")
+    try:
+        return check_peer_url(url) if url else ""
+    except UrlError as error:
+        field = f"metadata.annotations[{URL_ANNOTATION}]"
+        raise MalformedError((Nack.WRONG_SHAPE, field, str(error))) from error

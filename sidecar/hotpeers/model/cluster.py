@@ -1,0 +1,168 @@
+"""Objects of an API server as candidates. A peer's address comes from where it is, by its name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field, StrictInt, StrictStr
+
+from hotpeers_shim.contract import Nack
+
+from .audience import Audience, selector_of
+from .candidate import annotated_url, candidate_of_agent, candidate_of_peer
+from .resource import AgentResource, AgentSpec, Metadata, View
+from .snapshot import Candidate
+from .view import MalformedError, identity_of, read_view
+
+AGENT_PORT = 8080
+"""The port of the Service that kagent makes for each of its agents."""
+_PORT_NAME = "a2a"
+_PROTOCOLS = ("a2a", "kgateway.dev/a2a")
+
+
+class Expression(View):
+    """One of `matchExpressions`."""
+
+    key: StrictStr
+    operator: StrictStr
+    values: list[StrictStr] | None = None
+
+
+class LabelSelector(View):
+    """A label selector as Kubernetes writes it in objects."""
+
+    matchLabels: dict[StrictStr, StrictStr] | None = None
+    matchExpressions: list[Expression] | None = None
+
+
+class AllowedNamespaces(View):
+    """`spec.allowedNamespaces` of a kagent `Agent`."""
+
+    from_: Literal["All", "Same", "Selector", ""] = Field(default="Same", alias="from")
+    selector: LabelSelector | None = None
+
+
+class Condition(View):
+    """One of `status.conditions`."""
+
+    type: StrictStr = ""
+    status: StrictStr = ""
+
+
+class AgentStatus(View):
+    """The `status` of a kagent `Agent`."""
+
+    conditions: list[Condition] | None = None
+
+
+class ClusterAgentSpec(AgentSpec):
+    """The `spec` of a kagent `Agent` with what only a cluster can tell the use of."""
+
+    allowedNamespaces: AllowedNamespaces | None = None
+
+
+class ClusterAgent(AgentResource):
+    """`kagent.dev/v1alpha2` or `v1alpha3`, kind `Agent`: both have what is read here."""
+
+    spec: ClusterAgentSpec
+    status: AgentStatus | None = None
+
+
+class Port(View):
+    """One of `spec.ports` of a Service."""
+
+    port: StrictInt
+    name: StrictStr | None = None
+    appProtocol: StrictStr | None = None
+    protocol: StrictStr | None = None
+
+
+class ServiceSpec(View):
+    """The `spec` of a Service."""
+
+    ports: list[Port] | None = None
+
+
+class Service(View):
+    """`v1`, kind `Service`."""
+
+    metadata: Metadata
+    spec: ServiceSpec
+
+
+class NamespaceObject(View):
+    """`v1`, kind `Namespace`."""
+
+    metadata: Metadata
+
+
+def read_agent(data: Any) -> Candidate:
+    """A kagent Agent of `v1alpha2`: its Service has its name."""
+    agent = read_view(ClusterAgent, data)
+    metadata = agent.metadata
+    url = f"http://{metadata.name}.{metadata.namespace}:{AGENT_PORT}"
+    return _agent(agent, url)
+
+
+def read_agent_v1alpha3(data: Any) -> Candidate:
+    """A kagent Agent of `v1alpha3`: it has no Service of its own, so an annotation tells the URL."""
+    agent = read_view(ClusterAgent, data)
+    return _agent(agent, annotated_url(agent.metadata.annotations))
+
+
+def read_peer(data: Any) -> Candidate:
+    """A `Peer`."""
+    return candidate_of_peer(data, "")
+
+
+def read_service(data: Any) -> Candidate:
+    """A Service; its URL is "" where it does not tell which of its ports is meant."""
+    service = read_view(Service, data)
+    metadata = service.metadata
+    ports = [port for port in service.spec.ports or [] if port.protocol in (None, "", "TCP")]
+    chosen = [port for port in ports if port.name == _PORT_NAME]
+    chosen = chosen or [port for port in ports if port.appProtocol in _PROTOCOLS]
+    chosen = chosen or ports
+    url = ""
+    if len(chosen) == 1:
+        url = f"http://{metadata.name}.{metadata.namespace}:{chosen[0].port}"
+    return Candidate(**identity_of(metadata, "Service", ""), url=url)
+
+
+def read_namespace(data: Any) -> dict[str, str]:
+    """The labels of a namespace."""
+    return read_view(NamespaceObject, data).metadata.labels
+
+
+def _agent(agent: ClusterAgent, url: str) -> Candidate:
+    conditions = (agent.status.conditions if agent.status else None) or []
+    return replace(
+        candidate_of_agent(agent, ""),
+        url=url,
+        ready=any(item.type == "Ready" and item.status == "True" for item in conditions),
+        audience=_audience(agent.spec.allowedNamespaces),
+    )
+
+
+def _audience(allowed: AllowedNamespaces | None) -> Audience:
+    if allowed is None or allowed.from_ in ("Same", ""):
+        return Audience()
+    if allowed.from_ == "All":
+        return Audience(everyone=True)
+    if allowed.selector is None:
+        raise MalformedError(
+            (Nack.WRONG_SHAPE, "spec.allowedNamespaces.selector", "is missing: from is Selector")
+        )
+    try:
+        selector = selector_of(
+            allowed.selector.matchLabels or {},
+            [
+                (item.key, item.operator, tuple(item.values or ()))
+                for item in allowed.selector.matchExpressions or []
+            ],
+        )
+    except ValueError as error:
+        field = "spec.allowedNamespaces.selector.matchExpressions"
+        raise MalformedError((Nack.WRONG_SHAPE, field, str(error))) from error
+    return Audience(selector=selector)

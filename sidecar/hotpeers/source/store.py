@@ -1,0 +1,106 @@
+"""The objects of one kind in one place, as they were last seen, each in its last good form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from hotpeers_shim.contract import Nack, clean_text
+
+from ..model.snapshot import Problem
+from ..model.view import MalformedError
+
+T = TypeVar("T")
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    version: str
+    good: T | None
+    problems: tuple[Problem, ...] = ()
+
+
+class Store(Generic[T]):
+    """Objects by namespace and name. Every method that changes it tells whether it did."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._entries: dict[Key, _Entry[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def values(self) -> Iterator[T]:
+        """The good form of each object that has one."""
+        return (entry.good for entry in self._entries.values() if entry.good is not None)
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with objects now."""
+        for entry in self._entries.values():
+            yield from entry.problems
+
+    def unclear(self) -> Iterator[str]:
+        """The objects that never were good: `kind/namespace/name`."""
+        for key, entry in self._entries.items():
+            if entry.good is None:
+                yield self._title(key)
+
+    def put(self, data: Any, read: Callable[[Any], T]) -> bool:
+        """Take in an object that was added or changed; one that is being deleted leaves."""
+        key = _key(data)
+        if key is None:
+            return False
+        metadata = data["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return self.drop(data)
+        version = str(metadata.get("resourceVersion") or "")
+        before = self._entries.get(key)
+        if before is not None and version and before.version == version:
+            return False
+        try:
+            entry = _Entry(version, read(data))
+        except MalformedError as error:
+            good = before.good if before else None
+            entry = _Entry(version, good, self._malformed(key, error))
+        self._entries[key] = entry
+        if before is None:
+            return True
+        return (before.good, before.problems) != (entry.good, entry.problems)
+
+    def drop(self, data: Any) -> bool:
+        """Take out an object that was deleted."""
+        key = _key(data)
+        return key is not None and self._entries.pop(key, None) is not None
+
+    def keep(self, keys: Iterable[Key]) -> bool:
+        """Take out all but these: a list was read to its end."""
+        gone = self._entries.keys() - set(keys)
+        for key in gone:
+            del self._entries[key]
+        return bool(gone)
+
+    def _malformed(self, key: Key, error: MalformedError) -> tuple[Problem, ...]:
+        where = self._title(key)
+        return tuple(
+            Problem(where, word, message, field=field) for word, field, message in error.findings
+        ) or (Problem(where, Nack.WRONG_SHAPE, "it cannot be read"),)
+
+    def _title(self, key: Key) -> str:
+        return f"{self._kind}/{key[0]}/{key[1]}"
+
+
+def keys_of(items: Iterable[Any]) -> Iterator[Key]:
+    """Namespace and name of each object that has one and is not being deleted."""
+    for data in items:
+        key = _key(data)
+        if key is not None and not data["metadata"].get("deletionTimestamp"):
+            yield key
+
+
+def _key(data: Any) -> Key | None:
+    metadata = data.get("metadata") if isinstance(data, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        return None
+    return (clean_text(str(metadata.get("namespace") or "")), clean_text(metadata["name"]))
