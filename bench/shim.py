@@ -20,14 +20,12 @@ import sys
 import tempfile
 import time
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = Path(os.environ.get("HOTPEERS_PRODUCT_PYTHON", ROOT / ".venv/bin/python"))
 FOLDER = Path(tempfile.mkdtemp(prefix="hotpeers-bench-"))
 PEER_FILE = FOLDER / "peers.json"
-BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 os.environ["HOTPEERS_PEER_FILE"] = str(PEER_FILE)
 os.environ["OTEL_SDK_DISABLED"] = "true"
 
@@ -41,6 +39,7 @@ from google.adk.runners import Runner  # noqa: E402
 from google.adk.sessions import InMemorySessionService  # noqa: E402
 from google.genai import types  # noqa: E402
 
+from hotpeers.shim import install_shim  # noqa: E402
 from hotpeers_shim import live  # noqa: E402
 from hotpeers_shim.adapters import attach  # noqa: E402
 
@@ -161,9 +160,10 @@ def refresh(count):
     return statistics.median(runs)
 
 
-def interpreter_start(pairs=60):
+def interpreter_start(pairs=100):
+    bootstrap = install_shim(FOLDER / "shim")
     plain = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environments = {"plain": plain, "shim": plain | {"PYTHONPATH": str(BOOTSTRAP)}}
+    environments = {"plain": plain, "shim": plain | {"PYTHONPATH": str(bootstrap)}}
     took = {name: [] for name in environments}
     for _ in range(pairs + 2):
         for name, environ in environments.items():

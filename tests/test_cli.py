@@ -107,7 +107,9 @@ def test_shim_install_copies_a_shim_that_loads(tmp_path: Path) -> None:
     bootstrap = Path(done.stdout.strip())
     assert bootstrap == tmp_path / "there" / "hotpeers_shim" / "bootstrap"
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["hotpeers_shim"]
-    assert not list(bootstrap.parent.rglob("__pycache__"))
+    compiled = bootstrap.parent.rglob(f"*.{sys.implementation.cache_tag}.pyc")
+    sources = {path.stem for path in bootstrap.parent.rglob("*.py")}
+    assert {path.name.split(".")[0] for path in compiled} == sources
     started = subprocess.run(
         [sys.executable, "-c", "import sys; print('sitecustomize' in sys.modules)"],
         env={"PYTHONPATH": str(bootstrap), "PATH": os.environ["PATH"]},

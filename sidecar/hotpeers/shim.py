@@ -5,6 +5,7 @@ The shim is found, never imported: none of its modules belongs into a process of
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import tempfile
@@ -48,6 +49,9 @@ def install_shim(target: Path) -> Path:
             shutil.copytree(
                 package_folder(), copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
             )
+            # Where the agent runs the same Python, each of its interpreters starts 2 ms sooner: its
+            # container can seldom write there. Another Python ignores it.
+            compileall.compile_dir(copy, quiet=2, stripdir=str(copy), prependdir=str(place))
             _make_readable(copy)
             if place.exists():
                 os.rename(place, fresh / "old")  # noqa: PTH104 - beside the other one
