@@ -82,7 +82,11 @@ class ServiceAccount:
         api.apply({**base, "kind": f"{kind}Binding", "roleRef": role, "subjects": [subject]})
 
     def delete(self) -> None:
-        """Delete the account: its tokens are refused from now on."""
+        """Delete the account: its tokens are refused, those used before ten seconds from now.
+
+        That long the server trusts a token that it has seen; `Cluster.replace_signing_key` is
+        felt at once.
+        """
         self.cluster.api.delete(self.manifest)
 
     @property

@@ -94,11 +94,22 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture
-def crds(cluster: Cluster) -> list[str]:
+def crds(cluster: Cluster, _crds_left: dict[str, str]) -> list[str]:
     """The names of the custom resources that the product reads, installed and served."""
-    from cluster.resources import CRD_FILES, install_crd
+    from cluster.resources import CRD_FILES, crd_state, install_crd
 
-    return [install_crd(cluster.api, file) for file in CRD_FILES]
+    for file in CRD_FILES:
+        # To apply and to wait again for each of many tests would take seconds in all.
+        if _crds_left.get(file.stem) != crd_state(cluster.api, file.stem):
+            install_crd(cluster.api, file)
+            _crds_left[file.stem] = crd_state(cluster.api, file.stem)
+    return [file.stem for file in CRD_FILES]
+
+
+@pytest.fixture(scope="session")
+def _crds_left() -> dict[str, str]:
+    """Which state of each custom resource was installed by us."""
+    return {}
 
 
 @pytest.fixture

@@ -76,9 +76,11 @@ class Process:
         return self._popen.pid if self._popen is not None and self._popen.poll() is None else None
 
     def start(self) -> None:
-        """Start it, if it does not run."""
+        """Start it, if it does not run; let it go on, if it was paused by SIGSTOP."""
         if self.pid is None:
             self._popen = self._starter.submit(self._start).result()
+        else:
+            self.signal(signal.SIGCONT)
 
     def _start(self) -> subprocess.Popen[bytes]:
         command: list[str | Path] = list(self.command)

@@ -21,22 +21,34 @@ def install_crd(api: Api, file: Path) -> str:
     """Install a custom resource, and wait until the server serves it; return its name."""
     (crd,) = read_yaml(file)
     api.apply(crd)
-
-    def is_served() -> bool | None:
-        conditions = api.read(crd).get("status", {}).get("conditions") or []
-        met = {one["type"] for one in conditions if one["status"] == "True"}
-        if "Established" not in met:
-            return None
-        spec = crd["spec"]
-        version = f"{spec['group']}/{spec['versions'][0]['name']}"
-        try:
-            api.request("GET", f"/apis/{version}/{spec['names']['plural']}")
-        except ApiError:  # the handler follows the condition a moment later
-            return None
-        return True
-
-    until(f"{file.name} to be served", is_served, _SECONDS)
+    until(f"{file.name} to be served", lambda: is_served(api, crd), _SECONDS)
     return str(crd["metadata"]["name"])
+
+
+def is_served(api: Api, crd: Object) -> bool | None:
+    """Whether the objects of a definition can be listed, as far as a definition says it."""
+    conditions = api.read(crd).get("status", {}).get("conditions") or []
+    met = {one["type"] for one in conditions if one["status"] == "True"}
+    if "Established" not in met:
+        return None
+    spec = crd["spec"]
+    version = f"{spec['group']}/{spec['versions'][0]['name']}"
+    try:
+        # The handler follows the condition, and its storage (429 until then) the handler.
+        api.request("GET", f"/apis/{version}/{spec['names']['plural']}")
+    except ApiError:
+        return None
+    return True
+
+
+def crd_state(api: Api, name: str) -> str:
+    """Which definition of that name there is, and in which edition; "" if there is none."""
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+    try:
+        metadata = api.request("GET", path)["metadata"]
+    except ApiError:
+        return ""
+    return f"{metadata['uid']} {metadata['generation']} {metadata.get('deletionTimestamp', '')}"
 
 
 def remove_crd(api: Api, file: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,6 @@ class Cluster:
     def _ready(self) -> bool | None:
         self.etcd.check()
         self.server.check()
-        # Not only ready: the rights of RBAC are there only when its own start has made them.
         with suppress(OSError, ApiError):
             self.api.request("GET", "/readyz")
             return True
@@ -177,5 +177,7 @@ def _make_folder() -> tuple[Path, Any]:
 def _remove_if_abandoned(folder: Path) -> None:
     """Remove the folder of a run that was killed; memory would stay taken."""
     with suppress(OSError), (folder / "lock").open() as lock:
+        if time.time() - folder.stat().st_mtime < _SECONDS_TO_START:
+            return  # so young that its lock may not be taken yet
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
