@@ -201,6 +201,8 @@ async def offered_after_change(changes, standing):
     )
     try:
         agent = Agent(hot=True)
+        while not PEER_FILE.exists() and sidecar.poll() is None:
+            await asyncio.sleep(0.01)
         await offers(agent, standing)
         took, steps = [], []
         for number in range(changes):
