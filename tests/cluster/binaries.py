@@ -158,7 +158,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def _version_flags() -> str:
-    """What Kubernetes' own build sets: the server refuses features of a version 0.0 that it is."""
+    """What Kubernetes' own build sets too, so that /version tells the truth."""
     version = re.search(r"k8s\.io/kubernetes v1\.(\d+)\.\d+", (_HERE / "go.mod").read_text())
     assert version is not None
     number = version[0].split()[1]
