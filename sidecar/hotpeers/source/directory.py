@@ -26,7 +26,7 @@ _MISSING_SECONDS = 0.5
 _UNSETTLED_NS = 150_000_000
 _UNSETTLED_SECONDS = 0.2
 # Some editors take a file away before they put its new text in its place.
-_GONE_SECONDS = 0.02
+_GONE_SECONDS = 0.01
 
 Signature = tuple[int, ...]
 
