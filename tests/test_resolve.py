@@ -8,8 +8,9 @@ from hotpeers.card import CardState
 from hotpeers.model.card import Card
 from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
+from hotpeers.offer import Rules
 from hotpeers.reasons import Reason, Word
-from hotpeers.resolve import Resolution, Rules, resolve
+from hotpeers.resolve import Resolution, resolve
 from hotpeers_shim.contract import MAX_PEERS, Nack, Peer, Skill
 
 

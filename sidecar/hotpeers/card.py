@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
@@ -21,7 +22,7 @@ from hotpeers_shim.contract import clean_text
 from . import __version__
 from .model.card import Card, CardError, parse_card
 from .model.origin import UrlError, card_urls, origin_of
-from .model.snapshot import CardKey
+from .model.snapshot import CardKey, Problem
 from .reasons import Reason
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 MAX_CARD_BYTES = 1024 * 1024
 """Largest agent card that is read, in bytes."""
 _AT_ONCE = 16
+# Seconds between two requests at the least, for cards that were never tried and for all others:
+# thousands of peers are read one after the other, and a new one does not wait for the old.
+_FIRST_GAP, _NEXT_GAP = 0.004, 0.02
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0, connect=2.0)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 _REFRESH = 60.0
@@ -60,6 +64,25 @@ class CardUnavailableError(Exception):
         self.reason = reason
 
 
+class _Lane:
+    """Lets requests go a few at once, and none too soon after the one before."""
+
+    def __init__(self, gap: float) -> None:
+        self._gap = gap
+        self._free = 0.0
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with self._slots:
+            now = asyncio.get_running_loop().time()
+            start = max(now, self._free)
+            self._free = start + self._gap
+            if start > now:
+                await asyncio.sleep(start - now)
+            yield
+
+
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
@@ -71,7 +94,9 @@ class CardReader:
         self._refresh = refresh
         self._states: dict[CardKey, CardState] = {}
         self._tasks: dict[CardKey, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._first = _Lane(_FIRST_GAP)
+        self._next = _Lane(_NEXT_GAP)
+        self._problems: tuple[Problem, ...] | None = ()
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -79,12 +104,23 @@ class CardReader:
         """What is known of each card that was tried at least once."""
         return self._states
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with cards now; the same tuple until that changes."""
+        if self._problems is None:
+            self._problems = tuple(
+                Problem(url, state.reason, state.message)
+                for (url, _), state in self._states.items()
+                if state.reason is not None
+            )
+        return self._problems
+
     async def __aenter__(self) -> CardReader:
         self._session = aiohttp.ClientSession(
             timeout=_TIMEOUT,
             # A peer must not be able to set a cookie that another one then gets.
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=_AT_ONCE, force_close=True),
+            connector=aiohttp.TCPConnector(limit=2 * _AT_ONCE, force_close=True),
             headers={"Accept": "application/json", "User-Agent": f"hotpeers/{__version__}"},
         )
         return self
@@ -101,16 +137,22 @@ class CardReader:
         wanted = set(keys)
         for key in self._tasks.keys() - wanted:
             self._tasks.pop(key).cancel()
-            self._states.pop(key, None)
+            if self._states.pop(key, CardState()).reason is not None:
+                self._problems = None
         for key in wanted - self._tasks.keys():
             self._tasks[key] = asyncio.create_task(self._follow(key), name=f"card {key[0]}")
 
     async def _follow(self, key: CardKey) -> None:
         pause = _FIRST_PAUSE
+        lane = self._first
         while True:
             before = self._states.get(key, CardState())
-            after = await self._look(key, before)
+            async with lane.turn():
+                after = await self._look(key, before)
+            lane = self._next
             self._states[key] = after
+            if (after.reason, after.message) != (before.reason, before.message):
+                self._problems = None
             if after != replace(before, failures=after.failures) or after.ready != before.ready:
                 self._changed()
             if after.failures:
@@ -121,8 +163,7 @@ class CardReader:
 
     async def _look(self, key: CardKey, before: CardState) -> CardState:
         try:
-            async with self._slots:
-                card = await self._fetch(key)
+            card = await self._fetch(key)
         except CardUnavailableError as error:
             logger.debug("no agent card of %s: %s", key[0], error)
             return replace(

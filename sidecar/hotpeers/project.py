@@ -16,7 +16,8 @@ from hotpeers_shim.contract import (
     Peer,
     PeerFile,
     Rejection,
-    digest_of,
+    digest_of_digests,
+    digest_of_peer,
     encode_peer,
     load_peer_file,
     write_peer_file,
@@ -49,7 +50,7 @@ class Projector:
     def __init__(self, path: Path, orchestrator: str = "") -> None:
         self._path = path
         self._orchestrator = orchestrator
-        self._encodings: dict[str, tuple[Peer, bytes]] = {}
+        self._encodings: dict[str, tuple[Peer, bytes, bytes]] = {}
         self.rejection: Rejection | None = None
         self._current: PeerFile | None = None
         found = self._read()
@@ -91,8 +92,7 @@ class Projector:
         )
         if now is not None and same and self.intact:
             return Projection(now.generation, now.digest, now.peers, written=False)
-        encoded = self._encode(peers)
-        digest = digest_of(encoded)
+        encoded, digest = self._encode(peers)
         generation = (self.generation if now else acked) + 1
         if generation >= _GENERATIONS:
             generation = 1
@@ -107,15 +107,19 @@ class Projector:
         self._stamp = _stamp(self._path)
         return Projection(generation, digest, self._current.peers, written=True)
 
-    def _encode(self, peers: Sequence[Peer]) -> list[bytes]:
-        kept: dict[str, tuple[Peer, bytes]] = {}
+    def _encode(self, peers: Sequence[Peer]) -> tuple[list[bytes], str]:
+        """The encoding of each peer, and the digest of all; made anew only for those that changed."""
+        last = self._encodings
+        kept: dict[str, tuple[Peer, bytes, bytes]] = {}
         for peer in peers:
-            before = self._encodings.get(peer.toolName)
-            if before is None or before[0] != peer:
-                before = (peer, encode_peer(peer))
-            kept[peer.toolName] = before
+            entry = last.get(peer.toolName)
+            if entry is None or (entry[0] is not peer and entry[0] != peer):
+                encoding = encode_peer(peer)
+                entry = (peer, encoding, digest_of_peer(encoding))
+            kept[peer.toolName] = entry
         self._encodings = kept
-        return [encoding for _, encoding in kept.values()]
+        entries = kept.values()
+        return [entry[1] for entry in entries], digest_of_digests(entry[2] for entry in entries)
 
     def _read(self) -> PeerFile | Rejection:
         self._stamp = _stamp(self._path)

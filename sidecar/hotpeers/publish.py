@@ -14,8 +14,8 @@ from hotpeers_shim.contract import Ack, Nack, Peer, PeerProblem
 from . import __version__
 from .acks import Acks
 from .model.snapshot import Problem
+from .offer import Refused
 from .reasons import Reason
-from .resolve import Refused
 from .status import Status
 
 logger = logging.getLogger(__name__)
@@ -114,16 +114,19 @@ def _count(gauge: Gauge, words: Iterable[str]) -> None:
 
 def log_peers(before: Sequence[Peer], after: Sequence[Peer], generation: int) -> None:
     """Log each peer that came, went or changed."""
-    old = {(peer.namespace, peer.name): peer for peer in before}
-    new = {(peer.namespace, peer.name): peer for peer in after}
-    for key, peer in new.items():
-        if key not in old:
+    # Compared by identity first: what did not change is the same object, and there may be many.
+    kept = set(map(id, before)) & set(map(id, after))
+    old = {(peer.namespace, peer.name): peer for peer in before if id(peer) not in kept}
+    for peer in after:
+        if id(peer) in kept:
+            continue
+        last = old.pop((peer.namespace, peer.name), None)
+        if last is None:
             _log_peer("peer added", peer, generation)
-        elif old[key] != peer:
+        elif last != peer:
             _log_peer("peer changed", peer, generation)
-    for key, peer in old.items():
-        if key not in new:
-            _log_peer("peer removed", peer, generation)
+    for peer in old.values():
+        _log_peer("peer removed", peer, generation)
 
 
 def _log_peer(what: str, peer: Peer, generation: int) -> None:

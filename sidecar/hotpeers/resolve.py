@@ -15,37 +15,13 @@ from hotpeers_shim.contract import (
 )
 
 from .card import CardState
-from .model.origin import UrlError, origin_of
-from .model.selector import Selector
+from .memo import Memo, Row
 from .model.snapshot import Candidate, CardKey, Snapshot
-from .reasons import Reason, Word
+from .offer import Refused, Rules, judge, wants_card
+from .reasons import Reason
 
 _HEAD_BYTES = 4096
 _UNKNOWN = CardState()
-_NEEDS = {
-    "Agent": "this Agent needs the annotation hotpeers.dev/url",
-    "Service": "none of several ports is named a2a or has the appProtocol a2a",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an operator asks for. `home` is the namespace that refers to the peers."""
-
-    selector: Selector = field(default_factory=Selector)
-    namespaces: frozenset[str] = frozenset()
-    orchestrator: str = ""
-    home: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A candidate that is not offered, and why."""
-
-    title: str
-    source: str
-    reason: Word
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,53 +38,75 @@ def resolve(
     cards: Mapping[CardKey, CardState],
     rules: Rules,
     previous: Sequence[Peer],
+    memo: Memo | None = None,
 ) -> Resolution:
     """Resolve a snapshot.
 
-    `previous` are the peers of the peer file as it is: they keep their order, those that cannot be
-    looked at now stay, and what an agent card once told stays until that card was read again.
+    `previous` are the peers of the peer file as it is: they keep their order, and what cannot be
+    looked at now stays as it is there. A `memo` that is given again and again, with the same rules,
+    saves judging what did not change.
     """
-    resolution = _resolve(snapshot, cards, rules, previous, _upper_bound)
-    if any(refused.reason is Nack.FILE_TOO_LARGE for refused in resolution.refused):
-        resolution = _resolve(snapshot, cards, rules, previous, _size)
-    return resolution
+    memo = Memo() if memo is None else memo
+    rows = _judged(snapshot, cards, rules, previous, memo)
+    if not memo.tight:
+        resolution = _limited_all(rows, lambda row: row.bound)
+        memo.tight = any(item.reason is Nack.FILE_TOO_LARGE for item in resolution.refused)
+        if not memo.tight:
+            return resolution
+    memo.tight = sum(row.bound for row in rows) > MAX_FILE_BYTES - _HEAD_BYTES
+    return _limited_all(rows, _exact)
 
 
-def _resolve(
+def _judged(
     snapshot: Snapshot,
     cards: Mapping[CardKey, CardState],
     rules: Rules,
     previous: Sequence[Peer],
-    size_of: Callable[[Peer], int],
-) -> Resolution:
-    peers: list[Peer] = []
-    refused: list[Refused] = []
-    wanted: set[CardKey] = set()
+    memo: Memo,
+) -> list[Row]:
+    """Each candidate with what was decided of it, in their order, and the peers that are held."""
     known = {peer.fingerprint: peer for peer in previous}
-    taken: dict[str, str] = {}
-    budget = MAX_FILE_BYTES - _HEAD_BYTES
-    for item in _ordered(snapshot, rules, previous):
+    labels = snapshot.home_labels
+    before_of, state_of, last = known.get, cards.get, memo.rows
+    rows: list[Row] = []
+    kept: dict[str, Row] = {}
+    for item in _ordered(snapshot, rules, previous, memo):
         if isinstance(item, Peer):
-            outcome: Peer | Refused = item
-        else:
-            before = known.get(item.fingerprint)
-            early = _ruled_out(item, rules) or _uninvited(item, rules, snapshot, before)
-            early = early or _never_ready(item, before)
-            if early is None and not item.card_read:
-                wanted.add(item.card_key)
-            outcome = early or _offer(item, cards, before)
-        if isinstance(outcome, Peer):
-            size = size_of(outcome)
-            if size > MAX_PEER_BYTES:
-                size = _size(outcome)
-            outcome = _limited(outcome, taken, len(peers), size, budget)
-        if isinstance(outcome, Refused):
-            refused.append(outcome)
+            rows.append(Row(None, None, None, None, item, None, _upper_bound(item)))
             continue
-        taken[outcome.toolName] = outcome.source
-        budget -= size
-        peers.append(outcome)
-    return Resolution(tuple(peers), tuple(refused), frozenset(wanted))
+        before = before_of(item.fingerprint)
+        state = state_of(item.card_key, _UNKNOWN)
+        row = last.get(item.source)
+        if (
+            row is None
+            or row.candidate is not item
+            or row.state is not state
+            or row.before is not before
+            or row.labels is not labels
+        ):
+            row = _row(item, state, rules, labels, before, row)
+        kept[item.source] = row
+        rows.append(row)
+    memo.rows = kept
+    return rows
+
+
+def _row(  # noqa: PLR0913, PLR0917 - what a decision depends on
+    candidate: Candidate,
+    state: CardState,
+    rules: Rules,
+    labels: Mapping[str, str] | None,
+    before: Peer | None,
+    last: Row | None,
+) -> Row:
+    outcome = judge(candidate, state, rules, labels, before)
+    # The same object where nothing is new: what is made of it is found again by it.
+    for same in (before, last.outcome if last else None):
+        if outcome == same and same is not None:
+            outcome = same
+    key = candidate.card_key if wants_card(candidate, outcome) else None
+    bound = _upper_bound(outcome) if isinstance(outcome, Peer) else 0
+    return Row(candidate, state, before, labels, outcome, key, bound)
 
 
 def held_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> list[Peer]:
@@ -129,9 +127,14 @@ def held_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> li
 
 
 def _ordered(
-    snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]
+    snapshot: Snapshot, rules: Rules, previous: Sequence[Peer], memo: Memo
 ) -> Iterable[Candidate | Peer]:
     """By creation time where it is known; then as first seen, so that a new peer comes last."""
+    held = held_peers(snapshot, rules, previous)
+    if not held:
+        found = memo.by_creation(snapshot.candidates)
+        if found is not None:
+            return found
     place = {(peer.namespace, peer.name): index for index, peer in enumerate(previous)}
     last = len(previous)
     entries: list[tuple[tuple[object, ...], Candidate | Peer]] = []
@@ -143,7 +146,7 @@ def _ordered(
             moment = (0, candidate.created)
         entries.append(((*moment, *name, candidate.source), candidate))
     present = {(candidate.namespace, candidate.name) for candidate in snapshot.candidates}
-    for peer in held_peers(snapshot, rules, previous):
+    for peer in held:
         name = (peer.namespace, peer.name)
         if name not in present:
             entries.append(((1, place[name], *name, peer.source), peer))
@@ -151,98 +154,32 @@ def _ordered(
     return (entry[1] for entry in entries)
 
 
-def _ruled_out(candidate: Candidate, rules: Rules) -> Refused | None:
-    """What needs no agent card to be said."""
-    if rules.orchestrator and rules.orchestrator == f"{candidate.namespace}/{candidate.name}":
-        return _refuse(candidate, Reason.IS_ORCHESTRATOR)
-    if rules.namespaces and candidate.namespace not in rules.namespaces:
-        allowed = ", ".join(sorted(rules.namespaces))
-        message = f"namespace {candidate.namespace!r} is not one of: {allowed}"
-        return _refuse(candidate, Reason.NAMESPACE_NOT_ALLOWED, message)
-    if not rules.selector.matches(candidate.labels):
-        return _refuse(candidate, Reason.NOT_SELECTED, f"selector {rules.selector.text!r}")
-    if not candidate.url:
-        return _refuse(candidate, Reason.URL_MISSING, _NEEDS.get(candidate.kind, ""))
-    return None
+def _limited_all(rows: list[Row], size_of: Callable[[Row], int]) -> Resolution:
+    """Apply what goes for all of them together: names, number and size."""
+    peers: list[Peer] = []
+    refused: list[Refused] = []
+    taken: dict[str, str] = {}
+    budget = MAX_FILE_BYTES - _HEAD_BYTES
+    for row in rows:
+        outcome = row.outcome
+        if isinstance(outcome, Refused):
+            refused.append(outcome)
+            continue
+        size = size_of(row)
+        if size > MAX_PEER_BYTES:
+            size = _size(outcome)
+        tool = outcome.toolName
+        if tool in taken or size > MAX_PEER_BYTES or size > budget or len(peers) >= MAX_PEERS:
+            refused.append(_beyond(outcome, taken, len(peers), size))
+            continue
+        taken[tool] = outcome.source
+        budget -= size
+        peers.append(outcome)
+    wanted = frozenset([row.key for row in rows if row.key is not None])
+    return Resolution(tuple(peers), tuple(refused), wanted)
 
 
-def _uninvited(
-    candidate: Candidate, rules: Rules, snapshot: Snapshot, before: Peer | None
-) -> Refused | None:
-    """What does not want to be referred to from the namespace of the orchestrator."""
-    if candidate.audience is None:
-        return None
-    admits = candidate.audience.admits(rules.home, candidate.namespace, snapshot.home_labels)
-    if admits or (admits is None and before is not None):
-        return None
-    message = f"it does not allow namespace {rules.home!r} to refer to it"
-    if admits is None:
-        message = f"it goes by the labels of namespace {rules.home!r}, which were not read"
-    return _refuse(candidate, Reason.NAMESPACE_NOT_INVITED, message)
-
-
-def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
-    """What says of itself that it is not ready, and was not before either."""
-    if candidate.ready is False and before is None:
-        return _refuse(candidate, Reason.NOT_READY, "its condition Ready is not True yet")
-    return None
-
-
-def _offer(
-    candidate: Candidate, cards: Mapping[CardKey, CardState], before: Peer | None
-) -> Peer | Refused:
-    state = cards.get(candidate.card_key, _UNKNOWN)
-    card = state.card
-    description, skills, ready = candidate.description, candidate.skills, candidate.card_read
-    if card is not None:
-        stray = _stray_url(card.urls, candidate.url)
-        if stray:
-            return _refuse(candidate, Reason.CARD_ORIGIN_MISMATCH, stray)
-        description = description or card.description
-        skills = card.skills or skills
-        ready = state.ready
-    elif not candidate.card_read and before is not None:
-        # After a restart nothing of it was read yet: what its card told before still stands.
-        description = description or before.description
-        skills = before.skills or skills
-        ready = before.ready and not state.failures
-    if candidate.ready is not None:
-        ready = candidate.ready
-    if not description and card is None and before is None:
-        message = state.message or "not read yet"
-        return _refuse(candidate, state.reason or Reason.CARD_UNAVAILABLE, message)
-    return Peer(
-        name=candidate.name,
-        namespace=candidate.namespace,
-        uid=candidate.uid,
-        toolName=candidate.tool,
-        description=description,
-        url=candidate.url,
-        cardPath=candidate.card_path,
-        timeout=candidate.timeout,
-        skills=skills,
-        ready=ready,
-        fingerprint=candidate.fingerprint,
-        source=candidate.source,
-    )
-
-
-def _stray_url(urls: Iterable[str], home: str) -> str:
-    """Tell which address leaves the origin of `home`, or "" if none does."""
-    origin = origin_of(home)
-    for url in urls:
-        try:
-            if origin_of(url) == origin:
-                continue
-        except UrlError as error:
-            return f"the card names an address that is no URL: {error}"
-        return f"the card sends calls to {origin_of(url)}, the peer's URL is at {origin}"
-    return ""
-
-
-def _limited(
-    peer: Peer, taken: Mapping[str, str], count: int, size: int, budget: int
-) -> Peer | Refused:
+def _beyond(peer: Peer, taken: Mapping[str, str], count: int, size: int) -> Refused:
     title = f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name
     first = taken.get(peer.toolName)
     if first is not None:
@@ -253,10 +190,14 @@ def _limited(
     if size > MAX_PEER_BYTES:
         message = f"{size} bytes; the limit is {MAX_PEER_BYTES}"
         return Refused(title, peer.source, Nack.PEER_TOO_LARGE, message)
-    if size > budget:
-        message = f"the peer file would be larger than {MAX_FILE_BYTES} bytes"
-        return Refused(title, peer.source, Nack.FILE_TOO_LARGE, message)
-    return peer
+    message = f"the peer file would be larger than {MAX_FILE_BYTES} bytes"
+    return Refused(title, peer.source, Nack.FILE_TOO_LARGE, message)
+
+
+def _exact(row: Row) -> int:
+    if row.size < 0 and isinstance(row.outcome, Peer):
+        row.size = _size(row.outcome)
+    return row.size
 
 
 def _size(peer: Peer) -> int:
@@ -272,7 +213,3 @@ def _upper_bound(peer: Peer) -> int:
         length += sum(len(tag) + 3 for tag in skill.tags)
     # The worst character is one that JSON writes as \uXXXX; names and fixed text are below 2 kB.
     return 6 * length + 2048
-
-
-def _refuse(candidate: Candidate, reason: Word, message: str = "") -> Refused:
-    return Refused(candidate.title, candidate.source, reason, message)

@@ -12,11 +12,13 @@ from contextlib import AsyncExitStack, aclosing
 from . import __version__
 from .acks import AckReader, Acks
 from .card import CardReader
-from .model.snapshot import Problem, Snapshot
+from .memo import Memo
+from .model.snapshot import CardKey, Problem, Snapshot
+from .offer import Refused, Rules
 from .project import ProjectionError, Projector, remove_leftovers
 from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
 from .reasons import Reason
-from .resolve import Refused, Resolution, Rules, resolve
+from .resolve import Resolution, resolve
 from .settings import EVERY_NAMESPACE, Settings
 from .source import Source
 from .source.directory import DirectorySource
@@ -26,6 +28,7 @@ from .web.app import make_app, serve
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_CARDS_WAIT, _CARDS_WAIT_LONGEST = 0.002, 5.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
 
 
@@ -47,14 +50,19 @@ class Sidecar:
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
-        self._cards = CardReader(self._dirty.set)
+        self._cards = CardReader(self._note_card)
+        self._cards_due: asyncio.TimerHandle | None = None
+        self._cost = 0.0
+        self._followed: frozenset[CardKey] = frozenset()
         self._metrics = metrics
         self._snapshot: Snapshot | None = None
         self._refused: tuple[Refused, ...] = ()
         self._problems: tuple[Problem, ...] = ()
         self._failure: Problem | None = None
+        self._told: object = None
         self._ready = False
         self._events: dict[int, float] = {}
+        self._memo = Memo()
 
     async def run(self) -> None:
         """Work until a signal comes."""
@@ -131,17 +139,32 @@ class Sidecar:
                 self._dirty.set()
 
     async def _project(self, snapshot: Snapshot) -> bool:
+        begun = time.monotonic()
         before = self._projector.peers
-        resolution = resolve(snapshot, self._cards.states, self._rules, before)
+        resolution = resolve(snapshot, self._cards.states, self._rules, before, self._memo)
         written = await self._write(snapshot, resolution)
         # Not before: an agent waits for the file, and nobody for these.
-        self._cards.follow(resolution.cards)
-        log_refused(self._refused, resolution.refused)
-        self._refused = resolution.refused
+        if resolution.cards != self._followed:
+            self._followed = resolution.cards
+            self._cards.follow(resolution.cards)
+        if resolution.refused != self._refused:
+            log_refused(self._refused, resolution.refused)
+            self._refused = resolution.refused
         self._tell_problems(snapshot)
         if written and self._projector.peers is not before:
             log_peers(before, self._projector.peers, self._projector.generation)
+        self._cost = time.monotonic() - begun
         return written
+
+    def _note_card(self) -> None:
+        """Project what a card changed, soon: where there are many, they come one after the other."""
+        if self._cards_due is None:
+            wait = min(max(_CARDS_WAIT, 10 * self._cost), _CARDS_WAIT_LONGEST)
+            self._cards_due = asyncio.get_running_loop().call_later(wait, self._take_cards)
+
+    def _take_cards(self) -> None:
+        self._cards_due = None
+        self._dirty.set()
 
     async def _write(self, snapshot: Snapshot, resolution: Resolution) -> bool:
         """Bring the peer file up to date; False where that failed and is to be tried again."""
@@ -184,13 +207,12 @@ class Sidecar:
             self._events.pop(next(iter(self._events)))
 
     def _tell_problems(self, snapshot: Snapshot) -> None:
-        cards = [
-            Problem(url, state.reason, state.message)
-            for (url, _), state in self._cards.states.items()
-            if state.reason is not None
-        ]
+        told = (snapshot.problems, self._cards.problems, self._failure)
+        if told == self._told:
+            return
+        self._told = told
         failure = [self._failure] if self._failure else []
-        problems = (*snapshot.problems, *cards, *failure)
+        problems = (*snapshot.problems, *self._cards.problems, *failure)
         log_problems(self._problems, problems)
         self._problems = problems
 

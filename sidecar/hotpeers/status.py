@@ -11,8 +11,8 @@ from . import __version__
 from .acks import Acks
 from .model.scope import ScopeStatus
 from .model.snapshot import Problem
+from .offer import Refused
 from .reasons import SENTENCES
-from .resolve import Refused
 
 
 @dataclass(frozen=True, slots=True)

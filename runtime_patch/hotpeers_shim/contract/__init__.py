@@ -10,6 +10,8 @@ major versions refused. For every valid value, `load(dump(value)) == value`.
 
 from .codec import (
     digest_of,
+    digest_of_digests,
+    digest_of_peer,
     dump_ack,
     dump_peer_file,
     encode_peer,
@@ -59,6 +61,8 @@ __all__ = [
     "Skill",
     "clean_text",
     "digest_of",
+    "digest_of_digests",
+    "digest_of_peer",
     "dump_ack",
     "dump_peer_file",
     "encode_peer",

@@ -109,10 +109,17 @@ def digest_of(encoded: Iterable[bytes]) -> str:
 
     It is made of one digest a peer, so that a writer that keeps those hashes only what changed.
     """
-    whole = hashlib.sha256()
-    for peer in encoded:
-        whole.update(hashlib.sha256(peer).digest())
-    return "sha256:" + whole.hexdigest()
+    return digest_of_digests(map(digest_of_peer, encoded))
+
+
+def digest_of_peer(encoded: bytes) -> bytes:
+    """The digest of one encoded peer, to keep for `digest_of_digests`."""
+    return hashlib.sha256(encoded).digest()
+
+
+def digest_of_digests(digests: Iterable[bytes]) -> str:
+    """The digest of a list of peers by those of each of them."""
+    return "sha256:" + hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def dump_ack(ack: Ack) -> bytes:

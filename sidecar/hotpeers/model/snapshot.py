@@ -57,10 +57,15 @@ class Candidate:
             card_path=self.card_path,
         )
 
-    @property
+    @cached_property
     def card_key(self) -> CardKey:
         """Which agent card describes it."""
         return (self.url, self.card_path)
+
+    @cached_property
+    def order(self) -> tuple[float, str, str, str]:
+        """Where it stands among those whose time of creation is known."""
+        return (self.created or 0.0, self.namespace, self.name, self.source)
 
     @property
     def title(self) -> str:

@@ -65,7 +65,7 @@ class KubernetesSource:
                     if task.done():
                         task.result()
                 snapshot = self._snapshot()
-                if not self._home_wanted and _asks_for_labels(snapshot.candidates):
+                if not self._home_wanted and self._asked_for_labels():
                     self._home_wanted = True
                     tasks.append(self._start(self._home))
                 yield snapshot
@@ -96,6 +96,14 @@ class KubernetesSource:
         task.add_done_callback(lambda _: self._news.set())
         return task
 
+    def _asked_for_labels(self) -> bool:
+        agents = (scope for scope in self._scopes if scope.kind is AGENT)
+        return any(
+            candidate.audience is not None and candidate.audience.selector is not None
+            for scope in agents
+            for candidate in scope.store.values()
+        )
+
     def _changed(self) -> None:
         if self._seen is None:
             self._seen = time.monotonic()
@@ -117,10 +125,3 @@ class KubernetesSource:
             home_labels=next(self._home.store.values(), None),
             seen=time.monotonic() if seen is None else seen,
         )
-
-
-def _asks_for_labels(candidates: Iterable[Candidate]) -> bool:
-    return any(
-        candidate.audience is not None and candidate.audience.selector is not None
-        for candidate in candidates
-    )

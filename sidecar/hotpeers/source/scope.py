@@ -58,7 +58,7 @@ class Scope(Generic[T]):
         restarted: Callable[[Reason], None],
     ) -> None:
         self._client = client
-        self._kind = kind
+        self.kind = kind
         self._version = kind.versions[0]
         self._namespace = namespace
         self._params = params
@@ -80,12 +80,12 @@ class Scope(Generic[T]):
     def title(self) -> str:
         """For people: which kind, and where."""
         place = f"namespace {self._namespace}" if self._namespace else "all namespaces"
-        return f"{self._kind.name} in {place}"
+        return f"{self.kind.name} in {place}"
 
     @property
     def prefix(self) -> str:
         """How the `source` of each of its candidates begins."""
-        return f"{self._kind.name}/{self._namespace}/" if self._namespace else f"{self._kind.name}/"
+        return f"{self.kind.name}/{self._namespace}/" if self._namespace else f"{self.kind.name}/"
 
     @property
     def problem(self) -> Problem | None:
@@ -95,7 +95,7 @@ class Scope(Generic[T]):
     def status(self) -> ScopeStatus:
         """How it stands."""
         return ScopeStatus(
-            kind=self._kind.name,
+            kind=self.kind.name,
             namespace=self._namespace,
             state=self._state,
             objects=len(self.store),
@@ -121,7 +121,7 @@ class Scope(Generic[T]):
         keys: list[Key] = []
         changed = False
         version = ""
-        path = self._kind.path(self._version, self._namespace)
+        path = self.kind.path(self._version, self._namespace)
         async with aclosing(list_pages(self._client, path, self._params)) as pages:
             async for page in pages:
                 version = page.version
@@ -138,7 +138,7 @@ class Scope(Generic[T]):
         self._stand(listed=True, changed=changed)
 
     async def _watch(self) -> None:
-        path = self._kind.path(self._version, self._namespace)
+        path = self.kind.path(self._version, self._namespace)
         opened = time.monotonic()
         batches = watch_batches(self._client, path, self._params, self._resource_version)
         async with aclosing(batches) as following:
@@ -195,7 +195,7 @@ class Scope(Generic[T]):
         """Find out whether the kind is not served, or served in another version."""
         self._resource_version = ""
         try:
-            version = await self._kind.served(self._client)
+            version = await self.kind.served(self._client)
             if version is not None:
                 self._unserved_since = None
                 if version is not self._version:
@@ -220,7 +220,7 @@ class Scope(Generic[T]):
         An answer of discovery alone may be a moment's: while definitions are loaded, or an API
         server of several is behind. A deleted definition deletes its objects first, one by one.
         """
-        if await self._kind.undefined(self._client):
+        if await self.kind.undefined(self._client):
             return True
         now = time.monotonic()
         if self._unserved_since is None:

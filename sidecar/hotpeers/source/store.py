@@ -28,22 +28,25 @@ class Store(Generic[T]):
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._entries: dict[Key, _Entry[T]] = {}
+        # What is asked for after each event, beside what is looked up: all but few are only good.
+        self._good: dict[Key, T] = {}
+        self._bad: dict[Key, _Entry[T]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def values(self) -> Iterator[T]:
         """The good form of each object that has one."""
-        return (entry.good for entry in self._entries.values() if entry.good is not None)
+        return iter(self._good.values())
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong with objects now."""
-        for entry in self._entries.values():
+        for entry in self._bad.values():
             yield from entry.problems
 
     def unclear(self) -> Iterator[str]:
         """The objects that never were good: `kind/namespace/name`."""
-        for key, entry in self._entries.items():
+        for key, entry in self._bad.items():
             if entry.good is None:
                 yield self._title(key)
 
@@ -64,22 +67,38 @@ class Store(Generic[T]):
         except MalformedError as error:
             good = before.good if before else None
             entry = _Entry(version, good, self._malformed(key, error))
-        self._entries[key] = entry
+        if before is not None and before.good == entry.good:
+            entry.good = before.good
+        self._set(key, entry)
         if before is None:
             return True
-        return (before.good, before.problems) != (entry.good, entry.problems)
+        return before.good is not entry.good or before.problems != entry.problems
 
     def drop(self, data: Any) -> bool:
         """Take out an object that was deleted."""
         key = _key(data)
-        return key is not None and self._entries.pop(key, None) is not None
+        return key is not None and self._remove(key)
 
     def keep(self, keys: Iterable[Key]) -> bool:
         """Take out all but these: a list was read to its end."""
         gone = self._entries.keys() - set(keys)
         for key in gone:
-            del self._entries[key]
+            self._remove(key)
         return bool(gone)
+
+    def _set(self, key: Key, entry: _Entry[T]) -> None:
+        self._entries[key] = entry
+        if entry.good is not None:
+            self._good[key] = entry.good
+        if entry.problems:
+            self._bad[key] = entry
+        else:
+            self._bad.pop(key, None)
+
+    def _remove(self, key: Key) -> bool:
+        self._good.pop(key, None)
+        self._bad.pop(key, None)
+        return self._entries.pop(key, None) is not None
 
     def _malformed(self, key: Key, error: MalformedError) -> tuple[Problem, ...]:
         where = self._title(key)
