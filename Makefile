@@ -11,9 +11,10 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo test check cluster test-unit test-kagent test-adk bench-shim lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster test-unit test-kagent test-adk bench-shim lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
+	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
 	@echo "make test        everything that must hold: checks, unit tests, each agent generation's suite"
 	@echo "make check       lint, types and layers only"
 	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
@@ -55,6 +56,10 @@ setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
 # -- what people run
 demo: $(VENV)/.ready $(KAGENT)/.ready
 	$(VENV)/bin/hotpeers demo --agent-python $(KAGENT)/bin/python $(ARGS)
+
+# The same with Peer objects on an API server of its own; `hotpeers demo --source kubernetes` takes yours.
+demo-kubernetes: $(KAGENT)/.ready cluster
+	$(CLUSTER) run $(VENV)/bin/hotpeers demo --source kubernetes --agent-python $(KAGENT)/bin/python $(ARGS)
 
 test: check test-unit test-kagent test-adk
 

@@ -211,6 +211,13 @@ def shim_install(folder: Path) -> None:
     help="Which orchestrator to start.",
 )
 @click.option(
+    "--source",
+    type=click.Choice(["directory", "kubernetes"]),
+    default="directory",
+    show_default=True,
+    help="Where its peers are put: a folder, or the cluster of the current kubeconfig.",
+)
+@click.option(
     "--agent-python",
     type=click.Path(dir_okay=False),
     metavar="PATH",
@@ -223,14 +230,21 @@ def shim_install(folder: Path) -> None:
 )
 @click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
-def demo(
-    runtime: str, agent_python: str | None, model: str | None, *, json_output: bool, keep: bool
+def demo(  # noqa: PLR0913 - one argument an option
+    runtime: str,
+    source: str,
+    agent_python: str | None,
+    model: str | None,
+    *,
+    json_output: bool,
+    keep: bool,
 ) -> None:
     """Hold one conversation with a real orchestrator while its sub-agents change."""
     from .demo import DemoOptions, run_demo
 
     options = DemoOptions(
         runtime=runtime,
+        source=source,
         agent_python=agent_python,
         model=model,
         json_output=json_output,

@@ -1,6 +1,12 @@
-"""`make cluster`: build what the test cluster needs, and say whether a Go toolchain is missing."""
+"""`make cluster`: build what the test cluster needs, and say whether a Go toolchain is missing.
 
+`python -m cluster run COMMAND…` runs a command with KUBECONFIG naming a cluster of its own.
+"""
+
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 from cluster.binaries import NoBinariesError, ensure_binaries, find_go, ready_folder
 
@@ -11,11 +17,29 @@ def main(arguments: list[str]) -> int:
         if arguments == ["needs-go"]:
             return 0 if ready_folder() is None and find_go() is None else 1
         folder = ensure_binaries()
+        if arguments[:1] == ["run"]:
+            return run(folder, arguments[1:])
     except NoBinariesError as error:
         print(f"error: no etcd and kube-apiserver for the tests: {error}", file=sys.stderr)
         return 1
     print(f"test cluster: etcd and kube-apiserver are in {folder}")
     return 0
+
+
+def run(folder: Path, command: list[str]) -> int:
+    """Run a command beside a cluster that knows the custom resources; returns its exit code."""
+    from cluster.resources import CRD_FILES, install_crd
+    from cluster.server import Cluster
+
+    cluster = Cluster(folder)
+    try:
+        cluster.start()
+        for file in CRD_FILES:
+            install_crd(cluster.api, file)
+        environ = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+        return subprocess.run(command, env=environ, check=False).returncode
+    finally:
+        cluster.close()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,36 @@ def agent_python(runtime):
 @pytest.mark.parametrize("runtime", ["kagent", "adk"])
 def test_every_step_holds(runtime):
     done = demo("--runtime", runtime, "--agent-python", agent_python(runtime))
+    assert_every_step_held(done)
+
+
+def test_every_step_holds_with_the_peers_in_a_cluster(cluster, crds):
+    """The peers are objects of a real API server; nothing of them is left there."""
+    done = demo(
+        "--source",
+        "kubernetes",
+        "--agent-python",
+        agent_python("kagent"),
+        KUBECONFIG=str(cluster.kubeconfig),
+    )
+    assert_every_step_held(done)
+    assert cluster.api.request("GET", "/apis/hotpeers.dev/v1alpha1/peers")["items"] == []
+
+
+def test_a_cluster_that_does_not_know_peers_is_told(own_cluster):
+    own_cluster.start()
+    done = demo(
+        "--source",
+        "kubernetes",
+        "--agent-python",
+        agent_python("kagent"),
+        KUBECONFIG=str(own_cluster.kubeconfig),
+    )
+    assert done.returncode == 2
+    assert "kubectl apply -f k8s/crds" in done.stderr
+
+
+def assert_every_step_held(done):
     assert done.returncode == 0, done.stderr[-6000:]
     report = json.loads(done.stdout)
     assert report["held"] is True

@@ -19,6 +19,7 @@ class DemoOptions:
     """What the command line asks of the demonstration."""
 
     runtime: str = "kagent"
+    source: str = "directory"
     agent_python: str | None = None
     model: str | None = None
     json_output: bool = False

@@ -1,4 +1,4 @@
-"""How long a change of a manifest takes to reach the peer file, and the model."""
+"""How long a change of a peer takes to reach the peer file, and the model."""
 
 import asyncio
 import itertools
@@ -75,9 +75,9 @@ async def _change(
     await asyncio.sleep(random.uniform(0.0, 0.1))
     changed = time.time()
     if present:
-        stage.add_peer(name, of="news")
+        await stage.add_peer(name, of="news")
     else:
-        stage.remove_peer(name)
+        await stage.remove_peer(name)
 
     def in_file() -> float:
         while time.time() < changed + SOON:
@@ -85,7 +85,9 @@ async def _change(
             if projected and (name in [peer.name for peer in projected.peers]) == present:
                 return time.time() - changed
             time.sleep(_FILE_LOOK)
-        raise StepError(f"the peer file to follow {name}.yaml", f"not so within {SOON:g} s")
+        raise StepError(
+            f"the peer file to follow {stage.place.named(name)}", f"not so within {SOON:g} s"
+        )
 
     async def shown() -> float | None:
         if watcher.done():

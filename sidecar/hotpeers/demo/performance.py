@@ -17,6 +17,7 @@ from hotpeers.demo import DemoOptions
 from hotpeers.demo.measure import measure
 from hotpeers.demo.orchestrator import RUNTIMES, find_python
 from hotpeers.demo.outcome import CannotStartError, Report, Step, StepError
+from hotpeers.demo.place import Cluster, Folder
 from hotpeers.demo.processes import WaitedTooLongError, start_time
 from hotpeers.demo.scene import Scene
 from hotpeers.demo.stage import Cast, Stage
@@ -58,11 +59,14 @@ async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> 
     began = time.monotonic()
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     timeline.event(f"starting an unmodified {options.runtime} orchestrator ({packages})")
-    stage = Stage(cast, Path(tempfile.mkdtemp(prefix="hotpeers-demo-")))
+    folder = Path(tempfile.mkdtemp(prefix="hotpeers-demo-"))
+    place = Cluster() if options.source == "kubernetes" else Folder(folder / "peers.d")
+    stage = Stage(cast, folder, place)
     try:
         await stage.start()
         report.setting = {
             "runtime": options.runtime,
+            "source": options.source,
             "packages": versions,
             "model": options.model or "scripted",
             "orchestrator": {"pid": stage.orchestrator.pid, "url": stage.urls["orchestrator"]},
@@ -144,7 +148,8 @@ async def _keep(stage: Stage, timeline: Timeline) -> None:
     timeline.plain("\nEverything keeps running; Ctrl-C ends it.")
     for name, url in stage.urls.items():
         timeline.plain(f"  {name:<13} {url}")
-    timeline.plain(f"  {'peers.d':<13} {stage.peers_dir}")
+    if isinstance(stage.place, Folder):
+        timeline.plain(f"  {'peers.d':<13} {stage.place.folder}")
     timeline.plain("Talk to the orchestrator:")
     timeline.plain(
         f"  curl -s {stage.urls['orchestrator']}/ -H 'content-type: application/json'"

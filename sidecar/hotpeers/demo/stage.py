@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 
-from hotpeers.demo import orchestrator
+from hotpeers.demo import orchestrator, place
 from hotpeers.demo.conversation import Caller
 from hotpeers.demo.outcome import CannotStartError
+from hotpeers.demo.place import Place
 from hotpeers.demo.processes import Child, Processes, WaitedTooLongError, until
 from hotpeers.demo.serving import HOST
 from hotpeers_shim import contract
@@ -37,6 +38,7 @@ class Stage:
 
     cast: Cast
     folder: Path
+    place: Place
     processes: Processes = field(init=False)
     http: httpx.AsyncClient = field(init=False)
     urls: dict[str, str] = field(default_factory=dict)
@@ -47,12 +49,6 @@ class Stage:
     def __post_init__(self) -> None:
         self.processes = Processes(self.folder / "logs")
         self.http = httpx.AsyncClient(timeout=10.0, trust_env=False)
-        self.peers_dir.mkdir()
-
-    @property
-    def peers_dir(self) -> Path:
-        """Where manifests of peers are dropped."""
-        return self.folder / "peers.d"
 
     @property
     def peer_file(self) -> Path:
@@ -61,6 +57,7 @@ class Stage:
 
     async def start(self) -> None:
         """Start all processes, the slow ones side by side, and wait until each answers."""
+        await self.place.open()
         await self._start_servers()
         self.start_sidecar()
         self._start_orchestrator()
@@ -73,6 +70,7 @@ class Stage:
             await self.http.aclose()
             if "orchestrator" in self.urls:
                 await self.caller.close()
+            await self.place.close()
         finally:
             await self.processes.close()
 
@@ -80,9 +78,8 @@ class Stage:
         """Start the sidecar as anybody would."""
         port = orchestrator.free_port()
         self.urls["sidecar"] = f"http://{HOST}:{port}"
-        command = [sys.executable, "-m", "hotpeers", "run", "--source", "directory"]
-        command += ["--peers-dir", str(self.peers_dir), "--peer-file", str(self.peer_file)]
-        command += ["--listen", f"{HOST}:{port}"]
+        command = [sys.executable, "-m", "hotpeers", "run", *self.place.source]
+        command += ["--peer-file", str(self.peer_file), "--listen", f"{HOST}:{port}"]
         self.sidecar = self.processes.start("sidecar", command, env=base_env())
 
     async def sidecar_ready(self) -> None:
@@ -98,27 +95,14 @@ class Stage:
 
         await _start("the sidecar", probe)
 
-    def add_peer(self, name: str, *, of: str = "", description: str = "") -> None:
-        """Drop the manifest of a peer, complete at once, as a careful person does."""
+    async def add_peer(self, name: str, *, of: str = "", description: str = "") -> None:
+        """Put a peer, one of the sub-agents, to where the sidecar looks."""
         agent = of or name
-        about = description or self.about(agent)
-        lines = [
-            "apiVersion: hotpeers.dev/v1alpha1",
-            "kind: Peer",
-            f"metadata: {{name: {name}, namespace: {orchestrator.NAMESPACE}}}",
-            f"spec: {{url: '{self.urls[agent]}', description: '{about}'}}",
-        ]
-        draft = self.folder / f"{name}.draft"
-        draft.write_text("\n".join(lines) + "\n")
-        draft.replace(self.manifest(name))
+        await self.place.put(name, self.urls[agent], description or self.about(agent))
 
-    def remove_peer(self, name: str) -> None:
-        """Take the manifest of a peer away."""
-        self.manifest(name).unlink()
-
-    def manifest(self, name: str) -> Path:
-        """Return where the manifest of a peer lies."""
-        return self.peers_dir / f"{name}.yaml"
+    async def remove_peer(self, name: str) -> None:
+        """Take a peer away."""
+        await self.place.take(name)
 
     def about(self, agent: str) -> str:
         """Describe a sub-agent."""
@@ -126,7 +110,7 @@ class Stage:
 
     def tool(self, name: str) -> str:
         """Name the tool of a peer."""
-        return contract.tool_name(orchestrator.NAMESPACE, name)
+        return place.tool(name)
 
     def projected(self) -> contract.PeerFile | None:
         """Return what the peer file says now; None if it is not there or not whole."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
+from hotpeers.demo.place import Folder
 from hotpeers.demo.processes import until
 from hotpeers.demo.scene import SOON, Scene, expect
 from hotpeers.demo.stage import ANSWERS
-from hotpeers_shim.contract import AckState
+from hotpeers_shim.contract import AckState, PeerFile
 
 _GARBAGE = "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nspec: {url: [\n"
 _FIRST_NEWS = "what is new in Oslo?"
@@ -22,8 +23,8 @@ async def peer_added(scene: Scene) -> None:
     """Add a peer and use it in the next turn."""
     stage = scene.stage
     asked = len(await stage.heard("weather"))
-    stage.add_peer("weather")
-    scene.tell("peers.d/weather.yaml is dropped into the folder")
+    await stage.add_peer("weather")
+    scene.tell(f"{stage.place.named('weather')} is made")
     await scene.projection("to list weather", lambda f: [p.name for p in f.peers] == ["weather"])
     said = await scene.say("Ask weather: will it rain in Oslo today?")
     tool = stage.tool("weather")
@@ -38,8 +39,8 @@ async def peer_added_in_turn(scene: Scene) -> None:
     asked = len(await stage.heard("news"))
     text = f"Ask weather: how warm is it in Oslo? Then ask news: {_FIRST_NEWS}"
     async with scene.saying(text, "weather") as turn:
-        stage.add_peer("news")
-        scene.tell("peers.d/news.yaml is dropped into the folder, in the middle of the turn")
+        await stage.add_peer("news")
+        scene.tell(f"{stage.place.named('news')} is made, in the middle of the turn")
         await scene.projection("to list news", lambda f: "news" in [p.name for p in f.peers])
     said = turn.result()
     tool = stage.tool("news")
@@ -56,8 +57,8 @@ async def peer_removed_in_call(scene: Scene) -> None:
     """Remove a peer while it works on a question."""
     stage = scene.stage
     async with scene.saying("Ask weather: will it snow tomorrow?", "weather") as turn:
-        stage.remove_peer("weather")
-        scene.tell("peers.d/weather.yaml is deleted while weather works on its answer")
+        await stage.remove_peer("weather")
+        scene.tell(f"{stage.place.named('weather')} is deleted while weather works on its answer")
         projected = await scene.projection(
             "to lack weather", lambda f: "weather" not in [p.name for p in f.peers]
         )
@@ -85,18 +86,8 @@ async def broken_files(scene: Scene) -> None:
     """Break the manifest and the peer file: what was live stays live."""
     stage = scene.stage
     projected = await scene.projection("to be there", lambda _: True)
-    stage.manifest("news").write_text(_GARBAGE)
-    scene.tell("peers.d/news.yaml is overwritten with garbage")
-
-    async def noticed() -> str | None:
-        for problem in await stage.problems():
-            if "news.yaml" in problem["where"]:
-                return str(problem["reason"])
-        return None
-
-    reason = await until("the sidecar's status to name news.yaml", noticed, SOON)
-    scene.tell(f"the sidecar's status says so, {reason}, and it keeps the peer")
-    expect(stage.projected() == projected, "the peer file as it was", stage.projected())
+    if isinstance(stage.place, Folder):  # a cluster does not let such an object in
+        await _broken_manifest(scene, stage.place, projected)
     # Stopped meanwhile, since it would mend the file before anybody reads it.
     with stage.sidecar.paused():
         whole = stage.peer_file.read_bytes()
@@ -113,12 +104,28 @@ async def broken_files(scene: Scene) -> None:
     whole_again = await scene.projection(
         "to be whole again, by the sidecar", lambda f: f.generation > projected.generation
     )
-    stage.add_peer("news", description="Answers questions about news, once more.")
-    scene.tell("peers.d/news.yaml is mended")
+    await stage.add_peer("news", description="Answers questions about news, once more.")
+    scene.tell(f"{stage.place.named('news')} is as it should be")
     mended = await scene.projection(
         "to be mended", lambda f: f.generation > whole_again.generation and bool(f.peers)
     )
     await scene.acked(AckState.ACTIVE, mended.generation)
+
+
+async def _broken_manifest(scene: Scene, folder: Folder, projected: PeerFile) -> None:
+    stage, manifest = scene.stage, folder.manifest("news")
+    folder.spoil("news", _GARBAGE)
+    scene.tell(f"{folder.named('news')} is overwritten with garbage")
+
+    async def noticed() -> str | None:
+        for problem in await stage.problems():
+            if manifest.name in problem["where"]:
+                return str(problem["reason"])
+        return None
+
+    reason = await until(f"the sidecar's status to name {manifest.name}", noticed, SOON)
+    scene.tell(f"the sidecar's status says so, {reason}, and it keeps the peer")
+    expect(stage.projected() == projected, "the peer file as it was", stage.projected())
 
 
 async def thread_kept(scene: Scene) -> None:
@@ -163,8 +170,8 @@ async def sidecar_killed(scene: Scene) -> None:
         after,
     )
     asked = len(await stage.heard("weather"))
-    stage.add_peer("weather")
-    scene.tell("peers.d/weather.yaml is dropped into the folder again")
+    await stage.add_peer("weather")
+    scene.tell(f"{stage.place.named('weather')} is made again")
     changed = await scene.projection(
         "to list weather", lambda f: "weather" in [p.name for p in f.peers]
     )
