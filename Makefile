@@ -18,6 +18,7 @@ help:
 	@echo "make test        everything that must hold: checks, unit tests, each agent generation's suite"
 	@echo "make check       lint, types and layers only"
 	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
+	@echo "make bench       a change in a cluster -> the peer file -> the agent, beside a bare watch"
 	@echo "make bench-shim  what hot peers cost, beside static tools and no shim"
 	@echo "make lock        compile requirements/*.txt anew from requirements/*.in"
 	@echo "make clean       remove what the other targets made"
@@ -85,6 +86,10 @@ test-kagent: $(KAGENT)/.ready
 
 test-adk: $(ADK)/.ready
 	$(ADK)/bin/pytest tests/compat $(ARGS)
+
+# PEER_K8S_SIDECAR names a checkout with a .venv to measure beside it.
+bench: $(VENV)/.ready $(KAGENT)/.ready cluster
+	$(VENV)/bin/python bench/source.py $(ARGS)
 
 bench-shim: $(KAGENT)/.ready $(ADK)/.ready
 	$(KAGENT)/bin/python bench/shim.py $(ARGS)
