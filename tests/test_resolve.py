@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from hotpeers.card import CardState
+from hotpeers.memo import Memo
+from hotpeers.model.audience import Audience
 from hotpeers.model.card import Card
 from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
@@ -243,3 +246,91 @@ def test_newest_are_refused_above_the_size_of_the_file() -> None:
     count = len(found.peers)
     assert names(found) == [f"p{n:03}" for n in range(count)]
     assert 130 < count < 140, "8 MiB hold 139 peers of 60 kB"
+
+
+# -- what a cluster adds
+
+
+def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
+    waiting = candidate("weather", ready=False)
+    assert reasons(run(waiting)) == {"default/weather": Reason.NOT_READY}
+    assert run(waiting).cards == frozenset()
+    (up,) = run(replace(waiting, ready=True)).peers
+    assert up.ready
+    (down,) = run(waiting, previous=(up,)).peers
+    assert (down.ready, down.fingerprint) == (False, up.fingerprint)
+    again = replace(waiting, uid="another")
+    assert reasons(run(again, previous=(up,))) == {"default/weather": Reason.NOT_READY}
+
+
+def test_condition_says_what_ready_is_not_the_card() -> None:
+    ready = candidate("weather", ready=True)
+    away = CardState(card(), failures=9, reason=Reason.CARD_UNAVAILABLE)
+    assert run(ready, cards={ready.card_key: away}).peers[0].ready
+    stray = CardState(card(url="http://evil:8080"))
+    refused = run(ready, cards={ready.card_key: stray})
+    assert reasons(refused) == {"default/weather": Reason.CARD_ORIGIN_MISMATCH}
+    assert refused.cards == {ready.card_key}
+
+
+def test_agent_is_offered_only_where_it_allows_it() -> None:
+    own = candidate("weather", audience=Audience())
+    assert names(run(own, rules=Rules(home="default"))) == ["weather"]
+    other = run(own, rules=Rules(home="other"))
+    assert reasons(other) == {"default/weather": Reason.NAMESPACE_NOT_INVITED}
+    everyone = candidate("weather", audience=Audience(everyone=True))
+    assert names(run(everyone, rules=Rules(home="other"))) == ["weather"]
+
+
+def test_labels_that_are_not_known_keep_what_was_offered() -> None:
+    picky = candidate("weather", audience=Audience(selector=parse_selector("team=sky")))
+    rules = Rules(home="other")
+    (peer,) = run(picky, rules=rules, home_labels={"team": "sky"}).peers
+    assert reasons(run(picky, rules=rules)) == {"default/weather": Reason.NAMESPACE_NOT_INVITED}
+    assert names(run(picky, rules=rules, previous=(peer,))) == ["weather"]
+    moved = run(picky, rules=rules, previous=(peer,), home_labels={})
+    assert reasons(moved) == {"default/weather": Reason.NAMESPACE_NOT_INVITED}
+
+
+def test_service_that_does_not_tell_its_port_is_refused() -> None:
+    refused = run(candidate("web", kind="Service", url="")).refused[0]
+    assert refused.reason is Reason.URL_MISSING
+    assert "port" in refused.message
+
+
+def test_only_what_is_unclear_is_held_by_its_whole_name() -> None:
+    both = (candidate("a", source="Agent/ns/a"), candidate("ab", source="Agent/ns/ab"))
+    previous = run(*both).peers
+    assert names(run(previous=previous, unclear=frozenset({"Agent/ns/a"}))) == ["a"]
+    assert names(run(previous=previous, unread=("Agent/ns/",))) == ["a", "ab"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=strategies.data())
+def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
+    """A history of changes, resolved with one memo, is what each moment gives by itself."""
+    memo, previous = Memo(), ()
+    there: dict[str, Candidate] = {}
+    cards: dict[tuple[str, str], CardState] = {}
+    states = [CardState(card()), CardState(failures=3, reason=Reason.CARD_INVALID, message="no")]
+    for number in range(data.draw(strategies.integers(1, 12))):
+        name = data.draw(strategies.sampled_from("abcd"))
+        made = candidate(
+            name,
+            description=data.draw(strategies.sampled_from(["", f"d{number}"])),
+            created=data.draw(strategies.sampled_from([None, 1.0, 2.0])),
+            ready=data.draw(strategies.sampled_from([None, True, False])),
+            uid=data.draw(strategies.sampled_from(["1", "2"])),
+        )
+        match data.draw(strategies.sampled_from(["put", "put", "drop", "card"])):
+            case "put":
+                there[name] = made
+            case "drop":
+                there.pop(name, None)
+            case _:
+                cards[made.card_key] = data.draw(strategies.sampled_from(states))
+        unread = data.draw(strategies.sampled_from([(), ("a",)]))
+        now = Snapshot(tuple(there.values()), unread=unread)
+        found = resolve(now, cards, Rules(), previous, memo)
+        assert found == resolve(now, cards, Rules(), previous)
+        previous = found.peers

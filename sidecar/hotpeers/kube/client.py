@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 15.0
+_FAREWELL_SECONDS = 0.1
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _RENEW_SECONDS = 60.0
@@ -61,6 +62,9 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         if self._rest is not None:
             await self._rest.close()
+            # What was cancelled in the middle of a request takes its leave by itself, and aiohttp
+            # has no way to wait for it.
+            await asyncio.sleep(_FAREWELL_SECONDS)
 
     async def get(self, path: str, params: Params | None = None) -> Any:
         """The decoded JSON of a GET."""
@@ -74,6 +78,10 @@ class Client:
         """The decoded JSON of a PATCH with a merge patch."""
         return await self._call("PATCH", path, None, body)
 
+    async def delete(self, path: str) -> Any:
+        """The decoded JSON of a DELETE."""
+        return await self._call("DELETE", path, None, None)
+
     @asynccontextmanager
     async def stream(
         self, path: str, params: Params, *, silence: float
@@ -84,7 +92,7 @@ class Client:
         try:
             yield _chunks(response)
         finally:
-            response.close()
+            _abandon(response)
 
     async def _call(
         self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
@@ -192,6 +200,14 @@ def _trust(connection: Connection) -> tuple[object, ...]:
         config.proxy,
         *((name, Path(name).stat().st_mtime_ns) if name else None for name in files),
     )
+
+
+def _abandon(response: aiohttp.ClientResponse) -> None:
+    """Close a response of which more would come; a farewell of TLS would wait for the server."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
