@@ -48,6 +48,7 @@ class Sidecar:
         environment: dict[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.namespace = namespace
         self.file = file or folder / "run" / "peers.json"
         (self._port,) = free_ports(1)
         arguments = run_arguments(kubeconfig, namespace, self.file, f"127.0.0.1:{self._port}")

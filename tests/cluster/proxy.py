@@ -46,6 +46,13 @@ class Proxy:
         """Pass nothing on from now, not even an end: new connections are taken and never answered."""
         self._call(_of(self._flowing.clear))
 
+    def forget(self) -> None:
+        """Pass nothing on any more, for good, of what is open now; new connections are served.
+
+        So does a router that has lost its table: nobody hears that a connection leads nowhere.
+        """
+        self._call(_of(self._forget))
+
     def heal(self) -> None:
         """Pass everything on again, also what was held back, and listen again."""
         self._call(_of(self._flowing.set))
@@ -71,11 +78,14 @@ class Proxy:
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_SECONDS)
 
+    def _forget(self) -> None:
+        self._flowing.clear()
+        self._flowing = _set_event()
+
     async def _listen(self) -> None:
         if self._server is None:
             if not self.port:
-                self._flowing = asyncio.Event()
-                self._flowing.set()
+                self._flowing = _set_event()
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
@@ -108,11 +118,12 @@ class Proxy:
         self._open.add(writer)
         self.accepted += 1
         onward: asyncio.StreamWriter | None = None
+        flowing = self._flowing
         try:
-            await self._flowing.wait()
+            await flowing.wait()
             back, onward = await asyncio.open_connection("127.0.0.1", self._target)
             self._open.add(onward)
-            await asyncio.gather(self._pass(reader, onward), self._pass(back, writer))
+            await asyncio.gather(_pass(reader, onward, flowing), _pass(back, writer, flowing))
             onward.close()
             writer.close()
         # A broken connection is what this is for; `start_server` would report a cancelled task.
@@ -124,15 +135,24 @@ class Proxy:
             self._tasks.discard(task)
             self._open -= {writer, onward}
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            data = await reader.read(65_536)
-            await self._flowing.wait()
-            if not data:
-                break
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+
+async def _pass(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+) -> None:
+    while True:
+        data = await reader.read(65_536)
+        await flowing.wait()
+        if not data:
+            break
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 async def _of(call: Callable[[], T]) -> T:

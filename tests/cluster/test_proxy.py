@@ -55,6 +55,20 @@ def test_black_hole_swallows_new_connections_until_it_heals(
     assert get(connection) == 200
 
 
+def test_forgotten_connection_leads_nowhere_and_new_ones_are_served(
+    cluster: Cluster, proxy: Proxy, connection: HTTPSConnection
+) -> None:
+    proxy.forget()
+    connection.sock.settimeout(SECONDS)
+    with pytest.raises(TimeoutError):
+        get(connection)
+    assert proxy.connections == 1
+    tls = cluster.access.context()
+    fresh = HTTPSConnection("127.0.0.1", proxy.port, timeout=10, context=tls)
+    assert get(fresh) == 200
+    fresh.close()
+
+
 def test_cut_resets_and_lets_in_again(proxy: Proxy, connection: HTTPSConnection) -> None:
     proxy.cut()
     with pytest.raises(BROKEN):
