@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -13,6 +13,7 @@ from hotpeers_shim.contract import Ack, Nack, Peer, PeerProblem
 
 from . import __version__
 from .acks import Acks
+from .changes import PeerChanges
 from .model.snapshot import Problem
 from .offer import Refused
 from .reasons import Reason
@@ -51,6 +52,11 @@ class Metrics:
         self._failures = Counter(
             "hotpeers_projection_failures_total",
             "Writes of the peer file that failed",
+            registry=own,
+        )
+        self._untold = Counter(
+            "hotpeers_event_failures_total",
+            "Kubernetes Events that could not be made",
             registry=own,
         )
         self._watches = Counter(
@@ -100,6 +106,10 @@ class Metrics:
         """A watch of the source ended, and is started anew."""
         self._watches.labels(reason.value).inc()
 
+    def event_failed(self) -> None:
+        """A Kubernetes Event could not be made."""
+        self._untold.inc()
+
     def nacked(self, reason: str) -> None:
         """An agent process refused the newest file, or could not do its work."""
         # A label must not take any text that an agent cares to write.
@@ -112,20 +122,13 @@ def _count(gauge: Gauge, words: Iterable[str]) -> None:
         gauge.labels(word).set(count)
 
 
-def log_peers(before: Sequence[Peer], after: Sequence[Peer], generation: int) -> None:
+def log_peers(changes: PeerChanges, generation: int) -> None:
     """Log each peer that came, went or changed."""
-    # Compared by identity first: what did not change is the same object, and there may be many.
-    kept = set(map(id, before)) & set(map(id, after))
-    old = {(peer.namespace, peer.name): peer for peer in before if id(peer) not in kept}
-    for peer in after:
-        if id(peer) in kept:
-            continue
-        last = old.pop((peer.namespace, peer.name), None)
-        if last is None:
-            _log_peer("peer added", peer, generation)
-        elif last != peer:
-            _log_peer("peer changed", peer, generation)
-    for peer in old.values():
+    for peer in changes.added:
+        _log_peer("peer added", peer, generation)
+    for peer in changes.changed:
+        _log_peer("peer changed", peer, generation)
+    for peer in changes.removed:
         _log_peer("peer removed", peer, generation)
 
 
@@ -143,19 +146,17 @@ def _log_peer(what: str, peer: Peer, generation: int) -> None:
     )
 
 
-def log_refused(before: Iterable[Refused], after: Iterable[Refused]) -> None:
-    """Log each refusal that is new."""
-    old = {(item.source, item.reason) for item in before}
-    for item in after:
-        if (item.source, item.reason) not in old:
-            logger.warning(
-                "peer refused: %s: %s: %s (from %s)",
-                item.title,
-                item.reason.value,
-                item.message,
-                item.source,
-                extra={"peer": item.title, "reason": item.reason.value},
-            )
+def log_refused(items: Iterable[Refused]) -> None:
+    """Log refusals."""
+    for item in items:
+        logger.warning(
+            "peer refused: %s: %s: %s (from %s)",
+            item.title,
+            item.reason.value,
+            item.message,
+            item.source,
+            extra={"peer": item.title, "reason": item.reason.value},
+        )
 
 
 def log_problems(before: Iterable[Problem], after: Iterable[Problem]) -> None:

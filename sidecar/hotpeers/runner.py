@@ -8,10 +8,12 @@ import os
 import signal
 import time
 from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .acks import AckReader, Acks
 from .card import CardReader
+from .changes import new_refusals, peer_changes
 from .memo import Memo
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
@@ -24,6 +26,9 @@ from .source import Source
 from .source.directory import DirectorySource
 from .status import Status
 from .web.app import make_app, serve
+
+if TYPE_CHECKING:
+    from .feedback import Feedback
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +44,17 @@ class Stop(Exception):
 class Sidecar:
     """One running sidecar: the newest of everything, and the tasks that keep it so."""
 
-    def __init__(
-        self, settings: Settings, source: Source, metrics: Metrics, rules: Rules, origin: str
+    def __init__(  # noqa: PLR0913 - what it wires
+        self,
+        settings: Settings,
+        source: Source,
+        metrics: Metrics,
+        *,
+        rules: Rules,
+        origin: str,
+        feedback: Feedback | None = None,
     ) -> None:
+        self._feedback = feedback
         self._settings = settings
         self._source = source
         self._rules = rules
@@ -83,6 +96,8 @@ class Sidecar:
                 group.create_task(self._follow_acks(), name="acks")
                 group.create_task(self._keep_projecting(), name="project")
                 group.create_task(self._look_after(), name="look after")
+                if self._feedback is not None:
+                    group.create_task(self._feedback.run(), name="feedback")
 
     def status(self) -> Status:
         """The status as of now."""
@@ -112,8 +127,11 @@ class Sidecar:
             # What stood there before this start is news too.
             told = Acks()
             async for acks in changes:
-                for nack in new_nacks(told, acks):
+                nacks = new_nacks(told, acks)
+                for nack in nacks:
                     self._metrics.nacked(nack.reason)
+                if self._feedback is not None:
+                    self._feedback.nacked(nacks)
                 log_problems(told.problems, acks.problems)
                 self._heard = told = acks
                 self._note_acked()
@@ -148,11 +166,13 @@ class Sidecar:
             self._followed = resolution.cards
             self._cards.follow(resolution.cards)
         if resolution.refused != self._refused:
-            log_refused(self._refused, resolution.refused)
-            self._refused = resolution.refused
+            self._tell_refused(resolution.refused)
         self._tell_problems(snapshot)
         if written and self._projector.peers is not before:
-            log_peers(before, self._projector.peers, self._projector.generation)
+            changes = peer_changes(before, self._projector.peers)
+            log_peers(changes, self._projector.generation)
+            if self._feedback is not None:
+                self._feedback.peers(changes)
         self._cost = time.monotonic() - begun
         return written
 
@@ -206,6 +226,13 @@ class Sidecar:
         while len(self._events) > 1000:
             self._events.pop(next(iter(self._events)))
 
+    def _tell_refused(self, refused: tuple[Refused, ...]) -> None:
+        fresh = new_refusals(self._refused, refused)
+        self._refused = refused
+        log_refused(fresh)
+        if self._feedback is not None:
+            self._feedback.refused(fresh)
+
     def _tell_problems(self, snapshot: Snapshot) -> None:
         told = (snapshot.problems, self._cards.problems, self._failure)
         if told == self._told:
@@ -245,11 +272,13 @@ async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
     namespaces = settings.namespaces - {EVERY_NAMESPACE}
     rules = Rules(settings.selector, namespaces, settings.orchestrator)
     source = DirectorySource(settings.peers_dir)
-    await Sidecar(settings, source, metrics, rules, f"directory {settings.peers_dir}").run()
+    origin = f"directory {settings.peers_dir}"
+    await Sidecar(settings, source, metrics, rules=rules, origin=origin).run()
 
 
 async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
     # Imported late: the client costs 6 MB that a directory does not need.
+    from .feedback import Feedback  # noqa: PLC0415
     from .kube.client import Client  # noqa: PLC0415
     from .kube.connection import Access, connect  # noqa: PLC0415
     from .source.kubernetes import KubernetesSource  # noqa: PLC0415
@@ -270,6 +299,10 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
             home=home,
             restarted=metrics.watch_restarted,
         )
+        feedback = None
+        if settings.orchestrator:
+            feedback = Feedback(client, settings.orchestrator, metrics.event_failed)
+        origin = f"kubernetes {connection.configuration.host}"
         await Sidecar(
-            settings, source, metrics, rules, f"kubernetes {connection.configuration.host}"
+            settings, source, metrics, rules=rules, origin=origin, feedback=feedback
         ).run()

@@ -1,0 +1,42 @@
+"""What is new between two states: for those who tell of it, each in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hotpeers_shim.contract import Peer
+
+from .offer import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanges:
+    """The peers that came, are another now, and went."""
+
+    added: tuple[Peer, ...]
+    changed: tuple[Peer, ...]
+    removed: tuple[Peer, ...]
+
+
+def peer_changes(before: Sequence[Peer], after: Sequence[Peer]) -> PeerChanges:
+    """Compare two lists of peers by their names."""
+    # By identity first: what did not change is the same object, and there may be many.
+    kept = set(map(id, before)) & set(map(id, after))
+    old = {(peer.namespace, peer.name): peer for peer in before if id(peer) not in kept}
+    added, changed = [], []
+    for peer in after:
+        if id(peer) in kept:
+            continue
+        last = old.pop((peer.namespace, peer.name), None)
+        if last is None:
+            added.append(peer)
+        elif last != peer:
+            changed.append(peer)
+    return PeerChanges(tuple(added), tuple(changed), tuple(old.values()))
+
+
+def new_refusals(before: Iterable[Refused], after: Iterable[Refused]) -> list[Refused]:
+    """The refusals that were not there before, or for another reason."""
+    old = {(item.source, item.reason) for item in before}
+    return [item for item in after if (item.source, item.reason) not in old]
