@@ -141,11 +141,14 @@ class Program:
         """Seconds from its start until the probe is true."""
         while not probe():
             if self.popen.poll() is not None:
-                raise SystemExit(f"{what}: it ended\n{self.log.read_text()[-2000:]}")
+                raise SystemExit(f"{what}: it ended\n{self.tail()}")
             if time.monotonic() - self.began > seconds:
-                raise SystemExit(f"{what}: not within {seconds} s\n{self.log.read_text()[-2000:]}")
+                raise SystemExit(f"{what}: not within {seconds} s\n{self.tail()}")
             time.sleep(0.005)
         return time.monotonic() - self.began
+
+    def tail(self):
+        return self.log.read_text()[-2000:]
 
     def cpu(self):
         return sum(sum(one.cpu_times()[:2]) for one in self._all())

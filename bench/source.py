@@ -143,6 +143,9 @@ class Size:
         programs = self.programs
         used = {name: program.cpu() for name, program in programs.items()}
         of_peers, of_maps = [], []
+        # The server has closed what was idle for long.
+        self.cluster.api.close()
+        self.cluster.api.request("GET", "/readyz")
         chosen = random.Random(self.size)
         for change in range(changes):
             number = chosen.randrange(self.size)
@@ -182,7 +185,8 @@ class Size:
         answered = time.monotonic_ns()
         seen = reader.wait()
         if seen is None:
-            raise SystemExit(f"{file}: the change was not seen; logs are in {self.folder}")
+            logs = "\n".join(program.tail() for program in self.programs.values())
+            raise SystemExit(f"{file}: the change was not seen\n{logs}")
         return version, sent, answered, seen
 
     def end(self):
@@ -220,20 +224,22 @@ def main(options):
             print(f"{size} objects measured", file=sys.stderr, flush=True)
         report(results)
         if options.offered:
-            end_to_end(cluster, options, port)
+            end_to_end(cluster, options, base, port)
     finally:
         cards.end()
         cluster.close()
-    shutil.rmtree(base)
+        shutil.rmtree(base)
 
 
-def end_to_end(cluster, options, port):
+def end_to_end(cluster, options, base, port):
     """In the agent's own environment: see `offered.py`."""
     if not AGENT.exists():
         print(f"no {AGENT.relative_to(ROOT)}: nothing is offered to an agent")
         return
     sys.stdout.flush()
     standing = options.offered
+    folder = base / "offered"
+    folder.mkdir()
     namespace = "bench-offered"
     create_namespace(cluster.api, namespace)
     path = PEERS.format(namespace)
@@ -244,7 +250,7 @@ def end_to_end(cluster, options, port):
     where = ["--kubeconfig", cluster.kubeconfig, "--namespace", namespace, "--url", url]
     subprocess.run(
         [AGENT, BENCH / "offered.py", *numbers, *where],
-        env={**os.environ, "HOTPEERS_PRODUCT_PYTHON": PRODUCT, "TMPDIR": memory() or "/tmp"},
+        env={**os.environ, "HOTPEERS_PRODUCT_PYTHON": PRODUCT, "TMPDIR": str(folder)},
         check=True,
     )
 
