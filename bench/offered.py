@@ -2,11 +2,14 @@
 
 Run by `source.py`, which has the API server, in the environment of kagent. The agent takes turn after
 turn, as `shim.py` does, so that a time holds what is left of the turn in which the change came, and a
-whole one: a turn's median is told beside it.
+whole one: a turn's median is told beside it. An agent that takes turns without a pause collects garbage
+all the time, and with its framework loaded each full collection stops it for long: so the times are told
+with and without the collections in them.
 """
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import statistics
@@ -30,6 +33,22 @@ def access(kubeconfig):
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     certificate = (Path(user["client-certificate"]), Path(user["client-key"]))
     return Access(cluster["server"], Path(cluster["certificate-authority"]), certificate)
+
+
+class Collections:
+    """How long this process has collected garbage, in milliseconds."""
+
+    def __init__(self):
+        self.total = 0.0
+        self._began = 0.0
+        gc.callbacks.append(self._note)
+
+    def _note(self, phase, _):
+        now = time.perf_counter() * 1e3
+        if phase == "start":
+            self._began = now
+        else:
+            self.total += now - self._began
 
 
 def newest(options):
@@ -72,31 +91,36 @@ async def main(options):
                 raise SystemExit("the sidecar ended")
             await asyncio.sleep(0.05)
         await offers(agent, options.standing)
-        took, steps = [], []
+        took, steps, without = [], [], []
+        collections = Collections()
         for number in range(options.changes):
             if number % 2:
                 api.delete(newest(options))
             else:
                 api.create(newest(options))
-            answered = time.perf_counter()
+            answered, collected = time.perf_counter(), collections.total
             steps.append(await offers(agent, options.standing + (number % 2 == 0)))
             took.append((time.perf_counter() - answered) * 1e3)
+            without.append(took[-1] - (collections.total - collected))
             # Its card comes after it, and is another change.
             for _ in range(5):
                 await agent.turn()
     finally:
         sidecar.terminate()
         sidecar.wait(10)
-    took.sort()
-    p99 = percentile(took, 0.99)
     load = os.getloadavg()[0]
     print(f"End to end, {options.standing} peers, {len(took)} changes; load average {load:.1f}\n")
-    print("| answer of the API server -> offered to the model | a turn | target | |")
+    print("| answer of the API server -> offered to the model | p50 / p99 / max, ms | target | |")
     print("|---|---|---|---|")
-    print(
-        f"| p50 {percentile(took, 0.5):.1f} ms, p99 {p99:.1f} ms, max {took[-1]:.1f} ms "
-        f"| {statistics.median(steps):.1f} ms | p99 {TARGET:.0f} ms | {verdict(p99 <= TARGET)} |"
-    )
+    told = {"as it is": took, "less the agent's garbage collections": without}
+    for kind, values in told.items():
+        values.sort()
+        p50, p99 = percentile(values, 0.5), percentile(values, 0.99)
+        print(
+            f"| {kind} | {p50:.1f} / {p99:.1f} / {values[-1]:.1f} | p99 {TARGET:.0f} ms "
+            f"| {verdict(p99 <= TARGET)} |"
+        )
+    print(f"| a turn, median | {statistics.median(steps):.1f} | | |")
 
 
 if __name__ == "__main__":
