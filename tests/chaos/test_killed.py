@@ -17,7 +17,8 @@ from cluster.server import Cluster
 
 LANES = 4
 KILLS = 200
-LONGEST_LIFE = 0.5
+LONGEST_START = 0.4
+LONGEST_WORK = 0.1
 STAYING = [f"p{number}" for number in range(10)]
 
 
@@ -77,9 +78,15 @@ def test_sidecar_killed_at_200_moments_leaves_a_whole_file(
             observers[lane].require(*STAYING)
             nursery.kill(first)
             killed_in_writing = 0
-            for _ in range(KILLS // LANES - 1):
+            for life in range(KILLS // LANES - 1):
                 pid = nursery.start(arguments)
-                pause.wait(dice.uniform(0.0, LONGEST_LIFE))
+                if life % 2:
+                    # Any moment of a start; else one of the work, which is to be reached first.
+                    pause.wait(dice.uniform(0.0, LONGEST_START))
+                else:
+                    before = observers[lane].generation
+                    observers[lane].until("work", lambda b=before: observers[lane].generation > b)
+                    pause.wait(dice.uniform(0.0, LONGEST_WORK))
                 nursery.kill(pid)
                 killed_in_writing += bool(leftovers(files[lane]))
             return killed_in_writing
