@@ -1,0 +1,92 @@
+"""A name server that does not answer: what has no need of it goes on."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.observer import Observer
+from chaos.sidecar import LABELS
+from cluster.client import Object
+from cluster.resources import agent, set_ready
+from cluster.server import Cluster
+from hotpeers.runner import run_sidecar
+from hotpeers.settings import Settings
+
+AGENTS = [f"a{number}" for number in range(40)]
+
+
+@pytest.fixture
+def silent_name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every name takes until the end of the test; yields those that were asked for."""
+    asked: list[str] = []
+    answers = threading.Event()
+    ask = socket.getaddrinfo
+
+    def hang(host: Any, *rest: Any, **how: Any) -> Any:
+        if host == "127.0.0.1":
+            return ask(host, *rest, **how)
+        asked.append(host)
+        answers.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    yield asked
+    answers.set()
+
+
+async def test_silent_name_server_does_not_hold_up_the_peer_file(
+    cluster: Cluster,
+    namespace: str,
+    crds: list[str],
+    make_peer: Callable[..., Object],
+    tmp_path: Path,
+    silent_name_server: list[str],
+    tell: Callable[[str], None],
+) -> None:
+    """In this process, because only here names can be made to hang; the cards of Agents have some."""
+    for name in AGENTS:
+        manifest = agent(namespace, name, labels=LABELS, description="d")
+        cluster.api.create(manifest)
+        set_ready(cluster.api, manifest)
+    cluster.api.create(make_peer("p0"))
+    file = tmp_path / "peers.json"
+    settings = Settings.parse(
+        source="kubernetes",
+        peers_dir="",
+        peer_file=str(file),
+        ack_dir="",
+        selector="",
+        namespaces=namespace,
+        orchestrator=f"{namespace}/orchestrator",
+        kubeconfig=str(cluster.access.write_kubeconfig(tmp_path / "kubeconfig")),
+        context="",
+        listen="none",
+        log_format="text",
+        log_level="info",
+    )
+
+    def scenario() -> None:
+        with Observer(file) as observer:
+            observer.until_names([*AGENTS, "p0"])
+            observer.require(*AGENTS, "p0")
+            observer.until("names to hang", lambda: len(silent_name_server) >= 10)
+            cluster.api.patch(make_peer("p0"), {"spec": {"description": "with no name server"}})
+            took = observer.until_told("p0", "with no name server", 5)
+        tell(
+            f"{len(silent_name_server)} names hang: followed in {took:.2f} s; {observer.figures()}"
+        )
+
+    running = asyncio.create_task(run_sidecar(settings))
+    try:
+        # Not in the threads that the sidecar shares with whatever hangs.
+        with ThreadPoolExecutor(1) as own:
+            await asyncio.get_running_loop().run_in_executor(own, scenario)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
