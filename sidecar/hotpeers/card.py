@@ -10,16 +10,12 @@ import asyncio
 import json
 import logging
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hotpeers_shim.contract import clean_text
 
@@ -87,44 +83,6 @@ class _Lane:
             yield
 
 
-class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
-
-    A name server that is silent holds a thread for seconds, and a peer may have any name. In the
-    threads that all share, such names would keep the peer file from being written.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="resolve")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(
-            socket.getaddrinfo,
-            host,
-            port,
-            family=family,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_ADDRCONFIG,
-        )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
@@ -138,9 +96,9 @@ class CardReader:
         self._tasks: dict[CardKey, asyncio.Task[None]] = {}
         self._first = _Lane(_FIRST_GAP)
         self._next = _Lane(_NEXT_GAP)
+        self._bad: dict[CardKey, Problem] = {}
         self._problems: tuple[Problem, ...] | None = ()
         self._session: aiohttp.ClientSession | None = None
-        self._resolver = _Resolver()
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:
@@ -151,11 +109,7 @@ class CardReader:
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with cards now; the same tuple until that changes."""
         if self._problems is None:
-            self._problems = tuple(
-                Problem(url, state.reason, state.message)
-                for (url, _), state in self._states.items()
-                if state.reason is not None
-            )
+            self._problems = tuple(self._bad.values())
         return self._problems
 
     async def __aenter__(self) -> CardReader:
@@ -163,9 +117,7 @@ class CardReader:
             timeout=_TIMEOUT,
             # A peer must not be able to set a cookie that another one then gets.
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(
-                limit=2 * _AT_ONCE, force_close=True, resolver=self._resolver
-            ),
+            connector=aiohttp.TCPConnector(limit=2 * _AT_ONCE, force_close=True),
             headers={"Accept": "application/json", "User-Agent": f"hotpeers/{__version__}"},
         )
         return self
@@ -176,14 +128,14 @@ class CardReader:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
-        await self._resolver.close()
 
     def follow(self, keys: Iterable[CardKey]) -> None:
         """Read these cards from now on, and no others."""
         wanted = set(keys)
         for key in self._tasks.keys() - wanted:
             self._tasks.pop(key).cancel()
-            if self._states.pop(key, CardState()).reason is not None:
+            self._states.pop(key, None)
+            if self._bad.pop(key, None) is not None:
                 self._problems = None
         for key in wanted - self._tasks.keys():
             self._tasks[key] = asyncio.create_task(self._follow(key), name=f"card {key[0]}")
@@ -198,7 +150,7 @@ class CardReader:
             lane = self._next
             self._states[key] = after
             if (after.reason, after.message) != (before.reason, before.message):
-                self._problems = None
+                self._blame(key, after)
             if after != replace(before, failures=after.failures) or after.ready != before.ready:
                 self._changed()
             if after.failures:
@@ -206,6 +158,13 @@ class CardReader:
             else:
                 wait, pause = self._refresh, _FIRST_PAUSE
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    def _blame(self, key: CardKey, state: CardState) -> None:
+        self._problems = None
+        if state.reason is None:
+            self._bad.pop(key, None)
+        else:
+            self._bad[key] = Problem(key[0], state.reason, state.message)
 
     async def _look(self, key: CardKey, before: CardState) -> CardState:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -159,9 +159,12 @@ def log_refused(items: Iterable[Refused]) -> None:
         )
 
 
-def log_problems(before: Iterable[Problem], after: Iterable[Problem]) -> None:
+def log_problems(before: Sequence[Problem], after: Sequence[Problem]) -> None:
     """Log each problem that is new, and that one went."""
-    old, new = dict.fromkeys(before), dict.fromkeys(after)
+    # By identity first: there may be as many as there are peers.
+    same = set(map(id, before)) & set(map(id, after))
+    old = dict.fromkeys(problem for problem in before if id(problem) not in same)
+    new = dict.fromkeys(problem for problem in after if id(problem) not in same)
     for problem in new:
         if problem not in old:
             logger.warning("%s", problem, extra={"reason": problem.reason.value})

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from hotpeers_shim.contract import (
-    MAX_FILE_BYTES,
-    MAX_PEER_BYTES,
-    MAX_PEERS,
-    Nack,
-    Peer,
-    encode_peer,
-)
+from hotpeers_shim.contract import MAX_FILE_BYTES, MAX_PEER_BYTES, MAX_PEERS, Nack, Peer
 
 from .card import CardState
-from .memo import Memo, Row
+from .memo import UNKNOWN, Memo, Resolution, Row, make_row, true_size, upper_bound
 from .model.snapshot import Candidate, CardKey, Snapshot
-from .offer import Refused, Rules, judge, wants_card
+from .offer import Refused, Rules
+from .patch import FILE_BYTES, patch, settle, size_of
 from .reasons import Reason
-
-_HEAD_BYTES = 4096
-_UNKNOWN = CardState()
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """The peers in their order, what was refused, and the cards that are worth reading."""
-
-    peers: tuple[Peer, ...] = ()
-    refused: tuple[Refused, ...] = ()
-    cards: frozenset[CardKey] = field(default_factory=frozenset)
 
 
 def resolve(
@@ -47,21 +29,28 @@ def resolve(
     saves judging what did not change.
     """
     memo = Memo() if memo is None else memo
-    rows = _judged(snapshot, cards, rules, previous, memo)
-    if not memo.tight:
-        resolution = _limited_all(rows, lambda row: row.bound)
-        memo.tight = any(item.reason is Nack.FILE_TOO_LARGE for item in resolution.refused)
-        if not memo.tight:
-            return resolution
-    memo.tight = sum(row.bound for row in rows) > MAX_FILE_BYTES - _HEAD_BYTES
-    return _limited_all(rows, _exact)
+    held = held_peers(snapshot, rules, previous)
+    if not held:
+        patched = patch(snapshot, cards, rules, previous, memo)
+        if patched is not None:
+            return patched
+    rows = _judged(snapshot, cards, rules, previous, held, memo)
+    bound = sum([row.bound for row in rows])
+    memo.tight = bound > FILE_BYTES
+    resolution = _limited(rows, size_of(memo))
+    if isinstance(previous, tuple) and resolution.peers == previous:
+        # The very same list: the next time it shows that nothing else has happened.
+        resolution = replace(resolution, peers=previous)
+    memo.settled = None if held else settle(snapshot, rows, resolution, memo)
+    return resolution
 
 
-def _judged(
+def _judged(  # noqa: PLR0913, PLR0917 - what decisions depend on
     snapshot: Snapshot,
     cards: Mapping[CardKey, CardState],
     rules: Rules,
     previous: Sequence[Peer],
+    held: Sequence[Peer],
     memo: Memo,
 ) -> list[Row]:
     """Each candidate with what was decided of it, in their order, and the peers that are held."""
@@ -70,12 +59,12 @@ def _judged(
     before_of, state_of, last = known.get, cards.get, memo.rows
     rows: list[Row] = []
     kept: dict[str, Row] = {}
-    for item in _ordered(snapshot, rules, previous, memo):
+    for item in _ordered(snapshot, previous, held, memo):
         if isinstance(item, Peer):
-            rows.append(Row(None, None, None, None, item, None, _upper_bound(item)))
+            rows.append(Row(None, None, None, None, item, None, upper_bound(item)))
             continue
         before = before_of(item.fingerprint)
-        state = state_of(item.card_key, _UNKNOWN)
+        state = state_of(item.card_key, UNKNOWN)
         row = last.get(item.source)
         if (
             row is None
@@ -84,29 +73,11 @@ def _judged(
             or row.before is not before
             or row.labels is not labels
         ):
-            row = _row(item, state, rules, labels, before, row)
+            row = make_row(item, state, rules, labels, before, row)
         kept[item.source] = row
         rows.append(row)
     memo.rows = kept
     return rows
-
-
-def _row(  # noqa: PLR0913, PLR0917 - what a decision depends on
-    candidate: Candidate,
-    state: CardState,
-    rules: Rules,
-    labels: Mapping[str, str] | None,
-    before: Peer | None,
-    last: Row | None,
-) -> Row:
-    outcome = judge(candidate, state, rules, labels, before)
-    # The same object where nothing is new: what is made of it is found again by it.
-    for same in (before, last.outcome if last else None):
-        if outcome == same and same is not None:
-            outcome = same
-    key = candidate.card_key if wants_card(candidate, outcome) else None
-    bound = _upper_bound(outcome) if isinstance(outcome, Peer) else 0
-    return Row(candidate, state, before, labels, outcome, key, bound)
 
 
 def held_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> list[Peer]:
@@ -127,10 +98,9 @@ def held_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> li
 
 
 def _ordered(
-    snapshot: Snapshot, rules: Rules, previous: Sequence[Peer], memo: Memo
+    snapshot: Snapshot, previous: Sequence[Peer], held: Sequence[Peer], memo: Memo
 ) -> Iterable[Candidate | Peer]:
     """By creation time where it is known; then as first seen, so that a new peer comes last."""
-    held = held_peers(snapshot, rules, previous)
     if not held:
         found = memo.by_creation(snapshot.candidates)
         if found is not None:
@@ -154,12 +124,12 @@ def _ordered(
     return (entry[1] for entry in entries)
 
 
-def _limited_all(rows: list[Row], size_of: Callable[[Row], int]) -> Resolution:
+def _limited(rows: list[Row], size_of: Callable[[Row], int]) -> Resolution:
     """Apply what goes for all of them together: names, number and size."""
     peers: list[Peer] = []
     refused: list[Refused] = []
     taken: dict[str, str] = {}
-    budget = MAX_FILE_BYTES - _HEAD_BYTES
+    budget = FILE_BYTES
     for row in rows:
         outcome = row.outcome
         if isinstance(outcome, Refused):
@@ -167,7 +137,7 @@ def _limited_all(rows: list[Row], size_of: Callable[[Row], int]) -> Resolution:
             continue
         size = size_of(row)
         if size > MAX_PEER_BYTES:
-            size = _size(outcome)
+            size = true_size(row)
         tool = outcome.toolName
         if tool in taken or size > MAX_PEER_BYTES or size > budget or len(peers) >= MAX_PEERS:
             refused.append(_beyond(outcome, taken, len(peers), size))
@@ -192,24 +162,3 @@ def _beyond(peer: Peer, taken: Mapping[str, str], count: int, size: int) -> Refu
         return Refused(title, peer.source, Nack.PEER_TOO_LARGE, message)
     message = f"the peer file would be larger than {MAX_FILE_BYTES} bytes"
     return Refused(title, peer.source, Nack.FILE_TOO_LARGE, message)
-
-
-def _exact(row: Row) -> int:
-    if row.size < 0 and isinstance(row.outcome, Peer):
-        row.size = _size(row.outcome)
-    return row.size
-
-
-def _size(peer: Peer) -> int:
-    """Bytes of a peer in the file, with the comma after it."""
-    return len(encode_peer(peer)) + 1
-
-
-def _upper_bound(peer: Peer) -> int:
-    """A number of bytes that the peer stays below, at a tenth of the price of encoding it."""
-    length = len(peer.description) + len(peer.url) + len(peer.cardPath) + len(peer.source)
-    for skill in peer.skills:
-        length += len(skill.id) + len(skill.name) + len(skill.description) + 60
-        length += sum(len(tag) + 3 for tag in skill.tags)
-    # The worst character is one that JSON writes as \uXXXX; names and fixed text are below 2 kB.
-    return 6 * length + 2048

@@ -14,13 +14,13 @@ from . import __version__
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
-from .memo import Memo
+from .memo import Memo, Resolution
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
 from .project import ProjectionError, Projector, remove_leftovers
 from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
 from .reasons import Reason
-from .resolve import Resolution, resolve
+from .resolve import resolve
 from .settings import EVERY_NAMESPACE, Settings
 from .source import Source
 from .source.directory import DirectorySource
