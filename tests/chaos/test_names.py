@@ -1,22 +1,19 @@
 """A name server that does not answer: what has no need of it goes on."""
 
-import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chaos.inside import run_inside, settings_of
 from chaos.observer import Observer
 from chaos.sidecar import LABELS
 from cluster.client import Object
 from cluster.resources import agent, set_ready
 from cluster.server import Cluster
-from hotpeers.runner import run_sidecar
-from hotpeers.settings import Settings
 
 AGENTS = [f"a{number}" for number in range(40)]
 
@@ -55,24 +52,10 @@ async def test_silent_name_server_does_not_hold_up_the_peer_file(
         cluster.api.create(manifest)
         set_ready(cluster.api, manifest)
     cluster.api.create(make_peer("p0"))
-    file = tmp_path / "peers.json"
-    settings = Settings.parse(
-        source="kubernetes",
-        peers_dir="",
-        peer_file=str(file),
-        ack_dir="",
-        selector="",
-        namespaces=namespace,
-        orchestrator=f"{namespace}/orchestrator",
-        kubeconfig=str(cluster.access.write_kubeconfig(tmp_path / "kubeconfig")),
-        context="",
-        listen="none",
-        log_format="text",
-        log_level="info",
-    )
+    settings = settings_of(cluster, namespace, tmp_path)
 
     def scenario() -> None:
-        with Observer(file) as observer:
+        with Observer(settings.peer_file) as observer:
             observer.until_names([*AGENTS, "p0"])
             observer.require(*AGENTS, "p0")
             observer.until("names to hang", lambda: len(silent_name_server) >= 10)
@@ -82,11 +65,4 @@ async def test_silent_name_server_does_not_hold_up_the_peer_file(
             f"{len(silent_name_server)} names hang: followed in {took:.2f} s; {observer.figures()}"
         )
 
-    running = asyncio.create_task(run_sidecar(settings))
-    try:
-        # Not in the threads that the sidecar shares with whatever hangs.
-        with ThreadPoolExecutor(1) as own:
-            await asyncio.get_running_loop().run_in_executor(own, scenario)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    await run_inside(settings, scenario)
