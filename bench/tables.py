@@ -42,7 +42,9 @@ def percentile(values, part):
 
 
 def spread(values):
-    return f"{percentile(values, 0.5):.1f} / {percentile(values, 0.99):.1f} / {max(values):.1f}"
+    parts = (percentile(values, 0.5), percentile(values, 0.99), max(values))
+    # Without the sign of a zero.
+    return " / ".join(f"{round(part, 1) + 0.0:.1f}" for part in parts)
 
 
 def verdict(good):
