@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -202,7 +203,12 @@ class Sidecar:
             )
             return False
         self._failure = None
-        self._ready = True
+        if not self._ready:
+            self._ready = True
+            # What is there now stays: a full collection would look through all of it, for tens of
+            # milliseconds, at any event.
+            gc.collect()
+            gc.freeze()
         if projection.written:
             self._metrics.projected(time.monotonic() - snapshot.seen)
             if self._heard.acks:
