@@ -1,0 +1,97 @@
+"""Agent cards of both protocol versions, read as the A2A library reads them."""
+
+import copy
+
+import pytest
+from a2a.client.card_resolver import parse_agent_card
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
+from google.protobuf.json_format import MessageToDict
+
+from hotpeers.model.card import CardError, parse_card
+
+SKILL = {"id": "forecast", "name": "Forecast", "description": "Of rain.", "tags": ["sky", "sea"]}
+BASE = {"name": "weather", "description": "Tells the weather.", "version": "1", "skills": [SKILL]}
+JSONRPC = {"url": "http://a:1/", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+GRPC = {"url": "http://a:2", "protocolBinding": "GRPC", "protocolVersion": "1.0"}
+
+CARDS = {
+    "1.x": {**BASE, "supportedInterfaces": [JSONRPC]},
+    "1.x, several bindings": {**BASE, "supportedInterfaces": [GRPC, JSONRPC]},
+    "1.x, as protobuf names fields": {
+        **BASE,
+        "supported_interfaces": [{"url": "http://a:1", "protocol_binding": "JSONRPC"}],
+    },
+    "0.3": {**BASE, "url": "http://a:1", "protocolVersion": "0.3.0"},
+    "0.3, another transport first": {
+        **BASE,
+        "url": "http://a:2",
+        "preferredTransport": "GRPC",
+        "additionalInterfaces": [
+            {"url": "http://a:2", "transport": "GRPC"},
+            {"url": "http://a:1", "transport": "JSONRPC"},
+        ],
+    },
+    "0.3, with what 1.x says otherwise": {
+        **BASE,
+        "url": "http://a:1",
+        "capabilities": {"streaming": True},
+        "supportsAuthenticatedExtendedCard": True,
+        "security": [{"key": []}],
+        "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}},
+        "additionalInterfaces": None,
+    },
+    "both at once": {**BASE, "url": "http://old:1", "supportedInterfaces": [JSONRPC]},
+    "no skills, no description": {"name": "weather", "url": "http://a:1"},
+    "what it does not know": {**BASE, "url": "http://a:1", "provider": {"organization": "o"}},
+}
+
+
+@pytest.mark.parametrize("form", CARDS)
+def test_says_what_the_library_reads(form: str) -> None:
+    ours = parse_card(CARDS[form])
+    theirs = parse_agent_card(copy.deepcopy(CARDS[form]))
+    assert ours.name == theirs.name
+    assert ours.description == theirs.description
+    assert list(ours.urls) == [
+        interface.url
+        for interface in theirs.supported_interfaces
+        if interface.protocol_binding == "JSONRPC"
+    ]
+    assert [(s.id, s.name, s.description, list(s.tags)) for s in ours.skills] == [
+        (s.id, s.name, s.description, list(s.tags)) for s in theirs.skills
+    ]
+
+
+def test_reads_what_the_library_writes() -> None:
+    card = AgentCard(
+        name="weather",
+        supported_interfaces=[AgentInterface(url="http://a:1", protocol_binding="JSONRPC")],
+        capabilities=AgentCapabilities(streaming=True),
+        skills=[AgentSkill(id="forecast", name="Forecast", tags=["sky"])],
+    )
+    ours = parse_card(MessageToDict(card))
+    assert (ours.name, ours.urls, ours.skills[0].id) == ("weather", ("http://a:1",), "forecast")
+
+
+def test_reads_a_card_whose_lists_are_null_as_go_writes_empty_ones() -> None:
+    """The library refuses these."""
+    card = parse_card({**BASE, "url": "http://a:1", "skills": None, "additionalInterfaces": None})
+    assert card.skills == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "an agent card is a JSON object"),
+        ({"name": 1, "url": "http://a:1"}, "not an agent card: name: "),
+        ({**BASE, "url": 1}, "not an agent card: url: "),
+        ({**BASE, "url": "http://a:1", "skills": [1]}, "not an agent card: skills.0: "),
+        ({**BASE, "supportedInterfaces": {}}, "not an agent card: supportedInterfaces: "),
+        ({**BASE, "url": "http://a:1", "name": " "}, "name: must not be empty"),
+        (BASE, "supportedInterfaces .* names no address of the JSONRPC binding"),
+        ({**BASE, "supportedInterfaces": [GRPC]}, "names no address of the JSONRPC binding"),
+    ],
+)
+def test_says_what_is_wrong(data: object, message: str) -> None:
+    with pytest.raises(CardError, match=message):
+        parse_card(data)
