@@ -59,7 +59,7 @@ async def test_events_are_on_the_agent(
     account = service_account(
         namespace,
         "sidecar",
-        [rule("events.k8s.io", "events", "create"), rule("kagent.dev", "agents", "get")],
+        [rule("", "events", "create"), rule("kagent.dev", "agents", "get")],
     )
     orchestrator, lost = f"{namespace}/concierge", list[None]()
     kubeconfig = account.kubeconfig()
@@ -69,17 +69,17 @@ async def test_events_are_on_the_agent(
         told.nacked([Ack(pid=7, state=AckState.REFUSED, generation=1, reason="NotJson")])
 
         def four() -> Any:
-            items = cluster.api.list("events.k8s.io/v1", "Event", namespace)["items"]
+            items = cluster.api.list("v1", "Event", namespace)["items"]
             return items if len(items) == 4 else None
 
         events = {item["reason"]: item for item in await until(four)}
-    assert {reason: item["note"] for reason, item in events.items()} == {
+    assert {reason: item["message"] for reason, item in events.items()} == {
         "PeerAdded": "ns/a, ns/b",
         "PeerRemoved": "ns/c",
         "PeerRefused": "ns/d (NotReady)",
         "ReloadRejected": "process 7 (NotJson)",
     }
-    assert {item["regarding"]["uid"] for item in events.values()} == {uid}
+    assert {item["involvedObject"]["uid"] for item in events.values()} == {uid}
     assert {reason for reason, item in events.items() if item["type"] == "Warning"} == {
         "PeerRefused",
         "ReloadRejected",
@@ -94,13 +94,13 @@ async def test_much_at_once_is_one_event(cluster: Cluster, namespace: str, crds:
             told.peers(added(f"peer-{number}"))
 
         def some() -> Any:
-            return cluster.api.list("events.k8s.io/v1", "Event", namespace)["items"]
+            return cluster.api.list("v1", "Event", namespace)["items"]
 
         (event,) = await until(some)
         # Within the rest nothing is sent, whatever happens.
         told.peers(added("late"))
-    assert event["note"].startswith("ns/peer-0, ns/peer-1, ")
-    assert " more" in event["note"][-12:]
+    assert event["message"].startswith("ns/peer-0, ns/peer-1, ")
+    assert " more" in event["message"][-12:]
     assert len(await asyncio.to_thread(some)) == 1
 
 

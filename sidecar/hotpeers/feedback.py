@@ -109,7 +109,7 @@ class Feedback:
             return ""
 
     async def _send(self, reason: str, subjects: list[str], more: int, uid: str) -> None:
-        path = f"/apis/events.k8s.io/v1/namespaces/{self._namespace}/events"
+        path = f"/api/v1/namespaces/{self._namespace}/events"
         try:
             await self._client.post(path, self._event(reason, note_of(subjects, more), uid))
             self._complained = ""
@@ -126,20 +126,25 @@ class Feedback:
             "namespace": self._namespace,
             "name": self._name,
         }
+        now = datetime.now(UTC)
         return {
-            "apiVersion": "events.k8s.io/v1",
+            "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
                 "name": f"{self._name[:200]}.{uuid4().hex[:16]}",
                 "namespace": self._namespace,
             },
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "reportingController": _CONTROLLER,
+            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "firstTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lastTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "count": 1,
+            "source": {"component": _CONTROLLER},
+            "reportingComponent": _CONTROLLER,
             "reportingInstance": f"{socket.gethostname()}-{os.getpid()}"[:128],
             "action": _ACTIONS[reason],
             "reason": reason,
-            "regarding": {**regarding, **({"uid": uid} if uid else {})},
-            "note": note,
+            "involvedObject": {**regarding, **({"uid": uid} if uid else {})},
+            "message": note,
             "type": "Warning" if reason in _WARNINGS else "Normal",
         }
 
