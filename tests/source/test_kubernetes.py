@@ -226,7 +226,8 @@ async def test_server_killed_and_back_loses_nothing(
         await source.names("a", "b", "c")
         await source.until(lambda now: not now.problems)
         assert all([c.name for c in now.candidates][:2] == ["a", "b"] for now in source.seen[3:])
-        assert sum(scope.restarts for scope in source.source.scopes()) >= 3
+        # Those count that were being watched: a watch is one once it has said something.
+        assert sum(scope.restarts for scope in source.source.scopes()) >= 1
 
 
 async def test_start_without_a_server_is_incomplete(
