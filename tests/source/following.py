@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
+from hotpeers.model.scope import State
 from hotpeers.model.snapshot import Snapshot
 from hotpeers.source import Source
 
@@ -47,6 +48,12 @@ class Following:
         except TimeoutError:
             last = self.seen[-1] if self.seen else None
             raise AssertionError(f"it did not come true; the last was {last}") from None
+
+    async def watched(self, seconds: float = SECONDS) -> None:
+        """Wait until each watch is open: what ends before was none."""
+        async with asyncio.timeout(seconds):
+            while any(scope.state is State.STARTING for scope in self.source.scopes()):
+                await asyncio.sleep(0.01)
 
     async def names(self, *expected: str, seconds: float = SECONDS) -> Snapshot:
         def there(now: Snapshot) -> bool:
