@@ -328,6 +328,7 @@ async def test_black_hole_is_noticed_within_30_seconds(
     kubeconfig = account.kubeconfig(proxy.url)
     async with following(kubeconfig, [namespace], restarted=restarted) as source:
         await source.names("a")
+        await source.watched()
         proxy.black_hole()
         async with asyncio.timeout(30):
             await noticed.wait()
