@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cluster.binaries import NoBinariesError, ensure_binaries, find_go, ready_folder
+from cluster.binaries import NoBinariesError, ensure_binaries, needs_go
 
 
 def main(arguments: list[str]) -> int:
     """`needs-go` succeeds if a toolchain must be installed first; without it, everything is built."""
     try:
         if arguments == ["needs-go"]:
-            return 0 if ready_folder() is None and find_go() is None else 1
+            return 0 if needs_go() else 1
         folder = ensure_binaries()
         if arguments[:1] == ["run"]:
             return run(folder, arguments[1:])

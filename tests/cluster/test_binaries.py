@@ -1,16 +1,19 @@
 """How the binaries are come by; a stand-in for Go takes no minutes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cluster import binaries
-from cluster.binaries import NoBinariesError, cache_folder, ensure_binaries, find_go
+from cluster import gobuild
+from cluster.binaries import API_SERVER, NoBinariesError, ensure_binaries, needs_go
+from cluster.gobuild import Module, ensure
 
 TESTS = Path(__file__).parents[1]
 GO = """#!/bin/sh
@@ -48,7 +51,7 @@ def test_first_run_builds_and_tells_and_the_next_one_finds(
     assert sorted(path.name for path in folder.iterdir()) == ["etcd", "kube-apiserver"]
     assert any("built kube-apiserver in" in line for line in told)
     assert ensure_binaries(told.append) == folder
-    assert builds() == [*binaries.PACKAGES.values()]
+    assert builds() == [*API_SERVER.programs.values()]
 
 
 def test_two_runs_at_once_build_once(builds: Callable[[], list[str]]) -> None:
@@ -64,21 +67,37 @@ def test_build_that_fails_leaves_no_folder_and_says_why(
     monkeypatch.setenv("GO_FAILS", "yes")
     with pytest.raises(NoBinariesError, match="no network"):
         ensure_binaries(lambda _: None)
-    assert [path.suffix for path in cache_folder().parent.iterdir()] == [".lock"]
+    assert [path.suffix for path in API_SERVER.cache.parent.iterdir()] == [".lock"]
 
 
-def test_cache_follows_what_is_pinned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builds: Callable[[], list[str]]
-) -> None:
-    before = cache_folder()
+def test_cache_follows_what_is_pinned(tmp_path: Path) -> None:
     for name in ("go.mod", "go.sum"):
-        (tmp_path / name).write_text((TESTS / "cluster" / name).read_text() + "\n")
-    monkeypatch.setattr(binaries, "_HERE", tmp_path)
-    assert cache_folder() != before
-    assert cache_folder().parent == before.parent
+        shutil.copy(API_SERVER.folder / name, tmp_path)
+    same = replace(API_SERVER, folder=tmp_path)
+    assert same.cache == API_SERVER.cache
+    changed = [same.cache, replace(same, flags=("-tags=seccomp",)).cache]
+    (tmp_path / "main.go").write_text("package main\n")
+    changed.append(same.cache)
+    (tmp_path / "go.sum").write_text("")
+    changed.append(same.cache)
+    assert len(set(changed)) == 4
+    assert {one.parent for one in changed} == {API_SERVER.cache.parent}
+    assert replace(same, name="node").cache.parent != API_SERVER.cache.parent
 
 
-@pytest.mark.parametrize("version", ["go1.25.9", "devel", ""])
+def test_module_is_built_with_its_own_flags_in_a_folder_of_its_own(
+    builds: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "go.mod").write_text("module tool\n\ngo 1.26\n")
+    (tmp_path / "go.sum").touch()
+    module = Module("tool", tmp_path, {"tool": "."}, flags=("-tags=seccomp",))
+    assert (ensure(module, lambda _: None) / "tool").read_text() == "binary\n"
+    assert "-tags=seccomp" in (tmp_path / "log").read_text()
+    assert builds() == ["."]
+    assert not API_SERVER.is_built
+
+
+@pytest.mark.parametrize("version", ["go1.25.9", "go1.26rc1", "devel", ""])
 def test_go_that_go_mod_does_not_accept_is_left(
     version: str,
     builds: Callable[[], list[str]],
@@ -86,8 +105,8 @@ def test_go_that_go_mod_does_not_accept_is_left(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("GO_IS", version)
-    monkeypatch.setattr(binaries, "_WHEEL_GO", tmp_path / "none")
-    assert find_go() is None
+    monkeypatch.setattr(gobuild, "_WHEEL_GO", tmp_path / "none")
+    assert needs_go()
     with pytest.raises(NoBinariesError, match="make cluster"):
         ensure_binaries(lambda _: None)
 
@@ -98,7 +117,7 @@ def test_prebuilt_assets_are_taken_and_checked(
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(NoBinariesError, match="has no etcd and no kube-apiserver"):
         ensure_binaries(lambda _: None)
-    for name in binaries.PACKAGES:
+    for name in API_SERVER.programs:
         (tmp_path / name).touch(0o755)
     assert ensure_binaries(lambda _: None) == tmp_path
     assert builds() == []
