@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from itertools import chain
 
+from ..follow.kind import Kind
+from ..follow.scope import Scope
 from ..kube.client import Client
 from ..model.scope import ScopeStatus
 from ..model.snapshot import Candidate, Snapshot
 from ..reasons import Reason
-from .kind import AGENT, NAMESPACE, PEER, SERVICE, Kind
-from .scope import Scope
+from .kind import AGENT, NAMESPACE, PEER, SERVICE
 
 _KINDS = (AGENT, PEER, SERVICE)
 

@@ -24,7 +24,7 @@ from ..model.scope import ScopeStatus, State
 from ..model.snapshot import Problem
 from ..reasons import Reason
 from .kind import Kind
-from .store import Key, Store, keys_of
+from .store import Key, Store
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Scope(Generic[T]):
         self._params = params
         self._changed = changed
         self._restarted = restarted
-        self.store: Store[T] = Store(kind.name)
+        self.store: Store[T] = Store(kind.name, lingers=kind.lingers)
         self.settled = False
         self.listed = False
         self._state = State.STARTING
@@ -125,7 +125,7 @@ class Scope(Generic[T]):
         async with aclosing(list_pages(self._client, path, self._params)) as pages:
             async for page in pages:
                 version = page.version
-                keys += keys_of(page.items)
+                keys += self.store.keys_of(page.items)
                 for item in page.items:
                     changed = self.store.put(item, self._version.read) or changed
                 if not page.last and changed and self.listed:

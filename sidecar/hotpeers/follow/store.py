@@ -25,8 +25,9 @@ class _Entry(Generic[T]):
 class Store(Generic[T]):
     """Objects by namespace and name. Every method that changes it tells whether it did."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, lingers: bool = False) -> None:
         self._kind = kind
+        self._lingers = lingers
         self._entries: dict[Key, _Entry[T]] = {}
         # What is asked for after each event, beside what is looked up: all but few are only good.
         self._good: dict[Key, T] = {}
@@ -51,12 +52,12 @@ class Store(Generic[T]):
                 yield self._title(key)
 
     def put(self, data: Any, read: Callable[[Any], T]) -> bool:
-        """Take in an object that was added or changed; one that is being deleted leaves."""
+        """Take in an object that was added or changed; one that is being deleted leaves, as a rule."""
         key = _key(data)
         if key is None:
             return False
         metadata = data["metadata"]
-        if metadata.get("deletionTimestamp"):
+        if metadata.get("deletionTimestamp") and not self._lingers:
             return self.drop(data)
         version = str(metadata.get("resourceVersion") or "")
         before = self._entries.get(key)
@@ -78,6 +79,15 @@ class Store(Generic[T]):
         """Take out an object that was deleted."""
         key = _key(data)
         return key is not None and self._remove(key)
+
+    def keys_of(self, items: Iterable[Any]) -> Iterator[Key]:
+        """Namespace and name of each object that has one and is not leaving."""
+        for data in items:
+            key = _key(data)
+            if key is None:
+                continue
+            if self._lingers or not data["metadata"].get("deletionTimestamp"):
+                yield key
 
     def keep(self, keys: Iterable[Key]) -> bool:
         """Take out all but these: a list was read to its end."""
@@ -108,14 +118,6 @@ class Store(Generic[T]):
 
     def _title(self, key: Key) -> str:
         return f"{self._kind}/{key[0]}/{key[1]}"
-
-
-def keys_of(items: Iterable[Any]) -> Iterator[Key]:
-    """Namespace and name of each object that has one and is not being deleted."""
-    for data in items:
-        key = _key(data)
-        if key is not None and not data["metadata"].get("deletionTimestamp"):
-            yield key
 
 
 def _key(data: Any) -> Key | None:
