@@ -2,10 +2,14 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hotpeers.encoding import Encodings
 from hotpeers.project import ProjectionError, Projector, remove_leftovers
 from hotpeers_shim.contract import Peer, PeerFile, digest_of, encode_peer, load_peer_file
 
@@ -160,8 +164,21 @@ def test_unchanged_peers_are_not_encoded_again(path: Path, monkeypatch: pytest.M
         encoded.append(one.name)
         return encode_peer(one)
 
-    monkeypatch.setattr("hotpeers.project.encode_peer", counting)
+    monkeypatch.setattr("hotpeers.encoding.encode_peer", counting)
     projector = Projector(path)
-    projector.project([peer("a"), peer("b")])
-    projector.project([peer("a"), peer("b", "new"), peer("c")])
+    same = peer("a")
+    projector.project([same, peer("b")])
+    projector.project([same, peer("b", "new"), peer("c")])
     assert encoded == ["a", "b", "b", "c"]
+
+
+@given(st.lists(st.lists(st.integers(0, 9), unique=True, max_size=10), max_size=6))
+def test_encodings_that_are_kept_never_change_the_file(lists: list[list[int]]) -> None:
+    known = [peer(f"p{number}") for number in range(10)]
+    encodings = Encodings()
+    for numbers in lists:
+        # Some are the same object as before and some only equal.
+        peers = [known[n] if n % 3 else replace(known[n]) for n in numbers]
+        encoded, digest = encodings.update(peers)
+        assert list(encoded) == [encode_peer(one) for one in peers]
+        assert digest == digest_of(encoded)

@@ -329,7 +329,7 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
             case "drop":
                 there.pop(name, None)
             case _:
-                cards[made.card_key] = data.draw(strategies.sampled_from(states))
+                cards = {**cards, made.card_key: data.draw(strategies.sampled_from(states))}
         unread = data.draw(strategies.sampled_from([(), ("a",)]))
         now = Snapshot(tuple(there.values()), unread=unread)
         found = resolve(now, cards, Rules(), previous, memo)

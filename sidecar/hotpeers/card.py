@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from urllib.parse import urljoin
 
 import aiohttp
@@ -135,6 +136,7 @@ class CardReader:
         self._changed = changed
         self._refresh = refresh
         self._states: dict[CardKey, CardState] = {}
+        self._shown: Mapping[CardKey, CardState] | None = None
         self._tasks: dict[CardKey, asyncio.Task[None]] = {}
         self._first = _Lane(_FIRST_GAP)
         self._next = _Lane(_NEXT_GAP)
@@ -145,8 +147,10 @@ class CardReader:
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:
-        """What is known of each card that was tried at least once."""
-        return self._states
+        """What is known of each card that was tried at least once; the same object until that changes."""
+        if self._shown is None:
+            self._shown = MappingProxyType(self._states.copy())
+        return self._shown
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -181,6 +185,7 @@ class CardReader:
         for key in self._tasks.keys() - wanted:
             self._tasks.pop(key).cancel()
             self._states.pop(key, None)
+            self._shown = None
             if self._bad.pop(key, None) is not None:
                 self._problems = None
         for key in wanted - self._tasks.keys():
@@ -194,7 +199,9 @@ class CardReader:
             async with lane.turn():
                 after = await self._look(key, before)
             lane = self._next
-            self._states[key] = after
+            if after != before:
+                self._states[key] = after
+                self._shown = None
             if (after.reason, after.message) != (before.reason, before.message):
                 self._blame(key, after)
             if after != replace(before, failures=after.failures) or after.ready != before.ready:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress, count
+from operator import is_not
 
 from hotpeers_shim.contract import Peer
 
@@ -19,9 +21,24 @@ class PeerChanges:
     removed: tuple[Peer, ...]
 
 
+def changed_span(before: Sequence[object], after: Sequence[object]) -> tuple[int, int, int]:
+    """Where two lists differ: the start of it in both, its end in the first and in the second.
+
+    What did not change is the same object, so that identity decides, at a few nanoseconds each:
+    lists have thousands of entries, and most changes are one.
+    """
+    shorter = min(len(before), len(after))
+    start = next(compress(count(), map(is_not, before, after)), shorter)
+    room = shorter - start
+    same = next(compress(count(), map(is_not, reversed(before), reversed(after))), room)
+    same = min(same, room)
+    return start, len(before) - same, len(after) - same
+
+
 def peer_changes(before: Sequence[Peer], after: Sequence[Peer]) -> PeerChanges:
     """Compare two lists of peers by their names."""
-    # By identity first: what did not change is the same object, and there may be many.
+    start, end_before, end_after = changed_span(before, after)
+    before, after = before[start:end_before], after[start:end_after]
     kept = set(map(id, before)) & set(map(id, after))
     old = {(peer.namespace, peer.name): peer for peer in before if id(peer) not in kept}
     added, changed = [], []

@@ -91,13 +91,14 @@ def upper_bound(peer: Peer) -> int:
 class Settled:
     """A whole result that few changes can be patched into: nothing is held, nothing was too much.
 
-    `rows` are in the order of their candidates' creation, `index` finds them by source, and
-    `places` are those of their peers in the resolution, -1 where there is none. `room` is what is
-    left of the size of a file. `fresh` are the rows of which the file said another thing when they
-    were judged.
+    `cards` is what was known of cards. `rows` are in the order of their candidates' creation,
+    `index` finds them by source, and `places` are those of their peers in the resolution, -1 where
+    there is none. `room` is what is left of the size of a file. `fresh` are the rows of which the
+    file said another thing when they were judged.
     """
 
     candidates: tuple[Candidate, ...]
+    cards: Mapping[CardKey, CardState]
     rows: list[Row]
     index: dict[str, int]
     places: list[int]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
+from operator import is_not
 
 from hotpeers_shim.contract import MAX_FILE_BYTES, MAX_PEER_BYTES, Peer
 
@@ -26,7 +28,11 @@ def size_of(memo: Memo) -> Callable[[Row], int]:
 
 
 def settle(
-    snapshot: Snapshot, rows: list[Row], resolution: Resolution, memo: Memo
+    snapshot: Snapshot,
+    cards: Mapping[CardKey, CardState],
+    rows: list[Row],
+    resolution: Resolution,
+    memo: Memo,
 ) -> Settled | None:
     """What changes can be patched into; None where something had to be left out."""
     places: list[int] = []
@@ -45,6 +51,7 @@ def settle(
     size = size_of(memo)
     return Settled(
         candidates=snapshot.candidates,
+        cards=cards,
         rows=rows,
         index={candidate.source: number for number, candidate in enumerate(memo.ordered)},
         places=places,
@@ -68,15 +75,31 @@ def patch(
     changed = _changed(snapshot, cards, last)
     if changed is None:
         return None
+    judged = _judged_again(changed, snapshot, cards, rules, memo, last)
+    if judged is None:
+        return None
+    fresh, room = judged
+    last.candidates, last.cards, last.room = snapshot.candidates, cards, room
+    return _apply(fresh, memo, last)
+
+
+def _judged_again(  # noqa: PLR0913, PLR0917 - what decisions depend on
+    changed: Mapping[int, Candidate],
+    snapshot: Snapshot,
+    cards: Mapping[CardKey, CardState],
+    rules: Rules,
+    memo: Memo,
+    last: Settled,
+) -> tuple[dict[int, Row], int] | None:
+    """The new rows, and the room that they leave; None where one cannot just replace the old one."""
     labels = snapshot.home_labels
     if last.rows and last.rows[0].labels is not labels:
         return None
-    room = last.room
-    size = size_of(memo)
+    room, size = last.room, size_of(memo)
     fresh: dict[int, Row] = {}
     for number, candidate in changed.items():
         old, place = last.rows[number], last.places[number]
-        before = previous[place] if place >= 0 else None
+        before = last.resolution.peers[place] if place >= 0 else None
         if before is not None and before.fingerprint != candidate.fingerprint:
             before = None
         state = cards.get(candidate.card_key, UNKNOWN)
@@ -88,7 +111,7 @@ def patch(
                 return None
             room -= size(row) - size(old)
         fresh[number] = row
-    return None if room < 0 else _apply(snapshot, fresh, room, memo, last)
+    return None if room < 0 else (fresh, room)
 
 
 def _changed(
@@ -97,19 +120,21 @@ def _changed(
     """The rows to judge again and their candidates; None where they are many, or not the same."""
     if len(snapshot.candidates) != len(last.candidates) or not snapshot.complete:
         return None
-    pairs = zip(last.candidates, snapshot.candidates, strict=True)
-    others = [new for old, new in pairs if old is not new]
+    moved = map(is_not, last.candidates, snapshot.candidates)
+    others = list(compress(snapshot.candidates, moved))
     if len(others) > _MANY or len(last.fresh) > _MANY:
         return None
-    state_of = cards.get
     rows = last.rows
-    touched = [
-        number
-        for number, row in enumerate(rows)
-        if row.key is not None and state_of(row.key, UNKNOWN) is not row.state
-    ]
-    if len(touched) > _MANY:
-        return None
+    touched: list[int] = []
+    if cards is not last.cards:
+        state_of = cards.get
+        touched = [
+            number
+            for number, row in enumerate(rows)
+            if row.key is not None and state_of(row.key, UNKNOWN) is not row.state
+        ]
+        if len(touched) > _MANY:
+            return None
     changed: dict[int, Candidate] = {}
     for number in (*touched, *last.fresh):
         candidate = rows[number].candidate
@@ -139,9 +164,7 @@ def _replaceable(old: Row, new: Row) -> bool:
     return old.key == new.key and old.outcome == new.outcome
 
 
-def _apply(
-    snapshot: Snapshot, fresh: Mapping[int, Row], room: int, memo: Memo, last: Settled
-) -> Resolution:
+def _apply(fresh: Mapping[int, Row], memo: Memo, last: Settled) -> Resolution:
     peers = list(last.resolution.peers)
     last.fresh = set()
     moved = False
@@ -156,8 +179,6 @@ def _apply(
             peers[place] = row.outcome
         if _is_fresh(row):
             last.fresh.add(number)
-    last.candidates = snapshot.candidates
-    last.room = room
     if moved:
         last.resolution = replace(last.resolution, peers=tuple(peers))
     return last.resolution

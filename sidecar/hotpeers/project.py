@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,11 @@ from hotpeers_shim.contract import (
     Peer,
     PeerFile,
     Rejection,
-    digest_of_digests,
-    digest_of_peer,
-    encode_peer,
     load_peer_file,
-    write_peer_file,
+    peer_file_parts,
 )
+
+from .encoding import Encodings
 
 # The contract's bound: a file that claims more cannot be continued.
 _GENERATIONS = 2**63
@@ -50,7 +49,7 @@ class Projector:
     def __init__(self, path: Path, orchestrator: str = "") -> None:
         self._path = path
         self._orchestrator = orchestrator
-        self._encodings: dict[str, tuple[Peer, bytes, bytes]] = {}
+        self._encodings = Encodings()
         self.rejection: Rejection | None = None
         self._current: PeerFile | None = None
         found = self._read()
@@ -86,40 +85,24 @@ class Projector:
         continue, the next one must be above it, or the agent would take new for old.
         """
         now = self._current
-        same = now is not None and (now.orchestrator, now.peers) == (
-            self._orchestrator,
-            tuple(peers),
-        )
-        if now is not None and same and self.intact:
+        peers = tuple(peers)
+        said = now is not None and (now.orchestrator, now.peers) == (self._orchestrator, peers)
+        if now is not None and said and self.intact:
             return Projection(now.generation, now.digest, now.peers, written=False)
-        encoded, digest = self._encode(peers)
+        encoded, digest = self._encodings.update(peers)
         generation = (self.generation if now else acked) + 1
         if generation >= _GENERATIONS:
             generation = 1
-        raw = write_peer_file(
+        parts = peer_file_parts(
             generation=generation, orchestrator=self._orchestrator, digest=digest, peers=encoded
         )
         try:
-            replace_file(self._path, raw)
+            replace_file(self._path, parts)
         except OSError as error:
             raise ProjectionError(f"{self._path}: {error.strerror or error}") from error
-        self._current = PeerFile(generation, tuple(peers), self._orchestrator, digest)
+        self._current = PeerFile(generation, peers, self._orchestrator, digest)
         self._stamp = _stamp(self._path)
         return Projection(generation, digest, self._current.peers, written=True)
-
-    def _encode(self, peers: Sequence[Peer]) -> tuple[list[bytes], str]:
-        """The encoding of each peer, and the digest of all; made anew only for those that changed."""
-        last = self._encodings
-        kept: dict[str, tuple[Peer, bytes, bytes]] = {}
-        for peer in peers:
-            entry = last.get(peer.toolName)
-            if entry is None or (entry[0] is not peer and entry[0] != peer):
-                encoding = encode_peer(peer)
-                entry = (peer, encoding, digest_of_peer(encoding))
-            kept[peer.toolName] = entry
-        self._encodings = kept
-        entries = kept.values()
-        return [entry[1] for entry in entries], digest_of_digests(entry[2] for entry in entries)
 
     def _read(self) -> PeerFile | Rejection:
         self._stamp = _stamp(self._path)
@@ -132,14 +115,14 @@ class Projector:
             return Rejection(Nack.FILE_UNREADABLE, "", error.strerror or str(error))
 
 
-def replace_file(path: Path, raw: bytes) -> None:
-    """Put `raw` in the place of the file at once: its readers see all of the old or of the new."""
+def replace_file(path: Path, parts: Iterable[bytes]) -> None:
+    """Put a new file in the place of this one: its readers see all of the old or of the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
+            file.writelines(parts)
             file.flush()
             # The agent may run as another user of the pod.
             os.fchmod(file.fileno(), 0o644)

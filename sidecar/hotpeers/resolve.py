@@ -26,7 +26,7 @@ def resolve(
 
     `previous` are the peers of the peer file as it is: they keep their order, and what cannot be
     looked at now stays as it is there. A `memo` that is given again and again, with the same rules,
-    saves judging what did not change.
+    saves judging what did not change; `cards` that are the same object must say the same then.
     """
     memo = Memo() if memo is None else memo
     held = held_peers(snapshot, rules, previous)
@@ -41,7 +41,7 @@ def resolve(
     if isinstance(previous, tuple) and resolution.peers == previous:
         # The very same list: the next time it shows that nothing else has happened.
         resolution = replace(resolution, peers=previous)
-    memo.settled = None if held else settle(snapshot, rows, resolution, memo)
+    memo.settled = None if held else settle(snapshot, cards, rows, resolution, memo)
     return resolution
 
 

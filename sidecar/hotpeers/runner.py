@@ -163,7 +163,8 @@ class Sidecar:
         resolution = resolve(snapshot, self._cards.states, self._rules, before, self._memo)
         written = await self._write(snapshot, resolution)
         # Not before: an agent waits for the file, and nobody for these.
-        if resolution.cards != self._followed:
+        # Comparing two sets of thousands takes its time, also where they are one.
+        if resolution.cards is not self._followed and resolution.cards != self._followed:
             self._followed = resolution.cards
             self._cards.follow(resolution.cards)
         if resolution.refused != self._refused:

@@ -17,7 +17,7 @@ from .codec import (
     encode_peer,
     load_ack,
     load_peer_file,
-    write_peer_file,
+    peer_file_parts,
 )
 from .limits import (
     API_VERSION,
@@ -69,6 +69,6 @@ __all__ = [
     "fingerprint_of",
     "load_ack",
     "load_peer_file",
+    "peer_file_parts",
     "tool_name",
-    "write_peer_file",
 ]

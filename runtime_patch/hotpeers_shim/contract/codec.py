@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from .fields import (
@@ -39,6 +39,7 @@ from .reasons import Nack
 from .values import Ack, AckState, Peer, PeerFile, Refusal, Rejection, Skill
 
 _TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PEERS_A_PART = 256
 _URL = re.compile(r"https?://[^\s/?#]+\S*")
 
 T = TypeVar("T")
@@ -60,25 +61,34 @@ def load_ack(raw: bytes) -> Ack | Rejection:
 
 def dump_peer_file(file: PeerFile) -> bytes:
     """Encode a peer file as one line of UTF-8 JSON, ending in a newline."""
-    return write_peer_file(
-        generation=file.generation,
-        orchestrator=file.orchestrator,
-        digest=file.digest,
-        peers=[encode_peer(peer) for peer in file.peers],
+    return b"".join(
+        peer_file_parts(
+            generation=file.generation,
+            orchestrator=file.orchestrator,
+            digest=file.digest,
+            peers=[encode_peer(peer) for peer in file.peers],
+        )
     )
 
 
-def write_peer_file(
+def peer_file_parts(
     *, generation: int, orchestrator: str, digest: str, peers: Sequence[bytes]
-) -> bytes:
-    """Assemble a peer file of peers that are encoded already (see `encode_peer`)."""
+) -> Iterator[bytes]:
+    """Assemble a peer file of peers that are encoded already (see `encode_peer`), part by part.
+
+    A file of thousands of peers is megabytes; as a whole it would need new memory each time.
+    """
     head = {
         "apiVersion": API_VERSION,
         "generation": generation,
         "digest": digest,
         "orchestrator": orchestrator,
     }
-    return _encode(head)[:-1] + b',"peers":[' + b",".join(peers) + b"]}\n"
+    yield _encode(head)[:-1] + b',"peers":['
+    for start in range(0, len(peers), _PEERS_A_PART):
+        part = b",".join(peers[start : start + _PEERS_A_PART])
+        yield part if start == 0 else b"," + part
+    yield b"]}\n"
 
 
 def encode_peer(peer: Peer) -> bytes:
