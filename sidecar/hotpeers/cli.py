@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import click
 
 from . import __version__
 from .errors import HotpeersError
 
+_Command = TypeVar("_Command", bound=Callable[..., None])
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -28,6 +30,20 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def _setting(
+    flag: str, default: str, metavar: str, meaning: str, *, envvar: str = ""
+) -> Callable[[_Command], _Command]:
+    """Make an option that is a setting too: `--peer-file` is HOTPEERS_PEER_FILE."""
+    return click.option(
+        flag,
+        envvar=envvar or f"HOTPEERS_{flag.removeprefix('--').replace('-', '_').upper()}",
+        default=default,
+        show_default=bool(default),
+        metavar=metavar,
+        help=meaning,
+    )
+
+
 @click.group(context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="hotpeers")
 def cli() -> None:
@@ -35,95 +51,40 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--source",
-    envvar="HOTPEERS_SOURCE",
-    default="directory",
-    show_default=True,
-    metavar="[directory|kubernetes]",
-    help="Where peers come from.",
+@_setting("--source", "directory", "[directory|kubernetes]", "Where peers come from.")
+@_setting("--peers-dir", "", "DIR", "The directory of manifests.")
+@_setting(
+    "--peer-file", "/var/run/hotpeers/peers.json", "FILE", "The peer file to keep up to date."
 )
-@click.option(
-    "--peers-dir",
-    envvar="HOTPEERS_PEERS_DIR",
-    default="",
-    metavar="DIR",
-    help="The directory of manifests.",
+@_setting(
+    "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
 )
-@click.option(
-    "--peer-file",
-    envvar="HOTPEERS_PEER_FILE",
-    metavar="FILE",
-    show_default=True,
-    default="/var/run/hotpeers/peers.json",
-    help="The peer file to keep up to date.",
-)
-@click.option(
-    "--ack-dir",
-    envvar="HOTPEERS_ACK_DIR",
-    default="",
-    metavar="DIR",
-    help="Where agents put their acks.  [default: acks/ beside the peer file]",
-)
-@click.option(
+@_setting(
     "--selector",
-    envvar="HOTPEERS_SELECTOR",
-    default="",
-    metavar="SELECTOR",
-    help="Labels a peer must have.  [default: any; in a cluster hotpeers.dev/peer=true]",
+    "",
+    "SELECTOR",
+    "Labels a peer must have.  [default: any; in a cluster hotpeers.dev/peer=true]",
 )
-@click.option(
+@_setting(
     "--namespaces",
-    envvar="HOTPEERS_NAMESPACES",
-    default="",
-    metavar="A,B",
-    help="Namespaces a peer may be in, * for all.  [default: all; in a pod its own]",
+    "",
+    "A,B",
+    "Namespaces a peer may be in, * for all.  [default: all; in a pod its own]",
 )
-@click.option(
-    "--orchestrator",
-    envvar="HOTPEERS_ORCHESTRATOR",
-    default="",
-    metavar="NS/NAME",
-    help="The agent that gets the peers; it is never its own peer.",
+@_setting(
+    "--orchestrator", "", "NS/NAME", "The agent that gets the peers; it is never its own peer."
 )
-@click.option(
+@_setting(
     "--kubeconfig",
+    "",
+    "FILE",
+    "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
     envvar="KUBECONFIG",
-    default="",
-    metavar="FILE",
-    help="How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
 )
-@click.option(
-    "--context",
-    envvar="HOTPEERS_CONTEXT",
-    default="",
-    metavar="NAME",
-    help="Of the kubeconfig.  [default: its current one]",
-)
-@click.option(
-    "--listen",
-    envvar="HOTPEERS_LISTEN",
-    default=":8090",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where to serve status and metrics, or none.",
-)
-@click.option(
-    "--log-format",
-    envvar="HOTPEERS_LOG_FORMAT",
-    default="text",
-    show_default=True,
-    metavar="[text|json]",
-    help="How to log.",
-)
-@click.option(
-    "--log-level",
-    envvar="HOTPEERS_LOG_LEVEL",
-    default="info",
-    show_default=True,
-    metavar="[debug|info|warning|error]",
-    help="How much to log.",
-)
+@_setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
+@_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
+@_setting("--log-format", "text", "[text|json]", "How to log.")
+@_setting("--log-level", "info", "[debug|info|warning|error]", "How much to log.")
 def run(**raw: str) -> None:
     """Keep a peer file up to date with its source."""
     from .log import set_up_logging
@@ -133,6 +94,80 @@ def run(**raw: str) -> None:
     settings = Settings.parse(**raw)
     set_up_logging(settings.log_format, settings.log_level)
     asyncio.run(run_sidecar(settings))
+
+
+@cli.command()
+@_setting("--listen", ":9443", "HOST:PORT", "Where to serve the webhooks, over TLS.")
+@_setting("--health-listen", ":8080", "HOST:PORT", "Where to serve health and metrics, or none.")
+@_setting(
+    "--namespace", "", "NAME", "The controller's own.  [default: the pod's, else the kubeconfig's]"
+)
+@_setting("--identity", "", "NAME", "The holder of the Lease.  [default: the host's name]")
+@_setting(
+    "--service",
+    "hotpeers-controller",
+    "NAME",
+    "The Service that leads here; its names stand in the certificate.",
+)
+@_setting(
+    "--webhook-configuration",
+    "hotpeers-injector",
+    "NAME",
+    "Whose caBundle to keep right, or none.",
+)
+@_setting(
+    "--certificate-secret",
+    "hotpeers-certificates",
+    "NAME",
+    "The Secret that keeps the certificates.",
+)
+@_setting(
+    "--certificate-dir",
+    "",
+    "DIR",
+    "A folder with tls.crt and tls.key, to serve with in place of the Secret.",
+)
+@_setting("--lease", "hotpeers-controller", "NAME", "The Lease that elects a leader.")
+@_setting(
+    "--bind-readers",
+    "true",
+    "[true|false]",
+    "Give injected orchestrators the rights to read peers.",
+)
+@_setting("--image", "", "IMAGE", "The image that is injected; needed.")
+@_setting("--image-pull-policy", "IfNotPresent", "[IfNotPresent|Always|Never]", "Of that image.")
+@_setting(
+    "--native-sidecars",
+    "auto",
+    "[auto|true|false]",
+    "Whether init containers can be sidecars: Kubernetes 1.29 and newer.",
+)
+@_setting(
+    "--sidecar-resources",
+    '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
+    "JSON",
+    "The requests and limits of each container that is injected.",
+)
+@_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
+@_setting(
+    "--kubeconfig",
+    "",
+    "FILE",
+    "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
+    envvar="KUBECONFIG",
+)
+@_setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
+@_setting("--log-format", "text", "[text|json]", "How to log.")
+@_setting("--log-level", "info", "[debug|info|warning|error]", "How much to log.")
+def controller(**raw: str) -> None:
+    """Put the sidecar and the shim into pods that ask for it: the webhook of a cluster."""
+    from .controller.runner import run_controller
+    from .controller.settings import ControllerSettings
+    from .log import set_up_logging
+
+    settings = ControllerSettings.parse(**raw)
+    set_up_logging(settings.log_format, settings.log_level)
+    asyncio.run(run_controller(settings))
 
 
 @cli.command()

@@ -25,3 +25,7 @@ class StatusError(HotpeersError):
 
 class ConnectionConfigError(HotpeersError):
     """How to reach the API server could not be found out."""
+
+
+class CertificateError(HotpeersError):
+    """A certificate and its key cannot be served with."""

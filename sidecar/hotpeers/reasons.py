@@ -39,6 +39,20 @@ class Reason(StrEnum):
     WATCH_CUT = "WatchCut"
     WATCH_SILENT = "WatchSilent"
     WATCH_EXPIRED = "WatchExpired"
+    ANNOTATION_INVALID = "AnnotationInvalid"
+    CONTAINER_NOT_FOUND = "ContainerNotFound"
+    NOT_PYTHON = "NotPython"
+    NOT_LINUX = "NotLinux"
+    PYTHON_ISOLATED = "PythonIsolated"
+    PYTHON_PATH_NOT_LITERAL = "PythonPathNotLiteral"
+    PYTHON_PATH_REFERENCED = "PythonPathReferenced"
+    ENVIRONMENT_TAKEN = "EnvironmentTaken"
+    NAME_TAKEN = "NameTaken"
+    MOUNT_PATH_TAKEN = "MountPathTaken"
+    STATIC_POD = "StaticPod"
+    REQUEST_INVALID = "RequestInvalid"
+    INJECTION_FAILED = "InjectionFailed"
+    CERTIFICATE_INVALID = "CertificateInvalid"
 
 
 Word = Reason | Nack | PeerProblem
@@ -70,6 +84,20 @@ _OWN_SENTENCES = {
     Reason.WATCH_CUT: "A watch was cut; it goes on where it was.",
     Reason.WATCH_SILENT: "Nothing came of a watch for too long; it goes on over a new connection.",
     Reason.WATCH_EXPIRED: "A watch fell too far behind; everything is listed anew.",
+    Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
+    Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
+    Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
+    Reason.NOT_LINUX: "The pod is not for Linux.",
+    Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",
+    Reason.PYTHON_PATH_NOT_LITERAL: "PYTHONPATH comes from elsewhere (valueFrom), and cannot be extended.",
+    Reason.PYTHON_PATH_REFERENCED: "The container refers to PYTHONPATH, and would see what is added to it.",
+    Reason.ENVIRONMENT_TAKEN: "The container sets a variable that would be set by the injection.",
+    Reason.NAME_TAKEN: "The pod has a container or volume with a name that would be injected.",
+    Reason.MOUNT_PATH_TAKEN: "A mount of the container leaves no place for one of those injected.",
+    Reason.STATIC_POD: "The pod is a static one, which is made by its node and cannot be changed.",
+    Reason.REQUEST_INVALID: "The admission request was not understood; the pod is admitted as it is.",
+    Reason.INJECTION_FAILED: "A fault of hotpeers; the pod is admitted as it is.",
+    Reason.CERTIFICATE_INVALID: "The certificate and its key cannot be served with; those before them stay.",
 }
 
 SENTENCES: dict[Word, str] = dict(

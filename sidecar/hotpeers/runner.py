@@ -26,7 +26,8 @@ from .settings import EVERY_NAMESPACE, Settings
 from .source import Source
 from .source.directory import DirectorySource
 from .status import Status
-from .web.app import make_app, serve
+from .web.app import make_app
+from .web.serving import serve
 
 if TYPE_CHECKING:
     from .feedback import Feedback

@@ -69,7 +69,7 @@ class Settings(BaseModel):
                     "orchestrator": _orchestrator(text["orchestrator"]),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
-                    "listen": _listen(text["listen"]),
+                    "listen": parse_listen(text["listen"]),
                     "log_format": text["log_format"],
                     "log_level": text["log_level"].lower(),
                 }
@@ -121,12 +121,11 @@ def _orchestrator(text: str) -> str:
     return text
 
 
-def _listen(text: str) -> Listen | None:
+def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:
+    """Where to listen; None for "none" and "". `SettingsError` names the flag."""
     if text in ("", "none"):
         return None
     host, separator, port = text.rpartition(":")
     if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise SettingsError(
-            f"--listen (HOTPEERS_LISTEN): {text!r} is not of the form host:port, :port or none"
-        )
+        raise SettingsError(f"{flag}: {text!r} is not of the form host:port, :port or none")
     return Listen(host=host.strip("[]"), port=int(port))

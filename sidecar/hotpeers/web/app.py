@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ..errors import ListenError
 from ..publish import Metrics
-from ..settings import Listen
 from ..status import Status
 from .page import render_page
+from .serving import METRICS_TYPE
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -33,7 +31,7 @@ def make_app(status: Callable[[], Status], metrics: Metrics) -> web.Application:
 
     async def show_metrics(_: web.Request) -> web.Response:
         metrics.show(status())
-        return web.Response(body=metrics.text(), headers={"Content-Type": _METRICS_TYPE})
+        return web.Response(body=metrics.text(), headers={"Content-Type": METRICS_TYPE})
 
     async def show_status(_: web.Request) -> web.Response:
         return web.json_response(status().document())
@@ -50,9 +48,6 @@ def make_app(status: Callable[[], Status], metrics: Metrics) -> web.Application:
     return app
 
 
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
 @web.middleware
 async def _add_headers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,22 +55,3 @@ async def _add_headers(
     response = await handler(request)
     response.headers.update(_HEADERS)
     return response
-
-
-@asynccontextmanager
-async def serve(app: web.Application, listen: Listen) -> AsyncIterator[int]:
-    """Serve while the context lasts; yields the port. `ListenError` where that is not possible."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, listen.host or None, listen.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ListenError(
-                f"cannot listen on {listen}: {error.strerror or error}; "
-                "choose another with --listen (HOTPEERS_LISTEN), or none"
-            ) from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()

@@ -1,0 +1,149 @@
+"""The only place that wires a controller: its servers and its tasks, in one group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..inject.verdict import Injection
+from ..web.health import make_health_app
+from ..web.serving import serve
+from ..web.tls import ServingCertificate, serve_tls
+from .folder import follow_folder
+from .metrics import ControllerMetrics
+from .settings import ControllerSettings
+from .webhook import Webhook
+
+if TYPE_CHECKING:
+    from ..kube.client import Client
+
+logger = logging.getLogger(__name__)
+
+# The API server gives a request to the webhook two seconds.
+_FINISH_SECONDS = 3.0
+_FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
+_VERSION_SECONDS = 600.0
+
+
+class Stop(Exception):
+    """Ends the group of tasks: a signal came, and what had to be finished is."""
+
+
+class Controller:
+    """One running controller."""
+
+    def __init__(self, settings: ControllerSettings, metrics: ControllerMetrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._certificate = ServingCertificate()
+        self._draining = False
+        self._webhook = Webhook(metrics, lambda: self._draining)
+
+    async def run(self, client: Client | None) -> None:
+        """Work until a signal comes."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            if settings.health_listen is not None:
+                app = make_health_app(self._unready, self._metrics.text)
+                flag = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
+                port = await stack.enter_async_context(serve(app, settings.health_listen, flag))
+                logger.info("serving health on port %d", port, extra={"port": port})
+            port = await stack.enter_async_context(
+                serve_tls(
+                    self._webhook.app(), settings.listen, self._certificate, finish=_FINISH_SECONDS
+                )
+            )
+            logger.info("serving webhooks on port %d", port, extra={"port": port})
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._end(), name="signals")
+                group.create_task(self._learn_version(client), name="version")
+                if settings.certificate_dir is not None:
+                    following = follow_folder(settings.certificate_dir, self._take_certificate)
+                    group.create_task(following, name="certificate folder")
+
+    def _unready(self) -> str:
+        if self._draining:
+            return "ending"
+        if not self._certificate.present:
+            return "there is no certificate to serve with yet"
+        if self._webhook.injection is None:
+            return "the version of Kubernetes is not known yet"
+        return ""
+
+    def _take_certificate(self, certificate: bytes, key: bytes) -> None:
+        self._certificate.replace(certificate, key)
+        self._metrics.certificate_replaced()
+        logger.info("another certificate is served from now on")
+
+    async def _learn_version(self, client: Client | None) -> None:
+        """Find out what to inject, and whether that changes with the cluster."""
+        asked = self._settings.native_sidecars
+        if asked != "auto" or client is None:
+            self._inject_with(native_sidecars=asked == "true")
+            return
+        from ..kube.errors import KubeError  # noqa: PLC0415 - with the client only
+        from .version import has_native_sidecars  # noqa: PLC0415
+
+        retry = _FIRST_RETRY
+        while True:
+            try:
+                self._inject_with(native_sidecars=await has_native_sidecars(client))
+            except KubeError as error:
+                extra = {"reason": error.reason.value}
+                logger.warning("the version of Kubernetes is not known: %s", error, extra=extra)
+                await asyncio.sleep(retry)
+                retry = min(retry * 2, _LONGEST_RETRY)
+            else:
+                await asyncio.sleep(_VERSION_SECONDS)
+
+    def _inject_with(self, *, native_sidecars: bool) -> None:
+        settings = self._settings
+        injection = Injection(
+            image=settings.image,
+            image_pull_policy=settings.image_pull_policy,
+            native_sidecars=native_sidecars,
+            resources=dict(settings.sidecar_resources),
+        )
+        if injection != self._webhook.injection:
+            kind = "native sidecars" if native_sidecars else "ordinary containers"
+            logger.info("injecting %s of image %s", kind, settings.image)
+            self._webhook.injection = injection
+
+    async def _end(self) -> None:
+        """Wait for a signal; be unready first, and serve on until nobody comes any more."""
+        asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, asked.set)
+        await asked.wait()
+        self._draining = True
+        seconds = self._settings.drain_seconds
+        logger.info("asked to end: serving for another %g s", seconds)
+        asked.clear()
+        with suppress(TimeoutError):
+            # A second signal is a request to hurry.
+            await asyncio.wait_for(asked.wait(), seconds)
+        raise Stop
+
+
+async def run_controller(settings: ControllerSettings) -> None:
+    """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
+    logger.info("hotpeers controller %s starts, process %d", __version__, os.getpid())
+    controller = Controller(settings, ControllerMetrics())
+    try:
+        if settings.needs_cluster:
+            from ..kube.client import Client  # noqa: PLC0415 - its packages take time and memory
+            from ..kube.connection import Access, connect  # noqa: PLC0415
+
+            access = Access(settings.kubeconfig, settings.context)
+            async with Client(access, await connect(access)) as client:
+                await controller.run(client)
+        else:
+            await controller.run(None)
+    except* Stop:
+        logger.info("hotpeers controller ends: asked to")

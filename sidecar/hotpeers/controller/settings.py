@@ -1,0 +1,100 @@
+"""The settings of `hotpeers controller`, checked once."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ..errors import SettingsError
+from ..settings import Listen, parse_listen
+
+DEFAULT_RESOURCES = '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}'
+"""Of each container that is injected; see docs/decisions/injection.md."""
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
+_MOST_SECONDS = 60.0
+
+Name = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
+Requirements = dict[str, dict[str, str]]
+
+
+def _requirements(text: str) -> dict[str, Any]:
+    """The JSON of a ResourceRequirements; ValueError says what is wrong."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from error
+    parts = found if isinstance(found, dict) else {"": found}
+    if not set(parts) <= {"requests", "limits"} or not all(
+        isinstance(part, dict) for part in parts.values()
+    ):
+        raise ValueError('is no object of the objects "requests" and "limits"')
+    quantities = [pair for part in parts.values() for pair in part.items()]
+    for name, amount in quantities:
+        if not _QUANTITY.fullmatch(str(amount)):
+            raise ValueError(f"{name}: {amount!r} is no quantity")
+    return {part: {n: str(amount) for n, amount in found[part].items()} for part in found}
+
+
+class ControllerSettings(BaseModel):
+    """What `hotpeers controller` was asked to do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: Listen
+    health_listen: Listen | None = None
+    namespace: Name = ""
+    """Its own; "" for that of the pod, or of the kubeconfig's context."""
+    identity: str = Field(default_factory=socket.gethostname)
+    service: Name = "hotpeers-controller"
+    webhook_configuration: Name = "hotpeers-injector"
+    certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
+    certificate_dir: Path | None = None
+    lease: Name = "hotpeers-controller"
+    bind_readers: bool = True
+    image: str
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    native_sidecars: Literal["auto", "true", "false"] = "auto"
+    sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]
+    drain_seconds: float = Field(default=5.0, ge=0, le=_MOST_SECONDS)
+    kubeconfig: str = ""
+    context: str = ""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def needs_cluster(self) -> bool:
+        """Whether anything that was asked for takes an API server."""
+        own_certificates = self.certificate_dir is None
+        return own_certificates or self.bind_readers or self.native_sidecars == "auto"
+
+    @classmethod
+    def parse(cls, **raw: str | None) -> Self:
+        """Check what the flags and the environment hold; `SettingsError` names the bad one."""
+        text = {name: (value or "").strip() for name, value in raw.items()}
+        listen = parse_listen(text.pop("listen"))
+        if listen is None:
+            raise SettingsError("--listen (HOTPEERS_LISTEN): the webhook must be served somewhere")
+        health = parse_listen(text.pop("health_listen"), "--health-listen (HOTPEERS_HEALTH_LISTEN)")
+        if not text["image"]:
+            raise SettingsError("--image (HOTPEERS_IMAGE) is missing: name the image to inject")
+        if text["webhook_configuration"] == "none":
+            text["webhook_configuration"] = ""
+        # A name that is left empty has a meaning of its own only where it switches something off.
+        given = {name: value for name, value in text.items() if value or name in _MAY_BE_EMPTY}
+        given["log_level"] = given["log_level"].lower()
+        try:
+            return cls.model_validate({**given, "listen": listen, "health_listen": health})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            flag = f"--{name.replace('_', '-')} (HOTPEERS_{name.upper()})"
+            wrong = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"{flag}: {str(text.get(name))[:80]!r}: {wrong}") from error
+
+
+_MAY_BE_EMPTY = ("webhook_configuration", "sidecar_resources")

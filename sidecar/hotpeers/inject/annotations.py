@@ -1,0 +1,102 @@
+"""The annotations `hotpeers.dev/*` of a pod: what they ask for, checked before anything is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..model.selector import SelectorError, parse_selector
+from ..reasons import Reason
+from .verdict import Skip
+
+PREFIX = "hotpeers.dev/"
+INJECT = f"{PREFIX}inject"
+SELECTOR = f"{PREFIX}selector"
+NAMESPACES = f"{PREFIX}namespaces"
+CONTAINER = f"{PREFIX}container"
+LOG_LEVEL = f"{PREFIX}log-level"
+RESERVED = (f"{PREFIX}spawn", f"{PREFIX}hot-config")
+"""For a later version: ignored by this one, with a warning."""
+STATUS = f"{PREFIX}status"
+"""Written by us on a pod that was injected: JSON with `container`, `image`, `version`."""
+SKIPPED = f"{PREFIX}skipped"
+"""Written by us on a pod that cannot be served: the reason and its sentence."""
+INJECTED_LABEL = f"{PREFIX}injected"
+"""Set to "true" on a pod that was injected: how the controller finds its pods."""
+EVERY_NAMESPACE = "*"
+
+_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, STATUS, SKIPPED, f"{PREFIX}url"}
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a pod asks for; "" and () where it leaves that to the defaults."""
+
+    selector: str = ""
+    namespaces: tuple[str, ...] = ()
+    container: str = ""
+    log_level: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def read_annotations(annotations: Mapping[str, str]) -> Wishes | Skip | None:
+    """What the annotations ask for; None where they do not ask to be injected."""
+    asked = annotations.get(INJECT, "").strip()
+    if asked in ("", "false"):
+        return None
+    try:
+        _check(INJECT, asked, asked == "true", 'only "true" and "false" are allowed')
+        return _wishes(annotations)
+    except _BadValueError as error:
+        return Skip(Reason.ANNOTATION_INVALID, str(error))
+
+
+class _BadValueError(Exception):
+    """A value that is not allowed."""
+
+
+def _check(name: str, value: str, good: bool, allowed: str) -> None:
+    if not good:
+        raise _BadValueError(f"{name}: {value[:80]!r}: {allowed}")
+
+
+def _wishes(annotations: Mapping[str, str]) -> Wishes:
+    selector = annotations.get(SELECTOR, "")
+    try:
+        selector = parse_selector(selector).text
+    except SelectorError as error:
+        raise _BadValueError(f"{SELECTOR}: {str(error)[:100]}") from error
+    listed = annotations.get(NAMESPACES, "")
+    namespaces = read_namespaces(listed)
+    if namespaces is None:
+        raise _BadValueError(f"{NAMESPACES}: {listed[:80]!r}: names, with commas, or * are needed")
+    container = annotations.get(CONTAINER, "").strip()
+    good = not container or _LABEL.fullmatch(container) is not None
+    _check(CONTAINER, container, good, "the name of a container is needed")
+    level = annotations.get(LOG_LEVEL, "").strip().lower()
+    good = not level or level in _LOG_LEVELS
+    _check(LOG_LEVEL, level, good, f"one of {', '.join(_LOG_LEVELS)} is needed")
+    return Wishes(selector, namespaces, container, level, tuple(_warnings(annotations)))
+
+
+def read_namespaces(text: str) -> tuple[str, ...] | None:
+    """The namespaces of `hotpeers.dev/namespaces`; `("*",)` for all, None where it is malformed."""
+    names = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if EVERY_NAMESPACE in names:
+        names = (EVERY_NAMESPACE, *(name for name in names if name != EVERY_NAMESPACE))
+    if any(name != EVERY_NAMESPACE and not _LABEL.fullmatch(name) for name in names):
+        return None
+    return names[:1] if names[:1] == (EVERY_NAMESPACE,) else names
+
+
+def _warnings(annotations: Mapping[str, str]) -> list[str]:
+    warnings = []
+    for name in sorted(annotations):
+        if name in RESERVED:
+            warnings.append(f"{name} is not known to this version of hotpeers, and is ignored")
+        elif name.startswith(PREFIX) and name not in _KNOWN:
+            warnings.append(f"{name[:100]} is no annotation of hotpeers, and is ignored")
+    return warnings

@@ -1,0 +1,109 @@
+"""What in a pod leaves no place for what would be injected."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from ..reasons import Reason
+from .parts import (
+    ACKS_FOLDER,
+    ACKS_VOLUME,
+    AGENT_ENVIRONMENT,
+    PEERS_FOLDER,
+    PEERS_VOLUME,
+    SHIM,
+    SHIM_FOLDER,
+    SHIM_VOLUME,
+    SIDECAR,
+    TOKEN_VOLUME,
+)
+from .verdict import Json, Skip
+
+# Kubernetes makes the folders of these unwritable, whatever the mount says.
+_READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image")
+_REFERENCE = "$(PYTHONPATH)"
+
+
+def find_conflict(pod: Json, target: Json) -> Skip | None:
+    """The first thing that stands in the way; what an earlier injection put there does not."""
+    return next(_conflicts(pod, target), None)
+
+
+def _conflicts(pod: Json, target: Json) -> Iterator[Skip]:
+    yield from _names(pod)
+    yield from _mounts(pod, target)
+    yield from _environment(target)
+
+
+def find_container(pod: Json, name: str) -> Json | None:
+    """The container of that name, wherever it is."""
+    spec = pod["spec"]
+    every = [*(spec.get("initContainers") or []), *spec["containers"]]
+    return next((one for one in every if one["name"] == name), None)
+
+
+def is_injected(pod: Json) -> bool:
+    """Whether our sidecar is in the pod already."""
+    sidecar = find_container(pod, SIDECAR)
+    return sidecar is not None and _mounts_volume(sidecar, PEERS_VOLUME)
+
+
+def _mounts_volume(container: Json, name: str) -> bool:
+    # Another version of the controller may have made it: its image and arguments say nothing.
+    return any(mount["name"] == name for mount in container.get("volumeMounts") or [])
+
+
+def _names(pod: Json) -> Iterator[Skip]:
+    for name, volume in ((SHIM, SHIM_VOLUME), (SIDECAR, PEERS_VOLUME)):
+        found = find_container(pod, name)
+        if found is not None and not _mounts_volume(found, volume):
+            yield Skip(Reason.NAME_TAKEN, f"container {name}")
+    kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
+    kinds[TOKEN_VOLUME] = "projected"
+    for one in pod["spec"].get("volumes") or []:
+        if kinds.get(one["name"], "name") not in one:
+            yield Skip(Reason.NAME_TAKEN, f"volume {one['name']}")
+
+
+def _mounts(pod: Json, target: Json) -> Iterator[Skip]:
+    ours = {SHIM_FOLDER: SHIM_VOLUME, PEERS_FOLDER: PEERS_VOLUME, ACKS_FOLDER: ACKS_VOLUME}
+    read_only = {
+        volume["name"]
+        for volume in pod["spec"].get("volumes") or []
+        if any(kind in volume for kind in _READ_ONLY_VOLUMES)
+    }
+    for mount in target.get("volumeMounts") or []:
+        path = _real(mount["mountPath"])
+        for folder, volume in ours.items():
+            own = _real(folder)
+            # In a folder that cannot be written to, the runtime cannot make the place for a mount.
+            above = _is_below(own, path) and (mount.get("readOnly") or mount["name"] in read_only)
+            same = own == path and mount["name"] != volume
+            if above or same or _is_below(path, own):
+                yield Skip(Reason.MOUNT_PATH_TAKEN, mount["mountPath"][:100])
+
+
+def _real(path: str) -> str:
+    path = posixpath.normpath(path)
+    # One is a link to the other in most images.
+    return path.removeprefix("/var") if path.startswith("/var/run") else path
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path != folder and path.startswith(folder.rstrip("/") + "/")
+
+
+def _environment(target: Json) -> Iterator[Skip]:
+    entries = target.get("env") or []
+    for entry in entries:
+        expected = AGENT_ENVIRONMENT.get(entry["name"])
+        if expected is not None and entry.get("value") != expected:
+            yield Skip(Reason.ENVIRONMENT_TAKEN, entry["name"])
+    paths = [entry for entry in entries if entry["name"] == "PYTHONPATH"]
+    if paths and paths[-1].get("valueFrom"):
+        yield Skip(Reason.PYTHON_PATH_NOT_LITERAL)
+    texts = [str(entry.get("value") or "") for entry in entries if entry["name"] != "PYTHONPATH"]
+    texts += [*(target.get("command") or []), *(target.get("args") or [])]
+    if any(_REFERENCE in text for text in texts):
+        yield Skip(Reason.PYTHON_PATH_REFERENCED)

@@ -1,0 +1,173 @@
+"""A pod in, a JSON patch out, or the reason why it cannot be served.
+
+Everything is decided first, for the whole pod; only then is anything written. A pod that was
+injected before gets what is missing, which is nothing unless somebody took it away.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .. import __version__
+from ..reasons import Reason
+from .annotations import (
+    CONTAINER,
+    INJECTED_LABEL,
+    SKIPPED,
+    STATUS,
+    Wishes,
+    read_annotations,
+)
+from .conflicts import find_conflict, find_container, is_injected
+from .edit import Edit
+from .identity import orchestrator_name
+from .parts import (
+    AGENT_ENVIRONMENT,
+    BOOTSTRAP,
+    SHIM,
+    SIDECAR,
+    agent_mounts,
+    shim_container,
+    sidecar_container,
+    sidecar_environment,
+    token_volume,
+    volumes,
+)
+from .runtime import check_runtime
+from .verdict import Injection, Json, Skip, Verdict
+
+_AGENT = "kagent"
+_STATIC_POD = "kubernetes.io/config.mirror"
+
+
+def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
+    """The patch for a pod that is to be created in `namespace`; the pod stays as it is."""
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    wishes = read_annotations(annotations)
+    if wishes is None:
+        return Verdict(asked=False)
+    if isinstance(wishes, Skip):
+        return _skipped(pod, wishes)
+    at = _target(pod, wishes)
+    if at is None:
+        detail = f"{CONTAINER}: {wishes.container}"
+        return _skipped(pod, Skip(Reason.CONTAINER_NOT_FOUND, detail), wishes)
+    target = pod["spec"]["containers"][at]
+    skip = _check(pod, target)
+    if skip is not None:
+        # What came after us is not ours to judge.
+        done = is_injected(pod)
+        return Verdict(warnings=wishes.warnings) if done else _skipped(pod, skip, wishes)
+    return _injected(pod, at, namespace, injection, wishes)
+
+
+def _check(pod: Json, target: Json) -> Skip | None:
+    if _STATIC_POD in pod["metadata"]["annotations"]:
+        return Skip(Reason.STATIC_POD)
+    return check_runtime(pod, target) or find_conflict(pod, target)
+
+
+def _target(pod: Json, wishes: Wishes) -> int | None:
+    """Which container is the agent's; None where the one that is named does not exist."""
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    if wishes.container:
+        return names.index(wishes.container) if wishes.container in names else None
+    before = _target_before(pod)
+    for name in (before, _AGENT):
+        if name in names:
+            return names.index(name)
+    return 0
+
+
+def _target_before(pod: Json) -> str:
+    """The container that was injected: since then another may have been put before it."""
+    if not is_injected(pod):
+        return ""
+    try:
+        status = json.loads(pod["metadata"]["annotations"].get(STATUS, "{}"))
+    except ValueError:
+        return ""
+    return str(status.get("container", "")) if isinstance(status, dict) else ""
+
+
+def _skipped(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+    warnings = wishes.warnings if wishes is not None else ()
+    edit = Edit(pod)
+    edit.put(str(skip), "metadata", "annotations", SKIPPED)
+    warning = f"hotpeers: nothing is injected: {skip}"
+    return Verdict(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
+
+
+def _injected(pod: Json, at: int, namespace: str, injection: Injection, wishes: Wishes) -> Verdict:
+    target = pod["spec"]["containers"][at]
+    edit = Edit(pod)
+    _add_containers(edit, target, namespace, injection, wishes)
+    _add_volumes(edit)
+    place = ("spec", "containers", at)
+    _add_environment(edit, target, place)
+    for mount in agent_mounts():
+        if mount["name"] not in _names(target.get("volumeMounts")):
+            edit.insert(mount, None, *place, "volumeMounts")
+    edit.put("true", "metadata", "labels", INJECTED_LABEL)
+    if not is_injected(pod):
+        status = {"container": target["name"], "image": injection.image, "version": __version__}
+        edit.put(json.dumps(status), "metadata", "annotations", STATUS)
+        edit.remove("metadata", "annotations", SKIPPED)
+    return Verdict(tuple(edit.operations), warnings=wishes.warnings)
+
+
+def _add_containers(
+    edit: Edit, target: Json, namespace: str, injection: Injection, wishes: Wishes
+) -> None:
+    pod = edit.pod
+    if find_container(pod, SHIM) is None:
+        edit.insert(shim_container(pod, target, injection), 0, "spec", "initContainers")
+    if find_container(pod, SIDECAR) is not None:
+        return
+    environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    sidecar = sidecar_container(pod, target, injection, environment)
+    if injection.native_sidecars:
+        behind = [one["name"] for one in pod["spec"]["initContainers"]].index(SHIM) + 1
+        edit.insert(sidecar, behind, "spec", "initContainers")
+    else:
+        edit.insert(sidecar, None, "spec", "containers")
+
+
+def _add_volumes(edit: Edit) -> None:
+    for volume in volumes():
+        if volume["name"] not in _names(edit.items("spec", "volumes")):
+            edit.insert(volume, None, "spec", "volumes")
+    name, missing = token_volume(edit.pod)
+    mounts = _names((find_container(edit.pod, SIDECAR) or {}).get("volumeMounts"))
+    if missing and name in mounts and name not in _names(edit.items("spec", "volumes")):
+        edit.insert(missing, None, "spec", "volumes")
+
+
+def _add_environment(edit: Edit, target: Json, place: tuple[str | int, ...]) -> None:
+    for name, value in AGENT_ENVIRONMENT.items():
+        if name not in _names(target.get("env")):
+            edit.insert({"name": name, "value": value}, None, *place, "env")
+    entries = edit.items(*place, "env") or []
+    paths = [index for index, entry in enumerate(entries) if entry["name"] == "PYTHONPATH"]
+    if not paths:
+        # References in it are resolved with what `envFrom` holds, and stay as they are otherwise:
+        # so a PYTHONPATH in there is kept, and where there is none the path names no folder.
+        rest = ":$(PYTHONPATH)" if _may_come_from_elsewhere(target) else ""
+        entry = {"name": "PYTHONPATH", "value": BOOTSTRAP + rest}
+        edit.insert(entry, None, *place, "env")
+        return
+    # Of two the last one holds.
+    value = entries[paths[-1]].get("value") or ""
+    if BOOTSTRAP not in value.split(":"):
+        path = f"{BOOTSTRAP}:{value}" if value else BOOTSTRAP
+        edit.put(path, *place, "env", paths[-1], "value")
+
+
+def _may_come_from_elsewhere(target: Json) -> bool:
+    sources = target.get("envFrom") or []
+    return any("PYTHONPATH".startswith(source.get("prefix") or "") for source in sources)
+
+
+def _names(items: list[Any] | None) -> set[str]:
+    return {item["name"] for item in items or []}

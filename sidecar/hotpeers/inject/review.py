@@ -1,0 +1,103 @@
+"""An AdmissionReview in, an AdmissionReview out: whatever happens, the pod is admitted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ..reasons import Reason
+from .patch import make_patch
+from .verdict import Injection, Json, Verdict
+
+logger = logging.getLogger(__name__)
+
+# The API server cuts longer ones.
+_LONGEST_WARNING = 250
+
+
+class Result(StrEnum):
+    """What became of one request."""
+
+    INJECTED = "injected"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The answer to one request, and what to count it as."""
+
+    answer: Json
+    result: Result
+    reason: Reason | None = None
+
+
+def review(raw: bytes, injection: Injection) -> Review:
+    """Answer the body of one request; never raises, and always allows."""
+    uid = ""
+    try:
+        document = json.loads(raw)
+        request = document["request"]
+        uid = str(request["uid"])
+        pod, namespace = _pod(request)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        logger.warning(
+            "a request is not understood: %r",
+            error,
+            extra={"reason": Reason.REQUEST_INVALID.value},
+        )
+        return Review(_answer(uid), Result.FAILED, Reason.REQUEST_INVALID)
+    title = _title(pod, namespace)
+    try:
+        verdict = make_patch(pod, namespace, injection)
+    except Exception:
+        # A fault of ours must not keep a pod from starting.
+        reason = Reason.INJECTION_FAILED
+        logger.exception("pod %s is left as it is", title, extra={"reason": reason.value})
+        warning = f"hotpeers: nothing is injected: {reason.value}: see the controller's log"
+        return Review(_answer(uid, warnings=(warning,)), Result.FAILED, reason)
+    _log(verdict, title)
+    answer = _answer(uid, verdict.operations, verdict.warnings)
+    if verdict.skip is not None:
+        return Review(answer, Result.SKIPPED, verdict.skip.reason)
+    return Review(answer, Result.INJECTED if verdict.injected else Result.UNCHANGED)
+
+
+def _pod(request: Mapping[str, Any]) -> tuple[Json, str]:
+    """The pod that is to be created, and its namespace; KeyError, TypeError or ValueError."""
+    pod, namespace = request["object"], request["namespace"]
+    if request["kind"]["kind"] != "Pod" or request.get("operation", "CREATE") != "CREATE":
+        raise ValueError("it is not about the creation of a pod")
+    if not isinstance(pod, dict) or not isinstance(namespace, str) or not namespace:
+        raise ValueError("it names no pod, or no namespace")
+    return pod, namespace
+
+
+def _title(pod: Json, namespace: str) -> str:
+    metadata = pod.get("metadata") or {}
+    # Most pods get their name only after admission.
+    return f"{namespace}/{metadata.get('name') or metadata.get('generateName') or '?'}"
+
+
+def _answer(uid: str, operations: tuple[Json, ...] = (), warnings: tuple[str, ...] = ()) -> Json:
+    response: Json = {"uid": uid, "allowed": True}
+    if operations:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(json.dumps(operations).encode()).decode()
+    if warnings:
+        response["warnings"] = [warning[:_LONGEST_WARNING] for warning in warnings]
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+
+
+def _log(verdict: Verdict, title: str) -> None:
+    if verdict.skip is not None:
+        reason = verdict.skip.reason.value
+        logger.warning("pod %s is skipped: %s", title, verdict.skip, extra={"reason": reason})
+    elif verdict.injected:
+        logger.info("pod %s is injected", title)

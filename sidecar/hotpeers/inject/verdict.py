@@ -1,0 +1,49 @@
+"""What is decided about one pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..reasons import SENTENCES, Reason
+
+Json = dict[str, Any]
+"""A JSON object: a pod, a part of one, or one operation of a JSON patch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The pod cannot be served, and is admitted as it is."""
+
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        about = f" ({self.detail})" if self.detail else ""
+        return f"{self.reason.value}: {SENTENCES[self.reason].removesuffix('.')}{about}."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The patch of one pod; `skip` says why it holds no more than an annotation."""
+
+    operations: tuple[Json, ...] = ()
+    asked: bool = True
+    skip: Skip | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def injected(self) -> bool:
+        """Whether the patch puts something into the pod."""
+        return self.skip is None and bool(self.operations)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """The settings of what is injected."""
+
+    image: str
+    image_pull_policy: str = "IfNotPresent"
+    native_sidecars: bool = True
+    resources: Mapping[str, Any] = field(default_factory=dict)
