@@ -11,7 +11,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster test-unit test-kagent test-adk bench-shim lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk bench-shim lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
@@ -76,9 +76,19 @@ cluster: $(VENV)/.ready
 	@if $(CLUSTER) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
 	@$(CLUSTER)
 
+# helm, into the same cache; the chart's tests need it.
+CHART := PYTHONPATH=tests $(VENV)/bin/python -m chart
+helm: $(VENV)/.ready
+	@if $(CHART) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
+	@$(CHART)
+
+# The chart's copies of k8s/, and k8s/install.yaml: after each change below k8s/.
+manifests: helm
+	@$(CHART) manifests
+
 # Without them the tests that need them are left out, which their end says loudly; CI insists.
 test-unit: setup
-	@$(MAKE) --no-print-directory cluster || test "$$CI" != true
+	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
 	$(VENV)/bin/pytest tests --ignore tests/compat $(ARGS)
 
 test-kagent: $(KAGENT)/.ready

@@ -16,26 +16,32 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster.binaries import NoBinariesError, ensure_binaries
+from cluster.gobuild import Say
 
 if TYPE_CHECKING:
     from cluster.accounts import ServiceAccount
     from cluster.proxy import Proxy
     from cluster.server import Cluster
 
-_WHY = pytest.StashKey[str]()
+_MISSING = pytest.StashKey[dict[str, str]]()
 _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def cluster_binaries(pytestconfig: pytest.Config) -> Path:
     """The folder of etcd and kube-apiserver, built if need be."""
+    return programs(pytestconfig, "etcd and kube-apiserver", ensure_binaries)
+
+
+def programs(config: pytest.Config, names: str, ensure: Callable[[Say], Path]) -> Path:
+    """Where `ensure` has the programs of these names; without them the test is left out, loudly."""
     try:
-        return ensure_binaries(partial(_say, pytestconfig))
+        return ensure(partial(_say, config))
     except NoBinariesError as error:
-        pytestconfig.stash[_WHY] = str(error)
+        config.stash.setdefault(_MISSING, {})[names] = str(error)
         if os.environ.get("CI") == "true":
-            pytest.fail(f"CI=true needs etcd and kube-apiserver: {error}", pytrace=False)
-        pytest.skip("no etcd and kube-apiserver: see the end of the run")
+            pytest.fail(f"CI=true needs {names}: {error}", pytrace=False)
+        pytest.skip(f"no {names}: see the end of the run")
 
 
 def _say(config: pytest.Config, line: str) -> None:
@@ -133,11 +139,11 @@ def proxy(cluster: Cluster) -> Iterator[Proxy]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if why := config.stash.get(_WHY, ""):
-        terminalreporter.section("NOT TESTED: Kubernetes", sep="!", red=True, bold=True)
-        terminalreporter.write_line("Every test that needs an API server was left out, because")
+    for names, why in config.stash.get(_MISSING, {}).items():
+        terminalreporter.section(f"NOT TESTED: {names}", sep="!", red=True, bold=True)
+        terminalreporter.write_line(f"Every test that needs {names} was left out, because")
         terminalreporter.write_line(why)
         terminalreporter.write_line(
-            "`make cluster` builds it, or KUBEBUILDER_ASSETS names a folder"
+            "`make cluster helm` builds what tests need, or KUBEBUILDER_ASSETS names a folder with"
         )
-        terminalreporter.write_line("with etcd and kube-apiserver. With CI=true this is an error.")
+        terminalreporter.write_line("etcd and kube-apiserver. With CI=true this is an error.")

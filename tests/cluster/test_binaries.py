@@ -146,6 +146,6 @@ def test_run_without_binaries_is_loud_and_in_ci_an_error(
         check=False,
     )
     assert run.returncode == code, run.stdout
-    assert "NOT TESTED: Kubernetes" in run.stdout
+    assert "NOT TESTED: etcd and kube-apiserver" in run.stdout
     assert "has no etcd and no kube-apiserver" in run.stdout
     assert ("1 skipped" if not ci else "1 error") in run.stdout

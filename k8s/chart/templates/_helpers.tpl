@@ -1,0 +1,68 @@
+{{/* What names of the release's objects begin with. 41 characters leave room for the longest ending, in 63. */}}
+{{- define "hotpeers.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 41 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 41 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 41 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hotpeers.controller" -}}
+{{ include "hotpeers.fullname" . }}-controller
+{{- end -}}
+
+{{/* Cluster-wide, so that the namespace is no part of it: one release serves a cluster. */}}
+{{- define "hotpeers.webhook" -}}
+{{ include "hotpeers.fullname" . }}-injector
+{{- end -}}
+
+{{/* The Secret with the serving certificate, of the controller's or cert-manager's making. */}}
+{{- define "hotpeers.certificates" -}}
+{{ include "hotpeers.fullname" . }}-certificates
+{{- end -}}
+
+{{/* managed-by is left to Helm, which sets it itself: what is rendered to a file is not managed by it. */}}
+{{- define "hotpeers.labels" -}}
+{{ include "hotpeers.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: hotpeers
+{{- end -}}
+
+{{- define "hotpeers.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/component: controller
+{{- end -}}
+
+{{/* A reference to an image: a digest is what counts, the tag then tells people what it is. */}}
+{{- define "hotpeers.reference" -}}
+{{- $tag := ternary (printf ":%s" .tag) "" (ne .tag "") -}}
+{{- $digest := ternary (printf "@%s" .digest) "" (ne .digest "") -}}
+{{- printf "%s%s%s" .repository $tag $digest -}}
+{{- end -}}
+
+{{- define "hotpeers.image" -}}
+{{- $image := .Values.image -}}
+{{- include "hotpeers.reference" (dict
+    "repository" $image.repository
+    "tag" (default .Chart.AppVersion $image.tag)
+    "digest" $image.digest) -}}
+{{- end -}}
+
+{{/* Of the injected containers. With a repository or a tag of its own, the controller's digest would be a wrong one. */}}
+{{- define "hotpeers.sidecarImage" -}}
+{{- $own := .Values.sidecar.image -}}
+{{- if or $own.repository $own.tag $own.digest -}}
+{{- include "hotpeers.reference" (dict
+    "repository" (default .Values.image.repository $own.repository)
+    "tag" (default (default .Chart.AppVersion .Values.image.tag) $own.tag)
+    "digest" $own.digest) -}}
+{{- else -}}
+{{- include "hotpeers.image" . -}}
+{{- end -}}
+{{- end -}}

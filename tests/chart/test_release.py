@@ -1,0 +1,154 @@
+"""Releases really installed, upgraded and uninstalled. There are no nodes: no pod ever starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chart.helm import Helm, HelmError
+from chart.operators import install_operators
+from chart.rendering import INSTALL
+from chart.variants import VARIANTS
+from cluster.client import Api, ApiError, Object, read_yaml
+from cluster.namespaces import create_namespace
+from cluster.processes import until
+from cluster.resources import PEERS, is_served, peer
+from cluster.server import Cluster
+
+PLACE = "hotpeers-system"
+CRD = ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "peers.hotpeers.dev")
+CONFIGURATION: Object = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingWebhookConfiguration",
+    "metadata": {"name": "hotpeers-injector"},
+}
+BUNDLE = "aG90cGVlcnM="
+# What the API server keeps for itself.
+PASSING = {"events", "leases", "apiservices", "flowschemas", "prioritylevelconfigurations"}
+
+Item = tuple[str, str, str, str]
+
+
+def inventory(api: Api) -> set[Item]:
+    """Everything that can be listed: (version, plural, namespace, name)."""
+    versions = ["v1"]
+    for group in api.request("GET", "/apis")["groups"]:
+        versions.append(group["preferredVersion"]["groupVersion"])
+    found: set[Item] = set()
+    for version in versions:
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        try:
+            resources = api.request("GET", root)["resources"]
+        except ApiError:
+            continue  # a group that has just gone is in the list for a moment
+        for resource in resources:
+            plural = resource["name"]
+            if "list" not in resource["verbs"] or plural in PASSING:
+                continue
+            for item in api.request("GET", f"{root}/{plural}")["items"]:
+                metadata = item["metadata"]
+                found.add((version, plural, metadata.get("namespace", ""), metadata["name"]))
+    return found
+
+
+def write_bundle(api: Api) -> None:
+    """Write the caBundle, as the controller does: one JSON patch of that field."""
+    change = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": BUNDLE}]
+    kind = "application/json-patch+json"
+    api.request("PATCH", api.path(CONFIGURATION), change, content_type=kind)
+
+
+def webhook(api: Api) -> Object:
+    (only,) = api.read(CONFIGURATION)["webhooks"]
+    return dict(only)
+
+
+@pytest.fixture
+def place(own_cluster: Cluster) -> str:
+    """A new cluster with the namespace of the release."""
+    own_cluster.start()
+    create_namespace(own_cluster.api, PLACE)
+    return PLACE
+
+
+@pytest.fixture
+def api(own_cluster: Cluster, place: str) -> Api:
+    assert place
+    return own_cluster.api
+
+
+@pytest.fixture
+def release(own_cluster: Cluster, helm_program: Path, place: str) -> Iterator[Helm]:
+    """helm on that cluster."""
+    assert place
+    return Helm(helm_program, own_cluster.kubeconfig)
+
+
+def test_nothing_is_left_but_the_definition_and_the_peers(api: Api, release: Helm) -> None:
+    install_operators(api)
+    before = inventory(api)
+    release.install("hotpeers", PLACE)
+    (crd,) = read_yaml(PEERS)
+    until("Peers to be served", lambda: is_served(api, crd), 15.0)
+    weather = peer(PLACE, "weather")
+    api.create(weather)
+    release.upgrade("hotpeers", PLACE, *VARIANTS["everything"].sets)
+    kinds = {plural for _, plural, _, _ in inventory(api) - before}
+    assert {"certificates", "podmonitors", "networkpolicies", "configmaps"} <= kinds
+    assert "peers.hotpeers.dev" in release.uninstall("hotpeers", PLACE)
+    assert inventory(api) - before == {CRD, ("hotpeers.dev/v1alpha1", "peers", PLACE, "weather")}
+    # The same release finds its definition again.
+    assert "There is no published image" in release.install("hotpeers", PLACE)
+    assert api.read(weather)["spec"] == weather["spec"]
+
+
+def test_nothing_at_all_is_left_if_so_asked(api: Api, release: Helm) -> None:
+    before = inventory(api)
+    release.install("hotpeers", PLACE, "crds.keep=false")
+    release.uninstall("hotpeers", PLACE)
+    assert inventory(api) == before
+
+
+def test_bundle_that_the_controller_wrote_survives(api: Api, release: Helm) -> None:
+    release.install("hotpeers", PLACE)
+    assert "caBundle" not in webhook(api)["clientConfig"]
+    write_bundle(api)
+    release.upgrade("hotpeers", PLACE)
+    assert webhook(api)["clientConfig"]["caBundle"] == BUNDLE
+    release.upgrade("hotpeers", PLACE, "webhook.timeoutSeconds=1", "replicas=3")
+    assert webhook(api)["timeoutSeconds"] == 1
+    assert webhook(api)["clientConfig"]["caBundle"] == BUNDLE
+    release.run("rollback", "hotpeers", "1", "--namespace", PLACE)
+    assert webhook(api)["timeoutSeconds"] == 2
+    assert webhook(api)["clientConfig"]["caBundle"] == BUNDLE
+
+
+def test_bundle_survives_the_manifest_applied_again(api: Api) -> None:
+    # The last are the Deployment and the webhook; the namespace is there.
+    for manifest in read_yaml(INSTALL):
+        api.apply(manifest)
+    write_bundle(api)
+    for manifest in read_yaml(INSTALL):
+        api.apply(manifest)
+    assert webhook(api)["clientConfig"]["caBundle"] == BUNDLE
+
+
+def test_definition_of_somebody_else_is_not_taken_over(api: Api, release: Helm) -> None:
+    (crd,) = read_yaml(PEERS)
+    api.create(crd)
+    with pytest.raises(HelmError, match=r"peers\.hotpeers\.dev.*cannot be imported"):
+        release.install("hotpeers", PLACE)
+    release.install("hotpeers", PLACE, "crds.install=false")
+    release.uninstall("hotpeers", PLACE)
+    release.run("install", "hotpeers", release.chart, "--namespace", PLACE, "--take-ownership")
+
+
+def test_second_release_in_a_cluster_is_refused(api: Api, release: Helm) -> None:
+    release.install("hotpeers", PLACE)
+    create_namespace(api, "other")
+    with pytest.raises(HelmError, match="hotpeers-peers"):
+        release.install("second", "other", "crds.install=false")
+    with pytest.raises(ApiError, match="404"):
+        api.request("GET", "/apis/apps/v1/namespaces/other/deployments/second-hotpeers-controller")

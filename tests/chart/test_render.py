@@ -1,0 +1,174 @@
+"""What the templates make of values."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chart.helm import Helm, Object
+from chart.variants import CERT_MANAGER, DIGEST, OBSERVED, VARIANTS, Variant
+
+CLUSTER_WIDE = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
+}
+
+
+def one(objects: list[Object], kind: str, ending: str = "") -> Object:
+    (found,) = (
+        it for it in objects if it["kind"] == kind and it["metadata"]["name"].endswith(ending)
+    )
+    return found
+
+
+def container(objects: list[Object]) -> Object:
+    (only,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def environment(objects: list[Object]) -> dict[str, Any]:
+    return {it["name"]: it.get("value", it.get("valueFrom")) for it in container(objects)["env"]}
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_every_object_has_a_place_and_its_labels(helm: Helm, variant: Variant) -> None:
+    objects = helm.render(*variant.sets, release=variant.release, namespace=variant.namespace)
+    names = [(it["kind"], it["metadata"]["name"]) for it in objects]
+    assert len(set(names)) == len(names)
+    for it in objects:
+        place = None if it["kind"] in CLUSTER_WIDE else variant.namespace
+        assert it["metadata"].get("namespace") == place
+        labels = it["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == variant.release
+        # Helm sets it itself; what the controller makes has another.
+        assert "app.kubernetes.io/managed-by" not in labels
+        assert all(len(value) <= 63 for value in labels.values())
+        assert len(it["metadata"]["name"]) <= 63
+
+
+def test_names_are_those_that_the_controller_expects(helm: Helm) -> None:
+    objects = helm.render()
+    assert one(objects, "Deployment")["metadata"]["name"] == "hotpeers-controller"
+    assert one(objects, "MutatingWebhookConfiguration")["metadata"]["name"] == "hotpeers-injector"
+    found = environment(objects)
+    assert found["HOTPEERS_SERVICE"] == found["HOTPEERS_LEASE"] == "hotpeers-controller"
+    assert found["HOTPEERS_CERTIFICATE_SECRET"] == "hotpeers-certificates"
+    assert found["HOTPEERS_WEBHOOK_CONFIGURATION"] == "hotpeers-injector"
+
+
+def test_webhook_asks_for_little_and_fails_open(helm: Helm) -> None:
+    (webhook,) = one(helm.render(), "MutatingWebhookConfiguration")["webhooks"]
+    assert webhook["failurePolicy"] == "Ignore"
+    assert webhook["timeoutSeconds"] == 2
+    assert "caBundle" not in webhook["clientConfig"]
+    (selector,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert selector["values"] == [
+        "kube-system",
+        "kube-public",
+        "kube-node-lease",
+        "hotpeers-system",
+    ]
+
+
+def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:
+    objects = helm.render('webhook.excludedNamespaces=["a"]', namespace="agents")
+    (webhook,) = one(objects, "MutatingWebhookConfiguration")["webhooks"]
+    (selector,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert selector["values"] == ["a", "agents"]
+
+
+def test_cert_manager_serves_the_names_that_are_called(helm: Helm) -> None:
+    objects = helm.render(CERT_MANAGER, release="injector", namespace="agents")
+    certificate = one(objects, "Certificate")
+    service = one(objects, "Service", "-controller")["metadata"]["name"]
+    spec = certificate["spec"]
+    assert spec["dnsNames"] == [
+        f"{service}.agents.svc",
+        f"{service}.agents.svc.cluster.local",
+    ]
+    configuration = one(objects, "MutatingWebhookConfiguration")
+    assert configuration["webhooks"][0]["clientConfig"]["service"]["name"] == service
+    annotations = configuration["metadata"]["annotations"]
+    name = certificate["metadata"]["name"]
+    assert annotations["cert-manager.io/inject-ca-from"] == f"agents/{name}"
+    assert spec["issuerRef"]["name"] == one(objects, "Issuer")["metadata"]["name"]
+    volumes = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "certificates", "secret": {"secretName": spec["secretName"]}} in volumes
+    found = environment(objects)
+    mounts = {it["name"]: it["mountPath"] for it in container(objects)["volumeMounts"]}
+    assert found["HOTPEERS_CERTIFICATE_DIR"] == mounts["certificates"]
+    assert found["HOTPEERS_WEBHOOK_CONFIGURATION"] == "none"
+
+
+def test_issuer_of_ones_own_is_used_alone(helm: Helm) -> None:
+    objects = helm.render(*VARIANTS["an issuer of one's own"].sets)
+    assert "Issuer" not in {it["kind"] for it in objects}
+    wanted = {"name": "corporate", "kind": "ClusterIssuer"}
+    assert one(objects, "Certificate")["spec"]["issuerRef"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("sets", "controller", "sidecar"),
+    [
+        ((), "hotpeers:0.1.0", "hotpeers:0.1.0"),
+        (('image={"repository": "r:5/h", "tag": "9"}',), "r:5/h:9", "r:5/h:9"),
+        (
+            (f'image={{"repository": "r/h", "digest": "{DIGEST}"}}',),
+            f"r/h:0.1.0@{DIGEST}",
+            f"r/h:0.1.0@{DIGEST}",
+        ),
+        (
+            (
+                f'image={{"repository": "r/h", "digest": "{DIGEST}"}}',
+                'sidecar.image={"repository": "near/h"}',
+            ),
+            f"r/h:0.1.0@{DIGEST}",
+            "near/h:0.1.0",
+        ),
+        (('image.tag="1"', 'sidecar.image={"tag": "2"}'), "hotpeers:1", "hotpeers:2"),
+    ],
+)
+def test_images_are_named(helm: Helm, sets: tuple[str, ...], controller: str, sidecar: str) -> None:
+    objects = helm.render(*sets)
+    assert container(objects)["image"] == controller
+    assert environment(objects)["HOTPEERS_IMAGE"] == sidecar
+
+
+def test_resources_of_the_sidecar_are_handed_on(helm: Helm) -> None:
+    objects = helm.render('sidecar.resources={"requests": {"cpu": 1}, "limits": null}')
+    assert json.loads(environment(objects)["HOTPEERS_SIDECAR_RESOURCES"]) == {
+        "requests": {"cpu": 1, "memory": "64Mi"}
+    }
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_definition_is_kept_unless_told(helm: Helm, keep: bool) -> None:
+    crd = one(helm.render(f"crds.keep={str(keep).lower()}"), "CustomResourceDefinition")
+    policy = crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
+    assert policy == ("keep" if keep else None)
+
+
+def test_what_needs_other_kinds_is_off_by_default(helm: Helm) -> None:
+    groups = {it["apiVersion"].rpartition("/")[0] for it in helm.render()}
+    assert {group for group in groups if "." in group and not group.endswith(".k8s.io")} == set()
+
+
+def test_monitors_select_what_there_is(helm: Helm) -> None:
+    objects = helm.render(*OBSERVED)
+    monitor = one(objects, "ServiceMonitor")["spec"]
+    selected = monitor["selector"]["matchLabels"].items()
+    (service,) = (
+        it
+        for it in objects
+        if it["kind"] == "Service" and selected <= it["metadata"]["labels"].items()
+    )
+    (port,) = service["spec"]["ports"]
+    assert monitor["endpoints"][0]["port"] == port["name"]
+    assert port["targetPort"] in {it["name"] for it in container(objects)["ports"]}
+    pods = one(objects, "PodMonitor")["spec"]
+    assert pods["selector"]["matchLabels"] == {"hotpeers.dev/injected": "true"}
+    assert pods["podMetricsEndpoints"][0]["port"] == "hotpeers"

@@ -1,0 +1,89 @@
+"""values.schema.json: every value is described, and nothing else is taken."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.helm import CHART, Helm, HelmError
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_lint_has_nothing_to_say(helm: Helm) -> None:
+    assert "1 chart(s) linted, 0 chart(s) failed" in helm.lint()
+
+
+def described(schema: dict[str, Any], values: Any, path: str = "") -> None:
+    """Fail where a value has no place in the schema, or a place has no value."""
+    if "$ref" in schema or not isinstance(values, dict) or "properties" not in schema:
+        return
+    names = set(schema["properties"]) - {"global"}
+    # Where the default is an empty object, the schema alone says what it may hold.
+    assert set(values) == names or not values, f"{path}: {set(values) ^ names}"
+    assert schema["additionalProperties"] is False, path
+    for name, value in values.items():
+        described(schema["properties"][name], value, f"{path}.{name}")
+
+
+def test_schema_has_the_values_that_there_are() -> None:
+    resources = VALUES["sidecar"].pop("resources")
+    schema = SCHEMA["properties"]["sidecar"]["properties"].pop("resources")
+    described(SCHEMA, VALUES)
+    assert set(resources) == set(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("replica=1", "replica"),
+        ("replicas=-1", "replicas"),
+        ('replicas="two"', "replicas"),
+        ('image.repo="x"', "repo"),
+        ('image.tag="a b"', "tag"),
+        ('image.digest="sha256:abc"', "digest"),
+        ('image.repository=""', "repository"),
+        ('image.pullPolicy="Sometimes"', "pullPolicy"),
+        ('log.level="loud"', "level"),
+        ("rbac.Auto=false", "Auto"),
+        ("webhook.timeoutSeconds=31", "timeoutSeconds"),
+        ('webhook.failurePolicy="Fail"', "failurePolicy"),
+        ('certificates.certManager.issuerRef={"nam": "x"}', "issuerRef"),
+        ('sidecar.native="sometimes"', "native"),
+        ('sidecar.resources.limits={"memory": "much"}', "memory"),
+        ('sidecar.resources.claims=[{"name": "gpu"}]', "claims"),
+        ('extraEnv=[{"name": "HOTPEERS_IMAGE", "value": "x"}]', "extraEnv"),
+        ('extraEnv=[{"value": "x"}]', "name"),
+        ('imagePullSecrets=["registry"]', "imagePullSecrets"),
+        ("networkPolicy.apiServer.ports=[]", "ports"),
+        ('fullnameOverride="Upper"', "fullnameOverride"),
+        ('podLabels={"a": 1}', "podLabels"),
+    ],
+)
+def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:
+    with pytest.raises(HelmError, match=named):
+        helm.render(value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            ("terminationGracePeriodSeconds=5",),
+            "terminationGracePeriodSeconds must be more than webhook.drainSeconds",
+        ),
+        (
+            ('podLabels={"app.kubernetes.io/name": "x"}',),
+            "podLabels: app.kubernetes.io/name is a label of the chart's own",
+        ),
+    ],
+)
+def test_what_cannot_go_together_is_refused_and_named(
+    helm: Helm, values: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(HelmError, match=said):
+        helm.render(*values)
