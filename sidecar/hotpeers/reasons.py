@@ -53,6 +53,10 @@ class Reason(StrEnum):
     REQUEST_INVALID = "RequestInvalid"
     INJECTION_FAILED = "InjectionFailed"
     CERTIFICATE_INVALID = "CertificateInvalid"
+    CERTIFICATES_BAD = "CertificatesBad"
+    BINDING_TAKEN = "BindingTaken"
+    ROLE_MISSING = "RoleMissing"
+    READERS_NOT_INVITED = "ReadersNotInvited"
 
 
 Word = Reason | Nack | PeerProblem
@@ -98,6 +102,10 @@ _OWN_SENTENCES = {
     Reason.REQUEST_INVALID: "The admission request was not understood; the pod is admitted as it is.",
     Reason.INJECTION_FAILED: "A fault of hotpeers; the pod is admitted as it is.",
     Reason.CERTIFICATE_INVALID: "The certificate and its key cannot be served with; those before them stay.",
+    Reason.CERTIFICATES_BAD: "The Secret of the certificates is not ours or damaged; it is left alone.",
+    Reason.BINDING_TAKEN: "Another binding of that name exists, and is left alone.",
+    Reason.ROLE_MISSING: "A ClusterRole of hotpeers does not exist, so that nobody is bound to it.",
+    Reason.READERS_NOT_INVITED: "The annotation hotpeers.dev/readers of the namespace leaves it out.",
 }
 
 SENTENCES: dict[Word, str] = dict(

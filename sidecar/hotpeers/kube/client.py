@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ _MAX_BODY_BYTES = 64 * 1024 * 1024
 _RENEW_SECONDS = 60.0
 
 Params = Mapping[str, str]
+Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class Client:
@@ -74,13 +75,18 @@ class Client:
         """The decoded JSON of a POST."""
         return await self._call("POST", path, None, body)
 
-    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The decoded JSON of a PATCH with a merge patch."""
+    async def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The decoded JSON of a PUT; `ConflictError` where `resourceVersion` is not the newest."""
+        return await self._call("PUT", path, None, body)
+
+    async def patch(self, path: str, body: Body) -> Any:
+        """The decoded JSON of a PATCH: a mapping is a merge patch, a sequence a JSON patch."""
         return await self._call("PATCH", path, None, body)
 
-    async def delete(self, path: str) -> Any:
-        """The decoded JSON of a DELETE."""
-        return await self._call("DELETE", path, None, None)
+    async def delete(self, path: str, uid: str = "") -> Any:
+        """The decoded JSON of a DELETE; with a `uid`, `ConflictError` where it is another object."""
+        body = {"preconditions": {"uid": uid}} if uid else None
+        return await self._call("DELETE", path, None, body)
 
     @asynccontextmanager
     async def stream(
@@ -94,9 +100,7 @@ class Client:
         finally:
             _abandon(response)
 
-    async def _call(
-        self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
-    ) -> Any:
+    async def _call(self, method: str, path: str, params: Params | None, body: Body | None) -> Any:
         bounds = aiohttp.ClientTimeout(
             total=4 * _ANSWER_SECONDS, connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS
         )
@@ -114,7 +118,7 @@ class Client:
         method: str,
         path: str,
         params: Params | None,
-        body: Mapping[str, Any] | None,
+        body: Body | None,
         bounds: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         """Send a request, once more with new credentials if there are any; raises `KubeError`."""
@@ -140,7 +144,7 @@ class Client:
         method: str,
         path: str,
         params: Params | None,
-        body: Mapping[str, Any] | None,
+        body: Body | None,
         bounds: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         assert self._rest is not None, "use `async with`"  # noqa: S101
@@ -148,7 +152,8 @@ class Client:
         if authorization := self._authorization():
             headers["Authorization"] = authorization
         if method == "PATCH":
-            headers["Content-Type"] = "application/merge-patch+json"
+            form = "merge-patch" if isinstance(body, Mapping) else "json-patch"
+            headers["Content-Type"] = f"application/{form}+json"
         with translated():
             return await self._rest.request(  # type: ignore[no-any-return]
                 method,

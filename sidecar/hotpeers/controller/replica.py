@@ -1,0 +1,164 @@
+"""What one replica does in the cluster: it follows the certificates, and leads when it is its turn.
+
+While it leads it keeps the certificates, the caBundle of webhooks and the bindings of readers right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..follow.kind import Kind
+from ..kube.client import Client
+from ..model.snapshot import Problem
+from ..publish import log_problems
+from .authority import Lifetimes, Pair
+from .certificates import Certificates
+from .election import Election, LeaderClient, Pace
+from .readers import Readers
+from .trust import MUTATING, SETTLE_SECONDS, Configuration, Trust
+
+logger = logging.getLogger(__name__)
+
+_TELL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a replica is to do, and by which names. `secret` "" leaves certificates to others.
+
+    `names` are the DNS names of the serving certificate, `configurations` those whose caBundle is
+    kept.
+    """
+
+    namespace: str
+    lease: str
+    identity: str
+    secret: str
+    names: tuple[str, ...]
+    configurations: tuple[tuple[Kind[Configuration], str], ...]
+    bind_readers: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.secret) or self.bind_readers
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things last; another than the default only in tests."""
+
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    pace: Pace = field(default_factory=Pace)
+    settle: float = SETTLE_SECONDS
+    look: float = 5.0
+
+
+def serving_names(service: str, namespace: str) -> tuple[str, ...]:
+    """The DNS names by which a Service is called."""
+    return (f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local")
+
+
+def mutating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
+    """The configuration of this name as `Duties.configurations`; none for ""."""
+    return ((MUTATING, name),) if name else ()
+
+
+class Replica:
+    """One replica; `use` is called with each certificate that is to be served from now on."""
+
+    def __init__(
+        self,
+        client: Client,
+        duties: Duties,
+        use: Callable[[Pair], None],
+        timing: Timing | None = None,
+    ) -> None:
+        self._client = client
+        self._duties = duties
+        self._timing = timing = timing or Timing()
+        self._use = use
+        self._election = Election(
+            client, duties.namespace, duties.lease, duties.identity, timing.pace
+        )
+        self._certificates: Certificates | None = None
+        if duties.secret:
+            self._certificates = Certificates(
+                client,
+                duties.namespace,
+                duties.secret,
+                names=duties.names,
+                use=self._take,
+                lifetimes=timing.lifetimes,
+                look=timing.look,
+            )
+        self._trust: Trust | None = None
+        self._readers: Readers | None = None
+        self._problems: tuple[Problem, ...] = ()
+
+    @property
+    def leading(self) -> bool:
+        """Whether this replica leads now."""
+        return self._election.leading
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the certificate that is served runs out; None where none of ours is."""
+        return self._certificates.expires if self._certificates else None
+
+    @property
+    def bindings(self) -> int:
+        """How many bindings there are; 0 where this replica does not lead."""
+        return self._readers.count if self._readers else 0
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        parts = (self._election, self._certificates, self._trust, self._readers)
+        return tuple(one for part in parts if part is not None for one in part.problems())
+
+    async def run(self) -> None:
+        """Work for ever. The Lease is given back when this is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            if self._certificates is not None:
+                group.create_task(self._certificates.run(), name="certificates")
+            group.create_task(self._election.run(self._lead), name="election")
+            group.create_task(self._tell(), name="tell problems")
+
+    async def _lead(self) -> None:
+        writer = LeaderClient(self._client, lambda: self._election.leading)
+        duties, certificates = self._duties, self._certificates
+        try:
+            async with asyncio.TaskGroup() as group:
+                if certificates is not None:
+                    self._trust = trust = Trust(
+                        self._client,
+                        writer,
+                        duties.configurations,
+                        lambda: certificates.keyring.bundle if certificates.keyring else None,
+                        settle=self._timing.settle,
+                    )
+                    group.create_task(trust.run(), name="trust")
+                    renewing = certificates.lead(writer, trust.announced)
+                    group.create_task(renewing, name="renew certificates")
+                if duties.bind_readers:
+                    self._readers = Readers(self._client, writer)
+                    group.create_task(self._readers.run(), name="readers")
+        finally:
+            self._trust = self._readers = None
+
+    def _take(self, pair: Pair) -> None:
+        self._use(pair)
+        if self._trust is not None:
+            self._trust.look()
+
+    async def _tell(self) -> None:
+        while True:
+            problems = self.problems()
+            if problems != self._problems:
+                log_problems(self._problems, problems)
+                self._problems = problems
+            await asyncio.sleep(_TELL_SECONDS)

@@ -1,0 +1,200 @@
+"""k8s/rbac/controller.yaml: under it a controller may do what it needs, and nothing else."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cluster.accounts import ServiceAccount, make_account
+from cluster.client import Api, ApiError, Object, read_yaml
+from cluster.namespaces import create_namespace, remove_namespace
+from cluster.rbac import FOLDER
+from cluster.server import Cluster
+from controller.scene import client_of, read, running, until
+from hotpeers.controller.grants import PEERS, Account, Binding, manifest_of
+from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
+
+SYSTEM = "hotpeers-system"
+RBAC = "rbac.authorization.k8s.io/v1"
+SECRETS = f"/api/v1/namespaces/{SYSTEM}/secrets"
+
+
+@pytest.fixture
+def account(cluster: Cluster) -> Iterator[ServiceAccount]:
+    """The account of the manifest, with exactly its rights."""
+    create_namespace(cluster.api, SYSTEM)
+    manifests = [*read_yaml(FOLDER / "roles.yaml"), *read_yaml(FOLDER / "controller.yaml")]
+    for one in manifests:
+        cluster.api.apply(one)
+    yield make_account(cluster, SYSTEM, "hotpeers-controller")
+    for one in manifests:
+        cluster.api.delete(one)
+    remove_namespace(cluster.api, SYSTEM)
+
+
+@pytest.fixture
+def configuration(cluster: Cluster) -> Iterator[Object]:
+    manifest = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "hotpeers-injector"},
+        "webhooks": [
+            {
+                "name": "inject.hotpeers.dev",
+                "clientConfig": {"url": "https://localhost:9/inject"},
+                "rules": [],
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+    yield cluster.api.create(manifest)
+    cluster.api.delete(manifest)
+
+
+@pytest.fixture
+def api(account: ServiceAccount) -> Iterator[Api]:
+    """The API under these rights."""
+    yield (made := Api(account.access))
+    made.close()
+
+
+def duties() -> Duties:
+    """Those of the settings by default."""
+    return Duties(
+        namespace=SYSTEM,
+        lease="hotpeers-controller",
+        identity="one",
+        secret="hotpeers-certificates",
+        names=serving_names("hotpeers-controller", SYSTEM),
+        configurations=mutating("hotpeers-injector"),
+        bind_readers=True,
+    )
+
+
+def refused(api: Api, method: str, path: str, body: Object | None = None) -> bool:
+    """Whether it is forbidden, rather than bad or unknown."""
+    try:
+        api.request(method, path, body)
+    except ApiError as error:
+        return error.status == 403
+    return False
+
+
+async def test_everything_works(
+    account: ServiceAccount, configuration: Object, cluster: Cluster, namespace: str
+) -> None:
+    api = cluster.api
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "p",
+            "namespace": namespace,
+            "labels": {"hotpeers.dev/injected": "true"},
+        },
+        "spec": {"serviceAccountName": "alice", "containers": [{"name": "c", "image": "i"}]},
+    }
+    api.create(pod)
+    binding = manifest_of(Binding(PEERS, namespace, Account(namespace, "alice")), None)
+    used: list[Any] = []
+    async with client_of(account.kubeconfig()) as client:
+        replica = Replica(client, duties(), used.append)
+        async with running(replica.run()):
+            await until(lambda: used)
+            await until(lambda: replica.bindings == 3)
+            assert api.read(binding)["metadata"]["ownerReferences"]
+            (webhook,) = await until(
+                lambda: (
+                    (found := api.read(configuration)["webhooks"])
+                    and "caBundle" in found[0]["clientConfig"]
+                    and found
+                )
+            )
+            kept = read(api, f"{SECRETS}/hotpeers-certificates")
+            assert kept is not None
+            assert webhook["clientConfig"]["caBundle"] == kept["data"]["ca.crt"]
+            assert replica.problems() == ()
+            assert replica.leading
+            api.delete(pod, gracePeriodSeconds=0)
+            api.patch(binding, {"subjects": []})  # what was changed is deleted and made anew
+    lease = read(
+        api, f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/hotpeers-controller"
+    )
+    assert lease is not None
+    assert lease["spec"]["holderIdentity"] == ""
+    for kind, path in (("RoleBinding", namespace), ("ClusterRoleBinding", "")):
+        for one in api.list(RBAC, kind, path)["items"]:
+            if namespace in one["metadata"]["name"]:
+                api.delete({"apiVersion": RBAC, "kind": kind, **one})
+
+
+def test_no_other_secret_is_open(api: Api, cluster: Cluster) -> None:
+    other = f"{SECRETS}/other"
+    cluster.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "other", "namespace": SYSTEM},
+            "data": {"password": base64.b64encode(b"hush").decode()},
+        }
+    )
+    try:
+        assert refused(api, "GET", other)
+        assert refused(api, "GET", SECRETS)
+        assert refused(api, "GET", f"{SECRETS}?fieldSelector=metadata.name%3Dother")
+        assert refused(api, "GET", "/api/v1/secrets")
+        assert refused(api, "DELETE", f"{SECRETS}/hotpeers-certificates")
+        # One of a token, by which it would be any account of the namespace.
+        token = {"kubernetes.io/service-account.name": "other"}
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/service-account-token",
+        }
+        secret["metadata"] = {"name": "hotpeers-token", "annotations": token}
+        assert refused(api, "POST", SECRETS, secret)
+    finally:
+        cluster.api.request("DELETE", other)
+
+
+# admin, edit and view are empty here: a controller that does not run would fill them.
+@pytest.mark.parametrize("role", ["cluster-admin", "system:node", "system:kube-controller-manager"])
+@pytest.mark.parametrize("place", ["", "default"])
+def test_no_other_role_can_be_bound(role: str, place: str, api: Api) -> None:
+    manifest = manifest_of(Binding(role, place, Account(SYSTEM, "hotpeers-controller")), None)
+    with pytest.raises(ApiError, match="attempting to grant RBAC permissions not currently held"):
+        api.create(manifest)
+
+
+def test_rights_cannot_be_widened(api: Api) -> None:
+    roles = f"/apis/{RBAC}/clusterroles"
+    assert refused(api, "GET", roles)
+    assert refused(api, "GET", f"{roles}/cluster-admin")
+    for name in ("hotpeers-peers", "hotpeers-controller"):
+        assert refused(api, "DELETE", f"{roles}/{name}")
+        role = {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}, "rules": []}
+        assert refused(api, "PUT", f"{roles}/{name}", role)
+        assert refused(api, "POST", roles, role)
+    binding = f"/apis/{RBAC}/clusterrolebindings/hotpeers-controller"
+    assert refused(api, "PUT", binding, {"apiVersion": RBAC, "kind": "ClusterRoleBinding"})
+
+
+def test_nothing_else_is_written(api: Api, configuration: Object) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    assert refused(api, "POST", pods, {"apiVersion": "v1", "kind": "Pod"})
+    assert refused(api, "DELETE", f"{pods}/any")
+    assert refused(api, "POST", f"{pods}/any/exec")
+    assert refused(api, "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace"})
+    assert refused(api, "DELETE", "/api/v1/namespaces/default")
+    accounts = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/default/token"
+    token = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+    assert refused(api, "POST", accounts, token)
+    hooks = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    assert refused(api, "GET", hooks)
+    assert refused(api, "DELETE", f"{hooks}/hotpeers-injector")
+    assert refused(api, "POST", hooks, {**configuration, "metadata": {"name": "other"}})
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    assert refused(api, "GET", leases)
+    assert refused(api, "GET", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/other")
