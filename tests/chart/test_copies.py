@@ -7,8 +7,9 @@ import tomllib
 import pytest
 import yaml
 
-from chart.helm import CHART, Helm
+from chart.helm import CHART, Helm, Object
 from chart.rendering import INSTALL, K8S, copies, install_manifest, renew, stray
+from cluster.client import read_yaml
 
 PYPROJECT = K8S.parent / "pyproject.toml"
 
@@ -44,3 +45,26 @@ def test_rights_of_readers_are_those_of_the_manifest(helm: Helm, name: str) -> N
         it for it in helm.render() if it["kind"] == "ClusterRole" and it["metadata"]["name"] == name
     )
     assert role["rules"] == rules[name]
+
+
+def test_rights_of_the_controller_are_those_of_the_manifest(helm: Helm) -> None:
+    """Every object of the file is in the chart, and the chart gives its account nothing more."""
+    written = {key(it): substance(it) for it in read_yaml(K8S / "rbac" / "controller.yaml")}
+    rendered = {key(it): substance(it) for it in helm.render()}
+    assert {name: rendered.get(name) for name in written} == written
+    bound = {
+        name: found
+        for name, found in rendered.items()
+        if found.get("subjects") or name[0] in {"Secret", "ServiceAccount"}
+    }
+    assert set(bound) <= set(written)
+
+
+def key(manifest: Object) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def substance(manifest: Object) -> Object:
+    """All but the labels."""
+    metadata = {"namespace": manifest["metadata"].get("namespace")}
+    return {**manifest, "metadata": metadata}

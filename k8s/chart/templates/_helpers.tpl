@@ -21,9 +21,14 @@
 {{ include "hotpeers.fullname" . }}-injector
 {{- end -}}
 
-{{/* The Secret with the serving certificate, of the controller's or cert-manager's making. */}}
+{{/* The Secret that the controller keeps its CA and certificates in. */}}
 {{- define "hotpeers.certificates" -}}
 {{ include "hotpeers.fullname" . }}-certificates
+{{- end -}}
+
+{{/* cert-manager's Secret, Certificate and Issuer: another name, so that one can change from one to the other. */}}
+{{- define "hotpeers.serving" -}}
+{{ include "hotpeers.fullname" . }}-serving
 {{- end -}}
 
 {{/* managed-by is left to Helm, which sets it itself: what is rendered to a file is not managed by it. */}}
