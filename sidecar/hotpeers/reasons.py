@@ -50,6 +50,7 @@ class Reason(StrEnum):
     NAME_TAKEN = "NameTaken"
     MOUNT_PATH_TAKEN = "MountPathTaken"
     STATIC_POD = "StaticPod"
+    NO_SERVICE_ACCOUNT = "NoServiceAccount"
     REQUEST_INVALID = "RequestInvalid"
     INJECTION_FAILED = "InjectionFailed"
     CERTIFICATE_INVALID = "CertificateInvalid"
@@ -99,6 +100,7 @@ _OWN_SENTENCES = {
     Reason.NAME_TAKEN: "The pod has a container or volume with a name that would be injected.",
     Reason.MOUNT_PATH_TAKEN: "A mount of the container leaves no place for one of those injected.",
     Reason.STATIC_POD: "The pod is a static one, which is made by its node and cannot be changed.",
+    Reason.NO_SERVICE_ACCOUNT: "The pod has no ServiceAccount, and its sidecar could not ask the API server.",
     Reason.REQUEST_INVALID: "The admission request was not understood; the pod is admitted as it is.",
     Reason.INJECTION_FAILED: "A fault of hotpeers; the pod is admitted as it is.",
     Reason.CERTIFICATE_INVALID: "The certificate and its key cannot be served with; those before them stay.",

@@ -49,6 +49,11 @@ def agent_mounts() -> list[Json]:
     ]
 
 
+def has_identity(pod: Json) -> bool:
+    """Whether there can be a token: where Kubernetes names no ServiceAccount it refuses a volume."""
+    return bool(pod["spec"].get("serviceAccountName")) or token_volume(pod)[1] is None
+
+
 def token_volume(pod: Json) -> tuple[str, Json | None]:
     """The volume with the token of the pod's ServiceAccount, and its definition if it is missing.
 

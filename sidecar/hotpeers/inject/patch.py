@@ -28,6 +28,7 @@ from .parts import (
     SHIM,
     SIDECAR,
     agent_mounts,
+    has_identity,
     shim_container,
     sidecar_container,
     sidecar_environment,
@@ -65,6 +66,8 @@ def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
 def _check(pod: Json, target: Json) -> Skip | None:
     if _STATIC_POD in pod["metadata"]["annotations"]:
         return Skip(Reason.STATIC_POD)
+    if not has_identity(pod):
+        return Skip(Reason.NO_SERVICE_ACCOUNT)
     return check_runtime(pod, target) or find_conflict(pod, target)
 
 
@@ -94,7 +97,9 @@ def _target_before(pod: Json) -> str:
 def _skipped(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
     warnings = wishes.warnings if wishes is not None else ()
     edit = Edit(pod)
-    edit.put(str(skip), "metadata", "annotations", SKIPPED)
+    # The node compares a static pod with its own manifest.
+    if skip.reason is not Reason.STATIC_POD:
+        edit.put(str(skip), "metadata", "annotations", SKIPPED)
     warning = f"hotpeers: nothing is injected: {skip}"
     return Verdict(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
 

@@ -1,0 +1,28 @@
+"""Pods in files, and what becomes of them: see `pod_cases`."""
+
+import copy
+
+import jsonpatch
+import pytest
+from pod_cases import NAMESPACE, Case, all_cases, describe
+
+from hotpeers.inject.patch import make_patch
+
+CASES = all_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_pod_becomes_what_its_file_says(case: Case) -> None:
+    before = copy.deepcopy(case.pod)
+    verdict = case.verdict()
+    assert describe(verdict) == case.expected
+    assert case.pod == before
+    patched = jsonpatch.apply_patch(case.pod, list(verdict.operations))
+    again = make_patch(patched, NAMESPACE, case.injection)
+    assert again.operations == ()
+
+
+def test_no_file_is_left_over() -> None:
+    names = {case.name for case in CASES}
+    folder = CASES[0].file.parent
+    assert {path.name.split(".")[0] for path in folder.iterdir()} == names

@@ -1,0 +1,126 @@
+"""Whatever the pod: all of an injection or nothing of it, and twice is once."""
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonpatch
+from generated import pods
+from hypothesis import given
+from hypothesis import strategies as st
+from pod_cases import INJECTION, NAMESPACE
+
+from hotpeers.inject.patch import make_patch
+from hotpeers.inject.verdict import Injection, Verdict
+
+VOLUMES = {"hotpeers-shim", "hotpeers-peers", "hotpeers-acks"}
+INJECTIONS = [INJECTION, Injection("other:2", native_sidecars=False)]
+Pod = dict[str, Any]
+
+
+def apply(pod: Pod, verdict: Verdict) -> Pod:
+    return dict(jsonpatch.apply_patch(pod, list(verdict.operations)))
+
+
+def named(items: list[Any] | None, name: str) -> Any:
+    return next((item for item in items or [] if item["name"] == name), None)
+
+
+def assert_whole(pod: Pod) -> None:
+    """All of an injection is in the pod, and fits together."""
+    spec = pod["spec"]
+    every = [*spec["initContainers"], *spec["containers"]]
+    assert len({one["name"] for one in every}) == len(every)
+    names = [volume["name"] for volume in spec["volumes"]]
+    assert len(set(names)) == len(names)
+    assert set(names) >= VOLUMES
+    sidecar, shim = named(every, "hotpeers"), named(every, "hotpeers-shim")
+    status = json.loads(pod["metadata"]["annotations"]["hotpeers.dev/status"])
+    agent = named(spec["containers"], status["container"])
+    assert {mount["name"] for mount in agent["volumeMounts"]} >= VOLUMES
+    for container in (sidecar, shim, agent):
+        mounts = container["volumeMounts"]
+        assert {mount["name"] for mount in mounts} <= set(names)
+        paths = [mount["mountPath"] for mount in mounts]
+        assert len(set(paths)) == len(paths)
+    path = [entry for entry in agent["env"] if entry["name"] == "PYTHONPATH"][-1]["value"]
+    assert "/opt/hotpeers/hotpeers_shim/bootstrap" in path.split(":")
+    assert pod["metadata"]["labels"]["hotpeers.dev/injected"] == "true"
+    assert "hotpeers.dev/skipped" not in pod["metadata"]["annotations"]
+    # Its peer file is there before a later container asks for it.
+    assert spec["initContainers"].index(shim) == 0
+
+
+def assert_kept(before: Any, after: Any) -> None:
+    """All that was there is there still, lists in their order; PYTHONPATH ends as it did."""
+    if isinstance(before, dict):
+        if before.get("name") == "PYTHONPATH":
+            assert after["name"] == "PYTHONPATH"
+            assert after["value"].endswith(before.get("value", ""))
+            return
+        for key in before:
+            if key not in {"hotpeers.dev/skipped", "hotpeers.dev/status"}:
+                assert_kept(before[key], after[key])
+    elif isinstance(before, list) and all(isinstance(item, dict) for item in before):
+        rest = iter(after)
+        for item in before:
+            assert_kept(item, next(one for one in rest if one.get("name") == item.get("name")))
+    else:
+        assert after == before
+
+
+@given(pods(), st.sampled_from(INJECTIONS))
+def test_all_or_nothing_and_twice_is_once(pod: Pod, injection: Injection) -> None:
+    before = copy.deepcopy(pod)
+    verdict = make_patch(pod, NAMESPACE, injection)
+    assert pod == before
+    patched = apply(pod, verdict)
+    if verdict.skip is not None:
+        mark = patched["metadata"]["annotations"].pop("hotpeers.dev/skipped")
+        assert mark == str(verdict.skip)
+        before["metadata"]["annotations"].pop("hotpeers.dev/skipped", None)
+        assert patched == before
+    elif verdict.operations:
+        assert_whole(patched)
+        assert_kept(before, patched)
+    again = make_patch(apply(pod, verdict), NAMESPACE, injection)
+    assert again.operations == ()
+
+
+def _remove_volume(pod: Pod) -> None:
+    pod["spec"]["volumes"].remove(named(pod["spec"]["volumes"], "hotpeers-acks"))
+
+
+def _remove_shim(pod: Pod) -> None:
+    del pod["spec"]["initContainers"][0]
+
+
+def _remove_mounts(pod: Pod) -> None:
+    for container in pod["spec"]["containers"]:
+        if container["name"] != "hotpeers":
+            container["volumeMounts"] = []
+
+
+def _remove_environment(pod: Pod) -> None:
+    for container in pod["spec"]["containers"]:
+        if container["name"] != "hotpeers":
+            container["env"] = None
+
+
+def _remove_label(pod: Pod) -> None:
+    del pod["metadata"]["labels"]["hotpeers.dev/injected"]
+
+
+REMOVALS = [_remove_volume, _remove_shim, _remove_mounts, _remove_environment, _remove_label]
+
+
+@given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(REMOVALS), st.sampled_from(INJECTIONS))
+def test_what_was_taken_away_is_put_back(
+    pod: Pod, first: Injection, remove: Callable[[Pod], None], second: Injection
+) -> None:
+    verdict = make_patch(pod, NAMESPACE, first)
+    if verdict.injected:
+        patched = apply(pod, verdict)
+        remove(patched)
+        assert_whole(apply(patched, make_patch(patched, NAMESPACE, second)))

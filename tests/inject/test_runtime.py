@@ -1,0 +1,52 @@
+"""Which command lines start a Python that would not load the shim."""
+
+import pytest
+
+from hotpeers.inject.runtime import check_runtime
+from hotpeers.reasons import Reason
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("python main.py", None),
+        ("python3.12 -uB -m agent -I", None),
+        ("python -c -I", None),
+        ("python -X dev main.py -S", None),
+        ("python -Xdev -W error - -S", None),
+        ("python -sP main.py", None),
+        ("python -- -I", None),
+        ("python --check-hash-based-pycs never x.py -I", None),
+        ("uvicorn app:app -I", None),
+        ("/.kagent/.venv/bin/kagent-adk static -E", None),
+        ("python -I main.py", Reason.PYTHON_ISOLATED),
+        ("/usr/bin/python3 -uE main.py", Reason.PYTHON_ISOLATED),
+        ("python -W error -S main.py", Reason.PYTHON_ISOLATED),
+        ("python --check-hash-based-pycs never -I x.py", Reason.PYTHON_ISOLATED),
+        ("tini -- pypy3 -Ic x", Reason.PYTHON_ISOLATED),
+        ("/usr/bin/env python3 -I", Reason.PYTHON_ISOLATED),
+        ("java -jar agent.jar", Reason.NOT_PYTHON),
+        ("/usr/local/bin/npx agent", Reason.NOT_PYTHON),
+        ("", None),
+    ],
+)
+def test_a_command_line(words: str, reason: Reason | None) -> None:
+    container = {"name": "agent", "image": "agent", "command": words.split()}
+    found = check_runtime({"spec": {"containers": [container]}}, container)
+    assert (found.reason if found else None) is reason
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ("localhost:5000/mirror/golang-adk", Reason.NOT_PYTHON),
+        ("r/golang-adk@sha256:abc", Reason.NOT_PYTHON),
+        ("r/golang-adk:1-full", Reason.NOT_PYTHON),
+        ("golang-adk.example/kagent/app:1", None),
+        ("r/my-golang-adk", None),
+    ],
+)
+def test_an_image(image: str, reason: Reason | None) -> None:
+    container = {"name": "agent", "image": image}
+    found = check_runtime({"spec": {"containers": [container]}}, container)
+    assert (found.reason if found else None) is reason
