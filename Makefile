@@ -11,11 +11,12 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk bench-shim lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk bench-shim e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
 	@echo "make test        everything that must hold: checks, unit tests, each agent generation's suite"
+	@echo "make e2e         kagent's agents in pods of a real Kubernetes node (root, Linux; minutes for the first time)"
 	@echo "make check       lint, types and layers only"
 	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
 	@echo "make bench       a change in a cluster -> the peer file -> the agent, beside a bare watch"
@@ -89,7 +90,14 @@ manifests: helm
 # Without them the tests that need them are left out, which their end says loudly; CI insists.
 test-unit: setup
 	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
-	$(VENV)/bin/pytest tests --ignore tests/compat $(ARGS)
+	$(VENV)/bin/pytest tests --ignore tests/compat --ignore tests/e2e $(ARGS)
+
+# A node in namespaces of its own: kubelet, containerd and all the rest, from Go modules.
+NODE := PYTHONPATH=tests $(VENV)/bin/python -m node
+e2e: $(VENV)/.ready helm
+	@if $(NODE) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
+	@$(NODE)
+	$(VENV)/bin/pytest tests/e2e $(ARGS)
 
 test-kagent: $(KAGENT)/.ready
 	$(KAGENT)/bin/pytest tests/compat $(ARGS)

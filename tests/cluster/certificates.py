@@ -33,15 +33,14 @@ class Authority:
         )
         self.file = _write_certificate(folder / "ca.crt", certificate)
 
-    def server(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key of a server on the loopback interface."""
+    def server(self, name: str, *addresses: str) -> tuple[Path, Path]:
+        """Certificate and key of a server on the loopback interface and at these addresses."""
         names = [x509.DNSName(one) for one in _NAMES]
-        alternatives = x509.SubjectAlternativeName(
-            [*names, x509.IPAddress(ip_address("127.0.0.1"))]
-        )
+        places = [x509.IPAddress(ip_address(one)) for one in ("127.0.0.1", *addresses)]
+        alternatives = x509.SubjectAlternativeName([*names, *places])
         return self._issue(name, _subject(name), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
-    def client(self, user: str, group: str) -> tuple[Path, Path]:
+    def client(self, user: str, group: str = "") -> tuple[Path, Path]:
         """Certificate and key of a user of Kubernetes: its common name and its organization."""
         return self._issue(user, _subject(user, group), ExtendedKeyUsageOID.CLIENT_AUTH)
 

@@ -36,7 +36,7 @@ def cluster_binaries(pytestconfig: pytest.Config) -> Path:
 def programs(config: pytest.Config, names: str, ensure: Callable[[Say], Path]) -> Path:
     """Where `ensure` has the programs of these names; without them the test is left out, loudly."""
     try:
-        return ensure(partial(_say, config))
+        return ensure(partial(tell, config))
     except NoBinariesError as error:
         config.stash.setdefault(_MISSING, {})[names] = str(error)
         if os.environ.get("CI") == "true":
@@ -44,7 +44,7 @@ def programs(config: pytest.Config, names: str, ensure: Callable[[Say], Path]) -
         pytest.skip(f"no {names}: see the end of the run")
 
 
-def _say(config: pytest.Config, line: str) -> None:
+def tell(config: pytest.Config, line: str) -> None:
     capture = config.pluginmanager.getplugin("capturemanager")
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if capture is None or reporter is None:

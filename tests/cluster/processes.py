@@ -60,15 +60,16 @@ class Process:
     # "With its parent" means the thread that started it: so one that lives as long as we do.
     _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
 
-    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+    def __init__(self, command: Sequence[str | Path], log: Path, name: str = "") -> None:
         self.command = command
         self.log = log
+        self._name = name
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
     def name(self) -> str:
         """What to call it."""
-        return Path(self.command[0]).name
+        return self._name or Path(self.command[0]).name
 
     @property
     def pid(self) -> int | None:

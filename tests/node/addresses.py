@@ -1,0 +1,16 @@
+"""Where everything is: addresses that only the node and this machine know of."""
+
+HOST = "10.99.0.1"
+"""This machine as its node sees it: tests put servers here that pods can reach."""
+NODE = "10.99.0.2"
+LINK = "hotpeers-node"
+"""This machine's end of the cable to the node."""
+PODS = "10.244.0.0/16"
+SERVICES = "10.96.0.0/16"
+FIRST_SERVICE = "10.96.0.1"
+DNS = "10.96.0.10"
+API_PORT = 7443
+API_URL = f"https://{NODE}:{API_PORT}"
+ETCD_URL = "http://127.0.0.1:3379"
+ETCD_PEER_URL = "http://127.0.0.1:3380"
+NODE_NAME = "node1"
