@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from chart.helm import CHART, Helm, HelmError
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+INSTALL = CHART.parents[1] / "docs" / "install.md"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
@@ -31,10 +34,23 @@ def described(schema: dict[str, Any], values: Any, path: str = "") -> None:
 
 
 def test_schema_has_the_values_that_there_are() -> None:
-    resources = VALUES["sidecar"].pop("resources")
-    schema = SCHEMA["properties"]["sidecar"]["properties"].pop("resources")
     described(SCHEMA, VALUES)
-    assert set(resources) == set(schema["properties"])
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        inner = isinstance(value, dict) and name not in {"resources", "labels"}
+        yield from leaves(value, f"{path}{name}.") if inner and value else (f"{path}{name}",)
+
+
+def test_every_value_is_in_the_reference() -> None:
+    text = re.sub(r"`(metrics\.\w+)\.enabled`(.*?)\|", _whole, INSTALL.read_text())
+    assert [name for name in leaves(VALUES) if f"`{name}`" not in text] == []
+
+
+def _whole(found: re.Match[str]) -> str:
+    """Spell out what the table shortens: `a.b.enabled`, `.labels`."""
+    return found[0] + "".join(f"`{found[1]}{one}`" for one in re.findall(r"\.\w+", found[2]))
 
 
 @pytest.mark.parametrize(
