@@ -128,7 +128,7 @@ def _missing(what: str) -> JSONResponse:
 def main() -> None:
     """Serve until told to stop."""
     options = serving.arguments("What a kagent agent needs of kagent's controller.").parse_args()
-    serving.serve(make_app(), serving.bind(options.port))
+    serving.serve(make_app(), serving.bind(options.port, options.host))
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ class Turn:
 class Conversation:
     """One thread: every message carries the same contextId."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, context_id: str = "") -> None:
         self._client = client
-        self.context_id = str(uuid.uuid4())
+        self.context_id = context_id or str(uuid.uuid4())
         self.turns = 0
 
     async def say(self, text: str, seconds: float = 30.0) -> Turn:
@@ -76,11 +76,11 @@ class Caller:
         self._client = ClientFactory(ClientConfig(httpx_client=self._http)).create(card)
         return card
 
-    def conversation(self) -> Conversation:
-        """Begin a thread."""
+    def conversation(self, context_id: str = "") -> Conversation:
+        """Begin a thread, or go on with the one of this id."""
         if self._client is None:
             raise RuntimeError("connect first")
-        return Conversation(self._client)
+        return Conversation(self._client, context_id)
 
     async def close(self) -> None:
         """Close the connections."""

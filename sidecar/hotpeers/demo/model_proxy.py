@@ -80,7 +80,7 @@ def main() -> None:
     """Serve until told to stop."""
     options = serving.arguments("A logging proxy before a real model.").parse_args()
     upstream = os.environ.get("OPENAI_BASE_URL") or OPENAI
-    serving.serve(make_app(upstream), serving.bind(options.port))
+    serving.serve(make_app(upstream), serving.bind(options.port, options.host))
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ async def _chunks(body: Mapping[str, Any], reply: Say | CallTool) -> AsyncIterat
 def main() -> None:
     """Serve until told to stop."""
     options = serving.arguments("A scripted model behind the OpenAI API.").parse_args()
-    serving.serve(make_app(), serving.bind(options.port))
+    serving.serve(make_app(), serving.bind(options.port, options.host))
 
 
 if __name__ == "__main__":

@@ -100,6 +100,14 @@ def launch_kagent(
     """Prepare `kagent-adk static` with a configuration as kagent's controller writes it."""
     port = free_port()
     url = f"http://{HOST}:{port}"
+    write_kagent_configuration(folder, model, model_url, url)
+    command = (python, "-m", "kagent.adk.cli", "static", "--filepath", str(folder))
+    env = {"KAGENT_URL": controller_url, "KAGENT_NAME": NAME, "KAGENT_NAMESPACE": NAMESPACE}
+    return Launch((*command, "--host", HOST, "--port", str(port)), env, url)
+
+
+def write_kagent_configuration(folder: Path, model: str, model_url: str, url: str) -> None:
+    """Write the two files that `kagent-adk static` reads, for an agent that is reached at `url`."""
     config = {
         "model": {"type": "openai", "model": model, "base_url": model_url},
         "description": "Asks other agents.",
@@ -120,9 +128,6 @@ def launch_kagent(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     (folder / "agent-card.json").write_text(json.dumps(card, indent=2))
-    command = (python, "-m", "kagent.adk.cli", "static", "--filepath", str(folder))
-    env = {"KAGENT_URL": controller_url, "KAGENT_NAME": NAME, "KAGENT_NAMESPACE": NAMESPACE}
-    return Launch((*command, "--host", HOST, "--port", str(port)), env, url)
 
 
 def launch_adk(python: str, folder: Path, model: str, model_url: str) -> Launch:

@@ -14,24 +14,26 @@ HOST = "127.0.0.1"
 def arguments(description: str) -> argparse.ArgumentParser:
     """Begin the command line that every server here shares."""
     parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--host", default=HOST, help="the address to listen on; 0.0.0.0 is all")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     return parser
 
 
-def bind(port: int) -> socket.socket:
-    """Listen on the loopback interface; from now on connections wait for the server."""
+def bind(port: int, host: str = HOST) -> socket.socket:
+    """Listen, by default on the loopback interface; from now on connections wait for the server."""
     # The protocol is named, since asyncio sets TCP_NODELAY only where it is: without, each answer
     # waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    listener.bind((host, port))
     listener.listen(128)
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
     """Return the address of a listening socket."""
-    return f"http://{HOST}:{listener.getsockname()[1]}"
+    host, port = listener.getsockname()
+    return f"http://{host}:{port}"
 
 
 def serve(app: Starlette, listener: socket.socket) -> None:

@@ -150,10 +150,11 @@ def main() -> None:
     parser = serving.arguments("A sub-agent that remembers each conversation.")
     parser.add_argument("--name", required=True)
     parser.add_argument("--says", default="All is well.")
+    parser.add_argument("--url", default="", help="where others reach it, if not where it listens")
     options = parser.parse_args()
-    listener = serving.bind(options.port)
+    listener = serving.bind(options.port, options.host)
     agent = SubAgent(options.name, options.says)
-    serving.serve(make_app(agent, serving.url_of(listener)), listener)
+    serving.serve(make_app(agent, options.url or serving.url_of(listener)), listener)
 
 
 if __name__ == "__main__":
