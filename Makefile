@@ -11,7 +11,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk bench-shim e2e lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk test-docker image bench-shim e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
@@ -19,6 +19,8 @@ help:
 	@echo "make e2e         kagent's agents in pods of a real Kubernetes node (root, Linux; minutes for the first time)"
 	@echo "make check       lint, types and layers only"
 	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
+	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base)"
+	@echo "make test-docker the image and compose.yaml, built and run (minutes; takes docker, or root)"
 	@echo "make bench       a change in a cluster -> the peer file -> the agent, beside a bare watch"
 	@echo "make bench-shim  what hot peers cost, beside static tools and no shim"
 	@echo "make lock        compile requirements/*.txt anew from requirements/*.in"
@@ -90,7 +92,7 @@ manifests: helm
 # Without them the tests that need them are left out, which their end says loudly; CI insists.
 test-unit: setup
 	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
-	$(VENV)/bin/pytest tests --ignore tests/compat --ignore tests/e2e $(ARGS)
+	$(VENV)/bin/pytest tests --ignore tests/compat --ignore tests/e2e --ignore tests/docker $(ARGS)
 
 # A node in namespaces of its own: kubelet, containerd and all the rest, from Go modules.
 NODE := PYTHONPATH=tests $(VENV)/bin/python -m node
@@ -104,6 +106,18 @@ test-kagent: $(KAGENT)/.ready
 
 test-adk: $(ADK)/.ready
 	$(ADK)/bin/pytest tests/compat $(ARGS)
+
+# Where no docker answers it starts one of its own (tests/docker/daemon.py says what that takes).
+test-docker: $(VENV)/.ready
+	@command -v go >/dev/null || $(MAKE) --no-print-directory $(GO)/.ready
+	$(VENV)/bin/pytest tests/docker $(ARGS)
+
+# -- the image, labelled with the commit and its time, so that two builds of one commit are told as one
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image:
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(git log -1 --format=%cI) \
+	  --tag hotpeers:$(VERSION) $(ARGS) .
 
 # PEER_K8S_SIDECAR names a checkout with a .venv to measure beside it.
 bench: $(VENV)/.ready $(KAGENT)/.ready cluster
@@ -119,6 +133,7 @@ lock: $(UV)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) pyproject.toml -o requirements/product.txt
+	$(LOCK) -c requirements/product.txt pyproject.toml --extra demo -o requirements/demo.txt
 	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt

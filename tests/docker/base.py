@@ -21,7 +21,15 @@ print(json.dumps({**paths, "executable": sys.executable, "prefix": sys.base_pref
 """
 _LEFT_OUT = ("site-packages", "config-*", "test", "tests", "idlelib", "__pycache__", "_tkinter*")
 # What `ldd` does not name: loaded at run time, or asked for by binary wheels, as every distribution has it.
-_NAMES = ("dl.so.2", "nss_dns.so.2", "nss_files.so.2", "pthread.so.0", "resolv.so.2", "rt.so.1", "util.so.1")
+_NAMES = (
+    "dl.so.2",
+    "nss_dns.so.2",
+    "nss_files.so.2",
+    "pthread.so.0",
+    "resolv.so.2",
+    "rt.so.1",
+    "util.so.1",
+)
 _MORE = (*(f"lib{name}" for name in _NAMES), "libgcc_s.so.1", "libstdc++.so.6")
 
 
@@ -84,7 +92,9 @@ def _python(root: Path, python: str) -> None:
     needed = {path for part in parts for path in _libraries(part, about["lib"])}
     loader = next(path for path in needed if "ld-linux" in path.name)
     usual = next(path.parent for path in needed if path.name.startswith("libc.so"))
-    more = [folder / name for folder in (usual, Path("/usr") / usual.relative_to("/")) for name in _MORE]
+    more = [
+        folder / name for folder in (usual, Path("/usr") / usual.relative_to("/")) for name in _MORE
+    ]
     needed |= {path for path in more if path.exists()}
     system = root / usual.relative_to("/")
     system.mkdir(parents=True)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_COPIED = ("Dockerfile", ".dockerignore", "compose.yaml", "compose", "peers.d", "LICENSE", "README.md")
+_COPIED = (
+    "Dockerfile",
+    ".dockerignore",
+    "compose.yaml",
+    "compose",
+    "peers.d",
+    "LICENSE",
+    "README.md",
+)
 _CODE = ("pyproject.toml", "requirements", "sidecar", "runtime_patch")
 _MINUTES = 60.0
 

@@ -11,23 +11,24 @@ from contextlib import ExitStack
 
 import pytest
 
+from cluster.gobuild import NoBinariesError
 from docker.base import make_base
 from docker.client import Docker, copy_checkout, environment
 from docker.daemon import NoDockerError, answers, own_daemon
-from docker.plugins import NoPluginsError, docker_config
+from docker.plugins import docker_config
 
 _DEFAULT_BASE = "python:3.13-slim"
 _LOCAL_BASE = "localhost/python:local"
 
 
 @pytest.fixture(scope="session")
-def docker() -> Iterator[Docker]:
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """A docker that builds; without one, this fails and says what it needs."""
     with ExitStack() as stack:
         try:
             host = None if answers(dict(os.environ)) else stack.enter_context(own_daemon())
-            config = docker_config()
-        except (NoDockerError, NoPluginsError) as error:
+            config = docker_config(tmp_path_factory.mktemp("config"))
+        except (NoDockerError, NoBinariesError) as error:
             pytest.fail(str(error), pytrace=False)
         base = os.environ.get("BASE") or (_LOCAL_BASE if host else _DEFAULT_BASE)
         environ = environment(host, config, base)

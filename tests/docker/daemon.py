@@ -37,7 +37,9 @@ def answers(environ: dict[str, str]) -> bool:
 @contextmanager
 def own_daemon() -> Iterator[str]:
     """Run a dockerd; yields its DOCKER_HOST and leaves nothing of it behind."""
-    missing = [name for name in ("docker", "dockerd", "iptables", "busybox") if not shutil.which(name)]
+    missing = [
+        name for name in ("docker", "dockerd", "iptables", "busybox") if not shutil.which(name)
+    ]
     if missing or os.getuid() != 0:
         raise NoDockerError(
             "no docker answers; to start one takes root, and `apt-get install docker.io iptables"
@@ -49,10 +51,10 @@ def own_daemon() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="hotpeers-docker-"))
     try:
         with (folder / "log").open("wb") as log:
+            options = ["--storage-driver=overlay2", f"--data-root={folder}/data"]
+            options += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
             daemon = subprocess.Popen(
-                ["dockerd", "--storage-driver=overlay2", f"--data-root={folder}/data"]
-                + [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-                + [f"--host=unix://{folder}/socket"],
+                ["dockerd", *options, f"--host=unix://{folder}/socket"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,3 +1,5 @@
+// docker's plugins compose and buildx, where the machine has none. Nothing of the product is Go:
+// this only pins what tests/docker/plugins.py builds.
 module hotpeers.dev/tests/docker
 
 go 1.26.0

@@ -1,6 +1,7 @@
 """Run inside the image by its own Python: what is in it, as JSON."""
 
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -8,7 +9,22 @@ import shutil
 import sys
 from pathlib import Path
 
-TOOLS = ("pip", "pip3", "uv", "uvx", "gcc", "g++", "cc", "c++", "clang", "tcc", "ld", "make", "cargo", "go")
+TOOLS = (
+    "pip",
+    "pip3",
+    "uv",
+    "uvx",
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "clang",
+    "tcc",
+    "ld",
+    "make",
+    "cargo",
+    "go",
+)
 MODULES = ("pip", "uv", "ensurepip", "setuptools", "hatchling")
 
 
@@ -17,7 +33,7 @@ def digest(root: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(root.rglob("*")):
         about = f"{path.relative_to(root)} {path.lstat().st_mode:o}"
-        content = os.readlink(path).encode() if path.is_symlink() else b""
+        content = str(path.readlink()).encode() if path.is_symlink() else b""
         if path.is_file() and not path.is_symlink():
             content = path.read_bytes()
         whole.update(about.encode() + hashlib.sha256(content).digest())
@@ -26,8 +42,8 @@ def digest(root: Path) -> str:
 
 def uncompiled() -> list[str]:
     """The modules that a sidecar runs and that have no bytecode beside their source."""
-    import hotpeers.kube.client
-    import hotpeers.runner
+    for name in ("hotpeers.runner", "hotpeers.kube.client", "hotpeers.controller.runner"):
+        importlib.import_module(name)
     from hotpeers.kube.lazy import PACKAGES
 
     cached = {name: getattr(module, "__cached__", None) for name, module in sys.modules.items()}

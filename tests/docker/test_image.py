@@ -40,7 +40,10 @@ def test_it_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> No
 
 
 def test_it_runs_as_65532(docker: Docker, image: str) -> None:
-    assert docker.run("image", "inspect", "--format", "{{.Config.User}}", image).strip() == "65532:65532"
+    assert (
+        docker.run("image", "inspect", "--format", "{{.Config.User}}", image).strip()
+        == "65532:65532"
+    )
     assert look_inside(docker, image)["ids"] == [65532, 65532]
 
 
@@ -49,7 +52,9 @@ def test_every_module_of_a_sidecar_is_compiled(docker: Docker, image: str) -> No
 
 
 def test_its_labels_are_those_of_the_build(docker: Docker, image: str) -> None:
-    labels = json.loads(docker.run("image", "inspect", "--format", "{{json .Config.Labels}}", image))
+    labels = json.loads(
+        docker.run("image", "inspect", "--format", "{{json .Config.Labels}}", image)
+    )
     prefix = "org.opencontainers.image."
     assert {name: labels[prefix + name.lower()] for name in LABELS} == LABELS
     assert labels[f"{prefix}licenses"] == "Apache-2.0"
@@ -58,7 +63,9 @@ def test_its_labels_are_those_of_the_build(docker: Docker, image: str) -> None:
 def test_a_second_build_holds_the_same(docker: Docker, image: str, checkout: Path, tell) -> None:
     began = time.monotonic()
     docker.build("hotpeers-test:again", checkout, "--no-cache")
-    tell(f"built with no cache in {time.monotonic() - began:.0f} s, {docker.size(image) / 1e6:.0f} MB")
+    tell(
+        f"built with no cache in {time.monotonic() - began:.0f} s, {docker.size(image) / 1e6:.0f} MB"
+    )
     try:
         again = look_inside(docker, "hotpeers-test:again")
     finally:
