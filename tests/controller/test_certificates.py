@@ -177,7 +177,7 @@ async def test_damaged_secret_changes_nothing_that_is_served(
 ) -> None:
     async with client_of(cluster.kubeconfig) as client:
         used: list[Pair] = []
-        replica = Replica(client, duties(namespace), used.append, QUICK)
+        replica = Replica(client, duties(namespace), lambda *pair: used.append(Pair(*pair)), QUICK)
         async with running(replica.run()):
             await until(lambda: used and replica.leading)
             good = read(cluster.api, secret_path(namespace))
@@ -225,7 +225,7 @@ async def test_bundle_is_kept_right(
 ) -> None:
     async with client_of(cluster.kubeconfig) as client:
         replica = Replica(
-            client, duties(namespace, configuration["metadata"]["name"]), lambda _: None, QUICK
+            client, duties(namespace, configuration["metadata"]["name"]), lambda *_: None, QUICK
         )
         async with running(replica.run()):
 
@@ -269,7 +269,7 @@ async def test_only_the_leader_writes_the_bundle(
     slow = Timing(Lifetimes(), Pace(60.0, 40.0, 0.2), 0.5, 0.2)
     async with client_of(cluster.kubeconfig) as client:
         first, second = (
-            Replica(client, duties(namespace, name), lambda _: None, slow) for _ in range(2)
+            Replica(client, duties(namespace, name), lambda *_: None, slow) for _ in range(2)
         )
         async with running(first.run()) as (task,):
             await until(lambda: first.leading)
@@ -307,7 +307,7 @@ async def test_missing_right_to_the_configuration_is_named(
     )
     name = configuration["metadata"]["name"]
     async with client_of(account.kubeconfig()) as client:
-        replica = Replica(client, duties(namespace, name), lambda _: None, QUICK)
+        replica = Replica(client, duties(namespace, name), lambda *_: None, QUICK)
         async with running(replica.run()):
 
             def named() -> bool:
@@ -326,7 +326,9 @@ async def test_authority_is_replaced_step_by_step(
     async with client_of(cluster.kubeconfig) as client:
         used: list[Pair] = []
         name = configuration["metadata"]["name"]
-        replica = Replica(client, duties(namespace, name), used.append, timing)
+        replica = Replica(
+            client, duties(namespace, name), lambda *pair: used.append(Pair(*pair)), timing
+        )
         async with running(replica.run()):
             first = await until(lambda: kept(cluster, namespace))
             announced = await until(

@@ -100,7 +100,7 @@ async def test_everything_works(
     binding = manifest_of(Binding(PEERS, namespace, Account(namespace, "alice")), None)
     used: list[Any] = []
     async with client_of(account.kubeconfig()) as client:
-        replica = Replica(client, duties(), used.append)
+        replica = Replica(client, duties(), lambda *pair: used.append(pair))
         async with running(replica.run()):
             await until(lambda: used)
             await until(lambda: replica.bindings == 3)

@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from ..errors import CertificateError
 from ..follow.scope import Scope
 from ..kube.client import Client
 from ..kube.errors import ConflictError, ForbiddenError, KubeError
 from ..model.snapshot import Problem
+from ..reasons import Reason
 from .authority import Keyring, Lifetimes, Pair, new_keyring, renewed
 from .election import LeaderClient
 from .secret import SECRET, Stored, new_secret, secret_patch
@@ -95,17 +97,22 @@ class Certificates:
         while True:
             stored = next(self._scope.store.values(), None)
             if stored is not None and stored.keyring is not None:
-                self._failure = None
                 self._serve(stored.keyring)
             elif self._scope.listed and not self._unclear():
                 await self._make(stored)
             await _news(self._news, self._look)
 
     def _serve(self, keyring: Keyring) -> None:
-        before, self.keyring = self.keyring, keyring
-        if before is None or before.serving != keyring.serving:
-            self._use(keyring.serving)
+        if self.keyring is None or self.keyring.serving != keyring.serving:
+            try:
+                self._use(keyring.serving)
+            except CertificateError as error:
+                where = f"Secret/{self._namespace}/{self._name}"
+                self._failure = Problem(where, Reason.CERTIFICATE_INVALID, str(error))
+                return
             logger.info("serving a certificate until %s", keyring.serving.expires)
+        self.keyring = keyring
+        self._failure = None
 
     async def _make(self, stored: Stored | None) -> None:
         """Fill a Secret that is not there, or empty, with what is served or else with new ones."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections import Counter as Counted
+from collections.abc import Iterable
+
+from cryptography import x509
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
 from .. import __version__
 from ..inject.review import Review
+from ..model.snapshot import Problem
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -31,6 +38,25 @@ class ControllerMetrics:
         self._reloads = Counter(
             "hotpeers_certificate_reloads_total", "Certificates taken into use", registry=own
         )
+        self._leader = Gauge(
+            "hotpeers_controller_leader",
+            "1 where this replica leads, 0 where another may, NaN where nothing is to be led",
+            registry=own,
+        )
+        self._leader.set(math.nan)
+        self._expiry = Gauge(
+            "hotpeers_certificate_expiry_seconds",
+            "Until the certificate that is served runs out",
+            registry=own,
+        )
+        # 0 would be one that has run out.
+        self._expiry.set(math.nan)
+        self._bindings = Gauge(
+            "hotpeers_reader_bindings",
+            "Bindings of orchestrators; 0 where this replica does not lead",
+            registry=own,
+        )
+        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
         Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
             1
         )
@@ -45,6 +71,16 @@ class ControllerMetrics:
         self._injections.labels(review.result.value, reason).inc()
         self._seconds.observe(seconds)
 
-    def certificate_replaced(self) -> None:
+    def certificate_replaced(self, certificate: bytes) -> None:
         """Another certificate is served from now on."""
         self._reloads.inc()
+        ends = x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
+        self._expiry.set_function(lambda: ends - time.time())
+
+    def show(self, leading: bool, bindings: int, problems: Iterable[Problem]) -> None:
+        """Set the gauges to how a replica stands."""
+        self._leader.set(leading)
+        self._bindings.set(bindings)
+        self._problems.clear()
+        for reason, count in Counted(one.reason.value for one in problems).items():
+            self._problems.labels(reason).set(count)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ..follow.kind import Kind
 from ..kube.client import Client
@@ -42,11 +43,6 @@ class Duties:
     configurations: tuple[tuple[Kind[Configuration], str], ...]
     bind_readers: bool
 
-    @property
-    def any(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.secret) or self.bind_readers
-
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -69,13 +65,16 @@ def mutating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
 
 
 class Replica:
-    """One replica; `use` is called with each certificate that is to be served from now on."""
+    """One replica; `use` is called with each certificate and key to serve with from now on.
+
+    Where they are of no use it raises `CertificateError`.
+    """
 
     def __init__(
         self,
         client: Client,
         duties: Duties,
-        use: Callable[[Pair], None],
+        use: Callable[[bytes, bytes], None],
         timing: Timing | None = None,
     ) -> None:
         self._client = client
@@ -116,9 +115,22 @@ class Replica:
         return self._readers.count if self._readers else 0
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
-        parts = (self._election, self._certificates, self._trust, self._readers)
+        """What is wrong now; what keeps this replica from serving comes first."""
+        parts = (self._certificates, self._election, self._trust, self._readers)
         return tuple(one for part in parts if part is not None for one in part.problems())
+
+    def document(self) -> dict[str, Any]:
+        """How it stands, as JSON."""
+        return {
+            "leading": self.leading,
+            "leader": self._election.holder,
+            "certificateExpires": self.expires.isoformat() if self.expires else None,
+            "bindings": self.bindings,
+            "problems": [
+                {"where": one.where, "reason": one.reason.value, "message": one.message}
+                for one in self.problems()
+            ],
+        }
 
     async def run(self) -> None:
         """Work for ever. The Lease is given back when this is cancelled."""
@@ -151,7 +163,7 @@ class Replica:
             self._trust = self._readers = None
 
     def _take(self, pair: Pair) -> None:
-        self._use(pair)
+        self._use(pair.certificate, pair.key)
         if self._trust is not None:
             self._trust.look()
 

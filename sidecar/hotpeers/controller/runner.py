@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..inject.verdict import Injection
@@ -21,6 +21,7 @@ from .webhook import Webhook
 
 if TYPE_CHECKING:
     from ..kube.client import Client
+    from .replica import Duties, Replica
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +44,19 @@ class Controller:
         self._certificate = ServingCertificate()
         self._draining = False
         self._webhook = Webhook(metrics, lambda: self._draining)
+        self._replica: Replica | None = None
 
     async def run(self, client: Client | None) -> None:
         """Work until a signal comes."""
         settings = self._settings
+        if client is not None and settings.has_duties:
+            from .replica import Replica  # noqa: PLC0415 - with the client only
+
+            duties = _duties(settings, client.namespace)
+            self._replica = Replica(client, duties, self._take_certificate)
         async with AsyncExitStack() as stack:
             if settings.health_listen is not None:
-                app = make_health_app(self._unready, self._metrics.text)
+                app = make_health_app(self._unready, self._metrics_text, self._status)
                 flag = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
                 port = await stack.enter_async_context(serve(app, settings.health_listen, flag))
                 logger.info("serving health on port %d", port, extra={"port": port})
@@ -65,20 +72,37 @@ class Controller:
                 if settings.certificate_dir is not None:
                     following = follow_folder(settings.certificate_dir, self._take_certificate)
                     group.create_task(following, name="certificate folder")
+                if self._replica is not None:
+                    group.create_task(self._replica.run(), name="replica")
 
     def _unready(self) -> str:
         if self._draining:
             return "ending"
         if not self._certificate.present:
-            return "there is no certificate to serve with yet"
+            problems = self._replica.problems() if self._replica else ()
+            why = "".join(f": {problem}" for problem in problems[:1])
+            return f"there is no certificate to serve with yet{why}"
         if self._webhook.injection is None:
             return "the version of Kubernetes is not known yet"
         return ""
 
     def _take_certificate(self, certificate: bytes, key: bytes) -> None:
         self._certificate.replace(certificate, key)
-        self._metrics.certificate_replaced()
+        self._metrics.certificate_replaced(certificate)
         logger.info("another certificate is served from now on")
+
+    def _metrics_text(self) -> bytes:
+        if self._replica is not None:
+            replica = self._replica
+            self._metrics.show(replica.leading, replica.bindings, replica.problems())
+        return self._metrics.text()
+
+    def _status(self) -> dict[str, Any]:
+        why = self._unready()
+        document: dict[str, Any] = {"version": __version__, "ready": not why, "unready": why}
+        if self._replica is not None:
+            document |= self._replica.document()
+        return document
 
     async def _learn_version(self, client: Client | None) -> None:
         """Find out what to inject, and whether that changes with the cluster."""
@@ -129,6 +153,23 @@ class Controller:
             # A second signal is a request to hurry.
             await asyncio.wait_for(asked.wait(), seconds)
         raise Stop
+
+
+def _duties(settings: ControllerSettings, here: str) -> Duties:
+    """What the settings ask a replica for; `here` is the namespace that it is in."""
+    from .replica import Duties, mutating, serving_names  # noqa: PLC0415 - with the client only
+
+    namespace = settings.namespace or here
+    own = settings.certificate_dir is None
+    return Duties(
+        namespace=namespace,
+        lease=settings.lease,
+        identity=settings.identity,
+        secret=settings.certificate_secret if own else "",
+        names=serving_names(settings.service, namespace),
+        configurations=mutating(settings.webhook_configuration) if own else (),
+        bind_readers=settings.bind_readers,
+    )
 
 
 async def run_controller(settings: ControllerSettings) -> None:

@@ -67,10 +67,14 @@ class ControllerSettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    def has_duties(self) -> bool:
+        """Whether certificates or readers are to be kept in the cluster."""
+        return self.certificate_dir is None or self.bind_readers
+
+    @property
     def needs_cluster(self) -> bool:
         """Whether anything that was asked for takes an API server."""
-        own_certificates = self.certificate_dir is None
-        return own_certificates or self.bind_readers or self.native_sidecars == "auto"
+        return self.has_duties or self.native_sidecars == "auto"
 
     @classmethod
     def parse(cls, **raw: str | None) -> Self:

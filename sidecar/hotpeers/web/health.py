@@ -1,15 +1,20 @@
-"""`/healthz`, `/readyz` and `/metrics` of a process that has no status to show."""
+"""`/healthz`, `/readyz`, `/metrics` and `/status` of a process that offers no peers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
 from .serving import METRICS_TYPE
 
 
-def make_health_app(unready: Callable[[], str], metrics: Callable[[], bytes]) -> web.Application:
+def make_health_app(
+    unready: Callable[[], str],
+    metrics: Callable[[], bytes],
+    status: Callable[[], dict[str, Any]],
+) -> web.Application:
     """The application; `unready` says on each request why it is not ready, "" where it is."""
 
     async def healthz(_: web.Request) -> web.Response:
@@ -22,8 +27,12 @@ def make_health_app(unready: Callable[[], str], metrics: Callable[[], bytes]) ->
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(body=metrics(), headers={"Content-Type": METRICS_TYPE})
 
+    async def show_status(_: web.Request) -> web.Response:
+        return web.json_response(status())
+
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/status", show_status)
     return app
