@@ -1,0 +1,73 @@
+"""The settings of `hotpeers controller`: what is taken, and what a bad one is told."""
+
+import pytest
+from click.testing import CliRunner
+
+from hotpeers.cli import cli
+from hotpeers.controller.settings import ControllerSettings
+from hotpeers.errors import SettingsError
+
+
+def parse(**given: str) -> ControllerSettings:
+    """What the command would make of these flags, as the command has the others."""
+    command = cli.commands["controller"]
+    raw = {str(option.name): str(option.default) for option in command.params}
+    return ControllerSettings.parse(**{**raw, "image": "hotpeers:1", **given})
+
+
+def test_defaults() -> None:
+    settings = parse()
+    assert (str(settings.listen), str(settings.health_listen)) == (":9443", ":8080")
+    assert settings.identity
+    assert settings.service == settings.lease == "hotpeers-controller"
+    assert settings.certificate_secret == "hotpeers-certificates"
+    assert settings.webhook_configuration == "hotpeers-injector"
+    assert settings.bind_readers
+    assert settings.sidecar_resources["requests"] == {"cpu": "10m", "memory": "64Mi"}
+    assert settings.drain_seconds == 5
+    assert settings.needs_cluster
+
+
+def test_none_switches_off() -> None:
+    settings = parse(webhook_configuration="none", health_listen="none", sidecar_resources="")
+    assert settings.webhook_configuration == ""
+    assert settings.health_listen is None
+    assert settings.sidecar_resources == {}
+
+
+def test_without_a_cluster() -> None:
+    settings = parse(certificate_dir="/c", bind_readers="false", native_sidecars="true")
+    assert not settings.needs_cluster
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("listen", "none", "--listen"),
+        ("listen", "x", "--listen"),
+        ("health_listen", "a:b", "--health-listen"),
+        ("image", "", "--image"),
+        ("image_pull_policy", "Sometimes", "--image-pull-policy"),
+        ("native_sidecars", "maybe", "--native-sidecars"),
+        ("bind_readers", "perhaps", "--bind-readers"),
+        ("service", "A_B", "--service"),
+        ("drain_seconds", "-1", "--drain-seconds"),
+        ("drain_seconds", "61", "--drain-seconds"),
+        ("sidecar_resources", "{", "--sidecar-resources"),
+        ("sidecar_resources", "[]", "--sidecar-resources"),
+        ("sidecar_resources", '{"requests": 1}', "--sidecar-resources"),
+        ("sidecar_resources", '{"requests": {"cpu": "much"}}', "--sidecar-resources"),
+        ("sidecar_resources", '{"claims": {}}', "--sidecar-resources"),
+        ("log_level", "loud", "--log-level"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as caught:
+        parse(**{name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_each_flag_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTPEERS_IMAGE_PULL_POLICY", "Sometimes")
+    done = CliRunner().invoke(cli, ["controller", "--image=hotpeers:1"])
+    assert "HOTPEERS_IMAGE_PULL_POLICY" in str(done.exception)
