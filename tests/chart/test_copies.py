@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from chart.helm import CHART, Helm, Object
-from chart.rendering import INSTALL, K8S, copies, install_manifest, renew, stray
+from chart.rendering import INSTALL, K8S, copies, install_manifest, stray
 from cluster.client import read_yaml
 
 PYPROJECT = K8S.parent / "pyproject.toml"
@@ -25,10 +25,6 @@ def test_chart_holds_what_k8s_holds() -> None:
 
 def test_install_manifest_is_up_to_date(helm: Helm) -> None:
     assert INSTALL.read_text() == install_manifest(helm), "run `make manifests`"
-
-
-def test_there_is_nothing_to_renew(helm: Helm) -> None:
-    assert list(renew(helm)) == []
 
 
 def test_version_is_that_of_the_project() -> None:

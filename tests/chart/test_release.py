@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chart.helm import Helm, HelmError
+from chart.inventory import inventory
 from chart.operators import install_operators
 from chart.rendering import INSTALL
 from chart.variants import VARIANTS
@@ -35,35 +36,6 @@ LEASE: Object = {
     "metadata": {"name": "hotpeers-controller", "namespace": PLACE},
 }
 BUNDLE = "aG90cGVlcnM="
-# What the API server makes for itself, some of it only a while after it is ready.
-PASSING = {"apiservices", "events", "flowschemas", "ipaddresses", "namespaces", "servicecidrs"}
-PASSING |= {"prioritylevelconfigurations"}
-OWN = {"default", "kube-node-lease", "kube-public", "kube-system"}
-
-Item = tuple[str, str, str, str]
-
-
-def inventory(api: Api) -> set[Item]:
-    """Everything that can be listed: (version, plural, namespace, name)."""
-    versions = ["v1"]
-    for group in api.request("GET", "/apis")["groups"]:
-        versions.append(group["preferredVersion"]["groupVersion"])
-    found: set[Item] = set()
-    for version in versions:
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        try:
-            resources = api.request("GET", root)["resources"]
-        except ApiError:
-            continue  # a group that has just gone is in the list for a moment
-        for resource in resources:
-            plural = resource["name"]
-            if "list" not in resource["verbs"] or plural in PASSING:
-                continue
-            for item in api.request("GET", f"{root}/{plural}")["items"]:
-                metadata = item["metadata"]
-                if (place := metadata.get("namespace", "")) not in OWN:
-                    found.add((version, plural, place, metadata["name"]))
-    return found
 
 
 def write_bundle(api: Api) -> None:
