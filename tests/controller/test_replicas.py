@@ -227,16 +227,14 @@ def test_frozen_leader_writes_nothing_after_it_lost(
         two[-1].until_ready()
     frozen = leader_of(*two)
     (other,) = [one for one in two if one is not frozen]
-    api.create(pod(namespace, "one", "alice"))
-    until("the bindings", lambda: len(bindings(api, namespace)) == 2 or None, SECONDS)
+    # In the middle of its work, so that it would go on with it.
+    for i in range(150):
+        api.create(pod(namespace, f"pod-{i}", f"account-{i}"))
+    until("some bindings", lambda: len(bindings(api, namespace)) > 20 or None, SECONDS)
     frozen.process.signal(signal.SIGSTOP)
+    assert len(bindings(api, namespace)) < 280
     until("the other to lead", lambda: other.leads() or None, SECONDS)
-    # What it would write, if it still thought that it leads.
-    for i in range(20):
-        api.create(pod(namespace, f"more-{i}", f"bob-{i}"))
-    until("more bindings", lambda: len(bindings(api, namespace)) == 42 or None, SECONDS)
-    cut = [one for one in bindings(api, namespace) if one[0] == "bob-0"]
-    assert len(cut) == 2
+    until("all bindings", lambda: len(bindings(api, namespace)) == 300 or None, SECONDS)
     frozen.process.signal(signal.SIGCONT)
     until(
         "it to see who leads",
@@ -248,18 +246,20 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     lease = read(api, LEASES.format(namespace))
     assert lease is not None
     assert lease["spec"]["leaseTransitions"] == 1
-    written = list(writes(audit, accounts[frozen.name], after=lease["spec"]["acquireTime"]))
-    assert written == []
-    assert list(writes(audit, accounts[other.name], after=lease["spec"]["acquireTime"]))
+    codes = list(writes(audit, accounts[frozen.name], after=lease["spec"]["acquireTime"]))
+    # What was on its way to the socket, no more than is done at a time; and it came too late.
+    assert len(codes) <= 8
+    assert set(codes) <= {409}
+    assert 201 in set(writes(audit, accounts[other.name], after=lease["spec"]["acquireTime"]))
 
 
-def writes(audit: Path, account: ServiceAccount, *, after: str) -> Iterator[str]:
-    """What an account wrote after a moment, by the audit log."""
+def writes(audit: Path, account: ServiceAccount, *, after: str) -> Iterator[int]:
+    """How each write of an account after a moment was answered, by the audit log."""
     who = f"system:serviceaccount:{account.namespace}:{account.name}"
     for line in audit.read_text().splitlines():
         event: dict[str, Any] = json.loads(line)
         if event["user"]["username"] == who and event["requestReceivedTimestamp"] > after:
-            yield f"{event['verb']} {event['requestURI']}"
+            yield event["responseStatus"]["code"]
 
 
 def test_secret_that_may_not_be_read_is_named_and_not_ready(
