@@ -1,5 +1,8 @@
 """The settings of `hotpeers controller`: what is taken, and what a bad one is told."""
 
+from pathlib import Path
+
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -65,6 +68,14 @@ def test_a_bad_value_is_named(name: str, value: str, told: str) -> None:
     with pytest.raises(SettingsError, match=told) as caught:
         parse(**{name: value})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["run", "controller"])
+def test_each_flag_is_in_the_reference(name: str) -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    for option in cli.commands[name].params:
+        assert isinstance(option, click.Option)
+        assert f"| `{option.opts[0]}` | `{option.envvar}` |" in reference
 
 
 def test_each_flag_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
