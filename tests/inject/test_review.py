@@ -6,6 +6,8 @@ import logging
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pod_cases import INJECTION
 
 from hotpeers.inject import review as module
@@ -115,3 +117,41 @@ def test_a_pod_that_is_none_is_admitted_and_the_fault_logged(
     assert (done.result, done.reason) == (Result.FAILED, Reason.INJECTION_FAILED)
     assert "patch" not in done.answer["response"]
     assert "team/a-" in caplog.text
+
+
+WORDS = (
+    *("metadata", "annotations", "labels", "spec", "containers", "initContainers", "volumes"),
+    *("name", "env", "value", "valueFrom", "volumeMounts", "mountPath", "command", "resources"),
+    *("hotpeers.dev/inject", "hotpeers.dev/container", "true", "hotpeers", "securityContext"),
+)
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(WORDS) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(SHAPES, SHAPES, SHAPES)
+def test_no_shape_of_a_pod_is_refused(whole: Any, metadata: Any, spec: Any) -> None:
+    asked = {"annotations": {"hotpeers.dev/inject": "true"}}
+    ask(request(object=whole))
+    ask(request(object={"metadata": metadata, "spec": spec}))
+    ask(
+        request(
+            object={"metadata": asked, "spec": {"containers": [spec, whole], "volumes": metadata}}
+        )
+    )
+
+
+@given(SHAPES)
+def test_no_shape_of_a_request_is_refused(document: Any) -> None:
+    ask(document)
+    ask({"request": document})
+
+
+def test_what_is_not_understood_does_not_get_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    review(b'{"password": "hunter2"} \xff', INJECTION)
+    review(b'{"password": "hunter2"', INJECTION)
+    assert "hunter2" not in caplog.text

@@ -47,11 +47,10 @@ def review(raw: bytes, injection: Injection) -> Review:
         uid = str(request["uid"])
         pod, namespace = _pod(request)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        logger.warning(
-            "a request is not understood: %r",
-            error,
-            extra={"reason": Reason.REQUEST_INVALID.value},
-        )
+        # Not its repr, which may hold the pod.
+        what = f"{type(error).__name__}: {str(error)[:100]}"
+        extra = {"reason": Reason.REQUEST_INVALID.value}
+        logger.warning("a request is not understood: %s", what, extra=extra)
         return Review(_answer(uid), Result.FAILED, Reason.REQUEST_INVALID)
     title = _title(pod, namespace)
     try:
@@ -80,7 +79,9 @@ def _pod(request: Mapping[str, Any]) -> tuple[Json, str]:
 
 
 def _title(pod: Json, namespace: str) -> str:
-    metadata = pod.get("metadata") or {}
+    metadata = pod.get("metadata")
+    if not isinstance(metadata, dict):
+        return f"{namespace}/?"
     # Most pods get their name only after admission.
     return f"{namespace}/{metadata.get('name') or metadata.get('generateName') or '?'}"
 
