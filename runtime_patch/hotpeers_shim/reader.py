@@ -68,7 +68,8 @@ class PeerReader:
             return None, _missing(self._path)
         except OSError as error:
             return None, Rejection(Nack.FILE_UNREADABLE, "", f"{self._path}: {error.strerror}")
-        return signature, load_peer_file(raw)
+        known = self._view.file.peers if self._view.file else ()
+        return signature, load_peer_file(raw, known)
 
 
 def _missing(path: Path) -> Rejection:

@@ -180,3 +180,21 @@ def test_a_fingerprint_tells_the_fields_apart(name: str, other: str, uid: str, u
     if name != other:
         assert first != fingerprint_of(namespace=other, name=name, uid=uid, url=url)
     assert first == fingerprint_of(namespace=name, name=other, uid=uid, url=url, card_path="")
+
+
+@given(PEER_FILE, st.data())
+def test_what_is_known_never_changes_what_a_file_says(file: PeerFile, data: st.DataObject) -> None:
+    document = json.loads(dump_peer_file(file))
+    for item in document["peers"]:
+        field = data.draw(st.sampled_from(sorted(item)))
+        values = [item[field], True, 1, 0, None, "", [], "x", {}, [{}], [{"id": "x"}]]
+        item[field] = data.draw(st.sampled_from(values))
+    raw = json.dumps(document).encode()
+    assert load_peer_file(raw, file.peers) == load_peer_file(raw)
+
+
+@given(PEER_FILE)
+def test_what_is_known_is_the_same_object(file: PeerFile) -> None:
+    found = load_peer_file(dump_peer_file(file), file.peers)
+    assert isinstance(found, PeerFile)
+    assert all(new is old for new, old in zip(found.peers, file.peers, strict=True))

@@ -51,7 +51,8 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         if fresh:
             self._tools = {
                 name: known
-                if (known := self._tools.get(name)) is not None and known.peer == peer
+                if (known := self._tools.get(name)) is not None
+                and (known.peer is peer or known.peer == peer)
                 else PeerTool(self._live, peer)
                 for name, peer in catalog.peers.items()
             }

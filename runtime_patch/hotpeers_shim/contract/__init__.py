@@ -8,17 +8,7 @@ the value or a `Rejection` that names the reason and the field. Unknown fields a
 major versions refused. For every valid value, `load(dump(value)) == value`.
 """
 
-from .codec import (
-    digest_of,
-    digest_of_digests,
-    digest_of_peer,
-    dump_ack,
-    dump_peer_file,
-    encode_peer,
-    load_ack,
-    load_peer_file,
-    peer_file_parts,
-)
+from .acks import dump_ack, load_ack
 from .limits import (
     API_VERSION,
     MAX_ACK_BYTES,
@@ -33,6 +23,15 @@ from .limits import (
     MAX_URL,
 )
 from .naming import clean_text, fingerprint_of, tool_name
+from .peers import (
+    digest_of,
+    digest_of_digests,
+    digest_of_peer,
+    dump_peer_file,
+    encode_peer,
+    load_peer_file,
+    peer_file_parts,
+)
 from .reasons import NACK_SENTENCES, PEER_PROBLEM_SENTENCES, Nack, PeerProblem
 from .values import Ack, AckState, Peer, PeerFile, Refusal, Rejection, Skill
 

@@ -1,0 +1,244 @@
+"""Reading and writing of the peer file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from .codec import decode, encode
+from .fields import (
+    ShapeError,
+    at,
+    check_text,
+    get_boolean,
+    get_integer,
+    get_list,
+    get_object,
+    get_text,
+    get_timeout,
+    wrong,
+)
+from .limits import (
+    API_VERSION,
+    MAX_DESCRIPTION,
+    MAX_FILE_BYTES,
+    MAX_NAME,
+    MAX_PEER_BYTES,
+    MAX_PEERS,
+    MAX_SKILLS,
+    MAX_TOOL_NAME,
+    MAX_URL,
+)
+from .naming import fingerprint_of, tool_name
+from .reasons import Nack
+from .values import Peer, PeerFile, Rejection, Skill
+
+_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PEERS_A_PART = 256
+_URL = re.compile(r"https?://[^\s/?#]+\S*")
+
+
+def load_peer_file(raw: bytes, known: Iterable[Peer] = ()) -> PeerFile | Rejection:
+    """Decode and check a peer file. Never raises; a `Rejection` says what is wrong and where.
+
+    `peers` with a `name` and a `url` each is all that a file written by hand needs: the version,
+    the generation (0), the digest, the tool names and the fingerprints are filled in.
+
+    A peer that is the same as one of `known` is that object: most of a file is what the last one
+    said, and comparing takes a tenth of the time of checking.
+    """
+    by_tool = {peer.toolName: peer for peer in known}
+    return decode(raw, MAX_FILE_BYTES, lambda data: _peer_file(data, by_tool))
+
+
+def dump_peer_file(file: PeerFile) -> bytes:
+    """Encode a peer file as one line of UTF-8 JSON, ending in a newline."""
+    return b"".join(
+        peer_file_parts(
+            generation=file.generation,
+            orchestrator=file.orchestrator,
+            digest=file.digest,
+            peers=[encode_peer(peer) for peer in file.peers],
+        )
+    )
+
+
+def peer_file_parts(
+    *, generation: int, orchestrator: str, digest: str, peers: Sequence[bytes]
+) -> Iterator[bytes]:
+    """Assemble a peer file of peers that are encoded already (see `encode_peer`), part by part.
+
+    A file of thousands of peers is megabytes; as a whole it would need new memory each time.
+    """
+    head = {
+        "apiVersion": API_VERSION,
+        "generation": generation,
+        "digest": digest,
+        "orchestrator": orchestrator,
+    }
+    yield encode(head)[:-1] + b',"peers":['
+    for start in range(0, len(peers), _PEERS_A_PART):
+        part = b",".join(peers[start : start + _PEERS_A_PART])
+        yield part if start == 0 else b"," + part
+    yield b"]}\n"
+
+
+def encode_peer(peer: Peer) -> bytes:
+    """The JSON form of one peer, as it stands in the file."""
+    return encode(
+        {
+            "name": peer.name,
+            "namespace": peer.namespace,
+            "uid": peer.uid,
+            "toolName": peer.toolName,
+            "description": peer.description,
+            "url": peer.url,
+            "cardPath": peer.cardPath,
+            "timeout": peer.timeout,
+            "skills": [
+                {"id": s.id, "name": s.name, "description": s.description, "tags": list(s.tags)}
+                for s in peer.skills
+            ],
+            "ready": peer.ready,
+            "fingerprint": peer.fingerprint,
+            "source": peer.source,
+        }
+    )
+
+
+def digest_of(encoded: Iterable[bytes]) -> str:
+    """Digest of a list of encoded peers, in its order.
+
+    It is made of one digest a peer, so that a writer that keeps those hashes only what changed.
+    """
+    return digest_of_digests(map(digest_of_peer, encoded))
+
+
+def digest_of_peer(encoded: bytes) -> bytes:
+    """The digest of one encoded peer, to keep for `digest_of_digests`."""
+    return hashlib.sha256(encoded).digest()
+
+
+def digest_of_digests(digests: Iterable[bytes]) -> str:
+    """The digest of a list of peers by those of each of them."""
+    return "sha256:" + hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _peer_file(data: dict[str, Any], known: Mapping[str, Peer]) -> PeerFile:
+    items = get_list(data, "", "peers", required=True)
+    if len(items) > MAX_PEERS:
+        raise ShapeError(
+            Nack.TOO_MANY_PEERS, "peers", f"{len(items)} peers; the limit is {MAX_PEERS}"
+        )
+    peers = tuple(
+        [_known(item, known) or _peer(item, f"peers[{index}]") for index, item in enumerate(items)]
+    )
+    first_of: dict[str, int] = {}
+    for index, peer in enumerate(peers):
+        first = first_of.setdefault(peer.toolName, index)
+        if first != index:
+            raise ShapeError(
+                Nack.DUPLICATE_TOOL_NAME,
+                f"peers[{index}].toolName",
+                f"{peer.toolName!r} is also the tool name of peers[{first}]",
+            )
+    return PeerFile(
+        generation=get_integer(data, "", "generation", default=0),
+        peers=peers,
+        orchestrator=get_text(data, "", "orchestrator", 2 * MAX_NAME + 1),
+        digest=get_text(data, "", "digest", MAX_NAME)
+        or digest_of(encode_peer(peer) for peer in peers),
+    )
+
+
+_TEXTS = ("name", "namespace", "uid", "toolName", "description", "url", "cardPath", "source")
+_texts_of_item = itemgetter(*_TEXTS, "fingerprint")
+_texts_of_peer = attrgetter(*_TEXTS, "fingerprint")
+
+
+def _known(item: Any, known: Mapping[str, Peer]) -> Peer | None:
+    """The known peer that an item of a file says the same of, field by field, if there is one."""
+    try:
+        peer = known.get(item["toolName"])
+        if peer is None or _texts_of_item(item) != _texts_of_peer(peer):
+            return None
+        same = item["ready"] is peer.ready and item["timeout"] == peer.timeout
+        # true is equal to 1, and no number of seconds.
+        if not same or item["timeout"] is True or not _as_many(item["skills"], peer.skills):
+            return None
+        skills = zip(item["skills"], peer.skills, strict=True)
+        return peer if all(_says(data, skill) for data, skill in skills) else None
+    except (TypeError, KeyError):
+        return None
+
+
+def _as_many(items: Any, skills: Sequence[Skill]) -> bool:
+    return isinstance(items, list) and len(items) == len(skills)
+
+
+def _says(data: Any, skill: Skill) -> bool:
+    return (data["id"], data["name"], data["description"], data["tags"]) == (
+        skill.id,
+        skill.name,
+        skill.description,
+        list(skill.tags),
+    )
+
+
+def _peer(item: Any, path: str) -> Peer:
+    data = get_object(item, path)
+    name = get_text(data, path, "name", MAX_NAME, required=True)
+    namespace = get_text(data, path, "namespace", MAX_NAME)
+    if not (name + namespace).isprintable():
+        raise wrong(at(path, "name"), "holds control characters")
+    uid = get_text(data, path, "uid", MAX_NAME)
+    url = get_text(data, path, "url", MAX_URL, required=True)
+    if not _URL.fullmatch(url):
+        raise wrong(at(path, "url"), f"{url[:200]!r} is not an http(s) URL")
+    card_path = get_text(data, path, "cardPath", MAX_URL)
+    tool = get_text(data, path, "toolName", MAX_TOOL_NAME) or tool_name(namespace, name)
+    if not _TOOL_NAME.fullmatch(tool):
+        raise wrong(at(path, "toolName"), f"{tool!r} is not an identifier")
+    peer = Peer(
+        name=name,
+        namespace=namespace,
+        uid=uid,
+        url=url,
+        toolName=tool,
+        description=get_text(data, path, "description", MAX_DESCRIPTION),
+        skills=_skills(data, path),
+        ready=get_boolean(data, path, "ready", default=True),
+        fingerprint=get_text(data, path, "fingerprint", MAX_NAME)
+        or fingerprint_of(namespace=namespace, name=name, uid=uid, url=url, card_path=card_path),
+        source=get_text(data, path, "source", MAX_URL),
+        cardPath=card_path,
+        timeout=get_timeout(data, path, "timeout"),
+    )
+    # Only a list of skills can make a peer large: its other fields have limits of their own.
+    if peer.skills and len(encode_peer(peer)) > MAX_PEER_BYTES:
+        size = len(encode_peer(peer))
+        raise ShapeError(Nack.PEER_TOO_LARGE, path, f"{size} bytes; the limit is {MAX_PEER_BYTES}")
+    return peer
+
+
+def _skills(data: dict[str, Any], path: str) -> tuple[Skill, ...]:
+    items = get_list(data, path, "skills")
+    if len(items) > MAX_SKILLS:
+        raise wrong(at(path, "skills"), f"{len(items)} skills; the limit is {MAX_SKILLS}")
+    return tuple(_skill(item, f"{path}.skills[{index}]") for index, item in enumerate(items))
+
+
+def _skill(item: Any, path: str) -> Skill:
+    data = get_object(item, path)
+    tags = get_list(data, path, "tags")
+    return Skill(
+        id=get_text(data, path, "id", MAX_NAME, required=True),
+        name=get_text(data, path, "name", MAX_NAME),
+        description=get_text(data, path, "description", MAX_DESCRIPTION),
+        tags=tuple(
+            check_text(tag, path, f"tags[{index}]", MAX_NAME) for index, tag in enumerate(tags)
+        ),
+    )
