@@ -63,6 +63,8 @@ def _whole(found: re.Match[str]) -> str:
         ('image.tag="a b"', "tag"),
         ('image.digest="sha256:abc"', "digest"),
         ('image.repository=""', "repository"),
+        ('image.repository="registry:5000/hotpeers:1"', "repository"),
+        ('networkPolicy.apiServer.cidrs=["10.0.0.1"]', "cidrs"),
         ('image.pullPolicy="Sometimes"', "pullPolicy"),
         ('log.level="loud"', "level"),
         ("rbac.Auto=false", "Auto"),
