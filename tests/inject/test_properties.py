@@ -57,7 +57,7 @@ def assert_kept(before: Any, after: Any) -> None:
     if isinstance(before, dict):
         if before.get("name") == "PYTHONPATH":
             assert after["name"] == "PYTHONPATH"
-            assert after["value"].endswith(before.get("value", ""))
+            assert after.get("value", "").endswith(before.get("value", ""))
             return
         for key in before:
             if key not in {"hotpeers.dev/skipped", "hotpeers.dev/status"}:
