@@ -5,7 +5,7 @@ import shutil
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,10 @@ class Stage:
 
     docker: Docker
     folder: Path
+    build: float = 0.0
+    """Seconds that the images took."""
+    up: float = 0.0
+    """Seconds from `docker compose up` until all is healthy, the images being there."""
 
     def compose(self, *arguments: str) -> str:
         return self.docker.run("compose", "--project-name", PROJECT, *arguments, cwd=self.folder)
@@ -58,8 +62,11 @@ class Stage:
 def stage(docker: Docker, checkout: Path):
     stage = Stage(docker, checkout)
     try:
+        began = time.monotonic()
+        stage.compose("build")
+        built = time.monotonic()
         stage.compose("up", "--build", "--detach", "--wait")
-        yield stage
+        yield replace(stage, build=built - began, up=time.monotonic() - built)
     finally:
         stage.compose("--profile", "ask", "down", "--volumes", "--rmi", "all", "--timeout", "5")
 
@@ -79,6 +86,7 @@ def timed(act: Callable[[], object]) -> float:
 
 def test_one_conversation_while_sub_agents_come_and_go(stage: Stage, tell) -> None:
     before = stage.containers()
+    tell(f"docker compose build: {stage.build:.0f} s, then up --wait: {stage.up:.0f} s")
     for image in IMAGES:
         tell(f"{image}: {stage.docker.size(f'{image}:compose') / 1e6:.0f} MB")
     offered, manifest = "demo__NS__news", stage.folder / "peers.d" / "news.yaml"
