@@ -44,7 +44,9 @@ def make_base(tag: str, python: str, environ: Mapping[str, str]) -> None:
             with tarfile.open(archive, "w") as tar:
                 for path in sorted(root.iterdir()):
                     tar.add(path, path.name, filter=_of_root)
-            changes = ["ENV PATH=/usr/local/bin:/bin", f"ENV SSL_CERT_FILE={CERTIFICATES}"]
+            # An older pip brings certificates of its own, and trusts no others unless it is told.
+            trust = f"ENV SSL_CERT_FILE={CERTIFICATES} PIP_CERT={CERTIFICATES}"
+            changes = ["ENV PATH=/usr/local/bin:/bin", trust]
             options = [word for change in changes for word in ("--change", change)]
             subprocess.run(
                 ["docker", "import", *options, str(archive), tag],
