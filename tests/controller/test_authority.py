@@ -1,5 +1,6 @@
 """The certificates: what a strict client asks for, and each step of their renewal."""
 
+import base64
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -139,6 +140,16 @@ def test_after_a_long_sleep_everything_is_made_anew() -> None:
     assert after.serving.expires > now
 
 
+def test_what_a_wrong_clock_made_is_made_anew() -> None:
+    keyring = make(NOW + timedelta(days=700))
+    after = renewed(keyring, NAMES, LIFETIMES, NOW, announced=False)
+    assert after.signer != keyring.signer
+    assert after.serving.expires == NOW + timedelta(days=30)
+    # A clock that is a few hours off is none that is wrong.
+    keyring = make(NOW + timedelta(hours=6))
+    assert renewed(keyring, NAMES, LIFETIMES, NOW, announced=False) == keyring
+
+
 def test_certificate_never_outlives_its_authority() -> None:
     keyring = make()
     late = NOW + timedelta(days=80)
@@ -201,3 +212,31 @@ OTHER = dump_keyring(make())
 def test_what_is_wrong_is_named(change: dict[str, bytes], message: str) -> None:
     with pytest.raises(BadCertificatesError, match=message):
         load_keyring({**dump_keyring(make()), **change})
+
+
+KEPT = dump_keyring(make())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(sorted(KEPT)),
+    st.integers(0, 10_000),
+    st.integers(1, 255),
+    st.booleans(),
+)
+def test_damage_of_any_kind_is_bad_certificates(
+    name: str, place: int, change: int, inside: bool
+) -> None:
+    """One byte is another: of the text, or of the DER within."""
+    text = KEPT[name]
+    head, *lines, tail = text.strip().split(b"\n")
+    body = bytearray(base64.b64decode(b"".join(lines)) if inside else text)
+    body[place % len(body)] ^= change
+    bad = bytes(body)
+    if inside:
+        bad = b"\n".join((head, base64.encodebytes(bad).strip(), tail, b""))
+    try:
+        keyring = load_keyring({**KEPT, name: bad})
+    except BadCertificatesError:
+        return
+    renewed(keyring, NAMES, LIFETIMES, NOW, announced=True)

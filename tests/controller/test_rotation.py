@@ -106,7 +106,8 @@ def webhook_configuration(name: str, namespace: str, port: int) -> Object:
                 ],
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
                 "failurePolicy": "Ignore",
-                "timeoutSeconds": 2,
+                # Trust is tried here, not speed on a busy machine.
+                "timeoutSeconds": 10,
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
             }

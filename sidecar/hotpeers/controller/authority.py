@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -26,11 +26,24 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 EARLY = timedelta(hours=1)
 """How long before it is made a certificate begins to be valid: clocks differ."""
+_WRONG_CLOCK = timedelta(days=1)
+"""What begins so much later than now was made by a clock that was wrong."""
 _AUTHORITY_NAME = "hotpeers-controller-ca"
 
 CERTIFICATE, KEY = "tls.crt", "tls.key"
 BUNDLE, AUTHORITY_KEY = "ca.crt", "ca.key"
 NEXT_AUTHORITY, NEXT_KEY = "next-ca.crt", "next-ca.key"
+
+
+# As cryptography says that something is none; and a date that Python has no room for.
+_NO_CERTIFICATE = (
+    ValueError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class BadCertificatesError(Exception):
@@ -65,8 +78,12 @@ class Pair:
     @property
     def due(self) -> datetime:
         """When it is to be replaced."""
-        begins = self.x509.not_valid_before_utc + EARLY
-        return begins + (self.expires - begins) * (2 / 3)
+        made = self.x509.not_valid_before_utc + EARLY
+        return made + (self.expires - made) * (2 / 3)
+
+    def usable(self, now: datetime) -> bool:
+        """Whether it is valid, or soon will be."""
+        return self.x509.not_valid_before_utc - _WRONG_CLOCK <= now < self.expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +116,8 @@ def renewed(
     `announced` says that every caller has trusted all of the bundle for long enough.
     """
     names = tuple(names)
-    if now >= keyring.signer.expires:
-        # Nobody trusts it now, so that there is nothing to go on from.
+    if not keyring.signer.usable(now):
+        # Nobody trusts it, so that there is nothing to go on from.
         return new_keyring(names, lifetimes, now)
     retired = tuple(one for one in keyring.retired if _expires(one) > now)
     keyring = replace(keyring, retired=retired) if retired != keyring.retired else keyring
@@ -110,10 +127,11 @@ def renewed(
         signer = keyring.successor
         serving = _new_serving(signer, names, lifetimes, now)
         return Keyring(serving, signer, None, (keyring.signer.certificate, *keyring.retired))
-    if now >= keyring.serving.due or not _serves(keyring.serving, names):
+    good = keyring.serving.usable(now) and _serves(keyring.serving, names)
+    if now >= keyring.serving.due or not good:
         serving = _new_serving(keyring.signer, names, lifetimes, now)
         # At the end of an authority's life nothing longer can be had from it.
-        if serving.expires > keyring.serving.expires or not _serves(keyring.serving, names):
+        if serving.expires > keyring.serving.expires or not good:
             keyring = replace(keyring, serving=serving)
     return keyring
 
@@ -158,7 +176,10 @@ def dump_keyring(keyring: Keyring) -> dict[str, bytes]:
 def _split(bundle: bytes) -> list[bytes]:
     try:
         certificates = x509.load_pem_x509_certificates(bundle)
-    except ValueError as error:
+        for one in certificates:
+            # What is wrong within is only found when it is asked for.
+            one.public_key(), one.extensions, one.not_valid_after_utc
+    except _NO_CERTIFICATE as error:
         raise BadCertificatesError(f"{BUNDLE} is no PEM of certificates") from error
     return [one.public_bytes(Encoding.PEM) for one in certificates]
 
@@ -166,7 +187,8 @@ def _split(bundle: bytes) -> list[bytes]:
 def _check_pair(pair: Pair, certificate: str, key: str) -> None:
     try:
         public = pair.x509.public_key()
-    except ValueError as error:
+        pair.x509.extensions, pair.due  # noqa: B018 - what is wrong within is found by asking
+    except _NO_CERTIFICATE as error:
         raise BadCertificatesError(f"{certificate} is no PEM of a certificate") from error
     try:
         private = load_pem_private_key(pair.key, None)
@@ -182,7 +204,7 @@ def _check_pair(pair: Pair, certificate: str, key: str) -> None:
 def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*_NO_CERTIFICATE, TypeError, InvalidSignature):
         return False
     return True
 

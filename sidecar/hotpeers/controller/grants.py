@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..inject.annotations import EVERY_NAMESPACE, NAMESPACES, read_namespaces
 from ..model.snapshot import Problem
 from ..reasons import Reason
 
@@ -20,7 +21,8 @@ GROUP = "rbac.authorization.k8s.io"
 MANAGED_BY = ("app.kubernetes.io/managed-by", "hotpeers")
 GRACE_SECONDS = 60.0
 """How long a binding stays without a pod that needs it: pods are replaced."""
-_EVERY = "*"
+READERS = "hotpeers.dev/readers"
+"""The annotation by which a Namespace invites."""
 _MAX_NAME = 200
 _MAX_PROBLEMS = 100
 
@@ -57,7 +59,7 @@ class Invitation:
 
     def admits(self, account: Account) -> bool:
         """Whether an account may read here. Those of the namespace itself always may."""
-        names = (_EVERY, account.namespace, str(account))
+        names = (EVERY_NAMESPACE, account.namespace, str(account))
         return account.namespace == self.namespace or not self.readers.isdisjoint(names)
 
 
@@ -120,7 +122,7 @@ def wanted_bindings(
         bindings.add(Binding(FEEDBACK, account.namespace, account))
         bindings.add(Binding(DEFINITIONS, "", account))
         # Every namespace is a right over the whole cluster, which an operator alone gives.
-        for place in sorted({*pod.namespaces, account.namespace} - {_EVERY}):
+        for place in sorted({*pod.namespaces, account.namespace} - {EVERY_NAMESPACE}):
             invitation = invitations.get(place)
             if invitation is not None and invitation.admits(account):
                 bindings.add(Binding(PEERS, place, account))
@@ -173,19 +175,19 @@ def _admitted(binding: Binding, invitations: Mapping[str, Invitation]) -> bool:
 def read_pod(data: Any) -> Orchestrator:
     """An injected pod."""
     metadata, spec = data["metadata"], data.get("spec") or {}
-    asked = (metadata.get("annotations") or {}).get("hotpeers.dev/namespaces") or ""
+    asked = (metadata.get("annotations") or {}).get(NAMESPACES) or ""
     return Orchestrator(
         Account(str(metadata.get("namespace")), str(spec.get("serviceAccountName") or "default")),
-        frozenset(_words(asked)),
+        frozenset(read_namespaces(asked) or ()),
         (data.get("status") or {}).get("phase") not in ("Succeeded", "Failed"),
     )
 
 
 def read_invitation(data: Any) -> Invitation:
-    """What a Namespace says by the annotation `hotpeers.dev/readers`."""
+    """What a Namespace says about who may read its peers."""
     metadata = data["metadata"]
-    said = (metadata.get("annotations") or {}).get("hotpeers.dev/readers") or ""
-    return Invitation(str(metadata["name"]), frozenset(_words(said)))
+    said = (metadata.get("annotations") or {}).get(READERS) or ""
+    return Invitation(str(metadata["name"]), frozenset(said.replace(",", " ").split()))
 
 
 def read_binding(data: Any) -> Existing:
@@ -223,7 +225,3 @@ def _content(binding: Binding) -> dict[str, Any]:
             {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
         ],
     }
-
-
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()

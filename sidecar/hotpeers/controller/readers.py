@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..follow.kind import Kind, Version
 from ..follow.scope import Scope
+from ..inject.annotations import INJECTED_LABEL
 from ..kube.client import Client
 from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError
 from ..model.scope import State
@@ -42,7 +43,7 @@ _ROLE_BINDING = Kind[Existing]("RoleBinding", GROUP, "rolebindings", (Version("v
 _CLUSTER_ROLE_BINDING = Kind[Existing](
     "ClusterRoleBinding", GROUP, "clusterrolebindings", (Version("v1", read_binding),)
 )
-_INJECTED = {"labelSelector": "hotpeers.dev/injected=true"}
+_INJECTED = {"labelSelector": f"{INJECTED_LABEL}=true"}
 _OURS = {"labelSelector": "=".join(MANAGED_BY)}
 _GATHER_SECONDS = 0.05
 _LOOK_SECONDS = 10.0
