@@ -1,14 +1,27 @@
 """A source that is followed in the background, and waits for what it should say."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
 
+from cluster.accounts import rule
+from hotpeers.kube.client import Client
+from hotpeers.kube.connection import Access, connect
 from hotpeers.model.scope import State
 from hotpeers.model.snapshot import Snapshot
 from hotpeers.source import Source
+from hotpeers.source.kubernetes import KubernetesSource
 
 SECONDS = 20.0
+SELECTOR = "hotpeers.dev/peer=true"
+LABELS = {"hotpeers.dev/peer": "true"}
+EVERYTHING = [
+    rule("kagent.dev", "agents", "list watch"),
+    rule("hotpeers.dev", "peers", "list watch"),
+    rule("", "services", "list watch"),
+]
 
 
 class Following:
@@ -60,3 +73,23 @@ class Following:
             return now.complete and sorted(item.name for item in now.candidates) == [*expected]
 
         return await self.until(there, seconds)
+
+
+Follow = Callable[..., AbstractAsyncContextManager[Following]]
+
+
+@asynccontextmanager
+async def following(
+    kubeconfig: Path, namespaces: list[str], **how: Any
+) -> AsyncIterator[Following]:
+    """The cluster source under a kubeconfig."""
+    reach = Access(str(kubeconfig))
+    async with Client(reach, await connect(reach)) as client:
+        asked = {"selector": SELECTOR, "home": namespaces[0] if namespaces else "", **how}
+        async with Following(KubernetesSource(client, namespaces=namespaces, **asked)) as made:
+            yield made
+
+
+def problems(now: Snapshot) -> set[object]:
+    """Which reasons a snapshot names."""
+    return {problem.reason for problem in now.problems}
