@@ -308,6 +308,21 @@ def test_port_that_is_taken_is_one_line(sidecar: Sidecar, tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_second_sidecar_of_one_peer_file_is_one_line(sidecar: Sidecar) -> None:
+    sidecar.start()
+    command = [sys.executable, "-m", "hotpeers", "run", "--listen", "none"]
+    options = ["--peers-dir", str(sidecar.peers), "--peer-file", str(sidecar.file)]
+    second = subprocess.run(
+        [*command, *options], check=False, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1] == (
+        f"error: {sidecar.file}: another hotpeers writes it; end that one, or choose another "
+        "--peer-file (HOTPEERS_PEER_FILE)"
+    )
+    assert sidecar.is_ready()
+
+
 def test_peer_file_that_is_taken_away_comes_back(sidecar: Sidecar) -> None:
     sidecar.put_peer("a")
     sidecar.start()

@@ -29,3 +29,7 @@ class ConnectionConfigError(HotpeersError):
 
 class CertificateError(HotpeersError):
     """A certificate and its key cannot be served with."""
+
+
+class PeerFileTakenError(HotpeersError):
+    """Another process writes the peer file."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
+from .lock import locked
 from .memo import Memo, Resolution
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
@@ -78,6 +79,10 @@ class Sidecar:
 
     async def run(self) -> None:
         """Work until a signal comes, which raises `Stop`."""
+        with locked(self._settings.peer_file):
+            await self._run()
+
+    async def _run(self) -> None:
         remove_leftovers(self._settings.peer_file)
         if self._projector.rejection is not None:
             logger.warning(
