@@ -253,6 +253,34 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     assert 201 in set(writes(audit, accounts[other.name], after=lease["spec"]["acquireTime"]))
 
 
+def test_api_server_that_falls_changes_nothing_that_is_served(
+    make: Make, own_cluster: Cluster
+) -> None:
+    own_cluster.start()
+    api, namespace = own_cluster.api, "fallen"
+    create_namespace(api, namespace)
+    for one in read_yaml(FOLDER / "roles.yaml"):
+        api.apply(one)
+    two = [make(which, own_cluster.kubeconfig, namespace) for which in ("a", "b")]
+    for one in two:
+        one.start()
+        one.until_ready()
+    shown = two[0].certificate()
+    leader_of(*two)
+    own_cluster.stop(signal.SIGKILL)
+    until("nobody to lead", lambda: not any(one.leads() for one in two) or None, SECONDS)
+    assert [one.answer("/readyz")[0] for one in two] == [200, 200]
+    assert [one.certificate() for one in two] == [shown, shown]
+    reasons = {problem["reason"] for one in two for problem in one.status()["problems"]}
+    assert reasons == {"ApiUnreachable"}
+    own_cluster.start()
+    leader_of(*two)
+    api.create(pod(namespace, "late", "alice"))
+    until("the bindings", lambda: len(bindings(api, namespace)) == 2 or None, SECONDS)
+    until("no problems", lambda: not any(one.status()["problems"] for one in two) or None, SECONDS)
+    assert [one.certificate() for one in two] == [shown, shown]
+
+
 def writes(audit: Path, account: ServiceAccount, *, after: str) -> Iterator[int]:
     """How each write of an account after a moment was answered, by the audit log."""
     who = f"system:serviceaccount:{account.namespace}:{account.name}"
