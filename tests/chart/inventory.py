@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
+
 from cluster.client import Api, ApiError
+from cluster.processes import TookTooLongError, until
 
 Item = tuple[str, str, str, str]
 """Version, plural, namespace and name of an object."""
@@ -10,6 +14,8 @@ Item = tuple[str, str, str, str]
 _PASSING = {"apiservices", "events", "flowschemas", "ipaddresses", "namespaces", "servicecidrs"}
 _PASSING |= {"prioritylevelconfigurations"}
 _OWN = {"default", "kube-node-lease", "kube-public", "kube-system"}
+
+_SECONDS = 15.0
 
 
 def inventory(api: Api) -> set[Item]:
@@ -33,3 +39,17 @@ def inventory(api: Api) -> set[Item]:
                 if (place := metadata.get("namespace", "")) not in _OWN:
                     found.add((version, plural, place, metadata["name"]))
     return found
+
+
+def left_over(api: Api, before: set[Item], *, may_be: Collection[str] = ()) -> set[Item]:
+    """What is there beyond what was; kinds of objects other than `may_be` get time to go.
+
+    A definition has gone only when its objects have, some time after it was deleted.
+    """
+
+    def settled() -> bool | None:
+        return all(plural in may_be for _, plural, _, _ in inventory(api) - before) or None
+
+    with suppress(TookTooLongError):
+        until("what was deleted to go", settled, _SECONDS)
+    return inventory(api) - before
