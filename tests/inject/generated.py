@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-NAMES = ("agent", "kagent", "proxy", "hotpeers", "hotpeers-shim")
+NAMES = ("agent", "kagent", "proxy", "mesh", "init", "hotpeers")
 COMMANDS = (
     [],
     ["python", "main.py"],
@@ -33,7 +33,7 @@ SOURCES: tuple[dict[str, Any], ...] = (
     {"secret": {"secretName": "s"}},
     {"projected": {"sources": [{"secret": {"name": "s"}}]}},
 )
-PATHS = ("/data", "/opt", "/run/hotpeers", "/opt/hotpeers", "/var/run/hotpeers/acks/x")
+PATHS = ("/data", "/opt", "/run/hotpeers", "/config", "/tmp", "/var/run/hotpeers/acks/x")
 ANNOTATIONS = {
     "hotpeers.dev/selector": ("a=b", "a=,b", "!"),
     "hotpeers.dev/namespaces": ("*", "a,b", "A"),
@@ -53,6 +53,12 @@ def maybe(key: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str
     return st.one_of(st.just({}), value.map(lambda found: {key: found}))
 
 
+def seldom(key: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.integers(0, 7).flatmap(
+        lambda roll: value.map(lambda found: {key: found}) if roll == 7 else st.just({})
+    )
+
+
 @st.composite
 def containers(draw: st.DrawFn, name: str, volumes: list[str]) -> dict[str, Any]:
     mounted = [
@@ -62,9 +68,10 @@ def containers(draw: st.DrawFn, name: str, volumes: list[str]) -> dict[str, Any]
     limits = st.sampled_from([{"cpu": "5m"}, {"cpu": "0.25"}, {"cpu": "2", "memory": "1Gi"}])
     return {
         "name": name,
-        "image": draw(st.sampled_from(["agent:1", "r/kagent/golang-adk@sha256:0"])),
+        "image": "agent:1",
+        **draw(seldom("image", st.just("r/kagent/golang-adk@sha256:0"))),
         "securityContext": {**SECURE, **draw(maybe("runAsUser", st.sampled_from([1001, 65532])))},
-        **draw(maybe("command", st.sampled_from(COMMANDS))),
+        **draw(seldom("command", st.sampled_from(COMMANDS))),
         **draw(maybe("env", some(ENVIRONMENT, 3))),
         **draw(maybe("envFrom", st.just([{"configMapRef": {"name": "m"}}]))),
         **draw(maybe("ports", st.just([{"containerPort": 8090}]))),
@@ -82,7 +89,7 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
     inside = [draw(containers(name, [one["name"] for one in volumes])) for name in names]
     annotations = {"hotpeers.dev/inject": draw(st.sampled_from(["true"] * 8 + ["false", "1"]))}
     for name, values in ANNOTATIONS.items():
-        annotations |= draw(maybe(name, st.sampled_from(values)))
+        annotations |= draw(seldom(name, st.sampled_from(values)))
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -46,18 +46,20 @@ def find_container(pod: Json, name: str) -> Json | None:
 def is_injected(pod: Json) -> bool:
     """Whether our sidecar is in the pod already."""
     sidecar = find_container(pod, SIDECAR)
-    return sidecar is not None and _mounts_volume(sidecar, PEERS_VOLUME)
+    return sidecar is not None and _is_ours(sidecar, PEERS_VOLUME, PEERS_FOLDER)
 
 
-def _mounts_volume(container: Json, name: str) -> bool:
+def _is_ours(container: Json, volume: str, folder: str) -> bool:
     # Another version of the controller may have made it: its image and arguments say nothing.
-    return any(mount["name"] == name for mount in container.get("volumeMounts") or [])
+    mounts = container.get("volumeMounts") or []
+    return any((mount["name"], mount["mountPath"]) == (volume, folder) for mount in mounts)
 
 
 def _names(pod: Json) -> Iterator[Skip]:
-    for name, volume in ((SHIM, SHIM_VOLUME), (SIDECAR, PEERS_VOLUME)):
+    ours = ((SHIM, SHIM_VOLUME, SHIM_FOLDER), (SIDECAR, PEERS_VOLUME, PEERS_FOLDER))
+    for name, volume, folder in ours:
         found = find_container(pod, name)
-        if found is not None and not _mounts_volume(found, volume):
+        if found is not None and not _is_ours(found, volume, folder):
             yield Skip(Reason.NAME_TAKEN, f"container {name}")
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"

@@ -115,7 +115,7 @@ def _injected(pod: Json, at: int, namespace: str, injection: Injection, wishes: 
         if mount["name"] not in _names(target.get("volumeMounts")):
             edit.insert(mount, None, *place, "volumeMounts")
     edit.put("true", "metadata", "labels", INJECTED_LABEL)
-    if not is_injected(pod):
+    if not is_injected(pod) or STATUS not in pod["metadata"]["annotations"]:
         status = {"container": target["name"], "image": injection.image, "version": __version__}
         edit.put(json.dumps(status), "metadata", "annotations", STATUS)
         edit.remove("metadata", "annotations", SKIPPED)
