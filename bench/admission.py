@@ -1,6 +1,6 @@
 """What injection costs a pod's creation: many annotated pods at once on a real API server.
 
-    python bench/admission.py --pods 100 --rounds 5
+    make bench-admission ARGS="--pods 100 --rounds 5"
 
 They come in doubling batches, as Kubernetes makes the pods of a Deployment, and all at the same moment, which
 is more than it ever does. Beside them, in the same run: as many pods of the same shape that do not ask, for
