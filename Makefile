@@ -97,7 +97,9 @@ test-unit: setup
 
 # A node in namespaces of its own: kubelet, containerd and all the rest, from Go modules.
 NODE := PYTHONPATH=tests $(VENV)/bin/python -m node
-e2e: $(VENV)/.ready helm
+e2e: $(VENV)/.ready
+	@$(NODE) check
+	@$(MAKE) --no-print-directory helm
 	@if $(NODE) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
 	@$(NODE)
 	$(VENV)/bin/pytest tests/e2e $(ARGS)

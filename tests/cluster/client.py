@@ -163,7 +163,7 @@ class Api:
             try:
                 connection.request(method, path, data, headers)
                 response = connection.getresponse()
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLEOFError):
                 connection.close()
                 if not reused:
                     raise

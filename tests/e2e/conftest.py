@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from chart.binaries import ensure_helm
+from chart.helm import Helm
 from cluster.fixtures import tell
 from cluster.gobuild import NoBinariesError
-from cluster.namespaces import create_namespace
-from cluster.resources import CRD_FILES, install_crd
-from e2e.stage import RESTRICTED, Servers, Stage, controller_objects
+from cluster.resources import AGENTS, install_crd
+from e2e.backing import Servers, controller_objects
+from e2e.crew import Crew
+from e2e.release import Release
+from e2e.stage import Stage, make_stage
+from e2e.timings import Timings
 from node.binaries import ensure_node_binaries
 from node.images import NoWheelError, hotpeers_image, kagent_image, peer_image
 from node.machine import NoNodeError
@@ -25,7 +30,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config) -> Iterator[Node]:
-    """A node that has all images and knows the custom resources."""
+    """A node that has all images and knows kagent's Agents."""
     say = partial(tell, pytestconfig)
     try:
         binaries = ensure_node_binaries(say)
@@ -35,8 +40,7 @@ def node(pytestconfig: pytest.Config) -> Iterator[Node]:
         pytest.exit(f"no node for the tests: {error}", returncode=1)
     try:
         running.start()
-        for file in CRD_FILES:
-            install_crd(running.api, file)
+        install_crd(running.api, AGENTS)
         yield running
     finally:
         running.close()
@@ -53,11 +57,63 @@ def servers(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     running.close()
 
 
+@pytest.fixture(scope="session")
+def chart_release(node: Node, helm: Path) -> Release:
+    """The release, which tests may uninstall: they take `release`."""
+    release = Release(node.api, Helm(helm, node.kubeconfig))
+    release.prepare()
+    return release
+
+
+@pytest.fixture
+def release(chart_release: Release) -> Release:
+    """The product, installed and working, whatever the test before did to it."""
+    chart_release.install()
+    return chart_release
+
+
 @pytest.fixture
 def stage(node: Node, servers: None) -> Iterator[Stage]:
     """A namespace for this test alone."""
     node.check()
-    namespace = f"test-{next(_NUMBERS)}"
-    create_namespace(node.api, namespace, RESTRICTED)
-    yield Stage(node.api, namespace)
-    node.api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+    made = make_stage(node.api, f"test-{next(_NUMBERS)}")
+    yield made
+    node.api.request("DELETE", f"/api/v1/namespaces/{made.namespace}")
+
+
+@pytest.fixture(scope="session")
+def shared_crew(node: Node, servers: None, chart_release: Release) -> Crew:
+    """The crew of the whole run: tests take `crew`."""
+    chart_release.install()
+    return Crew.start(make_stage(node.api, "team"))
+
+
+@pytest.fixture
+def crew(release: Release, shared_crew: Crew) -> Crew:
+    """Orchestrators that run from the first test to the last."""
+    return shared_crew
+
+
+@pytest.fixture(scope="session")
+def helm(pytestconfig: pytest.Config) -> Path:
+    """The program helm, built if need be."""
+    return ensure_helm(partial(tell, pytestconfig))
+
+
+_TIMINGS = pytest.StashKey[Timings]()
+
+
+@pytest.fixture
+def timings(pytestconfig: pytest.Config) -> Timings:
+    """Where a test notes how long something took."""
+    return pytestconfig.stash.setdefault(_TIMINGS, Timings())
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if found := config.stash.get(_TIMINGS, None):
+        terminalreporter.section("how long it took: median in seconds, least … most")
+        for line in found.lines():
+            terminalreporter.write_line(line)
+        found.keep()

@@ -18,14 +18,14 @@ from cluster.resources import agent
 from node.images import KAGENT, PEER
 
 PORT = 8080
-_RESTRICTED_POD = {
+RESTRICTED_POD = {
     "runAsNonRoot": True,
     "runAsUser": 65532,
     "runAsGroup": 65532,
     "fsGroup": 65532,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 _PROBE = {
     "httpGet": {"path": "/.well-known/agent-card.json", "port": "http"},
     "initialDelaySeconds": 15,
@@ -152,7 +152,7 @@ class Agent:
         token = {"sources": [{"serviceAccountToken": _TOKEN}]}
         return {
             "serviceAccountName": self.name,
-            "securityContext": _RESTRICTED_POD,
+            "securityContext": RESTRICTED_POD,
             "containers": [self._container()],
             "volumes": [
                 {"name": "config", "secret": {"secretName": self.name}},
@@ -180,7 +180,7 @@ class Agent:
             # kagent asks for 200m and 684Mi; a machine of two cores shall hold a dozen of these.
             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
             "readinessProbe": dict(self.probe),
-            "securityContext": _RESTRICTED,
+            "securityContext": RESTRICTED,
             "volumeMounts": [
                 {"name": "config", "mountPath": "/config"},
                 {"name": "kagent-token", "mountPath": "/var/run/secrets/tokens"},

@@ -1,79 +1,24 @@
-"""Where the tests' agents live: a namespace, the model, and kagent's controller as agents see it."""
+"""Where the tests' agents live: a namespace, and what is done to agents there."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from cluster.client import Api, Object
-from cluster.processes import Process, until
+from cluster.client import Api, ApiError, Object
+from cluster.namespaces import create_namespace
+from cluster.processes import until
 from cluster.resources import set_ready
+from e2e.backing import MODEL_URL
 from e2e.kagent import Agent
 from e2e.pods import Pod, wait_for_pod
-from e2e.talk import Conversation, ModelLog
-from node import addresses
+from e2e.talk import Conversation, ModelLog, get
 
-_SERVERS = Path(__file__).with_name("servers.py")
-_MODEL_PORT, _CONTROLLER_PORT = 8081, 8083
-MODEL_URL = f"http://{addresses.HOST}:{_MODEL_PORT}"
+PEER_LABEL = "hotpeers.dev/peer"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _SECONDS = 30.0
-
-
-class Servers:
-    """The two servers on this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self._processes = [
-            Process(
-                [sys.executable, _SERVERS, which, addresses.HOST, str(port)],
-                folder / f"{which}.log",
-                which,
-            )
-            for which, port in (("model", _MODEL_PORT), ("controller", _CONTROLLER_PORT))
-        ]
-
-    def start(self) -> None:
-        for process in self._processes:
-            process.start()
-        log = ModelLog(MODEL_URL)
-
-        def answers() -> bool | None:
-            for process in self._processes:
-                process.check()
-            try:
-                log.skip()
-            except OSError:
-                return None
-            return True
-
-        until("the scripted model", answers, _SECONDS)
-
-    def close(self) -> None:
-        for process in self._processes:
-            process.stop()
-
-
-def controller_objects() -> list[Object]:
-    """The Service by which agents find kagent's controller; it leads to this machine."""
-    place = {"name": "kagent-controller", "namespace": "kagent"}
-    ports = [{"name": "http", "port": _CONTROLLER_PORT, "protocol": "TCP"}]
-    slice_place = {**place, "labels": {"kubernetes.io/service-name": place["name"]}}
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kagent"}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": place, "spec": {"ports": ports}},
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": slice_place,
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [addresses.HOST]}],
-            "ports": ports,
-        },
-    ]
 
 
 @dataclass
@@ -98,9 +43,32 @@ class Stage:
     def start(self, agent: Agent) -> Pod:
         """Create an Agent, wait until its pod is ready, and say so in its status."""
         self.create(agent)
+        return self.start_created(agent)
+
+    def start_created(self, agent: Agent) -> Pod:
+        """The same, of an Agent that was created before."""
         pod = self.wait(agent)
-        set_ready(self.api, agent.manifest)
+        self.set_ready(agent)
         return pod
+
+    def set_ready(self, agent: Agent) -> None:
+        """Say in the status of an Agent that it is ready, as kagent's controller does."""
+        set_ready(self.api, agent.manifest)
+
+    def remove(self, agent: Agent) -> None:
+        """Delete an Agent, and wait until what was made of it has gone with it."""
+        self.api.delete(agent.manifest)
+        for one in agent.objects(""):
+            until(
+                f"the {one['kind']} {agent.name} to be gone", partial(self._is_gone, one), _SECONDS
+            )
+
+    def _is_gone(self, manifest: Object) -> bool | None:
+        try:
+            self.api.read(manifest)
+        except ApiError:
+            return True
+        return None
 
     def wait(self, agent: Agent) -> Pod:
         """Wait until the pod of an Agent is ready."""
@@ -112,24 +80,41 @@ class Stage:
 
     def label(self, agent: Agent, **labels: str | None) -> None:
         """Label the Agent itself; None takes a label away."""
-        self.api.patch(agent.manifest, {"metadata": {"labels": _keys(labels)}})
+        self.api.patch(agent.manifest, {"metadata": {"labels": labels}})
 
     def talk(self, agent: Agent) -> Conversation:
         """Begin a conversation, by the Service as another agent would."""
-        service = self.api.read(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": agent.name, "namespace": self.namespace},
-            }
-        )
-        return Conversation(f"http://{service['spec']['clusterIP']}:8080")
+        return Conversation(self._url(agent))
+
+    def wait_until_served(self, agent: Agent) -> None:
+        """Wait until the Service of an Agent leads to its pod: that follows readiness by a moment."""
+        url = f"{self._url(agent)}/.well-known/agent-card.json"
+
+        def answers() -> bool | None:
+            with suppress(OSError):
+                return bool(get(url))
+            return None
+
+        until(f"the Service of {agent.name}", answers, _SECONDS)
+
+    def _url(self, agent: Agent) -> str:
+        place = {"name": agent.name, "namespace": self.namespace}
+        service = self.api.read({"apiVersion": "v1", "kind": "Service", "metadata": place})
+        return f"http://{service['spec']['clusterIP']}:8080"
 
 
-def labelled(agent: Agent, labels: Mapping[str, str]) -> Agent:
-    """The same Agent with labels of its own."""
-    return replace(agent, own_labels={**agent.own_labels, **labels})
+def make_stage(api: Api, name: str) -> Stage:
+    """Make the namespace, and wait for what pods need there."""
+    create_namespace(api, name, RESTRICTED)
+    account = {"name": "default", "namespace": name}
+    manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
 
+    def has_account() -> bool | None:
+        try:
+            api.read(manifest)
+        except ApiError:
+            return None
+        return True
 
-def _keys(labels: Mapping[str, str | None]) -> dict[str, str | None]:
-    return dict(labels)
+    until(f"the ServiceAccount of {name}", has_account, _SECONDS)
+    return Stage(api, name)

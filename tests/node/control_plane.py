@@ -15,7 +15,7 @@ from node import addresses
 class Identities:
     """The certificates and kubeconfigs of everything that speaks on a node."""
 
-    authority: Path
+    authority: Authority
     signing_key: Path
     api_server: tuple[Path, Path]
     kubelet: tuple[Path, Path]
@@ -41,7 +41,7 @@ def make_identities(folder: Path) -> Identities:
         for name, one in users.items()
     }
     return Identities(
-        authority.file,
+        authority,
         write_signing_key(folder),
         authority.server("kube-apiserver", addresses.NODE, addresses.FIRST_SERVICE),
         authority.server("kubelet", addresses.NODE),
@@ -82,7 +82,7 @@ def api_server(program: Path, identities: Identities) -> list[str | Path]:
         f"--advertise-address={addresses.NODE}",
         f"--secure-port={addresses.API_PORT}",
         f"--service-cluster-ip-range={addresses.SERVICES}",
-        f"--client-ca-file={identities.authority}",
+        f"--client-ca-file={identities.authority.file}",
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
         f"--service-account-key-file={identities.signing_key}",
@@ -90,7 +90,7 @@ def api_server(program: Path, identities: Identities) -> list[str | Path]:
         f"--service-account-issuer={ISSUER}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
-        f"--kubelet-certificate-authority={identities.authority}",
+        f"--kubelet-certificate-authority={identities.authority.file}",
         f"--kubelet-client-certificate={client_certificate}",
         f"--kubelet-client-key={client_key}",
         "--kubelet-preferred-address-types=InternalIP",
@@ -104,7 +104,7 @@ def controller_manager(program: Path, identities: Identities) -> list[str | Path
         *_kubeconfigs(identities.kubeconfigs["controller-manager"]),
         "--use-service-account-credentials",
         f"--service-account-private-key-file={identities.signing_key}",
-        f"--root-ca-file={identities.authority}",
+        f"--root-ca-file={identities.authority.file}",
         "--flex-volume-plugin-dir=/var/lib/kubelet/volumeplugins",
         # A namespace is emptied by one request for each kind, and tests wait for it.
         "--kube-api-qps=200",

@@ -21,10 +21,12 @@ _ROOT = Path(__file__).parents[2]
 _LOCKS = _ROOT / "requirements"
 _VENV = "/.kagent/.venv"
 _USER = "65532:65532"
+_DEMO = ("a2a-sdk[http-server]", "httpx", "starlette", "uvicorn")
 _ENVIRONMENT = ["LANG=C.UTF-8", "PYTHONUNBUFFERED=1"]
 
 HOTPEERS = "localhost/hotpeers:1"
 KAGENT = "localhost/kagent-adk:0.10.4"
+KAGENT_PACKAGES = f"{_VENV}/lib/{Path(PACKAGES).parent.name}/site-packages"
 PEER = "localhost/peer:1"
 
 
@@ -49,9 +51,8 @@ def hotpeers_image(say: Say) -> Image:
 def kagent_image(say: Say) -> Image:
     """kagent's agents as released, laid out as in kagent's own image; nothing of ours is in it."""
     lock = _LOCKS / "kagent.txt"
-    place = f"{_VENV}/lib/{Path(PACKAGES).parent.name}/site-packages"
     wanted = ["--require-hashes", "-r", str(lock)]
-    packages = packages_layer("kagent-packages", place, wanted, [lock], say)
+    packages = packages_layer("kagent-packages", KAGENT_PACKAGES, wanted, [lock], say)
     layers = [python_layer(say), packages, cached_layer("kagent", [], _make_venv, say)]
     settings = {
         "Entrypoint": [f"{_VENV}/bin/kagent-adk", "static"],
@@ -65,8 +66,8 @@ def kagent_image(say: Say) -> Image:
 
 def peer_image(program: Path, say: Say) -> Image:
     """An agent to be asked: the demonstration's, started by a program of the tests."""
-    files = [_ROOT / "pyproject.toml", _LOCKS / "dev.txt"]
-    wanted = ["-r", str(files[0]), "--extra", "demo", "-c", str(files[1])]
+    files = [_LOCKS / "product.txt", _LOCKS / "dev.txt"]
+    wanted = ["-r", str(files[0]), "-c", str(files[1]), *_DEMO]
     packages = packages_layer("peer-packages", PACKAGES, wanted, files, say)
 
     def copy_program(root: Path) -> None:

@@ -30,13 +30,15 @@ def kubelet(program: Path, folder: Path, identities: Identities) -> list[str | P
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(identities.authority)},
+            "x509": {"clientCAFile": str(identities.authority.file)},
         },
         "authorization": {"mode": "Webhook"},
         "clusterDNS": [addresses.DNS],
         "clusterDomain": "cluster.local",
         "resolvConf": "/etc/resolv.conf",
         "failSwapOn": False,
+        # Tests kill containers again and again; usually the fifth time waits minutes.
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
         "maxPods": _PODS,
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
         # No image can be pulled again: none may be collected.

@@ -54,7 +54,8 @@ class Node:
         self._identities = control_plane.make_identities(self.folder)
         self.access = self._identities.admin
         self.kubeconfig = self._identities.kubeconfigs["admin"]
-        self.authority = self._identities.authority
+        self.authority = self._identities.authority.file
+        self.issuer = self._identities.authority
         self.url = addresses.API_URL
         self.api = Api(self.access)
         self._machine = Machine(self.folder, binaries.pause / "pause")
@@ -119,8 +120,9 @@ class Node:
             self.runtime.put(image)
         if missing:
             # At rest, since its files are copied while nothing writes them.
+            self.runtime.keep_only(wanted)
             root = self.folder / _CONTAINERD
-            self.runtime.restart(lambda: self._store.save(root, {**held, **wanted}))
+            self.runtime.restart(lambda: self._store.save(root, wanted))
 
     def _apply_dns(self) -> None:
         for manifest in read_yaml(_DNS):

@@ -65,7 +65,7 @@ def packages_layer(
     name: str, place: str, wanted: Sequence[str], files: Sequence[Path], say: Say
 ) -> Layer:
     """Packages in a folder of the image: `wanted` as uv is told it, `files` being what it names."""
-    key = [place, *wanted, *(one.read_bytes() for one in files)]
+    key = [place, *(Path(one).name for one in wanted), *(one.read_bytes() for one in files)]
     return cached_layer(name, key, lambda root: _install(root / place.lstrip("/"), wanted), say)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,9 +99,22 @@ class Runtime:
         """Put an image in, in the place of one of its name."""
         archive = self._machine.folder / "image.tar"
         try:
-            self.ctr("images", "import", image.write(archive))
+            self.ctr("images", "import", "--local", image.write(archive))
         finally:
             archive.unlink(missing_ok=True)
+
+    def keep_only(self, references: Iterable[str]) -> None:
+        """Remove every image that has none of these names, and is not what one of them names."""
+        rows = [line.split() for line in self.ctr("images", "ls").splitlines()[1:]]
+        wanted = set(references)
+        digests = {row[2] for row in rows if row[0] in wanted}
+        if left := [row[0] for row in rows if row[2] not in digests]:
+            self.ctr("images", "rm", "--sync", *left)
+
+    def run(self, container: str, *command: str) -> str:
+        """Run a command in a container and return what it prints."""
+        how = ["tasks", "exec", "--exec-id", uuid.uuid4().hex]
+        return self.ctr(*how, container.removeprefix("containerd://"), *command)
 
     def kill(self, container: str, signal: str = "SIGKILL") -> None:
         """Kill the first process of a container, named as a pod's status names it."""

@@ -1,0 +1,140 @@
+"""The product as users get it: a release of its chart, installed by helm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chart.helm import Helm
+from cluster.client import Api, ApiError, Object
+from cluster.namespaces import create_namespace
+from cluster.processes import until
+from e2e.crew import INJECT
+from e2e.idle import idle_pod, is_injected
+from e2e.pods import Pod, describe, list_pods
+from e2e.stage import RESTRICTED
+from node.images import HOTPEERS
+
+NAMESPACE = "hotpeers-system"
+_NAME = "hotpeers"
+_SELECTOR = {"app.kubernetes.io/name": "hotpeers", "app.kubernetes.io/component": "controller"}
+_SECONDS = 90.0
+_OF_EVERY_NAMESPACE = {"default", "kube-root-ca.crt"}
+DEPLOYMENT: Object = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "hotpeers-controller", "namespace": NAMESPACE},
+}
+WEBHOOK: Object = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingWebhookConfiguration",
+    "metadata": {"name": "hotpeers-injector"},
+}
+
+
+class Release:
+    """One release; its namespace enforces PodSecurity `restricted` too."""
+
+    def __init__(self, api: Api, helm: Helm) -> None:
+        self.api = api
+        self._helm = helm
+        repository, _, tag = HOTPEERS.rpartition(":")
+        self._image = [f"image.repository={json.dumps(repository)}", f"image.tag={json.dumps(tag)}"]
+        self.is_installed = False
+
+    def prepare(self) -> None:
+        """Make the namespace, as whoever installs does."""
+        try:
+            create_namespace(self.api, NAMESPACE, RESTRICTED)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    def install(self) -> None:
+        """Install it, if it is not there; wait until it works."""
+        if not self.is_installed:
+            self._helm.install(_NAME, NAMESPACE, *self._image)
+            self.is_installed = True
+        self.wait()
+
+    def upgrade(self, **annotations: str) -> None:
+        """Upgrade to the same with other pod annotations, which replaces every controller."""
+        value = f"podAnnotations={json.dumps(annotations)}"
+        self._helm.upgrade(_NAME, NAMESPACE, *self._image, value)
+
+    def uninstall(self) -> None:
+        """Uninstall it, and wait until its pods have gone."""
+        self._helm.uninstall(_NAME, NAMESPACE)
+        self.is_installed = False
+        until("the controllers to have gone", lambda: not self.pods() or None, _SECONDS)
+
+    def scale(self, replicas: int) -> None:
+        """Run that many controllers, and wait until it is so."""
+        self.api.patch(DEPLOYMENT, {"spec": {"replicas": replicas}})
+        if replicas:
+            self.wait()
+        else:
+            until("the controllers to have gone", lambda: not self.pods() or None, _SECONDS)
+
+    def wait(self) -> None:
+        """Wait until every controller is ready and new, and the webhook trusted."""
+        try:
+            until("the controllers to be ready", self._is_ready, _SECONDS)
+        except Exception as error:
+            raise AssertionError(f"{error}\n{describe(self.api, NAMESPACE)}") from error
+
+    kept: frozenset[str] = frozenset(
+        {
+            f"namespaces {NAMESPACE}",
+            "customresourcedefinitions peers.hotpeers.dev",
+            "apiservices v1alpha1.hotpeers.dev",
+        }
+    )
+    """What an uninstalled release leaves: the namespace is not its own, Peers are the users'."""
+
+    def traces(self) -> frozenset[str]:
+        """Every object that is ours by its name, its namespace or its label."""
+        versions = ["v1"]
+        for group in self.api.request("GET", "/apis")["groups"]:
+            versions.append(group["preferredVersion"]["groupVersion"])
+        found = set()
+        for version in versions:
+            root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            for resource in self.api.request("GET", root)["resources"]:
+                if "list" not in resource["verbs"] or resource["name"] == "events":
+                    continue
+                for one in self.api.request("GET", f"{root}/{resource['name']}")["items"]:
+                    if _is_ours(one["metadata"]):
+                        found.add(f"{resource['name']} {one['metadata']['name']}")
+        return frozenset(found)
+
+    def pods(self) -> list[Pod]:
+        """The controllers, those that are ending included."""
+        return list_pods(self.api, NAMESPACE, _SELECTOR)
+
+    def _is_ready(self) -> bool | None:
+        deployment = self.api.read(DEPLOYMENT)
+        status: dict[str, Any] = deployment.get("status", {})
+        wanted = deployment["spec"]["replicas"]
+        seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        counts = [status.get(f"{one}Replicas", 0) for one in ("updated", "available")]
+        (webhook,) = self.api.read(WEBHOOK)["webhooks"]
+        trusted = bool(webhook["clientConfig"].get("caBundle"))
+        settled = status.get("replicas") == wanted
+        return (
+            seen and trusted and settled and counts == [wanted, wanted] and self._answers()
+        ) or None
+
+    def _answers(self) -> bool:
+        """Whether the API server reaches the webhook: the Service's rules follow readiness."""
+        pod = idle_pod("default", "probe", INJECT)
+        path = f"{self.api.path(pod, named=False)}?dryRun=All"
+        return is_injected(self.api.request("POST", path, pod))
+
+
+def _is_ours(metadata: Object) -> bool:
+    if metadata["name"] in _OF_EVERY_NAMESPACE:
+        return False
+    managed = (metadata.get("labels") or {}).get("app.kubernetes.io/managed-by", "")
+    inside = metadata.get("namespace") == NAMESPACE
+    return "hotpeers" in metadata["name"] or managed == "hotpeers" or inside

@@ -1,0 +1,75 @@
+"""No controller, and another controller: pods start all the same."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cluster.processes import until
+from e2e.crew import INJECT, Crew
+from e2e.idle import idle_pod, is_injected
+from e2e.kagent import sub_agent
+from e2e.offers import offered
+from e2e.release import Release
+from e2e.stage import Stage
+from e2e.timings import Timings
+
+_PODS = 50
+_PACE = 0.1
+_SECONDS = 60.0
+
+
+@pytest.fixture
+def no_controller(release: Release) -> Iterator[None]:
+    release.scale(0)
+    yield
+    release.scale(2)
+
+
+def test_pods_start_while_the_controller_is_down(
+    crew: Crew, no_controller: None, stage: Stage, timings: Timings
+) -> None:
+    annotated = replace(sub_agent(stage.namespace, "annotated", "Here."), annotations=INJECT)
+    plain = sub_agent(stage.namespace, "plain", "Here too.")
+    stage.create(annotated)
+    stage.create(plain)
+    assert list(stage.start_created(annotated).containers) == ["kagent"]
+    stage.start_created(plain)
+    began = time.monotonic()
+    stage.api.create(idle_pod(stage.namespace, "one", INJECT))
+    timings.note("controller down: an annotated pod is created", time.monotonic() - began)
+    # Orchestrators that run do not need it either.
+    assert offered(crew.stage, crew.talk(crew.first)) == set()
+    crew.check_undisturbed(crew.first)
+
+
+def test_no_pod_is_refused_while_the_controller_is_upgraded(
+    release: Release, stage: Stage, timings: Timings
+) -> None:
+    before = uids(release)
+    release.upgrade(upgraded=str(time.time()))
+    replaced = threading.Event()
+
+    def wait() -> None:
+        release.wait()
+        until("the old ones to have gone", lambda: not before & uids(release) or None, _SECONDS)
+        replaced.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    made = []
+    # At least as many as asked for, and until the last old controller has gone.
+    while len(made) < _PODS or not replaced.is_set():
+        made.append(stage.api.create(idle_pod(stage.namespace, f"pod-{len(made)}", INJECT)))
+        replaced.wait(_PACE) if len(made) < _PODS else replaced.wait(1.0)
+    waiting.join()
+    injected = sum(map(is_injected, made))
+    timings.note("pods created while the controller is upgraded", len(made))
+    timings.note("… of them injected", injected)
+    assert injected == len(made)
+
+
+def uids(release: Release) -> set[str]:
+    return {pod.uid for pod in release.pods()}
