@@ -247,9 +247,10 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     assert lease is not None
     assert lease["spec"]["leaseTransitions"] == 1
     codes = list(writes(audit, accounts[frozen.name], after=lease["spec"]["acquireTime"]))
-    # What was on its way to the socket, no more than is done at a time; and it came too late.
+    # What was on its way to the socket, no more than is done at a time; and it came too late (409),
+    # or was given up on the way (504).
     assert len(codes) <= 8
-    assert set(codes) <= {409}
+    assert set(codes) <= {409, 504}
     assert 201 in set(writes(audit, accounts[other.name], after=lease["spec"]["acquireTime"]))
 
 
