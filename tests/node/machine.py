@@ -1,8 +1,9 @@
 """The node's own machine: namespaces of mounts, network, processes and names, and a cable to it.
 
 Nothing of this machine is changed but this: a link with two routes, an empty folder in each cgroup
-hierarchy and in /var/lib, and one folder on disk. Whoever starts the next node removes what is left. All processes of a node end with the first of its process
-namespace, which ends with us, however we end; its mounts, links and rules go with its namespaces.
+hierarchy and in /var/lib, and one folder on disk. Whoever starts the next node removes what is left.
+All processes of a node end with the first of its process namespace, which ends with us, however we
+end; its mounts, links and rules go with its namespaces.
 """
 
 from __future__ import annotations
