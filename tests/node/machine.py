@@ -125,6 +125,12 @@ class Machine:
         clean_up()
 
 
+def runs(program: Path) -> bool:
+    """Whether a process of this very file is alive, in whatever namespace."""
+    numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return any(_program(number) == program.resolve() for number in numbers)
+
+
 def end_left_over(folder: Path, init: Path) -> None:
     """End the node of a folder, if it is still there though whoever started it is not."""
     with suppress(OSError, ValueError):

@@ -12,7 +12,7 @@ from cluster.processes import Process, until
 from node import addresses
 from node.binaries import Binaries
 from node.image import Image
-from node.machine import Machine
+from node.machine import Machine, runs
 
 PAUSE = "localhost/pause:1"
 _NAMESPACE = "k8s.io"
@@ -77,6 +77,9 @@ class Runtime:
     def restart(self, meanwhile: Callable[[], None]) -> None:
         """End it, do something, and start it again."""
         self._process.stop()
+        # What has ended is nsenter; containerd itself may still be busy with its files.
+        program = self._binaries.containerd / "containerd"
+        until("containerd to end", lambda: None if runs(program) else True, _SECONDS)
         meanwhile()
         self._process.start()
         self._wait()
