@@ -15,6 +15,7 @@ from e2e.offers import offered
 from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
+from node.node import Node
 
 _PODS = 50
 _PACE = 0.1
@@ -43,6 +44,26 @@ def test_pods_start_while_the_controller_is_down(
     # Orchestrators that run do not need it either.
     assert offered(crew.stage, crew.talk(crew.first)) == set()
     crew.check_undisturbed(crew.first)
+
+
+@pytest.fixture
+def frozen_controller(node: Node, release: Release) -> Iterator[None]:
+    containers = [pod.containers["controller"]["containerID"] for pod in release.pods()]
+    for one in containers:
+        node.runtime.pause(one)
+    yield
+    for one in containers:
+        node.runtime.resume(one)
+
+
+def test_pods_are_created_while_the_controller_hangs(
+    stage: Stage, frozen_controller: None, timings: Timings
+) -> None:
+    began = time.monotonic()
+    pod = stage.api.create(idle_pod(stage.namespace, "one", INJECT))
+    # It is still in its Service, and takes connections that it does not answer.
+    timings.note("controller hangs: an annotated pod is created", time.monotonic() - began)
+    assert not is_injected(pod)
 
 
 def test_no_pod_is_refused_while_the_controller_is_upgraded(

@@ -119,6 +119,14 @@ class Runtime:
         how = ["tasks", "exec", "--exec-id", uuid.uuid4().hex]
         return self.ctr(*how, container.removeprefix("containerd://"), *command)
 
+    def pause(self, container: str) -> None:
+        """Let a container's processes stand still."""
+        self.ctr("tasks", "pause", container.removeprefix("containerd://"))
+
+    def resume(self, container: str) -> None:
+        """Let them go on."""
+        self.ctr("tasks", "resume", container.removeprefix("containerd://"))
+
     def kill(self, container: str, signal: str = "SIGKILL") -> None:
         """Kill the first process of a container, named as a pod's status names it."""
         self.ctr("tasks", "kill", "--signal", signal, container.removeprefix("containerd://"))
