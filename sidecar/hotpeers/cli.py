@@ -171,6 +171,48 @@ def controller(**raw: str) -> None:
 
 
 @cli.command()
+@_setting("--registry-url", "", "URL", "The agentregistry to search, such as http://host:12121.")
+@_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
+@_setting("--listen", "127.0.0.1:8091", "HOST:PORT", "Where to serve the tools, at /mcp.")
+@_setting(
+    "--token-file",
+    "",
+    "FILE",
+    "The bearer token that callers must have; needed where others than this host can call.",
+)
+@_setting("--orchestrator", "", "NS/NAME", "The agent that the tools are for.")
+@_setting(
+    "--namespace",
+    "",
+    "NAME",
+    "Where agents are spawned unless told.  [default: the orchestrator's, else the pod's]",
+)
+@_setting("--peer-file", "", "FILE", "The peer file of the sidecar beside, to wait for an offer.")
+@_setting(
+    "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
+)
+@_setting(
+    "--kubeconfig",
+    "",
+    "FILE",
+    "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
+    envvar="KUBECONFIG",
+)
+@_setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
+@_setting("--log-format", "text", "[text|json]", "How to log.")
+@_setting("--log-level", "info", "[debug|info|warning|error]", "How much to log.")
+def mcp(**raw: str) -> None:
+    """Serve the tools that find, create and delete agents, over MCP."""
+    from .log import set_up_logging
+    from .spawn.server import run_mcp
+    from .spawn.settings import McpSettings
+
+    settings = McpSettings.parse(**raw)
+    set_up_logging(settings.log_format, settings.log_level)
+    asyncio.run(run_mcp(settings))
+
+
+@cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def validate(files: tuple[str, ...]) -> None:
     """Check manifests, agent cards and peer files; - is standard input."""

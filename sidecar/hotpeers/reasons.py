@@ -58,6 +58,20 @@ class Reason(StrEnum):
     BINDING_TAKEN = "BindingTaken"
     ROLE_MISSING = "RoleMissing"
     READERS_NOT_INVITED = "ReadersNotInvited"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_FAILED = "RegistryFailed"
+    REGISTRY_ANSWER_BAD = "RegistryAnswerBad"
+    TEMPLATE_NOT_FOUND = "TemplateNotFound"
+    TEMPLATE_NOT_MAPPED = "TemplateNotMapped"
+    MANIFEST_REFUSED = "ManifestRefused"
+    ADMISSION_DENIED = "AdmissionDenied"
+    OBJECT_INVALID = "ObjectInvalid"
+    OBJECT_NOT_FOUND = "ObjectNotFound"
+    RIGHT_MISSING = "RightMissing"
+    FIELD_TAKEN = "FieldTaken"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
+    NOT_SPAWNED_HERE = "NotSpawnedHere"
+    ORCHESTRATOR_UNKNOWN = "OrchestratorUnknown"
 
 
 Word = Reason | Nack | PeerProblem
@@ -108,6 +122,20 @@ _OWN_SENTENCES = {
     Reason.BINDING_TAKEN: "Another binding of that name exists, and is left alone.",
     Reason.ROLE_MISSING: "A ClusterRole of hotpeers does not exist, so that nobody is bound to it.",
     Reason.READERS_NOT_INVITED: "The annotation hotpeers.dev/readers of the namespace leaves it out.",
+    Reason.REGISTRY_UNREACHABLE: "agentregistry cannot be reached, or did not answer in time.",
+    Reason.REGISTRY_FAILED: "agentregistry refused the request, or failed to answer it.",
+    Reason.REGISTRY_ANSWER_BAD: "What agentregistry answered is not what its API promises, or is too large.",
+    Reason.TEMPLATE_NOT_FOUND: "agentregistry has nothing of that name and tag.",
+    Reason.TEMPLATE_NOT_MAPPED: "The entry of agentregistry cannot be made a kagent Agent.",
+    Reason.MANIFEST_REFUSED: "The manifest is not exactly one plain object that can be applied.",
+    Reason.ADMISSION_DENIED: "A rule of the cluster denies the object; its message says what it wants.",
+    Reason.OBJECT_INVALID: "The API server finds a field of the object wrong.",
+    Reason.OBJECT_NOT_FOUND: "There is no such object, or no such kind of object.",
+    Reason.RIGHT_MISSING: "This identity has no right to do that.",
+    Reason.FIELD_TAKEN: "Another writer owns a field of the object; nothing was changed.",
+    Reason.OUTCOME_UNKNOWN: "No answer came in time, so that it is not known whether it was done.",
+    Reason.NOT_SPAWNED_HERE: "The agent bears no stamp of this orchestrator, and is left alone.",
+    Reason.ORCHESTRATOR_UNKNOWN: "It was not said which orchestrator this is.",
 }
 
 SENTENCES: dict[Word, str] = dict(

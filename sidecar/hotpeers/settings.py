@@ -66,7 +66,7 @@ class Settings(BaseModel):
                     else peer_file.parent / "acks",
                     "selector": _selector(text),
                     "namespaces": _namespaces(text["namespaces"]),
-                    "orchestrator": _orchestrator(text["orchestrator"]),
+                    "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
@@ -112,7 +112,8 @@ def _namespaces(text: str) -> frozenset[str]:
     return frozenset({EVERY_NAMESPACE}) if EVERY_NAMESPACE in names else names
 
 
-def _orchestrator(text: str) -> str:
+def parse_orchestrator(text: str) -> str:
+    """Check the namespace/name of an orchestrator; "" is none. `SettingsError` names the flag."""
     parts = text.split("/")
     if text and (len(parts) != 2 or not all(_NAMESPACE.fullmatch(part) for part in parts)):
         raise SettingsError(

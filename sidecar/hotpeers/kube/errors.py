@@ -14,15 +14,20 @@ from hotpeers_shim.contract import clean_text
 from ..reasons import Reason
 
 _MAX_MESSAGE = 300
+_MAX_DETAIL = 4096
 
 
 class KubeError(Exception):
-    """A request failed. `status` is that of HTTP, 0 where there was no answer."""
+    """A request failed. `status` is that of HTTP, 0 where there was no answer.
+
+    `detail` is all that the server said, for whoever is to mend the request.
+    """
 
     reason = Reason.API_FAILED
 
     def __init__(self, message: str, status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(clean_text(message, _MAX_MESSAGE))
+        self.detail = clean_text(message, _MAX_DETAIL)
         self.status = status
         self.retry_after = retry_after
 

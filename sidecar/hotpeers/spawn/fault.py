@@ -1,0 +1,62 @@
+"""What a tool answers where it could not do its work: a word, what happened, what to do next."""
+
+from __future__ import annotations
+
+from hotpeers_shim.contract import clean_text
+
+from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, SilentError
+from ..reasons import Reason
+
+_MAX_MESSAGE = 4096
+_DENIALS = ("admission webhook ", "ValidatingAdmissionPolicy ", "denied the request")
+
+
+class Fault(Exception):
+    """A failure that was foreseen; `advice` is written for a model."""
+
+    def __init__(self, reason: Reason, message: str, advice: str = "") -> None:
+        super().__init__(clean_text(message, _MAX_MESSAGE))
+        self.reason = reason
+        self.advice = advice
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return str(self)
+
+
+def fault_of(error: KubeError, what: str) -> Fault:
+    """The failure of a request that writes nothing, or that the server refused; `what` was asked."""
+    reason, advice = _judge(error)
+    return Fault(reason, f"{what}: {error.detail}", advice)
+
+
+def fault_of_write(error: KubeError, what: str) -> Fault:
+    """The failure of a request that writes: without an answer nobody knows whether it did."""
+    if error.status == 0 and isinstance(error, SilentError):
+        advice = "Look with list_spawned_agents; the same request can be repeated safely."
+        return Fault(Reason.OUTCOME_UNKNOWN, f"{what}: {error.detail}", advice)
+    return fault_of(error, what)
+
+
+def _judge(error: KubeError) -> tuple[Reason, str]:
+    # Admission answers with any status; only its sentence tells it from RBAC and from validation.
+    if error.status and any(mark in error.detail for mark in _DENIALS):
+        return (
+            Reason.ADMISSION_DENIED,
+            "Change what the message names and apply again. What it does not allow cannot be had "
+            "in another way: tell the user if the task needs it.",
+        )
+    if isinstance(error, ForbiddenError):
+        return Reason.RIGHT_MISSING, "Do not try again: an operator has to grant this right."
+    if isinstance(error, NotFoundError):
+        return Reason.OBJECT_NOT_FOUND, "Check apiVersion, kind, namespace and name."
+    if isinstance(error, ConflictError):
+        return (
+            Reason.FIELD_TAKEN,
+            "Use another name, or leave out the fields that the message names.",
+        )
+    # A field of metadata that there is none of is answered with 500 (Kubernetes 1.36).
+    if error.status in (400, 422) or "not declared in schema" in error.detail:
+        return Reason.OBJECT_INVALID, "Correct the fields that the message names and apply again."
+    return error.reason, "Nothing was changed. Try again later."

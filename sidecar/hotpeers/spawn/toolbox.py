@@ -1,0 +1,245 @@
+"""What each tool does; how it is shown to a model is in `tools`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..kube.client import Client
+from ..kube.errors import KubeError, NotFoundError
+from .agents import Agents, Seen
+from .catalogue import Catalogue, Listed
+from .document import read_object
+from .fault import Fault, fault_of, fault_of_write
+from .manifest import ToolServer, Unmapped, Wish, render
+from .objects import Place, place_of
+from .offered import Offer, OfferReader
+from .registry import Registry
+from .results import (
+    AgentResult,
+    ApplyResult,
+    DeleteResult,
+    Hit,
+    ListResult,
+    RenderResult,
+    SearchResult,
+    SpecResult,
+    UnmappedField,
+    WaitResult,
+)
+from .templates import read_template
+
+FIELD_MANAGER = "hotpeers-spawn"
+_LOOK_SECONDS = 0.25
+_MAX_TAGS = 20
+_STAMPS = "hotpeers.dev/"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The tools of one orchestrator. Every method raises `Fault`, and nothing else that is foreseen."""
+
+    registry: Registry
+    catalogue: Catalogue
+    client: Client
+    agents: Agents
+    namespace: str
+    offers: OfferReader | None = None
+
+    async def search(self, query: str, limit: int) -> SearchResult:
+        """Find agents of the registry."""
+        found = await self.catalogue.search(query, limit)
+        advice = "" if found.hits else "Nothing fits: try other words, or fewer."
+        return SearchResult(
+            hits=[_hit(listed, score) for listed, score in found.hits],
+            total=found.total,
+            left_out=found.refused,
+            age_seconds=round(found.age, 1),
+            stale=found.stale,
+            advice=advice,
+        )
+
+    async def spec(self, name: str, tag: str) -> SpecResult:
+        """Show an agent of the registry with what it refers to."""
+        template = await read_template(self.registry, name, tag)
+        agent = template.agent
+        return SpecResult(
+            name=agent.metadata.name,
+            tag=agent.metadata.tag or "latest",
+            spec=agent.spec.model_dump(exclude_defaults=True),
+            instructions=template.prompt.spec.content if template.prompt else "",
+            mcp_servers=[
+                {
+                    "name": ref.name,
+                    "tag": ref.tag,
+                    "found": server is not None,
+                    "description": server.spec.description if server else "",
+                    "url": server.spec.remote.url if server and server.spec.remote else "",
+                }
+                for ref, server in template.servers
+            ],
+        )
+
+    async def render(self, name: str, tag: str, wish: Wish) -> RenderResult:
+        """Make the manifest of an agent of the registry. Creates nothing."""
+        template = await read_template(self.registry, name, tag)
+        cluster: list[ToolServer] = []
+        blind: tuple[Unmapped, ...] = ()
+        if template.servers:
+            try:
+                cluster = await self.agents.tool_servers(wish.namespace)
+            except Fault as fault:
+                blind = (Unmapped("mcpServers", fault.message),)
+        rendered = render(template, wish, cluster)
+        return RenderResult(
+            manifest=rendered.yaml,
+            unmapped=[
+                UnmappedField(field=one.field, why=one.why) for one in (*blind, *rendered.unmapped)
+            ],
+            template=str(template.agent),
+            template_digest=rendered.digest,
+            advice="Nothing exists yet: look at `unmapped`, then call k8s_apply_manifest.",
+        )
+
+    async def apply(self, text: str, *, dry_run: bool) -> ApplyResult:
+        """Apply one object: as a dry run first, so that a refusal leaves nothing behind."""
+        manifest = read_object(text)
+        place = await place_of(self.client, manifest, self.namespace)
+        if place.namespace:
+            manifest["metadata"]["namespace"] = place.namespace
+        existed = await self._exists(place)
+        judged = await self._apply(place, manifest, dry_run=True)
+        done = judged if dry_run else await self._apply(place, manifest, dry_run=False)
+        metadata = done.get("metadata") or {}
+        advice = "" if dry_run else "Wait with wait_for_agent until it can be used."
+        return ApplyResult(
+            object=str(place),
+            applied=not dry_run,
+            created=not existed,
+            uid="" if dry_run and not existed else str(metadata.get("uid") or ""),
+            stamps=_stamps(metadata.get("annotations") or {}),
+            advice=advice if place.kind == "Agent" else "",
+        )
+
+    async def wait(self, namespace: str, name: str, seconds: float) -> WaitResult:
+        """Wait until an agent is ready and offered, or the time has come."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while True:
+            seen = await self.agents.read(namespace, name)
+            offer = Offer()
+            if seen is not None and self.offers is not None:
+                offer = await asyncio.to_thread(self.offers.read, seen.uid)
+            passed = loop.time() - start
+            done = seen is not None and seen.ready and (offer.offered or self.offers is None)
+            if done or passed + _LOOK_SECONDS > seconds:
+                return _waited(namespace, name, seen, offer if self.offers else None, done, passed)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def spawned(self, namespace: str) -> ListResult:
+        """List the agents that this orchestrator spawned."""
+        found, more = await self.agents.spawned(namespace)
+        return ListResult(agents=[_agent(one) for one in found], more=more)
+
+    async def delete(self, namespace: str, name: str) -> DeleteResult:
+        """Delete an agent that this orchestrator spawned."""
+        seen = await self.agents.delete(namespace, name)
+        advice = "It ends in the background, and its tool goes."
+        return DeleteResult(name=seen.name, namespace=seen.namespace, deleted=True, advice=advice)
+
+    async def _exists(self, place: Place) -> bool:
+        try:
+            await self.client.get(place.path)
+        except NotFoundError:
+            return False
+        except KubeError as error:
+            raise fault_of(error, str(place)) from error
+        return True
+
+    async def _apply(
+        self, place: Place, manifest: Mapping[str, Any], *, dry_run: bool
+    ) -> dict[str, Any]:
+        try:
+            done = await self.client.apply(
+                place.path, manifest, manager=FIELD_MANAGER, dry_run=dry_run
+            )
+        except KubeError as error:
+            what = f"apply {place}"
+            raise (fault_of if dry_run else fault_of_write)(error, what) from error
+        return done if isinstance(done, dict) else {}
+
+
+def _hit(listed: Listed, score: float) -> Hit:
+    agent = listed.agent
+    spec = agent.spec
+    made_of = ["instructions"] if spec.instructions else []
+    made_of += ["image"] if spec.source and spec.source.image else []
+    return Hit(
+        name=agent.metadata.name,
+        tag=agent.metadata.tag or "latest",
+        tags=list(listed.tags[:_MAX_TAGS]),
+        namespace=agent.metadata.namespace,
+        title=spec.title,
+        description=spec.description,
+        kind=" and ".join(made_of) or "neither",
+        mcp_servers=[str(ref) for ref in spec.mcpServers],
+        skills=[str(ref) for ref in spec.skills],
+        score=round(score, 3),
+    )
+
+
+def _agent(seen: Seen) -> AgentResult:
+    message = "it is being deleted" if seen.ending else seen.message
+    return AgentResult(
+        name=seen.name,
+        namespace=seen.namespace,
+        ready=seen.ready and not seen.ending,
+        message=message,
+        stamps=seen.stamps,
+    )
+
+
+def _waited(  # noqa: PLR0913, PLR0917 - what is known, each part once
+    namespace: str, name: str, seen: Seen | None, offer: Offer | None, done: bool, passed: float
+) -> WaitResult:
+    if seen is None:
+        message = "there is no such Agent"
+        advice = "Check the name, or apply its manifest."
+    elif done:
+        message = "it is ready" + (" and offered to you" if offer else "")
+        advice = (
+            "Call it by tool_name." if offer else "It becomes one of your tools within seconds."
+        )
+    elif not seen.ready:
+        message = f"it is not ready yet: {seen.message or 'nothing is said of it'}"
+        advice = "An agent takes about 20 seconds to start. Call wait_for_agent again."
+    else:
+        listed = offer is not None and offer.listed
+        message = "it is ready, and " + (
+            "not live in every process yet" if listed else "not listed yet"
+        )
+        advice = (
+            "Call wait_for_agent again; if it stays so, its label hotpeers.dev/peer may be missing."
+        )
+    return WaitResult(
+        name=name,
+        namespace=namespace,
+        done=done,
+        exists=seen is not None,
+        ready=seen is not None and seen.ready,
+        offered=offer.offered if offer is not None else None,
+        tool_name=offer.tool_name if offer is not None else "",
+        seconds=round(passed, 1),
+        message=message,
+        advice=advice,
+    )
+
+
+def _stamps(annotations: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key.removeprefix(_STAMPS): str(value)
+        for key, value in sorted(annotations.items())
+        if key.startswith(_STAMPS)
+    }
