@@ -52,3 +52,36 @@ def test_no_other_command_loads_the_sdk() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_what_cannot_start_is_one_line() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "hotpeers", "mcp", "--registry-url", "http://127.0.0.1:9"),
+            *("--kubeconfig", "/nowhere/kubeconfig"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: --kubeconfig (KUBECONFIG)")
+    assert "Traceback" not in done.stderr
+
+
+def test_it_serves_until_it_is_asked_to_end(kubeconfig_of_nothing: str) -> None:
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "hotpeers", "mcp", "--registry-url", "http://127.0.0.1:9"),
+            *("--kubeconfig", kubeconfig_of_nothing, "--listen", "127.0.0.1:0"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("tools at http://127.0.0.1:" in line for line in process.stderr)
+        process.terminate()
+        said = process.communicate(timeout=20)[1]
+        assert process.returncode == 0
+    assert "asked to" in said

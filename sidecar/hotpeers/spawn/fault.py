@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from hotpeers_shim.contract import clean_text
 
-from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, SilentError
+from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
 from ..reasons import Reason
 
 _MAX_MESSAGE = 4096
+_LATER = "Nothing was changed. Try again later."
+# The server judged the request, with whatever status.
+_SAY_WHAT_HAPPENED = (Reason.ADMISSION_DENIED, Reason.OBJECT_INVALID)
 _DENIALS = ("admission webhook ", "ValidatingAdmissionPolicy ", "denied the request")
 
 
@@ -33,10 +36,11 @@ def fault_of(error: KubeError, what: str) -> Fault:
 
 def fault_of_write(error: KubeError, what: str) -> Fault:
     """The failure of a request that writes: without an answer nobody knows whether it did."""
-    if error.status == 0 and isinstance(error, SilentError):
-        advice = "Look with list_spawned_agents; the same request can be repeated safely."
-        return Fault(Reason.OUTCOME_UNKNOWN, f"{what}: {error.detail}", advice)
-    return fault_of(error, what)
+    fault = fault_of(error, what)
+    if fault.reason in _SAY_WHAT_HAPPENED or 0 < error.status < 500:
+        return fault
+    advice = "Look with list_spawned_agents; the same request can be repeated safely."
+    return Fault(Reason.OUTCOME_UNKNOWN, fault.message, advice)
 
 
 def _judge(error: KubeError) -> tuple[Reason, str]:
@@ -59,4 +63,5 @@ def _judge(error: KubeError) -> tuple[Reason, str]:
     # A field of metadata that there is none of is answered with 500 (Kubernetes 1.36).
     if error.status in (400, 422) or "not declared in schema" in error.detail:
         return Reason.OBJECT_INVALID, "Correct the fields that the message names and apply again."
-    return error.reason, "Nothing was changed. Try again later."
+    lost = isinstance(error, UnreachableError)
+    return Reason.API_UNREACHABLE if lost else error.reason, _LATER

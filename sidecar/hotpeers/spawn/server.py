@@ -37,19 +37,22 @@ PATH = "/mcp"
 _MAX_REQUEST_BYTES = 256 * 1024
 _MAX_SESSIONS = 64
 _HEALTH = "/healthz"
+# uvicorn has no event that it has started.
+_LOOK_SECONDS = 0.01
 
 
 async def run_mcp(settings: McpSettings) -> None:
     """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
     logger.info("hotpeers %s serves tools, process %d", __version__, os.getpid())
+    signals = asyncio.create_task(raise_at_signal(), name="signals")
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(raise_at_signal(), name="signals")
-            async with serve(settings) as port:
-                logger.info("tools at http://%s:%d%s", settings.listen.host or "*", port, PATH)
-                await asyncio.Event().wait()
-    except* Stop:
+        async with serve(settings) as port:
+            logger.info("tools at http://%s:%d%s", settings.listen.host or "*", port, PATH)
+            await signals
+    except Stop:
         logger.info("hotpeers ends: asked to")
+    finally:
+        signals.cancel()
 
 
 @asynccontextmanager
@@ -143,6 +146,10 @@ async def _listening(app: ASGIApp, listen: Listen) -> AsyncIterator[int]:
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]), name="mcp")
         try:
+            while not server.started:
+                if running.done():
+                    raise ListenError(f"cannot serve on {listen}: the server did not start")
+                await asyncio.sleep(_LOOK_SECONDS)
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
