@@ -250,3 +250,20 @@ async def test_pages_that_never_end_are_refused(registry: Any) -> None:
         with pytest.raises(Fault, match="leads back"):
             await catalogue.search("x", 1)
     assert len(registry.asked) == 2
+
+
+async def test_registry_that_hangs_is_given_up(registry: Any) -> None:
+    import aiohttp
+
+    from hotpeers.reasons import Reason
+    from hotpeers.spawn.fault import Fault
+    from hotpeers.spawn.registry import Registry
+
+    stuck = asyncio.Event()
+    registry.fault = lambda _: stuck.wait()
+    async with Registry(registry.url, timeout=aiohttp.ClientTimeout(total=0.2)) as client:
+        with pytest.raises(Fault, match=r"no answer within 0\.2 s") as caught:
+            await client.entry("agents", "acme.translator")
+    assert caught.value.reason is Reason.REGISTRY_UNREACHABLE
+    stuck.set()
+    registry.fault = lambda _: web.Response(status=500)
