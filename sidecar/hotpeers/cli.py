@@ -12,6 +12,7 @@ import click
 
 from . import __version__
 from .errors import HotpeersError
+from .policy_commands import policy
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -255,6 +256,9 @@ def status(url: str, *, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         show_status(document, Console())
+
+
+cli.add_command(policy)
 
 
 @cli.group()

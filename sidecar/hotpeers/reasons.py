@@ -72,6 +72,40 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     NOT_SPAWNED_HERE = "NotSpawnedHere"
     ORCHESTRATOR_UNKNOWN = "OrchestratorUnknown"
+    POLICY_MISSING = "PolicyMissing"
+    POLICY_INVALID = "PolicyInvalid"
+    RESOURCE_NOT_ALLOWED = "ResourceNotAllowed"
+    OPERATION_NOT_ALLOWED = "OperationNotAllowed"
+    TARGET_NOT_ALLOWED = "TargetNotAllowed"
+    NAME_NOT_ALLOWED = "NameNotAllowed"
+    NAME_OCCUPIED = "NameOccupied"
+    NOT_SPAWNED = "NotSpawned"
+    UNKNOWN_FIELD = "UnknownField"
+    FIELD_FORBIDDEN = "FieldForbidden"
+    FIELD_MALFORMED = "FieldMalformed"
+    OBJECT_TOO_LARGE = "ObjectTooLarge"
+    TYPE_NOT_ALLOWED = "TypeNotAllowed"
+    RUNTIME_NOT_ALLOWED = "RuntimeNotAllowed"
+    MODEL_NOT_ALLOWED = "ModelNotAllowed"
+    IMAGE_NOT_ALLOWED = "ImageNotAllowed"
+    TOOL_NOT_ALLOWED = "ToolNotAllowed"
+    APPROVAL_REQUIRED = "ApprovalRequired"
+    AGENT_NOT_ALLOWED = "AgentNotAllowed"
+    SKILL_NOT_ALLOWED = "SkillNotAllowed"
+    TEMPLATE_NOT_ALLOWED = "TemplateNotAllowed"
+    TEMPLATE_UNKNOWN = "TemplateUnknown"
+    TEMPLATE_CHANGED = "TemplateChanged"
+    PROMPT_TOO_LONG = "PromptTooLong"
+    METADATA_NOT_ALLOWED = "MetadataNotAllowed"
+    ENVIRONMENT_NOT_ALLOWED = "EnvironmentNotAllowed"
+    RESOURCES_EXCEEDED = "ResourcesExceeded"
+    TTL_NOT_ALLOWED = "TtlNotAllowed"
+    TOO_MANY_AGENTS = "TooManyAgents"
+    TOO_MANY_CREATES = "TooManyCreates"
+    TOO_DEEP = "TooDeep"
+    STAMP_FORGED = "StampForged"
+    NOT_AS_STAMPED = "NotAsStamped"
+    CHANGED = "ConstantChanged"
 
 
 Word = Reason | Nack | PeerProblem
@@ -136,6 +170,40 @@ _OWN_SENTENCES = {
     Reason.OUTCOME_UNKNOWN: "No answer came in time, so that it is not known whether it was done.",
     Reason.NOT_SPAWNED_HERE: "The agent bears no stamp of this orchestrator, and is left alone.",
     Reason.ORCHESTRATOR_UNKNOWN: "It was not said which orchestrator this is.",
+    Reason.POLICY_MISSING: "No SpawnPolicy allows the subject anything.",
+    Reason.POLICY_INVALID: "The SpawnPolicy is not valid, and allows nothing.",
+    Reason.RESOURCE_NOT_ALLOWED: "A governed subject may write kagent Agents (v1alpha2), and nothing else.",
+    Reason.OPERATION_NOT_ALLOWED: "A governed subject may create, update and delete single agents only.",
+    Reason.TARGET_NOT_ALLOWED: "The SpawnPolicy does not allow agents in this namespace.",
+    Reason.NAME_NOT_ALLOWED: "The SpawnPolicy does not allow an agent of this name, or the name is reserved.",
+    Reason.NAME_OCCUPIED: "Something that kagent would overwrite has this name.",
+    Reason.NOT_SPAWNED: "The subject did not spawn this agent.",
+    Reason.UNKNOWN_FIELD: "The guard does not know this field, and so lets it not in.",
+    Reason.FIELD_FORBIDDEN: "No SpawnPolicy can allow this field, or this value of it.",
+    Reason.FIELD_MALFORMED: "A field has the wrong type or a value that it cannot have.",
+    Reason.OBJECT_TOO_LARGE: "The object, or a part of it, is larger than is looked at.",
+    Reason.TYPE_NOT_ALLOWED: "The SpawnPolicy does not allow agents of this type.",
+    Reason.RUNTIME_NOT_ALLOWED: "The SpawnPolicy does not allow this runtime.",
+    Reason.MODEL_NOT_ALLOWED: "The SpawnPolicy does not allow this ModelConfig.",
+    Reason.IMAGE_NOT_ALLOWED: "The SpawnPolicy does not allow this image, or asks for its digest.",
+    Reason.TOOL_NOT_ALLOWED: "The SpawnPolicy does not allow this server of tools, or this tool of it.",
+    Reason.APPROVAL_REQUIRED: "The SpawnPolicy allows the tool only with a person's approval of each call.",
+    Reason.AGENT_NOT_ALLOWED: "The SpawnPolicy does not allow this agent as a tool.",
+    Reason.SKILL_NOT_ALLOWED: "The SpawnPolicy does not allow skills from there.",
+    Reason.TEMPLATE_NOT_ALLOWED: "The SpawnPolicy does not allow this template, or asks for one.",
+    Reason.TEMPLATE_UNKNOWN: "The template that the agent names cannot be read.",
+    Reason.TEMPLATE_CHANGED: "The agent is not what its template says.",
+    Reason.PROMPT_TOO_LONG: "The system message is longer than the SpawnPolicy allows.",
+    Reason.METADATA_NOT_ALLOWED: "The SpawnPolicy does not allow this label or annotation.",
+    Reason.ENVIRONMENT_NOT_ALLOWED: "The SpawnPolicy does not allow this variable.",
+    Reason.RESOURCES_EXCEEDED: "It asks for more of a resource than the SpawnPolicy allows.",
+    Reason.TTL_NOT_ALLOWED: "It would live longer than the SpawnPolicy allows.",
+    Reason.TOO_MANY_AGENTS: "As many agents as the SpawnPolicy allows are alive.",
+    Reason.TOO_MANY_CREATES: "As many agents as the SpawnPolicy allows were created of late.",
+    Reason.TOO_DEEP: "Agents that spawned agents spawn would be deeper than the SpawnPolicy allows.",
+    Reason.STAMP_FORGED: "Only the guard writes this label or annotation.",
+    Reason.NOT_AS_STAMPED: "The object is not as the guard made it.",
+    Reason.CHANGED: "An update changes what can never be changed.",
 }
 
 SENTENCES: dict[Word, str] = dict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from cluster.resources import PEERS, is_served, peer
 from cluster.server import Cluster
 
 PLACE = "hotpeers-system"
-CRD = ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "peers.hotpeers.dev")
+DEFINITIONS = {
+    ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", f"{plural}.hotpeers.dev")
+    for plural in ("peers", "spawnpolicies")
+}
 CONFIGURATION: Object = {
     "apiVersion": "admissionregistration.k8s.io/v1",
     "kind": "MutatingWebhookConfiguration",
@@ -71,22 +75,28 @@ def release(own_cluster: Cluster, helm_program: Path, place: str) -> Iterator[He
     return Helm(helm_program, own_cluster.kubeconfig)
 
 
-def test_nothing_is_left_but_the_definition_and_the_peers(api: Api, release: Helm) -> None:
+def wait_for_definitions(api: Api) -> None:
+    """Wait until the objects of each definition can be listed: for a moment after a change not."""
+    for file in sorted(PEERS.parent.glob("*.yaml")):
+        (crd,) = read_yaml(file)
+        until(f"{file.name} to be served", partial(is_served, api, crd), 15.0)
+
+
+def test_nothing_is_left_but_the_definitions_and_the_peers(api: Api, release: Helm) -> None:
     install_operators(api)
     before = inventory(api)
     release.install("hotpeers", PLACE)
-    (crd,) = read_yaml(PEERS)
-    until("Peers to be served", lambda: is_served(api, crd), 15.0)
+    wait_for_definitions(api)
     weather = peer(PLACE, "weather")
     api.create(weather)
     release.upgrade("hotpeers", PLACE, *VARIANTS["everything"].sets)
+    wait_for_definitions(api)
     kinds = {plural for _, plural, _, _ in inventory(api) - before}
     assert {"certificates", "podmonitors", "networkpolicies", "configmaps"} <= kinds
     assert "peers.hotpeers.dev" in release.uninstall("hotpeers", PLACE)
-    assert left_over(api, before, may_be={CRD[1], "peers"}) == {
-        CRD,
-        ("hotpeers.dev/v1alpha1", "peers", PLACE, "weather"),
-    }
+    may_be = {"customresourcedefinitions", "peers"}
+    kept = {("hotpeers.dev/v1alpha1", "peers", PLACE, "weather")}
+    assert left_over(api, before, may_be=may_be) == DEFINITIONS | kept
     # The same release finds its definition again.
     assert "There is no published image" in release.install("hotpeers", PLACE)
     assert api.read(weather)["spec"] == weather["spec"]

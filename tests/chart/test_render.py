@@ -147,9 +147,11 @@ def test_resources_of_the_sidecar_are_handed_on(helm: Helm) -> None:
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_definition_is_kept_unless_told(helm: Helm, keep: bool) -> None:
-    crd = one(helm.render(f"crds.keep={str(keep).lower()}"), "CustomResourceDefinition")
-    policy = crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
-    assert policy == ("keep" if keep else None)
+    objects = helm.render(f"crds.keep={str(keep).lower()}")
+    for plural in ("peers", "spawnpolicies"):
+        crd = one(objects, "CustomResourceDefinition", f"{plural}.hotpeers.dev")
+        policy = crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
+        assert policy == ("keep" if keep else None)
 
 
 def test_what_needs_other_kinds_is_off_by_default(helm: Helm) -> None:

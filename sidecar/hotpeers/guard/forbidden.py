@@ -1,0 +1,64 @@
+"""Fields of kagent's Agent (v0.10.0-rc3 and its main branch) that no policy can allow, each with why.
+
+A field that is neither here nor has a rule is refused as unknown; those here are told by name, so
+that whoever wrote the manifest learns what the field would do.
+"""
+
+from __future__ import annotations
+
+_POD = "it changes what the pod may reach on its node"
+_PLACE = "it chooses the node that the pod runs on"
+_SECRET = "it reads a Secret or ConfigMap, which need not be the subject's"  # noqa: S105 - no secret
+_CARD = "it reaches the agent card, which others' models and people read"
+
+FORBIDDEN: dict[str, str] = {
+    # of the Agent's pod
+    "serviceAccountName": "the agent would run with the rights of another account",
+    "serviceAccountConfig": "labels and annotations of a ServiceAccount can give it rights",
+    "volumes": _POD,
+    "volumeMounts": _POD,
+    "podSecurityContext": _POD,
+    "securityContext": _POD,
+    "extraContainers": "a further container is not judged by the policy",
+    "initContainer": "variables and resources of the skills' container are not judged by the policy",
+    "imagePullSecrets": _SECRET,
+    "imageRegistry": "the agent's image would come from another registry",
+    "envFrom": _SECRET,
+    "valueFrom": _SECRET,
+    "cmd": "it replaces the program of the image",
+    "args": "it changes what the program of the image does",
+    "workingDir": "it changes what the program of the image reads",
+    "tolerations": _PLACE,
+    "affinity": _PLACE,
+    "nodeSelector": _PLACE,
+    "topologySpreadConstraints": _PLACE,
+    "deploymentAnnotations": "annotations of a Deployment steer other controllers",
+    "hostNetwork": _POD,
+    "hostPID": _POD,
+    "hostIPC": _POD,
+    "hostAliases": _POD,
+    "runtimeClassName": _POD,
+    "claims": "devices are not judged by the policy",
+    # of the agent
+    "executeCodeBlocks": "the agent would run code that its model writes, in a privileged container",
+    "a2aConfig": _CARD,
+    "iconUrl": _CARD,
+    "documentationUrl": _CARD,
+    "provider": _CARD,
+    "memory": "what it remembers outlives the agent",
+    "shareTools": "the agent could hand out links to its sessions",
+    "systemMessageFrom": _SECRET,
+    "promptTemplate": "a template reads ConfigMaps, and its result is not judged by the policy",
+    "headersFrom": _SECRET,
+    "sandbox": "it opens the network of sandboxed code",
+    "insecureSkipVerify": "skills would be fetched without verifying who sends them",
+    "gitAuthSecretRef": _SECRET,
+    # of the object
+    "generateName": "a name that nobody chose cannot be judged",
+    "status": "only kagent writes a status",
+    "selfLink": "only the API server writes it",
+    "deletionTimestamp": "only the API server writes it",
+    "deletionGracePeriodSeconds": "only the API server writes it",
+    "finalizers": "it could keep the agent from being deleted",
+    "ownerReferences": "only the guard says who owns a spawned agent",
+}

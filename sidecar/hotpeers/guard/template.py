@@ -1,0 +1,60 @@
+"""Templates: an agent that says what it was made from must be just that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ..reasons import Reason
+from .complete import completed
+from .decision import listed
+from .judge import Judge
+from .request import Facts
+from .stamps import TEMPLATE, part
+
+
+def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
+    """Judge the template of a completed manifest; its digest, "" where it has none."""
+    path = f'metadata.annotations["{TEMPLATE}"]'
+    key = part(part(manifest, "metadata"), "annotations").get(TEMPLATE)
+    templates = judge.spec.templates
+    if key is None:
+        if templates is not None and templates.required:
+            wrong = "an agent must say which template it is made from"
+            judge.deny(Reason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(templates.keys()))
+        return ""
+    if templates is None or not isinstance(key, str) or key not in templates.keys():  # noqa: SIM118
+        return ""  # told by the rule of the annotation
+    template = facts.templates.get(key)
+    if not isinstance(template, dict):
+        judge.deny(Reason.TEMPLATE_UNKNOWN, path, "the template cannot be read", "try again later")
+        return ""
+    whole, _ = completed({"spec": template}, judge.spec, namespace=judge.namespace, home=judge.home)
+    if where := _difference(whole["spec"], manifest.get("spec"), "spec"):
+        wrong = f"it is not what the template {key} says"
+        judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
+    return digest_of(whole["spec"])
+
+
+def digest_of(spec: Any) -> str:
+    """The digest of a completed spec."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _difference(mine: Any, theirs: Any, path: str) -> str:
+    """The path of the first difference, "" where there is none; 1 and true differ here."""
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in [*mine, *(key for key in theirs if key not in mine)]:
+            if key not in mine or key not in theirs:
+                return f"{path}.{key}"
+            if where := _difference(mine[key], theirs[key], f"{path}.{key}"):
+                return where
+        return ""
+    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for number, (one, other) in enumerate(zip(mine, theirs, strict=True)):
+            if where := _difference(one, other, f"{path}[{number}]"):
+                return where
+        return ""
+    return "" if type(mine) is type(theirs) and mine == theirs else path

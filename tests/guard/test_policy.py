@@ -1,0 +1,473 @@
+"""The decision: subjects, limits, updates, deletions, stamps, templates, modes."""
+
+import copy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from spawning import (
+    LEAD,
+    NOW,
+    POLICY,
+    VALIDATING,
+    byo,
+    create,
+    declarative,
+    edited,
+    policy,
+    request,
+    spawned,
+    update,
+)
+
+from hotpeers.guard.policy import decide
+from hotpeers.guard.request import Facts, Subject, Usage
+from hotpeers.reasons import Reason
+
+CHILD = Subject("team", "worker-a", "child-account", "worker-a", "child-uid", "team/workers", 1)
+ACCOUNT = Subject("team", "tools", "tools-uid")
+LIST = "spec.declarative.tools"
+
+
+def reasons(decision: Any) -> set[Reason]:
+    return {one.reason for one in decision.denials}
+
+
+def test_empty_policy_allows_nothing() -> None:
+    nothing = policy(**dict.fromkeys(list(POLICY.spec.model_fields_set)), spec=None)  # type: ignore[arg-type]
+    assert not nothing.spec.subjects
+    empty = policy(
+        **{
+            **dict.fromkeys(POLICY.spec.model_fields_set),
+            "subjects": [{"kind": "Agent", "name": "lead"}],
+        }  # type: ignore[arg-type]
+    )
+    for manifest in (declarative(), byo(), {}):
+        assert not create(manifest, empty).allowed
+        assert reasons(create(manifest, nothing)) == {Reason.POLICY_MISSING}
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["targetNamespaces", "names", "types", "runtimes", "modelConfigs", "limits"],
+)
+def test_each_part_that_is_left_out_allows_nothing(field: str) -> None:
+    assert create(declarative()).allowed
+    assert not create(declarative(), policy(**{field: None})).allowed
+
+
+def test_stamps_and_defaults_are_set() -> None:
+    made = create(declarative()).object
+    assert made["metadata"]["annotations"] == {
+        "hotpeers.dev/spawned-by": "team/lead",
+        "hotpeers.dev/spawned-by-serviceaccount": "team/lead",
+        "hotpeers.dev/spawned-by-uid": "agent-uid",
+        "hotpeers.dev/depth": "1",
+        "hotpeers.dev/expires-at": "2026-11-01T12:30:00Z",
+        "hotpeers.dev/policy": "team/workers",
+    }
+    assert made["metadata"]["labels"] == {
+        "hotpeers.dev/peer": "true",
+        "hotpeers.dev/spawned": "true",
+    }
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Agent", "lead", "agent-uid")
+    deployment = made["spec"]["declarative"]["deployment"]
+    assert deployment["securityContext"] == {"allowPrivilegeEscalation": False}
+    assert deployment["resources"] == {
+        "limits": {"cpu": "1", "memory": "1Gi"},
+        "requests": {"cpu": "100m", "memory": "384Mi"},
+    }
+
+
+def test_agent_elsewhere_has_no_owner_and_lets_its_orchestrator_in() -> None:
+    made = create(declarative(namespace="sandbox")).object
+    assert "ownerReferences" not in made["metadata"]
+    selector = made["spec"]["allowedNamespaces"]["selector"]
+    assert selector == {"matchLabels": {"kubernetes.io/metadata.name": "team"}}
+
+
+def test_skills_never_make_a_pod_privileged() -> None:
+    skilled = edited(
+        declarative(),
+        ("spec.skills.gitRefs", [{"url": "https://git.example.com/team/skills", "ref": "v1"}]),
+    )
+    security = create(skilled).object["spec"]["declarative"]["deployment"]["securityContext"]
+    assert security["allowPrivilegeEscalation"] is False
+
+
+def test_default_is_told_as_one() -> None:
+    decision = create(edited(declarative(), ("spec.declarative", {})))
+    assert reasons(decision) == {Reason.RUNTIME_NOT_ALLOWED, Reason.MODEL_NOT_ALLOWED}
+    assert "nobody wrote it" in decision.message
+
+
+def test_denial_says_where_what_and_what_instead() -> None:
+    decision = create(edited(declarative(), ("spec.declarative.modelConfig", "admin")))
+    assert decision.message == (
+        'spec.declarative.modelConfig: "admin" is not allowed (ModelNotAllowed); allowed: small, large'
+    )
+
+
+def facts(alive: int = 0, *ages: float, **more: Any) -> Facts:
+    created = tuple(NOW - timedelta(minutes=age) for age in ages)
+    return Facts(now=NOW, usage={"team/workers": Usage(alive, created)}, **more)
+
+
+def test_limits_are_exact() -> None:
+    assert create(declarative(), facts=facts(4)).allowed
+    assert reasons(create(declarative(), facts=facts(5))) == {Reason.TOO_MANY_AGENTS}
+    assert create(declarative(), facts=facts(0, *[1] * 9, 60, 61)).allowed
+    full = create(declarative(), facts=facts(0, *[1] * 9, 59.9))
+    assert reasons(full) == {Reason.TOO_MANY_CREATES}
+    assert update(declarative(), spawned(), facts=facts(5, *[1] * 10)).allowed
+
+
+def test_depth_ends() -> None:
+    assert create(declarative("worker-c"), subject=CHILD).allowed
+    made = create(declarative("worker-c"), subject=CHILD).object
+    assert made["metadata"]["annotations"]["hotpeers.dev/depth"] == "2"
+    deeper = replace(CHILD, depth=2)
+    assert reasons(create(declarative("worker-c"), subject=deeper)) == {Reason.TOO_DEEP}
+    injected = edited(
+        declarative("worker-c"),
+        ("spec.declarative.deployment.annotations", {"hotpeers.dev/spawn": "true"}),
+    )
+    # The last ones may not ask for what they could not use.
+    assert not create(injected, subject=CHILD).allowed
+
+
+def test_spawned_agent_stays_under_its_policy() -> None:
+    wide = policy("wide", subjects=[{"kind": "Agent", "name": "worker-a"}], modelConfigs=["admin"])
+    asked = edited(declarative("worker-c"), ("spec.declarative.modelConfig", "admin"))
+    assert not create(asked, POLICY, wide, subject=CHILD).allowed
+    assert reasons(create(asked, wide, subject=CHILD)) == {Reason.POLICY_MISSING}
+
+
+def test_nobody_takes_the_name_of_a_subject() -> None:
+    chief = create(declarative("worker-chief"))
+    assert reasons(chief) == {Reason.NAME_NOT_ALLOWED}
+    other = policy("other", subjects=[{"kind": "ServiceAccount", "name": "worker-x"}])
+    assert create(declarative("worker-x")).allowed
+    assert reasons(create(declarative("worker-x"), POLICY, other)) == {Reason.NAME_NOT_ALLOWED}
+
+
+def test_nothing_is_overwritten() -> None:
+    taken = create(declarative(), facts=facts(occupied=("Secret", "ServiceAccount")))
+    assert reasons(taken) == {Reason.NAME_OCCUPIED}
+    assert "Secret, ServiceAccount" in taken.message
+
+
+def test_subjects_are_of_the_policys_namespace() -> None:
+    for stranger in (
+        replace(LEAD, namespace="other"),
+        replace(LEAD, agent="other", service_account="other"),
+    ):
+        assert reasons(create(declarative(), subject=stranger)) == {Reason.POLICY_MISSING}
+
+
+def test_account_is_a_subject() -> None:
+    tools = policy(subjects=[{"kind": "ServiceAccount", "name": "tools"}])
+    made = create(declarative(), tools, subject=ACCOUNT).object
+    assert "hotpeers.dev/spawned-by" not in made["metadata"]["annotations"]
+    assert made["metadata"]["ownerReferences"][0]["kind"] == "ServiceAccount"
+    assert update(declarative(), made, tools, subject=ACCOUNT).allowed
+    assert not update(declarative(), made, POLICY).allowed
+
+
+def test_one_policy_allows_all_of_it() -> None:
+    one = policy("one", modelConfigs=["other"])
+    two = policy("two", types=["BYO"])
+    asked = edited(declarative(), ("spec.declarative.modelConfig", "other"))
+    assert not create(asked, two).allowed
+    assert create(asked, one, two).policy == "team/one"
+    half = policy("half", modelConfigs=["other"], names=["helper"])
+    assert not create(asked, half, two).allowed
+
+
+def test_audit_refuses_nothing_and_changes_nothing() -> None:
+    audit = policy(mode="Audit")
+    bad = edited(declarative(), ("spec.declarative.modelConfig", "admin"))
+    decision = create(bad, audit)
+    assert decision.allowed
+    assert decision.object is None
+    assert reasons(decision) == {Reason.MODEL_NOT_ALLOWED}
+    assert create(declarative(), audit).object is None
+
+
+def test_audit_lets_nothing_in_that_another_refuses() -> None:
+    loose = policy("loose", mode="Audit", modelConfigs=["admin"])
+    bad = edited(declarative(), ("spec.declarative.modelConfig", "admin"))
+    assert not create(bad, loose, POLICY).allowed
+
+
+ANNOTATIONS = "metadata.annotations"
+CHANGES: dict[str, tuple[str, Any, Reason]] = {
+    "depth": (f'{ANNOTATIONS}["hotpeers.dev/depth"]', "0", Reason.STAMP_FORGED),
+    "expiry": (
+        f'{ANNOTATIONS}["hotpeers.dev/expires-at"]',
+        "2026-11-01T12:30:01Z",
+        Reason.STAMP_FORGED,
+    ),
+    "policy": (f'{ANNOTATIONS}["hotpeers.dev/policy"]', "team/wide", Reason.STAMP_FORGED),
+    "spawner": (f'{ANNOTATIONS}["hotpeers.dev/spawned-by"]', "team/x", Reason.STAMP_FORGED),
+    "digest": (f'{ANNOTATIONS}["hotpeers.dev/template-digest"]', "x", Reason.STAMP_FORGED),
+    "peer": ('metadata.labels["hotpeers.dev/peer"]', "false", Reason.STAMP_FORGED),
+    "spawned": ('metadata.labels["hotpeers.dev/spawned"]', "no", Reason.STAMP_FORGED),
+    "ttl": (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1h", Reason.CHANGED),
+    "uid": ("metadata.uid", "other", Reason.CHANGED),
+    "finalizers": ("metadata.finalizers", ["x/y"], Reason.CHANGED),
+    "owner": ("metadata.ownerReferences", [], Reason.CHANGED),
+    "owner's uid": ("metadata.ownerReferences[0].uid", "x", Reason.CHANGED),
+    "owner controls": ("metadata.ownerReferences[0].controller", True, Reason.CHANGED),
+    "status": ("status.conditions", [{"type": "Ready", "status": "True"}], Reason.FIELD_FORBIDDEN),
+    "account": (
+        "spec.declarative.deployment.serviceAccountName",
+        "lead",
+        Reason.FIELD_FORBIDDEN,
+    ),
+    "privilege": (
+        "spec.declarative.deployment.securityContext.allowPrivilegeEscalation",
+        True,
+        Reason.FIELD_FORBIDDEN,
+    ),
+    "resources": (
+        "spec.declarative.deployment.resources.limits.cpu",
+        "64",
+        Reason.RESOURCES_EXCEEDED,
+    ),
+    "model": ("spec.declarative.modelConfig", "admin", Reason.MODEL_NOT_ALLOWED),
+    "audience": ("spec.allowedNamespaces", {"from": "All"}, Reason.FIELD_FORBIDDEN),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_update_is_judged_like_a_new_object(name: str) -> None:
+    path, value, reason = CHANGES[name]
+    old = spawned()
+    for phase in (request(old).phase, VALIDATING):
+        decision = update(edited(old, (path, value)), old, phase=phase)
+        assert reason in reasons(decision), decision.message
+
+
+def test_update_that_is_allowed_keeps_all_stamps() -> None:
+    old = spawned()
+    changed = update(edited(declarative(), ("spec.description", "new")), old)
+    assert changed.allowed, changed.message
+    for key in ("annotations", "labels", "ownerReferences"):
+        assert changed.object["metadata"][key] == old["metadata"][key]
+    later = update(
+        edited(declarative(), ("spec.description", "new")),
+        old,
+        facts=Facts(now=NOW + timedelta(hours=9)),
+    )
+    assert later.object == changed.object
+
+
+def test_update_leaves_finalizers_and_deletion_as_they_are() -> None:
+    old = spawned()
+    old["metadata"] |= {"finalizers": ["x/y"], "deletionTimestamp": "2026-11-01T12:00:00Z"}
+    assert update(old, old).allowed
+    removed = edited(old, ("metadata.finalizers", []))
+    assert not update(removed, old).allowed
+
+
+@pytest.mark.parametrize("operation", ["UPDATE", "DELETE"])
+def test_only_what_it_spawned(operation: str) -> None:
+    mine = spawned()
+    foreign = [
+        declarative(),
+        edited(mine, (f'{ANNOTATIONS}["hotpeers.dev/spawned-by-uid"]', "earlier-lead")),
+        edited(mine, (f'{ANNOTATIONS}["hotpeers.dev/spawned-by"]', "team/other")),
+        edited(mine, (f'{ANNOTATIONS}["hotpeers.dev/spawned-by-serviceaccount"]', "x/lead")),
+        edited(mine, ('metadata.labels["hotpeers.dev/spawned"]', "false")),
+        None,
+        {},
+        [],
+    ]
+    for old in foreign:
+        given = mine if operation == "UPDATE" else None
+        decision = create(
+            given, operation=operation, old_object=old, name="worker-a", namespace="team"
+        )
+        assert not decision.allowed
+    siblings = create(
+        mine if operation == "UPDATE" else None,
+        operation=operation,
+        old_object=mine,
+        name="worker-a",
+        namespace="team",
+        subject=CHILD,
+    )
+    assert not siblings.allowed
+
+
+def test_collection_is_not_deleted() -> None:
+    for name in ("", "other"):
+        decision = create(None, operation="DELETE", old_object=spawned(), name=name)
+        assert not decision.allowed
+
+
+def test_subject_without_a_uid_owns_nothing() -> None:
+    nameless = replace(LEAD, agent_uid="")
+    made = create(declarative(), subject=nameless).object
+    assert not create(
+        None, operation="DELETE", old_object=made, name="worker-a", subject=nameless
+    ).allowed
+
+
+def test_agent_is_updated_under_the_policy_that_it_was_made_under() -> None:
+    wide = policy("wide", modelConfigs=["small", "admin"])
+    old = spawned()
+    changed = edited(old, ("spec.declarative.modelConfig", "admin"))
+    assert not update(changed, old, POLICY, wide).allowed
+
+
+def test_names_of_request_and_object_are_the_same() -> None:
+    assert not create(declarative("worker-a"), name="worker-b").allowed
+    assert not create(declarative(), namespace="sandbox").allowed
+    assert create(declarative(), name="").allowed
+    unnamed = declarative()
+    del unnamed["metadata"]["namespace"]
+    assert create(unnamed, namespace="sandbox").allowed
+
+
+def test_controllers_own_namespace_is_reserved() -> None:
+    reserved = Facts(now=NOW, reserved_namespaces=frozenset({"sandbox"}))
+    assert not create(declarative(namespace="sandbox"), facts=reserved).allowed
+
+
+TEMPLATE = "hotpeers.dev/template"
+KEY = f'{ANNOTATIONS}["{TEMPLATE}"]'
+
+
+def test_template_is_followed_to_the_letter() -> None:
+    only = policy(templates={"agents": ["base"], "registry": ["tool/base@1.0"]})
+    spec = declarative()["spec"]
+    known = Facts(now=NOW, templates={"agent:base": spec, "registry:tool/base@1.0": spec})
+    made = edited(declarative(), (KEY, "agent:base"))
+    decision = create(made, only, facts=known)
+    assert decision.allowed, decision.message
+    annotations = decision.object["metadata"]["annotations"]
+    assert annotations["hotpeers.dev/template-digest"].startswith("sha256:")
+    live = decision.object
+    assert create(live, only, facts=known, phase=VALIDATING).allowed
+    assert update(declarative(), live, only, facts=known).allowed
+    assert create(edited(made, (KEY, "registry:tool/base@1.0")), only, facts=known).allowed
+    changed = edited(made, ("spec.declarative.systemMessage", "else"))
+    assert reasons(create(changed, only, facts=known)) == {Reason.TEMPLATE_CHANGED}
+    flag = edited(made, ("spec.declarative.stream", False))
+    assert reasons(create(flag, only, facts=known)) == {Reason.TEMPLATE_CHANGED}
+    assert reasons(create(made, only)) == {Reason.TEMPLATE_UNKNOWN}
+    assert reasons(create(declarative(), only, facts=known)) == {Reason.TEMPLATE_NOT_ALLOWED}
+    other = edited(made, (KEY, "agent:other"))
+    assert Reason.TEMPLATE_NOT_ALLOWED in reasons(create(other, only, facts=known))
+    newer = Facts(now=NOW, templates={"agent:base": changed["spec"]})
+    drifted = update(edited(made, ("spec", changed["spec"])), live, only, facts=newer)
+    assert Reason.TEMPLATE_CHANGED in reasons(drifted)
+
+
+def test_template_does_not_widen() -> None:
+    loose = policy(templates={"agents": ["base"], "required": False})
+    made = edited(declarative(), (KEY, "agent:base"), ("spec.declarative.modelConfig", "admin"))
+    known = Facts(now=NOW, templates={"agent:base": made["spec"]})
+    assert reasons(create(made, loose, facts=known)) == {Reason.MODEL_NOT_ALLOWED}
+    assert create(declarative(), loose, facts=known).allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (f'{ANNOTATIONS}["hotpeers.dev/expires-at"]', "2026-11-01T14:30:00Z"),
+        (f'{ANNOTATIONS}["hotpeers.dev/expires-at"]', "2026-11-01T12:30:00+00:00"),
+        (f'{ANNOTATIONS}["hotpeers.dev/expires-at"]', "2026-11-01T11:30:00Z"),
+        (f'{ANNOTATIONS}["hotpeers.dev/expires-at"]', "2026-11-1T12:30:00Z"),
+        (f'{ANNOTATIONS}["hotpeers.dev/expires-at"]', "never"),
+        (f'{ANNOTATIONS}["hotpeers.dev/expires-at"]', None),
+        (f'{ANNOTATIONS}["hotpeers.dev/template-digest"]', "sha256:x"),
+        (f'{ANNOTATIONS}["hotpeers.dev/depth"]', "2"),
+        ("metadata.ownerReferences", []),
+        ("spec.declarative.runtime", "go"),
+        ("spec.declarative.deployment.securityContext", {}),
+        ("spec.declarative.deployment.resources", {}),
+    ],
+)
+def test_validating_webhook_finds_what_changed_after_the_guard(path: str, value: Any) -> None:
+    made = create(declarative()).object
+    assert create(made, phase=VALIDATING).allowed
+    assert not create(edited(made, (path, value)), phase=VALIDATING).allowed
+
+
+@pytest.mark.parametrize("key", ["spawned-by", "policy", "depth", "expires-at", "spawned-by-uid"])
+def test_validating_webhook_misses_what_was_taken_away(key: str) -> None:
+    made = create(declarative()).object
+    del made["metadata"]["annotations"][f"hotpeers.dev/{key}"]
+    assert not create(made, phase=VALIDATING).allowed
+    made = create(declarative()).object
+    del made["metadata"]["ownerReferences"]
+    assert not create(made, phase=VALIDATING).allowed
+
+
+def test_expiry_written_a_moment_ago_is_right() -> None:
+    made = create(declarative()).object
+    assert create(made, phase=VALIDATING, facts=Facts(now=NOW + timedelta(seconds=3))).allowed
+    assert not create(made, phase=VALIDATING, facts=Facts(now=NOW - timedelta(seconds=3))).allowed
+
+
+EVENT = {
+    "apiVersion": "v1",
+    "kind": "Event",
+    "metadata": {"name": "lead.1", "namespace": "team"},
+    "involvedObject": {"kind": "Agent", "name": "lead", "namespace": "team"},
+    "reason": "PeerAdded",
+    "message": "x",
+}
+
+
+def event(manifest: Any, **changes: Any) -> Any:
+    asked = replace(
+        request(manifest), group="", version="v1", resource="events", namespace="team", **changes
+    )
+    return decide(asked, [POLICY], Facts(now=NOW))
+
+
+def test_sidecar_may_write_events_about_its_own_agent() -> None:
+    assert event(EVENT).allowed
+    assert event(EVENT, operation="UPDATE", old_object=EVENT).allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("involvedObject.name", "other"),
+        ("involvedObject.kind", "Pod"),
+        ("involvedObject.namespace", "other"),
+        ("metadata.finalizers", ["x"]),
+        ("metadata.ownerReferences", []),
+        ("metadata.annotations", {}),
+        ("data", {}),
+        ("message", "a" * 300_000),
+    ],
+)
+def test_no_other_events(path: str, value: Any) -> None:
+    assert not event(edited(EVENT, (path, value))).allowed
+    assert not event(EVENT, operation="UPDATE", old_object={}).allowed
+    assert not event(EVENT, operation="DELETE", old_object=EVENT).allowed
+    assert not event(EVENT, subject=ACCOUNT).allowed
+
+
+def test_object_that_loops_is_refused() -> None:
+    looping = declarative()
+    looping["spec"]["declarative"]["context"] = looping
+    assert reasons(create(looping)) == {Reason.OBJECT_TOO_LARGE}
+    tools: list[Any] = []
+    tools.append(tools)
+    assert not create(edited(declarative(), (LIST, [])) | {"spec": {"declarative": tools}}).allowed
+
+
+def test_request_is_not_changed() -> None:
+    manifest = declarative()
+    before = copy.deepcopy(manifest)
+    assert create(manifest).allowed
+    assert manifest == before
