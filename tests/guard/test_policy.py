@@ -471,3 +471,28 @@ def test_request_is_not_changed() -> None:
     before = copy.deepcopy(manifest)
     assert create(manifest).allowed
     assert manifest == before
+
+
+@pytest.mark.parametrize("name", ["kagent-x", "hotpeers-x", "kube-x", "default", "kagent"])
+def test_some_names_are_reserved_whatever_a_policy_says(name: str) -> None:
+    loose = policy(names=["kagent-*", "hotpeers-*", "kube-*", "default", "kagent"])
+    assert reasons(create(declarative(name), loose)) == {Reason.NAME_NOT_ALLOWED}
+
+
+def test_update_is_refused_once_the_policy_is_less_deep() -> None:
+    old = spawned()
+    deeper = replace(LEAD, depth=2)
+    assert Reason.TOO_DEEP in reasons(update(old, old, subject=deeper))
+
+
+def test_reserved_keys_are_told_as_such() -> None:
+    taken = edited(declarative(), ('metadata.annotations["eks.amazonaws.com/role-arn"]', "x"))
+    assert "no policy can allow it" in create(taken).message
+
+
+def test_deep_object_is_refused() -> None:
+    deep: Any = "x"
+    for _ in range(40):
+        deep = [deep]
+    found = create(edited(declarative(), ("spec.declarative.context", deep)))
+    assert reasons(found) == {Reason.OBJECT_TOO_LARGE}
