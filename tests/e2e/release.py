@@ -87,6 +87,7 @@ class Release:
         {
             f"namespaces {NAMESPACE}",
             "customresourcedefinitions peers.hotpeers.dev",
+            "customresourcedefinitions spawnpolicies.hotpeers.dev",
             "apiservices v1alpha1.hotpeers.dev",
         }
     )
