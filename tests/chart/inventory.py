@@ -15,7 +15,7 @@ _PASSING = {"apiservices", "events", "flowschemas", "ipaddresses", "namespaces",
 _PASSING |= {"prioritylevelconfigurations"}
 _OWN = {"default", "kube-node-lease", "kube-public", "kube-system"}
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 
 
 def inventory(api: Api) -> set[Item]:

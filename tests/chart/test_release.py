@@ -105,6 +105,8 @@ def test_nothing_is_left_but_the_definitions_and_the_peers(api: Api, release: He
 def test_nothing_at_all_is_left_if_so_asked(api: Api, release: Helm) -> None:
     before = inventory(api)
     release.install("hotpeers", PLACE, "crds.keep=false")
+    # One that is deleted before it was ever served goes, too, but the server takes its time.
+    wait_for_definitions(api)
     release.uninstall("hotpeers", PLACE)
     assert left_over(api, before) == set()
 
