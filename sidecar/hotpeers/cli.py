@@ -45,6 +45,22 @@ def _setting(
     )
 
 
+def _reach(command: _Command) -> _Command:
+    """The settings of every command that asks a cluster."""
+    meaning = "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]"
+    context = _setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
+    kubeconfig = _setting("--kubeconfig", "", "FILE", meaning, envvar="KUBECONFIG")
+    return kubeconfig(context(command))
+
+
+def _logging(command: _Command) -> _Command:
+    """The settings of every command that goes on running."""
+    levels = "[debug|info|warning|error]"
+    level = _setting("--log-level", "info", levels, "How much to log.")
+    form = _setting("--log-format", "text", "[text|json]", "How to log.")
+    return form(level(command))
+
+
 @click.group(context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="hotpeers")
 def cli() -> None:
@@ -75,17 +91,9 @@ def cli() -> None:
 @_setting(
     "--orchestrator", "", "NS/NAME", "The agent that gets the peers; it is never its own peer."
 )
-@_setting(
-    "--kubeconfig",
-    "",
-    "FILE",
-    "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
-    envvar="KUBECONFIG",
-)
-@_setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
+@_reach
 @_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
-@_setting("--log-format", "text", "[text|json]", "How to log.")
-@_setting("--log-level", "info", "[debug|info|warning|error]", "How much to log.")
+@_logging
 def run(**raw: str) -> None:
     """Keep a peer file up to date with its source."""
     from .log import set_up_logging
@@ -150,16 +158,8 @@ def run(**raw: str) -> None:
     "The requests and limits of each container that is injected.",
 )
 @_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
-@_setting(
-    "--kubeconfig",
-    "",
-    "FILE",
-    "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
-    envvar="KUBECONFIG",
-)
-@_setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
-@_setting("--log-format", "text", "[text|json]", "How to log.")
-@_setting("--log-level", "info", "[debug|info|warning|error]", "How much to log.")
+@_reach
+@_logging
 def controller(**raw: str) -> None:
     """Put the sidecar and the shim into pods that ask for it: the webhook of a cluster."""
     from .controller.runner import run_controller
@@ -192,16 +192,8 @@ def controller(**raw: str) -> None:
 @_setting(
     "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
 )
-@_setting(
-    "--kubeconfig",
-    "",
-    "FILE",
-    "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]",
-    envvar="KUBECONFIG",
-)
-@_setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
-@_setting("--log-format", "text", "[text|json]", "How to log.")
-@_setting("--log-level", "info", "[debug|info|warning|error]", "How much to log.")
+@_reach
+@_logging
 def mcp(**raw: str) -> None:
     """Serve the tools that find, create and delete agents, over MCP."""
     from .log import set_up_logging
