@@ -3,8 +3,8 @@
 import pytest
 
 from hotpeers.reasons import Reason
+from hotpeers.registry.fault import Fault
 from hotpeers.spawn.document import read_object
-from hotpeers.spawn.fault import Fault
 
 HEAD = "apiVersion: v1\nkind: Agent\nmetadata: {name: a}\n"
 

@@ -4,7 +4,7 @@ import pytest
 
 from hotpeers.kube import errors
 from hotpeers.reasons import Reason
-from hotpeers.spawn.fault import fault_of, fault_of_write
+from hotpeers.registry.fault import fault_of, fault_of_write
 
 DENIED = 'admission webhook "guard.hotpeers.dev" denied the request: no'
 

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from hotpeers.reasons import Reason
-from hotpeers.spawn.entry import Agent, McpServer, Prompt
-from hotpeers.spawn.fault import Fault
-from hotpeers.spawn.manifest import Rendered, Template, ToolServer, Wish, kubernetes_name, render
+from hotpeers.registry.entry import Agent, McpServer, Prompt
+from hotpeers.registry.fault import Fault
+from hotpeers.registry.manifest import Rendered, Template, ToolServer, Wish, kubernetes_name, render
 
 WISH = Wish(namespace="team")
 PROMPT = Prompt.model_validate({"metadata": {"name": "p"}, "spec": {"content": "Do it.\nWell."}})
@@ -36,6 +36,7 @@ def test_instructions_make_a_declarative_agent() -> None:
         "name": "acme-helper",
         "namespace": "team",
         "labels": {"hotpeers.dev/peer": "true"},
+        "annotations": {"hotpeers.dev/template": "registry:acme.helper@v2"},
     }
     declarative = made.manifest["spec"]["declarative"]
     assert declarative["systemMessage"] == "Do it.\nWell."

@@ -175,8 +175,8 @@ async def test_token_is_needed_where_one_is_set(
 
 
 async def test_slow_registry_does_not_hold_a_search_that_knows_something(registry: Any) -> None:
+    from hotpeers.registry.client import Registry
     from hotpeers.spawn.catalogue import Catalogue
-    from hotpeers.spawn.registry import Registry
 
     now = [0.0]
     stuck = asyncio.Event()
@@ -198,8 +198,8 @@ async def test_slow_registry_does_not_hold_a_search_that_knows_something(registr
 
 
 async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) -> None:
+    from hotpeers.registry.client import Registry
     from hotpeers.spawn.catalogue import Catalogue
-    from hotpeers.spawn.registry import Registry
 
     now = [0.0]
     async with (
@@ -223,8 +223,8 @@ async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) 
 
 
 async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
+    from hotpeers.registry.client import Registry
     from hotpeers.spawn.catalogue import Catalogue
-    from hotpeers.spawn.registry import Registry
 
     registry.put("agents", "sly", description="zebra \u202e\x00\n" + "x" * 5000)
     for name in ("../x", "A B", "a" * 300, "", None, 7):
@@ -241,9 +241,9 @@ async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
 
 
 async def test_pages_that_never_end_are_refused(registry: Any) -> None:
+    from hotpeers.registry.client import Registry
+    from hotpeers.registry.fault import Fault
     from hotpeers.spawn.catalogue import Catalogue
-    from hotpeers.spawn.fault import Fault
-    from hotpeers.spawn.registry import Registry
 
     registry.fault = lambda _: web.json_response({"items": [], "nextCursor": "again"})
     async with Registry(registry.url) as client, Catalogue(client) as catalogue:
@@ -256,8 +256,8 @@ async def test_registry_that_hangs_is_given_up(registry: Any) -> None:
     import aiohttp
 
     from hotpeers.reasons import Reason
-    from hotpeers.spawn.fault import Fault
-    from hotpeers.spawn.registry import Registry
+    from hotpeers.registry.client import Registry
+    from hotpeers.registry.fault import Fault
 
     stuck = asyncio.Event()
     registry.fault = lambda _: stuck.wait()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 from ..reasons import Reason
 from .complete import completed
 from .decision import listed
+from .digest import digest_of
 from .judge import Judge
 from .request import Facts
 from .stamps import TEMPLATE, part
 
 
 def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
-    """Judge the template of a completed manifest; its digest, "" where it has none."""
+    """Judge the template of a completed manifest; its digest, "" where it has none.
+
+    The digest is that of the template as it is, before the policy's defaults are put in.
+    """
     path = f'metadata.annotations["{TEMPLATE}"]'
     key = part(part(manifest, "metadata"), "annotations").get(TEMPLATE)
     templates = judge.spec.templates
@@ -34,13 +36,7 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
     if where := _difference(whole["spec"], manifest.get("spec"), "spec"):
         wrong = f"it is not what the template {key} says"
         judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
-    return digest_of(whole["spec"])
-
-
-def digest_of(spec: Any) -> str:
-    """The digest of a completed spec."""
-    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return digest_of(template)
 
 
 def _difference(mine: Any, theirs: Any, path: str) -> str:

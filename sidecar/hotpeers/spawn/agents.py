@@ -8,16 +8,13 @@ from urllib.parse import quote
 
 from hotpeers_shim.contract import clean_text
 
+from ..guard.stamps import PREFIX, SPAWNED
 from ..kube.client import Client
 from ..kube.errors import GoneError, KubeError, NotFoundError
 from ..kube.listwatch import list_pages
 from ..reasons import Reason
-from .fault import Fault, fault_of, fault_of_write
-from .manifest import ToolServer
+from ..registry.fault import Fault, fault_of, fault_of_write
 
-SPAWNED_BY = "hotpeers.dev/spawned-by"
-SPAWNED_LABEL = "hotpeers.dev/spawned"
-_STAMPS = "hotpeers.dev/"
 _MAX_LISTED = 500
 
 
@@ -61,7 +58,7 @@ class Agents:
         orchestrator = self._known()
         found: list[Seen] = []
         try:
-            params = {"labelSelector": f"{SPAWNED_LABEL}=true"}
+            params = {"labelSelector": f"{SPAWNED}=true"}
             async for page in list_pages(self._client, _path(namespace), params):
                 seen = (_seen(one) for one in page.items)
                 found += [one for one in seen if one.spawned_by == orchestrator]
@@ -93,17 +90,6 @@ class Agents:
         except KubeError as error:
             raise fault_of_write(error, f"delete Agent {namespace}/{name}") from error
         return seen
-
-    async def tool_servers(self, namespace: str) -> list[ToolServer]:
-        """The RemoteMCPServers of a namespace. Raises `Fault`."""
-        path = f"/apis/kagent.dev/v1alpha2/namespaces/{quote(namespace)}/remotemcpservers"
-        found: list[ToolServer] = []
-        try:
-            async for page in list_pages(self._client, path, {}):
-                found += [_tool_server(one) for one in page.items]
-        except KubeError as error:
-            raise fault_of(error, f"the RemoteMCPServers of {namespace}") from error
-        return found
 
     def _known(self) -> str:
         if not self._orchestrator:
@@ -138,20 +124,10 @@ def _seen(data: Any) -> Seen:
         ending=bool(metadata.get("deletionTimestamp")),
         message=clean_text(str(telling.get("message") or telling.get("reason") or ""), 500),
         stamps={
-            key.removeprefix(_STAMPS): clean_text(str(value), 253)
+            key.removeprefix(PREFIX): clean_text(str(value), 253)
             for key, value in sorted(annotations.items())
-            if key.startswith(_STAMPS)
+            if key.startswith(PREFIX)
         },
-    )
-
-
-def _tool_server(data: Any) -> ToolServer:
-    data = _object(data)
-    tools = _object(data.get("status")).get("discoveredTools") or []
-    return ToolServer(
-        str(_object(data.get("metadata")).get("name")),
-        str(_object(data.get("spec")).get("url") or ""),
-        tuple(str(_object(one).get("name")) for one in tools if _object(one).get("name")),
     )
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..reasons import Reason
-from .entry import Agent, read_entry
-from .fault import Fault
+from ..registry.client import Registry
+from ..registry.entry import Agent, read_entry
+from ..registry.fault import Fault
 from .ranking import Document, Ranking
-from .registry import Registry
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import yaml
 from hotpeers_shim.contract import clean_text
 
 from ..reasons import Reason
-from .fault import Fault
+from ..registry.fault import Fault
 
 MAX_MANIFEST = 128 * 1024
 """Longest manifest that is taken, in bytes."""

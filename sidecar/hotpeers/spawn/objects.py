@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ..kube.client import Client
 from ..kube.errors import KubeError
 from ..reasons import Reason
-from .fault import Fault, fault_of
+from ..registry.fault import Fault, fault_of
 
 _VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?v[0-9][a-z0-9]{0,60}")
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.:_]{0,251}[A-Za-z0-9])?")

@@ -21,12 +21,12 @@ from .. import __version__
 from ..errors import ListenError
 from ..kube.client import Client
 from ..kube.connection import Access, connect
+from ..registry.client import Registry
 from ..settings import Listen
 from ..signals import Stop, raise_at_signal
 from .agents import Agents
 from .catalogue import Catalogue
 from .offered import OfferReader
-from .registry import Registry
 from .settings import McpSettings
 from .toolbox import Toolbox
 from .tools import make_server

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..guard.stamps import PREFIX
 from ..kube.client import Client
 from ..kube.errors import KubeError, NotFoundError
+from ..registry.client import Registry
+from ..registry.fault import Fault, fault_of, fault_of_write
+from ..registry.manifest import ToolServer, Unmapped, Wish, render
+from ..registry.servers import tool_servers
+from ..registry.template import read_template
 from .agents import Agents, Seen
 from .catalogue import Catalogue, Listed
 from .document import read_object
-from .fault import Fault, fault_of, fault_of_write
-from .manifest import ToolServer, Unmapped, Wish, render
 from .objects import Place, place_of
 from .offered import Offer, OfferReader
-from .registry import Registry
 from .results import (
     AgentResult,
     ApplyResult,
@@ -29,12 +32,10 @@ from .results import (
     UnmappedField,
     WaitResult,
 )
-from .templates import read_template
 
 FIELD_MANAGER = "hotpeers-spawn"
 _LOOK_SECONDS = 0.25
 _MAX_TAGS = 20
-_STAMPS = "hotpeers.dev/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Toolbox:
         blind: tuple[Unmapped, ...] = ()
         if template.servers:
             try:
-                cluster = await self.agents.tool_servers(wish.namespace)
+                cluster = await tool_servers(self.client, wish.namespace)
             except Fault as fault:
                 blind = (Unmapped("mcpServers", fault.message),)
         rendered = render(template, wish, cluster)
@@ -239,7 +240,7 @@ def _waited(  # noqa: PLR0913, PLR0917 - what is known, each part once
 
 def _stamps(annotations: Mapping[str, Any]) -> dict[str, str]:
     return {
-        key.removeprefix(_STAMPS): str(value)
+        key.removeprefix(PREFIX): str(value)
         for key, value in sorted(annotations.items())
-        if key.startswith(_STAMPS)
+        if key.startswith(PREFIX)
     }

@@ -14,10 +14,11 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
 from .. import __version__
+from ..guard.complete import DEFAULT_MODEL_CONFIG
 from ..reasons import SENTENCES, Reason
-from .entry import NAME, TAG
-from .fault import Fault
-from .manifest import DEFAULT_MODEL_CONFIG, Wish
+from ..registry.entry import NAME, TAG
+from ..registry.fault import Fault
+from ..registry.manifest import Wish
 from .results import (
     ApplyResult,
     DeleteResult,

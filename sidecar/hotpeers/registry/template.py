@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from ..model.resource import View
 from ..reasons import Reason
+from .client import Registry
 from .entry import Agent, McpServer, Prompt, Ref, read_entry
 from .fault import Fault
 from .manifest import Template
-from .registry import Registry
 
 MAX_SERVERS = 20
 """Most MCP servers of one agent that are looked at."""

@@ -8,7 +8,6 @@ gives the same manifest, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,15 @@ from typing import Any
 
 import yaml
 
+from ..guard.complete import DEFAULT_MODEL_CONFIG
+from ..guard.digest import digest_of
+from ..guard.stamps import PEER, TEMPLATE
 from ..reasons import Reason
 from .entry import Agent, McpServer, Prompt, Ref
 from .fault import Fault
 
 API_VERSION = "kagent.dev/v1alpha2"
-DEFAULT_MODEL_CONFIG = "default-model-config"
-PEER_LABEL = "hotpeers.dev/peer"
+REGISTRY = "registry:"
 MAX_TOOL_SERVERS = 20
 MAX_TOOL_NAMES = 50
 """Of kagent's definition."""
@@ -107,17 +108,17 @@ def render(template: Template, wish: Wish, cluster: Sequence[ToolServer] = ()) -
         "metadata": {
             "name": wish.name or kubernetes_name(agent.metadata.name),
             "namespace": wish.namespace,
-            "labels": {PEER_LABEL: "true"},
+            "labels": {PEER: "true"},
+            "annotations": {TEMPLATE: template_key(agent)},
         },
         "spec": {key: value for key, value in spec.items() if value != ""},
     }
-    return Rendered(manifest, tuple(unmapped), template_digest(manifest["spec"]))
+    return Rendered(manifest, tuple(unmapped), digest_of(manifest["spec"]))
 
 
-def template_digest(spec: Any) -> str:
-    """The digest of a spec: of its canonical JSON (sorted keys, no white space, UTF-8)."""
-    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+def template_key(agent: Agent) -> str:
+    """What the annotation `hotpeers.dev/template` calls an entry of the registry."""
+    return f"{REGISTRY}{agent}"
 
 
 def kubernetes_name(name: str) -> str:

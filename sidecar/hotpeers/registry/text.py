@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-_BLANKED = {"Cc", "Cf", "Cs", "Co"}
 _KEPT = "\n\t"
 
 
@@ -12,5 +11,7 @@ def clean_block(text: str, limit: int) -> str:
     """Take control, format and invisible characters out of a text, and cut it; its lines stay."""
     lines = text[: limit * 4].replace("\r\n", "\n").replace("\r", "\n")
     lines = lines.replace("\u2028", "\n").replace("\u2029", "\n")
-    kept = "".join(c for c in lines if c in _KEPT or unicodedata.category(c) not in _BLANKED)
+    # Spaces of other kinds look like one, and the guard takes none of them.
+    plain = (" " if unicodedata.category(c) == "Zs" else c for c in lines)
+    kept = "".join(c for c in plain if c in _KEPT or c.isprintable())
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
