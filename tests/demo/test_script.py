@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from hotpeers.demo.script import Ask, CallAgain, CallTool, Say, decide, parse
+from hotpeers.demo.script import Ask, CallAgain, CallTool, Say, Use, decide, parse
 
 
 def tool(name, parameter="request"):
@@ -40,6 +42,15 @@ NEWS = tool("demo__NS__news")
         ("Ask weather: a, and then ask news: b", (Ask("weather", "a"), Ask("news", "b"))),
         ("Call the removed weather agent again.", (CallAgain("weather"),)),
         ("Call news again, then ask weather: a?", (CallAgain("news"), Ask("weather", "a?"))),
+        ('Call find with {"query": "maps"}', (Use("find", {"query": "maps"}),)),
+        ("Call find with {}. Then ask news: b?", (Use("find", {}), Ask("news", "b?"))),
+        (
+            'Call find with {"query": "ask news: b?"}, then call read with {"name": "x"}',
+            (Use("find", {"query": "ask news: b?"}), Use("read", {"name": "x"})),
+        ),
+        ("Ask news: b? Then call find with {}", (Ask("news", "b?"), Use("find", {}))),
+        ('Call find with {"query": maps}', ()),
+        ("Call find with care", ()),
     ],
 )
 def test_a_message_is_read_in_its_order(text, errands):
@@ -127,3 +138,51 @@ def test_a_message_in_parts_is_read():
 def test_small_talk_names_what_is_offered(messages):
     assert decide(messages, [NEWS]) == Say("I am offered: demo__NS__news.")
     assert decide(messages, []) == Say("I am offered no tools.")
+
+
+FIND, READ = tool("find"), tool("read")
+
+
+def test_a_tool_is_called_by_its_name_with_its_arguments():
+    reply = decide([user('Call find with {"query": "maps", "limit": 3}')], [WEATHER, FIND])
+    assert reply == CallTool("find", {"query": "maps", "limit": 3})
+
+
+def test_a_tool_that_is_not_offered_is_not_called():
+    reply = decide([user("Call find with {}")], [READ])
+    assert reply == Say("I have no tool called find. I am offered: read.")
+
+
+@pytest.mark.parametrize("wrap", [json.dumps, lambda found: json.dumps({"result": found})])
+def test_an_argument_stands_for_the_latest_result_of_a_tool(wrap):
+    messages = [
+        user("Call find with {}"),
+        called("find", call_id="c1"),
+        result(wrap({"hits": [{"name": "old"}]}), "c1"),
+        called("find", call_id="c2"),
+        result(wrap({"hits": [{"name": "atlas"}]}), "c2"),
+        called("other", call_id="c3"),
+        result(wrap({"hits": []}), "c3"),
+        user('Call read with {"names": ["<hits.0.name of find>"], "note": "<hits> of find"}'),
+    ]
+    assert decide(messages, [READ]) == CallTool(
+        "read", {"names": ["atlas"], "note": "<hits> of find"}
+    )
+
+
+@pytest.mark.parametrize("said", ["nothing", "{}", '{"hits": []}', '{"hits": "none"}', "[]", "7"])
+def test_what_no_tool_has_said_is_not_made_up(said):
+    messages = [
+        user('Call find with {}, then call read with {"name": "<hits.0.name of find>"}'),
+        called("find"),
+        result(said),
+    ]
+    reply = decide(messages, [FIND, READ])
+    assert isinstance(reply, Say)
+    assert reply.text.endswith("find has not told me its hits.0.name.")
+
+
+def test_instructions_say_what_to_answer_where_nothing_else_is_asked_for():
+    told = {"role": "system", "content": "You translate.\nAnswer every question with: Bonjour.\n"}
+    assert decide([told, user("Hello?")], [NEWS]) == Say("Bonjour.")
+    assert isinstance(decide([told, user("Ask news: new?")], [NEWS]), CallTool)

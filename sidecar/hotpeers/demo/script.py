@@ -6,6 +6,11 @@ user's message, in words that a real model understands as well:
     Ask weather: will it rain in Oslo?
     Ask weather: will it rain in Oslo? Then ask news: what is new there?
     Call the removed weather agent again.
+    Call find with {"query": "maps"}, then call read with {"name": "<hits.0.name of find>"}
+
+How it answers when nobody asks for anything may stand in its instructions:
+
+    Answer every question with: It stays dry.
 """
 
 import json
@@ -14,12 +19,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotpeers.demo.recall import NotHeardError, calls_of, fill_in, result_of, text_of
+
 _ERRAND = re.compile(
     r"\bask (?:the )?(?P<ask>[\w-]+)(?: agent)?\s*:"
-    r"|\bcall (?:the )?(?:removed )?(?P<again>[\w-]+)(?: agent)? again\b",
+    r"|\bcall (?:the )?(?:removed )?(?P<again>[\w-]+)(?: agent)? again\b"
+    r"|\bcall (?P<tool>[\w-]+) with\s*(?=\{)",
     re.IGNORECASE,
 )
 _LINK = re.compile(r"[\s,;]*\b(?:and )?then\s*$", re.IGNORECASE)
+_INSTRUCTING = ("system", "developer")
+_ANSWER = re.compile(r"^\s*Answer every question with: (.+?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,14 @@ class CallAgain:
 
 
 @dataclass(frozen=True)
+class Use:
+    """Call a tool by its very name; arguments may stand for what was heard before (`recall`)."""
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Say:
     """The model's last word in a turn."""
 
@@ -52,16 +70,29 @@ class CallTool:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse(text: str) -> tuple[Ask | CallAgain, ...]:
-    """Read what a user's message asks for, in its order; nothing if it asks for no agent."""
-    found = list(_ERRAND.finditer(text))
-    errands: list[Ask | CallAgain] = []
-    for index, match in enumerate(found):
-        if match["again"]:
+Errand = Ask | CallAgain | Use
+
+
+def parse(text: str) -> tuple[Errand, ...]:
+    """Read what a user's message asks for, in its order; nothing if it asks for nothing."""
+    errands: list[Errand] = []
+    match = _ERRAND.search(text)
+    while match is not None:
+        end = match.end()
+        if match["tool"]:
+            try:
+                arguments, end = json.JSONDecoder().raw_decode(text, end)
+            except ValueError:
+                pass  # words, after all
+            else:
+                errands.append(Use(match["tool"], arguments))
+        following = _ERRAND.search(text, end)
+        if match["ask"]:
+            last = following.start() if following else len(text)
+            errands.append(Ask(match["ask"], _LINK.sub("", text[end:last]).strip()))
+        elif match["again"]:
             errands.append(CallAgain(match["again"]))
-            continue
-        end = found[index + 1].start() if index + 1 < len(found) else len(text)
-        errands.append(Ask(match["ask"], _LINK.sub("", text[match.end() : end]).strip()))
+        match = following
     return tuple(errands)
 
 
@@ -72,32 +103,46 @@ def decide(
     start = max((i for i, m in enumerate(messages) if m.get("role") == "user"), default=-1)
     errands = parse(text_of(messages[start])) if start >= 0 else ()
     turn = messages[start + 1 :]
-    done = len(_calls(turn))
+    done = len(calls_of(turn))
     offered = {str(tool["name"]): tool for tool in map(_function, tools)}
-    heard = [_result(message) for message in turn if message.get("role") == "tool"]
+    heard = [result_of(message) for message in turn if message.get("role") == "tool"]
     if not errands:
-        return Say(_introduction(offered))
+        return Say(_instructed(messages) or _introduction(offered))
     if done >= len(errands):
         return Say("\n".join(heard))
-    errand = errands[done]
+    step = _step(errands[done], messages, messages[:start], offered)
+    return step if isinstance(step, CallTool) else Say("\n".join([*heard, step]))
+
+
+def _step(
+    errand: Errand,
+    messages: Sequence[Mapping[str, Any]],
+    earlier: Sequence[Mapping[str, Any]],
+    offered: Mapping[str, Mapping[str, Any]],
+) -> CallTool | str:
+    """The call that an errand takes, or why there is none."""
     if isinstance(errand, CallAgain):
-        for call in reversed(_calls(messages[:start])):
+        for call in reversed(calls_of(earlier)):
             if _means(str(call["name"]), errand.agent):
                 return CallTool(str(call["name"]), json.loads(call.get("arguments") or "{}"))
-        return Say("\n".join([*heard, f"I have never called an agent {errand.agent}."]))
+        return f"I have never called an agent {errand.agent}."
+    if isinstance(errand, Use):
+        return _use(errand, messages, offered)
     for name, tool in offered.items():
         if _means(name, errand.agent):
             return CallTool(name, {_parameter(tool): errand.question})
-    missing = f"I have no agent called {errand.agent}. {_introduction(offered)}"
-    return Say("\n".join([*heard, missing]))
+    return f"I have no agent called {errand.agent}. {_introduction(offered)}"
 
 
-def text_of(message: Mapping[str, Any]) -> str:
-    """Return the text of a chat message, whose content is a string or a list of parts."""
-    content = message.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+def _use(
+    errand: Use, messages: Sequence[Mapping[str, Any]], offered: Iterable[str]
+) -> CallTool | str:
+    if errand.tool not in offered:
+        return f"I have no tool called {errand.tool}. {_introduction(offered)}"
+    try:
+        return CallTool(errand.tool, fill_in(errand.arguments, messages))
+    except NotHeardError as error:
+        return str(error)
 
 
 def last_user_text(messages: Iterable[Mapping[str, Any]]) -> str:
@@ -111,28 +156,9 @@ def offered_names(tools: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str(_function(tool)["name"]) for tool in tools]
 
 
-def _result(message: Mapping[str, Any]) -> str:
-    """Return what a tool said; some runtimes wrap it in an object, `{"result": …}`."""
-    text = text_of(message)
-    try:
-        wrapped = json.loads(text)
-    except ValueError:
-        return text
-    return str(wrapped["result"]) if isinstance(wrapped, dict) and "result" in wrapped else text
-
-
 def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     function: Mapping[str, Any] = tool["function"]
     return function
-
-
-def _calls(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [
-        call["function"]
-        for message in messages
-        if message.get("role") == "assistant"
-        for call in message.get("tool_calls") or ()
-    ]
 
 
 def _means(tool_name: str, agent: str) -> bool:
@@ -145,6 +171,13 @@ def _parameter(tool: Mapping[str, Any]) -> str:
     schema = tool.get("parameters") or {}
     names = [*(schema.get("required") or ()), *(schema.get("properties") or ())]
     return str(names[0]) if names else "request"
+
+
+def _instructed(messages: Iterable[Mapping[str, Any]]) -> str:
+    """What the instructions say that it is to answer, if they do."""
+    told = "\n".join(text_of(one) for one in messages if one.get("role") in _INSTRUCTING)
+    found = _ANSWER.search(told)
+    return found[1] if found else ""
 
 
 def _introduction(offered: Iterable[str]) -> str:

@@ -1,0 +1,81 @@
+"""What the scripted model has heard in a conversation: texts, calls, and results by the tool's name."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_REFERENCE = re.compile(r"<([\w.]+) of ([\w-]+)>")
+
+
+class NotHeardError(Exception):
+    """An argument stands for something that no tool has said."""
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return the text of a chat message, whose content is a string or a list of parts."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
+
+
+def result_of(message: Mapping[str, Any]) -> str:
+    """Return what a tool said; some runtimes wrap it in an object, `{"result": …}`."""
+    text = text_of(message)
+    try:
+        wrapped = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(wrapped, dict) or "result" not in wrapped:
+        return text
+    said = wrapped["result"]
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
+
+def calls_of(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return all calls of tools, the earliest first."""
+    return [call["function"] for call in _calls(messages)]
+
+
+def fill_in(value: Any, messages: Sequence[Mapping[str, Any]]) -> Any:
+    """Put in what was heard, where a text is `<field of tool>`: of that tool's latest result.
+
+    A field within a field is `hits.0.name`. Raises `NotHeardError` where there is none.
+    """
+    if isinstance(value, Mapping):
+        return {key: fill_in(item, messages) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill_in(item, messages) for item in value]
+    reference = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    if reference is None:
+        return value
+    field, tool = reference.groups()
+    found: Any = _latest(tool, messages)
+    try:
+        for step in field.split("."):
+            found = found[int(step)] if isinstance(found, list) else found[step]
+    except (LookupError, TypeError, ValueError):
+        raise NotHeardError(f"{tool} has not told me its {field}.") from None
+    return found
+
+
+def _latest(tool: str, messages: Sequence[Mapping[str, Any]]) -> Any:
+    """What a tool said last, as JSON has it."""
+    asked = {str(call.get("id")) for call in _calls(messages) if call["function"]["name"] == tool}
+    for message in reversed(messages):
+        if message.get("role") == "tool" and message.get("tool_call_id") in asked:
+            try:
+                return json.loads(result_of(message))
+            except ValueError:
+                return None
+    return None
+
+
+def _calls(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [
+        call
+        for message in messages
+        if message.get("role") == "assistant"
+        for call in message.get("tool_calls") or ()
+    ]
