@@ -106,6 +106,11 @@ class Reason(StrEnum):
     STAMP_FORGED = "StampForged"
     NOT_AS_STAMPED = "NotAsStamped"
     CHANGED = "ConstantChanged"
+    ACCOUNT_SHARED = "AccountShared"
+    SUBJECT_UNCLEAR = "SubjectUnclear"
+    GUARD_NOT_READY = "GuardNotReady"
+    GUARD_FAILED = "GuardFailed"
+    REVIEW_INVALID = "ReviewInvalid"
 
 
 Word = Reason | Nack | PeerProblem
@@ -204,6 +209,11 @@ _OWN_SENTENCES = {
     Reason.STAMP_FORGED: "Only the guard writes this label or annotation.",
     Reason.NOT_AS_STAMPED: "The object is not as the guard made it.",
     Reason.CHANGED: "An update changes what can never be changed.",
+    Reason.ACCOUNT_SHARED: "Several agents run as this account, and it is not known which of them asks.",
+    Reason.SUBJECT_UNCLEAR: "It is not known which agent, or which account, asks.",
+    Reason.GUARD_NOT_READY: "The guard does not know all agents and policies yet; the request is refused.",
+    Reason.GUARD_FAILED: "A fault of hotpeers, or no answer in time; the request is refused.",
+    Reason.REVIEW_INVALID: "The admission request was not understood, and is refused.",
 }
 
 SENTENCES: dict[Word, str] = dict(

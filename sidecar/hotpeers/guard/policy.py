@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..reasons import Reason
@@ -56,7 +57,10 @@ def decide(request: Request, policies: Sequence[SpawnPolicy], facts: Facts) -> D
         if one.namespace == request.namespace
         for ref in one.spec.subjects
     )
-    judged = enforced or governing
+    judged = sorted(enforced or governing, key=lambda one: bool(one.broken))
+    if not enforced:
+        # Nothing was stamped, so that there are no stamps to look for.
+        request = replace(request, phase=Phase.MUTATING)
     verdicts: list[Decision] = []
     # A policy for other names or namespaces never admits this one; some of them tell why.
     for one in [one for one in judged if _is_near(request, one)] or judged[:_TOLD]:
@@ -93,6 +97,10 @@ def governing_policies(subject: Subject, policies: Iterable[SpawnPolicy]) -> lis
 
 
 def _under(request: Request, policy: SpawnPolicy, taken: frozenset[str], facts: Facts) -> Decision:
+    if policy.broken:
+        wrong = f"the SpawnPolicy {policy.key} is not valid: {policy.broken}"
+        denial = Denial(Reason.POLICY_INVALID, "", wrong, "nothing until it is mended")
+        return Decision(allowed=False, policy=policy.key, denials=(denial,))
     judge = Judge(
         policy.spec, request.namespace, request.subject.namespace, request.subject.depth + 1
     )

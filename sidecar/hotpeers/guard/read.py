@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from hotpeers_shim.contract import clean_text
 
-from .spawn_policy import API_VERSION, KIND, PolicySpec, SpawnPolicy, seconds_of
+from .spawn_policy import API_VERSION, KIND, PolicySpec, SpawnPolicy, SubjectRef, seconds_of
 from .stamps import part
 
 
@@ -49,6 +49,53 @@ def read_policy(data: Any, namespace: str = "default") -> SpawnPolicy:
         )
     except ValidationError as error:
         raise PolicyError(_findings(error, "metadata")) from error
+
+
+def read_leniently(data: Any) -> tuple[SpawnPolicy, tuple[tuple[str, str], ...]]:
+    """The policy of an object of the cluster, and what is wrong with it.
+
+    One that cannot be read allows nothing, and still governs whomever it names: a mistake in a policy
+    must not set its subjects free.
+    """
+    metadata = part(data, "metadata")
+    try:
+        return read_policy(data), ()
+    except PolicyError as error:
+        found = part(data, "spec")
+        subjects = found.get("subjects")
+        named = (
+            [one for item in subjects for one in _subjects(item)]
+            if isinstance(subjects, list)
+            else []
+        )
+        spec = PolicySpec().model_copy(
+            update={
+                "subjects": tuple(named),
+                "mode": "Audit" if found.get("mode") == "Audit" else "Enforce",
+            }
+        )
+        path, wrong = error.findings[0]
+        policy = SpawnPolicy.model_construct(
+            name=str(metadata.get("name") or ""),
+            namespace=str(metadata.get("namespace") or ""),
+            spec=spec,
+            broken=clean_text(f"{path} {wrong}", 200),
+        )
+        return policy, error.findings
+
+
+def _subjects(item: Any) -> list[SubjectRef]:
+    """Whom an item of a list of subjects may mean: of a kind that is not known, both."""
+    name = item.get("name") if isinstance(item, dict) else item
+    if not isinstance(name, str) or not name:
+        return []
+    kinds: tuple[Literal["Agent", "ServiceAccount"], ...] = ("Agent", "ServiceAccount")
+    kind = item.get("kind") if isinstance(item, dict) else None
+    return [
+        SubjectRef.model_construct(kind=one, name=name)
+        for one in kinds
+        if kind not in kinds or kind == one
+    ]
 
 
 def _crossed(spec: PolicySpec) -> list[tuple[str, str]]:

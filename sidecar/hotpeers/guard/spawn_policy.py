@@ -296,6 +296,8 @@ class SpawnPolicy(Strict):
     name: Name
     namespace: Namespace
     spec: PolicySpec
+    broken: str = ""
+    """What is wrong with an object that cannot be read; it governs its subjects, and allows nothing."""
 
     @property
     def key(self) -> str:

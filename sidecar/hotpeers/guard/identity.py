@@ -1,0 +1,137 @@
+"""Who asks: told by the account of a request and what is known, by nothing that it holds.
+
+An account whose agent was spawned stays governed also while, and after, that agent is deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ..reasons import Reason
+from .decision import Denial
+from .known import Known, KnownAgent
+from .policy import governing_policies
+from .request import AGENT_GROUP, AGENT_KIND, Subject
+from .stamps import DEPTH, POLICY, part
+
+_ACCOUNT = re.compile(r"system:serviceaccount:([-a-z0-9]{1,63}):([-a-z0-9.]{1,253})")
+_DEPTH = re.compile(r"[0-9]{1,3}")
+
+
+class Standing(StrEnum):
+    """How one who asks stands to the guard."""
+
+    GOVERNED = "Governed"
+    REFUSED = "Refused"
+    FREE = "Free"
+    """No policy is known to be about it: configurations lag behind, or it is no subject any more."""
+    ORPHAN = "Orphan"
+    """Free, unless its ServiceAccount turns out to be what is left of an agent: see `of_orphan`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks. `denial` says why, where that is enough to refuse whatever is asked."""
+
+    standing: Standing
+    subject: Subject | None = None
+    denial: Denial | None = None
+
+
+_NOBODY = Identity(Standing.FREE)
+
+
+def identify(username: str, uid: str, known: Known) -> Identity:
+    """Who asks, by the user name and uid of the request. Only ServiceAccounts can be subjects."""
+    found = _ACCOUNT.fullmatch(username)
+    if found is None:
+        return _NOBODY
+    namespace, account = found.groups()
+    alone = Subject(namespace, account, uid)
+    agents = known.agents_as(namespace, account)
+    named = bool(governing_policies(alone, known.policies_in(namespace)))
+    if len(agents) > 1:
+        return _shared(alone, agents, named=named)
+    if agents:
+        return _of_agent(alone, agents[0], known)
+    if named:
+        return _alone(alone)
+    return Identity(Standing.ORPHAN, alone)
+
+
+def of_orphan(identity: Identity, account: Any) -> Identity:
+    """Who asks, once the ServiceAccount was read: it, or None where there is none any more."""
+    subject = identity.subject
+    assert subject is not None, "an orphan has an account"  # noqa: S101
+    metadata = part(account, "metadata")
+    owners = metadata.get("ownerReferences")
+    of_an_agent = any(
+        isinstance(one, dict)
+        and one.get("kind") == AGENT_KIND
+        and str(one.get("apiVersion")).partition("/")[0] == AGENT_GROUP
+        for one in (owners if isinstance(owners, list) else ())
+    )
+    same = not subject.service_account_uid or metadata.get("uid") == subject.service_account_uid
+    if account is None or of_an_agent or not same:
+        wrong = f"the agent of {subject.namespace}/{subject.service_account} is gone"
+        return _refused(Reason.POLICY_MISSING, wrong, subject)
+    return Identity(Standing.FREE, subject)
+
+
+def _of_agent(alone: Subject, agent: KnownAgent, known: Known) -> Identity:
+    subject = Subject(
+        namespace=alone.namespace,
+        service_account=alone.service_account,
+        service_account_uid=alone.service_account_uid,
+        agent=agent.name,
+        agent_uid=agent.uid,
+    )
+    if not agent.spawned:
+        governed = governing_policies(subject, known.policies_in(agent.namespace))
+        return Identity(Standing.GOVERNED if governed else Standing.FREE, subject)
+    stamps = agent.stamps.annotations
+    policy, depth = stamps.get(POLICY), stamps.get(DEPTH)
+    home = policy.partition("/")[0] if isinstance(policy, str) else ""
+    if not any(one.key == policy for one in known.policies_in(home)):
+        wrong = f"the SpawnPolicy that {agent.namespace}/{agent.name} was spawned under is gone"
+        return _refused(Reason.POLICY_MISSING, wrong, subject)
+    if not isinstance(depth, str) or not _DEPTH.fullmatch(depth) or int(depth) < 1:
+        wrong = f"the depth of {agent.namespace}/{agent.name} cannot be read"
+        return _refused(Reason.SUBJECT_UNCLEAR, wrong, subject)
+    spawned = Subject(
+        namespace=subject.namespace,
+        service_account=subject.service_account,
+        service_account_uid=subject.service_account_uid,
+        agent=subject.agent,
+        agent_uid=subject.agent_uid,
+        policy=str(policy),
+        depth=int(depth),
+    )
+    return Identity(Standing.GOVERNED, spawned)
+
+
+def _shared(alone: Subject, agents: Sequence[KnownAgent], *, named: bool) -> Identity:
+    """Several agents run as one account: it is the subject itself, or nobody knows who asks."""
+    if named and not any(one.spawned for one in agents):
+        return _alone(alone)
+    names = ", ".join(sorted(one.name for one in agents)[:3])
+    more = f" and {len(agents) - 3} more" if len(agents) > 3 else ""
+    wrong = f"{alone.namespace}/{alone.service_account} is the account of {names}{more}"
+    instead = "one account for each agent, or a SpawnPolicy that names the account"
+    return _refused(Reason.ACCOUNT_SHARED, wrong, alone, instead)
+
+
+def _alone(alone: Subject) -> Identity:
+    if not alone.service_account_uid:
+        # What it spawns is told apart by this uid; a user who only takes the name has none.
+        wrong = f"the request has no uid of {alone.namespace}/{alone.service_account}"
+        return _refused(Reason.SUBJECT_UNCLEAR, wrong, alone, "a token of the account")
+    return Identity(Standing.GOVERNED, alone)
+
+
+def _refused(reason: Reason, wrong: str, subject: Subject, instead: str = "") -> Identity:
+    return Identity(Standing.REFUSED, subject, Denial(reason, "", wrong, instead))
