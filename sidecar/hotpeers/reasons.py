@@ -111,6 +111,11 @@ class Reason(StrEnum):
     GUARD_NOT_READY = "GuardNotReady"
     GUARD_FAILED = "GuardFailed"
     REVIEW_INVALID = "ReviewInvalid"
+    COUNTS_BUSY = "CountsBusy"
+    LEDGER_AHEAD = "LedgerAhead"
+    LEDGER_BAD = "LedgerBad"
+    LEDGER_FULL = "LedgerFull"
+    LEDGER_LOST = "LedgerLost"
 
 
 Word = Reason | Nack | PeerProblem
@@ -214,6 +219,11 @@ _OWN_SENTENCES = {
     Reason.GUARD_NOT_READY: "The guard does not know all agents and policies yet; the request is refused.",
     Reason.GUARD_FAILED: "A fault of hotpeers, or no answer in time; the request is refused.",
     Reason.REVIEW_INVALID: "The admission request was not understood, and is refused.",
+    Reason.COUNTS_BUSY: "What is admitted could not be written down in time, and so is not admitted.",
+    Reason.LEDGER_AHEAD: "The ledger was written by a clock that is ahead of this one; nothing is admitted.",
+    Reason.LEDGER_BAD: "The ledger of a SpawnPolicy cannot be read; nothing is admitted.",
+    Reason.LEDGER_FULL: "The ledger of a SpawnPolicy has no place for another agent.",
+    Reason.LEDGER_LOST: "The ledger of a SpawnPolicy was lost; nothing is admitted for a minute.",
 }
 
 SENTENCES: dict[Word, str] = dict(
