@@ -33,3 +33,7 @@ class CertificateError(HotpeersError):
 
 class PeerFileTakenError(HotpeersError):
     """Another process writes the peer file."""
+
+
+class GovernError(HotpeersError):
+    """It is not certain that requests of an account are sent to the guard."""

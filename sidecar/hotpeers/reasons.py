@@ -58,6 +58,8 @@ class Reason(StrEnum):
     BINDING_TAKEN = "BindingTaken"
     ROLE_MISSING = "RoleMissing"
     READERS_NOT_INVITED = "ReadersNotInvited"
+    GUARD_MISSING = "GuardMissing"
+    GUARD_OPEN = "GuardOpen"
     REGISTRY_UNREACHABLE = "RegistryUnreachable"
     REGISTRY_FAILED = "RegistryFailed"
     REGISTRY_ANSWER_BAD = "RegistryAnswerBad"
@@ -166,6 +168,8 @@ _OWN_SENTENCES = {
     Reason.BINDING_TAKEN: "Another binding of that name exists, and is left alone.",
     Reason.ROLE_MISSING: "A ClusterRole of hotpeers does not exist, so that nobody is bound to it.",
     Reason.READERS_NOT_INVITED: "The annotation hotpeers.dev/readers of the namespace leaves it out.",
+    Reason.GUARD_MISSING: "A webhook configuration of the guard does not exist, so that nothing is admitted.",
+    Reason.GUARD_OPEN: "A webhook configuration of the guard was changed so that requests pass by it.",
     Reason.REGISTRY_UNREACHABLE: "agentregistry cannot be reached, or did not answer in time.",
     Reason.REGISTRY_FAILED: "agentregistry refused the request, or failed to answer it.",
     Reason.REGISTRY_ANSWER_BAD: "What agentregistry answered is not what its API promises, or is too large.",

@@ -1,0 +1,257 @@
+"""Whom the API server sends to the guard: the set, its conditions, and what leaves it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spawning import policy
+
+from hotpeers.guard.governed import (
+    GOVERNED,
+    LEAVING,
+    RULES,
+    Account,
+    Asking,
+    Clock,
+    Patience,
+    asking_patch,
+    conditions_of,
+    governed_accounts,
+    is_account,
+    plan_release,
+    read_asking,
+)
+from hotpeers.guard.known import KnownAgent
+from hotpeers.guard.spawn_policy import SubjectRef
+from hotpeers.guard.stamps import Stamps
+
+PATIENCE = Patience(grace=100.0, linger=20.0)
+A, B = ("ns", "a"), ("ns", "b")
+STAMPED = Stamps(labels={"hotpeers.dev/spawned": "true"})
+INJECTIONS = (
+    "a'] || true || request.name in ['",
+    "a'",
+    "a|b",
+    "a\n",
+    "a\\",
+    "\u0430",  # a Cyrillic letter that looks like a
+    "\u00aa",
+    "a:b",
+    "A",
+    "-a",
+    "a b",
+    "a" * 254,
+    "",
+    "\u0661",
+)
+
+
+def agent(
+    name: str, account: str = "", *, spawned: bool = False, place: str = "team"
+) -> KnownAgent:
+    return KnownAgent(place, name, "uid", account or name, STAMPED if spawned else Stamps())
+
+
+def asking(
+    *accounts: Account, leaving: tuple[Account, ...] = (), exact: bool = True, version: str = "1"
+) -> Asking:
+    return Asking("guard", version, 1, True, frozenset(accounts), frozenset(leaving), exact)
+
+
+def applied(patch: list[dict[str, Any]], data: dict[str, Any]) -> dict[str, Any]:
+    """What an API server makes of a patch of ours."""
+    data, patch = json.loads(json.dumps([data, patch]))
+    for operation in patch:
+        *path, last = operation["path"].split("/")[1:]
+        place: Any = data
+        for key in path:
+            place = place[int(key) if isinstance(place, list) else key]
+        last = last.replace("~1", "/")
+        if operation["op"] == "test":
+            assert place[last] == operation["value"]
+        else:
+            place[last] = operation["value"]
+    return data
+
+
+def configuration(**metadata: Any) -> dict[str, Any]:
+    webhook = {"name": "mutate.guard.hotpeers.dev", "failurePolicy": "Fail"}
+    named = {"name": "guard", "resourceVersion": "7", **metadata}
+    return {"metadata": named, "webhooks": [webhook, {**webhook, "name": "other"}]}
+
+
+def test_subjects_their_agents_accounts_and_spawned_agents_are_governed() -> None:
+    subjects = policy(
+        subjects=(
+            SubjectRef(kind="ServiceAccount", name="tools"),
+            SubjectRef(kind="Agent", name="lead"),
+            SubjectRef(kind="Agent", name="to-come"),
+        )
+    )
+    agents = [
+        agent("lead", "runs-as"),
+        agent("worker", spawned=True, place="elsewhere"),
+        agent("bystander"),
+        agent("tools", "not-a-subject-of-this-kind"),
+        agent("lead", "other", place="elsewhere"),
+    ]
+    assert governed_accounts([subjects], agents) == {
+        (subjects.namespace, "tools"),
+        (subjects.namespace, "lead"),
+        (subjects.namespace, "runs-as"),
+        (subjects.namespace, "to-come"),
+        ("elsewhere", "worker"),
+    }
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_a_name_that_is_none_gets_into_no_condition(name: str) -> None:
+    assert not is_account(("ns", name))
+    assert not is_account((name, "a"))
+    spawned = agent("worker", name or " ", spawned=True)
+    assert governed_accounts([], [spawned]) == {("team", "worker")}
+    found = read_asking(configuration(annotations={GOVERNED: json.dumps({"ns": [name, "a"]})}))
+    assert found.accounts == {A}
+    assert not found.exact
+
+
+@given(st.sets(st.tuples(st.text(max_size=70), st.text(max_size=70)), max_size=10))
+def test_whatever_names_there_are_the_conditions_are_of_one_form(names: set[Account]) -> None:
+    good = {one for one in names if is_account(one)} or {A}
+    first, *others = conditions_of(good)
+    assert first["expression"] == (
+        "request.userInfo.username.matches('^system:serviceaccount:[-a-z0-9]+:[-a-z0-9.]+$')"
+    )
+    for one in others:
+        assert re.fullmatch(
+            r"(request\.userInfo\.username (<|>=) 'system:serviceaccount:[-a-z0-9.:]+' \|\| ){0,2}"
+            r"'\|([-a-z0-9.:]+\|)+'\.contains\(request\.userInfo\.username"
+            r"\.replace\('system:serviceaccount:', '\|', 1\) \+ '\|'\)",
+            one["expression"],
+            re.ASCII,
+        )
+
+
+def test_thousands_of_the_longest_names_fit_what_an_api_server_parses() -> None:
+    names = {(f"{i:063}", f"{i:0253}") for i in range(15_000)}
+    conditions = conditions_of(names)
+    assert len(conditions) <= 64
+    assert max(len(one["expression"]) for one in conditions) < 100_000
+
+
+def test_a_patch_makes_a_configuration_ask_for_exactly_these() -> None:
+    for data in (configuration(), configuration(annotations={"other": "kept"})):
+        patch = asking_patch(read_asking(data), frozenset({A, B}), frozenset({B, ("ns", "c")}))
+        made = applied(patch, data)
+        found = read_asking(made)
+        assert (found.accounts, found.leaving, found.exact) == ({A, B}, {B}, True)
+        assert asking_patch(found, frozenset({A, B}), frozenset({B})) == []
+        assert [one["rules"] for one in made["webhooks"]] == [RULES, RULES]
+        assert json.loads(made["metadata"]["annotations"][GOVERNED]) == {"ns": ["a", "b"]}
+        assert found.holds(frozenset({A}))
+        assert not found.holds(frozenset({B})), "it is about to leave"
+
+
+def test_without_accounts_it_asks_for_nothing() -> None:
+    data = applied(
+        asking_patch(read_asking(configuration()), frozenset({A}), frozenset()), configuration()
+    )
+    made = applied(asking_patch(read_asking(data), frozenset(), frozenset()), data)
+    assert [(one["rules"], one["matchConditions"]) for one in made["webhooks"]] == [([], [])] * 2
+    for one in made["webhooks"]:  # as the API server gives it back
+        del one["rules"], one["matchConditions"]
+    assert read_asking(made).exact
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda data: data["webhooks"][0].pop("rules"),
+        lambda data: data["webhooks"][1].pop("matchConditions"),
+        lambda data: data["webhooks"][0]["matchConditions"][1].update(expression="false"),
+        lambda data: data["webhooks"][0]["matchConditions"].append(
+            {"name": "x", "expression": "false"}
+        ),
+        lambda data: data["webhooks"][0]["rules"][0].update(operations=["CREATE"]),
+        lambda data: data["metadata"]["annotations"].pop(GOVERNED),
+        lambda data: data["metadata"]["annotations"].update({GOVERNED: "[]"}),
+        lambda data: data["metadata"]["annotations"].update({GOVERNED: '{"ns": ["b", "a"]}'}),
+        lambda data: data["metadata"].pop("annotations"),
+    ],
+)
+def test_what_somebody_else_changed_is_not_exact(edit: Any) -> None:
+    data = configuration()
+    data = applied(asking_patch(read_asking(data), frozenset({A, B}), frozenset()), data)
+    edit(data)
+    found = read_asking(data)
+    assert not found.exact
+    assert not found.holds(frozenset({A}))
+    assert read_asking(applied(asking_patch(found, frozenset({A, B}), frozenset()), data)).exact
+
+
+def test_what_lets_requests_by_is_told() -> None:
+    data = configuration()
+    assert read_asking(data).openings == ()
+    data["webhooks"][0] |= {
+        "failurePolicy": "Ignore",
+        "objectSelector": {"matchLabels": {"a": "b"}},
+    }
+    data["webhooks"][1] |= {"namespaceSelector": {}}
+    assert read_asking(data).openings == ("failurePolicy is Ignore", "it has a objectSelector")
+
+
+def test_a_configuration_without_webhooks_holds_nobody() -> None:
+    found = read_asking({"metadata": {"name": "guard"}})
+    assert not found.holds(frozenset())
+
+
+def release(found: list[Asking], clocks: Any, now: float, *wanted: Account) -> Any:
+    return plan_release(found, frozenset(wanted), clocks, now, PATIENCE)
+
+
+def test_an_account_is_marked_first_and_taken_out_later() -> None:
+    both = [asking(A, B), asking(A, B)]
+    plan = release(both, {}, 0.0, B)
+    assert (plan.mark, plan.remove, plan.due) == (set(), set(), 80.0)
+    plan = release(both, plan.clocks, 79.9, B)
+    assert not plan.mark
+    plan = release(both, plan.clocks, 80.0, B)
+    assert (plan.mark, plan.remove) == ({A}, set())
+    marked = [asking(A, B, leaving=(A,))] * 2
+    plan = release(marked, plan.clocks, 81.0, B)
+    assert (plan.remove, plan.due) == (set(), 101.0), "it is marked for the whole of its linger"
+    plan = release(marked, plan.clocks, 101.0, B)
+    assert plan.remove == {A}
+
+
+def test_one_that_is_needed_again_begins_anew() -> None:
+    marked = [asking(A, leaving=(A,))] * 2
+    assert release(marked, {A: Clock(0.0, 80.0)}, 200.0, A).clocks == {}
+    # Another replica relies on it, and took the mark away.
+    plan = release([asking(A)] * 2, {A: Clock(0.0, 80.0)}, 90.0)
+    assert (plan.mark, plan.clocks) == (set(), {A: Clock(90.0)})
+
+
+def test_a_mark_counts_once_both_have_it() -> None:
+    half = [asking(A, leaving=(A,)), asking(A)]
+    plan = release(half, {A: Clock(0.0)}, 100.0)
+    assert (plan.mark, plan.remove) == ({A}, set())
+    # What is in one only is left of a write that was cut off.
+    alone = [asking(A, leaving=(A,)), asking()]
+    assert release(alone, {A: Clock(0.0, 80.0)}, 100.0).remove == {A}
+
+
+def test_a_new_leader_begins_anew_whatever_is_marked() -> None:
+    marked = [asking(A, leaving=(A,))] * 2
+    plan = release(marked, {}, 1000.0)
+    assert (plan.remove, plan.due) == (set(), 1100.0)
+
+
+def test_marks_of_what_is_not_there_mean_nothing() -> None:
+    found = read_asking(
+        configuration(annotations={GOVERNED: '{"ns":["a"]}', LEAVING: '{"ns":["b"]}'})
+    )
+    assert found.leaving == frozenset()
