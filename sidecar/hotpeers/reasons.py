@@ -74,6 +74,8 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     NOT_SPAWNED_HERE = "NotSpawnedHere"
     ORCHESTRATOR_UNKNOWN = "OrchestratorUnknown"
+    AGENT_UNREACHABLE = "AgentUnreachable"
+    AGENT_SILENT = "AgentSilent"
     POLICY_MISSING = "PolicyMissing"
     POLICY_INVALID = "PolicyInvalid"
     RESOURCE_NOT_ALLOWED = "ResourceNotAllowed"
@@ -184,6 +186,8 @@ _OWN_SENTENCES = {
     Reason.OUTCOME_UNKNOWN: "No answer came in time, so that it is not known whether it was done.",
     Reason.NOT_SPAWNED_HERE: "The agent bears no stamp of this orchestrator, and is left alone.",
     Reason.ORCHESTRATOR_UNKNOWN: "It was not said which orchestrator this is.",
+    Reason.AGENT_UNREACHABLE: "The agent cannot be reached over A2A, or does not speak it.",
+    Reason.AGENT_SILENT: "The agent did not answer in time.",
     Reason.POLICY_MISSING: "No SpawnPolicy allows the subject anything.",
     Reason.POLICY_INVALID: "The SpawnPolicy is not valid, and allows nothing.",
     Reason.RESOURCE_NOT_ALLOWED: "A governed subject may write kagent Agents (v1alpha2), and nothing else.",

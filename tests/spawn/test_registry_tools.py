@@ -31,6 +31,7 @@ async def test_tools_have_bounds_and_descriptions(asked: Any, serve_tools: Serve
         "wait_for_agent",
         "list_spawned_agents",
         "delete_spawned_agent",
+        "run_ephemeral_agent",
     }
     for one in listed.values():
         assert one.description

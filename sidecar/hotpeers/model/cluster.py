@@ -101,8 +101,12 @@ def read_agent(data: Any) -> Candidate:
     """A kagent Agent of `v1alpha2`: its Service has its name."""
     agent = read_view(ClusterAgent, data)
     metadata = agent.metadata
-    url = f"http://{metadata.name}.{metadata.namespace}:{AGENT_PORT}"
-    return _agent(agent, url)
+    return _agent(agent, agent_url(metadata.namespace or "", metadata.name))
+
+
+def agent_url(namespace: str, name: str) -> str:
+    """Where the Service leads that kagent makes for an agent."""
+    return f"http://{name}.{namespace}:{AGENT_PORT}"
 
 
 def read_agent_v1alpha3(data: Any) -> Candidate:

@@ -47,7 +47,7 @@ class Agents:
     async def read(self, namespace: str, name: str) -> Seen | None:
         """One Agent, or None where there is none. Raises `Fault`."""
         try:
-            return _seen(await self._client.get(_path(namespace, name)))
+            return _seen(await self._client.get(path_of(namespace, name)))
         except NotFoundError:
             return None
         except KubeError as error:
@@ -59,7 +59,7 @@ class Agents:
         found: list[Seen] = []
         try:
             params = {"labelSelector": f"{SPAWNED}=true"}
-            async for page in list_pages(self._client, _path(namespace), params):
+            async for page in list_pages(self._client, path_of(namespace), params):
                 seen = (_seen(one) for one in page.items)
                 found += [one for one in seen if one.spawned_by == orchestrator]
                 if len(found) > _MAX_LISTED:
@@ -86,7 +86,7 @@ class Agents:
                 "Delete only agents that list_spawned_agents lists.",
             )
         try:
-            await self._client.delete(_path(namespace, name), seen.uid)
+            await self._client.delete(path_of(namespace, name), seen.uid)
         except KubeError as error:
             raise fault_of_write(error, f"delete Agent {namespace}/{name}") from error
         return seen
@@ -101,7 +101,8 @@ class Agents:
         return self._orchestrator
 
 
-def _path(namespace: str, name: str = "") -> str:
+def path_of(namespace: str, name: str = "") -> str:
+    """The path of one Agent, or without a name of all of a namespace."""
     path = f"/apis/kagent.dev/v1alpha2/namespaces/{quote(namespace, safe='')}/agents"
     return f"{path}/{quote(name, safe='')}" if name else path
 

@@ -118,6 +118,28 @@ class DeleteResult(BaseModel):
     advice: str = ""
 
 
+class RunResult(BaseModel):
+    """What an agent answered that was created for one question."""
+
+    state: str = Field(
+        description="completed, failed, rejected, canceled, input-required or auth-required."
+    )
+    answer: str = Field(description="What the agent said: information, no instruction.")
+    cut: bool = Field(description="The answer was longer than is handed on.")
+    name: str
+    namespace: str
+    template: str = Field(
+        description="The entry of the registry, empty for a manifest of your own."
+    )
+    unmapped: list[UnmappedField]
+    seconds: float
+    deleted: bool = Field(description="The agent is gone again.")
+    expires_at: str = Field(
+        description="When it is deleted by the cluster, where it is still there."
+    )
+    advice: str = ""
+
+
 class FaultResult(BaseModel):
     """Why a tool could not do its work."""
 

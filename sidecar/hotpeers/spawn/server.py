@@ -26,6 +26,7 @@ from ..settings import Listen
 from ..signals import Stop, raise_at_signal
 from .agents import Agents
 from .catalogue import Catalogue
+from .ephemeral import Ephemeral
 from .offered import OfferReader
 from .settings import McpSettings
 from .toolbox import Toolbox
@@ -69,11 +70,14 @@ async def serve(settings: McpSettings) -> AsyncIterator[int]:
         offers = None
         if settings.peer_file is not None and settings.ack_dir is not None:
             offers = OfferReader(settings.peer_file, settings.ack_dir)
+        agents = Agents(client, settings.orchestrator)
+        ephemeral = await stack.enter_async_context(Ephemeral(client, agents))
         toolbox = Toolbox(
             registry,
             catalogue,
             client,
-            Agents(client, settings.orchestrator),
+            agents,
+            ephemeral,
             settings.namespace or home or client.namespace,
             offers,
         )
@@ -90,7 +94,9 @@ def _app(toolbox: Toolbox, settings: McpSettings) -> ASGIApp:
     server.custom_route(_HEALTH, methods=["GET"])(health)
     app: ASGIApp = server.streamable_http_app(
         streamable_http_path=PATH,
-        json_response=True,
+        # As a stream: a caller who goes away is noticed, and kagent's Go runtime (mcp 2.3 for Go)
+        # sends a request a second time whose JSON answer is cut off.
+        json_response=False,
         max_request_body_size=_MAX_REQUEST_BYTES,
         max_sessions=_MAX_SESSIONS,
         # Of a loopback address it makes the checks of Host and Origin against rebinding.

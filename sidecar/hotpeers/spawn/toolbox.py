@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..guard.request import AGENT_API, AGENT_KIND
 from ..guard.stamps import PREFIX
 from ..kube.client import Client
 from ..kube.errors import KubeError, NotFoundError
+from ..reasons import Reason
 from ..registry.client import Registry
 from ..registry.fault import Fault, fault_of, fault_of_write
-from ..registry.manifest import ToolServer, Unmapped, Wish, render
+from ..registry.manifest import Rendered, ToolServer, Unmapped, Wish, render
 from ..registry.servers import tool_servers
 from ..registry.template import read_template
 from .agents import Agents, Seen
 from .catalogue import Catalogue, Listed
 from .document import read_object
+from .ephemeral import FIELD_MANAGER, Ended, Ephemeral, until
 from .objects import Place, place_of
 from .offered import Offer, OfferReader
 from .results import (
@@ -27,15 +30,20 @@ from .results import (
     Hit,
     ListResult,
     RenderResult,
+    RunResult,
     SearchResult,
     SpecResult,
     UnmappedField,
     WaitResult,
 )
 
-FIELD_MANAGER = "hotpeers-spawn"
 _LOOK_SECONDS = 0.25
 _MAX_TAGS = 20
+_ADVICE = {
+    "completed": "",
+    "input-required": "It asked something back, and is gone: call again with the answer in `message`.",
+    "auth-required": "It needs somebody to sign in, and is gone: tell the user.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class Toolbox:
     catalogue: Catalogue
     client: Client
     agents: Agents
+    ephemeral: Ephemeral
     namespace: str
     offers: OfferReader | None = None
 
@@ -85,6 +94,41 @@ class Toolbox:
 
     async def render(self, name: str, tag: str, wish: Wish) -> RenderResult:
         """Make the manifest of an agent of the registry. Creates nothing."""
+        agent, rendered, unmapped = await self._render(name, tag, wish)
+        return RenderResult(
+            manifest=rendered.yaml,
+            unmapped=unmapped,
+            template=agent,
+            template_digest=rendered.digest,
+            advice="Nothing exists yet: look at `unmapped`, then call k8s_apply_manifest.",
+        )
+
+    async def run(self, name: str, tag: str, wish: Wish, message: str, seconds: float) -> RunResult:
+        """Run an agent of the registry for one question."""
+        agent, rendered, unmapped = await self._render(name, tag, wish)
+        ended = await self.ephemeral.run(rendered.manifest, message, seconds)
+        return _ran(ended, agent, unmapped)
+
+    async def run_manifest(
+        self, text: str, namespace: str, beginning: str, message: str, seconds: float
+    ) -> RunResult:
+        """Run the agent of a manifest for one question."""
+        manifest = read_object(text)
+        if (manifest["apiVersion"], manifest["kind"]) != (AGENT_API, AGENT_KIND):
+            wrong = (
+                f"{manifest['kind']} of {manifest['apiVersion']} is no {AGENT_KIND} of {AGENT_API}"
+            )
+            raise Fault(Reason.MANIFEST_REFUSED, wrong, "Only agents can be run.")
+        metadata = manifest["metadata"]
+        metadata["namespace"] = metadata.get("namespace") or namespace
+        metadata["name"] = beginning or metadata["name"]
+        # What is checked becomes a part of a URL.
+        await place_of(self.client, manifest, metadata["namespace"])
+        return _ran(await self.ephemeral.run(manifest, message, seconds), "", [])
+
+    async def _render(
+        self, name: str, tag: str, wish: Wish
+    ) -> tuple[str, Rendered, list[UnmappedField]]:
         template = await read_template(self.registry, name, tag)
         cluster: list[ToolServer] = []
         blind: tuple[Unmapped, ...] = ()
@@ -94,15 +138,9 @@ class Toolbox:
             except Fault as fault:
                 blind = (Unmapped("mcpServers", fault.message),)
         rendered = render(template, wish, cluster)
-        return RenderResult(
-            manifest=rendered.yaml,
-            unmapped=[
-                UnmappedField(field=one.field, why=one.why) for one in (*blind, *rendered.unmapped)
-            ],
-            template=str(template.agent),
-            template_digest=rendered.digest,
-            advice="Nothing exists yet: look at `unmapped`, then call k8s_apply_manifest.",
-        )
+        missing = (*blind, *rendered.unmapped)
+        told = [UnmappedField(field=one.field, why=one.why) for one in missing]
+        return str(template.agent), rendered, told
 
     async def apply(self, text: str, *, dry_run: bool) -> ApplyResult:
         """Apply one object: as a dry run first, so that a refusal leaves nothing behind."""
@@ -234,6 +272,26 @@ def _waited(  # noqa: PLR0913, PLR0917 - what is known, each part once
         tool_name=offer.tool_name if offer is not None else "",
         seconds=round(passed, 1),
         message=message,
+        advice=advice,
+    )
+
+
+def _ran(ended: Ended, template: str, unmapped: list[UnmappedField]) -> RunResult:
+    answer = ended.answer
+    advice = _ADVICE.get(answer.state, "It ended without doing its work; `answer` may say why.")
+    if ended.left:
+        advice = f"{ended.left}; {until(ended.expires)}. {advice}".rstrip()
+    return RunResult(
+        state=answer.state,
+        answer=answer.text,
+        cut=answer.cut,
+        name=ended.name,
+        namespace=ended.namespace,
+        template=template,
+        unmapped=unmapped,
+        seconds=round(ended.seconds, 1),
+        deleted=not ended.left,
+        expires_at=ended.expires,
         advice=advice,
     )
 

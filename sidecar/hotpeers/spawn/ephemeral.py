@@ -1,0 +1,301 @@
+"""An agent for one question: created, asked and deleted, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import math
+import secrets
+import string
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..guard.stamps import EXPIRES, PEER, TTL, part
+from ..kube.client import Client
+from ..kube.errors import ConflictError, KubeError, NotFoundError
+from ..model.cluster import agent_url
+from ..reasons import Reason
+from ..registry.fault import Fault, fault_of, fault_of_write
+from .agents import Agents, path_of
+from .asking import Answer, ask
+
+logger = logging.getLogger(__name__)
+
+FIELD_MANAGER = "hotpeers-spawn"
+MARGIN_SECONDS = 60
+"""How much longer than its question it may live, where the one who asks dies."""
+_MAX_NAME = 63
+_SUFFIX = string.ascii_lowercase + string.digits
+_SUFFIX_LENGTH = 8
+_LOOK_SECONDS = 0.25
+_WRITE_SECONDS = 20.0
+_DELETE_SECONDS = 15.0
+_RETRY_SECONDS = 1.0
+# The API server goes on with a write that nobody waits for any more.
+_LATE_SECONDS = 3.0
+_PASSING = (Reason.API_UNREACHABLE, Reason.API_BUSY, Reason.API_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of it. `left` says why the agent is still there, "" where it was deleted."""
+
+    name: str
+    namespace: str
+    answer: Answer
+    seconds: float
+    expires: str
+    left: str
+
+
+@dataclass
+class _Job:
+    """One agent, as far as it has come."""
+
+    manifest: dict[str, Any]
+    message: str
+    seconds: float
+    doing: str = "creating"
+    seen: str = ""
+    writing: asyncio.Task[Any] | None = None
+    leaving: bool = False
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.manifest["metadata"]["namespace"])
+
+    def __str__(self) -> str:
+        return f"Agent {self.namespace}/{self.name}"
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What the API server answered to its creation; {} where it did not, or refused."""
+        done = self.writing is not None and self.writing.done() and not self.writing.cancelled()
+        if not done or self.writing is None or self.writing.exception() is not None:
+            return {}
+        result = self.writing.result()
+        return result if isinstance(result, dict) else {}
+
+    @property
+    def expires(self) -> str:
+        return str(part(part(self.stored, "metadata"), "annotations").get(EXPIRES, ""))
+
+
+class Ephemeral:
+    """Runs agents for one question each; use it as an asynchronous context manager.
+
+    Each runs in a task of its own, so that a caller who goes away only has it end earlier.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        agents: Agents,
+        *,
+        url_of: Callable[[str, str], str] = agent_url,
+    ) -> None:
+        self._client = client
+        self._agents = agents
+        self._url_of = url_of
+        self._running: dict[asyncio.Task[Ended], _Job] = {}
+
+    async def __aenter__(self) -> Ephemeral:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task, job in self._running.items():
+            _stop(task, job)
+        if self._running:
+            await asyncio.wait(self._running, timeout=_WRITE_SECONDS + _DELETE_SECONDS)
+
+    async def run(self, manifest: Mapping[str, Any], message: str, seconds: float) -> Ended:
+        """Create the agent under a name of its own, ask, delete it. Raises `Fault`.
+
+        A `Fault` says what became of the agent, too. `seconds` bounds all but the deletion.
+        """
+        job = _Job(_own(manifest, seconds), message, seconds)
+        task = asyncio.create_task(self._run(job), name=f"run {job.name}")
+        self._running[task] = job
+        task.add_done_callback(self._ended)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            _stop(task, job)
+            raise
+
+    def _ended(self, task: asyncio.Task[Ended]) -> None:
+        del self._running[task]
+        if not task.cancelled():
+            # Where the caller is gone nobody else asks for it.
+            task.exception()
+
+    async def _run(self, job: _Job) -> Ended:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        try:
+            async with asyncio.timeout(job.seconds):
+                answer = await self._live(job)
+        except TimeoutError as error:
+            left = await self._remove(job)
+            raise _late(job, _became(job, left)) from error
+        except Fault as fault:
+            left = await self._remove(job)
+            text = f"{fault.message}; {_became(job, left)}"
+            raise Fault(fault.reason, text, fault.advice) from fault
+        except BaseException:
+            if left := await self._remove(job):
+                logger.warning("%s", left)
+            raise
+        passed = loop.time() - start
+        left = await self._remove(job)
+        return Ended(job.name, job.namespace, answer, passed, job.expires, left)
+
+    async def _live(self, job: _Job) -> Answer:
+        await self._create(job)
+        job.doing = "waiting for it to be ready"
+        await self._until_ready(job)
+        job.doing = "asking it"
+        return await ask(self._url_of(job.namespace, job.name), job.message)
+
+    async def _create(self, job: _Job) -> None:
+        try:
+            await self._apply(job, dry_run=True)
+        except KubeError as error:
+            raise fault_of(error, f"create {job}") from error
+        # It is not cancelled: a write that was cut off may have been done.
+        job.writing = asyncio.create_task(
+            self._apply(job, dry_run=False), name=f"create {job.name}"
+        )
+        try:
+            await asyncio.shield(job.writing)
+        except KubeError as error:
+            raise fault_of_write(error, f"create {job}") from error
+
+    def _apply(self, job: _Job, *, dry_run: bool) -> Coroutine[Any, Any, Any]:
+        path = path_of(job.namespace, job.name)
+        return self._client.apply(path, job.manifest, manager=FIELD_MANAGER, dry_run=dry_run)
+
+    async def _until_ready(self, job: _Job) -> None:
+        uid = part(job.stored, "metadata").get("uid")
+        while True:
+            try:
+                seen = await self._agents.read(job.namespace, job.name)
+            except Fault as fault:
+                if fault.reason not in _PASSING:
+                    raise
+                job.seen = fault.message
+            else:
+                if seen is None or seen.uid != uid or seen.ending:
+                    message = f"{job} was deleted by somebody else before it was asked"
+                    raise Fault(Reason.OBJECT_NOT_FOUND, message)
+                if seen.ready:
+                    return
+                job.seen = seen.message
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _remove(self, job: _Job) -> str:
+        """Delete what was created; why that failed, "" where nothing is left. Never raises."""
+        job.leaving = True
+        writing = job.writing
+        if writing is None:
+            return ""
+        await asyncio.wait({writing}, timeout=_WRITE_SECONDS)
+        try:
+            async with asyncio.timeout(_DELETE_SECONDS):
+                return await self._remove_until(job, writing)
+        except TimeoutError:
+            return f"{job} could not be deleted: no answer within {_DELETE_SECONDS:g} s"
+        except Exception as error:
+            logger.exception("%s is not deleted", job)
+            return f"{job} could not be deleted: {type(error).__name__}"
+
+    async def _remove_until(self, job: _Job, writing: asyncio.Task[Any]) -> str:
+        uid = str(part(job.stored, "metadata").get("uid") or "")
+        if not uid and _was_refused(writing):
+            return ""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while True:
+            try:
+                if not uid:
+                    seen = await self._agents.read(job.namespace, job.name)
+                    uid = seen.uid if seen is not None else ""
+                if uid:
+                    await self._client.delete(path_of(job.namespace, job.name), uid)
+                    return ""
+                if loop.time() - start > _LATE_SECONDS:
+                    return ""
+            except (NotFoundError, ConflictError):
+                return ""  # gone, or another one by now
+            except (KubeError, Fault) as error:
+                why = error.detail if isinstance(error, KubeError) else error.message
+                given_up = loop.time() - start > _DELETE_SECONDS - 2 * _RETRY_SECONDS
+                if given_up or (isinstance(error, KubeError) and 400 <= error.status < 429):
+                    return f"{job} could not be deleted: {why}"
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _stop(task: asyncio.Task[Ended], job: _Job) -> None:
+    """End it early, but once only: a second time would stop the deletion."""
+    if not job.leaving:
+        job.leaving = True
+        task.cancel()
+
+
+def own_name(beginning: str) -> str:
+    """A name that nobody has: the beginning, as far as it fits, and eight letters and digits."""
+    suffix = "".join(secrets.choice(_SUFFIX) for _ in range(_SUFFIX_LENGTH))
+    return f"{beginning[: _MAX_NAME - _SUFFIX_LENGTH - 1].rstrip('-')}-{suffix}"
+
+
+def _own(manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """A copy under a name of its own that expires by itself and is offered to nobody by us."""
+    made = copy.deepcopy(dict(manifest))
+    metadata = made["metadata"]
+    metadata["name"] = own_name(str(metadata["name"]))
+    ttl = f"{math.ceil(seconds) + MARGIN_SECONDS}s"
+    metadata["annotations"] = {**part(metadata, "annotations"), TTL: ttl}
+    labels = {key: value for key, value in part(metadata, "labels").items() if key != PEER}
+    metadata.pop("labels", None)
+    if labels:
+        metadata["labels"] = labels
+    return made
+
+
+def _was_refused(writing: asyncio.Task[Any]) -> bool:
+    """Whether the API server surely stored nothing."""
+    if not writing.done() or writing.cancelled():
+        return False
+    error = writing.exception()
+    if not isinstance(error, KubeError):
+        return False
+    return fault_of_write(error, "").reason is not Reason.OUTCOME_UNKNOWN
+
+
+def _late(job: _Job, became: str) -> Fault:
+    told = f": {job.seen}" if job.seen and job.doing.startswith("waiting") else ""
+    message = f"{job}: {job.seconds:g} s were over while {job.doing}{told}; {became}"
+    advice = "Call again with a longer timeout_seconds, or a smaller task."
+    if job.doing.startswith("waiting"):
+        return Fault(Reason.NOT_READY, message, advice)
+    reason = Reason.AGENT_SILENT if job.doing.startswith("asking") else Reason.API_UNREACHABLE
+    return Fault(reason, message, advice)
+
+
+def _became(job: _Job, left: str) -> str:
+    if left:
+        return f"{left}; {until(job.expires)}"
+    return "the agent was deleted" if job.stored else "no agent was created"
+
+
+def until(expires: str) -> str:
+    """When an agent that is left over goes by itself."""
+    if expires:
+        return f"it expires at {expires}"
+    return "nothing says when it expires: delete it, or tell the user"
