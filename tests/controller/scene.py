@@ -27,10 +27,10 @@ async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
 
 
 @asynccontextmanager
-async def client_of(kubeconfig: Path) -> AsyncIterator[Client]:
+async def client_of(kubeconfig: Path, kind: type[Client] = Client) -> AsyncIterator[Client]:
     """A client of the product."""
     access = Access(str(kubeconfig))
-    async with Client(access, await connect(access)) as client:
+    async with kind(access, await connect(access)) as client:
         yield client
 
 

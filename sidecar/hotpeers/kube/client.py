@@ -97,9 +97,14 @@ class Client:
             params["dryRun"] = "All"
         return await self._call("PATCH", path, params, body)
 
-    async def delete(self, path: str, uid: str = "") -> Any:
-        """The decoded JSON of a DELETE; with a `uid`, `ConflictError` where it is another object."""
-        body = {"preconditions": {"uid": uid}} if uid else None
+    async def delete(self, path: str, uid: str = "", version: str = "") -> Any:
+        """The decoded JSON of a DELETE; with a `uid`, `ConflictError` where it is another object.
+
+        With a `version`, also where it has changed since.
+        """
+        named = {"uid": uid, "resourceVersion": version}
+        wanted = {key: value for key, value in named.items() if value}
+        body = {"preconditions": wanted} if wanted else None
         return await self._call("DELETE", path, None, body)
 
     @asynccontextmanager

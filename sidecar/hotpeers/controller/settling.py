@@ -1,0 +1,79 @@
+"""Finds out which slots of a ledger are free again: looks at each Agent as it is now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..guard.ledger import Alive, Ledger, Slot, adopted, is_alike, release, seen
+from ..guard.stamps import POLICY, part
+from .books import Book
+from .ledgers import Held, created_at
+
+MAX_LOOKS = 256
+"""Agents that are looked at in one go; the next one goes on from there."""
+_AT_ONCE = 16
+
+LiveRead = Callable[[str, str], Awaitable[Any | None]]
+"""An Agent of a namespace and name as the API server has it now, None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found of one name, after its slot was read. `alive` is None where no agent is."""
+
+    agent: str
+    before: Slot | None
+    alive: Alive | None
+
+
+def to_look_at(book: Book, held: Held, agents: Collection[str] | None) -> list[str]:
+    """Whom to look at: all but settled ones that are known to be alive (`agents`, as a watch has them)."""
+    slots = held.ledger.slots
+    if agents is None:
+        names = sorted(slots)
+    else:
+        known = frozenset(agents)
+        doubtful = {name for name, slot in slots.items() if slot.open or name not in known}
+        names = sorted(doubtful | (known - slots.keys()))
+    if len(names) <= MAX_LOOKS:
+        return names
+    start = book.cursor % len(names)
+    book.cursor = start + MAX_LOOKS
+    return (names[start:] + names[:start])[:MAX_LOOKS]
+
+
+async def look(held: Held, names: list[str], read: LiveRead) -> list[Look]:
+    """Look at these agents, some at once. Raises what `read` raises."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+    ledger = held.ledger
+
+    async def one(agent: str) -> Look:
+        namespace, _, name = agent.partition("/")
+        async with gate:
+            found = await read(namespace, name)
+        before = ledger.slots.get(agent)
+        metadata = part(found, "metadata")
+        uid = str(metadata.get("uid") or "")
+        ours = part(metadata, "annotations").get(POLICY) == ledger.policy
+        if found is None or not (ours or is_alike(uid, before)):
+            return Look(agent, before, None)
+        return Look(agent, before, Alive(uid, created_at(metadata)))
+
+    return await asyncio.gather(*map(one, names))
+
+
+def applied(ledger: Ledger, looks: list[Look], now: datetime, hold: float) -> Ledger:
+    """The ledger after what was seen; the very same where that changes nothing."""
+    for one in looks:
+        if one.before is None:
+            if one.alive is not None and one.agent not in ledger.slots:
+                ledger = adopted(ledger, {one.agent: one.alive})
+        elif one.alive is None:
+            ledger = release(ledger, one.agent, one.before, now, hold)
+        else:
+            ledger = seen(ledger, one.agent, one.before, one.alive.uid, now, hold=hold)
+    return ledger
