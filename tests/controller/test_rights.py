@@ -198,3 +198,19 @@ def test_nothing_else_is_written(api: Api, configuration: Object) -> None:
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
     assert refused(api, "GET", leases)
     assert refused(api, "GET", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/other")
+
+
+def test_configmaps_are_open_in_its_own_namespace_only(api: Api) -> None:
+    name = {"name": "ledger", "namespace": SYSTEM}
+    made = api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": name})
+    maps = f"/api/v1/namespaces/{SYSTEM}/configmaps"
+    assert api.request("GET", f"{maps}?labelSelector=a")["items"] == []
+    stored = api.request("PUT", f"{maps}/ledger", {**made, "data": {"ledger": "{}"}})
+    assert api.request("GET", f"{maps}/ledger") == stored
+    # A whole collection, and a change that goes on from no version, are not needed.
+    assert refused(api, "DELETE", maps)
+    assert refused(api, "PATCH", f"{maps}/ledger", {})
+    api.request("DELETE", f"{maps}/ledger")
+    assert refused(api, "GET", "/api/v1/configmaps")
+    for verb, path in (("GET", "/any"), ("GET", ""), ("POST", ""), ("DELETE", "/any")):
+        assert refused(api, verb, f"/api/v1/namespaces/kube-system/configmaps{path}", {})

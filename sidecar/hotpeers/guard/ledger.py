@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -122,7 +123,7 @@ def usage(ledger: Ledger, agent: str, now: datetime, window_seconds: float = MAX
     start = bisect_right(ledger.created, now.timestamp() - window_seconds)
     return Usage(
         alive=len(ledger.slots) - (agent in ledger.slots),
-        created=tuple(datetime.fromtimestamp(one, UTC) for one in ledger.created[start:]),
+        created=tuple(map(_moment, ledger.created[start:])),
     )
 
 
@@ -220,6 +221,11 @@ def opened(ledger: Ledger, agents: Mapping[str, Alive], now: datetime) -> Ledger
 def is_alike(uid: str, slot: Slot | None) -> bool:
     """Whether the agent of this uid is the one that was seen in this slot."""
     return slot is not None and bool(slot.uid) and uid[:_UID] == slot.uid
+
+
+@lru_cache(maxsize=2 * MAX_CREATIONS)
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _is_over(slot: Slot, now: datetime, hold: float) -> bool:
