@@ -124,6 +124,7 @@ def run(**raw: str) -> None:
     "NAME",
     "Whose caBundle to keep right, or none.",
 )
+@_setting("--registry-url", "", "URL", "The agentregistry of templates and of tools for spawning.")
 @_setting(
     "--certificate-secret",
     "hotpeers-certificates",
@@ -175,6 +176,7 @@ def controller(**raw: str) -> None:
 @_setting("--registry-url", "", "URL", "The agentregistry to search, such as http://host:12121.")
 @_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
 @_setting("--listen", "127.0.0.1:8091", "HOST:PORT", "Where to serve the tools, at /mcp.")
+@_setting("--health-listen", "none", "HOST:PORT", "Where to serve /healthz alone, or none.")
 @_setting(
     "--token-file",
     "",

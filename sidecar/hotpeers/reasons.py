@@ -51,6 +51,8 @@ class Reason(StrEnum):
     MOUNT_PATH_TAKEN = "MountPathTaken"
     STATIC_POD = "StaticPod"
     NO_SERVICE_ACCOUNT = "NoServiceAccount"
+    REGISTRY_UNKNOWN = "RegistryUnknown"
+    HOST_NETWORK = "HostNetwork"
     REQUEST_INVALID = "RequestInvalid"
     INJECTION_FAILED = "InjectionFailed"
     CERTIFICATE_INVALID = "CertificateInvalid"
@@ -163,6 +165,8 @@ _OWN_SENTENCES = {
     Reason.MOUNT_PATH_TAKEN: "A mount of the container leaves no place for one of those injected.",
     Reason.STATIC_POD: "The pod is a static one, which is made by its node and cannot be changed.",
     Reason.NO_SERVICE_ACCOUNT: "The pod has no ServiceAccount, and its sidecar could not ask the API server.",
+    Reason.REGISTRY_UNKNOWN: "No agentregistry is known, so that there are no tools for spawning.",
+    Reason.HOST_NETWORK: "On the network of its node others could call the pod's tools for spawning.",
     Reason.REQUEST_INVALID: "The admission request was not understood; the pod is admitted as it is.",
     Reason.INJECTION_FAILED: "A fault of hotpeers; the pod is admitted as it is.",
     Reason.CERTIFICATE_INVALID: "The certificate and its key cannot be served with; those before them stay.",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -130,3 +131,17 @@ def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen 
     if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"{flag}: {text!r} is not of the form host:port, :port or none")
     return Listen(host=host.strip("[]"), port=int(port))
+
+
+def check_registry_url(url: str) -> None:
+    """Check the URL of an agentregistry; `SettingsError` says what is wrong with it."""
+    flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
+    if not url:
+        raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username or parts.password:
+        raise SettingsError(f"{flag}: not an http(s) URL without user, query and fragment")

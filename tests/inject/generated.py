@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-NAMES = ("agent", "kagent", "proxy", "mesh", "init", "hotpeers")
+NAMES = ("agent", "kagent", "proxy", "mesh", "init", "hotpeers", "hotpeers-spawn")
 COMMANDS = (
     [],
     ["python", "main.py"],
@@ -23,6 +23,7 @@ ENVIRONMENT: tuple[dict[str, Any], ...] = (
     {"name": "PYTHONPATH", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
     {"name": "HOTPEERS_PEER_FILE", "value": "/tmp/peers.json"},
     {"name": "HOTPEERS_PEER_FILE", "value": "/var/run/hotpeers/peers/peers.json"},
+    {"name": "HOTPEERS_SPAWN_URL", "value": "http://127.0.0.1:8091/mcp"},
     {"name": "DATA", "value": "$(PYTHONPATH)/x"},
     {"name": "PORT", "value": "8091"},
     {"name": "HOME_OF_IT", "value": "/home"},
@@ -40,7 +41,8 @@ ANNOTATIONS = {
     "hotpeers.dev/container": ("agent", "proxy"),
     "hotpeers.dev/skipped": ("NotPython: before",),
     "hotpeers.dev/status": ("{}", "[", '{"container": "proxy"}'),
-    "hotpeers.dev/spawn": ("true",),
+    "hotpeers.dev/spawn": ("true", "false"),
+    "hotpeers.dev/registry": ("http://r:1", "ftp://r"),
 }
 SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
@@ -109,5 +111,6 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
             **({"initContainers": inside[own:]} if inside[own:] else {}),
             **({"volumes": volumes} if volumes else {}),
             **draw(maybe("automountServiceAccountToken", st.just(False))),
+            **draw(seldom("restartPolicy", st.just("Never"))),
         },
     }

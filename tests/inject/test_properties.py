@@ -15,7 +15,8 @@ from hotpeers.inject.patch import make_patch
 from hotpeers.inject.verdict import Injection, Verdict
 
 VOLUMES = {"hotpeers-shim", "hotpeers-peers", "hotpeers-acks"}
-INJECTIONS = [INJECTION, Injection("other:2", native_sidecars=False)]
+REGISTRY = "http://registry:12121"
+INJECTIONS = [INJECTION, Injection("other:2", native_sidecars=False, registry_url=REGISTRY)]
 Pod = dict[str, Any]
 
 
@@ -44,6 +45,13 @@ def assert_whole(pod: Pod) -> None:
         assert {mount["name"] for mount in mounts} <= set(names)
         paths = [mount["mountPath"] for mount in mounts]
         assert len(set(paths)) == len(paths)
+    spawner = named(every, "hotpeers-spawn")
+    if spawner is not None and spawner.get("args") == ["mcp"]:
+        listen = named(spawner["env"], "HOTPEERS_LISTEN")["value"]
+        assert named(agent["env"], "HOTPEERS_SPAWN_URL")["value"] == f"http://{listen}/mcp"
+        ports = {listen, *(f"127.0.0.1:{one['containerPort']}" for one in spawner["ports"])}
+        ports |= {f"127.0.0.1:{one['containerPort']}" for one in sidecar.get("ports", [])}
+        assert len(ports) == 3
     path = [entry for entry in agent["env"] if entry["name"] == "PYTHONPATH"][-1]["value"]
     assert "/opt/hotpeers/hotpeers_shim/bootstrap" in path.split(":")
     assert pod["metadata"]["labels"]["hotpeers.dev/injected"] == "true"
@@ -98,13 +106,13 @@ def _remove_shim(pod: Pod) -> None:
 
 def _remove_mounts(pod: Pod) -> None:
     for container in pod["spec"]["containers"]:
-        if container["name"] != "hotpeers":
+        if container["name"] not in ("hotpeers", "hotpeers-spawn"):
             container["volumeMounts"] = []
 
 
 def _remove_environment(pod: Pod) -> None:
     for container in pod["spec"]["containers"]:
-        if container["name"] != "hotpeers":
+        if container["name"] not in ("hotpeers", "hotpeers-spawn"):
             container["env"] = None
 
 

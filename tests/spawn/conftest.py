@@ -35,7 +35,16 @@ def no_cluster(folder: Path) -> str:
 
 def settings(**changed: str) -> McpSettings:
     raw = dict.fromkeys(
-        ("registry_token_file", "token_file", "peer_file", "ack_dir", "context", "namespace"), ""
+        (
+            "registry_token_file",
+            "token_file",
+            "peer_file",
+            "ack_dir",
+            "health_listen",
+            "context",
+            "namespace",
+        ),
+        "",
     )
     raw |= {"listen": "127.0.0.1:0", "log_format": "text", "log_level": "info"}
     raw |= {"orchestrator": "", "kubeconfig": "", "registry_url": "http://127.0.0.1:9"}

@@ -133,6 +133,7 @@ class Controller:
             image_pull_policy=settings.image_pull_policy,
             native_sidecars=native_sidecars,
             resources=dict(settings.sidecar_resources),
+            registry_url=settings.registry_url,
         )
         if self._webhook.injection is None:
             # What is there now stays: a full collection would look through all of it, for tens of

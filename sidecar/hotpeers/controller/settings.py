@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import SettingsError
-from ..settings import Listen, parse_listen
+from ..settings import Listen, check_registry_url, parse_listen
 
 DEFAULT_RESOURCES = '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}'
 """Of each container that is injected; see docs/decisions/injection.md."""
@@ -52,6 +52,8 @@ class ControllerSettings(BaseModel):
     identity: str = Field(default_factory=socket.gethostname)
     service: Name = "hotpeers-controller"
     webhook_configuration: Name = "hotpeers-injector"
+    registry_url: str = ""
+    """The agentregistry of templates and of tools for spawning; "" where there is none."""
     certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
     certificate_dir: Path | None = None
     lease: Name = "hotpeers-controller"
@@ -88,6 +90,8 @@ class ControllerSettings(BaseModel):
             raise SettingsError("--image (HOTPEERS_IMAGE) is missing: name the image to inject")
         if text["webhook_configuration"] == "none":
             text["webhook_configuration"] = ""
+        if text["registry_url"]:
+            check_registry_url(text["registry_url"])
         # A name that is left empty has a meaning of its own only where it switches something off.
         given = {name: value for name, value in text.items() if value or name in _MAY_BE_EMPTY}
         given["log_level"] = given["log_level"].lower()

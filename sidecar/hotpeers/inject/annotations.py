@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..errors import SettingsError
 from ..model.selector import SelectorError, parse_selector
 from ..reasons import Reason
+from ..settings import check_registry_url
 from .verdict import Skip
 
 PREFIX = "hotpeers.dev/"
@@ -16,7 +18,9 @@ SELECTOR = f"{PREFIX}selector"
 NAMESPACES = f"{PREFIX}namespaces"
 CONTAINER = f"{PREFIX}container"
 LOG_LEVEL = f"{PREFIX}log-level"
-RESERVED = (f"{PREFIX}spawn", f"{PREFIX}hot-config")
+SPAWN = f"{PREFIX}spawn"
+REGISTRY = f"{PREFIX}registry"
+RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
 STATUS = f"{PREFIX}status"
 """Written by us on a pod that was injected: JSON with `container`, `image`, `version`."""
@@ -26,8 +30,11 @@ INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
 EVERY_NAMESPACE = "*"
 
-_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, STATUS, SKIPPED, f"{PREFIX}url"}
+_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
+_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SWITCHES = ("", "false", "true")
+_MAX_URL = 500
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -39,6 +46,8 @@ class Wishes:
     namespaces: tuple[str, ...] = ()
     container: str = ""
     log_level: str = ""
+    spawn: bool = False
+    registry: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -79,7 +88,24 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     level = annotations.get(LOG_LEVEL, "").strip().lower()
     good = not level or level in _LOG_LEVELS
     _check(LOG_LEVEL, level, good, f"one of {', '.join(_LOG_LEVELS)} is needed")
-    return Wishes(selector, namespaces, container, level, tuple(_warnings(annotations)))
+    spawn = annotations.get(SPAWN, "").strip()
+    _check(SPAWN, spawn, spawn in _SWITCHES, 'only "true" and "false" are allowed')
+    registry = annotations.get(REGISTRY, "").strip()
+    if not _is_registry(registry):
+        # Not quoted: it may hold a password.
+        raise _BadValueError(f"{REGISTRY}: an http(s) URL without user and query is needed")
+    warnings = tuple(_warnings(annotations))
+    return Wishes(selector, namespaces, container, level, spawn == "true", registry, warnings)
+
+
+def _is_registry(url: str) -> bool:
+    if len(url) > _MAX_URL or not url.isascii() or not url.isprintable():
+        return False
+    try:
+        check_registry_url(url or "http://none")
+    except SettingsError:
+        return False
+    return True
 
 
 def read_namespaces(text: str) -> tuple[str, ...] | None:

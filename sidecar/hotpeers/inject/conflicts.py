@@ -16,7 +16,10 @@ from .parts import (
     SHIM_FOLDER,
     SHIM_VOLUME,
     SIDECAR,
+    SPAWN_URL,
+    SPAWNER,
     TOKEN_VOLUME,
+    spawn_url,
 )
 from .verdict import Json, Skip
 
@@ -25,15 +28,17 @@ _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image"
 _REFERENCE = "$(PYTHONPATH)"
 
 
-def find_conflict(pod: Json, target: Json) -> Skip | None:
+def find_conflict(pod: Json, target: Json, *, spawn: bool = False) -> Skip | None:
     """The first thing that stands in the way; what an earlier injection put there does not."""
-    return next(_conflicts(pod, target), None)
+    return next(_conflicts(pod, target, spawn=spawn), None)
 
 
-def _conflicts(pod: Json, target: Json) -> Iterator[Skip]:
+def _conflicts(pod: Json, target: Json, *, spawn: bool) -> Iterator[Skip]:
     yield from _names(pod)
     yield from _mounts(pod, target)
     yield from _environment(target)
+    if spawn:
+        yield from _spawner(pod, target)
 
 
 def find_container(pod: Json, name: str) -> Json | None:
@@ -46,7 +51,12 @@ def find_container(pod: Json, name: str) -> Json | None:
 def is_injected(pod: Json) -> bool:
     """Whether our sidecar is in the pod already."""
     sidecar = find_container(pod, SIDECAR)
-    return sidecar is not None and _is_ours(sidecar, PEERS_VOLUME, PEERS_FOLDER)
+    return sidecar is not None and is_ours(sidecar)
+
+
+def is_ours(container: Json) -> bool:
+    """Whether a container that knows the peers was put there by us."""
+    return _is_ours(container, PEERS_VOLUME, PEERS_FOLDER)
 
 
 def _is_ours(container: Json, volume: str, folder: str) -> bool:
@@ -84,6 +94,16 @@ def _mounts(pod: Json, target: Json) -> Iterator[Skip]:
             same = own == path and mount["name"] != volume
             if above or same or _is_below(path, own):
                 yield Skip(Reason.MOUNT_PATH_TAKEN, mount["mountPath"][:100])
+
+
+def _spawner(pod: Json, target: Json) -> Iterator[Skip]:
+    found = find_container(pod, SPAWNER)
+    if found is not None and not is_ours(found):
+        yield Skip(Reason.NAME_TAKEN, f"container {SPAWNER}")
+    own = spawn_url(found) if found is not None else None
+    for entry in target.get("env") or []:
+        if entry["name"] == SPAWN_URL and entry.get("value") != own:
+            yield Skip(Reason.ENVIRONMENT_TAKEN, SPAWN_URL)
 
 
 def _real(path: str) -> str:

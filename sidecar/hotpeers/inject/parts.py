@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from .annotations import Wishes
 from .verdict import Injection, Json
 
-SHIM, SIDECAR = "hotpeers-shim", "hotpeers"
-"""The names of our two containers."""
+SHIM, SIDECAR, SPAWNER = "hotpeers-shim", "hotpeers", "hotpeers-spawn"
+"""The names of our containers; the last is only there where it is asked for."""
 SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME = "hotpeers-shim", "hotpeers-peers", "hotpeers-acks"
 TOKEN_VOLUME = "hotpeers-token"  # noqa: S105 - the name of a volume
 SHIM_FOLDER = "/opt/hotpeers"
@@ -18,9 +18,12 @@ ACKS_FOLDER = "/var/run/hotpeers/acks"
 BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
 PEER_FILE = f"{PEERS_FOLDER}/peers.json"
 AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
+SPAWN_URL = "HOTPEERS_SPAWN_URL"
+"""Of the agent's container: where the tools for spawning are."""
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
 
 _FIRST_PORT = 8090
+_OF_SIDECAR = ("HOTPEERS_ORCHESTRATOR", "HOTPEERS_LOG_LEVEL")
 _IMAGE_USER = 65532
 # The volume that Kubernetes itself adds (plugin/pkg/admission/serviceaccount): one with the prefix
 # is mounted by it into every container that has no token yet.
@@ -134,6 +137,53 @@ def sidecar_container(
     return container
 
 
+def spawner_container(
+    pod: Json, target: Json, injection: Injection, environment: Mapping[str, str], registry: str
+) -> Json:
+    """The container with the tools for spawning; who is not in the pod can only ask for its health."""
+    port = _free_port(pod)
+    health = _free_port(pod, but=port)
+    told = {
+        "HOTPEERS_LISTEN": f"127.0.0.1:{port}",
+        "HOTPEERS_HEALTH_LISTEN": f":{health}",
+        "HOTPEERS_REGISTRY_URL": registry,
+        **AGENT_ENVIRONMENT,
+    }
+    told |= {name: environment[name] for name in _OF_SIDECAR if environment[name]}
+    container = {
+        **_common(SPAWNER, pod, target, injection),
+        "args": ["mcp"],
+        "env": [{"name": name, "value": value} for name, value in told.items()],
+        "volumeMounts": [
+            {"name": PEERS_VOLUME, "mountPath": PEERS_FOLDER, "readOnly": True},
+            {"name": ACKS_VOLUME, "mountPath": ACKS_FOLDER, "readOnly": True},
+            _token_mount(token_volume(pod)[0]),
+        ],
+        "ports": [{"name": SPAWNER, "containerPort": health, "protocol": "TCP"}],
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": SPAWNER},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+    }
+    if is_native_spawner(pod, injection):
+        container["restartPolicy"] = "Always"
+    return container
+
+
+def is_native_spawner(pod: Json, injection: Injection) -> bool:
+    """Whether the tools are among the init containers: an ordinary one would keep a Job from ending."""
+    ends = pod["spec"].get("restartPolicy", "Always") != "Always"
+    return ends and injection.native_sidecars
+
+
+def spawn_url(container: Json) -> str:
+    """Where the tools of a container are, for the agent beside it."""
+    env = {entry["name"]: entry.get("value") for entry in container.get("env") or []}
+    return f"http://{env.get('HOTPEERS_LISTEN')}/mcp"
+
+
 def _token_mount(volume: str) -> Json:
     return {"name": volume, "mountPath": TOKEN_FOLDER, "readOnly": True}
 
@@ -197,9 +247,9 @@ def _namespaces(own: str, asked: Iterable[str]) -> list[str]:
     return asked if asked == ["*"] else list(dict.fromkeys([own, *asked]))
 
 
-def _free_port(pod: Json) -> int | None:
+def _free_port(pod: Json, but: int | None = None) -> int | None:
     """A port that no container of the pod seems to use: declared, or as a word in what it is told."""
-    taken: set[int] = set()
+    taken = {but}
     spec = pod["spec"]
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
         taken.update(port["containerPort"] for port in container.get("ports") or [])

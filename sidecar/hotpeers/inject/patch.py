@@ -19,7 +19,7 @@ from .annotations import (
     Wishes,
     read_annotations,
 )
-from .conflicts import find_conflict, find_container, is_injected
+from .conflicts import find_conflict, find_container, is_injected, is_ours
 from .edit import Edit
 from .identity import orchestrator_name
 from .parts import (
@@ -27,11 +27,16 @@ from .parts import (
     BOOTSTRAP,
     SHIM,
     SIDECAR,
+    SPAWN_URL,
+    SPAWNER,
     agent_mounts,
     has_identity,
+    is_native_spawner,
     shim_container,
     sidecar_container,
     sidecar_environment,
+    spawn_url,
+    spawner_container,
     token_volume,
     volumes,
 )
@@ -55,20 +60,33 @@ def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
         detail = f"{CONTAINER}: {wishes.container}"
         return _skipped(pod, Skip(Reason.CONTAINER_NOT_FOUND, detail), wishes)
     target = pod["spec"]["containers"][at]
-    skip = _check(pod, target)
+    without = _without_spawner(pod, injection, wishes)
+    skip = _check(pod, target, spawn=wishes.spawn and without is None)
     if skip is not None:
         # What came after us is not ours to judge.
         done = is_injected(pod)
         return Verdict(warnings=wishes.warnings) if done else _skipped(pod, skip, wishes)
-    return _injected(pod, at, namespace, injection, wishes)
+    return _injected(pod, at, namespace, injection, wishes, without)
 
 
-def _check(pod: Json, target: Json) -> Skip | None:
+def _without_spawner(pod: Json, injection: Injection, wishes: Wishes) -> Skip | None:
+    """Why the pod gets no tools for spawning that it asks for; the rest it gets all the same."""
+    before = find_container(pod, SPAWNER)
+    if not wishes.spawn or (before is not None and is_ours(before)):
+        return None
+    if pod["spec"].get("hostNetwork"):
+        return Skip(Reason.HOST_NETWORK)
+    if not (wishes.registry or injection.registry_url):
+        return Skip(Reason.REGISTRY_UNKNOWN)
+    return None
+
+
+def _check(pod: Json, target: Json, *, spawn: bool) -> Skip | None:
     if _STATIC_POD in pod["metadata"]["annotations"]:
         return Skip(Reason.STATIC_POD)
     if not has_identity(pod):
         return Skip(Reason.NO_SERVICE_ACCOUNT)
-    return check_runtime(pod, target) or find_conflict(pod, target)
+    return check_runtime(pod, target) or find_conflict(pod, target, spawn=spawn)
 
 
 def _target(pod: Json, wishes: Wishes) -> int | None:
@@ -104,13 +122,23 @@ def _skipped(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
     return Verdict(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
 
 
-def _injected(pod: Json, at: int, namespace: str, injection: Injection, wishes: Wishes) -> Verdict:
+def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
+    pod: Json,
+    at: int,
+    namespace: str,
+    injection: Injection,
+    wishes: Wishes,
+    without: Skip | None,
+) -> Verdict:
     target = pod["spec"]["containers"][at]
     edit = Edit(pod)
     _add_containers(edit, target, namespace, injection, wishes)
+    spawns = wishes.spawn and without is None
+    if spawns:
+        _add_spawner(edit, target, namespace, injection, wishes)
     _add_volumes(edit)
     place = ("spec", "containers", at)
-    _add_environment(edit, target, place)
+    _add_environment(edit, target, place, spawns=spawns)
     for mount in agent_mounts():
         if mount["name"] not in _names(target.get("volumeMounts")):
             edit.insert(mount, None, *place, "volumeMounts")
@@ -119,7 +147,10 @@ def _injected(pod: Json, at: int, namespace: str, injection: Injection, wishes: 
         status = {"container": target["name"], "image": injection.image, "version": __version__}
         edit.put(json.dumps(status), "metadata", "annotations", STATUS)
         edit.remove("metadata", "annotations", SKIPPED)
-    return Verdict(tuple(edit.operations), warnings=wishes.warnings)
+    warnings = wishes.warnings
+    if without is not None:
+        warnings = (f"hotpeers: there are no tools for spawning: {without}", *warnings)
+    return Verdict(tuple(edit.operations), without=without, warnings=warnings)
 
 
 def _add_containers(
@@ -139,6 +170,24 @@ def _add_containers(
         edit.insert(sidecar, None, "spec", "containers")
 
 
+def _add_spawner(
+    edit: Edit, target: Json, namespace: str, injection: Injection, wishes: Wishes
+) -> None:
+    pod = edit.pod
+    if find_container(pod, SPAWNER) is not None:
+        return
+    environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    registry = wishes.registry or injection.registry_url
+    spawner = spawner_container(pod, target, injection, environment, registry)
+    if is_native_spawner(pod, injection):
+        names = [one["name"] for one in pod["spec"].get("initContainers") or []]
+        behind = names.index(SIDECAR) + 1 if SIDECAR in names else None
+        edit.insert(spawner, behind, "spec", "initContainers")
+    else:
+        # Behind the agent, which is not to wait for it.
+        edit.insert(spawner, None, "spec", "containers")
+
+
 def _add_volumes(edit: Edit) -> None:
     for volume in volumes():
         if volume["name"] not in _names(edit.items("spec", "volumes")):
@@ -149,8 +198,14 @@ def _add_volumes(edit: Edit) -> None:
         edit.insert(missing, None, "spec", "volumes")
 
 
-def _add_environment(edit: Edit, target: Json, place: tuple[str | int, ...]) -> None:
-    for name, value in AGENT_ENVIRONMENT.items():
+def _add_environment(
+    edit: Edit, target: Json, place: tuple[str | int, ...], *, spawns: bool
+) -> None:
+    environment = dict(AGENT_ENVIRONMENT)
+    spawner = find_container(edit.pod, SPAWNER) if spawns else None
+    if spawner is not None:
+        environment[SPAWN_URL] = spawn_url(spawner)
+    for name, value in environment.items():
         if name not in _names(target.get("env")):
             edit.insert({"name": name, "value": value}, None, *place, "env")
     entries = edit.items(*place, "env") or []

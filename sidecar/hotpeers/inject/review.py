@@ -100,5 +100,9 @@ def _log(verdict: Verdict, title: str) -> None:
     if verdict.skip is not None:
         reason = verdict.skip.reason.value
         logger.warning("pod %s is skipped: %s", title, verdict.skip, extra={"reason": reason})
+    elif verdict.injected and verdict.without is not None:
+        reason = verdict.without.reason.value
+        told = "pod %s is injected without tools for spawning: %s"
+        logger.warning(told, title, verdict.without, extra={"reason": reason})
     elif verdict.injected:
         logger.info("pod %s is injected", title)

@@ -26,11 +26,15 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The patch of one pod; `skip` says why it holds no more than an annotation."""
+    """The patch of one pod; `skip` says why it holds no more than an annotation.
+
+    `without` says why the pod has no tools for spawning that it asks for.
+    """
 
     operations: tuple[Json, ...] = ()
     asked: bool = True
     skip: Skip | None = None
+    without: Skip | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -47,3 +51,4 @@ class Injection:
     image_pull_policy: str = "IfNotPresent"
     native_sidecars: bool = True
     resources: Mapping[str, Any] = field(default_factory=dict)
+    registry_url: str = ""

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import uvicorn
+from aiohttp import web
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,6 +25,7 @@ from ..kube.connection import Access, connect
 from ..registry.client import Registry
 from ..settings import Listen
 from ..signals import Stop, raise_at_signal
+from ..web.serving import serve as serve_app
 from .agents import Agents
 from .catalogue import Catalogue
 from .ephemeral import Ephemeral
@@ -82,6 +84,9 @@ async def serve(settings: McpSettings) -> AsyncIterator[int]:
             offers,
         )
         app = _app(toolbox, settings)
+        if settings.health_listen is not None:
+            flag = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
+            await stack.enter_async_context(serve_app(_health(), settings.health_listen, flag))
         yield await stack.enter_async_context(_listening(app, settings.listen))
 
 
@@ -103,6 +108,15 @@ def _app(toolbox: Toolbox, settings: McpSettings) -> ASGIApp:
         host=settings.listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
     return app if settings.token_file is None else _Guarded(app, settings.token_file)
+
+
+def _health() -> web.Application:
+    async def health(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    app = web.Application()
+    app.router.add_get(_HEALTH, health)
+    return app
 
 
 class _Guarded:

@@ -6,13 +6,13 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import SettingsError
-from ..settings import Listen, parse_listen, parse_orchestrator
+from ..settings import Listen, check_registry_url, parse_listen, parse_orchestrator
 
+_HEALTH_FLAG = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
 _NAMESPACE = re.compile(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
 
 
@@ -24,6 +24,8 @@ class McpSettings(BaseModel):
     registry_url: str
     registry_token_file: Path | None = None
     listen: Listen
+    health_listen: Listen | None = None
+    """Where `/healthz` is served besides: a kubelet reaches no loopback address of a pod."""
     token_file: Path | None = None
     """The bearer token that callers must have; None where only this host can call."""
     orchestrator: str = ""
@@ -40,7 +42,7 @@ class McpSettings(BaseModel):
     def parse(cls, **raw: str | None) -> Self:
         """Check what the flags and the environment hold; `SettingsError` names the bad one."""
         text = {name: (value or "").strip() for name, value in raw.items()}
-        _check_url(text["registry_url"])
+        check_registry_url(text["registry_url"])
         if not _NAMESPACE.fullmatch(text["namespace"]):
             message = f"{text['namespace']!r} is not the name of a namespace"
             raise SettingsError(f"--namespace (HOTPEERS_NAMESPACE): {message}")
@@ -52,6 +54,7 @@ class McpSettings(BaseModel):
                 f"--listen (HOTPEERS_LISTEN): {listen} can be reached from elsewhere, and whoever "
                 "calls acts with the rights of this process; set --token-file (HOTPEERS_TOKEN_FILE)"
             )
+        health = parse_listen(text["health_listen"], _HEALTH_FLAG)
         peer_file = _path(text["peer_file"])
         ack_dir = _path(text["ack_dir"]) or (peer_file.parent / "acks" if peer_file else None)
         try:
@@ -60,6 +63,7 @@ class McpSettings(BaseModel):
                     **text,
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "listen": listen,
+                    "health_listen": health,
                     "registry_token_file": _path(text["registry_token_file"]),
                     "token_file": _path(text["token_file"]),
                     "peer_file": peer_file,
@@ -73,19 +77,6 @@ class McpSettings(BaseModel):
             flag = f"--{name.replace('_', '-')} (HOTPEERS_{name.upper()})"
             allowed = first["msg"].removeprefix("Input should be ")
             raise SettingsError(f"{flag}: {first['input']!r} is not {allowed}") from error
-
-
-def _check_url(url: str) -> None:
-    flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
-    if not url:
-        raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or parts.username or parts.password:
-        raise SettingsError(f"{flag}: not an http(s) URL without user, query and fragment")
 
 
 def _is_loopback(host: str) -> bool:
