@@ -535,16 +535,20 @@ async def test_ledger_is_forgotten_once_nothing_is_in_it(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     first = replicas[0]
-    await first.admit([POLICY], f"{namespace}/a", under(1))
+    for one in replicas:
+        await one.admit([POLICY], f"{namespace}/a", under(1))
     assert not await first.forget(POLICY)
     at = kept(cluster, namespace).clock
     await until(lambda: time.time() > at + QUICK.hold)
     assert await first.settle(POLICY) == 1
+    assert kept(cluster, namespace).slots == {}
     assert await first.forget(POLICY)
     assert await first.keys() == frozenset()
     assert await first.forget(POLICY)
-    # A policy of that name that comes again begins anew.
-    assert (await first.admit([POLICY], f"{namespace}/a", under(1))).allowed
+    # A policy of that name that comes again begins anew, also where others had known the old one.
+    second = replicas[1]
+    assert (await second.admit([POLICY], f"{namespace}/b", under(1))).allowed
+    assert kept(cluster, namespace).slots.keys() == {f"{namespace}/b"}
 
 
 async def test_policy_that_is_full_of_many_is_looked_through(

@@ -399,7 +399,12 @@ def test_lost_ledger_is_rebuilt_and_held() -> None:
 
 
 def test_ledger_that_a_replica_knew_is_held_with_no_agent_alive() -> None:
-    assert rebuilt("team/policy", {}, reserved("a/x"), NOW).held > NOW.timestamp()
+    known = reserved("a/x")
+    assert rebuilt("team/policy", {}, known, NOW).held > NOW.timestamp()
+    # What it admitted a while ago is on its way no more; it still counts for the window.
+    after = rebuilt("team/policy", {}, known, at(HOLD_SECONDS + 1), recent=False)
+    assert after.held == 0
+    assert (after.slots, after.created) == (known.slots, known.created)
 
 
 def test_adopting_what_has_a_slot_changes_nothing() -> None:

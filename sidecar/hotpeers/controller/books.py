@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,14 +30,16 @@ _TRIES = 5
 class Book:
     """The ledger of one policy. Whoever changes anything here has the lock.
 
-    `held` is what is known, None where it has to be read; `known` is the last that was read, and
-    says what was admitted should the ledger be lost. `denials` were not written yet.
+    `held` is what is known, None where it has to be read. `known` is the last that was read, at
+    `known_at` (monotonic), and says what was admitted should the ledger be lost. `denials` were not
+    written yet.
     """
 
     key: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     held: Held | None = None
     known: Ledger | None = None
+    known_at: float = float("-inf")
     denials: int = 0
     last_denial: LastDenial | None = None
     settled: float = float("-inf")
@@ -154,7 +157,14 @@ class Books:
         for _ in range(_TRIES):
             try:
                 agents = await self._ledgers.agents(book.key)
-                ledger = rebuilt(book.key, agents, book.known, self._clock(), self._hold)
+                ledger = rebuilt(
+                    book.key,
+                    agents,
+                    book.known,
+                    self._clock(),
+                    hold=self._hold,
+                    recent=time.monotonic() - book.known_at <= self._hold,
+                )
                 made = await self._ledgers.make(book.key, ledger)
             except CountsError as error:
                 self._fail(book, error)
@@ -183,7 +193,7 @@ class Books:
     def _keep(book: Book, held: Held | None) -> None:
         book.held = held
         if held is not None:
-            book.known = held.ledger
+            book.known, book.known_at = held.ledger, time.monotonic()
             book.problem = None
 
     def _fail(self, book: Book, error: CountsError) -> None:

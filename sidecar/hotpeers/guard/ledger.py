@@ -176,20 +176,22 @@ def pruned(ledger: Ledger, now: datetime, window_seconds: float = MAX_SECONDS) -
     return ledger if start == 0 else replace(ledger, created=ledger.created[start:])
 
 
-def rebuilt(
+def rebuilt(  # noqa: PLR0913 - what is known, from where, when
     policy: str,
     agents: Mapping[str, Alive],
     known: Ledger | None,
     now: datetime,
+    *,
     hold: float = HOLD_SECONDS,
+    recent: bool = True,
 ) -> Ledger:
     """The ledger in place of one that is not there: of all live agents, and of what is still known.
 
-    Where one must have been there, what it had admitted may still be on its way: nothing is
-    admitted until that is over.
+    Where one must have been there of late (`recent`: it was known within the hold), what it had
+    admitted may still be on its way: nothing is admitted until that is over.
     """
     before = known or Ledger(policy)
-    lost = bool(agents or before.slots or before.created)
+    lost = bool(agents or (recent and (before.slots or before.created)))
     moment = max(math.ceil(now.timestamp()), before.clock)
     held = math.ceil(moment + hold) if lost else 0
     return adopted(replace(before, clock=moment, held=held), agents)
