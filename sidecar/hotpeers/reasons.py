@@ -62,6 +62,8 @@ class Reason(StrEnum):
     READERS_NOT_INVITED = "ReadersNotInvited"
     GUARD_MISSING = "GuardMissing"
     GUARD_OPEN = "GuardOpen"
+    STAMP_UNREADABLE = "StampUnreadable"
+    DELETION_UNKNOWN = "DeletionUnknown"
     REGISTRY_UNREACHABLE = "RegistryUnreachable"
     REGISTRY_FAILED = "RegistryFailed"
     REGISTRY_ANSWER_BAD = "RegistryAnswerBad"
@@ -176,6 +178,8 @@ _OWN_SENTENCES = {
     Reason.READERS_NOT_INVITED: "The annotation hotpeers.dev/readers of the namespace leaves it out.",
     Reason.GUARD_MISSING: "A webhook configuration of the guard does not exist, so that nothing is admitted.",
     Reason.GUARD_OPEN: "A webhook configuration of the guard was changed so that requests pass by it.",
+    Reason.STAMP_UNREADABLE: "A stamp of a spawned agent cannot be read; the agent is left alone.",
+    Reason.DELETION_UNKNOWN: "What becomes of the agents of a policy that is gone is not known; they stay.",
     Reason.REGISTRY_UNREACHABLE: "agentregistry cannot be reached, or did not answer in time.",
     Reason.REGISTRY_FAILED: "agentregistry refused the request, or failed to answer it.",
     Reason.REGISTRY_ANSWER_BAD: "What agentregistry answered is not what its API promises, or is too large.",

@@ -1,0 +1,69 @@
+"""What the leader does for the guard: accounts leave, agents end, ledgers and status are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..model.snapshot import Problem
+from .election import LeaderClient
+from .ends import GONE_SECONDS
+from .expiry import Expiry, World
+from .governed import Governed
+from .reservations import Reservations
+from .upkeep import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Whom to call: for each agent that was deleted, with the cause; for each Event that is lost."""
+
+    deleted: Callable[[str], None] = lambda _: None
+    lost: Callable[[], None] = lambda: None
+
+
+class GuardDuties:
+    """All of it, as long as this replica leads. Call `look` when the world changed.
+
+    `gone_after` are the seconds for which a policy or an orchestrator must have been gone.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that it works with
+        self,
+        writer: LeaderClient,
+        world: World,
+        governed: Governed,
+        reservations: Reservations,
+        telling: Telling | None = None,
+        *,
+        gone_after: float = GONE_SECONDS,
+    ) -> None:
+        telling = telling or Telling()
+        self._writer = writer
+        self._governed = governed
+        self._upkeep = Upkeep(reservations, world, gone_after=gone_after)
+        self._expiry = Expiry(
+            writer,
+            world,
+            self._upkeep,
+            deleted=telling.deleted,
+            lost=telling.lost,
+            gone_after=gone_after,
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        return self._expiry.problems()
+
+    def look(self) -> None:
+        """Look at once: agents or policies may be others by now."""
+        self._expiry.look()
+        self._upkeep.look()
+
+    async def run(self) -> None:
+        """Work for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._governed.lead(self._writer), name="release accounts")
+            group.create_task(self._expiry.run(), name="end agents")
+            group.create_task(self._upkeep.run(), name="keep ledgers")

@@ -1,0 +1,122 @@
+"""What a leader does for the guard, and spawned agents for it to end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cluster.client import Api, Object
+from cluster.resources import agent
+from cluster.server import Cluster
+from controller.scene import client_of, running
+from hotpeers.controller.election import LeaderClient
+from hotpeers.controller.governed import Governed
+from hotpeers.controller.guard_duties import GuardDuties, Telling
+from hotpeers.controller.knowledge import Knowledge
+from hotpeers.controller.reservations import Reservations
+from hotpeers.guard.governed import Patience
+from hotpeers.guard.stamps import (
+    ACCOUNT,
+    EXPIRES,
+    POLICY,
+    SPAWNED,
+    SPAWNED_BY,
+    UID,
+    written,
+)
+
+SPAWN_POLICIES = Path(__file__).parents[2] / "k8s/crds/spawnpolicies.hotpeers.dev.yaml"
+LIMITS = {
+    "maxAgents": 10,
+    "creates": {"count": 100, "window": "1h"},
+    "ttl": {"default": "30m", "max": "2h"},
+}
+
+
+@dataclass
+class Leader:
+    """The duties of a leader, and what they told."""
+
+    knowledge: Knowledge
+    governed: Governed
+    reservations: Reservations
+    duties: GuardDuties
+    causes: list[str] = field(default_factory=list)
+
+    def reasons(self) -> set[str]:
+        """Of all problems."""
+        return {one.reason.value for one in self.duties.problems()}
+
+
+@asynccontextmanager
+async def leader(
+    cluster: Cluster,
+    namespace: str,
+    *,
+    kubeconfig: Path | None = None,
+    gone_after: float = 2.0,
+    patience: Patience | None = None,
+    **telling: Any,
+) -> AsyncIterator[Leader]:
+    """A leader whose own namespace is this one, with its configurations `guard-NAMESPACE`."""
+    causes: list[str] = []
+    async with client_of(kubeconfig or cluster.kubeconfig) as client:
+        knowledge = Knowledge(client)
+        governed = Governed(client, f"guard-{namespace}", knowledge, patience)
+        reservations = Reservations(client, namespace, "lease")
+        duties = GuardDuties(
+            LeaderClient(client, lambda: True),
+            knowledge,
+            governed,
+            reservations,
+            Telling(causes.append, **telling),
+            gone_after=gone_after,
+        )
+        knowledge.on_change(governed.look)
+        knowledge.on_change(duties.look)
+        async with running(knowledge.run(), governed.run(), duties.run()):
+            yield Leader(knowledge, governed, reservations, duties, causes)
+
+
+def lease(api: Api, namespace: str) -> Object:
+    """The controller's Lease, which owns its ledgers."""
+    metadata = {"name": "lease", "namespace": namespace}
+    return api.create(
+        {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+    )
+
+
+def spawn_policy(namespace: str, name: str = "workers", **spec: Any) -> Object:
+    """A SpawnPolicy about the Agent `lead`."""
+    subjects = [{"kind": "Agent", "name": "lead"}]
+    return {
+        "apiVersion": "hotpeers.dev/v1alpha1",
+        "kind": "SpawnPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"subjects": subjects, "limits": LIMITS, **spec},
+    }
+
+
+def spawned(
+    namespace: str, name: str, by: Object, *, seconds: float = 3600.0, **annotations: str | None
+) -> Object:
+    """An agent with the stamps of one that an Agent or ServiceAccount spawned; None leaves one out."""
+    creator = by["metadata"]
+    title = f"{creator['namespace']}/{creator['name']}"
+    stamps: dict[str, str | None] = {
+        SPAWNED_BY: title if by["kind"] == "Agent" else None,
+        ACCOUNT: title,
+        UID: creator["uid"],
+        POLICY: f"{creator['namespace']}/workers",
+        EXPIRES: written(datetime.now(UTC) + timedelta(seconds=seconds)),
+        **annotations,
+    }
+    manifest = agent(namespace, name, labels={SPAWNED: "true"})
+    manifest["metadata"]["annotations"] = {
+        key: value for key, value in stamps.items() if value is not None
+    }
+    return manifest
