@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,11 +90,16 @@ def cli() -> None:
 @_setting(
     "--orchestrator", "", "NS/NAME", "The agent that gets the peers; it is never its own peer."
 )
+@_setting(
+    "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
+)
 @_reach
 @_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
 @_logging
 def run(**raw: str) -> None:
     """Keep a peer file up to date with its source."""
+    import asyncio
+
     from .log import set_up_logging
     from .runner import run_sidecar
     from .settings import Settings
@@ -163,6 +167,8 @@ def run(**raw: str) -> None:
 @_logging
 def controller(**raw: str) -> None:
     """Put the sidecar and the shim into pods that ask for it: the webhook of a cluster."""
+    import asyncio
+
     from .controller.runner import run_controller
     from .controller.settings import ControllerSettings
     from .log import set_up_logging
@@ -198,6 +204,8 @@ def controller(**raw: str) -> None:
 @_logging
 def mcp(**raw: str) -> None:
     """Serve the tools that find, create and delete agents, over MCP."""
+    import asyncio
+
     from .log import set_up_logging
     from .spawn.server import run_mcp
     from .spawn.settings import McpSettings
@@ -315,6 +323,8 @@ def demo(  # noqa: PLR0913 - one argument an option
     keep: bool,
 ) -> None:
     """Hold one conversation with a real orchestrator while its sub-agents change."""
+    import asyncio
+
     from .demo import DemoOptions, run_demo
 
     options = DemoOptions(

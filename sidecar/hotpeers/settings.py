@@ -43,6 +43,7 @@ class Settings(BaseModel):
     selector: Selector = Selector()
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
+    shim_dir: Path | None = None
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -68,6 +69,7 @@ class Settings(BaseModel):
                     "selector": _selector(text),
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
+                    "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),

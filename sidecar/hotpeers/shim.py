@@ -5,11 +5,11 @@ The shim is found, never imported: none of its modules belongs into a process of
 
 from __future__ import annotations
 
-import compileall
+import filecmp
 import os
 import shutil
 import tempfile
-from importlib.util import find_spec
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 
 from .errors import InstallError
@@ -34,24 +34,23 @@ def bootstrap_folder() -> Path:
 
 
 def install_shim(target: Path) -> Path:
-    """Copy the shim to `target`/hotpeers_shim, in the place of an older one; returns its bootstrap.
+    """Copy the shim to `target`/hotpeers_shim, in the place of another one; returns its bootstrap.
 
-    A process that starts meanwhile finds the old copy or the new one, and for the moment between
-    two renames none, in which case it runs as without the shim.
+    Nothing is done where the same one is there. A process that starts meanwhile finds the old copy
+    or the new one, and for the moment between two renames none, in which case it runs as without
+    the shim.
     """
     bootstrap_folder()
     place = target / _PACKAGE
     try:
+        if is_installed(target):
+            return place / "bootstrap"
         target.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{_PACKAGE}.", dir=target))
         try:
             copy = fresh / "new"
-            shutil.copytree(
-                package_folder(), copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
-            )
-            # Where the agent runs the same Python, each of its interpreters starts 2 ms sooner: its
-            # container can seldom write there. Another Python ignores it.
-            compileall.compile_dir(copy, quiet=2, stripdir=str(copy), prependdir=str(place))
+            shutil.copytree(package_folder(), copy)
+            _compile(copy, place)
             _make_readable(copy)
             if place.exists():
                 os.rename(place, fresh / "old")  # noqa: PTH104 - beside the other one
@@ -59,10 +58,45 @@ def install_shim(target: Path) -> Path:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        raise InstallError(
-            f"{place}: {error.strerror or error}; is the folder writable?"
-        ) from error
+        raise InstallError(f"{place}: {_cause(error)}; is the folder writable?") from error
     return place / "bootstrap"
+
+
+def is_installed(target: Path) -> bool:
+    """Whether exactly this shim is in `target`, each file of it."""
+    ours, place = package_folder(), target / _PACKAGE
+    names = _sources(ours)
+    if names != _sources(place):
+        return False
+    return not any(filecmp.cmpfiles(ours, place, names, shallow=False)[1:])
+
+
+def _cause(error: OSError) -> str:
+    if isinstance(error, shutil.Error):
+        # One for each file, of which each has the same.
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
+
+
+def _sources(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.suffix != ".pyc" and path.is_file())
+    return sorted(str(path.relative_to(folder)) for path in files)
+
+
+def _compile(folder: Path, place: Path) -> None:
+    """Make the bytecode that was not copied; it is to be used in `place`.
+
+    Where the agent runs the same Python, each of its interpreters starts 2 ms sooner: its container
+    can seldom write there. Another Python ignores it.
+    """
+    sources = folder.rglob("*.py")
+    missing = [path for path in sources if not Path(cache_from_source(str(path))).exists()]
+    if missing:
+        # Imported here, since in our image there is nothing to do.
+        import py_compile  # noqa: PLC0415
+
+        for path in missing:
+            py_compile.compile(str(path), dfile=str(place / path.relative_to(folder)), quiet=2)
 
 
 def _make_readable(folder: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .absence import Absence
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
@@ -72,6 +73,7 @@ class Sidecar:
         self._refused: tuple[Refused, ...] = ()
         self._problems: tuple[Problem, ...] = ()
         self._failure: Problem | None = None
+        self._absence = Absence(settings.shim_dir)
         self._told: object = None
         self._ready = False
         self._events: dict[int, float] = {}
@@ -154,9 +156,11 @@ class Sidecar:
                 retry = min(retry * 2, _LONGEST_RETRY)
 
     async def _look_after(self) -> None:
-        """Put the peer file back where somebody took it away."""
+        """Put the peer file back where somebody took it away, and see whether the shim is there."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            if self._absence.changes():
+                self._tell_problems()
             if self._ready and not self._projector.intact:
                 self._dirty.set()
 
@@ -172,7 +176,7 @@ class Sidecar:
             self._cards.follow(resolution.cards)
         if resolution.refused != self._refused:
             self._tell_refused(resolution.refused)
-        self._tell_problems(snapshot)
+        self._tell_problems()
         if written and self._projector.peers is not before:
             changes = peer_changes(before, self._projector.peers)
             log_peers(changes, self._projector.generation)
@@ -253,12 +257,13 @@ class Sidecar:
         if self._feedback is not None:
             self._feedback.refused(fresh)
 
-    def _tell_problems(self, snapshot: Snapshot) -> None:
-        told = (snapshot.problems, self._cards.problems, self._failure)
+    def _tell_problems(self) -> None:
+        found = self._snapshot.problems if self._snapshot else ()
+        told = (found, self._cards.problems, self._failure, self._absence.problem)
         if told == self._told:
             return
         self._told = told
-        failure = [self._failure] if self._failure else []
-        problems = (*snapshot.problems, *self._cards.problems, *failure)
+        own = [problem for problem in (self._failure, self._absence.problem) if problem]
+        problems = (*found, *self._cards.problems, *own)
         log_problems(self._problems, problems)
         self._problems = problems

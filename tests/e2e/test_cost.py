@@ -27,7 +27,7 @@ def test_start_and_end_of_a_pod(release: Release, stage: Stage, timings: Timings
             timings.note(f"created → first answer, {kind}", time.monotonic() - began)
             stage.wait(agent)
             timings.note(f"created → Ready (kagent's probe), {kind}", time.monotonic() - began)
-            assert len(pod.containers) == (3 if agent is injected else 1)
+            assert len(pod.containers) == (2 if agent is injected else 1)
             began = time.monotonic()
             stage.api.delete(agent.manifest)
             wait_until_gone(stage.api, pod)

@@ -11,7 +11,7 @@ from e2e.timings import Timings
 
 def test_annotated_agent_is_injected_and_ready(crew: Crew) -> None:
     pod = crew.began["first"]
-    assert list(pod.containers) == ["hotpeers-shim", "hotpeers", "kagent"]
+    assert list(pod.containers) == ["hotpeers", "kagent"]
     status = json.loads(pod.annotations["hotpeers.dev/status"])
     assert status["container"] == "kagent"
     assert crew.talk(crew.first).say("Which agents do you have?") == "I am offered: ask_user."
@@ -42,7 +42,7 @@ def test_sub_agent_is_offered_when_it_is_labelled_and_gone_when_not(
         assert offered(stage, talk) == set()
     crew.check_undisturbed(crew.first)
     pod = stage.pod(crew.first)
-    assert [pod.restarts(name) for name in pod.containers] == [0, 0, 0]
+    assert [pod.restarts(name) for name in pod.containers] == [0, 0]
 
 
 def test_sub_agent_is_offered_as_soon_as_it_is_ready(crew: Crew, timings: Timings) -> None:

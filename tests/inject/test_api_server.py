@@ -81,7 +81,8 @@ def test_an_annotated_pod_is_injected(server: Cluster, controller: Controller, t
     found = server.api.create(pod(team, "concierge"))
     assert injected(found)
     parts = containers(found)
-    assert [one["name"] for one in found["spec"]["initContainers"]] == ["hotpeers-shim", "hotpeers"]
+    assert [one["name"] for one in found["spec"]["initContainers"]] == ["hotpeers"]
+    assert "postStart" in parts["hotpeers"]["lifecycle"]
     assert parts["hotpeers"]["restartPolicy"] == "Always"
     environment = variables(parts["hotpeers"])
     assert environment["HOTPEERS_ORCHESTRATOR"] == f"{team}/concierge"
@@ -141,7 +142,6 @@ def test_a_pod_that_keeps_its_token_to_itself(
     parts = containers(found)
     assert TOKEN in mounts(parts["hotpeers"])
     assert TOKEN not in mounts(parts["kagent"])
-    assert TOKEN not in mounts(parts["hotpeers-shim"])
 
 
 @pytest.mark.parametrize(("name", "first"), [("a-rival", BOOTSTRAP), ("z-rival", FOLDER)])

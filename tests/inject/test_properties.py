@@ -37,10 +37,16 @@ def assert_whole(pod: Pod) -> None:
     assert len(set(names)) == len(names)
     assert set(names) >= VOLUMES
     sidecar, shim = named(every, "hotpeers"), named(every, "hotpeers-shim")
+    hook = sidecar.get("lifecycle", {}).get("postStart")
+    # One of them copies the shim, and it is there before any other container starts.
+    assert bool(hook) != bool(shim)
+    installer = shim or sidecar
+    assert "hotpeers-shim" in {mount["name"] for mount in installer["volumeMounts"]}
+    assert spec["initContainers"].index(installer) == 0
     status = json.loads(pod["metadata"]["annotations"]["hotpeers.dev/status"])
     agent = named(spec["containers"], status["container"])
     assert {mount["name"] for mount in agent["volumeMounts"]} >= VOLUMES
-    for container in (sidecar, shim, agent):
+    for container in (sidecar, installer, agent):
         mounts = container["volumeMounts"]
         assert {mount["name"] for mount in mounts} <= set(names)
         paths = [mount["mountPath"] for mount in mounts]
@@ -56,8 +62,6 @@ def assert_whole(pod: Pod) -> None:
     assert "/opt/hotpeers/hotpeers_shim/bootstrap" in path.split(":")
     assert pod["metadata"]["labels"]["hotpeers.dev/injected"] == "true"
     assert "hotpeers.dev/skipped" not in pod["metadata"]["annotations"]
-    # Its peer file is there before a later container asks for it.
-    assert spec["initContainers"].index(shim) == 0
 
 
 def assert_kept(before: Any, after: Any) -> None:
@@ -100,8 +104,25 @@ def _remove_volume(pod: Pod) -> None:
     pod["spec"]["volumes"].remove(named(pod["spec"]["volumes"], "hotpeers-acks"))
 
 
-def _remove_shim(pod: Pod) -> None:
+def _remove_installer(pod: Pod) -> None:
     del pod["spec"]["initContainers"][0]
+
+
+def _remove_hook(pod: Pod) -> None:
+    for container in pod["spec"]["initContainers"]:
+        container.pop("lifecycle", None)
+
+
+def _be_older(pod: Pod) -> None:
+    """What versions before the hook made of native sidecars."""
+    found = pod["spec"]["initContainers"]
+    if found[0]["name"] == "hotpeers":
+        del found[0]["lifecycle"]
+        mounts = found[0]["volumeMounts"]
+        mounts.remove(named(mounts, "hotpeers-shim"))
+        shim = {"name": "hotpeers-shim", "image": "hotpeers:0", "args": ["shim", "install"]}
+        mount = {"name": "hotpeers-shim", "mountPath": "/opt/hotpeers"}
+        found.insert(0, {**shim, "volumeMounts": [mount]})
 
 
 def _remove_mounts(pod: Pod) -> None:
@@ -120,7 +141,10 @@ def _remove_label(pod: Pod) -> None:
     del pod["metadata"]["labels"]["hotpeers.dev/injected"]
 
 
-REMOVALS = [_remove_volume, _remove_shim, _remove_mounts, _remove_environment, _remove_label]
+REMOVALS = [
+    *(_remove_volume, _remove_installer, _remove_hook, _remove_mounts),
+    *(_remove_environment, _remove_label),
+]
 
 
 @given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(REMOVALS), st.sampled_from(INJECTIONS))
@@ -132,3 +156,14 @@ def test_what_was_taken_away_is_put_back(
         patched = apply(pod, verdict)
         remove(patched)
         assert_whole(apply(patched, make_patch(patched, NAMESPACE, second)))
+
+
+@given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(INJECTIONS))
+def test_what_an_older_version_put_there_is_left_as_it_is(
+    pod: Pod, first: Injection, second: Injection
+) -> None:
+    verdict = make_patch(pod, NAMESPACE, first)
+    if verdict.injected:
+        patched = apply(pod, verdict)
+        _be_older(patched)
+        assert make_patch(patched, NAMESPACE, second).operations == ()

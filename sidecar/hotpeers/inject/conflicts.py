@@ -59,6 +59,12 @@ def is_ours(container: Json) -> bool:
     return _is_ours(container, PEERS_VOLUME, PEERS_FOLDER)
 
 
+def is_installing(sidecar: Json) -> bool:
+    """Whether our sidecar copies the shim itself."""
+    hook = (sidecar.get("lifecycle") or {}).get("postStart")
+    return bool(hook) and _is_ours(sidecar, SHIM_VOLUME, SHIM_FOLDER)
+
+
 def _is_ours(container: Json, volume: str, folder: str) -> bool:
     # Another version of the controller may have made it: its image and arguments say nothing.
     mounts = container.get("volumeMounts") or []

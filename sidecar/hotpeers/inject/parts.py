@@ -9,7 +9,8 @@ from .annotations import Wishes
 from .verdict import Injection, Json
 
 SHIM, SIDECAR, SPAWNER = "hotpeers-shim", "hotpeers", "hotpeers-spawn"
-"""The names of our containers; the last is only there where it is asked for."""
+"""The names of our containers: the first is only there where the second is no native sidecar, the
+last where it is asked for."""
 SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME = "hotpeers-shim", "hotpeers-peers", "hotpeers-acks"
 TOKEN_VOLUME = "hotpeers-token"  # noqa: S105 - the name of a volume
 SHIM_FOLDER = "/opt/hotpeers"
@@ -83,7 +84,10 @@ def token_volume(pod: Json) -> tuple[str, Json | None]:
 
 
 def shim_container(pod: Json, target: Json, injection: Injection) -> Json:
-    """The init container that copies the shim to where the agent finds it."""
+    """The init container that copies the shim to where the agent finds it.
+
+    Only where the sidecar cannot: a container more that ends before the agent's can start.
+    """
     mounts: list[Json] = [{"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER}]
     name, missing = token_volume(pod)
     if missing is None:
@@ -108,12 +112,21 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
 
 
 def sidecar_container(
-    pod: Json, target: Json, injection: Injection, environment: Mapping[str, str]
+    pod: Json,
+    target: Json,
+    injection: Injection,
+    environment: Mapping[str, str],
+    *,
+    installs: bool,
 ) -> Json:
-    """The container that keeps the peer file; never one that the agent waits for."""
+    """The container that keeps the peer file; the agent waits for it only while it `installs`."""
     # On the node's own network two pods would ask for the same port.
     port = None if pod["spec"].get("hostNetwork") else _free_port(pod)
-    environment = {**environment, "HOTPEERS_LISTEN": f":{port}" if port else "none"}
+    environment = {
+        **environment,
+        "HOTPEERS_SHIM_DIR": SHIM_FOLDER if installs else "",
+        "HOTPEERS_LISTEN": f":{port}" if port else "none",
+    }
     container = {
         **_common(SIDECAR, pod, target, injection),
         "args": ["run", "--source", "kubernetes"],
@@ -134,6 +147,11 @@ def sidecar_container(
         }
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
+    if installs:
+        container["volumeMounts"].append({"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER})
+        # kubelet starts the container behind this one when the hook has ended.
+        command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
+        container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
     return container
 
 

@@ -19,7 +19,7 @@ from .annotations import (
     Wishes,
     read_annotations,
 )
-from .conflicts import find_conflict, find_container, is_injected, is_ours
+from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
 from .edit import Edit
 from .identity import orchestrator_name
 from .parts import (
@@ -157,14 +157,18 @@ def _add_containers(
     edit: Edit, target: Json, namespace: str, injection: Injection, wishes: Wishes
 ) -> None:
     pod = edit.pod
-    if find_container(pod, SHIM) is None:
+    has_shim = find_container(pod, SHIM) is not None
+    found = find_container(pod, SIDECAR)
+    installs = injection.native_sidecars and not has_shim if found is None else is_installing(found)
+    if not has_shim and not installs:
         edit.insert(shim_container(pod, target, injection), 0, "spec", "initContainers")
-    if find_container(pod, SIDECAR) is not None:
+    if found is not None:
         return
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
-    sidecar = sidecar_container(pod, target, injection, environment)
+    sidecar = sidecar_container(pod, target, injection, environment, installs=installs)
     if injection.native_sidecars:
-        behind = [one["name"] for one in pod["spec"]["initContainers"]].index(SHIM) + 1
+        names = [one["name"] for one in edit.items("spec", "initContainers") or []]
+        behind = names.index(SHIM) + 1 if SHIM in names else 0
         edit.insert(sidecar, behind, "spec", "initContainers")
     else:
         edit.insert(sidecar, None, "spec", "containers")
