@@ -12,6 +12,7 @@ from .ends import GONE_SECONDS
 from .expiry import Expiry, World
 from .governed import Governed
 from .reservations import Reservations
+from .statuses import Statuses
 from .upkeep import Upkeep
 
 
@@ -51,15 +52,17 @@ class GuardDuties:
             lost=telling.lost,
             gone_after=gone_after,
         )
+        self._statuses = Statuses(writer, world, governed, reservations)
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong now."""
-        return self._expiry.problems()
+        return (*self._expiry.problems(), *self._statuses.problems())
 
     def look(self) -> None:
         """Look at once: agents or policies may be others by now."""
         self._expiry.look()
         self._upkeep.look()
+        self._statuses.look()
 
     async def run(self) -> None:
         """Work for ever."""
@@ -67,3 +70,4 @@ class GuardDuties:
             group.create_task(self._governed.lead(self._writer), name="release accounts")
             group.create_task(self._expiry.run(), name="end agents")
             group.create_task(self._upkeep.run(), name="keep ledgers")
+            group.create_task(self._statuses.run(), name="write status of policies")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from .read import read_leniently
@@ -32,12 +32,16 @@ class KnownAgent:
 
 @dataclass(frozen=True, slots=True)
 class KnownPolicy:
-    """One SpawnPolicy. `findings` says what is wrong with it: the path of each field, and what."""
+    """One SpawnPolicy. `findings` says what is wrong with it: the path of each field, and what.
+
+    `status` is what was told of it last.
+    """
 
     policy: SpawnPolicy
     uid: str
     generation: int = 0
     findings: tuple[tuple[str, str], ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> str:
@@ -71,6 +75,7 @@ def read_known_policy(data: Any) -> KnownPolicy:
         uid=str(metadata.get("uid") or ""),
         generation=generation if isinstance(generation, int) else 0,
         findings=findings,
+        status=part(data, "status"),
     )
 
 

@@ -1,0 +1,109 @@
+"""How a SpawnPolicy stands, as its status says it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hotpeers_shim.contract import clean_text
+
+from ..guard.known import KnownPolicy
+from ..guard.ledger import LastDenial
+from ..guard.spawn_policy import seconds_of
+from ..guard.stamps import FORMAT
+from .reservations import Counts
+
+READY = "Ready"
+# As the definition has them.
+_LONGEST = {
+    "time": 40,
+    "subject": 317,
+    "operation": 32,
+    "name": 253,
+    "namespace": 63,
+    "reason": 64,
+    "field": 256,
+    "message": 1024,
+}
+_NOTHING = Counts(0, ())
+
+
+def status_change(
+    policy: KnownPolicy,
+    counts: Counts | None,
+    now: datetime,
+    *,
+    governed: bool,
+    known: bool = True,
+) -> dict[str, Any]:
+    """What in the status of a policy is to be written anew; empty where it is right.
+
+    `governed`: whether its subjects are in the guard's configurations. `counts` are None where it
+    has no ledger; where they are not `known`, what was told of them stays.
+    """
+    wanted: dict[str, Any] = {"observedGeneration": policy.generation}
+    if known:
+        wanted |= _counted(policy, counts or _NOTHING, now)
+    held = counts.held if counts is not None else None
+    ready = _ready(policy, held, now, governed=governed)
+    before = policy.status.get("conditions")
+    wanted["conditions"] = _with(before if isinstance(before, list) else [], ready, now)
+    return {key: value for key, value in wanted.items() if policy.status.get(key) != value}
+
+
+def _counted(policy: KnownPolicy, counts: Counts, now: datetime) -> dict[str, Any]:
+    limits = policy.policy.spec.limits
+    start = now - timedelta(seconds=seconds_of(limits.creates.window)) if limits else now
+    found: dict[str, Any] = {
+        "agentsAlive": counts.alive,
+        "createsInWindow": sum(one > start for one in counts.created),
+        "denials": counts.denials,
+    }
+    if counts.last_denial is not None:
+        found["lastDenial"] = _told(counts.last_denial)
+    return found
+
+
+def _told(denial: LastDenial) -> dict[str, str]:
+    return {key: clean_text(str(value), _LONGEST[key]) for key, value in asdict(denial).items()}
+
+
+def _ready(
+    policy: KnownPolicy, held: datetime | None, now: datetime, *, governed: bool
+) -> Mapping[str, Any]:
+    if policy.findings:
+        message = "; ".join(f"{path}: {wrong}" for path, wrong in policy.findings)
+        status, reason = "False", "Invalid"
+        message = f"it allows nothing, and its subjects stay governed: {message}"
+    elif not governed:
+        status, reason = "False", "NotGoverned"
+        message = "its subjects are not in the guard's webhook configurations yet"
+    elif held is not None and held > now:
+        status, reason = "False", "Counting"
+        message = f"its ledger was lost; no agent is admitted until {held.strftime(FORMAT)}"
+    elif policy.policy.spec.mode == "Audit":
+        status, reason = "True", "Audited"
+        message = "nothing is refused; what would be is told"
+    else:
+        status, reason, message = "True", "Enforced", "its subjects are governed"
+    return {
+        "type": READY,
+        "status": status,
+        "reason": reason,
+        "message": clean_text(message, 1024),
+        "observedGeneration": policy.generation,
+    }
+
+
+def _with(before: list[Any], ready: Mapping[str, Any], now: datetime) -> list[Any]:
+    """The conditions with this one; the time of one whose status is the same stays."""
+    since = now.astimezone(UTC).strftime(FORMAT)
+    others = []
+    for one in before:
+        if not isinstance(one, dict) or one.get("type") != READY:
+            others.append(one)
+        elif one.get("status") == ready["status"]:
+            since = str(one.get("lastTransitionTime") or since)
+    return [*others[:15], {**ready, "lastTransitionTime": since}]

@@ -1,0 +1,135 @@
+"""The status of a SpawnPolicy: what is written, and when nothing is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hotpeers.controller.reservations import Counts
+from hotpeers.controller.standing import status_change
+from hotpeers.guard.known import KnownPolicy, read_known_policy
+from hotpeers.guard.ledger import LastDenial
+
+NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
+LIMITS = {
+    "maxAgents": 3,
+    "creates": {"count": 9, "window": "10m"},
+    "ttl": {"default": "1m", "max": "1h"},
+}
+
+
+def policy(**spec: Any) -> KnownPolicy:
+    return read_known_policy(
+        {
+            "apiVersion": "hotpeers.dev/v1alpha1",
+            "kind": "SpawnPolicy",
+            "metadata": {"name": "workers", "namespace": "team", "generation": 4},
+            "spec": {"limits": LIMITS, **spec},
+        }
+    )
+
+
+def change(one: KnownPolicy, counts: Counts | None = None, now: datetime = NOW, **more: Any) -> Any:
+    return status_change(one, counts, now, **{"governed": True, **more})
+
+
+def told(one: KnownPolicy, written: dict[str, Any]) -> KnownPolicy:
+    """The policy after this was written."""
+    return replace(one, status={**one.status, **written})
+
+
+def test_all_of_it_is_written_once() -> None:
+    ages = (1, 599, 601, 6000)
+    denial = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")
+    counts = Counts(2, tuple(NOW - timedelta(seconds=age) for age in ages), 7, denial)
+    one = policy()
+    written = change(one, counts)
+    assert written == {
+        "observedGeneration": 4,
+        "agentsAlive": 2,
+        "createsInWindow": 2,
+        "denials": 7,
+        "lastDenial": {
+            "time": "2026-11-01T11:00:00Z",
+            "subject": "team/lead",
+            "operation": "CREATE",
+            "name": "x",
+            "namespace": "team",
+            "reason": "TooDeep",
+            "field": "",
+            "message": "",
+        },
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Enforced",
+                "message": "its subjects are governed",
+                "observedGeneration": 4,
+                "lastTransitionTime": "2026-11-01T12:00:00Z",
+            }
+        ],
+    }
+    assert change(told(one, written), counts) == {}
+    # Only what is another now.
+    assert change(told(one, written), counts, LATER) == {"createsInWindow": 1}
+
+
+def test_without_a_ledger_nothing_is_in_use() -> None:
+    found = change(policy())
+    assert (found["agentsAlive"], found["createsInWindow"], found["denials"]) == (0, 0, 0)
+    assert "lastDenial" not in found
+
+
+def test_counts_that_are_not_known_stay_as_they_were() -> None:
+    one = told(policy(), {"agentsAlive": 3, "denials": 9})
+    assert set(change(one, known=False)) == {"observedGeneration", "conditions"}
+
+
+def ready(one: KnownPolicy, counts: Counts | None = None, **more: Any) -> tuple[str, str, str]:
+    (condition,) = change(one, counts, **more)["conditions"]
+    return condition["status"], condition["reason"], condition["message"]
+
+
+def test_ready_says_why_not() -> None:
+    status, reason, message = ready(policy(maxPromptLenght=1, names=["*"]))
+    assert (status, reason) == ("False", "Invalid")
+    assert "spec.maxPromptLenght: no such field is known" in message
+    assert ready(policy(), governed=False)[:2] == ("False", "NotGoverned")
+    held = Counts(0, (), held=NOW + timedelta(seconds=9))
+    assert ready(policy(), held)[:2] == ("False", "Counting")
+    assert ready(policy(), held)[2].endswith("until 2026-11-01T12:00:09Z")
+    assert ready(policy(), replace(held, held=NOW))[:2] == ("True", "Enforced")
+    assert ready(policy(mode="Audit"))[:2] == ("True", "Audited")
+
+
+def test_its_time_is_that_of_the_last_turn() -> None:
+    one = policy()
+    one = told(one, change(one))
+    assert change(one, now=LATER) == {}
+    off = change(one, now=LATER, governed=False)
+    assert off["conditions"][0]["lastTransitionTime"] == "2026-11-01T12:05:00Z"
+    audited = replace(policy(mode="Audit"), status=one.status)
+    still = change(audited, now=LATER)
+    assert still["conditions"][0]["lastTransitionTime"] == "2026-11-01T12:00:00Z"
+
+
+def test_conditions_of_others_stay() -> None:
+    other = {"type": "Theirs", "status": "True"}
+    written = change(told(policy(), {"conditions": [other]}))
+    assert [one["type"] for one in written["conditions"]] == ["Theirs", "Ready"]
+
+
+def test_what_is_written_fits_the_definition() -> None:
+    long = "x" * 5000
+    denial = LastDenial("2026-11-01T11:00:00Z", long, long, long, long, long, long, long)
+    found = change(policy(), Counts(0, (), 1, denial))["lastDenial"]
+    assert {key: len(value) for key, value in found.items() if key != "time"} == {
+        "subject": 317,
+        "operation": 32,
+        "name": 253,
+        "namespace": 63,
+        "reason": 64,
+        "field": 256,
+        "message": 1024,
+    }
