@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import logging
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from .. import live
+
+logger = logging.getLogger("hotpeers_shim")
 
 _nested: contextvars.ContextVar[bool] = contextvars.ContextVar("hotpeers_nested", default=False)
 _lock = threading.Lock()
@@ -55,6 +59,22 @@ def _attach(root: Any) -> None:
         # A runner may be made again for an agent that has its peers already.
         if not any(isinstance(tool, PeerToolset) for tool in agent.tools):
             agent.tools.append(PeerToolset(state, agent))
+    if state.settings.spawn_url:
+        _attach_spawning(agents, state.settings.spawn_url)
+
+
+def _attach_spawning(agents: list[Any], url: str) -> None:
+    if find_spec("mcp") is None:
+        if "mcp" not in _hooked:
+            _hooked.add("mcp")
+            logger.warning("no tools for spawning: the package mcp is not installed")
+        return
+    from .spawning import SpawnToolset  # noqa: PLC0415
+
+    for agent in agents:
+        if not any(isinstance(tool, SpawnToolset) for tool in agent.tools):
+            # Behind all others: what the agent has itself is declared before.
+            agent.tools.append(SpawnToolset(url))
 
 
 def _with_tools(agent: Any, depth: int) -> Iterator[Any]:
@@ -68,7 +88,7 @@ def _with_tools(agent: Any, depth: int) -> Iterator[Any]:
 
 def _hook_once() -> None:
     """Patch what can only be imported once the framework is whole."""
-    if not _hooked:
+    if "done" not in _hooked:
         _hooked.add("done")
         with live.guarded("hooking AgentTool"):
             _hook_agent_tool()
