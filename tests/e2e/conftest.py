@@ -16,8 +16,11 @@ from cluster.gobuild import NoBinariesError
 from cluster.resources import AGENTS, install_crd
 from e2e.backing import Servers, controller_objects
 from e2e.crew import Crew
+from e2e.reconciler import Reconciler
+from e2e.registry import Registry
 from e2e.release import Release
-from e2e.stage import Stage, make_stage
+from e2e.stage import BASELINE, Stage, make_stage
+from e2e.team import Team
 from e2e.timings import Timings
 from node.binaries import ensure_node_binaries
 from node.images import NoWheelError, hotpeers_image, kagent_image, peer_image
@@ -92,6 +95,45 @@ def shared_crew(node: Node, servers: None, chart_release: Release) -> Crew:
 def crew(release: Release, shared_crew: Crew) -> Crew:
     """Orchestrators that run from the first test to the last."""
     return shared_crew
+
+
+@pytest.fixture(scope="session")
+def reconciler(node: Node, servers: None) -> Iterator[Reconciler]:
+    """What stands in for kagent's controller, where it is told to."""
+    running = Reconciler(node.access)
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def registry(node: Node) -> Iterator[Registry]:
+    """A registry with an agent that translates, and one that does something else."""
+    running = Registry()
+    running.put(
+        "acme.translator",
+        "Translates documents between languages",
+        "You translate.\nAnswer every question with: Bonjour.\n",
+    )
+    running.put("acme.gardener", "Knows about plants", "You garden.\n")
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def shared_team(
+    node: Node, registry: Registry, reconciler: Reconciler, chart_release: Release
+) -> Team:
+    """The team of the whole run: tests take `team`."""
+    chart_release.install()
+    return Team.start(make_stage(node.api, "research", BASELINE), reconciler)
+
+
+@pytest.fixture
+def team(release: Release, shared_team: Team) -> Team:
+    """An orchestrator that may spawn, and runs from the first test to the last."""
+    return shared_team
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,13 @@ from e2e.stage import Stage
 from e2e.talk import Conversation
 
 _SECONDS = 30.0
-_OWN = {"ask_user"}
-"""The tool that kagent gives every agent."""
+_OWN = {
+    "ask_user",
+    *("search_agents_agentregistry", "get_agent_spec", "render_agent_manifest"),
+    *("k8s_apply_manifest", "wait_for_agent", "run_ephemeral_agent"),
+    *("list_spawned_agents", "delete_spawned_agent"),
+}
+"""What is offered besides agents: the tool that kagent gives every agent, and those for spawning."""
 
 
 class NotOfferedError(Exception):
@@ -25,7 +30,7 @@ def tool_name(agent: Agent) -> str:
 
 
 def offered(stage: Stage, conversation: Conversation) -> set[str]:
-    """What the model is offered in one turn, kagent's own tool aside."""
+    """What the model is offered in one turn, tools that are no agents aside."""
     return _ask(stage, conversation)[1]
 
 

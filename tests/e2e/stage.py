@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,12 +19,14 @@ from e2e.talk import Conversation, ModelLog, get
 
 PEER_LABEL = "hotpeers.dev/peer"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+BASELINE = {"pod-security.kubernetes.io/enforce": "baseline"}
+"""As strict as pods of agents meet that say nothing of their security contexts."""
 _SECONDS = 30.0
 
 
 @dataclass
 class Stage:
-    """One namespace of the node, enforcing PodSecurity `restricted`, and who acts there."""
+    """One namespace of the node, and who acts there."""
 
     api: Api
     namespace: str
@@ -103,9 +106,9 @@ class Stage:
         return f"http://{service['spec']['clusterIP']}:8080"
 
 
-def make_stage(api: Api, name: str) -> Stage:
+def make_stage(api: Api, name: str, level: Mapping[str, str] = RESTRICTED) -> Stage:
     """Make the namespace, and wait for what pods need there."""
-    create_namespace(api, name, RESTRICTED)
+    create_namespace(api, name, level)
     account = {"name": "default", "namespace": name}
     manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
 
