@@ -130,6 +130,13 @@ def run(**raw: str) -> None:
 )
 @_setting("--registry-url", "", "URL", "The agentregistry of templates and of tools for spawning.")
 @_setting(
+    "--guard-configuration",
+    "hotpeers-guard",
+    "NAME",
+    "The webhook configurations that enforce SpawnPolicies, or none.",
+)
+@_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
+@_setting(
     "--certificate-secret",
     "hotpeers-certificates",
     "NAME",

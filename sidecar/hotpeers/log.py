@@ -28,6 +28,12 @@ def set_up_logging(form: Literal["text", "json"], level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("hotpeers").setLevel(level.upper())
+    # Each of its messages is a JSON object, for programs: the same at every level and in every form.
+    lines = logging.StreamHandler(sys.stderr)
+    audit = logging.getLogger("hotpeers.audit")
+    audit.handlers[:] = [lines]
+    audit.propagate = False
+    audit.setLevel(logging.INFO)
 
 
 class _SingleLine(logging.Formatter):

@@ -15,7 +15,10 @@ CLUSTER_WIDE = {
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
 }
+MUTATING = "MutatingWebhookConfiguration"
+GUARD = (MUTATING, "ValidatingWebhookConfiguration")
 
 
 def one(objects: list[Object], kind: str, ending: str = "") -> Object:
@@ -53,15 +56,18 @@ def test_every_object_has_a_place_and_its_labels(helm: Helm, variant: Variant) -
 def test_names_are_those_that_the_controller_expects(helm: Helm) -> None:
     objects = helm.render()
     assert one(objects, "Deployment")["metadata"]["name"] == "hotpeers-controller"
-    assert one(objects, "MutatingWebhookConfiguration")["metadata"]["name"] == "hotpeers-injector"
+    assert one(objects, MUTATING, "-injector")["metadata"]["name"] == "hotpeers-injector"
     found = environment(objects)
     assert found["HOTPEERS_SERVICE"] == found["HOTPEERS_LEASE"] == "hotpeers-controller"
     assert found["HOTPEERS_CERTIFICATE_SECRET"] == "hotpeers-certificates"
     assert found["HOTPEERS_WEBHOOK_CONFIGURATION"] == "hotpeers-injector"
+    for kind in GUARD:
+        assert one(objects, kind, "-guard")["metadata"]["name"] == "hotpeers-guard"
+    assert found["HOTPEERS_GUARD_CONFIGURATION"] == "hotpeers-guard"
 
 
 def test_webhook_asks_for_little_and_fails_open(helm: Helm) -> None:
-    (webhook,) = one(helm.render(), "MutatingWebhookConfiguration")["webhooks"]
+    (webhook,) = one(helm.render(), MUTATING, "-injector")["webhooks"]
     assert webhook["failurePolicy"] == "Ignore"
     assert webhook["timeoutSeconds"] == 2
     assert "caBundle" not in webhook["clientConfig"]
@@ -74,9 +80,51 @@ def test_webhook_asks_for_little_and_fails_open(helm: Helm) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", GUARD)
+def test_guard_fails_closed_and_asks_about_nobody_yet(helm: Helm, kind: str) -> None:
+    (webhook,) = one(helm.render(), kind, "-guard")["webhooks"]
+    assert webhook["failurePolicy"] == "Fail"
+    assert webhook["sideEffects"] == "NoneOnDryRun"
+    assert webhook["matchPolicy"] == "Equivalent"
+    assert webhook.get("reinvocationPolicy", "Never") == "Never"
+    # Whom it asks about is the controller's to write.
+    assert not {"rules", "matchConditions", "namespaceSelector"} & set(webhook)
+    assert "caBundle" not in webhook["clientConfig"]
+    (by_manager,) = one(helm.render(CERT_MANAGER), kind, "-guard")["webhooks"]
+    assert by_manager["clientConfig"] == webhook["clientConfig"]
+
+
+def test_guard_is_left_out(helm: Helm) -> None:
+    objects = helm.render("guard.enabled=false")
+    assert not [it for it in objects if it["metadata"]["name"].endswith("-guard")]
+    assert environment(objects)["HOTPEERS_GUARD_CONFIGURATION"] == "none"
+
+
+def test_secrets_are_read_only_where_one_asks_for_it(helm: Helm) -> None:
+    def rules(*sets: str) -> list[Object]:
+        role = one(helm.render(*sets), "ClusterRole", "-guard")
+        return [it for it in role["rules"] if "secrets" in it["resources"]]
+
+    assert rules() == []
+    assert [it["verbs"] for it in rules("guard.checkSecrets=true")] == [["get"]]
+
+
+def test_registry_of_templates(helm: Helm) -> None:
+    objects = helm.render(
+        'guard.registryUrl="http://agentregistry:12121"',
+        'guard.registryTokenSecret={"name": "registry", "key": "token"}',
+    )
+    found = environment(objects)
+    assert found["HOTPEERS_REGISTRY_URL"] == "http://agentregistry:12121"
+    mounts = {it["name"]: it["mountPath"] for it in container(objects)["volumeMounts"]}
+    assert found["HOTPEERS_REGISTRY_TOKEN_FILE"] == f"{mounts['registry-token']}/token"
+    volumes = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "registry-token", "secret": {"secretName": "registry"}} in volumes
+
+
 def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:
     objects = helm.render('webhook.excludedNamespaces=["a"]', namespace="agents")
-    (webhook,) = one(objects, "MutatingWebhookConfiguration")["webhooks"]
+    (webhook,) = one(objects, MUTATING, "-injector")["webhooks"]
     (selector,) = webhook["namespaceSelector"]["matchExpressions"]
     assert selector["values"] == ["a", "agents"]
 
@@ -90,7 +138,7 @@ def test_cert_manager_serves_the_names_that_are_called(helm: Helm) -> None:
         f"{service}.agents.svc",
         f"{service}.agents.svc.cluster.local",
     ]
-    configuration = one(objects, "MutatingWebhookConfiguration")
+    configuration = one(objects, MUTATING, "-injector")
     assert configuration["webhooks"][0]["clientConfig"]["service"]["name"] == service
     annotations = configuration["metadata"]["annotations"]
     name = certificate["metadata"]["name"]

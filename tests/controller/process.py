@@ -32,6 +32,7 @@ class Controller:
             "identity": folder.name,
             "image": "registry.example/hotpeers:1",
             "drain-seconds": "0",
+            "guard-configuration": "none",
             **{name.replace("_", "-"): value for name, value in flags.items()},
         }
         arguments = [f"--{name}={value}" for name, value in given.items()]

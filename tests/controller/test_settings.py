@@ -39,8 +39,20 @@ def test_none_switches_off() -> None:
 
 
 def test_without_a_cluster() -> None:
-    settings = parse(certificate_dir="/c", bind_readers="false", native_sidecars="true")
+    settings = parse(
+        certificate_dir="/c",
+        bind_readers="false",
+        native_sidecars="true",
+        guard_configuration="none",
+    )
     assert not settings.needs_cluster
+
+
+def test_guard_is_on_unless_it_is_switched_off() -> None:
+    settings = parse(registry_url="http://registry:12121")
+    assert settings.guards
+    assert settings.guard_configuration == "hotpeers-guard"
+    assert not parse(guard_configuration="none").guards
 
 
 @pytest.mark.parametrize(
@@ -61,6 +73,9 @@ def test_without_a_cluster() -> None:
         ("sidecar_resources", '{"requests": 1}', "--sidecar-resources"),
         ("sidecar_resources", '{"requests": {"cpu": "much"}}', "--sidecar-resources"),
         ("sidecar_resources", '{"claims": {}}', "--sidecar-resources"),
+        ("guard_configuration", "A_B", "--guard-configuration"),
+        ("registry_url", "registry:12121", "--registry-url"),
+        ("registry_url", "http://user:secret@registry", "--registry-url"),
         ("log_level", "loud", "--log-level"),
     ],
 )

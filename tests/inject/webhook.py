@@ -96,10 +96,15 @@ class Controller:
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(float(value) for inner, value in found if all(one in inner for one in wanted))
 
-    def configuration(self) -> Object:
-        """The chart's own webhook configuration, led to this process."""
-        kind = "MutatingWebhookConfiguration"
-        (found,) = (one for one in read_yaml(INSTALL) if one["kind"] == kind)
+    def configuration(
+        self, name: str = "hotpeers-injector", kind: str = "MutatingWebhookConfiguration"
+    ) -> Object:
+        """One of the chart's own webhook configurations, led to this process."""
+        (found,) = (
+            one
+            for one in read_yaml(INSTALL)
+            if (one["kind"], one["metadata"]["name"]) == (kind, name)
+        )
         bundle = base64.b64encode(self.authority.file.read_bytes()).decode()
         for webhook in found["webhooks"]:
             url = f"https://127.0.0.1:{self.port}{webhook['clientConfig']['service']['path']}"

@@ -21,6 +21,11 @@
 {{ include "hotpeers.fullname" . }}-injector
 {{- end -}}
 
+{{/* Of both webhook configurations of the guard. */}}
+{{- define "hotpeers.guard" -}}
+{{ include "hotpeers.fullname" . }}-guard
+{{- end -}}
+
 {{/* The Secret that the controller keeps its CA and certificates in. */}}
 {{- define "hotpeers.certificates" -}}
 {{ include "hotpeers.fullname" . }}-certificates

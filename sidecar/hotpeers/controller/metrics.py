@@ -35,6 +35,24 @@ class ControllerMetrics:
             buckets=_SECONDS,
             registry=own,
         )
+        self._judged = Counter(
+            "hotpeers_guard_requests_total",
+            "Requests of governed subjects, by what was decided",
+            ["operation", "decision", "reason"],
+            registry=own,
+        )
+        self._judged_in = Histogram(
+            "hotpeers_guard_seconds",
+            "From the whole request to the answer",
+            ["phase"],
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self._lost = Counter(
+            "hotpeers_event_failures_total",
+            "Kubernetes Events that could not be made",
+            registry=own,
+        )
         self._reloads = Counter(
             "hotpeers_certificate_reloads_total", "Certificates taken into use", registry=own
         )
@@ -70,6 +88,18 @@ class ControllerMetrics:
         reason = review.reason.value if review.reason is not None else ""
         self._injections.labels(review.result.value, reason).inc()
         self._seconds.observe(seconds)
+
+    def judged(self, operation: str, decision: str, reason: str) -> None:
+        """The guard decided on a request, or failed to."""
+        self._judged.labels(operation, decision, reason).inc()
+
+    def judged_in(self, phase: str, seconds: float) -> None:
+        """The guard answered a request."""
+        self._judged_in.labels(phase).observe(seconds)
+
+    def event_lost(self) -> None:
+        """An Event could not be made."""
+        self._lost.inc()
 
     def certificate_replaced(self, certificate: bytes) -> None:
         """Another certificate is served from now on."""

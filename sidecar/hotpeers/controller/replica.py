@@ -19,8 +19,9 @@ from ..publish import log_problems
 from .authority import Lifetimes, Pair
 from .certificates import Certificates
 from .election import Election, LeaderClient, Pace
+from .guarding import Guarding
 from .readers import Readers
-from .trust import MUTATING, SETTLE_SECONDS, Configuration, Trust
+from .trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +65,15 @@ def mutating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
     return ((MUTATING, name),) if name else ()
 
 
+def validating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
+    """The validating configuration of this name as `Duties.configurations`; none for ""."""
+    return ((VALIDATING, name),) if name else ()
+
+
 class Replica:
     """One replica; `use` is called with each certificate and key to serve with from now on.
 
-    Where they are of no use it raises `CertificateError`.
+    Where they are of no use it raises `CertificateError`. `guarding` is its guard, where it has one.
     """
 
     def __init__(
@@ -76,8 +82,11 @@ class Replica:
         duties: Duties,
         use: Callable[[bytes, bytes], None],
         timing: Timing | None = None,
+        *,
+        guarding: Guarding | None = None,
     ) -> None:
         self._client = client
+        self._guarding = guarding
         self._duties = duties
         self._timing = timing = timing or Timing()
         self._use = use
@@ -116,7 +125,13 @@ class Replica:
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong now; what keeps this replica from serving comes first."""
-        parts = (self._certificates, self._election, self._trust, self._readers)
+        parts = (
+            self._certificates,
+            self._election,
+            self._trust,
+            self._readers,
+            self._guarding,
+        )
         return tuple(one for part in parts if part is not None for one in part.problems())
 
     def document(self) -> dict[str, Any]:
@@ -137,6 +152,8 @@ class Replica:
         async with asyncio.TaskGroup() as group:
             if self._certificates is not None:
                 group.create_task(self._certificates.run(), name="certificates")
+            if self._guarding is not None:
+                group.create_task(self._guarding.run(), name="guard")
             group.create_task(self._election.run(self._lead), name="election")
             group.create_task(self._tell(), name="tell problems")
 
@@ -159,6 +176,8 @@ class Replica:
                 if duties.bind_readers:
                     self._readers = Readers(self._client, writer)
                     group.create_task(self._readers.run(), name="readers")
+                if self._guarding is not None:
+                    group.create_task(self._guarding.lead(writer), name="guard's duties")
         finally:
             self._trust = self._readers = None
 

@@ -22,6 +22,7 @@ from .webhook import Webhook
 
 if TYPE_CHECKING:
     from ..kube.client import Client
+    from .guarding import Guarding
     from .replica import Duties, Replica
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Controller:
         self._draining = False
         self._webhook = Webhook(metrics, lambda: self._draining)
         self._replica: Replica | None = None
+        self._guarding: Guarding | None = None
 
     async def run(self, client: Client | None) -> None:
         """Work until a signal comes."""
@@ -54,17 +56,24 @@ class Controller:
             from .replica import Replica  # noqa: PLC0415 - with the client only
 
             duties = _duties(settings, client.namespace)
-            self._replica = Replica(client, duties, self._take_certificate)
+            if settings.guards:
+                from .guarding import Guarding  # noqa: PLC0415 - with the client only
+
+                self._guarding = Guarding(
+                    client, duties.namespace, settings, self._metrics, lambda: self._draining
+                )
+            self._replica = Replica(client, duties, self._take_certificate, guarding=self._guarding)
         async with AsyncExitStack() as stack:
             if settings.health_listen is not None:
                 app = make_health_app(self._unready, self._metrics_text, self._status)
                 flag = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
                 port = await stack.enter_async_context(serve(app, settings.health_listen, flag))
                 logger.info("serving health on port %d", port, extra={"port": port})
+            app = self._webhook.app()
+            if self._guarding is not None:
+                self._guarding.add_to(app)
             port = await stack.enter_async_context(
-                serve_tls(
-                    self._webhook.app(), settings.listen, self._certificate, finish=_FINISH_SECONDS
-                )
+                serve_tls(app, settings.listen, self._certificate, finish=_FINISH_SECONDS)
             )
             logger.info("serving webhooks on port %d", port, extra={"port": port})
             async with asyncio.TaskGroup() as group:
@@ -85,7 +94,7 @@ class Controller:
             return f"there is no certificate to serve with yet{why}"
         if self._webhook.injection is None:
             return "the version of Kubernetes is not known yet"
-        return ""
+        return self._guarding.unready if self._guarding is not None else ""
 
     def _take_certificate(self, certificate: bytes, key: bytes) -> None:
         self._certificate.replace(certificate, key)
@@ -164,17 +173,28 @@ class Controller:
 
 def _duties(settings: ControllerSettings, here: str) -> Duties:
     """What the settings ask a replica for; `here` is the namespace that it is in."""
-    from .replica import Duties, mutating, serving_names  # noqa: PLC0415 - with the client only
+    from .replica import (  # noqa: PLC0415 - with the client only
+        Duties,
+        mutating,
+        serving_names,
+        validating,
+    )
 
     namespace = settings.namespace or here
     own = settings.certificate_dir is None
+    guard = settings.guard_configuration
+    configurations = (
+        *mutating(settings.webhook_configuration),
+        *mutating(guard),
+        *validating(guard),
+    )
     return Duties(
         namespace=namespace,
         lease=settings.lease,
         identity=settings.identity,
         secret=settings.certificate_secret if own else "",
         names=serving_names(settings.service, namespace),
-        configurations=mutating(settings.webhook_configuration) if own else (),
+        configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
     )
 

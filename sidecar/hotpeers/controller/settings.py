@@ -52,8 +52,11 @@ class ControllerSettings(BaseModel):
     identity: str = Field(default_factory=socket.gethostname)
     service: Name = "hotpeers-controller"
     webhook_configuration: Name = "hotpeers-injector"
+    guard_configuration: Name = "hotpeers-guard"
+    """Of both webhook configurations of the guard; "" for no guard at all."""
     registry_url: str = ""
     """The agentregistry of templates and of tools for spawning; "" where there is none."""
+    registry_token_file: Path | None = None
     certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
     certificate_dir: Path | None = None
     lease: Name = "hotpeers-controller"
@@ -70,8 +73,13 @@ class ControllerSettings(BaseModel):
 
     @property
     def has_duties(self) -> bool:
-        """Whether certificates or readers are to be kept in the cluster."""
-        return self.certificate_dir is None or self.bind_readers
+        """Whether anything is to be kept in the cluster: certificates, readers, whom is governed."""
+        return self.certificate_dir is None or self.bind_readers or self.guards
+
+    @property
+    def guards(self) -> bool:
+        """Whether SpawnPolicies are enforced."""
+        return bool(self.guard_configuration)
 
     @property
     def needs_cluster(self) -> bool:
@@ -88,8 +96,9 @@ class ControllerSettings(BaseModel):
         health = parse_listen(text.pop("health_listen"), "--health-listen (HOTPEERS_HEALTH_LISTEN)")
         if not text["image"]:
             raise SettingsError("--image (HOTPEERS_IMAGE) is missing: name the image to inject")
-        if text["webhook_configuration"] == "none":
-            text["webhook_configuration"] = ""
+        for name in ("webhook_configuration", "guard_configuration"):
+            if text[name] == "none":
+                text[name] = ""
         if text["registry_url"]:
             check_registry_url(text["registry_url"])
         # A name that is left empty has a meaning of its own only where it switches something off.
@@ -105,4 +114,4 @@ class ControllerSettings(BaseModel):
             raise SettingsError(f"{flag}: {str(text.get(name))[:80]!r}: {wrong}") from error
 
 
-_MAY_BE_EMPTY = ("webhook_configuration", "sidecar_resources")
+_MAY_BE_EMPTY = ("webhook_configuration", "guard_configuration", "sidecar_resources")

@@ -86,8 +86,12 @@ class Known:
         self, agents: Iterable[KnownAgent] = (), policies: Iterable[SpawnPolicy] = ()
     ) -> None:
         self._agents: dict[tuple[str, str], list[KnownAgent]] = defaultdict(list)
+        self._spawned: dict[str, list[str]] = defaultdict(list)
         for agent in agents:
             self._agents[agent.namespace, agent.account].append(agent)
+            if POLICY in agent.stamps.annotations:
+                key = str(agent.stamps.annotations[POLICY])
+                self._spawned[key].append(f"{agent.namespace}/{agent.name}")
         self._policies: dict[str, list[SpawnPolicy]] = defaultdict(list)
         for policy in policies:
             self._policies[policy.namespace].append(policy)
@@ -95,6 +99,15 @@ class Known:
     def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
         """The agents that run as this ServiceAccount."""
         return self._agents.get((namespace, account), ())
+
+    def spawned_under(self, key: str) -> Sequence[str]:
+        """The agents that carry the stamp of this policy, as `namespace/name`."""
+        return self._spawned.get(key, ())
+
+    def policy(self, key: str) -> SpawnPolicy | None:
+        """The policy of this key (`namespace/name`)."""
+        there = self._policies.get(key.partition("/")[0], ())
+        return next((one for one in there if one.key == key), None)
 
     def policies_in(self, *namespaces: str) -> list[SpawnPolicy]:
         """The policies of some namespaces, each once."""

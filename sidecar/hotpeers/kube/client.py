@@ -31,6 +31,8 @@ _MAX_ERROR_BYTES = 64 * 1024
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _RENEW_SECONDS = 60.0
 _MANAGER = "fieldManager"
+_JSON = "application/json"
+_METADATA_ONLY = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 Params = Mapping[str, str]
 Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -71,6 +73,11 @@ class Client:
     async def get(self, path: str, params: Params | None = None) -> Any:
         """The decoded JSON of a GET."""
         return await self._call("GET", path, params, None)
+
+    async def metadata(self, path: str) -> Any:
+        """The metadata of one object, and nothing else of it: what it holds is not sent."""
+        found = await self._call("GET", path, None, None, accept=_METADATA_ONLY)
+        return found["metadata"]
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The decoded JSON of a POST."""
@@ -119,11 +126,19 @@ class Client:
         finally:
             _abandon(response)
 
-    async def _call(self, method: str, path: str, params: Params | None, body: Body | None) -> Any:
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Body | None,
+        *,
+        accept: str = _JSON,
+    ) -> Any:
         bounds = aiohttp.ClientTimeout(
             total=4 * _ANSWER_SECONDS, connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS
         )
-        response = await self._open(method, path, params, body, bounds)
+        response = await self._open(method, path, params, body, bounds, accept)
         with translated():
             async with response:
                 raw = await _read_bounded(response, _MAX_BODY_BYTES)
@@ -132,20 +147,21 @@ class Client:
             except RecursionError as error:
                 raise ServerError("the answer nests too deep") from error
 
-    async def _open(
+    async def _open(  # noqa: PLR0913, PLR0917 - all that makes a request
         self,
         method: str,
         path: str,
         params: Params | None,
         body: Body | None,
         bounds: aiohttp.ClientTimeout,
+        accept: str = _JSON,
     ) -> aiohttp.ClientResponse:
         """Send a request, once more with new credentials if there are any; raises `KubeError`."""
         if self._access.in_cluster and self._age() > _RENEW_SECONDS:
             await self._renew()
         while True:
             used = self._authorization()
-            response = await self._send(method, path, params, body, bounds)
+            response = await self._send(method, path, params, body, bounds, accept)
             if response.status < 300:
                 return response
             with translated():
@@ -158,16 +174,17 @@ class Client:
             if self._authorization() == used:
                 raise error
 
-    async def _send(
+    async def _send(  # noqa: PLR0913, PLR0917 - all that makes a request
         self,
         method: str,
         path: str,
         params: Params | None,
         body: Body | None,
         bounds: aiohttp.ClientTimeout,
+        accept: str,
     ) -> aiohttp.ClientResponse:
         assert self._rest is not None, "use `async with`"  # noqa: S101
-        headers = {"Accept": "application/json", "User-Agent": f"hotpeers/{__version__}"}
+        headers = {"Accept": accept, "User-Agent": f"hotpeers/{__version__}"}
         if authorization := self._authorization():
             headers["Authorization"] = authorization
         if method == "PATCH":

@@ -1,0 +1,169 @@
+"""`/guard/mutate` and `/guard/validate` over HTTP, and what is told of each request.
+
+A fault of ours is an HTTP error: the webhooks' failurePolicy makes the API server refuse the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from hotpeers_shim.contract import clean_text
+
+from ..errors import HotpeersError
+from ..guard.decision import Denial
+from ..guard.ledger import LastDenial
+from ..guard.request import Phase
+from ..guard.review import MAX_BYTES, Review, ReviewError, answer, read_review
+from ..kube.errors import KubeError
+from ..reasons import SENTENCES, Reason
+from .audit import audit, what_of, who_of
+from .denials import Told
+from .judging import Judge, NotReadyError, Verdict
+from .metrics import ControllerMetrics
+
+logger = logging.getLogger(__name__)
+
+# The API server gives the webhook five.
+_ANSWER_SECONDS = 4.5
+
+NoteDenial = Callable[[Review, Verdict, Denial], None]
+"""Told of each request that was denied, or would be, and of the first thing that is wrong with it."""
+
+
+class Guard:
+    """Answers the API server. `note` is called with each denial, and must return at once."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        metrics: ControllerMetrics,
+        note: NoteDenial,
+        draining: Callable[[], bool],
+    ) -> None:
+        self._judge = judge
+        self._metrics = metrics
+        self._note = note
+        self._draining = draining
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve both paths in an application."""
+        app.router.add_post("/guard/mutate", self._mutate)
+        app.router.add_post("/guard/validate", self._validate)
+
+    async def _mutate(self, request: web.Request) -> web.Response:
+        return await self._answer(request, Phase.MUTATING)
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        return await self._answer(request, Phase.VALIDATING)
+
+    async def _answer(self, request: web.Request, phase: Phase) -> web.Response:
+        try:
+            raw = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            logger.warning("guard: a request is larger than %d bytes", MAX_BYTES)
+            self._metrics.judged("", "failed", Reason.REVIEW_INVALID.value)
+            raise
+        begun = time.perf_counter()
+        response = await self._judged(raw, phase)
+        self._metrics.judged_in(phase.value, time.perf_counter() - begun)
+        if self._draining():
+            # So that the next request goes to another replica.
+            response.force_close()
+        return response
+
+    async def _judged(self, raw: bytes, phase: Phase) -> web.Response:
+        try:
+            review = read_review(raw, phase)
+        except ReviewError as error:
+            logger.warning("guard: a request is not understood: %s", error)
+            self._metrics.judged("", "failed", error.reason.value)
+            return _fault(400, error.reason, str(error))
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                verdict = await self._judge(review)
+            told = answer(review, verdict.decision)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+            return self._failed(review, error)
+        self._tell(review, verdict)
+        return web.Response(text=json.dumps(told), content_type="application/json")
+
+    def _tell(self, review: Review, verdict: Verdict) -> None:
+        """Tell of a decision, once: an admission is only one after the validating phase."""
+        decision = verdict.decision
+        if decision.allowed and review.phase is Phase.MUTATING:
+            return
+        first = decision.denials[0] if decision.denials else None
+        outcome = ("audited" if first else "allowed") if decision.allowed else "denied"
+        self._metrics.judged(review.operation, outcome, first.reason.value if first else "")
+        audit(review, verdict)
+        if first is not None:
+            self._note(review, verdict, first)
+
+    def _failed(self, review: Review, error: Exception) -> web.Response:
+        status, reason, why = _fault_of(error)
+        extra = {"reason": reason.value}
+        logger.warning(
+            "guard: %s: %s",
+            reason.value,
+            why,
+            extra=extra,
+            exc_info=error if status == 500 else None,
+        )
+        self._metrics.judged(review.operation, "failed", reason.value)
+        audit(review, None, reason.value)
+        return _fault(status, reason, why)
+
+
+def _fault_of(error: Exception) -> tuple[int, Reason, str]:
+    """The HTTP status of a fault, its word, and one line for whoever is refused by it."""
+    match error:
+        case NotReadyError():
+            return 503, Reason.GUARD_NOT_READY, str(error)
+        case TimeoutError():
+            return 503, Reason.GUARD_FAILED, "it took too long"
+        case KubeError():
+            return 503, error.reason, f"the API server: {error}"
+        case HotpeersError():
+            reason = getattr(error, "reason", Reason.GUARD_FAILED)
+            return 503, reason, str(error)
+    return 500, Reason.GUARD_FAILED, "see the controller's log"
+
+
+def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -> Told:
+    """What an Event says of a denial."""
+    namespace, _, name = verdict.decision.policy.partition("/")
+    place = "/".join(one for one in (review.namespace, review.name) if one)
+    return Told(
+        policy=(namespace, name),
+        policy_uid=policy_uid,
+        who=who_of(verdict, review),
+        what=f"{review.operation} {what_of(review)} {place}".strip(),
+        denial=Denial(denial.reason, denial.path, ""),
+        refused=not verdict.decision.allowed,
+    )
+
+
+def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
+    """What the status of a SpawnPolicy says of a denial; nothing of what the object holds."""
+    return LastDenial(
+        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        subject=who_of(verdict, review)[:317],
+        operation=review.operation,
+        name=clean_text(review.name, 253),
+        namespace=clean_text(review.namespace, 63),
+        reason=denial.reason.value,
+        field=clean_text(denial.path, 256),
+        message=SENTENCES[denial.reason],
+    )
+
+
+def _fault(status: int, reason: Reason, why: str) -> web.Response:
+    line = " ".join(f"hotpeers guard: {why} ({reason.value})".split())
+    return web.Response(status=status, text=line)

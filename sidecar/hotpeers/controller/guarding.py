@@ -1,0 +1,109 @@
+"""Puts the guard of one replica together: what it knows, reads, counts and tells, and its duties."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+
+from aiohttp import web
+
+from ..guard.decision import Denial
+from ..guard.review import Review
+from ..guard.spawn_policy import MAX_SECONDS, seconds_of
+from ..kube.client import Client
+from ..model.snapshot import Problem
+from ..registry.client import Registry
+from ..registry.servers import tool_servers
+from ..registry.templates import RegistryTemplates
+from .denials import Denials
+from .election import LeaderClient
+from .governed import Governed
+from .guard import Guard, last_denial, told_of
+from .judging import Judging, Verdict
+from .knowledge import Knowledge
+from .live import Live
+from .metrics import ControllerMetrics
+from .reservations import Reservations
+from .settings import ControllerSettings
+
+
+class Guarding:
+    """The guard of one replica, in the controller's `namespace`.
+
+    `draining` says whether it is about to end.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        settings: ControllerSettings,
+        metrics: ControllerMetrics,
+        draining: Callable[[], bool],
+    ) -> None:
+        self.knowledge = Knowledge(client)
+        self.governed = Governed(client, settings.guard_configuration, self.knowledge)
+        self.knowledge.on_change(self.governed.look)
+        self.reservations = Reservations(
+            client,
+            namespace,
+            settings.lease,
+            window=self._window,
+            agents=self._spawned,
+        )
+        self._denials = Denials(client, metrics.event_lost)
+        self._registry: Registry | None = None
+        templates: RegistryTemplates | None = None
+        if settings.registry_url:
+            self._registry = Registry(settings.registry_url, settings.registry_token_file)
+            templates = RegistryTemplates(self._registry, partial(tool_servers, client))
+        judging = Judging(self.knowledge, Live(client), self.reservations, self.governed, templates)
+        self._guard = Guard(judging.judge, metrics, self._note, draining)
+
+    @property
+    def unready(self) -> str:
+        """Why it cannot judge yet; "" where it can."""
+        return self.knowledge.unready
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        parts = (self.knowledge, self.governed, self.reservations)
+        return tuple(one for part in parts for one in part.problems())
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve it in an application."""
+        self._guard.add_to(app)
+
+    async def run(self) -> None:
+        """What every replica does, for ever."""
+        async with AsyncExitStack() as stack:
+            if self._registry is not None:
+                await stack.enter_async_context(self._registry)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.knowledge.run(), name="knowledge")
+                group.create_task(self.governed.run(), name="governed")
+                group.create_task(self.reservations.run(), name="note denials")
+                group.create_task(self._denials.run(), name="tell denials")
+
+    async def lead(self, writer: LeaderClient) -> None:
+        """What only the leader does, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.governed.lead(writer), name="no longer governed")
+
+    def _note(self, review: Review, verdict: Verdict, denial: Denial) -> None:
+        key = verdict.decision.policy
+        uid = next((one.uid for one in self.knowledge.policies() if one.key == key), "")
+        if uid:
+            self._denials.note(told_of(review, verdict, denial, uid))
+            self.reservations.note_denial(key, last_denial(review, verdict, denial))
+
+    def _spawned(self, key: str) -> Sequence[str]:
+        return self.knowledge.known.spawned_under(key)
+
+    def _window(self, key: str) -> float:
+        """The seconds in which a policy counts creations; the longest where it does not say."""
+        policy = self.knowledge.known.policy(key)
+        limits = policy.spec.limits if policy else None
+        return seconds_of(limits.creates.window) if limits else MAX_SECONDS

@@ -1,0 +1,250 @@
+"""From one admission request to a decision: gathers what `guard.policy.decide` needs to know.
+
+What is refused anyway costs no look at anything but memory. What cannot be found out is an error,
+and never an admission.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from ..errors import HotpeersError
+from ..guard.decision import Decision, Denial
+from ..guard.identity import Identity, Standing, identify, of_orphan
+from ..guard.policy import decide, governing_policies
+from ..guard.request import (
+    AGENT_GROUP,
+    AGENT_RESOURCE,
+    AGENT_VERSION,
+    Facts,
+    Phase,
+    Request,
+    Subject,
+    Usage,
+)
+from ..guard.review import Review
+from ..guard.spawn_policy import SpawnPolicy
+from ..guard.stamps import SPAWNED, TEMPLATE, part, stamps_of
+from ..kube.errors import KubeError
+from ..reasons import Reason
+from .knowledge import Knowledge
+from .live import Live
+
+_READ_SECONDS = 2.5
+_OF_THE_TEMPLATE = (
+    Reason.TEMPLATE_UNKNOWN,
+    Reason.TEMPLATE_CHANGED,
+    Reason.STAMP_FORGED,
+    Reason.NOT_AS_STAMPED,
+)
+
+
+class NotReadyError(HotpeersError):
+    """This replica does not know enough to judge now."""
+
+
+class Ledger(Protocol):
+    """Counts that are exact over all replicas."""
+
+    async def admit(
+        self,
+        keys: Iterable[str],
+        agent: str,
+        decide: Callable[[Mapping[str, Usage]], Decision],
+        *,
+        dry_run: bool = False,
+    ) -> Decision:
+        """Decide with what these policies have in use, and take the agent's slot if it is allowed."""
+
+
+class Governing(Protocol):
+    """Whom the API server asks about."""
+
+    async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
+        """Return once the API server asks about these ServiceAccounts too, each namespace and name."""
+
+
+class Templates(Protocol):
+    """Specs of agents in a registry."""
+
+    async def spec_of(self, key: str, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The spec that a template stands for, None where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided, and who asked. `mode` is that of the policy: Enforce, Audit, or ""."""
+
+    decision: Decision
+    subject: Subject | None = None
+    mode: str = ""
+
+
+class Judging:
+    """Judges one request after another. Raises `KubeError`, `HotpeersError` or `TimeoutError`."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        live: Live,
+        ledger: Ledger,
+        governing: Governing,
+        templates: Templates | None = None,
+    ) -> None:
+        self._knowledge = knowledge
+        self._live = live
+        self._ledger = ledger
+        self._governing = governing
+        self._templates = templates
+
+    async def judge(self, review: Review) -> Verdict:
+        """The decision about one request."""
+        if why := self._knowledge.unready:
+            raise NotReadyError(why)
+        identity = identify(review.username, review.user_uid, self._knowledge.known)
+        if identity.standing is Standing.GOVERNED:
+            assert identity.subject is not None, "whoever is governed is known"  # noqa: S101
+            return await self._of_governed(review, identity.subject)
+        if review.phase is Phase.VALIDATING:
+            identity = await self._confirmed(review, identity)
+        denial = identity.denial or _forged(review)
+        if denial is not None:
+            return Verdict(Decision(allowed=False, denials=(denial,)), identity.subject)
+        return Verdict(Decision(allowed=True), identity.subject)
+
+    async def _confirmed(self, review: Review, identity: Identity) -> Identity:
+        """Who asks, where nobody is known to govern it: the API server asks us for a reason."""
+        subject = identity.subject
+        if identity.standing is Standing.REFUSED or subject is None:
+            return identity
+        async with asyncio.timeout(_READ_SECONDS):
+            known = await self._live.known_in(subject.namespace)
+            if identity.standing is Standing.ORPHAN:
+                account = await self._live.account(subject.namespace, subject.service_account)
+                identity = of_orphan(identity, account)
+        again = identify(review.username, review.user_uid, known)
+        if again.standing is Standing.GOVERNED:
+            raise NotReadyError("a SpawnPolicy or Agent is newer than what is known; try again")
+        return identity
+
+    async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
+        home = subject.policy.partition("/")[0]
+        spaces = (subject.namespace, review.namespace, home)
+        policies = self._knowledge.known.policies_in(*spaces)
+        governing = governing_policies(subject, policies)
+        modes = {one.key: one.spec.mode for one in governing}
+        request = review.request_of(subject)
+        decision = await self._decided(request, policies, governing)
+        return Verdict(decision, subject, modes.get(decision.policy, ""))
+
+    async def _decided(
+        self, request: Request, policies: Sequence[SpawnPolicy], governing: Sequence[SpawnPolicy]
+    ) -> Decision:
+        facts = Facts(now=datetime.now(UTC))
+        key = _template_key(request, governing)
+        at_best = _at_best(request, policies, facts, key)
+        if not at_best.allowed or not at_best.policy:
+            return at_best
+        creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
+        if not creating and not key:
+            return at_best
+        enforced = [one.key for one in governing if one.spec.mode == "Enforce"]
+        facts = await self._found(request, governing, facts, key, must=bool(enforced))
+        if not creating or not enforced:
+            return decide(request, policies, facts)
+        agent = f"{request.namespace}/{request.name}"
+        decision = await self._ledger.admit(
+            enforced,
+            agent,
+            lambda usage: decide(request, policies, replace(facts, usage=usage)),
+            dry_run=request.dry_run,
+        )
+        if decision.allowed and not request.dry_run:
+            await self._governing.ensure([(request.namespace, request.name)])
+        return decision
+
+    async def _found(
+        self,
+        request: Request,
+        governing: Sequence[SpawnPolicy],
+        facts: Facts,
+        key: str,
+        *,
+        must: bool,
+    ) -> Facts:
+        """The facts with what is read now; under policies that only audit, with what can be."""
+        creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                occupied, template = await asyncio.gather(
+                    self._live.occupied(request.namespace, request.name)
+                    if creating
+                    else _nothing(),
+                    self._template(key, governing[0].namespace, request.object),
+                )
+        except (KubeError, TimeoutError):
+            if must:
+                raise
+            return facts
+        templates = {} if template is None else {key: template}
+        return replace(facts, occupied=occupied, templates=templates)
+
+    async def _template(self, key: str, home: str, wanted: Any) -> dict[str, Any] | None:
+        kind, _, name = key.partition(":")
+        if kind == "agent":
+            return await self._live.agent_spec(home, name)
+        if kind == "registry" and self._templates is not None:
+            return await self._templates.spec_of(key, wanted)
+        return None
+
+
+async def _nothing() -> tuple[str, ...]:
+    return ()
+
+
+def _template_key(request: Request, governing: Sequence[SpawnPolicy]) -> str:
+    """The template that an agent says it is made from, "" where none or no policy allows it."""
+    if request.operation not in ("CREATE", "UPDATE") or not _is_agent(request):
+        return ""
+    key = part(part(request.object, "metadata"), "annotations").get(TEMPLATE)
+    allowed = (one.spec.templates.keys() for one in governing if one.spec.templates)
+    return key if isinstance(key, str) and any(key in keys for keys in allowed) else ""
+
+
+def _at_best(request: Request, policies: Sequence[SpawnPolicy], facts: Facts, key: str) -> Decision:
+    """The decision if nothing else spoke against it: no name taken, nothing counted, a template kept."""
+    if not key:
+        return decide(request, policies, facts)
+    templates = {key: part(request.object, "spec")}
+    decision = decide(request, policies, replace(facts, templates=templates))
+    denials = tuple(one for one in decision.denials if one.reason not in _OF_THE_TEMPLATE)
+    return replace(decision, allowed=decision.allowed or not denials, denials=denials)
+
+
+def _is_agent(request: Request | Review) -> bool:
+    return (request.group, request.version, request.resource, request.subresource) == (
+        AGENT_GROUP,
+        AGENT_VERSION,
+        AGENT_RESOURCE,
+        "",
+    )
+
+
+def _forged(review: Review) -> Denial | None:
+    """Whether one whom nobody governs writes stamps: another replica knows of a policy that we do not."""
+    if not _is_agent(review) or review.operation not in ("CREATE", "UPDATE"):
+        return None
+    now, before = stamps_of(review.object), stamps_of(review.old_object)
+    same = now.annotations == before.annotations and (
+        now.labels.get(SPAWNED) == before.labels.get(SPAWNED)
+    )
+    if same or review.phase is Phase.MUTATING:
+        return None
+    return Denial(Reason.STAMP_FORGED, "metadata", "stamps, and no SpawnPolicy that put them on")
+
+
+Judge = Callable[[Review], Awaitable[Verdict]]

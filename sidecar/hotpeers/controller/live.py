@@ -1,0 +1,93 @@
+"""What the guard reads of a cluster at the moment of a request, because it must not be old."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from ..guard.known import Known, read_agent, read_known_policy
+from ..guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
+from ..guard.stamps import part
+from ..kube.client import Client
+from ..kube.errors import ForbiddenError, KubeError, NotFoundError
+
+_AGENTS = f"/apis/{AGENT_GROUP}/{AGENT_VERSION}"
+_POLICIES = "/apis/hotpeers.dev/v1alpha1"
+# What kagent makes for an Agent, with its name, and overwrites without a look at whose it is.
+_OVERWRITTEN = (
+    ("Agent", _AGENTS, AGENT_RESOURCE),
+    ("ServiceAccount", "/api/v1", "serviceaccounts"),
+    ("Service", "/api/v1", "services"),
+    ("Deployment", "/apis/apps/v1", "deployments"),
+)
+_FORBIDDEN_SECONDS = 60.0
+
+
+class Live:
+    """Reads. Every method raises `KubeError` where the API server does not tell."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._secrets_at = 0.0
+
+    async def occupied(self, namespace: str, name: str) -> tuple[str, ...]:
+        """The kinds of objects that have this name, and that kagent would overwrite."""
+        checks = [
+            self._has(f"{base}/namespaces/{namespace}/{plural}/{name}")
+            for _, base, plural in _OVERWRITTEN
+        ]
+        *found, secret = await asyncio.gather(*checks, self._has_secret(namespace, name))
+        kinds = [kind for (kind, _, _), there in zip(_OVERWRITTEN, found, strict=True) if there]
+        return (*kinds, "Secret") if secret else tuple(kinds)
+
+    async def account(self, namespace: str, name: str) -> Any | None:
+        """The metadata of a ServiceAccount, as an object; None where there is none."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+        try:
+            return {"metadata": await self._client.metadata(path)}
+        except NotFoundError:
+            return None
+
+    async def agent_spec(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The spec of an Agent; None where there is none."""
+        try:
+            found = await self._client.get(f"{_AGENTS}/namespaces/{namespace}/agents/{name}")
+        except NotFoundError:
+            return None
+        return part(found, "spec") or None
+
+    async def known_in(self, namespace: str) -> Known:
+        """All agents and policies of one namespace, as they are now."""
+        agents, policies = await asyncio.gather(
+            self._items(f"{_AGENTS}/namespaces/{namespace}/agents"),
+            self._items(f"{_POLICIES}/namespaces/{namespace}/spawnpolicies"),
+        )
+        return Known(map(read_agent, agents), (read_known_policy(one).policy for one in policies))
+
+    async def _items(self, path: str) -> list[Any]:
+        try:
+            found = await self._client.get(path)
+        except NotFoundError:
+            return []
+        items = found.get("items") if isinstance(found, dict) else None
+        if not isinstance(items, list):
+            raise KubeError("a list could not be read")
+        return items
+
+    async def _has(self, path: str) -> bool:
+        try:
+            await self._client.metadata(path)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _has_secret(self, namespace: str, name: str) -> bool:
+        """Whether a Secret has the name; where that may not be known, it is taken as free."""
+        if time.monotonic() < self._secrets_at:
+            return False
+        try:
+            return await self._has(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except ForbiddenError:
+            self._secrets_at = time.monotonic() + _FORBIDDEN_SECONDS
+            return False
