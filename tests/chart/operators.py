@@ -16,11 +16,12 @@ _KINDS = (
     ("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"),
     ("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors"),
     ("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"),
+    ("kagent.dev", "v1alpha2", "RemoteMCPServer", "remotemcpservers"),
 )
 
 
 def install_operators(api: Api) -> None:
-    """Define cert-manager's and Prometheus Operator's kinds, as far as the chart uses them."""
+    """Define cert-manager's, Prometheus Operator's and kagent's kinds, as far as the chart uses them."""
     definitions = [_definition(*kind) for kind in _KINDS]
     for definition in definitions:
         api.apply(definition)

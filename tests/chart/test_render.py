@@ -111,8 +111,8 @@ def test_secrets_are_read_only_where_one_asks_for_it(helm: Helm) -> None:
 
 def test_registry_of_templates(helm: Helm) -> None:
     objects = helm.render(
-        'guard.registryUrl="http://agentregistry:12121"',
-        'guard.registryTokenSecret={"name": "registry", "key": "token"}',
+        'registry.url="http://agentregistry:12121"',
+        'registry.tokenSecret={"name": "registry", "key": "token"}',
     )
     found = environment(objects)
     assert found["HOTPEERS_REGISTRY_URL"] == "http://agentregistry:12121"
@@ -120,6 +120,46 @@ def test_registry_of_templates(helm: Helm) -> None:
     assert found["HOTPEERS_REGISTRY_TOKEN_FILE"] == f"{mounts['registry-token']}/token"
     volumes = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
     assert {"name": "registry-token", "secret": {"secretName": "registry"}} in volumes
+
+
+TOOLS = (
+    'registry.url="http://agentregistry:12121"',
+    "mcp.enabled=true",
+    'mcp.tokenSecret={"name": "tools", "key": "authorization"}',
+    'mcp.orchestrator="team/lead"',
+)
+
+
+def test_tools_for_spawning_are_reached_with_the_token_that_they_ask_for(helm: Helm) -> None:
+    objects = [it for it in helm.render(*TOOLS) if it["metadata"]["name"] == "hotpeers-mcp"]
+    kinds = {it["kind"]: it for it in objects}
+    assert set(kinds) == {"ServiceAccount", "Deployment", "Service", "RemoteMCPServer"}
+    pod = kinds["Deployment"]["spec"]["template"]
+    (made,) = pod["spec"]["containers"]
+    told = {it["name"]: it.get("value") for it in made["env"]}
+    assert (told["HOTPEERS_REGISTRY_URL"], told["HOTPEERS_ORCHESTRATOR"]) == (
+        "http://agentregistry:12121",
+        "team/lead",
+    )
+    assert told["HOTPEERS_TOKEN_FILE"] == "/etc/hotpeers/token/authorization"
+    server = kinds["RemoteMCPServer"]["spec"]
+    (port,) = kinds["Service"]["spec"]["ports"]
+    assert server["url"] == f"http://hotpeers-mcp.hotpeers-system:{port['port']}/mcp"
+    (header,) = server["headersFrom"]
+    assert header["valueFrom"] == {"type": "Secret", "name": "tools", "key": "authorization"}
+    # The controller's Services and disruption budget do not select it.
+    for it in (*helm.render(*TOOLS),):
+        selector = it["spec"].get("selector") if it["kind"] in ("Service", "Deployment") else None
+        labels = selector.get("matchLabels", selector) if selector else {}
+        if it["metadata"]["name"] != "hotpeers-mcp" and labels:
+            assert not labels.items() <= pod["metadata"]["labels"].items()
+
+
+def test_nobody_is_bound_to_the_rights_of_a_spawner(helm: Helm) -> None:
+    objects = helm.render(*TOOLS)
+    bound = [it["roleRef"]["name"] for it in objects if it["kind"].endswith("Binding")]
+    assert "hotpeers-spawner" in {it["metadata"]["name"] for it in objects}
+    assert "hotpeers-spawner" not in bound
 
 
 def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:

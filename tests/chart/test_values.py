@@ -98,6 +98,11 @@ def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: st
             ('podLabels={"app.kubernetes.io/name": "x"}',),
             "podLabels: app.kubernetes.io/name is a label of the chart's own",
         ),
+        (("mcp.enabled=true",), "mcp.enabled needs registry.url"),
+        (
+            ("mcp.enabled=true", 'registry.url="http://r"'),
+            "mcp.enabled needs mcp.tokenSecret.name",
+        ),
     ],
 )
 def test_what_cannot_go_together_is_refused_and_named(

@@ -76,5 +76,11 @@ VARIANTS = {
     "another image for the sidecar": Variant(
         ('sidecar.image={"repository": "near/hotpeers", "pullPolicy": "Always"}',)
     ),
+    "tools for spawning": Variant(
+        (
+            'registry={"url": "http://agentregistry.registry:12121", "tokenSecret": {"name": "registry", "key": "t"}}',
+            'mcp={"enabled": true, "tokenSecret": {"name": "tools", "key": "t"}, "orchestrator": "team/lead"}',
+        )
+    ),
     "a CRD that goes with the release": Variant(("crds.keep=false",)),
 }

@@ -140,6 +140,8 @@ class _Guarded:
         except (OSError, ValueError) as error:
             logger.warning("%s cannot be read, nobody is let in: %s", self._token_file, error)
             return False
+        # kagent takes a whole header from a Secret, and both may read the same one.
+        token = token.removeprefix("Bearer ").strip()
         kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         same = hmac.compare_digest(given.strip().encode(), token.encode())
         return bool(token) and kind.lower() == "bearer" and same
