@@ -33,7 +33,9 @@ def test_version_is_that_of_the_project() -> None:
     assert (chart["version"], chart["appVersion"]) == (version, version)
 
 
-@pytest.mark.parametrize("name", ["hotpeers-peers", "hotpeers-feedback", "hotpeers-definitions", "hotpeers-spawner"])
+@pytest.mark.parametrize(
+    "name", ["hotpeers-peers", "hotpeers-feedback", "hotpeers-definitions", "hotpeers-spawner"]
+)
 def test_rights_of_readers_are_those_of_the_manifest(helm: Helm, name: str) -> None:
     written = yaml.safe_load_all((K8S / "rbac" / "roles.yaml").read_text())
     rules = {it["metadata"]["name"]: it["rules"] for it in written}

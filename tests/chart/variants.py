@@ -78,8 +78,9 @@ VARIANTS = {
     ),
     "tools for spawning": Variant(
         (
-            'registry={"url": "http://agentregistry.registry:12121", "tokenSecret": {"name": "registry", "key": "t"}}',
-            'mcp={"enabled": true, "tokenSecret": {"name": "tools", "key": "t"}, "orchestrator": "team/lead"}',
+            'registry={"url": "http://registry:12121", "tokenSecret": {"name": "r", "key": "t"}}',
+            'mcp={"enabled": true, "tokenSecret": {"name": "t", "key": "t"}}',
+            'mcp.orchestrator="team/lead"',
         )
     ),
     "a CRD that goes with the release": Variant(("crds.keep=false",)),

@@ -26,7 +26,7 @@ from cluster.server import Cluster
 from hotpeers.demo.processes import Processes, until
 from hotpeers.kube.client import Client as KubeClient
 from hotpeers.kube.connection import Access, connect
-from hotpeers.kube.errors import UnreachableError
+from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.reasons import Reason
 from hotpeers.registry.fault import Fault
 from hotpeers.spawn.agents import Agents
@@ -327,6 +327,34 @@ async def test_what_is_refused_is_never_created(
     assert forbidden.value.reason is Reason.RIGHT_MISSING
     assert "no agent was created" in forbidden.value.message
     assert found(cluster, namespace) == []
+
+
+@pytest.mark.parametrize(("also", "runs"), [("", True), ("spec.description: no", False)])
+async def test_a_policy_without_templates_may_still_allow_what_it_is(
+    cluster: Cluster, namespace: str, account: ServiceAccount, worker: str, also: str, runs: bool
+) -> None:
+    marked = manifest(namespace, annotations={"hotpeers.dev/template": "registry:a@1"})
+    async with controller(cluster, namespace), running(account.kubeconfig(), worker) as made:
+        original = made._client.apply
+
+        async def guarded(path: str, body: Any, *, manager: str, dry_run: bool = False) -> Any:
+            denials = [also] if also else []
+            if "hotpeers.dev/template" in body["metadata"]["annotations"]:
+                denials.append('metadata.annotations["hotpeers.dev/template"]: allowed: none')
+            if denials:
+                raise ForbiddenError(
+                    'admission webhook "g" denied the request: ' + str(denials), 403
+                )
+            return await original(path, body, manager=manager, dry_run=dry_run)
+
+        made._client.apply = guarded  # type: ignore[method-assign]
+        if runs:
+            assert (await made.run(marked, "hello", 20.0)).answer.text == "worker says: done."
+        else:
+            with pytest.raises(Fault) as caught:
+                await made.run(marked, "hello", 20.0)
+            assert caught.value.reason is Reason.ADMISSION_DENIED
+            assert "hotpeers.dev/template" in caught.value.message
 
 
 @pytest.mark.parametrize("at", ["creating", "waiting", "asking"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..guard.request import AGENT_API, AGENT_KIND
-from ..guard.stamps import PREFIX
+from ..guard.stamps import PREFIX, TEMPLATE
 from ..kube.client import Client
 from ..kube.errors import KubeError, NotFoundError
 from ..reasons import Reason
@@ -100,7 +100,8 @@ class Toolbox:
             unmapped=unmapped,
             template=agent,
             template_digest=rendered.digest,
-            advice="Nothing exists yet: look at `unmapped`, then call k8s_apply_manifest.",
+            advice="Nothing exists yet: look at `unmapped`, then call k8s_apply_manifest. Only if the "
+            f"cluster refuses the annotation {TEMPLATE}, leave that out.",
         )
 
     async def run(self, name: str, tag: str, wish: Wish, message: str, seconds: float) -> RunResult:
