@@ -111,7 +111,7 @@ class Judging:
             return await self._of_governed(review, identity.subject)
         if review.phase is Phase.VALIDATING:
             identity = await self._confirmed(review, identity)
-        denial = identity.denial or _forged(review)
+        denial = identity.denial or (_forged(review) if identity.subject else None)
         if denial is not None:
             return Verdict(Decision(allowed=False, denials=(denial,)), identity.subject)
         return Verdict(Decision(allowed=True), identity.subject)
@@ -156,15 +156,36 @@ class Judging:
         facts = await self._found(request, governing, facts, key, must=bool(enforced))
         if not creating or not enforced:
             return decide(request, policies, facts)
+        return await self._counted(request, policies, facts, enforced)
+
+    async def _counted(
+        self,
+        request: Request,
+        policies: Sequence[SpawnPolicy],
+        facts: Facts,
+        enforced: Sequence[str],
+    ) -> Decision:
+        """The decision by what is in use; one that is allowed has its slot, and is governed."""
+        governing: asyncio.Future[None] | None = None
+
+        def decided(usage: Mapping[str, Usage]) -> Decision:
+            nonlocal governing
+            decision = decide(request, policies, replace(facts, usage=usage))
+            if decision.allowed and not request.dry_run and governing is None:
+                # Both take a write, so that they go side by side.
+                account = (request.namespace, request.name)
+                governing = asyncio.ensure_future(self._governing.ensure([account]))
+            return decision
+
         agent = f"{request.namespace}/{request.name}"
-        decision = await self._ledger.admit(
-            enforced,
-            agent,
-            lambda usage: decide(request, policies, replace(facts, usage=usage)),
-            dry_run=request.dry_run,
-        )
-        if decision.allowed and not request.dry_run:
-            await self._governing.ensure([(request.namespace, request.name)])
+        try:
+            decision = await self._ledger.admit(enforced, agent, decided, dry_run=request.dry_run)
+            if decision.allowed and governing is not None:
+                await governing
+        finally:
+            if governing is not None:
+                governing.cancel()
+                await asyncio.gather(governing, return_exceptions=True)
         return decision
 
     async def _found(
@@ -181,9 +202,7 @@ class Judging:
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 occupied, template = await asyncio.gather(
-                    self._live.occupied(request.namespace, request.name)
-                    if creating
-                    else _nothing(),
+                    self._occupied(request) if creating else _nothing(),
                     self._template(key, governing[0].namespace, request.object),
                 )
         except (KubeError, TimeoutError):
@@ -192,6 +211,11 @@ class Judging:
             return facts
         templates = {} if template is None else {key: template}
         return replace(facts, occupied=occupied, templates=templates)
+
+    async def _occupied(self, request: Request) -> tuple[str, ...]:
+        place, name = request.namespace, request.name
+        known = self._knowledge.known.has_agent(place, name)
+        return await self._live.occupied(place, name, known=known)
 
     async def _template(self, key: str, home: str, wanted: Any) -> dict[str, Any] | None:
         kind, _, name = key.partition(":")

@@ -14,9 +14,9 @@ from ..kube.errors import ForbiddenError, KubeError, NotFoundError
 
 _AGENTS = f"/apis/{AGENT_GROUP}/{AGENT_VERSION}"
 _POLICIES = "/apis/hotpeers.dev/v1alpha1"
+_AGENT = ("Agent", _AGENTS, AGENT_RESOURCE)
 # What kagent makes for an Agent, with its name, and overwrites without a look at whose it is.
 _OVERWRITTEN = (
-    ("Agent", _AGENTS, AGENT_RESOURCE),
     ("ServiceAccount", "/api/v1", "serviceaccounts"),
     ("Service", "/api/v1", "services"),
     ("Deployment", "/apis/apps/v1", "deployments"),
@@ -31,15 +31,18 @@ class Live:
         self._client = client
         self._secrets_at = 0.0
 
-    async def occupied(self, namespace: str, name: str) -> tuple[str, ...]:
-        """The kinds of objects that have this name, and that kagent would overwrite."""
+    async def occupied(self, namespace: str, name: str, *, known: bool) -> tuple[str, ...]:
+        """The kinds of objects that have this name, and that kagent would overwrite.
+
+        An Agent is looked for only if it is `known`: another the API server itself does not replace.
+        """
+        kinds = (_AGENT, *_OVERWRITTEN) if known else _OVERWRITTEN
         checks = [
-            self._has(f"{base}/namespaces/{namespace}/{plural}/{name}")
-            for _, base, plural in _OVERWRITTEN
+            self._has(f"{base}/namespaces/{namespace}/{plural}/{name}") for _, base, plural in kinds
         ]
         *found, secret = await asyncio.gather(*checks, self._has_secret(namespace, name))
-        kinds = [kind for (kind, _, _), there in zip(_OVERWRITTEN, found, strict=True) if there]
-        return (*kinds, "Secret") if secret else tuple(kinds)
+        there = [kind for (kind, _, _), one in zip(kinds, found, strict=True) if one]
+        return (*there, "Secret") if secret else tuple(there)
 
     async def account(self, namespace: str, name: str) -> Any | None:
         """The metadata of a ServiceAccount, as an object; None where there is none."""

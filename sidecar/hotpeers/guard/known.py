@@ -87,7 +87,9 @@ class Known:
     ) -> None:
         self._agents: dict[tuple[str, str], list[KnownAgent]] = defaultdict(list)
         self._spawned: dict[str, list[str]] = defaultdict(list)
+        self._names: set[tuple[str, str]] = set()
         for agent in agents:
+            self._names.add((agent.namespace, agent.name))
             self._agents[agent.namespace, agent.account].append(agent)
             if POLICY in agent.stamps.annotations:
                 key = str(agent.stamps.annotations[POLICY])
@@ -99,6 +101,10 @@ class Known:
     def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
         """The agents that run as this ServiceAccount."""
         return self._agents.get((namespace, account), ())
+
+    def has_agent(self, namespace: str, name: str) -> bool:
+        """Whether there is an agent of this name."""
+        return (namespace, name) in self._names
 
     def spawned_under(self, key: str) -> Sequence[str]:
         """The agents that carry the stamp of this policy, as `namespace/name`."""
