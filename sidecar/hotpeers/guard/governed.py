@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from .spawn_policy import SpawnPolicy
@@ -132,8 +133,8 @@ def read_asking(data: Any) -> Asking:
     """A configuration as the API server has it."""
     metadata = part(data, "metadata")
     webhooks = data.get("webhooks") or []
-    accounts, whole = _parsed(part(metadata, "annotations").get(GOVERNED))
-    leaving, _ = _parsed(part(metadata, "annotations").get(LEAVING))
+    accounts, whole = _parsed(str(part(metadata, "annotations").get(GOVERNED, "")))
+    leaving, _ = _parsed(str(part(metadata, "annotations").get(LEAVING, "")))
     wanted = _asked(accounts)
     return Asking(
         name=str(metadata.get("name")),
@@ -170,6 +171,8 @@ def asking_patch(
     return patch
 
 
+# Each list is rendered and read several times: for both configurations, and as a watch tells of them.
+@lru_cache(maxsize=4)
 def _asked(accounts: frozenset[Account]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     return (RULES, conditions_of(accounts)) if accounts else ([], [])
 
@@ -186,17 +189,19 @@ def _openings(webhook: Any) -> Iterable[str]:
             yield f"it has a {selector}"
 
 
-def _written(accounts: Iterable[Account]) -> str:
+@lru_cache(maxsize=8)
+def _written(accounts: frozenset[Account]) -> str:
     places: dict[str, list[str]] = {}
     for namespace, name in sorted(accounts):
         places.setdefault(namespace, []).append(name)
     return json.dumps(places, separators=(",", ":"))
 
 
-def _parsed(text: Any) -> tuple[frozenset[Account], bool]:
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> tuple[frozenset[Account], bool]:
     """The accounts of an annotation, and whether it was one of ours; it may have been edited."""
     try:
-        data = json.loads(text) if isinstance(text, str) else None
+        data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
