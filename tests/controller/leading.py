@@ -60,14 +60,19 @@ async def leader(
     kubeconfig: Path | None = None,
     gone_after: float = 2.0,
     patience: Patience | None = None,
+    configuration: str = "",
+    owner: str = "lease",
     **telling: Any,
 ) -> AsyncIterator[Leader]:
-    """A leader whose own namespace is this one, with its configurations `guard-NAMESPACE`."""
+    """A leader whose own namespace is this one, with its configurations `guard-NAMESPACE`.
+
+    `owner` is the Lease that its ledgers go with.
+    """
     causes: list[str] = []
     async with client_of(kubeconfig or cluster.kubeconfig) as client:
         knowledge = Knowledge(client)
-        governed = Governed(client, f"guard-{namespace}", knowledge, patience)
-        reservations = Reservations(client, namespace, "lease")
+        governed = Governed(client, configuration or f"guard-{namespace}", knowledge, patience)
+        reservations = Reservations(client, namespace, owner)
         duties = GuardDuties(
             LeaderClient(client, lambda: True),
             knowledge,

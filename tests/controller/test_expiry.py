@@ -93,8 +93,12 @@ async def test_they_end_at_their_time_to_about_a_second(
     lead: Object,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    caplog.set_level(logging.INFO, "hotpeers.audit")
+    audit = logging.getLogger("hotpeers.audit")
+    caplog.set_level(logging.INFO, audit.name)
+    # Its lines go nowhere else, once a controller has set up its logs.
+    monkeypatch.setattr(audit, "propagate", True)
     api, late = cluster.api, []
     ends: dict[str, float] = {}
     async with leader(cluster, namespace) as leading:
@@ -310,6 +314,7 @@ async def test_one_that_cannot_be_deleted_is_told_and_tried_again(
         cluster_rules=[
             rule("kagent.dev", "agents", "get list watch"),
             rule("hotpeers.dev", "spawnpolicies", "list watch"),
+            rule("hotpeers.dev", "spawnpolicies/status", "patch"),
             rule("admissionregistration.k8s.io", "*", "list watch patch"),
             rule("", "configmaps events", "*"),
             rule("coordination.k8s.io", "leases", "get"),

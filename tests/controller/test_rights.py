@@ -10,10 +10,15 @@ from cluster.accounts import ServiceAccount, make_account
 from cluster.client import Api, ApiError, Object, read_yaml
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.rbac import FOLDER
+from cluster.resources import agent, install_crd
 from cluster.server import Cluster
+from controller.guarding import configurations, listed
+from controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
 from controller.scene import client_of, read, running, until
 from hotpeers.controller.grants import PEERS, Account, Binding, manifest_of
+from hotpeers.controller.ledgers import ledger_name
 from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
+from hotpeers.guard.governed import Patience
 
 SYSTEM = "hotpeers-system"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -214,3 +219,62 @@ def test_configmaps_are_open_in_its_own_namespace_only(api: Api) -> None:
     assert refused(api, "GET", "/api/v1/configmaps")
     for verb, path in (("GET", "/any"), ("GET", ""), ("POST", ""), ("DELETE", "/any")):
         assert refused(api, verb, f"/api/v1/namespaces/kube-system/configmaps{path}", {})
+
+
+async def test_what_the_guard_keeps_in_the_cluster_works(
+    account: ServiceAccount, cluster: Cluster, crds: list[str], namespace: str
+) -> None:
+    api = cluster.api
+    install_crd(api, SPAWN_POLICIES)
+    lead = api.create(agent(namespace, "lead"))
+    policy = api.create(spawn_policy(namespace, deletionPolicy="Retain"))
+    expired = api.create(spawned(namespace, "expired", lead, seconds=-1))
+    metadata = {"name": "tools", "namespace": namespace}
+    tools = api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    orphan = api.create(spawned(namespace, "orphan", tools))
+    with configurations(api, "hotpeers-guard"):
+        async with leader(
+            cluster,
+            SYSTEM,
+            kubeconfig=account.kubeconfig(),
+            patience=Patience(grace=1.0, linger=0.2),
+            configuration="hotpeers-guard",
+            owner="hotpeers-controller",
+        ) as leading:
+            await until(lambda: read(api, api.path(expired)) is None)
+            governed = {(namespace, "lead"), (namespace, "orphan")}
+            await until(lambda: listed(api, "hotpeers-guard") == governed)
+            await until(lambda: api.read(policy).get("status", {}).get("conditions"))
+            ledger = f"/api/v1/namespaces/{SYSTEM}/configmaps/{ledger_name(f'{namespace}/workers')}"
+            assert read(api, ledger) is not None
+            api.delete(tools)
+            await until(lambda: read(api, api.path(orphan)) is None)
+            await until(lambda: len(leading.causes) == 2)
+            told = {"AgentExpired", "OrchestratorGone"}
+            await until(
+                lambda: (
+                    {one["reason"] for one in api.list("v1", "Event", namespace)["items"]} == told
+                )
+            )
+            assert leading.duties.problems() == ()
+            assert leading.governed.problems() == ()
+
+
+def test_of_agents_and_policies_nothing_else_is_written(
+    api: Api, cluster: Cluster, crds: list[str], namespace: str
+) -> None:
+    install_crd(cluster.api, SPAWN_POLICIES)
+    agents = f"/apis/kagent.dev/v1alpha2/namespaces/{namespace}/agents"
+    policies = f"/apis/hotpeers.dev/v1alpha1/namespaces/{namespace}/spawnpolicies"
+    for kind in (agents, policies):
+        assert refused(api, "POST", kind, {})
+        assert refused(api, "PATCH", f"{kind}/any", {})
+        assert refused(api, "PUT", f"{kind}/any", {})
+        assert refused(api, "DELETE", kind)
+    assert refused(api, "DELETE", f"{policies}/any")
+    assert refused(api, "PATCH", f"{agents}/any/status", {})
+    assert refused(api, "GET", f"/api/v1/namespaces/{namespace}/serviceaccounts")
+    assert refused(api, "DELETE", f"/api/v1/namespaces/{namespace}/serviceaccounts/any")
+    hooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    for verb, path in (("GET", ""), ("DELETE", "/hotpeers-guard"), ("PATCH", "/other")):
+        assert refused(api, verb, f"{hooks}{path}", {} if verb == "PATCH" else None)

@@ -21,6 +21,7 @@ from .denials import Denials
 from .election import LeaderClient
 from .governed import Governed
 from .guard import Guard, last_denial, told_of
+from .guard_duties import GuardDuties, Telling
 from .judging import Judging, Verdict
 from .knowledge import Knowledge
 from .live import Live
@@ -46,6 +47,10 @@ class Guarding:
         self.knowledge = Knowledge(client)
         self.governed = Governed(client, settings.guard_configuration, self.knowledge)
         self.knowledge.on_change(self.governed.look)
+        self.knowledge.on_change(self._look)
+        self._telling = Telling(metrics.spawned_deleted, metrics.event_lost)
+        self._duties: GuardDuties | None = None
+        metrics.count_governed(lambda: self.governed.count)
         self.reservations = Reservations(
             client,
             namespace,
@@ -69,8 +74,8 @@ class Guarding:
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong now."""
-        parts = (self.knowledge, self.governed, self.reservations)
-        return tuple(one for part in parts for one in part.problems())
+        parts = (self.knowledge, self.governed, self.reservations, self._duties)
+        return tuple(one for part in parts if part is not None for one in part.problems())
 
     def add_to(self, app: web.Application) -> None:
         """Serve it in an application."""
@@ -89,8 +94,17 @@ class Guarding:
 
     async def lead(self, writer: LeaderClient) -> None:
         """What only the leader does, for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.governed.lead(writer), name="no longer governed")
+        self._duties = GuardDuties(
+            writer, self.knowledge, self.governed, self.reservations, self._telling
+        )
+        try:
+            await self._duties.run()
+        finally:
+            self._duties = None
+
+    def _look(self) -> None:
+        if self._duties is not None:
+            self._duties.look()
 
     def _note(self, review: Review, verdict: Verdict, denial: Denial) -> None:
         key = verdict.decision.policy

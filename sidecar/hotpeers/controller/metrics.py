@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter as Counted
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cryptography import x509
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -53,6 +53,17 @@ class ControllerMetrics:
             "Kubernetes Events that could not be made",
             registry=own,
         )
+        self._ended = Counter(
+            "hotpeers_spawned_deleted_total",
+            "Spawned agents that this replica deleted, by why",
+            ["reason"],
+            registry=own,
+        )
+        self._governed = Gauge(
+            "hotpeers_governed_accounts",
+            "ServiceAccounts whose requests are sent to the guard",
+            registry=own,
+        )
         self._reloads = Counter(
             "hotpeers_certificate_reloads_total", "Certificates taken into use", registry=own
         )
@@ -96,6 +107,14 @@ class ControllerMetrics:
     def judged_in(self, phase: str, seconds: float) -> None:
         """The guard answered a request."""
         self._judged_in.labels(phase).observe(seconds)
+
+    def spawned_deleted(self, reason: str) -> None:
+        """A spawned agent was deleted."""
+        self._ended.labels(reason).inc()
+
+    def count_governed(self, count: Callable[[], float]) -> None:
+        """Show from now on how many accounts are governed."""
+        self._governed.set_function(count)
 
     def event_lost(self) -> None:
         """An Event could not be made."""
