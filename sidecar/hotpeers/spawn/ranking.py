@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ..errors import HotpeersError
 
 _MAX_WORDS = 12
+_BEGINNING = 3
 _WORD = re.compile(r"[^\W_]+")
 # A word of the name says more than one of the title, the description, or what the agent uses.
 _WEIGHTS = "10.0, 6.0, 3.0, 1.0"
@@ -60,6 +63,7 @@ class Ranking:
         )
         self._database.execute("INSERT INTO entry(entry) VALUES ('optimize')")
         self._entries = Counter(word for one in documents for word in _all_words(one))
+        self._sorted = sorted(self._entries)
 
     def search(self, query: str, limit: int) -> list[tuple[int, float]]:
         """The numbers of the best documents and their scores, the best first; higher is better."""
@@ -75,17 +79,31 @@ class Ranking:
 
     def _terms(self, query: str) -> list[str]:
         """Of the words of a query those that tell entries apart, in the language of FTS5."""
-        terms: list[str] = []
-        scored = 0
-        words = dict.fromkeys(_words(query))
-        for word in sorted(words, key=lambda one: self._entries[one])[:_MAX_WORDS]:
-            scored += self._entries[word]
-            if terms and scored > _MAX_SCORED:
-                break
+        terms: list[tuple[int, str]] = []
+        for word in dict.fromkeys(_words(query)):
             # Quoted, a word is never an operator. One that no entry has may be the beginning of one.
-            begins = not self._entries[word] and len(word) > 2
-            terms.append(f'"{word}"*' if begins else f'"{word}"')
-        return terms
+            if self._entries[word] or len(word) < _BEGINNING:
+                terms.append((self._entries[word], f'"{word}"'))
+            else:
+                terms.append((self._beginning_with(word), f'"{word}"*'))
+        taken: list[str] = []
+        scored = 0
+        for entries, term in sorted(terms, key=lambda one: one[0])[:_MAX_WORDS]:
+            scored += entries
+            if taken and scored > _MAX_SCORED:
+                break
+            taken.append(term)
+        return taken
+
+    def _beginning_with(self, beginning: str) -> int:
+        """How many entries have words that begin so, at most; an entry with two counts twice."""
+        first = bisect_left(self._sorted, beginning)
+        total = 0
+        for word in islice(self._sorted, first, None):
+            if total > _MAX_SCORED or not word.startswith(beginning):
+                break
+            total += self._entries[word]
+        return total
 
     def close(self) -> None:
         """Free its memory."""
