@@ -2,7 +2,18 @@
 
 from hotpeers.spawn.ranking import Document, Ranking
 
-WORDS = ["summarize", "research", "kubernetes", "document", "search", "write", "report", "tools", "cluster", "agent"]
+WORDS = [
+    "summarize",
+    "research",
+    "kubernetes",
+    "document",
+    "search",
+    "write",
+    "report",
+    "tools",
+    "cluster",
+    "agent",
+]
 
 
 def ranking() -> Ranking:
