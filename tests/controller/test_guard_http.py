@@ -1,0 +1,189 @@
+"""The guard over HTTP: a decision is an answer, and a fault an error that refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from spawning import declarative
+
+from hotpeers.controller.guard import Guard, last_denial, told_of
+from hotpeers.controller.judging import NotReadyError, Verdict
+from hotpeers.controller.ledgers import CountsError
+from hotpeers.controller.metrics import ControllerMetrics
+from hotpeers.errors import GovernError
+from hotpeers.guard.decision import Decision, Denial
+from hotpeers.guard.request import Subject
+from hotpeers.guard.review import MAX_BYTES, Review
+from hotpeers.kube.errors import ForbiddenError, UnreachableError
+from hotpeers.reasons import Reason
+
+LEAD = Subject("team", "lead", "account-uid", "lead", "agent-uid")
+PROMPT = "the prompt of a customer"
+
+
+def body(**changes: Any) -> bytes:
+    request = {
+        "uid": "1",
+        "operation": "CREATE",
+        "resource": {"group": "kagent.dev", "version": "v1alpha2", "resource": "agents"},
+        "namespace": "team",
+        "name": "worker-a",
+        "userInfo": {"username": "system:serviceaccount:team:lead", "uid": "account-uid"},
+        "object": {**declarative(), "spec": {"declarative": {"systemMessage": PROMPT}}},
+        **changes,
+    }
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
+    return json.dumps({**review, "request": request}).encode()
+
+
+class Asked:
+    """A guard that decides what it is told to, or raises it."""
+
+    def __init__(self, outcome: Verdict | Exception) -> None:
+        self.outcome = outcome
+        self.metrics = ControllerMetrics()
+        self.noted: list[tuple[Review, Verdict, Denial]] = []
+        guard = Guard(self._judge, self.metrics, self._note, lambda: False)
+        self.app = web.Application(client_max_size=MAX_BYTES)
+        guard.add_to(self.app)
+
+    async def _judge(self, review: Review) -> Verdict:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def _note(self, review: Review, verdict: Verdict, denial: Denial) -> None:
+        self.noted.append((review, verdict, denial))
+
+    async def post(self, phase: str, raw: bytes) -> tuple[int, str]:
+        async with TestClient(TestServer(self.app)) as client:
+            answer = await client.post(f"/guard/{phase}", data=io.BytesIO(raw))
+            return answer.status, await answer.text()
+
+    def counted(self, **labels: str) -> float:
+        name = "hotpeers_guard_requests_total"
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    logger = logging.getLogger("hotpeers.audit")
+    logger.propagate = True
+    caplog.set_level(logging.INFO, logger.name)
+
+    def read() -> list[dict[str, Any]]:
+        found = [one for one in caplog.records if one.name == logger.name]
+        return [json.loads(one.message) for one in found]
+
+    return read
+
+
+FAULTS: dict[str, tuple[Exception, int, str]] = {
+    "not ready": (NotReadyError("agents are not known yet"), 503, "GuardNotReady"),
+    "no answer in time": (TimeoutError(), 503, "GuardFailed"),
+    "API server down": (UnreachableError("refused"), 503, "ApiUnreachable"),
+    "no right": (ForbiddenError("cannot get services", 403), 503, "Forbidden"),
+    "counts unknown": (CountsError("busy", Reason.COUNTS_BUSY), 503, "CountsBusy"),
+    "cannot govern": (GovernError("no configuration"), 503, "GuardFailed"),
+    "a bug": (KeyError(PROMPT), 500, "GuardFailed"),
+}
+
+
+@pytest.mark.parametrize("phase", ["mutate", "validate"])
+@pytest.mark.parametrize("name", FAULTS)
+async def test_fault_is_an_error_of_one_line(
+    name: str, phase: str, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    error, status, reason = FAULTS[name]
+    asked = Asked(error)
+    found, text = await asked.post(phase, body())
+    assert found == status
+    assert f"({reason})" in text
+    assert "\n" not in text
+    assert PROMPT not in text
+    assert asked.counted(operation="CREATE", decision="failed", reason=reason) == 1
+    (line,) = lines()
+    assert line["allowed"] is False
+    assert line["denials"] == [{"reason": reason, "field": ""}]
+    assert asked.noted == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [(b"", 400), (b"{}", 400), (body(operation="PATCH"), 400), (b" " * (MAX_BYTES + 1), 413)],
+)
+async def test_what_is_not_understood_is_refused(raw: bytes, status: int) -> None:
+    asked = Asked(Verdict(Decision(allowed=True)))
+    found, text = await asked.post("validate", raw)
+    assert found == status
+    assert "allowed" not in text
+    assert asked.counted(operation="", decision="failed", reason="ReviewInvalid") == 1
+
+
+DENIAL = Denial(Reason.FIELD_MALFORMED, "spec.declarative.systemMessage", f'"{PROMPT}" is given')
+DENIED = Verdict(Decision(allowed=False, policy="team/workers", denials=(DENIAL,)), LEAD, "Enforce")
+
+
+@pytest.mark.parametrize("phase", ["mutate", "validate"])
+async def test_denial_is_told_without_what_the_object_holds(
+    phase: str, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    asked = Asked(DENIED)
+    status, text = await asked.post(phase, body(dryRun=True))
+    assert status == 200
+    assert json.loads(text)["response"]["allowed"] is False
+    assert asked.counted(operation="CREATE", decision="denied", reason="FieldMalformed") == 1
+    (line,) = lines()
+    assert line | {"time": ""} == {
+        "time": "",
+        "logger": "hotpeers.audit",
+        "request": "1",
+        "user": "system:serviceaccount:team:lead",
+        "agent": "team/lead",
+        "operation": "CREATE",
+        "resource": "agents.kagent.dev/v1alpha2",
+        "namespace": "team",
+        "name": "worker-a",
+        "dryRun": True,
+        "phase": "Mutating" if phase == "mutate" else "Validating",
+        "policy": "team/workers",
+        "mode": "Enforce",
+        "allowed": False,
+        "denials": [{"reason": "FieldMalformed", "field": "spec.declarative.systemMessage"}],
+    }
+    ((review, verdict, denial),) = asked.noted
+    told = told_of(review, verdict, denial, "policy-uid")
+    assert told.note == (
+        "team/lead may not CREATE agents.kagent.dev/v1alpha2 team/worker-a: "
+        "FieldMalformed at spec.declarative.systemMessage"
+    )
+    assert PROMPT not in str(told)
+    assert PROMPT not in str(last_denial(review, verdict, denial))
+    assert last_denial(review, verdict, denial).message.startswith("A field has the wrong type")
+
+
+async def test_admission_is_told_once(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    asked = Asked(Verdict(Decision(allowed=True, policy="team/workers"), LEAD, "Enforce"))
+    await asked.post("mutate", body())
+    assert lines() == []
+    await asked.post("validate", body())
+    (line,) = lines()
+    assert (line["allowed"], line["denials"]) == (True, [])
+    assert asked.counted(operation="CREATE", decision="allowed", reason="") == 1
+
+
+async def test_what_audit_would_refuse_is_told_and_let_through() -> None:
+    decision = Decision(allowed=True, policy="team/workers", denials=(DENIAL,))
+    asked = Asked(Verdict(decision, LEAD, "Audit"))
+    _, text = await asked.post("validate", body())
+    assert json.loads(text)["response"]["allowed"] is True
+    assert asked.counted(operation="CREATE", decision="audited", reason="FieldMalformed") == 1
+    ((review, verdict, denial),) = asked.noted
+    assert "would not be let to (Audit)" in told_of(review, verdict, denial, "uid").note
