@@ -139,7 +139,7 @@ async def test_the_longest_names_are_accepted(cluster: Cluster, namespace: str, 
     longest = {(f"{i:063}", f"{i:0253}") for i in range(300)}
     async with keeping(cluster, name, Subjects()) as governed:
         await governed.ensure(longest)
-        assert is_sent(cluster.api, user_of(min(longest)), namespace)
+        await until(lambda: is_sent(cluster.api, user_of(min(longest)), namespace))
         assert not is_sent(cluster.api, user_of(("x", "y")), namespace)
 
 
@@ -410,5 +410,5 @@ async def test_whoever_is_killed_in_the_middle_leaves_what_another_completes(
         # One may have got further than the other.
         async with keeping(cluster, name, Subjects({a}), QUICK, lead=True) as governed:
             await until(lambda: governed.holds([a]))
-            assert sent(cluster.api, [a], namespace) == {a}
+            await until(lambda: sent(cluster.api, [a], namespace) == {a})
             await until(lambda: listed(cluster.api, name) == {a})

@@ -70,8 +70,8 @@ def test_leader_killed_in_the_middle_leaves_its_duties_to_the_other(
     until("the first to end", lambda: len(alive(cluster, namespace)) < COUNT or None, 30)
     leading.stop(signal.SIGKILL)
     # Whom it governs is every replica's duty, and does not wait.
-    assert listed(api, f"guard-{namespace}") == governed
-    assert sent(api, governed, namespace) == governed
+    until("all to be governed", lambda: listed(api, f"guard-{namespace}") == governed or None, 5)
+    until("all to be sent", lambda: sent(api, governed, namespace) == governed or None, 5)
     api.create(agent(namespace, "second"))
     subjects = [{"kind": "Agent", "name": "second"}]
     api.create(spawn_policy(namespace, "more", subjects=subjects))
