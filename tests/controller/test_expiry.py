@@ -359,6 +359,24 @@ async def test_their_slots_are_free_and_the_ledger_goes_with_the_last(
         await until(lambda: read(api, path) is None)
 
 
+async def test_a_ledger_that_cannot_be_read_holds_up_no_other(
+    cluster: Cluster, namespace: str
+) -> None:
+    api = cluster.api
+    broken = ledger_name(f"{namespace}/workers")
+    metadata = {"name": broken, "namespace": namespace, "labels": {"hotpeers.dev/ledger": "true"}}
+    api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    others = [f"{namespace}/{name}" for name in ("after", "zlast")]
+    for key in others:
+        api.create(spawn_policy(namespace, key.partition("/")[2], deletionPolicy="Retain"))
+    maps = f"/api/v1/namespaces/{namespace}/configmaps"
+    async with leader(cluster, namespace):
+        await until(lambda: all(read(api, f"{maps}/{ledger_name(key)}") for key in others))
+        found = read(api, f"{maps}/{broken}")
+        assert found is not None
+        assert "data" not in found
+
+
 async def test_what_is_not_known_ends_nothing(
     cluster: Cluster, namespace: str, lead: Object
 ) -> None:

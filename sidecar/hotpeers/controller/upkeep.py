@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 20.0
 _UNCLEAR_SECONDS = 1.0
+_RETRY_SECONDS = 5.0
 _GATHER_SECONDS = 0.2
 
 
@@ -104,15 +105,16 @@ class Upkeep:
         for key in policies:
             said = self._said.get(key)
             if said is not None and said != self._noted.get(key):
-                await self._reservations.set_deletion_policy(key, said)
-                self._noted[key] = said
+                with suppress(CountsError):  # one that cannot be read holds up no other
+                    await self._reservations.set_deletion_policy(key, said)
+                    self._noted[key] = said
 
     async def _settle(self, key: str, agents: Collection[str]) -> None:
         try:
             freed = await self._reservations.settle(key, agents=agents)
         except CountsError:
-            self._again[key] = time.monotonic() + _UNCLEAR_SECONDS
-            raise
+            self._again[key] = time.monotonic() + _RETRY_SECONDS
+            return
         if freed:
             logger.debug("%s: %d slots are free again", key, freed)
 
@@ -131,10 +133,14 @@ class Upkeep:
         for key, since in self._gone.items():
             if now - since >= self._gone_after and not agents.get(key):
                 await self._settle(key, ())
-                if self._world.fresh() and await self._reservations.forget(key):
-                    logger.info("the ledger of %s is removed: the policy is gone", key)
-                    for memory in (self._said, self._noted, self._seen, self._again):
-                        memory.pop(key, None)
+                with suppress(CountsError):
+                    await self._drop(key)
+
+    async def _drop(self, key: str) -> None:
+        if self._world.fresh() and await self._reservations.forget(key):
+            logger.info("the ledger of %s is removed: the policy is gone", key)
+            for memory in (self._said, self._noted, self._seen, self._again):
+                memory.pop(key, None)
 
 
 def _by_policy(agents: Collection[KnownAgent]) -> dict[str, dict[str, str]]:
