@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rival import rival
 from spawning import declarative, edited
 from webhook import Controller
 
@@ -479,6 +480,43 @@ def test_denials_are_told(
     assert (allowed["phase"], allowed["operation"]) == ("Validating", "CREATE")
     assert secret not in controller.log.read_text()
     assert secret not in str(cluster.api.list("v1", "Event", namespace))
+
+
+RIVALS: dict[str, tuple[str, Any]] = {
+    "another account": ("/spec/declarative/deployment/serviceAccountName", "lead"),
+    "another end": ("/metadata/annotations/hotpeers.dev~1expires-at", "2100-01-01T00:00:00Z"),
+    "an unknown field": ("/metadata/finalizers", ["example.com/stay"]),
+}
+
+
+@pytest.mark.parametrize("what", RIVALS)
+def test_what_another_webhook_changes_is_judged(
+    what: str, lead: Api, cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    path, value = RIVALS[what]
+    manifest = declarative("worker-a", namespace)
+
+    def patch(given: Any) -> list[Object]:
+        # It is asked after the guard, whose stamps it sees.
+        assert "hotpeers.dev/spawned" in given["metadata"]["labels"]
+        return [{"op": "add", "path": path, "value": value}]
+
+    of_agents = ("agents", "kagent.dev", "v1alpha2")
+    with rival(tmp_path / "rival", "z-rival", patch, *of_agents) as configuration:
+        cluster.api.create(configuration)
+        try:
+
+            def refusal() -> str | None:
+                try:
+                    lead.request("POST", f"{agents(namespace)}?dryRun=All", manifest)
+                except ApiError as error:
+                    return error.message
+                return None
+
+            assert "validate.guard.hotpeers.dev" in until("the rival to be asked", refusal, 30)
+            assert "validate.guard" in refused(lead, "POST", agents(namespace), manifest)
+        finally:
+            cluster.api.delete(configuration)
 
 
 def test_audit_lets_everything_through_and_warns(

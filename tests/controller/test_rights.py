@@ -15,10 +15,16 @@ from cluster.server import Cluster
 from controller.guarding import configurations, listed
 from controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
 from controller.scene import client_of, read, running, until
+from hotpeers.controller.denials import Denials, Told
 from hotpeers.controller.grants import PEERS, Account, Binding, manifest_of
 from hotpeers.controller.ledgers import ledger_name
+from hotpeers.controller.live import Live
 from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
+from hotpeers.guard.decision import Denial
 from hotpeers.guard.governed import Patience
+from hotpeers.reasons import Reason
+from hotpeers.registry.fault import Fault
+from hotpeers.registry.servers import tool_servers
 
 SYSTEM = "hotpeers-system"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -278,3 +284,60 @@ def test_of_agents_and_policies_nothing_else_is_written(
     hooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     for verb, path in (("GET", ""), ("DELETE", "/hotpeers-guard"), ("PATCH", "/other")):
         assert refused(api, verb, f"{hooks}{path}", {} if verb == "PATCH" else None)
+
+
+async def test_what_the_guard_reads_and_tells_works(
+    account: ServiceAccount, api: Api, cluster: Cluster, crds: list[str], namespace: str
+) -> None:
+    told = Told(
+        (namespace, "workers"), "uid", "team/lead", "CREATE", Denial(Reason.TOO_DEEP, "", ""), True
+    )
+    account_of = cluster.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "taken", "namespace": namespace},
+        }
+    )
+    secret = {"name": "hidden", "namespace": namespace}
+    cluster.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": secret})
+    async with client_of(account.kubeconfig()) as client:
+        live = Live(client)
+        assert await live.occupied(namespace, "taken", known=True) == ("ServiceAccount",)
+        # Secrets are not read unless one asks for it.
+        assert await live.occupied(namespace, "hidden", known=False) == ()
+        found = await live.account(namespace, "taken")
+        assert found["metadata"]["uid"] == account_of["metadata"]["uid"]
+        assert await live.agent_spec(namespace, "nobody") is None
+        await live.known_in(namespace)
+        assert await tool_servers_or_none(client, namespace) == []
+        lost: list[int] = []
+        denials = Denials(client, lambda: lost.append(1), pause=0.0, same=0.0)
+        async with running(denials.run()):
+            denials.note(told)
+            await until(lambda: cluster.api.list("v1", "Event", namespace)["items"])
+            denials.note(told)
+            await until(
+                lambda: [
+                    one
+                    for one in cluster.api.list("v1", "Event", namespace)["items"]
+                    if one["count"] == 2
+                ]
+            )
+        assert lost == []
+    agents = f"/apis/kagent.dev/v1alpha2/namespaces/{namespace}/agents"
+    assert refused(api, "POST", agents, {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent"})
+    for path in ("/api/v1/serviceaccounts", "/api/v1/services", "/apis/apps/v1/deployments"):
+        assert refused(api, "GET", path)
+    assert refused(api, "GET", f"/api/v1/namespaces/{namespace}/secrets/hidden")
+    assert refused(api, "GET", f"/api/v1/namespaces/{namespace}/configmaps")
+
+
+async def tool_servers_or_none(client: Any, namespace: str) -> list[Any]:
+    """The RemoteMCPServers of a namespace; none where their definition is not installed."""
+    try:
+        return await tool_servers(client, namespace)
+    except Fault as fault:
+        if fault.reason is not Reason.OBJECT_NOT_FOUND:
+            raise
+        return []

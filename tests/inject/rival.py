@@ -1,11 +1,11 @@
-"""Another injector, as others are: it puts its own folder in front of PYTHONPATH, and does not chain."""
+"""Another webhook. As others are, it puts its own folder in front of PYTHONPATH, and does not chain."""
 
 from __future__ import annotations
 
 import base64
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,9 +34,13 @@ def _patch(pod: Any) -> list[Object]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    patch: Callable[[Any], list[Object]]
+
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        patch = base64.b64encode(json.dumps(_patch(review["request"]["object"])).encode()).decode()
+        patch = base64.b64encode(
+            json.dumps(type(self).patch(review["request"]["object"])).encode()
+        ).decode()
         review["response"] = {
             "uid": review.pop("request")["uid"],
             "allowed": True,
@@ -55,11 +59,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def rival(folder: Path, name: str) -> Iterator[Object]:
+def rival(
+    folder: Path,
+    name: str,
+    patch: Callable[[Any], list[Object]] = _patch,
+    resource: str = "pods",
+    group: str = "",
+    version: str = "v1",
+) -> Iterator[Object]:
     """Serve it; yields its configuration. Those with a smaller name are asked first."""
     folder.mkdir(parents=True)
     authority = Authority(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Handler", (_Handler,), {"patch": staticmethod(patch)})
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*map(str, authority.server("rival")))
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -72,9 +85,9 @@ def rival(folder: Path, name: str) -> Iterator[Object]:
         "rules": [
             {
                 "operations": ["CREATE"],
-                "apiGroups": [""],
-                "apiVersions": ["v1"],
-                "resources": ["pods"],
+                "apiGroups": [group],
+                "apiVersions": [version],
+                "resources": [resource],
             }
         ],
         "failurePolicy": "Fail",
