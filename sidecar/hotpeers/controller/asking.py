@@ -54,13 +54,19 @@ class Keeper:
             client, kind, "", self._params, changed=changed, restarted=lambda _: None
         )
         self._stays: Accounts = frozenset()
+        self._written: Asking | None = None
+        self._before: set[str] = set()
         self._failure: Problem | None = None
         self.writes = 0
 
     @property
     def seen(self) -> Asking | None:
-        """It as it was last seen; None where it was not."""
-        return next(self.scope.store.values(), None)
+        """It as it was last seen, or written; None where it was not."""
+        found = next(self.scope.store.values(), None)
+        if self._written is not None and found is not None and found.version in self._before:
+            # The watch is behind what we wrote ourselves.
+            return self._written
+        return found
 
     @property
     def fresh(self) -> bool:
@@ -118,6 +124,8 @@ class Keeper:
 
     async def _bring(self, wanted: Accounts, others: Accounts, *, certain: bool) -> bool:
         found, written, pause = self.seen, False, 0.0
+        if found is not self._written:
+            self._before.clear()
         if found is None and not certain and self.scope.listed:
             raise self._missing()
         while True:
@@ -132,6 +140,7 @@ class Keeper:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not together
                 pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
                 added = accounts - found.accounts
+                self._before.add(found.version)
                 found = await self._write(patch)
                 if found is not None:
                     certain, written = False, True
@@ -158,9 +167,11 @@ class Keeper:
             if error.status not in _CONFLICTS:
                 raise
             logger.debug("%s: %s", self._title, error)
+            self._written = None
             return None
         self.writes += 1
-        return read_asking(data)
+        self._written = read_asking(data)
+        return self._written
 
     def _missing(self) -> GovernError:
         message = "it does not exist; install it again, nothing is admitted until then"

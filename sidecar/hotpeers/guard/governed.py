@@ -87,8 +87,8 @@ def conditions_of(accounts: Iterable[Account]) -> list[dict[str, str]]:
     """matchConditions that are true for exactly these accounts, which are not none.
 
     All conditions must be true, and none may be longer than the API server parses: so each is about
-    one stretch of the alphabet, and true for users outside of it. One long string is compiled many
-    times faster than a list of as many strings, and each change is compiled again.
+    one stretch of the alphabet, and true for users outside of it. One long string is compiled faster
+    than a list of as many strings, and each change is compiled again.
     """
     names = sorted(f"{namespace}:{name}" for namespace, name in accounts)
     parts = [names[i : i + _IN_ONE] for i in range(0, len(names), _IN_ONE)]
