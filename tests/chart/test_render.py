@@ -53,24 +53,6 @@ def test_every_object_has_a_place_and_its_labels(helm: Helm, variant: Variant) -
         assert len(it["metadata"]["name"]) <= 63
 
 
-@pytest.mark.parametrize(
-    ("url", "port"),
-    [
-        ("http://registry:12121", 12121),
-        ("http://registry.tools/base", 80),
-        ("https://registry.example", 443),
-        ("https://[fd00::1]:8443/v", 8443),
-        ("https://[fd00::1]", 443),
-    ],
-)
-def test_network_policy_lets_the_controller_reach_the_registry(
-    helm: Helm, url: str, port: int
-) -> None:
-    objects = helm.render("networkPolicy.enabled=true", f'registry.url="{url}"')
-    egress = one(objects, "NetworkPolicy")["spec"]["egress"]
-    assert {"ports": [{"port": port, "protocol": "TCP"}]} in egress
-
-
 def test_names_are_those_that_the_controller_expects(helm: Helm) -> None:
     objects = helm.render()
     assert one(objects, "Deployment")["metadata"]["name"] == "hotpeers-controller"

@@ -81,7 +81,6 @@ VARIANTS = {
             'registry={"url": "http://registry:12121", "tokenSecret": {"name": "r", "key": "t"}}',
             'mcp={"enabled": true, "tokenSecret": {"name": "t", "key": "t"}}',
             'mcp.orchestrator="team/lead"',
-            "networkPolicy.enabled=true",
         )
     ),
     "a CRD that goes with the release": Variant(("crds.keep=false",)),

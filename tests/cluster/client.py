@@ -152,8 +152,11 @@ class Api:
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
     ) -> Object:
-        """Make one request; `ApiError` if it is refused, `OSError` if there is no answer."""
-        data = None if body is None else json.dumps(body).encode()
+        """Make one request; `ApiError` if it is refused, `OSError` if there is no answer.
+
+        A body of bytes is sent as it is.
+        """
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         headers = {**self.access.headers(), **(headers or {})}
         if data is not None:
             headers["Content-Type"] = content_type

@@ -6,29 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from cluster.client import Api, ApiError, Object
-from cluster.processes import until
-
-_SECONDS = 10.0
 
 
 def create_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None) -> Object:
-    """Create a namespace; return when objects can be made there."""
+    """Create a namespace."""
     metadata = {"name": name, "labels": dict(labels or {})}
-    made = api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}}
-
-    def takes_objects() -> bool | None:
-        # For a moment admission may still know of a namespace of this name that was removed.
-        try:
-            api.request("POST", f"/api/v1/namespaces/{name}/configmaps?dryRun=All", probe)
-        except ApiError as error:
-            if "being terminated" not in str(error):
-                raise
-            return None
-        return True
-
-    until(f"the namespace {name} to take objects", takes_objects, _SECONDS)
-    return made
+    return api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
 def remove_namespace(api: Api, name: str) -> None:

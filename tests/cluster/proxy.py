@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -17,10 +18,14 @@ _ABORT = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """A TCP proxy on 127.0.0.1 in a thread of its own; TLS passes through it untouched."""
+    """A TCP proxy on 127.0.0.1 in a thread of its own; TLS passes through it untouched.
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    Connections go to its targets (ports) in turn, as those to a Service do; one that refuses is
+    passed over.
+    """
+
+    def __init__(self, *targets: int) -> None:
+        self._targets = deque(targets)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="proxy")
         self._thread.start()
@@ -121,7 +126,7 @@ class Proxy:
         flowing = self._flowing
         try:
             await flowing.wait()
-            back, onward = await asyncio.open_connection("127.0.0.1", self._target)
+            back, onward = await self._onward()
             self._open.add(onward)
             await asyncio.gather(_pass(reader, onward, flowing), _pass(back, writer, flowing))
             onward.close()
@@ -134,6 +139,14 @@ class Proxy:
         finally:
             self._tasks.discard(task)
             self._open -= {writer, onward}
+
+    async def _onward(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for _ in range(len(self._targets) - 1):
+            self._targets.rotate(-1)
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", self._targets[0])
+        self._targets.rotate(-1)
+        return await asyncio.open_connection("127.0.0.1", self._targets[0])
 
 
 async def _pass(

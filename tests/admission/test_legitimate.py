@@ -1,0 +1,169 @@
+"""The corpus of legitimate manifests at a real API server: all are admitted, stamped, and live on."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import legitimate
+import pytest
+from spawning import declarative, edited
+
+from admission.attempts import AGENTS
+from admission.outcome import APPLY, JSON, MERGE, YAML
+from admission.scene import Scene
+from admission.shape import beyond
+from cluster.client import Api, ApiError, Object
+from hotpeers.guard.stamps import FORMAT
+
+CASES = legitimate.cases()
+LIVES = {"short life": 90, "longest life": 7200}
+
+
+def test_there_are_enough() -> None:
+    assert len(CASES) >= 50
+
+
+@pytest.fixture(scope="module")
+def owner(guarded: Scene, lead: Api) -> str:
+    """The uid of the orchestrator."""
+    return str(guarded.api.request("GET", f"{AGENTS}/lead")["metadata"]["uid"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_admitted(name: str, guarded: Scene, lead: Api, owner: str) -> None:
+    manifest = CASES[name]
+    if manifest["metadata"]["name"] in ("worker-a", "worker-b"):
+        manifest = edited(manifest, ("metadata.name", "worker-x"))
+    namespace, title = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    path = AGENTS.replace("/team/", f"/{namespace}/")
+    tried = lead.request("POST", f"{path}?dryRun=All", manifest)
+    begun = datetime.now(UTC)
+    made = lead.request("POST", path, manifest)
+    try:
+        live = guarded.api.request("GET", f"{path}/{title}")
+        assert live["metadata"]["uid"] == made["metadata"]["uid"]
+        assert stamps(tried) | {"hotpeers.dev/expires-at": ""} == stamps(live) | {
+            "hotpeers.dev/expires-at": ""
+        }
+        assert not beyond(live)
+        right(live, owner, begun, LIVES.get(name, 1800))
+        # Applied as kubectl does, with none of the stamps: they stay.
+        query = "?fieldManager=kubectl&force=true"
+        fresh = edited(manifest, ("spec.description", "Applied"))
+        fresh["metadata"].pop("managedFields", None)
+        after = lead.request("PATCH", f"{path}/{title}{query}", fresh, content_type=APPLY)
+        assert stamps(after) == stamps(live)
+        assert after["spec"]["description"] == "Applied"
+    finally:
+        lead.request("DELETE", f"{path}/{title}")
+    with pytest.raises(ApiError) as caught:
+        guarded.api.request("GET", f"{path}/{title}")
+    assert caught.value.status == 404
+
+
+def stamps(manifest: Object) -> Object:
+    """What the guard wrote on it."""
+    metadata = manifest["metadata"]
+    found = {**metadata["annotations"], **metadata["labels"]}
+    found["owners"] = metadata.get("ownerReferences")
+    return {
+        key: value
+        for key, value in found.items()
+        if key.startswith("hotpeers.dev/") or key == "owners"
+    }
+
+
+def right(live: Object, owner: str, begun: datetime, seconds: int) -> None:
+    """Each stamp is what it must be, and there is no other."""
+    written = stamps(live)
+    ttl = written.pop("hotpeers.dev/ttl", None)
+    assert (ttl is None) == (seconds == 1800)
+    expires = datetime.strptime(written.pop("hotpeers.dev/expires-at"), FORMAT).replace(tzinfo=UTC)
+    assert abs((expires - begun).total_seconds() - seconds) < 10
+    owners = written.pop("owners")
+    assert written == {
+        "hotpeers.dev/peer": "true",
+        "hotpeers.dev/spawned": "true",
+        "hotpeers.dev/spawned-by": "team/lead",
+        "hotpeers.dev/spawned-by-serviceaccount": "team/lead",
+        "hotpeers.dev/spawned-by-uid": owner,
+        "hotpeers.dev/depth": "1",
+        "hotpeers.dev/policy": "team/leads",
+    }
+    if live["metadata"]["namespace"] == "team":
+        (reference,) = owners
+        assert (reference["kind"], reference["uid"]) == ("Agent", owner)
+        assert (reference["controller"], reference["blockOwnerDeletion"]) == (False, False)
+    else:
+        assert owners is None
+
+
+@pytest.fixture
+def worker(lead: Api) -> Any:
+    """An agent of the subject."""
+    made = lead.create(declarative("worker-y"))
+    yield made
+    lead.delete(made)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"metadata": {"annotations": None}},
+        {"metadata": {"labels": None}},
+        {"metadata": {"annotations": None, "labels": None, "ownerReferences": None}},
+        {"metadata": {"annotations": {"hotpeers.dev/expires-at": None}}},
+        {"metadata": {"labels": {"hotpeers.dev/spawned": None}}},
+        {"metadata": {"ownerReferences": []}},
+        {"spec": {"type": None}},
+    ],
+)
+def test_stamps_that_are_taken_away_come_back(taken: Object, lead: Api, worker: Object) -> None:
+    path = f"{AGENTS}/worker-y"
+    after = lead.request("PATCH", path, taken, content_type=MERGE)
+    assert stamps(after) == stamps(worker)
+    assert after["spec"] == worker["spec"]
+
+
+def test_stamps_stay_whoever_applies(lead: Api, worker: Object) -> None:
+    """Fields that were added for one manager go with its next apply: they are put back."""
+    for manager in ("one", "two", "one", "two"):
+        for force in ("true", "false"):
+            path = f"{AGENTS}/worker-y?fieldManager={manager}&force={force}"
+            after = lead.request("PATCH", path, declarative("worker-y"), content_type=APPLY)
+            assert stamps(after) == stamps(worker)
+
+
+def test_last_of_two_specs_is_the_one_that_is_judged(lead: Api) -> None:
+    """The API server stores the last one, and that is what the guard saw."""
+    harmless = json.dumps(declarative("worker-z")["spec"])
+    head = '"apiVersion":"kagent.dev/v1alpha2","kind":"Agent","metadata":{"name":"worker-z"}'
+    hostile = '{"type":"Declarative","declarative":{"executeCodeBlocks":true}}'
+    body = f'{{{head},"spec":{hostile},"spec":{harmless}}}'.encode()
+    made = lead.request("POST", AGENTS, body, content_type=JSON)
+    assert not beyond(made)
+    lead.delete(made)
+
+
+def test_yaml_is_read_once(lead: Api) -> None:
+    body = b"""
+apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata: {name: worker-z}
+spec:
+  type: Declarative
+  declarative: {runtime: python, modelConfig: small, systemMessage: "Yes: you are brief."}
+"""
+    made = lead.request("POST", AGENTS, body, content_type=YAML)
+    assert made["spec"]["declarative"]["systemMessage"] == "Yes: you are brief."
+    assert not beyond(made)
+    lead.delete(made)
+
+
+def test_time_to_live_is_counted_from_now(lead: Api) -> None:
+    manifest = edited(declarative("worker-z"), ('metadata.annotations["hotpeers.dev/ttl"]', "1m"))
+    made = lead.create(manifest)
+    written = made["metadata"]["annotations"]["hotpeers.dev/expires-at"]
+    expires = datetime.strptime(written, FORMAT).replace(tzinfo=UTC)
+    assert timedelta(seconds=45) < expires - datetime.now(UTC) <= timedelta(seconds=60)
+    lead.delete(made)
