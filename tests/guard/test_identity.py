@@ -265,3 +265,38 @@ def test_whoever_a_policy_names_is_never_free(
     found = who(*agents, policies=policies)
     if named or leads:
         assert found.standing in {Standing.GOVERNED, Standing.REFUSED}
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["a1", "a2", "a3"]),
+                st.sampled_from(["lead", "other"]),
+                st.sampled_from(["", "team/one", "team/two"]),
+            ),
+            unique_by=lambda one: one[0],
+            max_size=3,
+        ),
+        max_size=5,
+    )
+)
+def test_what_is_known_is_the_newest(changes: list[list[tuple[str, str, str]]]) -> None:
+    known = Known()
+    for change in changes:
+        agents = [
+            agent(name, account, annotations={"hotpeers.dev/policy": key} if key else {})
+            for name, account, key in change
+        ]
+        known.take_agents(agents)
+        anew = Known(agents)
+        for name in ("a1", "a2", "a3"):
+            assert known.has_agent("team", name) == anew.has_agent("team", name)
+        for account in ("lead", "other"):
+            found = known.agents_as("team", account)
+            assert {one.name for one in found} == {
+                one.name for one in anew.agents_as("team", account)
+            }
+            assert len(found) == len(anew.agents_as("team", account))
+        for key in ("team/one", "team/two"):
+            assert known.spawned_under(key) == anew.spawned_under(key)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from ..guard.known import KnownAgent
 from ..guard.ledger import DeletionPolicy
@@ -194,6 +195,7 @@ def agent_name(uid: str) -> str:
     return f"agent {uid}"
 
 
+@lru_cache(maxsize=8192)
 def read_time(text: str) -> datetime | None:
     """The time of a stamp; None where it is not exactly as the guard writes them."""
     try:

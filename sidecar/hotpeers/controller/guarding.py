@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -113,7 +113,7 @@ class Guarding:
             self._denials.note(told_of(review, verdict, denial, uid))
             self.reservations.note_denial(key, last_denial(review, verdict, denial))
 
-    def _spawned(self, key: str) -> Sequence[str]:
+    def _spawned(self, key: str) -> Collection[str]:
         return self.knowledge.known.spawned_under(key)
 
     def _window(self, key: str) -> float:

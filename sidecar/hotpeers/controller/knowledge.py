@@ -32,7 +32,8 @@ class Knowledge:
 
     def __init__(self, client: Client) -> None:
         self._listeners: list[Callable[[], None]] = []
-        self._known: Known | None = None
+        self._known = Known()
+        self._is_known = True
         self._governed: frozenset[Account] | None = None
         self._agents = Scope(
             client, AGENTS, "", {}, changed=self._changed, restarted=lambda _: None
@@ -57,9 +58,11 @@ class Knowledge:
 
     @property
     def known(self) -> Known:
-        """All of it, to be looked up; made anew only after something has changed."""
-        if self._known is None:
-            self._known = Known(self.agents(), (one.policy for one in self.policies()))
+        """All of it, to be looked up."""
+        if not self._is_known:
+            self._is_known = True
+            self._known.take_agents(self._agents.store.values())
+            self._known.take_policies(one.policy for one in self._policies.store.values())
         return self._known
 
     def governed(self) -> frozenset[Account]:
@@ -100,6 +103,6 @@ class Knowledge:
                 group.create_task(scope.follow(), name=f"follow {scope.title}")
 
     def _changed(self) -> None:
-        self._known = self._governed = None
+        self._is_known, self._governed = False, None
         for listener in self._listeners:
             listener()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,18 +85,45 @@ class Known:
     def __init__(
         self, agents: Iterable[KnownAgent] = (), policies: Iterable[SpawnPolicy] = ()
     ) -> None:
+        self._by_name: dict[tuple[str, str], KnownAgent] = {}
         self._agents: dict[tuple[str, str], list[KnownAgent]] = defaultdict(list)
-        self._spawned: dict[str, list[str]] = defaultdict(list)
-        self._names: set[tuple[str, str]] = set()
-        for agent in agents:
-            self._names.add((agent.namespace, agent.name))
+        self._spawned: dict[str, set[str]] = defaultdict(set)
+        self._policies: dict[str, list[SpawnPolicy]] = {}
+        self.take_agents(agents)
+        self.take_policies(policies)
+
+    def take_agents(self, agents: Iterable[KnownAgent]) -> None:
+        """Know these agents, and no others; only what is another than before costs anything."""
+        now = {(one.namespace, one.name): one for one in agents}
+        for name in self._by_name.keys() - now.keys():
+            self._drop(self._by_name.pop(name))
+        for name, agent in now.items():
+            before = self._by_name.get(name)
+            if before is agent:
+                continue
+            if before is not None:
+                self._drop(before)
+            self._by_name[name] = agent
             self._agents[agent.namespace, agent.account].append(agent)
-            if POLICY in agent.stamps.annotations:
-                key = str(agent.stamps.annotations[POLICY])
-                self._spawned[key].append(f"{agent.namespace}/{agent.name}")
-        self._policies: dict[str, list[SpawnPolicy]] = defaultdict(list)
+            if (key := _policy_of(agent)) is not None:
+                self._spawned[key].add(f"{agent.namespace}/{agent.name}")
+
+    def take_policies(self, policies: Iterable[SpawnPolicy]) -> None:
+        """Know these policies, and no others."""
+        found: dict[str, list[SpawnPolicy]] = defaultdict(list)
         for policy in policies:
-            self._policies[policy.namespace].append(policy)
+            found[policy.namespace].append(policy)
+        self._policies = dict(found)
+
+    def _drop(self, agent: KnownAgent) -> None:
+        place = agent.namespace, agent.account
+        self._agents[place] = [one for one in self._agents[place] if one is not agent]
+        if not self._agents[place]:
+            del self._agents[place]
+        if (key := _policy_of(agent)) is not None:
+            self._spawned[key].discard(f"{agent.namespace}/{agent.name}")
+            if not self._spawned[key]:
+                del self._spawned[key]
 
     def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
         """The agents that run as this ServiceAccount."""
@@ -104,11 +131,11 @@ class Known:
 
     def has_agent(self, namespace: str, name: str) -> bool:
         """Whether there is an agent of this name."""
-        return (namespace, name) in self._names
+        return (namespace, name) in self._by_name
 
-    def spawned_under(self, key: str) -> Sequence[str]:
+    def spawned_under(self, key: str) -> frozenset[str]:
         """The agents that carry the stamp of this policy, as `namespace/name`."""
-        return self._spawned.get(key, ())
+        return frozenset(self._spawned.get(key, ()))
 
     def policy(self, key: str) -> SpawnPolicy | None:
         """The policy of this key (`namespace/name`)."""
@@ -118,3 +145,8 @@ class Known:
     def policies_in(self, *namespaces: str) -> list[SpawnPolicy]:
         """The policies of some namespaces, each once."""
         return [one for place in dict.fromkeys(namespaces) for one in self._policies.get(place, ())]
+
+
+def _policy_of(agent: KnownAgent) -> str | None:
+    key = agent.stamps.annotations.get(POLICY)
+    return key if isinstance(key, str) else None
