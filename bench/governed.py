@@ -28,7 +28,7 @@ from cluster.namespaces import create_namespace  # noqa: E402
 from cluster.server import Cluster  # noqa: E402
 from controller.guarding import PATHS, configurations, user_of  # noqa: E402
 from controller.scene import client_of, running  # noqa: E402
-from hotpeers.controller.governed import Governed  # noqa: E402
+from hotpeers.controller.guard.governed import Governed  # noqa: E402
 from hotpeers.guard import governed as form  # noqa: E402
 
 NAMESPACE, NAME = "bench", "bench-guard"

@@ -12,8 +12,8 @@ from typing import Any
 from cluster.client import Object
 from cluster.resources import agent
 from controller.scene import client_of
-from hotpeers.controller.ledgers import ledger_name
-from hotpeers.controller.reservations import Reservations
+from hotpeers.controller.counts.ledgers import ledger_name
+from hotpeers.controller.counts.reservations import Reservations
 from hotpeers.guard.decision import Decision, Denial
 from hotpeers.guard.request import Usage
 from hotpeers.kube.client import Client

@@ -13,11 +13,11 @@ from cluster.client import Api, Object
 from cluster.resources import agent
 from cluster.server import Cluster
 from controller.scene import client_of, running
+from hotpeers.controller.counts.reservations import Reservations
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.governed import Governed
-from hotpeers.controller.guard_duties import GuardDuties, Telling
-from hotpeers.controller.knowledge import Knowledge
-from hotpeers.controller.reservations import Reservations
+from hotpeers.controller.guard.duties import GuardDuties, Telling
+from hotpeers.controller.guard.governed import Governed
+from hotpeers.controller.guard.knowledge import Knowledge
 from hotpeers.guard.governed import Patience
 from hotpeers.guard.stamps import (
     ACCOUNT,

@@ -10,7 +10,7 @@ from cluster.accounts import ServiceAccount
 from cluster.client import Object
 from cluster.server import Cluster
 from controller.scene import client_of, running, until
-from hotpeers.controller.denials import MOST_WAITING, Denials, Told
+from hotpeers.controller.guard.denials import MOST_WAITING, Denials, Told
 from hotpeers.guard.decision import Denial
 from hotpeers.reasons import Reason
 

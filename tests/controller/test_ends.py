@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpeers.controller.ends import Around, Cause, EndPlan, plan_ends, read_time
+from hotpeers.controller.guard.ends import Around, Cause, EndPlan, plan_ends, read_time
 from hotpeers.guard.known import KnownAgent
 from hotpeers.guard.stamps import (
     ACCOUNT,

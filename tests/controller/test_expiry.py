@@ -24,8 +24,8 @@ from controller.leading import (
     spawned,
 )
 from controller.scene import read, until
-from hotpeers.controller.ends import read_time
-from hotpeers.controller.ledgers import ledger_name
+from hotpeers.controller.counts.ledgers import ledger_name
+from hotpeers.controller.guard.ends import read_time
 from hotpeers.guard.decision import Decision
 from hotpeers.guard.stamps import EXPIRES, POLICY, SPAWNED
 

@@ -25,7 +25,7 @@ from controller.guarding import (
 )
 from controller.scene import client_of, running, until
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.governed import Governed
+from hotpeers.controller.guard.governed import Governed
 from hotpeers.errors import GovernError
 from hotpeers.guard.governed import Account, Patience, asking_patch, read_asking
 from hotpeers.reasons import Reason
@@ -362,7 +362,7 @@ async def test_one_that_a_replica_relies_on_anew_stays(
 REPLICA = """
 import asyncio, sys
 from hotpeers.controller.election import Election, LeaderClient, Pace
-from hotpeers.controller.governed import Governed
+from hotpeers.controller.guard.governed import Governed
 from hotpeers.guard.governed import Patience
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect

@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from spawning import declarative
 
-from hotpeers.controller.guard import Guard, last_denial, told_of
-from hotpeers.controller.judging import NotReadyError, Verdict
-from hotpeers.controller.ledgers import CountsError
+from hotpeers.controller.counts.ledgers import CountsError
+from hotpeers.controller.guard.judging import NotReadyError, Verdict
+from hotpeers.controller.guard.webhook import Guard, last_denial, told_of
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.errors import GovernError
 from hotpeers.guard.decision import Decision, Denial

@@ -18,10 +18,10 @@ from cluster.resources import install_crd
 from cluster.server import Cluster
 from controller.guard_scene import orchestrator, spawn_policy
 from controller.scene import client_of, ended, running, until
-from hotpeers.controller.judging import Judging, NotReadyError, Verdict
-from hotpeers.controller.knowledge import Knowledge
-from hotpeers.controller.live import Live
-from hotpeers.controller.reservations import Reservations
+from hotpeers.controller.counts.reservations import Reservations
+from hotpeers.controller.guard.judging import Judging, NotReadyError, Verdict
+from hotpeers.controller.guard.knowledge import Knowledge
+from hotpeers.controller.guard.live import Live
 from hotpeers.errors import GovernError
 from hotpeers.guard.known import read_known_policy
 from hotpeers.guard.request import Phase

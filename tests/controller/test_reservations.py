@@ -21,7 +21,7 @@ from cluster.proxy import Proxy
 from cluster.server import Cluster
 from controller.admitting import LEASE, POLICY, ledger_path, spawned, under
 from controller.scene import client_of, read, running, until
-from hotpeers.controller.reservations import CountsError, Reservations, Timing
+from hotpeers.controller.counts.reservations import CountsError, Reservations, Timing
 from hotpeers.guard.decision import Decision
 from hotpeers.guard.ledger import LastDenial, Ledger, Slot
 from hotpeers.guard.ledger_text import read_ledger, written

@@ -15,10 +15,10 @@ from cluster.server import Cluster
 from controller.guarding import configurations, listed
 from controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
 from controller.scene import client_of, read, running, until
-from hotpeers.controller.denials import Denials, Told
+from hotpeers.controller.counts.ledgers import ledger_name
 from hotpeers.controller.grants import PEERS, Account, Binding, manifest_of
-from hotpeers.controller.ledgers import ledger_name
-from hotpeers.controller.live import Live
+from hotpeers.controller.guard.denials import Denials, Told
+from hotpeers.controller.guard.live import Live
 from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
 from hotpeers.guard.decision import Denial
 from hotpeers.guard.governed import Patience

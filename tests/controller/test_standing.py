@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hotpeers.controller.reservations import Counts
-from hotpeers.controller.standing import status_change
+from hotpeers.controller.counts.reservations import Counts
+from hotpeers.controller.guard.standing import status_change
 from hotpeers.guard.known import KnownPolicy, read_known_policy
 from hotpeers.guard.ledger import LastDenial
 

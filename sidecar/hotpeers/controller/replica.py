@@ -19,7 +19,7 @@ from ..publish import log_problems
 from .authority import Lifetimes, Pair
 from .certificates import Certificates
 from .election import Election, LeaderClient, Pace
-from .guarding import Guarding
+from .guard.guarding import Guarding
 from .readers import Readers
 from .trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
 

@@ -22,7 +22,7 @@ from .webhook import Webhook
 
 if TYPE_CHECKING:
     from ..kube.client import Client
-    from .guarding import Guarding
+    from .guard.guarding import Guarding
     from .replica import Duties, Replica
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Controller:
 
             duties = _duties(settings, client.namespace)
             if settings.guards:
-                from .guarding import Guarding  # noqa: PLC0415 - with the client only
+                from .guard.guarding import Guarding  # noqa: PLC0415 - with the client only
 
                 self._guarding = Guarding(
                     client, duties.namespace, settings, self._metrics, lambda: self._draining

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ..follow.kind import Kind, Version
-from ..follow.scope import Scope
-from ..guard.governed import Account, governed_accounts
-from ..guard.known import Known, KnownAgent, KnownPolicy, read_agent, read_known_policy
-from ..guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
-from ..kube.client import Client
-from ..model.scope import State
-from ..model.snapshot import Problem
+from ...follow.kind import Kind, Version
+from ...follow.scope import Scope
+from ...guard.governed import Account, governed_accounts
+from ...guard.known import Known, KnownAgent, KnownPolicy, read_agent, read_known_policy
+from ...guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
+from ...kube.client import Client
+from ...model.scope import State
+from ...model.snapshot import Problem
 
 # One that is being deleted still runs, and still governs.
 AGENTS = Kind[KnownAgent](

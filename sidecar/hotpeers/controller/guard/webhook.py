@@ -16,17 +16,17 @@ from aiohttp import web
 
 from hotpeers_shim.contract import clean_text
 
-from ..errors import HotpeersError
-from ..guard.decision import Denial
-from ..guard.ledger import LastDenial
-from ..guard.request import Phase
-from ..guard.review import MAX_BYTES, Review, ReviewError, answer, read_review
-from ..kube.errors import KubeError
-from ..reasons import SENTENCES, Reason
+from ...errors import HotpeersError
+from ...guard.decision import Denial
+from ...guard.ledger import LastDenial
+from ...guard.request import Phase
+from ...guard.review import MAX_BYTES, Review, ReviewError, answer, read_review
+from ...kube.errors import KubeError
+from ...reasons import SENTENCES, Reason
+from ..metrics import ControllerMetrics
 from .audit import audit, what_of, who_of
 from .denials import Told
 from .judging import Judge, NotReadyError, Verdict
-from .metrics import ControllerMetrics
 
 logger = logging.getLogger(__name__)
 

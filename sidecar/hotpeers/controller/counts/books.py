@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..guard.ledger import (
+from ...guard.ledger import (
     MAX_AHEAD_SECONDS,
     LastDenial,
     Ledger,
@@ -17,8 +17,8 @@ from ..guard.ledger import (
     opened,
     rebuilt,
 )
-from ..model.snapshot import Problem
-from ..reasons import Reason
+from ...model.snapshot import Problem
+from ...reasons import Reason
 from .ledgers import CountsError, Held, Ledgers
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ import asyncio
 import time
 from typing import Any
 
-from ..guard.known import Known, read_agent, read_known_policy
-from ..guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
-from ..guard.stamps import part
-from ..kube.client import Client
-from ..kube.errors import ForbiddenError, KubeError, NotFoundError
+from ...guard.known import Known, read_agent, read_known_policy
+from ...guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
+from ...guard.stamps import part
+from ...kube.client import Client
+from ...kube.errors import ForbiddenError, KubeError, NotFoundError
 
 _AGENTS = f"/apis/{AGENT_GROUP}/{AGENT_VERSION}"
 _POLICIES = "/apis/hotpeers.dev/v1alpha1"

@@ -8,16 +8,16 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import GovernError
-from ..follow.kind import Kind, Version
-from ..follow.scope import Scope
-from ..guard.governed import Account, Asking, asking_patch, read_asking
-from ..kube.client import Client
-from ..kube.errors import KubeError
-from ..model.scope import State
-from ..model.snapshot import Problem
-from ..reasons import Reason, Word
-from .election import LeaderClient
+from ...errors import GovernError
+from ...follow.kind import Kind, Version
+from ...follow.scope import Scope
+from ...guard.governed import Account, Asking, asking_patch, read_asking
+from ...kube.client import Client
+from ...kube.errors import KubeError
+from ...model.scope import State
+from ...model.snapshot import Problem
+from ...reasons import Reason, Word
+from ..election import LeaderClient
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from ..errors import GovernError
-from ..guard.governed import Account, Asking, Clock, Patience, is_account, plan_release
-from ..kube.client import Client
-from ..model.snapshot import Problem
+from ...errors import GovernError
+from ...guard.governed import Account, Asking, Clock, Patience, is_account, plan_release
+from ...kube.client import Client
+from ...model.snapshot import Problem
+from ..election import LeaderClient
 from .asking import BOUND_SECONDS, MUTATING, VALIDATING, Accounts, Keeper
-from .election import LeaderClient
 
 _LOOK_SECONDS = 5.0
 _UNCLEAR_SECONDS = 0.5

@@ -20,10 +20,10 @@ from uuid import uuid4
 
 from hotpeers_shim.contract import clean_text
 
-from ..guard.decision import Denial
-from ..guard.spawn_policy import API_VERSION, KIND
-from ..kube.client import Client
-from ..kube.errors import KubeError, NotFoundError
+from ...guard.decision import Denial
+from ...guard.spawn_policy import API_VERSION, KIND
+from ...kube.client import Client
+from ...kube.errors import KubeError, NotFoundError
 
 logger = logging.getLogger(__name__)
 

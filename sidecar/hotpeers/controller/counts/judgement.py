@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..guard.decision import Decision
-from ..guard.ledger import Ledger, LedgerFullError, pruned, reserve, usage
-from ..guard.request import Usage
-from ..reasons import Reason
+from ...guard.decision import Decision
+from ...guard.ledger import Ledger, LedgerFullError, pruned, reserve, usage
+from ...guard.request import Usage
+from ...reasons import Reason
 from .books import Book, Books
 from .ledgers import CountsError, Held
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import HotpeersError
-from ..guard.ledger import Alive, Ledger
-from ..guard.ledger_text import LedgerError, read_ledger, written
-from ..guard.request import AGENT_API, AGENT_RESOURCE
-from ..guard.stamps import POLICY, part
-from ..kube.client import Client
-from ..kube.errors import ConflictError, KubeError, NotFoundError
-from ..kube.listwatch import list_pages
-from ..reasons import Reason
+from ...errors import HotpeersError
+from ...guard.ledger import Alive, Ledger
+from ...guard.ledger_text import LedgerError, read_ledger, written
+from ...guard.request import AGENT_API, AGENT_RESOURCE
+from ...guard.stamps import POLICY, part
+from ...kube.client import Client
+from ...kube.errors import ConflictError, KubeError, NotFoundError
+from ...kube.listwatch import list_pages
+from ...reasons import Reason
 
 LEDGER_LABEL = "hotpeers.dev/ledger"
 _LABELS = {"app.kubernetes.io/managed-by": "hotpeers", LEDGER_LABEL: "true"}

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from ..guard.known import KnownAgent
-from ..guard.ledger import DeletionPolicy
-from ..guard.stamps import ACCOUNT, EXPIRES, FORMAT, POLICY, SPAWNED, SPAWNED_BY, UID
-from ..model.snapshot import Problem
-from ..reasons import Reason
+from ...guard.known import KnownAgent
+from ...guard.ledger import DeletionPolicy
+from ...guard.stamps import ACCOUNT, EXPIRES, FORMAT, POLICY, SPAWNED, SPAWNED_BY, UID
+from ...model.snapshot import Problem
+from ...reasons import Reason
 
 GONE_SECONDS = 60.0
 """How long a policy or an orchestrator must have been gone: one may be made anew."""

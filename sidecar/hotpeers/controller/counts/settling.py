@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..guard.ledger import Alive, Ledger, Slot, adopted, is_alike, release, seen
-from ..guard.stamps import POLICY, part
+from ...guard.ledger import Alive, Ledger, Slot, adopted, is_alike, release, seen
+from ...guard.stamps import POLICY, part
 from .books import Book
 from .ledgers import Held, created_at
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from hotpeers_shim.contract import clean_text
 
-from ..guard.known import KnownPolicy
-from ..guard.ledger import LastDenial
-from ..guard.spawn_policy import seconds_of
-from ..guard.stamps import FORMAT
-from .reservations import Counts
+from ...guard.known import KnownPolicy
+from ...guard.ledger import LastDenial
+from ...guard.spawn_policy import seconds_of
+from ...guard.stamps import FORMAT
+from ..counts.reservations import Counts
 
 READY = "Ready"
 # As the definition has them.

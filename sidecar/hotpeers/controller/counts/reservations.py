@@ -12,12 +12,12 @@ from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ..guard.decision import Decision
-from ..guard.ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
-from ..guard.spawn_policy import MAX_SECONDS
-from ..kube.client import Client
-from ..model.snapshot import Problem
-from ..reasons import Reason
+from ...guard.decision import Decision
+from ...guard.ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
+from ...guard.spawn_policy import MAX_SECONDS
+from ...kube.client import Client
+from ...model.snapshot import Problem
+from ...reasons import Reason
 from .books import Book, Books
 from .judgement import Decide, Judgement, Waiting
 from .ledgers import CountsError, Held, Ledgers

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ..errors import HotpeersError
-from ..guard.known import KnownAgent, KnownPolicy
-from ..guard.ledger import DeletionPolicy
-from ..guard.request import AGENT_API, AGENT_KIND, AGENT_RESOURCE
-from ..guard.stamps import ACCOUNT, EXPIRES, SPAWNED_BY
-from ..kube.errors import ConflictError, KubeError, NotFoundError
-from ..model.snapshot import Problem
-from ..reasons import Reason
-from .election import LeaderClient
+from ...errors import HotpeersError
+from ...guard.known import KnownAgent, KnownPolicy
+from ...guard.ledger import DeletionPolicy
+from ...guard.request import AGENT_API, AGENT_KIND, AGENT_RESOURCE
+from ...guard.stamps import ACCOUNT, EXPIRES, SPAWNED_BY
+from ...kube.errors import ConflictError, KubeError, NotFoundError
+from ...model.snapshot import Problem
+from ...reasons import Reason
+from ..election import LeaderClient
 from .ends import GONE_SECONDS, Around, Ending, EndPlan, Place, agent_name, plan_ends, policy_name
 from .events import make_event
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..model.snapshot import Problem
-from .election import LeaderClient
+from ...model.snapshot import Problem
+from ..counts.reservations import Reservations
+from ..election import LeaderClient
 from .ends import GONE_SECONDS
 from .expiry import Expiry, World
 from .governed import Governed
-from .reservations import Reservations
 from .statuses import Statuses
 from .upkeep import Upkeep
 

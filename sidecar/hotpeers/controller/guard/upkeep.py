@@ -11,12 +11,12 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from ..guard.known import KnownAgent
-from ..guard.ledger import HOLD_SECONDS, DeletionPolicy
-from ..guard.stamps import POLICY
+from ...guard.known import KnownAgent
+from ...guard.ledger import HOLD_SECONDS, DeletionPolicy
+from ...guard.stamps import POLICY
+from ..counts.reservations import CountsError, Reservations
 from .ends import GONE_SECONDS
 from .expiry import World
-from .reservations import CountsError, Reservations
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from hotpeers_shim.contract import clean_text
 
-from ..guard.decision import MAX_DENIALS, Decision
-from ..guard.review import Review
+from ...guard.decision import MAX_DENIALS, Decision
+from ...guard.review import Review
 from .judging import Verdict
 
 logger = logging.getLogger("hotpeers.audit")

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from ..guard.governed import governed_accounts
-from ..guard.known import KnownAgent, KnownPolicy
-from ..guard.spawn_policy import API_VERSION
-from ..kube.errors import KubeError, NotFoundError
-from ..model.snapshot import Problem
-from .election import LeaderClient
+from ...guard.governed import governed_accounts
+from ...guard.known import KnownAgent, KnownPolicy
+from ...guard.spawn_policy import API_VERSION
+from ...kube.errors import KubeError, NotFoundError
+from ...model.snapshot import Problem
+from ..counts.ledgers import ledger_name
+from ..counts.reservations import Counts, CountsError, Reservations
+from ..election import LeaderClient
 from .expiry import World
 from .governed import Governed
-from .ledgers import ledger_name
-from .reservations import Counts, CountsError, Reservations
 from .standing import status_change
 
 _LOOK_SECONDS = 5.0

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from ..errors import HotpeersError
-from ..guard.decision import Decision, Denial
-from ..guard.identity import Identity, Standing, identify, of_orphan
-from ..guard.policy import decide, governing_policies
-from ..guard.request import (
+from ...errors import HotpeersError
+from ...guard.decision import Decision, Denial
+from ...guard.identity import Identity, Standing, identify, of_orphan
+from ...guard.policy import decide, governing_policies
+from ...guard.request import (
     AGENT_GROUP,
     AGENT_RESOURCE,
     AGENT_VERSION,
@@ -26,11 +26,11 @@ from ..guard.request import (
     Subject,
     Usage,
 )
-from ..guard.review import Review
-from ..guard.spawn_policy import SpawnPolicy
-from ..guard.stamps import SPAWNED, TEMPLATE, part, stamps_of
-from ..kube.errors import KubeError
-from ..reasons import Reason
+from ...guard.review import Review
+from ...guard.spawn_policy import SpawnPolicy
+from ...guard.stamps import SPAWNED, TEMPLATE, part, stamps_of
+from ...kube.errors import KubeError
+from ...reasons import Reason
 from .knowledge import Knowledge
 from .live import Live
 

@@ -9,25 +9,25 @@ from functools import partial
 
 from aiohttp import web
 
-from ..guard.decision import Denial
-from ..guard.review import Review
-from ..guard.spawn_policy import MAX_SECONDS, seconds_of
-from ..kube.client import Client
-from ..model.snapshot import Problem
-from ..registry.client import Registry
-from ..registry.servers import tool_servers
-from ..registry.templates import RegistryTemplates
+from ...guard.decision import Denial
+from ...guard.review import Review
+from ...guard.spawn_policy import MAX_SECONDS, seconds_of
+from ...kube.client import Client
+from ...model.snapshot import Problem
+from ...registry.client import Registry
+from ...registry.servers import tool_servers
+from ...registry.templates import RegistryTemplates
+from ..counts.reservations import Reservations
+from ..election import LeaderClient
+from ..metrics import ControllerMetrics
+from ..settings import ControllerSettings
 from .denials import Denials
-from .election import LeaderClient
+from .duties import GuardDuties, Telling
 from .governed import Governed
-from .guard import Guard, last_denial, told_of
-from .guard_duties import GuardDuties, Telling
 from .judging import Judging, Verdict
 from .knowledge import Knowledge
 from .live import Live
-from .metrics import ControllerMetrics
-from .reservations import Reservations
-from .settings import ControllerSettings
+from .webhook import Guard, last_denial, told_of
 
 
 class Guarding:

@@ -1,0 +1,1 @@
+"""How many agents each SpawnPolicy has, exact over all replicas."""
