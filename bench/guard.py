@@ -39,7 +39,7 @@ from cluster.processes import until  # noqa: E402
 from cluster.resources import AGENTS, PEERS, install_crd  # noqa: E402
 from cluster.server import Cluster  # noqa: E402
 from controller.guard_scene import EVERYTHING, asked, take, until_asked  # noqa: E402
-from hotpeers.controller.ledgers import LEDGER_LABEL, ledger_name  # noqa: E402
+from hotpeers.controller.counts.ledgers import LEDGER_LABEL, ledger_name  # noqa: E402
 from hotpeers.guard.ledger import Ledger, Slot  # noqa: E402
 from hotpeers.guard.ledger_text import written  # noqa: E402
 

@@ -13,7 +13,7 @@ from cluster.client import Api
 from cluster.processes import until
 from cluster.server import Cluster
 from controller.scene import read
-from hotpeers.controller.ledgers import ledger_name
+from hotpeers.controller.counts.ledgers import ledger_name
 from hotpeers.guard.ledger_text import read_ledger
 
 LIMIT, CLIENTS = 10, 200
