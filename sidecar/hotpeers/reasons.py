@@ -72,6 +72,7 @@ class Reason(StrEnum):
     TEMPLATE_NOT_MAPPED = "TemplateNotMapped"
     MANIFEST_REFUSED = "ManifestRefused"
     ADMISSION_DENIED = "AdmissionDenied"
+    ADMISSION_SILENT = "AdmissionSilent"
     OBJECT_INVALID = "ObjectInvalid"
     OBJECT_NOT_FOUND = "ObjectNotFound"
     RIGHT_MISSING = "RightMissing"
@@ -189,6 +190,7 @@ _OWN_SENTENCES = {
     Reason.TEMPLATE_NOT_MAPPED: "The entry of agentregistry cannot be made a kagent Agent.",
     Reason.MANIFEST_REFUSED: "The manifest is not exactly one plain object that can be applied.",
     Reason.ADMISSION_DENIED: "A rule of the cluster denies the object; its message says what it wants.",
+    Reason.ADMISSION_SILENT: "A guard of the cluster could not be asked, so that the request was refused.",
     Reason.OBJECT_INVALID: "The API server finds a field of the object wrong.",
     Reason.OBJECT_NOT_FOUND: "There is no such object, or no such kind of object.",
     Reason.RIGHT_MISSING: "This identity has no right to do that.",

@@ -135,7 +135,7 @@ def test_depth_ends() -> None:
         ("spec.declarative.deployment.annotations", {"hotpeers.dev/spawn": "true"}),
     )
     # The last ones may not ask for what they could not use.
-    assert not create(injected, subject=CHILD).allowed
+    assert reasons(create(injected, subject=CHILD)) == {Reason.TOO_DEEP}
 
 
 def test_spawned_agent_stays_under_its_policy() -> None:

@@ -7,6 +7,7 @@ from hotpeers.reasons import Reason
 from hotpeers.registry.fault import fault_of, fault_of_write
 
 DENIED = 'admission webhook "guard.hotpeers.dev" denied the request: no'
+SILENT = 'Internal error occurred: failed calling webhook "guard.hotpeers.dev": connection refused'
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ DENIED = 'admission webhook "guard.hotpeers.dev" denied the request: no'
         (errors.ForbiddenError("no", 403), Reason.RIGHT_MISSING, Reason.RIGHT_MISSING),
         (errors.ForbiddenError(DENIED, 403), Reason.ADMISSION_DENIED, Reason.ADMISSION_DENIED),
         (errors.ServerError(DENIED, 500), Reason.ADMISSION_DENIED, Reason.ADMISSION_DENIED),
+        (errors.ServerError(SILENT, 500), Reason.ADMISSION_SILENT, Reason.ADMISSION_SILENT),
         (errors.KubeError("bad", 422), Reason.OBJECT_INVALID, Reason.OBJECT_INVALID),
         (errors.NotFoundError("none", 404), Reason.OBJECT_NOT_FOUND, Reason.OBJECT_NOT_FOUND),
         (errors.ConflictError("x", 409), Reason.FIELD_TAKEN, Reason.FIELD_TAKEN),

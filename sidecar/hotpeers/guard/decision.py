@@ -46,7 +46,8 @@ class Decision:
         lines = [str(denial) for denial in self.denials[:MAX_DENIALS]]
         if len(self.denials) > MAX_DENIALS:
             lines.append(f"and {len(self.denials) - MAX_DENIALS} more")
-        return "\n".join(lines)
+        # Those who hand it on may make it one line.
+        return ";\n".join(lines)
 
 
 def shown(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..reasons import Reason
 from .decision import listed, shown
-from .judge import Handler, Judge, fields, only
+from .judge import Handler, Judge, fields, only, refused
 from .spawn_policy import MetadataKey, is_reserved_key, seconds_of
 from .stamps import PEER, TEMPLATE, TTL
 
@@ -103,11 +103,16 @@ def keyed(allowed: tuple[MetadataKey, ...], known: Mapping[str, Handler]) -> Han
 def pod_annotations(judge: Judge) -> Handler:
     """Annotations of the agent's pod: an agent that may spawn itself can be injected."""
     spec = judge.spec
-    known: dict[str, Handler] = {}
     deepest = spec.limits.maxDepth if spec.limits else 0
-    if spec.allowOrchestrators and judge.depth < deepest:
-        known = dict.fromkeys((_INJECT, _SPAWN), only(Reason.METADATA_NOT_ALLOWED, "true"))
-    return keyed(spec.annotations, known)
+    if not spec.allowOrchestrators:
+        why = "the policy allows no agent that spawns agents itself"
+        rule = refused(Reason.METADATA_NOT_ALLOWED, why)
+    elif judge.depth >= deepest:
+        why = f"an agent this deep ({judge.depth}) may not spawn any itself"
+        rule = refused(Reason.TOO_DEEP, why)
+    else:
+        rule = only(Reason.METADATA_NOT_ALLOWED, "true")
+    return keyed(spec.annotations, dict.fromkeys((_INJECT, _SPAWN), rule))
 
 
 def _ttl(judge: Judge, path: str, value: Any) -> None:

@@ -10,7 +10,9 @@ from ..reasons import Reason
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."
 # The server judged the request, with whatever status.
-_SAY_WHAT_HAPPENED = (Reason.ADMISSION_DENIED, Reason.OBJECT_INVALID)
+_SAY_WHAT_HAPPENED = (Reason.ADMISSION_DENIED, Reason.ADMISSION_SILENT, Reason.OBJECT_INVALID)
+# Of a webhook that does not answer; admission comes before anything is stored.
+_SILENT = "failed calling webhook"
 _DENIALS = ("admission webhook ", "ValidatingAdmissionPolicy ", "denied the request")
 
 
@@ -44,6 +46,10 @@ def fault_of_write(error: KubeError, what: str) -> Fault:
 
 
 def _judge(error: KubeError) -> tuple[Reason, str]:
+    return _judge_admission(error) or _judge_answer(error)
+
+
+def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
     # Admission answers with any status; only its sentence tells it from RBAC and from validation.
     if error.status and any(mark in error.detail for mark in _DENIALS):
         return (
@@ -51,6 +57,16 @@ def _judge(error: KubeError) -> tuple[Reason, str]:
             "Change what the message names and apply again. What it does not allow cannot be had "
             "in another way: tell the user if the task needs it.",
         )
+    if _SILENT in error.detail:
+        return (
+            Reason.ADMISSION_SILENT,
+            "Nothing was changed. Try again in a minute; if it stays so, tell the user that an "
+            "operator has to look at it.",
+        )
+    return None
+
+
+def _judge_answer(error: KubeError) -> tuple[Reason, str]:
     if isinstance(error, ForbiddenError):
         return Reason.RIGHT_MISSING, "Do not try again: an operator has to grant this right."
     if isinstance(error, NotFoundError):
