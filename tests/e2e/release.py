@@ -12,6 +12,7 @@ from cluster.processes import until
 from e2e.crew import INJECT
 from e2e.idle import idle_pod, is_injected
 from e2e.pods import Pod, describe, list_pods
+from e2e.registry import REGISTRY_URL
 from e2e.stage import RESTRICTED
 from node.images import HOTPEERS
 
@@ -39,7 +40,8 @@ class Release:
         self.api = api
         self._helm = helm
         repository, _, tag = HOTPEERS.rpartition(":")
-        self._image = [f"image.repository={json.dumps(repository)}", f"image.tag={json.dumps(tag)}"]
+        wanted = {"image.repository": repository, "image.tag": tag, "registry.url": REGISTRY_URL}
+        self._values = [f"{name}={json.dumps(value)}" for name, value in wanted.items()]
         self.is_installed = False
 
     def prepare(self) -> None:
@@ -53,14 +55,14 @@ class Release:
     def install(self) -> None:
         """Install it, if it is not there; wait until it works."""
         if not self.is_installed:
-            self._helm.install(_NAME, NAMESPACE, *self._image)
+            self._helm.install(_NAME, NAMESPACE, *self._values)
             self.is_installed = True
         self.wait()
 
     def upgrade(self, **annotations: str) -> None:
         """Upgrade to the same with other pod annotations, which replaces every controller."""
         value = f"podAnnotations={json.dumps(annotations)}"
-        self._helm.upgrade(_NAME, NAMESPACE, *self._image, value)
+        self._helm.upgrade(_NAME, NAMESPACE, *self._values, value)
 
     def uninstall(self) -> None:
         """Uninstall it, and wait until its pods have gone."""

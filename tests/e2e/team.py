@@ -9,15 +9,15 @@ from functools import partial
 from typing import Any
 
 from cluster.client import ApiError, Object
-from cluster.processes import until
+from cluster.processes import TookTooLongError, until
 from e2e.crew import INJECT
 from e2e.kagent import SCRIPTED, Agent
-from e2e.pods import Pod, list_pods
+from e2e.pods import Pod, describe, list_pods
 from e2e.reconciler import Reconciler
+from e2e.release import NAMESPACE as SYSTEM
 from e2e.stage import Stage
 from e2e.talk import Conversation
 from e2e.translator import KAGENT_PROBE, QUICK_PROBE, Site
-from node.node import is_true
 
 SPAWN = {**INJECT, "hotpeers.dev/spawn": "true"}
 LEAD = "lead"
@@ -33,7 +33,7 @@ def policy(namespace: str) -> Object:
         "subjects": [{"kind": "Agent", "name": LEAD}],
         "targetNamespaces": [namespace],
         "names": ["helper-*", "deputy-*"],
-        "templates": {"registry": ["acme.translator@latest"]},
+        "templates": {"required": False, "registry": ["acme.translator@latest"]},
         "types": ["Declarative"],
         "runtimes": ["python"],
         "modelConfigs": [SCRIPTED],
@@ -96,6 +96,12 @@ class Dialogue:
         except ValueError:
             raise AssertionError(f"{tool} answered: {said}") from None
 
+    def create(self, manifest: Object) -> dict[str, str]:
+        """Have the model apply a manifest of its own, and be admitted; the stamps."""
+        answer = self.apply(manifest)
+        assert answer.get("created"), answer
+        return dict(answer["stamps"])
+
     def apply(self, manifest: Object) -> dict[str, Any]:
         """Have the model apply a manifest of its own."""
         return self.use("k8s_apply_manifest", manifest=json.dumps(manifest))
@@ -122,7 +128,7 @@ class Team:
         reconciler.follow(stage.namespace, site)
         stage.api.create(lead.manifest)
         team = cls(stage, lead, stage.wait(lead))
-        team.wait_until_governed()
+        team.wait_until_policy("True", "Enforced")
         return team
 
     def talk(self, agent: Agent | None = None) -> Dialogue:
@@ -134,17 +140,19 @@ class Team:
         place = {"name": name, "namespace": self.stage.namespace}
         return self.stage.api.read({"apiVersion": _AGENT, "kind": "Agent", "metadata": place})
 
-    def wait_until_governed(self) -> None:
-        """Wait until the guard is asked about everything that the lead writes."""
-        until("the policy to be ready", lambda: is_true(self._policy(), "Ready") or None, _SECONDS)
+    def wait_until_policy(self, status: str, reason: str) -> None:
+        """Wait until the policy's status says of Ready what is wanted."""
 
-    def wait_until_alive(self, count: int) -> None:
-        """Wait until the policy's status counts that many agents."""
+        def says() -> bool | None:
+            found = self._policy().get("status", {}).get("conditions") or []
+            return any((one["status"], one["reason"]) == (status, reason) for one in found) or None
 
-        def counts() -> bool | None:
-            return self._policy().get("status", {}).get("agentsAlive") == count or None
-
-        until(f"{count} agents to be alive", counts, _SECONDS)
+        try:
+            until(f"the policy to be {reason}", says, _SECONDS)
+        except TookTooLongError as error:
+            said = self._policy().get("status")
+            logs = describe(self.stage.api, SYSTEM)
+            raise AssertionError(f"{error}: {said}\n{logs}") from error
 
     def _policy(self) -> Object:
         return self.stage.api.read(policy(self.stage.namespace))
@@ -154,12 +162,17 @@ class Team:
         found = self.stage.api.list(_AGENT, "Agent", self.stage.namespace)["items"]
         return {one["metadata"]["name"] for one in found}
 
-    def wait_until_gone(self, name: str) -> None:
-        """Wait until an Agent has gone, and all that was made of it."""
+    def wait_until_gone(self, name: str, *, pods: bool = True) -> None:
+        """Wait until an Agent has gone, and all that was made of it, its pods last.
+
+        A pod of kagent's that had no time to start ignores that it shall end, for 30 s.
+        """
         place = {"name": name, "namespace": self.stage.namespace}
         for version, kind in ((_AGENT, "Agent"), *_MADE):
             manifest = {"apiVersion": version, "kind": kind, "metadata": place}
             until(f"the {kind} {name} to be gone", partial(self._is_gone, manifest), _SECONDS)
+        if not pods:
+            return
         selector = {"kagent": name}
         until(
             f"the pods of {name} to be gone",

@@ -3,6 +3,7 @@
 from e2e.crew import Crew
 from e2e.offers import offered, tool_name, wait_for_offer
 from e2e.release import Release
+from e2e.team import LEAD, Team, helper
 
 
 def test_nothing_is_left_and_orchestrators_go_on(release: Release, crew: Crew) -> None:
@@ -20,3 +21,22 @@ def test_nothing_is_left_and_orchestrators_go_on(release: Release, crew: Crew) -
         with crew.peer("news", "Nothing new.") as news:
             wait_for_offer(stage, talk, [weather, news], seconds=90.0)
     crew.check_undisturbed(crew.first)
+
+
+def test_guard_goes_whole_and_is_careful_when_it_is_back(release: Release, team: Team) -> None:
+    talk, namespace = team.talk(), team.stage.namespace
+    first, second = (helper(namespace, name, "Yes.") for name in ("helper-a", "helper-b"))
+    talk.create(first)
+    release.uninstall()
+    # No webhook is left that would be asked in vain, no ledger, and no right to spawn.
+    assert release.traces() == release.kept
+    assert talk.apply(second)["reason"] == "RightMissing"
+    assert team.agents() == {LEAD, "helper-a"}
+    release.install()
+    # Its counts went with it: it admits nobody as long as a request of before may be on its way.
+    team.wait_until_policy("False", "Counting")
+    assert talk.apply(second)["reason"] == "AdmissionSilent"
+    assert talk.use("delete_spawned_agent", name="helper-a")["deleted"] is True
+    team.wait_until_gone("helper-a", pods=False)
+    assert team.agents() == {LEAD}
+    team.check_undisturbed()
