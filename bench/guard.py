@@ -82,16 +82,22 @@ def spawned(namespace, number, lead):
     return made
 
 
-def fill(api, policies, agents):
-    """Policies, each in a namespace of its own with its orchestrator and what that has spawned."""
+def fill(api, policies, agents, count):
+    """Policies, each in a namespace of its own with its orchestrator and what that has spawned.
+
+    `count` of the agents were spawned; the others are somebody's.
+    """
     leads = []
     for number in range(policies):
         create_namespace(api, space(number))
         leads.append(api.create(declarative("lead", space(number))))
         spec = {**SPEC, "targetNamespaces": [space(number)], "limits": LIMITS}
         api.create(document(spec, "workers", space(number)))
-    rest = range(agents - policies)
-    made = api.create_all(spawned(space(i % policies), i, leads[i % policies]) for i in rest)
+    made = api.create_all(
+        spawned(space(i % policies), i, leads[i % policies]) for i in range(count)
+    )
+    rest = range(count, agents - policies)
+    api.create_all(declarative(f"human-{i}", space(i % policies)) for i in rest)
     # Without ledgers nothing would be admitted for 65 s, since agents are there that none knows of.
     api.create_all(ledger(space(i), made[i::policies]) for i in range(policies))
 
@@ -208,14 +214,11 @@ class Webhook:
         return True
 
 
-def alone(times, webhook, api, rounds):
+def alone(times, webhook, leads, rounds):
     """The webhooks without an API server in front."""
-    olds = {space(i): api.request("GET", path(space(i), "lead")) for i in range(ORCHESTRATORS)}
-    workers = {}
-    for namespace in olds:
-        found = api.request("GET", f"{path(namespace)}?labelSelector=hotpeers.dev/spawned=true")
-        one = found["items"][0]
-        workers[namespace] = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", **one}
+    workers = {
+        space(i): lead.create(declarative("worker-stays", space(i))) for i, lead in enumerate(leads)
+    }
     for i in range(rounds):
         namespace = space(i % ORCHESTRATORS)
         manifest = declarative(f"worker-alone-{i}", namespace)
@@ -323,7 +326,7 @@ def measure(cluster, controller, given):
         requests(clients, leads[i], space(i), f"worker-{number}", "governed")
         requests(clients, others[i], space(i), f"other-{number}", "not governed")
     after = metrics(cluster, controller)
-    alone(hooks, Webhook(controller, subjects), cluster.api, given.rounds)
+    alone(hooks, Webhook(controller, subjects), leads, given.rounds)
     report(clients, hooks, before, after)
 
 
@@ -331,8 +334,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--policies", type=int, default=100)
     parser.add_argument("--agents", type=int, default=1000)
+    parser.add_argument("--spawned", type=int, help="how many of them; all by default")
     parser.add_argument("--rounds", type=int, default=500)
     given = parser.parse_args()
+    most = given.agents - given.policies
+    count = most if given.spawned is None else min(given.spawned, most)
     try:
         binaries = ensure_binaries(print)
     except NoBinariesError as error:
@@ -344,9 +350,9 @@ def main():
             cluster.start()
             for file in (PEERS, AGENTS, POLICIES):
                 install_crd(cluster.api, file)
-            fill(cluster.api, given.policies, given.agents)
+            fill(cluster.api, given.policies, given.agents, count)
             controller.start()
-            print(f"{given.policies} SpawnPolicies, {given.agents} agents, {given.rounds} of each")
+            print(f"{given.policies} SpawnPolicies, {given.agents} agents, {count} of them spawned")
             with asked(cluster, controller):
                 measure(cluster, controller, given)
         finally:
