@@ -35,7 +35,9 @@ def test_guard_goes_whole_and_is_careful_when_it_is_back(release: Release, team:
     release.install()
     # Its counts went with it: it admits nobody as long as a request of before may be on its way.
     team.wait_until_policy("False", "Counting")
-    assert talk.apply(second)["reason"] == "AdmissionSilent"
+    refused = talk.apply(second)
+    assert refused["reason"] == "AdmissionSilent"
+    assert "(LedgerLost)" in refused["message"]
     assert talk.use("delete_spawned_agent", name="helper-a")["deleted"] is True
     team.wait_until_gone("helper-a", pods=False)
     assert team.agents() == {LEAD}

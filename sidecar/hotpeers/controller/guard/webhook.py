@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 # The API server gives the webhook five.
 _ANSWER_SECONDS = 4.5
+_FORESEEN = (TimeoutError, KubeError, HotpeersError)
 
 NoteDenial = Callable[[Review, Verdict, Denial], None]
 """Told of each request that was denied, or would be, and of the first thing that is wrong with it."""
@@ -107,33 +108,34 @@ class Guard:
             self._note(review, verdict, first)
 
     def _failed(self, review: Review, error: Exception) -> web.Response:
-        status, reason, why = _fault_of(error)
+        reason, why = _fault_of(error)
         extra = {"reason": reason.value}
         logger.warning(
             "guard: %s: %s",
             reason.value,
             why,
             extra=extra,
-            exc_info=error if status == 500 else None,
+            exc_info=None if isinstance(error, _FORESEEN) else error,
         )
         self._metrics.judged(review.operation, "failed", reason.value)
         audit(review, None, reason.value)
-        return _fault(status, reason, why)
+        # Of a 503 the API server would hand on nothing of what is said.
+        return _fault(500, reason, why)
 
 
-def _fault_of(error: Exception) -> tuple[int, Reason, str]:
-    """The HTTP status of a fault, its word, and one line for whoever is refused by it."""
+def _fault_of(error: Exception) -> tuple[Reason, str]:
+    """The word of a fault, and one line for whoever is refused by it."""
     match error:
         case NotReadyError():
-            return 503, Reason.GUARD_NOT_READY, str(error)
+            return Reason.GUARD_NOT_READY, str(error)
         case TimeoutError():
-            return 503, Reason.GUARD_FAILED, "it took too long"
+            return Reason.GUARD_FAILED, "it took too long"
         case KubeError():
-            return 503, error.reason, f"the API server: {error}"
+            return error.reason, f"the API server: {error}"
         case HotpeersError():
             reason = getattr(error, "reason", Reason.GUARD_FAILED)
-            return 503, reason, str(error)
-    return 500, Reason.GUARD_FAILED, "see the controller's log"
+            return reason, str(error)
+    return Reason.GUARD_FAILED, "see the controller's log"
 
 
 def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -> Told:
