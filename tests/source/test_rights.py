@@ -86,6 +86,7 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
         make = peer if kind != "Peer" else agent
         await asyncio.to_thread(cluster.api.create, make(namespace, other, labels=LABELS))
         await source.names(other)
+        await source.watched()
         states = {scope.kind: (scope.state, scope.reason) for scope in source.source.scopes()}
         assert states.pop(kind) == (State.RETRYING, Reason.FORBIDDEN)
         assert set(states.values()) == {(State.FOLLOWING, None)}
