@@ -371,8 +371,11 @@ async def test_writer_that_never_rests_delays_and_spoils_nothing(
         decisions = await asyncio.gather(
             *(replicas[i % 2].admit([POLICY], f"{namespace}/a{i}", under(10)) for i in range(60))
         )
-        for i in range(20):
+        for i in range(500):
             await replicas[i % 2].admit([POLICY], f"{namespace}/b{i}", under(10))
+            # How fast the other one writes is the machine's matter.
+            if i >= 20 and writes > 20:
+                break
         done.set()
     assert allowed(decisions) == 9
     assert writes > 20
