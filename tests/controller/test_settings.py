@@ -65,7 +65,7 @@ def test_guard_is_on_unless_it_is_switched_off() -> None:
         ("image_pull_policy", "Sometimes", "--image-pull-policy"),
         ("native_sidecars", "maybe", "--native-sidecars"),
         ("bind_readers", "perhaps", "--bind-readers"),
-        ("service", "A_B", "--service"),
+        ("service", "A_B", "--service.*'A_B': is no name of an object"),
         ("drain_seconds", "-1", "--drain-seconds"),
         ("drain_seconds", "61", "--drain-seconds"),
         ("sidecar_resources", "{", "--sidecar-resources"),

@@ -111,6 +111,10 @@ class ControllerSettings(BaseModel):
             name = str(first["loc"][0])
             flag = f"--{name.replace('_', '-')} (HOTPEERS_{name.upper()})"
             wrong = first["msg"].removeprefix("Value error, ")
+            if first["type"] == "string_pattern_mismatch":
+                wrong = (
+                    "is no name of an object in Kubernetes (lower case letters, digits, - and .)"
+                )
             raise SettingsError(f"{flag}: {str(text.get(name))[:80]!r}: {wrong}") from error
 
 
