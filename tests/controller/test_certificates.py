@@ -315,7 +315,7 @@ async def test_missing_right_to_the_configuration_is_named(
                 return any(what in one.message for one in replica.problems())
 
             await until(named)
-            assert replica.expires is not None
+            await until(lambda: replica.expires is not None)
 
 
 async def test_authority_is_replaced_step_by_step(
