@@ -29,6 +29,7 @@ _DEFAULT_RESOURCES = {
     "requests": {"cpu": "100m", "memory": "384Mi"},
     "limits": {"cpu": "2000m", "memory": "1Gi"},
 }
+SKILLS_INIT = "ghcr.io/kagent-dev/kagent/skills-init:0.10.0"
 _DEFAULT_MODEL = "default-model-config"
 
 
@@ -181,7 +182,32 @@ class _Translation:
                 {"name": "kagent-token", "projected": token},
             ],
         }
+        if self._has_skills:
+            spec["initContainers"] = [self._skills_container()]
+            folder = {"name": "kagent-skills", "emptyDir": {}}
+            sources = {"name": f"{self._name}-skills-init"}
+            spec["volumes"] += [folder, {"name": "skills-init-config", "configMap": sources}]
         return _with(spec, self._deployment, podSecurityContext="securityContext")
+
+    @property
+    def _has_skills(self) -> bool:
+        skills = self._spec.get("skills") or {}
+        return any(skills.get(key) for key in ("refs", "gitRefs", "s3Refs"))
+
+    def _skills_container(self) -> Object:
+        mounts = [
+            {"name": "kagent-skills", "mountPath": "/skills"},
+            {"name": "skills-init-config", "mountPath": "/config", "readOnly": True},
+        ]
+        container = {"name": "skills-init", "image": SKILLS_INIT, "volumeMounts": mounts}
+        return _with(container, self._deployment, securityContext="securityContext")
+
+    def _security_context(self) -> Object:
+        """Privileged for skills, unless the Agent says that no privileges are to be gained."""
+        given = self._deployment.get("securityContext")
+        if self._has_skills and (given or {}).get("allowPrivilegeEscalation") is not False:
+            return {"securityContext": {**(given or {}), "privileged": True}}
+        return {} if given is None else {"securityContext": given}
 
     def _container(self) -> Object:
         namespace = {"fieldRef": {"fieldPath": "metadata.namespace"}}
@@ -209,7 +235,10 @@ class _Translation:
                 {"name": "kagent-token", "mountPath": "/var/run/secrets/tokens"},
             ],
         }
-        return _with(container, self._deployment, securityContext="securityContext")
+        if self._has_skills:
+            folder = {"name": "kagent-skills", "mountPath": "/skills", "readOnly": True}
+            container["volumeMounts"].append(folder)
+        return {**container, **self._security_context()}
 
 
 def _with(target: Object, source: Mapping[str, Any], **renamed: str) -> Object:

@@ -28,6 +28,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "star of a name": {"names": ["a*", "b-*", "c"]},
     "a described label": {"labels": [{"key": "app.kubernetes.io/component"}]},
     "numbers": limits(resources={"cpu": 2, "memory": "1.5Gi"}),
+    "restricted pods": {"podSecurity": "restricted"},
+    "pods of no level": {"podSecurity": ""},
     "longest": limits(ttl={"default": "720h", "max": "43200m"}),
 }
 BAD: dict[str, dict[str, Any]] = {
@@ -72,6 +74,9 @@ BAD: dict[str, dict[str, Any]] = {
     "endless prompt": {"maxPromptLength": 65_537},
     "prompt as text": {"maxPromptLength": "10"},
     "a flag as text": {"allowOrchestrators": "true"},
+    "a lower level": {"podSecurity": "baseline"},
+    "a level of another case": {"podSecurity": "Restricted"},
+    "a level as a flag": {"podSecurity": True},
     "no agents": limits(maxAgents=0),
     "endless agents": limits(maxAgents=10_001),
     "no depth": limits(maxDepth=0),

@@ -2,7 +2,8 @@
 
 Read in kagent 0.10.0-rc3: an omitted runtime is Go, an omitted modelConfig the cluster's default,
 an omitted kind of a tool server `MCPServer`; skills make the pod privileged unless
-`allowPrivilegeEscalation` is false (`buildContainerSecurityContext` of its translator).
+`allowPrivilegeEscalation` is false (`buildContainerSecurityContext` of its translator). Under
+`podSecurity: restricted` all that this level asks for is written in, and nothing else is let in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from .agent import audience_of
 from .quantity import parse_quantity
+from .security import contexts_of
 from .spawn_policy import PolicySpec
 
 DEFAULT_MODEL_CONFIG = "default-model-config"
@@ -32,7 +34,7 @@ def completed(
         if found.get("type") == "Declarative":
             _declarative(found, spec, written)
         elif isinstance(found.get("byo"), dict):
-            _deployment(found["byo"], "spec.byo", spec, written)
+            _deployment(found, "byo", spec, written)
     return whole, frozenset(written)
 
 
@@ -42,7 +44,7 @@ def _declarative(found: dict[str, Any], spec: PolicySpec, written: set[str]) -> 
         return
     _default(block, "runtime", "go", path, written)
     _default(block, "modelConfig", DEFAULT_MODEL_CONFIG, path, written)
-    _deployment(block, path, spec, written)
+    _deployment(found, "declarative", spec, written)
     tools = block.get("tools")
     for number, tool in enumerate(tools if isinstance(tools, list) else []):
         for key, kind in (("mcpServer", "MCPServer"), ("agent", "Agent")):
@@ -65,14 +67,16 @@ def _declarative(found: dict[str, Any], spec: PolicySpec, written: set[str]) -> 
         )
 
 
-def _deployment(block: dict[str, Any], path: str, spec: PolicySpec, written: set[str]) -> None:
-    deployment = block.setdefault("deployment", {})
+def _deployment(found: dict[str, Any], kind: str, spec: PolicySpec, written: set[str]) -> None:
+    deployment = found[kind].setdefault("deployment", {})
     if not isinstance(deployment, dict):
         return
-    where = f"{path}.deployment"
-    security = deployment.setdefault("securityContext", {})
-    if isinstance(security, dict):
-        _default(security, "allowPrivilegeEscalation", False, f"{where}.securityContext", written)
+    where = f"spec.{kind}.deployment"
+    for field, wanted in contexts_of(spec, found).items():
+        context = deployment.setdefault(field, {})
+        if isinstance(context, dict):
+            for key, value in wanted.items():
+                _default(context, key, value, f"{where}.{field}", written)
     limits = spec.limits.resources if spec.limits else None
     if limits is None:
         return

@@ -10,16 +10,10 @@ from .images import described, is_allowed
 from .judge import Handler, Judge, each, fields, number, only
 from .metadata import keyed, pod_annotations
 from .quantity import parse_quantity
+from .security import context_handlers
 from .spawn_policy import RESERVED_ENV
 
 _MAX_ENV = 64
-HARDENING = {
-    "allowPrivilegeEscalation": False,
-    "privileged": False,
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-}
-"""The only values of a container's securityContext that can be written: they take rights away."""
 
 
 def judge_deployment(judge: Judge, path: str, value: Any, *, byo: bool) -> None:
@@ -32,7 +26,7 @@ def judge_deployment(judge: Judge, path: str, value: Any, *, byo: bool) -> None:
         "env": lambda one, where, item: each(one, where, item, _variable, _MAX_ENV),
         "imagePullPolicy": only(Reason.FIELD_MALFORMED, "Always", "IfNotPresent"),
         "resources": _resources,
-        "securityContext": _hardening,
+        **context_handlers(judge),
     }
     if byo:
         handlers["image"] = _image
@@ -69,17 +63,6 @@ def _variable_value(judge: Judge, path: str, value: Any) -> None:
         judge.deny(
             Reason.ENVIRONMENT_NOT_ALLOWED, path, "it takes in another variable", "no $(...)"
         )
-
-
-def _hardening(judge: Judge, path: str, value: Any) -> None:
-    if not isinstance(value, dict):
-        judge.malformed(path, value, "an object")
-        return
-    for key, item in value.items():
-        if key not in HARDENING or item is not HARDENING[key]:
-            wrong = f"{shown(item)} does not only take rights away"
-            known = ", ".join(f"{name}: {shown(one)}" for name, one in HARDENING.items())
-            judge.deny(Reason.FIELD_FORBIDDEN, f"{path}.{key}", wrong, known)
 
 
 def _resources(judge: Judge, path: str, value: Any) -> None:

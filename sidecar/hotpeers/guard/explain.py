@@ -19,7 +19,8 @@ def explain(policy: SpawnPolicy) -> list[str]:
     )
     if missing:
         return [head, f"It allows nothing: it does not name {_joined(missing, 'or')}."]
-    return [head, *_who(spec), *_what(spec), *_inside(spec), *_limits(spec), *_never(spec)]
+    parts = (_who, _what, _inside, _security, _limits, _never)
+    return [head, *(line for part in parts for line in part(spec))]
 
 
 def _missing(spec: PolicySpec) -> list[str]:
@@ -102,6 +103,15 @@ def _server(server: McpServer) -> str:
     if server.allowedHeaders:
         line += f"; it is passed the headers {_joined(server.allowedHeaders)}"
     return line + "."
+
+
+def _security(spec: PolicySpec) -> list[str]:
+    if spec.podSecurity != "restricted":
+        return []
+    return [
+        "Their pods meet the Pod Security Standard restricted: the guard writes their security contexts,"
+        " and nobody else may."
+    ]
 
 
 def _limits(spec: PolicySpec) -> list[str]:

@@ -22,6 +22,8 @@ class Judge:
     namespace: str
     home: str
     depth: int
+    contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The security contexts that are stamped, by field of a deployment."""
     defaulted: frozenset[str] = frozenset()
     denials: list[Denial] = field(default_factory=list)
 

@@ -27,6 +27,7 @@ from .request import (
     Request,
     Subject,
 )
+from .security import contexts_of
 from .size import too_large
 from .spawn_policy import SpawnPolicy
 from .stamps import TTL, Stamps, expiry, is_spawned_by, new_stamps, part, stamps_of
@@ -175,6 +176,7 @@ def _judge_write(
     whole, judge.defaulted = completed(
         given, policy.spec, namespace=request.namespace, home=request.subject.namespace
     )
+    judge.contexts = contexts_of(policy.spec, part(whole, "spec"))
     creating = request.operation == "CREATE"
     _judge_identity(judge, request, metadata, taken if creating else frozenset())
     if creating:

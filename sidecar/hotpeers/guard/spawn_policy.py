@@ -287,6 +287,7 @@ class PolicySpec(Strict):
     annotations: tuple[MetadataKey, ...] = Field(default=(), max_length=64)
     maxPromptLength: StrictInt = Field(default=0, ge=0, le=65_536)
     allowOrchestrators: StrictBool = False
+    podSecurity: Literal["", "restricted"] = ""
     limits: Limits | None = None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..reasons import Reason
 from .complete import completed
 from .decision import listed
+from .difference import difference
 from .digest import digest_of
 from .judge import Judge
 from .request import Facts
@@ -33,24 +34,7 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
         judge.deny(Reason.TEMPLATE_UNKNOWN, path, "the template cannot be read", "try again later")
         return ""
     whole, _ = completed({"spec": template}, judge.spec, namespace=judge.namespace, home=judge.home)
-    if where := _difference(whole["spec"], manifest.get("spec"), "spec"):
+    if where := difference(whole["spec"], manifest.get("spec"), "spec"):
         wrong = f"it is not what the template {key} says"
         judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
     return digest_of(template)
-
-
-def _difference(mine: Any, theirs: Any, path: str) -> str:
-    """The path of the first difference, "" where there is none; 1 and true differ here."""
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        for key in [*mine, *(key for key in theirs if key not in mine)]:
-            if key not in mine or key not in theirs:
-                return f"{path}.{key}"
-            if where := _difference(mine[key], theirs[key], f"{path}.{key}"):
-                return where
-        return ""
-    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
-        for number, (one, other) in enumerate(zip(mine, theirs, strict=True)):
-            if where := _difference(one, other, f"{path}[{number}]"):
-                return where
-        return ""
-    return "" if type(mine) is type(theirs) and mine == theirs else path
