@@ -49,6 +49,51 @@ def raw(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
+LONG = "a" * 70_000
+LONG_TEXTS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "name": (("request.name", LONG), ("request.object.metadata.name", LONG)),
+    "name of the request": (("request.name", LONG),),
+    "name of the object": (("request.object.metadata.name", LONG),),
+    "a name that begins well": (("request.name", "worker-a" + LONG),),
+    "namespace": (("request.namespace", LONG), ("request.object.metadata.namespace", LONG)),
+    "subresource": (("request.subResource", LONG),),
+    "group": (("request.resource.group", LONG),),
+    "version": (("request.resource.version", LONG),),
+    "resource": (("request.resource.resource", LONG),),
+    "label": (("request.object.metadata.labels.topic", LONG),),
+    "key": (("request.object.metadata.labels", {LONG: "x"}),),
+    "field": (("request.object.spec", {LONG: "x"}),),
+    "annotation": (('request.object.metadata.annotations["example.com/note"]', LONG),),
+    "ttl": (('request.object.metadata.annotations["hotpeers.dev/ttl"]', LONG),),
+    "template": (('request.object.metadata.annotations["hotpeers.dev/template"]', LONG),),
+    "prompt": (("request.object.spec.declarative.systemMessage", LONG),),
+    "kind": (("request.object.kind", LONG),),
+}
+
+
+@pytest.mark.parametrize("what", LONG_TEXTS)
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+@pytest.mark.parametrize("phase", list(Phase))
+def test_what_is_far_too_long_is_denied_and_no_fault(
+    what: str, operation: str, phase: Phase
+) -> None:
+    old = None if operation == "CREATE" else spawned()
+    sent = edited(review(operation=operation, oldObject=old), *LONG_TEXTS[what])
+    request = read_review(raw(sent), phase).request_of(LEAD)
+    decision = decide(request, [POLICY], Facts(now=NOW))
+    assert not decision.allowed
+    told = answer(read_review(raw(sent), phase), decision)
+    assert len(json.dumps(told)) < 10_000
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_deletion_of_a_name_that_is_far_too_long_is_denied(phase: Phase) -> None:
+    for name in (LONG, "worker-a" + LONG):
+        sent = review(operation="DELETE", name=name, object=None, oldObject=spawned())
+        request = read_review(raw({**sent}), phase).request_of(LEAD)
+        assert not decide(request, [POLICY], Facts(now=NOW)).allowed
+
+
 def test_request_is_as_it_was_sent() -> None:
     old = declarative("worker-a")
     found = read_review(
