@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from spawning import declarative
+from spawning import POLICY, create, declarative, edited, policy
 
 from hotpeers.controller.counts.ledgers import CountsError
 from hotpeers.controller.guard.judging import NotReadyError, Verdict
@@ -19,8 +19,8 @@ from hotpeers.controller.guard.webhook import Guard, last_denial, told_of
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.errors import GovernError
 from hotpeers.guard.decision import Decision, Denial
-from hotpeers.guard.request import Subject
-from hotpeers.guard.review import MAX_BYTES, Review
+from hotpeers.guard.request import Phase, Subject
+from hotpeers.guard.review import MAX_BYTES, Review, read_review
 from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.reasons import Reason
 
@@ -166,7 +166,66 @@ async def test_denial_is_told_without_what_the_object_holds(
     )
     assert PROMPT not in str(told)
     assert PROMPT not in str(last_denial(review, verdict, denial))
-    assert last_denial(review, verdict, denial).message.startswith("A field has the wrong type")
+    assert last_denial(review, verdict, denial).message == (
+        "spec.declarative.systemMessage: A field has the wrong type or a value that it cannot have"
+        " (FieldMalformed)"
+    )
+
+
+MARK = "word-of-a-customer"
+MARKED: dict[str, Any] = {
+    "spec.description": f"{MARK}\u200b",
+    "spec.declarative.systemMessage": f"{MARK}\u200b",
+    "spec.declarative.modelConfig": MARK,
+    "spec.declarative.runtime": MARK,
+    "spec.declarative.memory": MARK,
+    "spec.declarative.tools": [
+        {"type": "McpServer", "mcpServer": {"name": MARK, "toolNames": [MARK]}},
+        {
+            "type": "McpServer",
+            "mcpServer": {"name": "asked", "kind": "RemoteMCPServer", "toolNames": [MARK]},
+        },
+        {"type": "Agent", "agent": {"name": MARK}},
+    ],
+    "spec.declarative.deployment.env": [
+        {"name": "SEED", "value": f"{MARK}\n"},
+        {"name": "LOG_LEVEL", "value": f"$({MARK})"},
+        {"name": MARK, "value": MARK},
+    ],
+    "spec.declarative.deployment.resources.limits.cpu": MARK,
+    "spec.declarative.deployment.securityContext.privileged": MARK,
+    "spec.skills.refs": [MARK],
+    "spec.allowedNamespaces": {"from": MARK},
+    "metadata.labels.team": MARK,
+    'metadata.annotations["hotpeers.dev/ttl"]': MARK,
+    'metadata.annotations["hotpeers.dev/template"]': MARK,
+    'metadata.annotations["hotpeers.dev/policy"]': MARK,
+}
+
+
+async def test_status_says_the_whole_denial_and_no_value() -> None:
+    asked = Asked(DENIED)
+    await asked.post("mutate", body())
+    ((review, _, _),) = asked.noted
+    for one in (POLICY, policy(podSecurity="restricted")):
+        decision = create(edited(declarative(), *MARKED.items()), one)
+        assert len(decision.denials) > len(MARKED)
+        assert MARK in decision.message
+        for denial in decision.denials:
+            message = last_denial(review, Verdict(decision, LEAD, "Enforce"), denial).message
+            assert MARK not in message
+            assert message.startswith(f"{denial.path}: ")
+            assert f"({denial.reason}); allowed: {denial.allowed}" in message
+            assert message.endswith(f"; and {len(decision.denials) - 1} more")
+
+
+def test_message_of_the_status_is_bounded() -> None:
+    long = Denial(Reason.MODEL_NOT_ALLOWED, "p" * 900, "", "a" * 900)
+    verdict = Verdict(Decision(allowed=False, denials=(long, long)), LEAD, "Enforce")
+    review = read_review(body(), Phase.MUTATING)
+    message = last_denial(review, verdict, long).message
+    assert len(message) <= 1024
+    assert message.endswith("; and 1 more")
 
 
 async def test_admission_is_told_once(lines: Callable[[], list[dict[str, Any]]]) -> None:

@@ -91,7 +91,7 @@ def _choose(judge: Judge, path: str, value: dict[str, Any], rule: McpServer) -> 
         if ("*" in rule.requireApproval or name in rule.requireApproval) and name not in approved:
             wrong = f"{shown(name)} needs a person's approval of each call"
             where = f"{path}.requireApproval"
-            judge.deny(Reason.APPROVAL_REQUIRED, where, wrong, f"a list with {shown(name)}")
+            judge.deny(Reason.APPROVAL_REQUIRED, where, wrong, "a list with that tool too")
 
 
 def _names(judge: Judge, path: str, value: Any) -> None:

@@ -30,6 +30,9 @@ from .judging import Judge, NotReadyError, Verdict
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_MESSAGE = 1024
+"""As the definition of SpawnPolicy has it."""
+
 # The API server gives the webhook five.
 _ANSWER_SECONDS = 4.5
 _FORESEEN = (TimeoutError, KubeError, HotpeersError)
@@ -153,7 +156,19 @@ def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -
 
 
 def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
-    """What the status of a SpawnPolicy says of a denial; nothing of what the object holds."""
+    """What the status of a SpawnPolicy says of a denial, and of how many more there are.
+
+    It holds nothing of the object but names of fields and of the object: what is wrong is told by the
+    sentence of its reason, since a denial itself quotes values; what is allowed comes of the policy.
+    """
+    place = f"{denial.path}: " if denial.path else ""
+    instead = f"; allowed: {denial.allowed}" if denial.allowed else ""
+    others = len(verdict.decision.denials) - 1
+    more = f"; and {others} more" if others > 0 else ""
+    # What may be long is cut first.
+    kept = _LONGEST_MESSAGE - len(more)
+    sentence = SENTENCES[denial.reason].removesuffix(".")
+    whole = clean_text(f"{place}{sentence} ({denial.reason}){instead}", kept)
     return LastDenial(
         time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         subject=who_of(verdict, review)[:317],
@@ -162,7 +177,7 @@ def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
         namespace=clean_text(review.namespace, 63),
         reason=denial.reason.value,
         field=clean_text(denial.path, 256),
-        message=SENTENCES[denial.reason],
+        message=f"{whole}{more}",
     )
 
 
