@@ -137,6 +137,12 @@ def run(**raw: str) -> None:
 )
 @_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
 @_setting(
+    "--orchestrator-token-secret",
+    "",
+    "NAME/KEY",
+    "A Secret of an orchestrator's own namespace with one for its tools.",
+)
+@_setting(
     "--certificate-secret",
     "hotpeers-certificates",
     "NAME",

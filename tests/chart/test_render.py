@@ -120,6 +120,13 @@ def test_registry_of_templates(helm: Helm) -> None:
     assert found["HOTPEERS_REGISTRY_TOKEN_FILE"] == f"{mounts['registry-token']}/token"
     volumes = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
     assert {"name": "registry-token", "secret": {"secretName": "registry"}} in volumes
+    assert "HOTPEERS_ORCHESTRATOR_TOKEN_SECRET" not in found
+
+
+def test_token_of_orchestrators(helm: Helm) -> None:
+    secret = '{"name": "reader", "key": "token"}'
+    found = environment(helm.render(f"registry.orchestratorTokenSecret={secret}"))
+    assert found["HOTPEERS_ORCHESTRATOR_TOKEN_SECRET"] == "reader/token"
 
 
 TOOLS = (

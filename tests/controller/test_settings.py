@@ -31,6 +31,13 @@ def test_defaults() -> None:
     assert settings.needs_cluster
 
 
+def test_secret_of_orchestrators_is_a_name_and_a_key() -> None:
+    assert parse(orchestrator_token_secret="reader/token.jwt").orchestrator_token_secret
+    for wrong in ("reader", "reader/", "/token", "a/b/c", "Reader/token", "a/b c"):
+        with pytest.raises(SettingsError, match="is no NAME/KEY of a Secret"):
+            parse(orchestrator_token_secret=wrong)
+
+
 def test_none_switches_off() -> None:
     settings = parse(webhook_configuration="none", health_listen="none", sidecar_resources="")
     assert settings.webhook_configuration == ""

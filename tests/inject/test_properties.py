@@ -16,7 +16,10 @@ from hotpeers.inject.verdict import Injection, Verdict
 
 VOLUMES = {"hotpeers-shim", "hotpeers-peers", "hotpeers-acks"}
 REGISTRY = "http://registry:12121"
-INJECTIONS = [INJECTION, Injection("other:2", native_sidecars=False, registry_url=REGISTRY)]
+INJECTIONS = [
+    INJECTION,
+    Injection("other:2", native_sidecars=False, registry_url=REGISTRY, token_secret="a/b"),
+]
 Pod = dict[str, Any]
 
 

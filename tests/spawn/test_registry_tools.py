@@ -175,6 +175,29 @@ async def test_token_is_needed_where_one_is_set(
             assert response.status == 421
 
 
+async def test_token_of_the_registry_that_is_missing_is_told_and_found_later(
+    registry: Any,
+    make_settings: Any,
+    kubeconfig_of_nothing: str,
+    serve_tools: Serve,
+    tmp_path: Any,
+) -> None:
+    """As of a Secret that is not there yet: the tools are served, and say what they miss."""
+    token = tmp_path / "token"
+    settings = make_settings(
+        registry_url=registry.url,
+        kubeconfig=kubeconfig_of_nothing,
+        registry_token_file=str(token),
+    )
+    async with serve_tools(settings) as client:
+        failed, told = await call(client, "get_agent_spec", name="acme.translator")
+        assert (failed, told["reason"]) == (True, "RegistryFailed")
+        assert f"the token cannot be read from {token}: No such file" in told["message"]
+        token.write_text("s3cret\n")
+        failed, _ = await call(client, "get_agent_spec", name="acme.translator")
+        assert not failed
+
+
 async def test_slow_registry_does_not_hold_a_search_that_knows_something(registry: Any) -> None:
     from hotpeers.registry.client import Registry
     from hotpeers.spawn.catalogue import Catalogue

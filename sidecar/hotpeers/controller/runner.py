@@ -143,6 +143,7 @@ class Controller:
             native_sidecars=native_sidecars,
             resources=dict(settings.sidecar_resources),
             registry_url=settings.registry_url,
+            token_secret=settings.orchestrator_token_secret,
         )
         if self._webhook.injection is None:
             # What is there now stays: a full collection would look through all of it, for tens of

@@ -19,6 +19,9 @@ _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
 _MOST_SECONDS = 60.0
 
 Name = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
+SecretKey = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._A-Za-z0-9]{1,253})?$")
+]
 Requirements = dict[str, dict[str, str]]
 
 
@@ -57,6 +60,8 @@ class ControllerSettings(BaseModel):
     registry_url: str = ""
     """The agentregistry of templates and of tools for spawning; "" where there is none."""
     registry_token_file: Path | None = None
+    orchestrator_token_secret: SecretKey = ""
+    """NAME/KEY of a Secret of an orchestrator's own namespace, with a token for its tools."""
     certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
     certificate_dir: Path | None = None
     lease: Name = "hotpeers-controller"
@@ -113,7 +118,9 @@ class ControllerSettings(BaseModel):
             wrong = first["msg"].removeprefix("Value error, ")
             if first["type"] == "string_pattern_mismatch":
                 wrong = (
-                    "is no name of an object in Kubernetes (lower case letters, digits, - and .)"
+                    "is no NAME/KEY of a Secret"
+                    if name == "orchestrator_token_secret"
+                    else "is no name of an object in Kubernetes (lower case letters, digits, - and .)"
                 )
             raise SettingsError(f"{flag}: {str(text.get(name))[:80]!r}: {wrong}") from error
 

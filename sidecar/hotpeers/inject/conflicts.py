@@ -12,6 +12,7 @@ from .parts import (
     AGENT_ENVIRONMENT,
     PEERS_FOLDER,
     PEERS_VOLUME,
+    REGISTRY_VOLUME,
     SHIM,
     SHIM_FOLDER,
     SHIM_VOLUME,
@@ -106,6 +107,9 @@ def _spawner(pod: Json, target: Json) -> Iterator[Skip]:
     found = find_container(pod, SPAWNER)
     if found is not None and not is_ours(found):
         yield Skip(Reason.NAME_TAKEN, f"container {SPAWNER}")
+    volumes = [volume["name"] for volume in pod["spec"].get("volumes") or []]
+    if found is None and REGISTRY_VOLUME in volumes:
+        yield Skip(Reason.NAME_TAKEN, f"volume {REGISTRY_VOLUME}")
     own = spawn_url(found) if found is not None else None
     for entry in target.get("env") or []:
         if entry["name"] == SPAWN_URL and entry.get("value") != own:

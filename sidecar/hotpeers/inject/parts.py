@@ -12,6 +12,7 @@ SHIM, SIDECAR, SPAWNER = "hotpeers-shim", "hotpeers", "hotpeers-spawn"
 """The names of our containers: the first is only there where the second is no native sidecar, the
 last where it is asked for."""
 SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME = "hotpeers-shim", "hotpeers-peers", "hotpeers-acks"
+REGISTRY_VOLUME = "hotpeers-registry-token"
 TOKEN_VOLUME = "hotpeers-token"  # noqa: S105 - the name of a volume
 SHIM_FOLDER = "/opt/hotpeers"
 PEERS_FOLDER = "/var/run/hotpeers/peers"
@@ -22,6 +23,8 @@ AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_F
 SPAWN_URL = "HOTPEERS_SPAWN_URL"
 """Of the agent's container: where the tools for spawning are."""
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
+
+REGISTRY_FOLDER = "/var/run/secrets/hotpeers.dev/registry"
 
 _FIRST_PORT = 8090
 _OF_SIDECAR = ("HOTPEERS_ORCHESTRATOR", "HOTPEERS_LOG_LEVEL")
@@ -155,12 +158,27 @@ def sidecar_container(
     return container
 
 
+def registry_of(injection: Injection, wishes: Wishes) -> tuple[str, Json | None]:
+    """The registry of the tools for spawning, and the volume with a token for it, if there is to be one.
+
+    The token is for the registry that it was given for: a pod with another one gets none. What is not
+    there yet keeps no pod from starting, and is found by the tools once it is.
+    """
+    registry = wishes.registry or injection.registry_url
+    name, _, key = injection.token_secret.partition("/")
+    if not name or registry != injection.registry_url:
+        return registry, None
+    secret = {"secretName": name, "optional": True, "items": [{"key": key, "path": "token"}]}
+    return registry, {"name": REGISTRY_VOLUME, "secret": secret}
+
+
 def spawner_container(
-    pod: Json, target: Json, injection: Injection, environment: Mapping[str, str], registry: str
+    pod: Json, target: Json, injection: Injection, environment: Mapping[str, str], wishes: Wishes
 ) -> Json:
     """The container with the tools for spawning; who is not in the pod can only ask for its health."""
     port = _free_port(pod)
     health = _free_port(pod, but=port)
+    registry, token = registry_of(injection, wishes)
     told = {
         "HOTPEERS_LISTEN": f"127.0.0.1:{port}",
         "HOTPEERS_HEALTH_LISTEN": f":{health}",
@@ -168,6 +186,11 @@ def spawner_container(
         **AGENT_ENVIRONMENT,
     }
     told |= {name: environment[name] for name in _OF_SIDECAR if environment[name]}
+    secrets = []
+    if token is not None:
+        told["HOTPEERS_REGISTRY_TOKEN_FILE"] = f"{REGISTRY_FOLDER}/token"
+        folder = {"name": REGISTRY_VOLUME, "mountPath": REGISTRY_FOLDER, "readOnly": True}
+        secrets.append(folder)
     container = {
         **_common(SPAWNER, pod, target, injection),
         "args": ["mcp"],
@@ -176,6 +199,7 @@ def spawner_container(
             {"name": PEERS_VOLUME, "mountPath": PEERS_FOLDER, "readOnly": True},
             {"name": ACKS_VOLUME, "mountPath": ACKS_FOLDER, "readOnly": True},
             _token_mount(token_volume(pod)[0]),
+            *secrets,
         ],
         "ports": [{"name": SPAWNER, "containerPort": health, "protocol": "TCP"}],
         "livenessProbe": {

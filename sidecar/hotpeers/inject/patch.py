@@ -32,6 +32,7 @@ from .parts import (
     agent_mounts,
     has_identity,
     is_native_spawner,
+    registry_of,
     shim_container,
     sidecar_container,
     sidecar_environment,
@@ -181,8 +182,10 @@ def _add_spawner(
     if find_container(pod, SPAWNER) is not None:
         return
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
-    registry = wishes.registry or injection.registry_url
-    spawner = spawner_container(pod, target, injection, environment, registry)
+    spawner = spawner_container(pod, target, injection, environment, wishes)
+    _, token = registry_of(injection, wishes)
+    if token is not None:
+        edit.insert(token, None, "spec", "volumes")
     if is_native_spawner(pod, injection):
         names = [one["name"] for one in pod["spec"].get("initContainers") or []]
         behind = names.index(SIDECAR) + 1 if SIDECAR in names else None

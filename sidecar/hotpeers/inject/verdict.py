@@ -52,3 +52,5 @@ class Injection:
     native_sidecars: bool = True
     resources: Mapping[str, Any] = field(default_factory=dict)
     registry_url: str = ""
+    token_secret: str = ""
+    """NAME/KEY of the Secret of the pod's own namespace with a token for that registry, "" for none."""

@@ -25,6 +25,7 @@ _MAX_ENTRY_BYTES = 1024 * 1024
 _MAX_ERROR_BYTES = 16 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 _LATER = "Tell the user if it goes on; nothing was created or changed."
+_TOKEN = "Tell the user that an operator must mend it; nothing was created or changed."  # noqa: S105
 
 
 class Registry:
@@ -123,7 +124,12 @@ class Registry:
     async def _authorization(self) -> dict[str, str]:
         if self._token_file is None:
             return {}
-        token = await asyncio.to_thread(self._token_file.read_text, "utf-8")
+        try:
+            token = await asyncio.to_thread(self._token_file.read_text, "utf-8")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            message = f"{self._url}: the token cannot be read from {self._token_file}: {why}"
+            raise Fault(Reason.REGISTRY_FAILED, message, _TOKEN) from error
         return {"Authorization": f"Bearer {token.strip()}"}
 
 
