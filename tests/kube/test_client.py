@@ -144,6 +144,50 @@ async def test_proxy_of_the_kubeconfig_is_used(tmp_path: Path) -> None:
     assert seen == ["api.invalid:6443"]
 
 
+async def test_no_password_is_taken_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ~/.netrc, which is for other programs."""
+    (tmp_path / "netrc").write_text("default login somebody password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    seen: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.json_response({})
+
+    async with client_of(handler, tmp_path) as client:
+        await client.get("/api")
+    assert seen == [None]
+
+
+async def test_proxy_of_the_environment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(str(request.url))
+        return web.json_response({})
+
+    async with client_of(handler, tmp_path) as outer:
+        monkeypatch.setenv("HTTP_PROXY", outer._connection.configuration.host)
+        access = Access(str(kubeconfig(tmp_path, "http://kubernetes.invalid:6443")))
+        async with Client(access, await connect(access)) as client:
+            await client.get("/api")
+    assert seen == ["http://kubernetes.invalid:6443/api"]
+
+
 async def test_new_token_is_read_at_401(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("old\n")

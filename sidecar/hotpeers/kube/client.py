@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 
@@ -28,6 +29,7 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 15.0
 _FAREWELL_SECONDS = 0.1
 _MAX_ERROR_BYTES = 64 * 1024
+_READ_BUFFER = 2 * 1024 * 1024
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _RENEW_SECONDS = 60.0
 _MANAGER = "fieldManager"
@@ -59,7 +61,7 @@ class Client:
 
     async def __aenter__(self) -> Client:
         with translated():
-            self._rest = RESTClientObject(self._connection.configuration)
+            self._rest = _rest(self._connection)
         self._read = asyncio.get_running_loop().time()
         return self
 
@@ -220,7 +222,7 @@ class Client:
             try:
                 fresh = await connect(self._access)
                 if _trust(fresh) != self._trusted:
-                    rest = RESTClientObject(fresh.configuration)
+                    rest = _rest(fresh)
                     replaced, self._rest = self._rest, rest
                     self._trusted = _trust(fresh)
                     if replaced is not None:
@@ -230,6 +232,21 @@ class Client:
                 logger.warning("the credentials cannot be read again: %s", error)
                 return
             self._connection = fresh
+
+
+def _rest(connection: Connection) -> RESTClientObject:
+    """What sends requests. Raises what reading the connection's files does.
+
+    Its own session (kubernetes_asyncio 36.1, client/rest.py) looks for proxies and for a password in
+    ~/.netrc at each request, in another thread: no request of ours is to bear such a password, and
+    where no proxy is named there is nothing to look for.
+    """
+    rest = RESTClientObject(connection.configuration)
+    if not getproxies():
+        connector = rest.pool_manager.connector
+        rest.pool_manager.detach()
+        rest.pool_manager = aiohttp.ClientSession(connector=connector, read_bufsize=_READ_BUFFER)
+    return rest
 
 
 def _trust(connection: Connection) -> tuple[object, ...]:
