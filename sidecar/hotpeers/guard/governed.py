@@ -60,6 +60,7 @@ class RunningAgent(Protocol):
         """Whether it bears the stamp of the guard."""
 
 
+@lru_cache(maxsize=32_768)
 def is_account(account: Account) -> bool:
     """Whether there can be such a ServiceAccount; nothing else is ever written into a condition."""
     namespace, name = account
@@ -126,7 +127,12 @@ class Asking:
 
     def holds(self, accounts: frozenset[Account]) -> bool:
         """Whether requests of these accounts are sent, and go on being sent."""
-        return self.webhooks > 0 and self.exact and accounts <= self.accounts - self.leaving
+        return (
+            self.webhooks > 0
+            and self.exact
+            and accounts <= self.accounts
+            and accounts.isdisjoint(self.leaving)
+        )
 
 
 def read_asking(data: Any) -> Asking:

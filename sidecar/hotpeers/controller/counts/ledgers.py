@@ -53,6 +53,11 @@ class Held:
         """Of the ConfigMap: another one where a ledger was lost and rebuilt."""
         return str(self.metadata.get("uid"))
 
+    def same(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether this is the same version of the same ConfigMap, which says which it is."""
+        names = ("uid", "resourceVersion")
+        return all(metadata.get(one) and metadata[one] == self.metadata.get(one) for one in names)
+
 
 def ledger_name(key: str) -> str:
     """The name of the ConfigMap of a policy."""
@@ -68,6 +73,8 @@ class Ledgers:
         self._list = f"/api/v1/namespaces/{namespace}/configmaps"
         self._lease = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{lease}"
         self._bound = bound
+        # Most are as they were when they were read last, and reading one again takes its time.
+        self._read: dict[str, Held] = {}
 
     def where(self, key: str) -> str:
         """The ConfigMap of a policy, as it is told to people."""
@@ -133,6 +140,9 @@ class Ledgers:
                         found[key] = self._held(key, one)
                     except CountsError as error:
                         found[key] = error
+                    # The event loop has others too.
+                    await asyncio.sleep(0)
+        self._read = {key: held for key, held in self._read.items() if key in found}
         return found
 
     async def agents(self, key: str) -> dict[str, Alive]:
@@ -159,13 +169,18 @@ class Ledgers:
                 return None
 
     def _held(self, key: str, found: Any) -> Held:
+        metadata = part(found, "metadata")
+        last = self._read.get(key)
+        if last is not None and last.same(metadata):
+            return last
         try:
             ledger = read_ledger(str(part(found, "data").get("ledger") or ""))
         except LedgerError as error:
             raise self._bad(key, str(error)) from error
         if ledger.policy != key:
             raise self._bad(key, "it is that of another policy")
-        return Held(ledger, part(found, "metadata"))
+        held = self._read[key] = Held(ledger, metadata)
+        return held
 
     def _bad(self, key: str, why: str) -> CountsError:
         advice = "delete it to have it rebuilt from the agents that are alive"

@@ -34,7 +34,7 @@ _AT_ONCE = 8
 # At most so long until everything is looked at again: clocks are set, and a look may have failed.
 _LOOK_SECONDS = 10.0
 _UNCLEAR_SECONDS = 0.2
-_GATHER_SECONDS = 0.02
+_GATHER_SECONDS = 0.2
 # What failed, and what the watch has not told of yet, is left for so long.
 _REST_SECONDS = 10.0
 # No request lasts longer.

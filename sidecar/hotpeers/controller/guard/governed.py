@@ -23,6 +23,9 @@ _LOOK_SECONDS = 5.0
 _UNCLEAR_SECONDS = 0.5
 # Another that writes its own again and again is answered, and not at its own pace.
 _REST_SECONDS = 0.25
+# Each creation is told by several watches; what they tell is looked at once, and each look is at all.
+_GATHER_SECONDS = 0.05
+_LEADERS_GATHER_SECONDS = 1.0
 
 
 class Subjects(Protocol):
@@ -48,6 +51,7 @@ class Governed:
         self._subjects = subjects
         self._patience = patience or Patience()
         self._news = asyncio.Event()
+        self._called = asyncio.Event()
         self._leaders_news = asyncio.Event()
         self._keepers = tuple(
             Keeper(client, kind, name, self.look) for kind in (MUTATING, VALIDATING)
@@ -95,6 +99,7 @@ class Governed:
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, future))
         self._news.set()
+        self._called.set()
         try:
             async with asyncio.timeout(BOUND_SECONDS):
                 await future
@@ -113,7 +118,9 @@ class Governed:
     async def lead(self, writer: LeaderClient) -> None:
         """Take out for ever what nobody needs any more, while this replica leads."""
         clocks: dict[Account, Clock] = {}
+        gather = min(_LEADERS_GATHER_SECONDS, self._patience.linger / 5)
         while True:
+            await asyncio.sleep(gather)
             self._leaders_news.clear()
             seconds = _UNCLEAR_SECONDS
             # What is not known as of now takes nothing away.
@@ -125,12 +132,10 @@ class Governed:
     async def _keep(self) -> None:
         while True:
             await _news(self._news, _LOOK_SECONDS)
-            rest = self._rests_until - time.monotonic()
-            if rest > 0 and not self._waiting:
-                self._news.clear()
-                await _news(self._news, rest)
-                self._news.set()
-                continue
+            # Who waits is not kept waiting.
+            rest = max(self._rests_until - time.monotonic(), _GATHER_SECONDS)
+            await _news(self._called, rest)
+            self._called.clear()
             self._news.clear()
             await self._add()
 

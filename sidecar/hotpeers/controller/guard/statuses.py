@@ -76,6 +76,8 @@ class Statuses:
         async with asyncio.TaskGroup() as group:
             for policy in policies:
                 if policy.key not in self._rests:
+                    # One after the other: admissions wait for the same event loop.
+                    await asyncio.sleep(0)
                     there = agents.get(policy.policy.namespace, ())
                     group.create_task(self._write(policy, there, counts), name="write status")
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 20.0
 _UNCLEAR_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
-_GATHER_SECONDS = 0.2
+_GATHER_SECONDS = 0.5
 
 
 class Upkeep:
