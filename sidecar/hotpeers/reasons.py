@@ -80,6 +80,7 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     NOT_SPAWNED_HERE = "NotSpawnedHere"
     ORCHESTRATOR_UNKNOWN = "OrchestratorUnknown"
+    AGENT_NOT_ACCEPTED = "AgentNotAccepted"
     AGENT_UNREACHABLE = "AgentUnreachable"
     AGENT_SILENT = "AgentSilent"
     POLICY_MISSING = "PolicyMissing"
@@ -198,6 +199,7 @@ _OWN_SENTENCES = {
     Reason.OUTCOME_UNKNOWN: "No answer came in time, so that it is not known whether it was done.",
     Reason.NOT_SPAWNED_HERE: "The agent bears no stamp of this orchestrator, and is left alone.",
     Reason.ORCHESTRATOR_UNKNOWN: "It was not said which orchestrator this is.",
+    Reason.AGENT_NOT_ACCEPTED: "kagent does not accept the agent as it is.",
     Reason.AGENT_UNREACHABLE: "The agent cannot be reached over A2A, or does not speak it.",
     Reason.AGENT_SILENT: "The agent did not answer in time.",
     Reason.POLICY_MISSING: "No SpawnPolicy allows the subject anything.",

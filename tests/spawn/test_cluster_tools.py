@@ -10,7 +10,7 @@ import pytest
 from cluster.accounts import ServiceAccount, rule
 from cluster.client import ApiError
 from cluster.processes import until
-from cluster.resources import agent, set_ready
+from cluster.resources import agent, condition, set_ready
 from cluster.server import Cluster
 from hotpeers_shim.contract import Ack, AckState, Peer, PeerFile, dump_ack, dump_peer_file
 
@@ -265,6 +265,29 @@ async def test_wait_tells_how_far_an_agent_is(
         said = await wait()
     assert (said["done"], said["offered"], said["tool_name"]) == (True, True, "ns__NS__a")
     assert said["seconds"] < 1
+
+
+async def test_wait_ends_where_kagent_does_not_accept_the_agent(
+    cluster: Cluster, namespace: str, wanted: Any, serve_tools: Any
+) -> None:
+    made = cluster.api.create(agent(namespace, "a"))
+    said = {**condition("Accepted", "False"), "message": "no such model"}
+    async with serve_tools(wanted) as client:
+
+        async def wait(looked_at: int, seconds: int) -> dict[str, Any]:
+            conditions = [{**said, "observedGeneration": looked_at}]
+            cluster.api.patch(made, {"status": {"conditions": conditions}}, subresource="status")
+            _, told = await call(client, "wait_for_agent", name="a", timeout_seconds=seconds)
+            return dict(told)
+
+        now = made["metadata"]["generation"]
+        told = await wait(now, 60)
+        assert told["seconds"] < 20
+        assert (told["done"], told["ready"]) == (False, False)
+        assert told["message"] == "kagent does not accept it: no such model"
+        # What it said of an earlier edition says nothing of this one.
+        told = await wait(now - 1, 2)
+        assert told["message"].startswith("it is not ready yet")
 
 
 async def test_wait_without_a_peer_file_is_for_ready_only(

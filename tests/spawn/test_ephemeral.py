@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestServer
 from cluster.accounts import ServiceAccount, rule
 from cluster.client import ApiError
 from cluster.proxy import Proxy
-from cluster.resources import agent, set_ready
+from cluster.resources import agent, condition, set_ready
 from cluster.server import Cluster
 from hotpeers.demo.processes import Processes, until
 from hotpeers.kube.client import Client as KubeClient
@@ -30,7 +30,8 @@ from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.reasons import Reason
 from hotpeers.registry.fault import Fault
 from hotpeers.spawn.agents import Agents
-from hotpeers.spawn.ephemeral import Ended, Ephemeral, own_name
+from hotpeers.spawn.ephemeral import Ended, Ephemeral
+from hotpeers.spawn.job import own_name
 
 RIGHTS = "get list create patch delete"
 Answers = Callable[[str], Any]
@@ -299,6 +300,44 @@ async def test_agent_that_is_never_ready_is_told_and_deleted(
     assert caught.value.reason is Reason.NOT_READY
     assert "1 s were over while waiting for it to be ready" in caught.value.message
     assert found(cluster, namespace) == []
+
+
+def set_accepted(cluster: Cluster, one: Any, status: str, **more: Any) -> None:
+    """Say whether kagent accepts an agent, as its controller does."""
+    said = {**condition("Accepted", status, "ReconcileFailed"), **more}
+    cluster.api.patch(one, {"status": {"conditions": [said]}}, subresource="status")
+
+
+async def test_agent_that_kagent_does_not_accept_is_told_at_once_and_deleted(
+    cluster: Cluster, namespace: str, account: ServiceAccount
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
+        start = loop.time()
+        task = asyncio.create_task(runs.run(manifest(namespace), "hello", 60.0))
+        made = await appeared(cluster, namespace)
+        why = 'ModelConfig "small" not found'
+        await asyncio.to_thread(set_accepted, cluster, made, "False", message=why)
+        with pytest.raises(Fault) as caught:
+            await task
+    assert loop.time() - start < 20
+    assert caught.value.reason is Reason.AGENT_NOT_ACCEPTED
+    assert why in caught.value.message
+    assert "the agent was deleted" in caught.value.message
+    assert found(cluster, namespace) == []
+
+
+async def test_fault_of_kagent_that_passes_is_none(
+    cluster: Cluster, namespace: str, account: ServiceAccount, worker: str
+) -> None:
+    """It also says that it does not accept an agent where two of its writes met."""
+    async with running(account.kubeconfig(), worker) as runs:
+        task = asyncio.create_task(runs.run(manifest(namespace), "hello", 30.0))
+        made = await appeared(cluster, namespace)
+        await asyncio.to_thread(set_accepted, cluster, made, "False", message="try again")
+        await asyncio.to_thread(set_ready, cluster.api, made)
+        ended = await task
+    assert ended.answer.state == "completed"
 
 
 async def test_agent_that_another_deletes_is_told(

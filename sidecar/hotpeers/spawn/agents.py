@@ -27,9 +27,16 @@ class Seen:
     uid: str
     ready: bool
     accepted: bool
+    refused: bool
+    """Whether kagent says that it does not accept it as it is now."""
     ending: bool
     message: str
     stamps: dict[str, str]
+
+    @property
+    def why(self) -> str:
+        """What kagent says of it, in words of ours where it says nothing."""
+        return self.message or "kagent does not say why"
 
     @property
     def spawned_by(self) -> str:
@@ -122,6 +129,7 @@ def _seen(data: Any) -> Seen:
         uid=str(metadata.get("uid")),
         ready=ready.get("status") == "True",
         accepted=accepted.get("status") == "True",
+        refused=accepted.get("status") == "False" and _is_of_now(accepted, metadata),
         ending=bool(metadata.get("deletionTimestamp")),
         message=clean_text(str(telling.get("message") or telling.get("reason") or ""), 500),
         stamps={
@@ -130,6 +138,12 @@ def _seen(data: Any) -> Seen:
             if key.startswith(PREFIX)
         },
     )
+
+
+def _is_of_now(condition: dict[str, Any], metadata: dict[str, Any]) -> bool:
+    """Whether a condition is about the spec as it is: kagent says which generation it looked at."""
+    looked_at, now = condition.get("observedGeneration"), metadata.get("generation")
+    return not isinstance(looked_at, int) or not isinstance(now, int) or looked_at >= now
 
 
 def _object(value: Any) -> dict[str, Any]:

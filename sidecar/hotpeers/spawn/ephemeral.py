@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
-import math
-import secrets
-import string
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..guard.stamps import EXPIRES, PEER, TEMPLATE, TTL, part
+from ..guard.stamps import TEMPLATE, part
 from ..kube.client import Client
 from ..kube.errors import ConflictError, KubeError, NotFoundError
 from ..model.cluster import agent_url
@@ -20,16 +16,14 @@ from ..reasons import Reason
 from ..registry.fault import Fault, fault_of, fault_of_write
 from .agents import Agents, path_of
 from .asking import Answer, ask
+from .job import Job, became, late, own
+from .waiting import Refusal
 
 logger = logging.getLogger(__name__)
 
 FIELD_MANAGER = "hotpeers-spawn"
-MARGIN_SECONDS = 60
-"""How much longer than its question it may live, where the one who asks dies."""
-_MAX_NAME = 63
-_SUFFIX = string.ascii_lowercase + string.digits
-_SUFFIX_LENGTH = 8
 _LOOK_SECONDS = 0.25
+_MEND = "Mend the manifest, or tell the user; as it is it never starts."
 _WRITE_SECONDS = 20.0
 _DELETE_SECONDS = 15.0
 _RETRY_SECONDS = 1.0
@@ -50,43 +44,6 @@ class Ended:
     left: str
 
 
-@dataclass
-class _Job:
-    """One agent, as far as it has come."""
-
-    manifest: dict[str, Any]
-    message: str
-    seconds: float
-    doing: str = "creating"
-    seen: str = ""
-    writing: asyncio.Task[Any] | None = None
-    leaving: bool = False
-
-    @property
-    def name(self) -> str:
-        return str(self.manifest["metadata"]["name"])
-
-    @property
-    def namespace(self) -> str:
-        return str(self.manifest["metadata"]["namespace"])
-
-    def __str__(self) -> str:
-        return f"Agent {self.namespace}/{self.name}"
-
-    @property
-    def stored(self) -> dict[str, Any]:
-        """What the API server answered to its creation; {} where it did not, or refused."""
-        done = self.writing is not None and self.writing.done() and not self.writing.cancelled()
-        if not done or self.writing is None or self.writing.exception() is not None:
-            return {}
-        result = self.writing.result()
-        return result if isinstance(result, dict) else {}
-
-    @property
-    def expires(self) -> str:
-        return str(part(part(self.stored, "metadata"), "annotations").get(EXPIRES, ""))
-
-
 class Ephemeral:
     """Runs agents for one question each; use it as an asynchronous context manager.
 
@@ -103,7 +60,7 @@ class Ephemeral:
         self._client = client
         self._agents = agents
         self._url_of = url_of
-        self._running: dict[asyncio.Task[Ended], _Job] = {}
+        self._running: dict[asyncio.Task[Ended], Job] = {}
 
     async def __aenter__(self) -> Ephemeral:
         return self
@@ -119,7 +76,7 @@ class Ephemeral:
 
         A `Fault` says what became of the agent, too. `seconds` bounds all but the deletion.
         """
-        job = _Job(_own(manifest, seconds), message, seconds)
+        job = Job(own(manifest, seconds), message, seconds)
         task = asyncio.create_task(self._run(job), name=f"run {job.name}")
         self._running[task] = job
         task.add_done_callback(self._ended)
@@ -135,7 +92,7 @@ class Ephemeral:
             # Where the caller is gone nobody else asks for it.
             task.exception()
 
-    async def _run(self, job: _Job) -> Ended:
+    async def _run(self, job: Job) -> Ended:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
@@ -143,10 +100,10 @@ class Ephemeral:
                 answer = await self._live(job)
         except TimeoutError as error:
             left = await self._remove(job)
-            raise _late(job, _became(job, left)) from error
+            raise late(job, became(job, left)) from error
         except Fault as fault:
             left = await self._remove(job)
-            text = f"{fault.message}; {_became(job, left)}"
+            text = f"{fault.message}; {became(job, left)}"
             raise Fault(fault.reason, text, fault.advice) from fault
         except BaseException:
             if left := await self._remove(job):
@@ -156,14 +113,14 @@ class Ephemeral:
         left = await self._remove(job)
         return Ended(job.name, job.namespace, answer, passed, job.expires, left)
 
-    async def _live(self, job: _Job) -> Answer:
+    async def _live(self, job: Job) -> Answer:
         await self._create(job)
         job.doing = "waiting for it to be ready"
         await self._until_ready(job)
         job.doing = "asking it"
         return await ask(self._url_of(job.namespace, job.name), job.message)
 
-    async def _create(self, job: _Job) -> None:
+    async def _create(self, job: Job) -> None:
         await self._try(job)
         # It is not cancelled: a write that was cut off may have been done.
         job.writing = asyncio.create_task(
@@ -174,7 +131,7 @@ class Ephemeral:
         except KubeError as error:
             raise fault_of_write(error, f"create {job}") from error
 
-    async def _try(self, job: _Job) -> None:
+    async def _try(self, job: Job) -> None:
         """Ask whether it would be admitted; what a policy says of the template is not held to."""
         try:
             await self._apply(job, dry_run=True)
@@ -190,12 +147,13 @@ class Ephemeral:
             except KubeError:
                 raise fault from error
 
-    def _apply(self, job: _Job, *, dry_run: bool) -> Coroutine[Any, Any, Any]:
+    def _apply(self, job: Job, *, dry_run: bool) -> Coroutine[Any, Any, Any]:
         path = path_of(job.namespace, job.name)
         return self._client.apply(path, job.manifest, manager=FIELD_MANAGER, dry_run=dry_run)
 
-    async def _until_ready(self, job: _Job) -> None:
+    async def _until_ready(self, job: Job) -> None:
         uid = part(job.stored, "metadata").get("uid")
+        loop, refusal = asyncio.get_running_loop(), Refusal()
         while True:
             try:
                 seen = await self._agents.read(job.namespace, job.name)
@@ -209,10 +167,13 @@ class Ephemeral:
                     raise Fault(Reason.OBJECT_NOT_FOUND, message)
                 if seen.ready:
                     return
+                if refusal.is_sure(seen, loop.time()):
+                    message = f"{job}: kagent does not accept it: {seen.why}"
+                    raise Fault(Reason.AGENT_NOT_ACCEPTED, message, _MEND)
                 job.seen = seen.message
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _remove(self, job: _Job) -> str:
+    async def _remove(self, job: Job) -> str:
         """Delete what was created; why that failed, "" where nothing is left. Never raises."""
         job.leaving = True
         writing = job.writing
@@ -228,7 +189,7 @@ class Ephemeral:
             logger.exception("%s is not deleted", job)
             return f"{job} could not be deleted: {type(error).__name__}"
 
-    async def _remove_until(self, job: _Job, writing: asyncio.Task[Any]) -> str:
+    async def _remove_until(self, job: Job, writing: asyncio.Task[Any]) -> str:
         uid = str(part(job.stored, "metadata").get("uid") or "")
         if not uid and _was_refused(writing):
             return ""
@@ -254,31 +215,11 @@ class Ephemeral:
             await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _stop(task: asyncio.Task[Ended], job: _Job) -> None:
+def _stop(task: asyncio.Task[Ended], job: Job) -> None:
     """End it early, but once only: a second time would stop the deletion."""
     if not job.leaving:
         job.leaving = True
         task.cancel()
-
-
-def own_name(beginning: str) -> str:
-    """A name that nobody has: the beginning, as far as it fits, and eight letters and digits."""
-    suffix = "".join(secrets.choice(_SUFFIX) for _ in range(_SUFFIX_LENGTH))
-    return f"{beginning[: _MAX_NAME - _SUFFIX_LENGTH - 1].rstrip('-')}-{suffix}"
-
-
-def _own(manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """A copy under a name of its own that expires by itself and is offered to nobody by us."""
-    made = copy.deepcopy(dict(manifest))
-    metadata = made["metadata"]
-    metadata["name"] = own_name(str(metadata["name"]))
-    ttl = f"{math.ceil(seconds) + MARGIN_SECONDS}s"
-    metadata["annotations"] = {**part(metadata, "annotations"), TTL: ttl}
-    labels = {key: value for key, value in part(metadata, "labels").items() if key != PEER}
-    metadata.pop("labels", None)
-    if labels:
-        metadata["labels"] = labels
-    return made
 
 
 def _was_refused(writing: asyncio.Task[Any]) -> bool:
@@ -289,26 +230,3 @@ def _was_refused(writing: asyncio.Task[Any]) -> bool:
     if not isinstance(error, KubeError):
         return False
     return fault_of_write(error, "").reason is not Reason.OUTCOME_UNKNOWN
-
-
-def _late(job: _Job, became: str) -> Fault:
-    told = f": {job.seen}" if job.seen and job.doing.startswith("waiting") else ""
-    message = f"{job}: {job.seconds:g} s were over while {job.doing}{told}; {became}"
-    advice = "Call again with a longer timeout_seconds, or a smaller task."
-    if job.doing.startswith("waiting"):
-        return Fault(Reason.NOT_READY, message, advice)
-    reason = Reason.AGENT_SILENT if job.doing.startswith("asking") else Reason.API_UNREACHABLE
-    return Fault(reason, message, advice)
-
-
-def _became(job: _Job, left: str) -> str:
-    if left:
-        return f"{left}; {until(job.expires)}"
-    return "the agent was deleted" if job.stored else "no agent was created"
-
-
-def until(expires: str) -> str:
-    """When an agent that is left over goes by itself."""
-    if expires:
-        return f"it expires at {expires}"
-    return "nothing says when it expires: delete it, or tell the user"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +19,10 @@ from ..registry.template import read_template
 from .agents import Agents, Seen
 from .catalogue import Catalogue, Listed
 from .document import read_object
-from .ephemeral import FIELD_MANAGER, Ended, Ephemeral, until
+from .ephemeral import FIELD_MANAGER, Ended, Ephemeral
+from .job import until
 from .objects import Place, place_of
-from .offered import Offer, OfferReader
+from .offered import OfferReader
 from .results import (
     AgentResult,
     ApplyResult,
@@ -36,8 +36,8 @@ from .results import (
     UnmappedField,
     WaitResult,
 )
+from .waiting import wait_for
 
-_LOOK_SECONDS = 0.25
 _MAX_TAGS = 20
 _ADVICE = {
     "completed": "",
@@ -165,18 +165,7 @@ class Toolbox:
 
     async def wait(self, namespace: str, name: str, seconds: float) -> WaitResult:
         """Wait until an agent is ready and offered, or the time has come."""
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        while True:
-            seen = await self.agents.read(namespace, name)
-            offer = Offer()
-            if seen is not None and self.offers is not None:
-                offer = await asyncio.to_thread(self.offers.read, seen.uid)
-            passed = loop.time() - start
-            done = seen is not None and seen.ready and (offer.offered or self.offers is None)
-            if done or passed + _LOOK_SECONDS > seconds:
-                return _waited(namespace, name, seen, offer if self.offers else None, done, passed)
-            await asyncio.sleep(_LOOK_SECONDS)
+        return await wait_for(self.agents, self.offers, namespace, name, seconds)
 
     async def spawned(self, namespace: str) -> ListResult:
         """List the agents that this orchestrator spawned."""
@@ -238,42 +227,6 @@ def _agent(seen: Seen) -> AgentResult:
         ready=seen.ready and not seen.ending,
         message=message,
         stamps=seen.stamps,
-    )
-
-
-def _waited(  # noqa: PLR0913, PLR0917 - what is known, each part once
-    namespace: str, name: str, seen: Seen | None, offer: Offer | None, done: bool, passed: float
-) -> WaitResult:
-    if seen is None:
-        message = "there is no such Agent"
-        advice = "Check the name, or apply its manifest."
-    elif done:
-        message = "it is ready" + (" and offered to you" if offer else "")
-        advice = (
-            "Call it by tool_name." if offer else "It becomes one of your tools within seconds."
-        )
-    elif not seen.ready:
-        message = f"it is not ready yet: {seen.message or 'nothing is said of it'}"
-        advice = "An agent takes about 20 seconds to start. Call wait_for_agent again."
-    else:
-        listed = offer is not None and offer.listed
-        message = "it is ready, and " + (
-            "not live in every process yet" if listed else "not listed yet"
-        )
-        advice = (
-            "Call wait_for_agent again; if it stays so, its label hotpeers.dev/peer may be missing."
-        )
-    return WaitResult(
-        name=name,
-        namespace=namespace,
-        done=done,
-        exists=seen is not None,
-        ready=seen is not None and seen.ready,
-        offered=offer.offered if offer is not None else None,
-        tool_name=offer.tool_name if offer is not None else "",
-        seconds=round(passed, 1),
-        message=message,
-        advice=advice,
     )
 
 

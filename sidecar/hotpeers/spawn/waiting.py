@@ -1,0 +1,86 @@
+"""Waiting for an agent: until it is ready and offered, or kagent has refused it, or time is over."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from .agents import Agents, Seen
+from .offered import Offer, OfferReader
+from .results import WaitResult
+
+_LOOK_SECONDS = 0.25
+# kagent says so of any fault, and tries again within milliseconds where two writes met.
+_SURE_SECONDS = 1.0
+_MEND = (
+    "Waiting does not help: apply a manifest that is mended, or delete the agent and tell the user."
+)
+
+
+@dataclass
+class Refusal:
+    """Whether kagent refuses an agent for good, as far as one can tell; asked at each look."""
+
+    since: float | None = None
+
+    def is_sure(self, seen: Seen | None, now: float) -> bool:
+        """Whether it has been refused for a second. `now` is of a clock in seconds."""
+        if seen is None or not seen.refused:
+            self.since = None
+            return False
+        self.since = now if self.since is None else self.since
+        return now - self.since >= _SURE_SECONDS
+
+
+async def wait_for(
+    agents: Agents, offers: OfferReader | None, namespace: str, name: str, seconds: float
+) -> WaitResult:
+    """Wait until an agent is ready and offered, where that can be seen. Raises `Fault`."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    refusal = Refusal()
+    while True:
+        seen = await agents.read(namespace, name)
+        offer = Offer()
+        if seen is not None and offers is not None:
+            offer = await asyncio.to_thread(offers.read, seen.uid)
+        now = loop.time()
+        done = seen is not None and seen.ready and (offer.offered or offers is None)
+        over = now - start + _LOOK_SECONDS > seconds
+        if done or over or refusal.is_sure(seen, now):
+            message, advice = _told(seen, offer if offers else None, done=done)
+            return WaitResult(
+                name=name,
+                namespace=namespace,
+                done=done,
+                exists=seen is not None,
+                ready=seen is not None and seen.ready,
+                offered=offer.offered if offers else None,
+                tool_name=offer.tool_name if offers else "",
+                seconds=round(now - start, 1),
+                message=message,
+                advice=advice,
+            )
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _told(seen: Seen | None, offer: Offer | None, *, done: bool) -> tuple[str, str]:
+    """How far it has come, and what to do next."""
+    if seen is None:
+        return "there is no such Agent", "Check the name, or apply its manifest."
+    if done and offer:
+        return "it is ready and offered to you", "Call it by tool_name."
+    if done:
+        return "it is ready", "It becomes one of your tools within seconds."
+    if seen.refused:
+        return f"kagent does not accept it: {seen.why}", _MEND
+    if not seen.ready:
+        return (
+            f"it is not ready yet: {seen.message or 'nothing is said of it'}",
+            "An agent takes about 20 seconds to start. Call wait_for_agent again.",
+        )
+    state = "not live in every process yet" if offer and offer.listed else "not listed yet"
+    return (
+        f"it is ready, and {state}",
+        "Call wait_for_agent again; if it stays so, its label hotpeers.dev/peer may be missing.",
+    )
