@@ -1,28 +1,23 @@
-"""The tools as MCP has them: names, descriptions, bounds of the input, and answers of failures."""
+"""The tools as MCP has them: names, descriptions, and bounds of the input."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import json
-import logging
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from mcp.server.mcpserver import MCPServer
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from .. import __version__
 from ..guard.complete import DEFAULT_MODEL_CONFIG
-from ..reasons import SENTENCES, Reason
+from ..reasons import Reason
 from ..registry.entry import NAME, TAG
 from ..registry.fault import Fault
 from ..registry.manifest import Wish
+from .answering import answered
 from .results import (
     ApplyResult,
     DeleteResult,
-    FaultResult,
     ListResult,
     RenderResult,
     RunResult,
@@ -31,8 +26,6 @@ from .results import (
     WaitResult,
 )
 from .toolbox import Toolbox
-
-logger = logging.getLogger(__name__)
 
 TOOL_SECONDS = 60.0
 """A tool that has not ended by then is given up, wait_for_agent excepted."""
@@ -110,7 +103,7 @@ def make_server(toolbox: Toolbox) -> MCPServer:
 
 def _add_registry_tools(server: MCPServer, toolbox: Toolbox) -> None:
     @server.tool(annotations=_READS)
-    @_answered(TOOL_SECONDS)
+    @answered(TOOL_SECONDS)
     async def search_agents_agentregistry(
         query: Annotated[
             str,
@@ -130,7 +123,7 @@ def _add_registry_tools(server: MCPServer, toolbox: Toolbox) -> None:
         return await toolbox.search(query, limit)
 
     @server.tool(annotations=_READS)
-    @_answered(TOOL_SECONDS)
+    @answered(TOOL_SECONDS)
     async def get_agent_spec(name: EntryName, tag: EntryTag = "") -> SpecResult:
         """Read one agent of agentregistry: its spec, its instructions and its MCP servers.
 
@@ -139,7 +132,7 @@ def _add_registry_tools(server: MCPServer, toolbox: Toolbox) -> None:
         return await toolbox.spec(name, tag)
 
     @server.tool(annotations=_READS)
-    @_answered(TOOL_SECONDS)
+    @answered(TOOL_SECONDS)
     async def render_agent_manifest(  # noqa: PLR0913, PLR0917 - its inputs
         name: EntryName,
         tag: EntryTag = "",
@@ -167,7 +160,7 @@ def _add_registry_tools(server: MCPServer, toolbox: Toolbox) -> None:
 
 def _add_cluster_tools(server: MCPServer, toolbox: Toolbox) -> None:
     @server.tool(annotations=_WRITES)
-    @_answered(TOOL_SECONDS)
+    @answered(TOOL_SECONDS)
     async def k8s_apply_manifest(
         manifest: Annotated[
             str,
@@ -190,7 +183,7 @@ def _add_cluster_tools(server: MCPServer, toolbox: Toolbox) -> None:
         return await toolbox.apply(manifest, dry_run=dry_run)
 
     @server.tool(annotations=_READS)
-    @_answered(MAX_WAIT + TOOL_SECONDS)
+    @answered(MAX_WAIT + TOOL_SECONDS)
     async def wait_for_agent(
         name: AgentName,
         namespace: Namespace = "",
@@ -202,13 +195,13 @@ def _add_cluster_tools(server: MCPServer, toolbox: Toolbox) -> None:
         return await toolbox.wait(namespace or toolbox.namespace, name, timeout_seconds)
 
     @server.tool(annotations=_READS)
-    @_answered(TOOL_SECONDS)
+    @answered(TOOL_SECONDS)
     async def list_spawned_agents(namespace: Namespace = "") -> ListResult:
         """List the agents that you spawned and that still exist, with their stamps (expires-at …)."""
         return await toolbox.spawned(namespace or toolbox.namespace)
 
     @server.tool(annotations=_DELETES)
-    @_answered(TOOL_SECONDS)
+    @answered(TOOL_SECONDS)
     async def delete_spawned_agent(name: AgentName, namespace: Namespace = "") -> DeleteResult:
         """Delete an agent that you spawned, once its work is done. Others are left alone."""
         return await toolbox.delete(namespace or toolbox.namespace, name)
@@ -216,7 +209,7 @@ def _add_cluster_tools(server: MCPServer, toolbox: Toolbox) -> None:
 
 def _add_run_tool(server: MCPServer, toolbox: Toolbox) -> None:
     @server.tool(annotations=_RUNS)
-    @_answered(MAX_RUN + TOOL_SECONDS)
+    @answered(MAX_RUN + TOOL_SECONDS)
     async def run_ephemeral_agent(  # noqa: PLR0913, PLR0917 - its inputs
         message: Annotated[
             str,
@@ -271,42 +264,3 @@ def _add_run_tool(server: MCPServer, toolbox: Toolbox) -> None:
             return await toolbox.run_manifest(manifest, home, agent_name, message, timeout_seconds)
         wish = Wish(home, agent_name, model, runtime, tools or {})
         return await toolbox.run(name, tag, wish, message, timeout_seconds)
-
-
-def _answered(
-    seconds: float,
-) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
-    """Answer a foreseen failure, and a call that takes too long, as a result for a model."""
-
-    def wrap(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        @functools.wraps(tool)
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            try:
-                async with asyncio.timeout(seconds):
-                    return await tool(*args, **kwargs)
-            except Fault as fault:
-                logger.info("%s: %s: %s", tool.__name__, fault.reason, fault)
-                return _failed(fault)
-            except TimeoutError:
-                advice = "Look with list_spawned_agents before you try again."
-                message = f"{tool.__name__} was given up after {seconds:g} s"
-                return _failed(Fault(Reason.OUTCOME_UNKNOWN, message, advice))
-
-        return call
-
-    return wrap
-
-
-def _failed(fault: Fault) -> CallToolResult:
-    result = FaultResult(
-        reason=fault.reason.value,
-        sentence=SENTENCES[fault.reason],
-        message=fault.message,
-        advice=fault.advice,
-    )
-    said = result.model_dump()
-    return CallToolResult(
-        content=[TextContent(type="text", text=json.dumps(said, ensure_ascii=False))],
-        structured_content=said,
-        is_error=True,
-    )
