@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from cluster.client import Access, Object
+from cluster.processes import until
 from cluster.server import Cluster
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -67,7 +69,11 @@ class ServiceAccount:
         return self.token
 
     def bind(self, rules: Iterable[Object], namespace: str = "") -> None:
-        """Grant rules, in a namespace (its own unless told) or, for "*", in the whole cluster."""
+        """Grant rules, in a namespace (its own unless told) or, for "*", in the whole cluster.
+
+        They are in force when it returns: the server learns of its own roles by watching them.
+        """
+        rules = list(rules)
         place = namespace or self.namespace
         everywhere = place == "*"
         metadata = {"name": f"{self.namespace}.{self.name}"}
@@ -78,8 +84,31 @@ class ServiceAccount:
         subject = {"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace}
         role = {"apiGroup": _RBAC, "kind": kind, "name": metadata["name"]}
         api = self.cluster.api
-        api.apply({**base, "kind": kind, "rules": list(rules)})
+        api.apply({**base, "kind": kind, "rules": rules})
         api.apply({**base, "kind": f"{kind}Binding", "roleRef": role, "subjects": [subject]})
+        for one in rules:
+            for asked in product(one["apiGroups"], one["resources"], one["verbs"]):
+                until(
+                    f"{self.name} to be allowed {asked}",
+                    lambda asked=asked: self._may("" if everywhere else place, *asked) or None,
+                    60,
+                )
+
+    def _may(self, namespace: str, group: str, resource: str, verb: str) -> bool:
+        kind, _, subresource = resource.partition("/")
+        attributes = {"namespace": namespace, "group": group, "verb": verb}
+        attributes |= {"resource": kind, "subresource": subresource}
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}"]
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": f"system:serviceaccount:{self.namespace}:{self.name}",
+                "groups": groups,
+                "resourceAttributes": attributes,
+            },
+        }
+        return bool(self.cluster.api.create(review)["status"]["allowed"])
 
     def delete(self) -> None:
         """Delete the account: its tokens are refused, those used before ten seconds from now.

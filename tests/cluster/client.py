@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import yaml
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _FIELD_MANAGER = "hotpeers-tests"

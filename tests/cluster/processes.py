@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,13 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
 
 _PAUSE = 0.02
-_GRACE = 5.0
+_GRACE = 15.0
+# Below what systems give to outgoing connections by themselves: else one of these could have the port
+# of a server that is about to start, or starts again. And below the NodePorts of Kubernetes.
+_PORTS = range(12_000, 30_000)
 # Linux ends a child with its parent if the child asks for it, and keeps that over an exec. Asked
 # from here, not by `preexec_fn`, which Python warns of where there are threads.
 _DIE_WITH_PARENT = """
@@ -44,14 +49,16 @@ def until(what: str, probe: Callable[[], T | None], seconds: float) -> T:
 
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that were free a moment ago, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    with ExitStack() as probes:
+        return [_bind(probes.enter_context(socket.socket())) for _ in range(count)]
+
+
+def _bind(probe: socket.socket) -> int:
+    while True:
+        port = secrets.choice(_PORTS)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_SECONDS = 10.0
+_SECONDS = 30.0
 _ABORT = struct.pack("ii", 1, 0)
 
 

@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[2]
 PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
 AGENTS = Path(__file__).parent / "crds" / "agents.kagent.dev.yaml"
 CRD_FILES = (PEERS, AGENTS)
-_SECONDS = 15.0
+_SECONDS = 60.0
 
 
 def install_crd(api: Api, file: Path) -> str:

@@ -20,7 +20,7 @@ from cluster.client import Access, Api, ApiError
 from cluster.processes import Process, free_ports, until
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-_SECONDS_TO_START = 60.0
+_SECONDS_TO_START = 120.0
 _PREFIX = "hotpeers-cluster-"
 # A range that is nowhere: there is no proxy that would serve it. (TEST-NET-1 is too small.)
 _SERVICES = "198.18.0.0/16"
@@ -153,7 +153,7 @@ class Cluster:
         """Ask etcd by its JSON gateway."""
         url = f"{self._etcd_url}/v3/kv/{what}"
         try:
-            with urlopen(Request(url, json.dumps(body).encode()), timeout=10) as answer:
+            with urlopen(Request(url, json.dumps(body).encode()), timeout=60) as answer:
                 return dict(json.loads(answer.read()))
         except URLError as error:
             raise RuntimeError(f"etcd: {what}: {error}") from error

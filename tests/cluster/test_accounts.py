@@ -7,6 +7,7 @@ import yaml
 
 from cluster.accounts import ServiceAccount, rule
 from cluster.client import Access, Api, ApiError
+from cluster.processes import until
 from cluster.server import Cluster
 
 LIST = "/api/v1/namespaces/{}/services"
@@ -49,7 +50,9 @@ def test_token_of_a_deleted_account_is_unauthorized(
 ) -> None:
     account = service_account(namespace, "passing", [rule("", "services", "list")])
     account.delete()
-    assert ask(account.access, LIST.format(namespace)) == 401
+    # The server learns of it by watching.
+    path = LIST.format(namespace)
+    until("the token to be refused", lambda: ask(account.access, path) == 401 or None, 60)
 
 
 def test_another_signing_key_makes_every_token_unauthorized(

@@ -43,23 +43,23 @@ def test_child_outlives_the_thread_and_not_the_process_that_started_it(tmp_path:
         child = int(parent.stdout.readline())
         assert psutil.pid_exists(child)
         parent.kill()
-    assert until("the child to end", lambda: gone(child), 10)
+    assert until("the child to end", lambda: gone(child), 60)
 
 
 def test_stop_ends_the_whole_group_by_force_if_need_be(tmp_path: Path) -> None:
     script = "trap '' TERM; /bin/sleep 60 & echo $!; wait; wait"
     process = Process(["/bin/sh", "-c", script], tmp_path / "log")
     process.start()
-    shown = until("its child", lambda: process.log.read_text().strip() or None, 10)
+    shown = until("its child", lambda: process.log.read_text().strip() or None, 60)
     process.stop(signal.SIGKILL)
     assert process.pid is None
-    assert until("the group to end", lambda: gone(int(shown)), 10)
+    assert until("the group to end", lambda: gone(int(shown)), 60)
 
 
 def test_program_that_ended_by_itself_shows_its_last_words(tmp_path: Path) -> None:
     process = Process(["/bin/sh", "-c", "echo the port is taken; exit 3"], tmp_path / "log")
     process.start()
-    until("it to end", lambda: True if process.pid is None else None, 10)
+    until("it to end", lambda: True if process.pid is None else None, 60)
     with pytest.raises(RuntimeError, match="the port is taken"):
         process.check()
 
