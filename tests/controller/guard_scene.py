@@ -56,7 +56,24 @@ def until_asked(api: Api, namespace: str) -> None:
                 return f"{phase}.guard.hotpeers.dev" in error.message or None
             return None
 
-        until(f"{phase} to be asked", is_asked, 30)
+        until(f"{phase} to be asked", is_asked, 60)
+
+
+def until_governed(api: Api, namespace: str) -> None:
+    """Wait until the mutating webhook is asked about whoever this is.
+
+    Of an account that was governed a moment ago the API server learns by watching configurations.
+    """
+    path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"
+
+    def is_asked() -> bool | None:
+        try:
+            api.request("POST", path, {"metadata": {"name": "probe"}})
+        except ApiError as error:
+            return "mutate.guard.hotpeers.dev" in error.message or None
+        return None
+
+    until("the account to be governed", is_asked, 60)
 
 
 def take(api: Api, namespace: str) -> None:

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from cluster.processes import Process, free_ports, until
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Controller:
@@ -58,7 +58,7 @@ class Controller:
         """Status and body of its health server; 0 where there is none."""
         self.process.check()
         try:
-            with urlopen(f"http://127.0.0.1:{self._health}{path}", timeout=5) as response:
+            with urlopen(f"http://127.0.0.1:{self._health}{path}", timeout=30) as response:
                 return response.status, response.read().decode()
         except HTTPError as error:
             with error:

@@ -16,7 +16,10 @@ from controller.scene import client_of, ended, read, running, until
 from hotpeers.controller.election import Election, LeaderClient, NotLeadingError, Pace
 from hotpeers.kube.client import Client
 
-PACE = Pace(duration=3.0, renew=2.0, retry=0.3)
+# The lease of one that is gone runs out soon, and that of one on a busy machine does not.
+PACE = Pace(duration=6.0, renew=4.0, retry=0.3)
+# It does not run out within any bound here.
+LONG = Pace(duration=600.0, renew=400.0, retry=0.3)
 
 
 class Worker:
@@ -26,12 +29,13 @@ class Worker:
         self.election = Election(client, namespace, "lease", name, pace)
         self.working = False
         self.terms = 0
-        self.stopped_at = 0.0
+        self.began_at = self.stopped_at = 0.0
 
     async def run(self) -> None:
         await self.election.run(self._work)
 
     async def _work(self) -> None:
+        self.began_at = time.monotonic()
         self.working = True
         self.terms += 1
         try:
@@ -53,7 +57,7 @@ def lease(cluster: Cluster, namespace: str) -> Object:
 
 async def test_one_of_many_leads_and_the_lease_says_so(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
-        workers = [Worker(client, namespace, f"w{i}") for i in range(5)]
+        workers = [Worker(client, namespace, f"w{i}", LONG) for i in range(5)]
         async with running(*(worker.run() for worker in workers)):
             await until(lambda: any(worker.working for worker in workers))
             renewed = lease(cluster, namespace)["renewTime"]
@@ -61,7 +65,7 @@ async def test_one_of_many_leads_and_the_lease_says_so(cluster: Cluster, namespa
             (leader,) = [worker for worker in workers if worker.working]
             spec = lease(cluster, namespace)
             assert spec["holderIdentity"] == leader.election.identity
-            assert spec["leaseDurationSeconds"] == 3
+            assert spec["leaseDurationSeconds"] == 600
             assert spec["leaseTransitions"] == 0
             assert leader.election.leading
             await until(lambda: all(w.election.holder == leader.election.identity for w in workers))
@@ -69,8 +73,7 @@ async def test_one_of_many_leads_and_the_lease_says_so(cluster: Cluster, namespa
 
 async def test_released_lease_is_taken_at_once(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
-        pace = Pace(duration=60.0, renew=40.0, retry=0.3)
-        first, second = (Worker(client, namespace, name, pace) for name in ("a", "b"))
+        first, second = (Worker(client, namespace, name, LONG) for name in ("a", "b"))
         async with running(first.run()) as (task,):
             await until(lambda: first.working)
             async with running(second.run()):
@@ -78,7 +81,7 @@ async def test_released_lease_is_taken_at_once(cluster: Cluster, namespace: str)
                 await ended(task)
                 assert not first.working
                 assert not first.election.leading
-                await until(lambda: second.working, 5.0)
+                await until(lambda: second.working)
                 assert lease(cluster, namespace)["leaseTransitions"] == 1
         assert lease(cluster, namespace)["holderIdentity"] == ""
 
@@ -100,9 +103,8 @@ async def test_leader_without_a_server_stops_before_another_may_begin(
                 await until(lambda: free.election.holder)
                 proxy.black_hole()
                 await until(lambda: free.working)
-                began = time.monotonic()
                 assert not cut.working
-                assert began - cut.stopped_at >= 0.5
+                assert cut.stopped_at < free.began_at
                 assert cut.election.problems()[0].reason == "ApiUnreachable"
                 proxy.heal()
                 await until(lambda: cut.election.holder == free.election.identity)
@@ -111,13 +113,15 @@ async def test_leader_without_a_server_stops_before_another_may_begin(
 
 async def test_lease_that_another_took_ends_the_work(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
-        worker = Worker(client, namespace, "w")
+        # It would lead on for much longer than it is waited for.
+        worker = Worker(client, namespace, "w", LONG)
         async with running(worker.run()):
             await until(lambda: worker.working)
             taken = read(cluster.api, path(namespace))
             assert taken is not None
-            cluster.api.patch(taken, {"spec": {"holderIdentity": "thief"}})
-            await until(lambda: not worker.working, PACE.renew)
+            theirs = {"holderIdentity": "thief", "leaseDurationSeconds": 2}
+            cluster.api.patch(taken, {"spec": theirs})
+            await until(lambda: not worker.working)
             # It is not renewed, and so comes back.
             await until(lambda: worker.working)
             assert worker.terms == 2

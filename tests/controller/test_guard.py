@@ -24,6 +24,7 @@ from controller.guard_scene import (
     subject,
     take,
     until_asked,
+    until_governed,
 )
 
 POLICIES = Path(__file__).parents[2] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
@@ -224,7 +225,7 @@ def test_older_version_is_refused(lead: Api, cluster: Cluster, namespace: str) -
     path = f"/apis/kagent.dev/v1alpha1/namespaces/{namespace}/agents"
     manifest = {**declarative("worker-a", namespace), "apiVersion": "kagent.dev/v1alpha1"}
     try:
-        until("it to be served", lambda: served(cluster.api, path) or None, 30)
+        until("it to be served", lambda: served(cluster.api, path) or None, 60)
         assert "v1alpha1" in refused(lead, "POST", path, manifest)
     finally:
         cluster.api.apply(definition)
@@ -329,7 +330,7 @@ def test_no_more_are_alive_than_allowed(lead: Api, cluster: Cluster, namespace: 
         except ApiError:
             return None
 
-    assert until("the slot to be free", admitted, 30)
+    assert until("the slot to be free", admitted, 60)
 
 
 def test_own_agents_are_deleted_and_no_others(lead: Api, cluster: Cluster, namespace: str) -> None:
@@ -376,13 +377,15 @@ def test_child_spawns_no_deeper_than_allowed(
 ) -> None:
     lead.create(declarative("worker-a", namespace))
     child = login("worker-a")
-    # From the moment that its agent is admitted.
+    # From the moment that its agent is admitted, as far as the API server knows of it yet.
+    until_governed(child, namespace)
     assert "ResourceNotAllowed" in refused(
         child, "POST", f"/api/v1/namespaces/{namespace}/pods", POD
     )
     made = child.create(declarative("worker-b", namespace))
     assert made["metadata"]["annotations"]["hotpeers.dev/depth"] == "2"
     grandchild = login("worker-b")
+    until_governed(grandchild, namespace)
     manifest = declarative("worker-c", namespace)
     assert "TooDeep" in refused(grandchild, "POST", agents(namespace), manifest)
     # The account outlives its agent, and stays governed.
@@ -395,7 +398,7 @@ def test_child_spawns_no_deeper_than_allowed(
     until(
         "the agent to be forgotten",
         lambda: "is gone" in refused(grandchild, "POST", agents(namespace), manifest) or None,
-        10,
+        60,
     )
 
 
@@ -456,7 +459,7 @@ def test_denials_are_told(
         found = events()
         return found[0] if found and found[0]["count"] == 3 else None
 
-    event = until("the Event to count three", told, 30)
+    event = until("the Event to count three", told, 60)
     assert len(events()) == 1
     policy = cluster.api.read(spawn_policy(namespace))
     assert event["involvedObject"]["uid"] == policy["metadata"]["uid"]
@@ -513,7 +516,7 @@ def test_what_another_webhook_changes_is_judged(
                     return error.message
                 return None
 
-            assert "validate.guard.hotpeers.dev" in until("the rival to be asked", refusal, 30)
+            assert "validate.guard.hotpeers.dev" in until("the rival to be asked", refusal, 60)
             assert "validate.guard" in refused(lead, "POST", agents(namespace), manifest)
         finally:
             cluster.api.delete(configuration)
@@ -532,7 +535,7 @@ def test_audit_lets_everything_through_and_warns(
         except ApiError:
             return None
 
-    made = until("Audit to be known", admitted, 10)
+    made = until("Audit to be known", admitted, 60)
     assert "annotations" not in made["metadata"]
     audited = controller.metric(
         "hotpeers_guard_requests_total", decision="audited", reason="RuntimeNotAllowed"

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -29,7 +30,9 @@ from hotpeers.kube.client import Client
 from hotpeers.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
-QUICK = Timing(hold=1.0, bound=10.0, settle_pause=0.05, flush=0.1)
+QUICK = Timing(hold=1.0, bound=60.0, settle_pause=0.05, flush=0.1)
+# Holds longer than anything takes that must be done before it ends.
+HOLDING = replace(QUICK, hold=8.0)
 
 
 @pytest.fixture
@@ -84,13 +87,13 @@ async def test_two_hundred_at_once_over_two_replicas_get_ten(
 async def test_rate_is_exact_over_two_replicas(
     replicas: list[Reservations], namespace: str
 ) -> None:
-    numbers = count()
+    numbers, window = count(), 10.0
 
     async def burst() -> int:
         return allowed(
             await asyncio.gather(
                 *(
-                    one.admit([POLICY], f"{namespace}/a{next(numbers)}", under(10_000, 7, 4.0))
+                    one.admit([POLICY], f"{namespace}/a{next(numbers)}", under(10_000, 7, window))
                     for one in replicas * 20
                 )
             )
@@ -98,9 +101,10 @@ async def test_rate_is_exact_over_two_replicas(
 
     begun = time.monotonic()
     assert await burst() == 7
+    done = time.monotonic()
     while time.monotonic() - begun < 3.0:
         assert await burst() == 0
-    await until(lambda: time.monotonic() - begun > 6.5)
+    await until(lambda: time.monotonic() - done > window + 1.0)
     assert await burst() == 7
 
 
@@ -173,7 +177,7 @@ async def test_admission_goes_to_the_policy_that_decided(
 
 
 async def test_slot_of_a_replica_that_was_killed_is_free_after_the_hold(
-    replicas: list[Reservations], cluster: Cluster, namespace: str
+    clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
     command = [sys.executable, "-m", "controller.admitting"]
     process = await asyncio.create_subprocess_exec(
@@ -183,17 +187,17 @@ async def test_slot_of_a_replica_that_was_killed_is_free_after_the_hold(
         env={"PYTHONPATH": ":".join([str(ROOT / "tests"), *filter(None, sys.path)])},
     )
     assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 30) == b"written\n"
+    assert await asyncio.wait_for(process.stdout.readline(), 60) == b"written\n"
     process.send_signal(signal.SIGKILL)
     assert await process.wait() == -signal.SIGKILL
-    first = replicas[0]
+    first = Reservations(clients[0], namespace, LEASE, timing=HOLDING)
     agent = f"{namespace}/next"
     assert not (await first.admit([POLICY], agent, under(1))).allowed
     at = kept(cluster, namespace).slots[f"{namespace}/dead"].at
     # The slot that nobody uses is found by whoever would be refused.
     while not (await first.admit([POLICY], agent, under(1))).allowed:
-        assert time.time() < at + 10
-    assert time.time() > at + QUICK.hold
+        assert time.time() < at + 60
+    assert time.time() > at + HOLDING.hold
     assert kept(cluster, namespace).slots.keys() == {agent}
 
 
@@ -264,8 +268,9 @@ async def test_settling_makes_no_ledger_for_nothing(
 
 
 async def test_lost_ledger_is_rebuilt_before_anything_is_admitted(
-    replicas: list[Reservations], cluster: Cluster, namespace: str
+    clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
+    replicas = [Reservations(one, namespace, LEASE, timing=HOLDING) for one in clients]
     first, second = replicas
     for name in ("a", "b", "flying"):
         assert (await first.admit([POLICY], f"{namespace}/{name}", under(4))).allowed
@@ -449,17 +454,17 @@ async def test_without_rights_or_server_nothing_is_admitted(
 ) -> None:
     rules = [rule("", "configmaps", "get list watch create update delete")]
     account: ServiceAccount = service_account(namespace, "counts", rules)
-    short = Timing(bound=0.5)
+    bound = 3.0
     async with client_of(account.kubeconfig(proxy.url)) as client:
-        reservations = Reservations(client, namespace, LEASE, timing=short)
+        reservations = Reservations(client, namespace, LEASE, timing=QUICK)
         error = await refusal(reservations, f"{namespace}/a")
         assert error.reason is Reason.FORBIDDEN
         assert read(cluster.api, ledger_path(namespace)) is None
         proxy.black_hole()
-        begun = time.monotonic()
-        error = await refusal(reservations, f"{namespace}/a")
+        short = Reservations(client, namespace, LEASE, timing=Timing(bound=bound))
+        async with asyncio.timeout(5 * bound):
+            error = await refusal(short, f"{namespace}/a")
         assert error.reason in (Reason.COUNTS_BUSY, Reason.API_UNREACHABLE)
-        assert time.monotonic() - begun < 2.0
         proxy.heal()
         proxy.refuse()
         assert (await refusal(reservations, f"{namespace}/a")).reason is Reason.API_UNREACHABLE
@@ -474,7 +479,7 @@ async def test_answer_that_is_lost_admits_nobody_twice(
     through.write_text(json.dumps(config))
     second = Reservations(clients[0], namespace, LEASE, timing=QUICK)
     async with client_of(through) as cut:
-        first = Reservations(cut, namespace, LEASE, timing=Timing(bound=0.7))
+        first = Reservations(cut, namespace, LEASE, timing=Timing(bound=5.0))
         assert (await first.admit([POLICY], f"{namespace}/a", under(9))).allowed
 
         def decide(usage: Any) -> Decision:

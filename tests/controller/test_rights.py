@@ -126,7 +126,7 @@ async def test_everything_works(
             kept = read(api, f"{SECRETS}/hotpeers-certificates")
             assert kept is not None
             assert webhook["clientConfig"]["caBundle"] == kept["data"]["ca.crt"]
-            assert replica.problems() == ()
+            await until(lambda: replica.problems() == ())
             assert replica.leading
             api.delete(pod, gracePeriodSeconds=0)
             api.patch(binding, {"subjects": []})  # what was changed is deleted and made anew
@@ -252,7 +252,7 @@ async def test_what_the_guard_keeps_in_the_cluster_works(
             await until(lambda: listed(api, "hotpeers-guard") == governed)
             await until(lambda: api.read(policy).get("status", {}).get("conditions"))
             ledger = f"/api/v1/namespaces/{SYSTEM}/configmaps/{ledger_name(f'{namespace}/workers')}"
-            assert read(api, ledger) is not None
+            await until(lambda: read(api, ledger))
             api.delete(tools)
             await until(lambda: read(api, api.path(orphan)) is None)
             await until(lambda: len(leading.causes) == 2)
@@ -262,8 +262,8 @@ async def test_what_the_guard_keeps_in_the_cluster_works(
                     {one["reason"] for one in api.list("v1", "Event", namespace)["items"]} == told
                 )
             )
-            assert leading.duties.problems() == ()
-            assert leading.governed.problems() == ()
+            await until(lambda: leading.duties.problems() == ())
+            await until(lambda: leading.governed.problems() == ())
 
 
 def test_of_agents_and_policies_nothing_else_is_written(

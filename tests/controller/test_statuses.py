@@ -35,6 +35,11 @@ def ready(api: Api, policy: Object) -> tuple[str, str]:
     return found["status"], found["reason"]
 
 
+def settled(api: Api, policy: Object) -> bool:
+    """Whether it is ready, and its counts are told too: they may come later."""
+    return ready(api, policy) == ("True", "Enforced") and "agentsAlive" in status(api, policy)
+
+
 async def test_status_tells_counts_denials_and_who_is_governed(
     cluster: Cluster, namespace: str
 ) -> None:
@@ -45,7 +50,7 @@ async def test_status_tells_counts_denials_and_who_is_governed(
         return Decision(allowed=True, policy=key)
 
     async with leader(cluster, namespace) as leading:
-        await until(lambda: ready(api, policy) == ("True", "Enforced"))
+        await until(lambda: settled(api, policy))
         found = status(api, policy)
         assert (found["agentsAlive"], found["createsInWindow"], found["denials"]) == (0, 0, 0)
         assert found["observedGeneration"] == 1
@@ -86,7 +91,7 @@ async def test_nothing_is_written_while_nothing_changes(cluster: Cluster, namesp
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     async with leader(cluster, namespace):
-        await until(lambda: ready(api, policy) == ("True", "Enforced"))
+        await until(lambda: settled(api, policy))
         version = api.read(policy)["metadata"]["resourceVersion"]
         await asyncio.sleep(7.0)
         assert api.read(policy)["metadata"]["resourceVersion"] == version
@@ -97,17 +102,16 @@ async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace
     policy = api.create(spawn_policy(namespace))
     versions: set[str] = set()
     async with leader(cluster, namespace):
-        await until(lambda: ready(api, policy) == ("True", "Enforced"))
+        await until(lambda: settled(api, policy))
         loop = asyncio.get_running_loop()
         began = loop.time()
         number = 0
-        while loop.time() - began < 4.0:
+        while loop.time() - began < 4.0 or number <= 20:
             number += 1
             changed = api.patch(policy, {"spec": {"maxPromptLength": number}})
             versions.add(str(changed.get("status", {}).get("observedGeneration")))
             await asyncio.sleep(0.02)
-        assert number > 20
-        assert len(versions) <= 7
+        assert len(versions) <= loop.time() - began + 3
         last = api.read(policy)["metadata"]["generation"]
         await until(lambda: status(api, policy)["observedGeneration"] == last)
 
