@@ -137,7 +137,7 @@ def _prepare(cluster: Cluster) -> None:
         install_crd(api, file)
     for definition in (_both_versions(), *map(_definition, OTHERS)):
         api.apply(definition)
-        until("it to be served", lambda one=definition: is_served(api, one), 30)
+        until("it to be served", lambda one=definition: is_served(api, one), 60)
 
 
 def _both_versions() -> Object:

@@ -9,6 +9,7 @@ from admission.attempts import AGENTS
 from admission.outcome import APPLY, MERGE, PATCH, Attempt, By, attempt
 from admission.scene import MANY, Scene, policy
 from cluster.client import Api, Object
+from controller.guard_scene import until_governed
 
 DEPTH = 4
 
@@ -29,6 +30,7 @@ def chain(guarded: Scene) -> list[tuple[str, Api]]:
         assert outcome.found["metadata"]["annotations"]["hotpeers.dev/depth"] == str(level)
         # As kagent does: an account of the agent's name, for its pods.
         found.append((name, guarded.login(name)))
+        until_governed(found[-1][1], "team")
         assert level <= DEPTH
     return found
 
@@ -98,8 +100,10 @@ def test_parent_that_is_made_again_is_no_deeper(guarded: Scene) -> None:
     root = guarded.govern("boss", names=["rung-*", "worker-*"], limits={**MANY, "maxDepth": 2})
     root.create(declarative("rung-1"))
     first = guarded.login("rung-1")
+    until_governed(first, "team")
     first.create(declarative("rung-2"))
     second = guarded.login("rung-2")
+    until_governed(second, "team")
     root.request("DELETE", f"{AGENTS}/rung-1")
     again = attempt(second, Attempt("POST", AGENTS, declarative("rung-1")))
     assert again.by is By.GUARD
@@ -109,6 +113,7 @@ def test_parent_that_is_made_again_is_no_deeper(guarded: Scene) -> None:
     made = root.create(declarative("rung-1"))
     assert made["metadata"]["annotations"]["hotpeers.dev/depth"] == "1"
     first = guarded.login("rung-1")
+    until_governed(first, "team")
     deeper = attempt(first, Attempt("POST", AGENTS, declarative("rung-3")))
     assert deeper.found["metadata"]["annotations"]["hotpeers.dev/depth"] == "2"
     # What the one before it spawned is not its own.

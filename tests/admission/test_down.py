@@ -61,7 +61,7 @@ def test_only_the_governed_are_stopped(down: tuple[Scene, Api]) -> None:
         lambda: (
             attempt(lead, Attempt("POST", AGENTS, declarative("worker-b"))).by is By.NOBODY or None
         ),
-        30,
+        60,
     )
     assert attempt(lead, Attempt("POST", AGENTS, declarative("intruder"))).by is By.GUARD
 

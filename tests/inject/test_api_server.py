@@ -38,7 +38,7 @@ def server(cluster_binaries: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def shared(server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    running = Controller(tmp_path_factory.mktemp("controller"), server, "--drain-seconds=3")
+    running = Controller(tmp_path_factory.mktemp("controller"), server, "--drain-seconds=15")
     server.api.create(running.configuration())
     yield running
     running.stop(signal.SIGKILL)
@@ -118,7 +118,7 @@ def test_a_pod_that_cannot_be_served_says_why(
     body = pod(team, "node", command=["node"])
     parts = urlsplit(server.url)
     connection = http.client.HTTPSConnection(
-        str(parts.hostname), parts.port, context=server.access.context(), timeout=15
+        str(parts.hostname), parts.port, context=server.access.context(), timeout=60
     )
     path = f"/api/v1/namespaces/{team}/pods"
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})

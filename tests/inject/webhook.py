@@ -18,7 +18,7 @@ from cluster.processes import Process, free_ports, until
 from cluster.server import Cluster
 
 INSTALL = Path(__file__).parents[2] / "k8s" / "install.yaml"
-SECONDS = 30.0
+SECONDS = 60.0
 _NO_ACCOUNTS = "--disable-admission-plugins=ServiceAccount"
 
 
@@ -81,7 +81,7 @@ class Controller:
     def readiness(self) -> int:
         """The status of /readyz; 0 where nothing answers."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=30) as answer:
                 return int(answer.status)
         except HTTPError as error:
             return error.code
@@ -90,7 +90,7 @@ class Controller:
 
     def metric(self, name: str, **labels: str) -> float:
         """A metric, summed over those that have these labels."""
-        with urlopen(f"http://127.0.0.1:{self.health_port}/metrics", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{self.health_port}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         found = re.findall(rf"^{name}(?:\{{(.*?)\}})? (\S+)$", text, re.MULTILINE)
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
@@ -109,6 +109,8 @@ class Controller:
         for webhook in found["webhooks"]:
             url = f"https://127.0.0.1:{self.port}{webhook['clientConfig']['service']['path']}"
             webhook["clientConfig"] = {"url": url, "caBundle": bundle}
+            # What is decided is tried here, not how soon on a busy machine.
+            webhook["timeoutSeconds"] = 15
         return found
 
 
