@@ -135,7 +135,7 @@ def denial(cluster: Cluster, namespace: str) -> Iterator[str]:
             return True if message in error.message else None
         return None
 
-    until("the policy to be in force", is_in_force, 15.0)
+    until("the policy to be in force", is_in_force, 60.0)
     yield message
     cluster.api.delete(binding)
     cluster.api.delete(policy)
@@ -238,8 +238,8 @@ async def test_wait_tells_how_far_an_agent_is(
     wanted = wanted.model_copy(update={"peer_file": peers, "ack_dir": acks})
     async with serve_tools(wanted) as client:
 
-        async def wait() -> dict[str, Any]:
-            failed, said = await call(client, "wait_for_agent", name="a", timeout_seconds=1)
+        async def wait(seconds: int = 3) -> dict[str, Any]:
+            failed, said = await call(client, "wait_for_agent", name="a", timeout_seconds=seconds)
             assert not failed
             return said
 
@@ -262,9 +262,9 @@ async def test_wait_tells_how_far_an_agent_is(
         acks.mkdir()
         ack = Ack(pid=7, state=AckState.ACTIVE, generation=3, time=_now())
         (acks / "ack-7.json").write_bytes(dump_ack(ack))
-        said = await wait()
+        said = await wait(60)
     assert (said["done"], said["offered"], said["tool_name"]) == (True, True, "ns__NS__a")
-    assert said["seconds"] < 1
+    assert said["seconds"] < 60
 
 
 async def test_wait_ends_where_kagent_does_not_accept_the_agent(
@@ -296,7 +296,7 @@ async def test_wait_without_a_peer_file_is_for_ready_only(
     cluster.api.create(agent(namespace, "a"))
     set_ready(cluster.api, agent(namespace, "a"))
     async with serve_tools(wanted) as client:
-        _, said = await call(client, "wait_for_agent", name="a", timeout_seconds=1)
+        _, said = await call(client, "wait_for_agent", name="a", timeout_seconds=60)
     assert (said["done"], said["offered"]) == (True, None)
 
 

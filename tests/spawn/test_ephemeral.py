@@ -34,6 +34,7 @@ from hotpeers.spawn.ephemeral import Ended, Ephemeral
 from hotpeers.spawn.job import own_name
 
 RIGHTS = "get list create patch delete"
+SECONDS = 60.0
 Answers = Callable[[str], Any]
 
 
@@ -93,10 +94,10 @@ async def appeared(cluster: Cluster, namespace: str) -> Any:
     async def look() -> Any:
         return next(iter(await asyncio.to_thread(found, cluster, namespace)), None)
 
-    return await until("the agent to be there", look, 10.0)
+    return await until("the agent to be there", look, SECONDS)
 
 
-async def gone(cluster: Cluster, namespace: str, seconds: float = 10.0) -> None:
+async def gone(cluster: Cluster, namespace: str, seconds: float = SECONDS) -> None:
     async def look() -> bool | None:
         return None if await asyncio.to_thread(found, cluster, namespace) else True
 
@@ -128,7 +129,7 @@ async def test_question_is_answered_and_nothing_stays(
 ) -> None:
     seen: list[Any] = []
     async with controller(cluster, namespace), running(account.kubeconfig(), worker) as runs:
-        task = asyncio.create_task(runs.run(manifest(namespace), "how are you?", 30.0))
+        task = asyncio.create_task(runs.run(manifest(namespace), "how are you?", SECONDS))
         seen.append(await appeared(cluster, namespace))
         ended = await task
         assert found(cluster, namespace) == []
@@ -140,7 +141,7 @@ async def test_question_is_answered_and_nothing_stays(
     metadata = seen[0]["metadata"]
     assert re.fullmatch(r"worker-[a-z0-9]{8}", metadata["name"])
     assert metadata["name"] == ended.name
-    assert metadata["annotations"] == {"hotpeers.dev/ttl": "90s"}
+    assert metadata["annotations"] == {"hotpeers.dev/ttl": "120s"}
     assert "labels" not in metadata
 
 
@@ -197,7 +198,7 @@ async def scripted(answer: Answers, card_url: str = "") -> AsyncIterator[str]:
 
 
 async def outcome(
-    cluster: Cluster, namespace: str, account: ServiceAccount, url: str, seconds: float = 20.0
+    cluster: Cluster, namespace: str, account: ServiceAccount, url: str, seconds: float = SECONDS
 ) -> Ended | Fault:
     async with controller(cluster, namespace), running(account.kubeconfig(), url) as runs:
         try:
@@ -271,7 +272,9 @@ async def test_no_good_answer_leaves_nothing(
     cluster: Cluster, namespace: str, account: ServiceAccount, answer: Answers, reason: Reason
 ) -> None:
     async with scripted(answer) as url:
-        fault = await outcome(cluster, namespace, account, url, 3.0)
+        # Who waits for ever is given up; all else is told long before.
+        seconds = 8.0 if reason is Reason.AGENT_SILENT else SECONDS
+        fault = await outcome(cluster, namespace, account, url, seconds)
     assert isinstance(fault, Fault)
     assert (fault.reason, found(cluster, namespace)) == (reason, [])
     assert "the agent was deleted" in fault.message
@@ -280,8 +283,9 @@ async def test_no_good_answer_leaves_nothing(
 async def test_nobody_there_or_another_origin_leaves_nothing(
     cluster: Cluster, namespace: str, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotpeers.spawn.asking._CARD_SECONDS", 0.5)
-    fault = await outcome(cluster, namespace, account, "http://127.0.0.1:9")
+    with monkeypatch.context() as hasty:
+        hasty.setattr("hotpeers.spawn.asking._CARD_SECONDS", 0.5)
+        fault = await outcome(cluster, namespace, account, "http://127.0.0.1:9")
     assert isinstance(fault, Fault)
     assert fault.reason is Reason.AGENT_UNREACHABLE
     async with scripted(reply("completed"), "http://169.254.169.254/") as url:
@@ -296,9 +300,9 @@ async def test_agent_that_is_never_ready_is_told_and_deleted(
 ) -> None:
     async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
         with pytest.raises(Fault) as caught:
-            await runs.run(manifest(namespace), "hello", 1.0)
+            await runs.run(manifest(namespace), "hello", 6.0)
     assert caught.value.reason is Reason.NOT_READY
-    assert "1 s were over while waiting for it to be ready" in caught.value.message
+    assert "6 s were over while waiting for it to be ready" in caught.value.message
     assert found(cluster, namespace) == []
 
 
@@ -344,7 +348,7 @@ async def test_agent_that_another_deletes_is_told(
     cluster: Cluster, namespace: str, account: ServiceAccount
 ) -> None:
     async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
-        task = asyncio.create_task(runs.run(manifest(namespace), "hello", 20.0))
+        task = asyncio.create_task(runs.run(manifest(namespace), "hello", SECONDS))
         cluster.api.delete(await appeared(cluster, namespace))
         with pytest.raises(Fault) as caught:
             await task
@@ -358,10 +362,10 @@ async def test_what_is_refused_is_never_created(
     strange["spec"]["type"] = "Other"
     async with running(make_account(RIGHTS).kubeconfig(), worker) as runs:
         with pytest.raises(Fault) as invalid:
-            await runs.run(strange, "hello", 20.0)
+            await runs.run(strange, "hello", SECONDS)
     async with running(make_account("get").kubeconfig(), worker) as runs:
         with pytest.raises(Fault) as forbidden:
-            await runs.run(manifest(namespace), "hello", 20.0)
+            await runs.run(manifest(namespace), "hello", SECONDS)
     assert invalid.value.reason is Reason.OBJECT_INVALID
     assert forbidden.value.reason is Reason.RIGHT_MISSING
     assert "no agent was created" in forbidden.value.message
@@ -388,10 +392,10 @@ async def test_a_policy_without_templates_may_still_allow_what_it_is(
 
         made._client.apply = guarded  # type: ignore[method-assign]
         if runs:
-            assert (await made.run(marked, "hello", 20.0)).answer.text == "worker says: done."
+            assert (await made.run(marked, "hello", SECONDS)).answer.text == "worker says: done."
         else:
             with pytest.raises(Fault) as caught:
-                await made.run(marked, "hello", 20.0)
+                await made.run(marked, "hello", SECONDS)
             assert caught.value.reason is Reason.ADMISSION_DENIED
             assert "hotpeers.dev/template" in caught.value.message
 
@@ -408,14 +412,14 @@ async def test_caller_who_goes_away_leaves_nothing(
 
         async with running(account.kubeconfig(), worker) as runs:
             writing = on_the_way(runs)
-            task = asyncio.create_task(runs.run(manifest(namespace), "hello", 30.0))
+            task = asyncio.create_task(runs.run(manifest(namespace), "hello", SECONDS))
             if at == "creating":
                 await writing.wait()
             else:
                 made = await appeared(cluster, namespace)
             if at == "asking":
                 set_ready(cluster.api, made)
-                await until("the question", is_asked, 10.0)
+                await until("the question", is_asked, SECONDS)
             task.cancel()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -450,7 +454,7 @@ async def test_end_of_the_process_deletes_what_runs(
             count = len(await asyncio.to_thread(found, cluster, namespace))
             return True if count == 5 else None
 
-        await until("all of them", all_there, 10.0)
+        await until("all of them", all_there, SECONDS)
     assert found(cluster, namespace) == []
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in results)
@@ -462,7 +466,7 @@ async def test_deletion_that_is_refused_is_told_with_the_expiry(
     marked = manifest(namespace, annotations={"hotpeers.dev/expires-at": "2030-01-01T00:00:00Z"})
     kubeconfig = make_account("get list create patch").kubeconfig()
     async with controller(cluster, namespace), running(kubeconfig, worker) as runs:
-        ended = await runs.run(marked, "hello", 20.0)
+        ended = await runs.run(marked, "hello", SECONDS)
     assert ended.answer.text == "worker says: done."
     assert "could not be deleted" in ended.left
     assert ended.expires == "2030-01-01T00:00:00Z"
@@ -484,7 +488,7 @@ async def test_answer_of_the_creation_is_lost_and_nothing_stays(
 
         runs._client.apply = lost  # type: ignore[method-assign]
         with pytest.raises(Fault) as caught:
-            await runs.run(manifest(namespace), "hello", 20.0)
+            await runs.run(manifest(namespace), "hello", SECONDS)
     assert caught.value.reason is Reason.OUTCOME_UNKNOWN
     assert found(cluster, namespace) == []
 
@@ -493,16 +497,21 @@ async def test_api_server_that_is_away_for_a_while_is_waited_for(
     cluster: Cluster, namespace: str, account: ServiceAccount, proxy: Proxy, worker: str
 ) -> None:
     async with running(account.kubeconfig(proxy.url), worker) as runs:
-        task = asyncio.create_task(runs.run(manifest(namespace), "hello", 30.0))
+        task = asyncio.create_task(runs.run(manifest(namespace), "hello", SECONDS))
         made = await appeared(cluster, namespace)
-        proxy.refuse()
-        set_ready(cluster.api, made)
+        (job,) = runs._running.values()
+
+        async def waits() -> bool | None:
+            # It is there before whoever created it hears of that.
+            return True if job.doing.startswith("waiting") else None
 
         async def missed() -> bool | None:
-            (job,) = runs._running.values()
-            return True if job.seen else None
+            return True if "127.0.0.1" in job.seen else None
 
-        await until("a look that fails", missed, 10.0)
+        await until("the creation to be answered", waits, SECONDS)
+        proxy.refuse()
+        set_ready(cluster.api, made)
+        await until("a look that fails", missed, SECONDS)
         proxy.heal()
         ended = await task
     assert ended.answer.text == "worker says: done."

@@ -29,7 +29,7 @@ async def test_kagent_searches_the_registry_and_is_asked_over_a2a(
     try:
         model = processes.start("model", [*demo, "hotpeers.demo.model_server"], env=env)
         controller = processes.start("controller", [*demo, "hotpeers.demo.controller"], env=env)
-        model_url, controller_url = await model.ready_url(60), await controller.ready_url(60)
+        model_url, controller_url = await model.ready_url(120), await controller.ready_url(120)
         wanted = make_settings(registry_url=registry.url, kubeconfig=kubeconfig_of_nothing)
         async with serve(wanted) as port:
             launch = orchestrator.launch_kagent(
@@ -52,7 +52,7 @@ async def test_kagent_searches_the_registry_and_is_asked_over_a2a(
                 # Its first turn also imports what it takes to list the tools.
                 return said.text if said.state == "completed" and "hits" in said.text else None
 
-            text = await until("the search", answers, 90.0)
+            text = await until("the search", answers, 180.0)
     finally:
         await processes.close()
     assert "acme.translator" in text
