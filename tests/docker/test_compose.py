@@ -15,7 +15,7 @@ from docker.client import Docker
 PROJECT = "hotpeers-test"
 SERVERS = ("controller", "model", "news", "orchestrator", "sidecar", "weather")
 IMAGES = ("hotpeers", "hotpeers-demo", "hotpeers-orchestrator")
-SOON = 15.0
+SOON = 60.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from e2e.kagent import Agent
 from e2e.stage import Stage
 from e2e.talk import Conversation
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 _OWN = {
     "ask_user",
     *("search_agents_agentregistry", "get_agent_spec", "render_agent_manifest"),

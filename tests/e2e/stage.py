@@ -21,7 +21,7 @@ PEER_LABEL = "hotpeers.dev/peer"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 BASELINE = {"pod-security.kubernetes.io/enforce": "baseline"}
 """As strict as pods of agents meet that say nothing of their security contexts."""
-_SECONDS = 30.0
+_SECONDS = 60.0
 
 
 @dataclass
@@ -86,7 +86,8 @@ class Stage:
         self.api.patch(agent.manifest, {"metadata": {"labels": labels}})
 
     def talk(self, agent: Agent) -> Conversation:
-        """Begin a conversation, by the Service as another agent would."""
+        """Begin a conversation, by the Service as another agent would, once it leads to the pod."""
+        self.wait_until_served(agent)
         return Conversation(self._url(agent))
 
     def wait_until_served(self, agent: Agent) -> None:
