@@ -58,7 +58,7 @@ class Reading:
     async def until(
         self, key: tuple[str, str], condition: Callable[[CardState], bool]
     ) -> CardState:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while key not in self.reader.states or not condition(self.reader.states[key]):
                 await self._event.wait()
                 self._event.clear()

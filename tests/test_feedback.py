@@ -18,7 +18,7 @@ from hotpeers.offer import Refused
 from hotpeers.reasons import Reason
 from hotpeers_shim.contract import Ack, AckState, Peer
 
-SECONDS = 15.0
+SECONDS = 60.0
 
 
 def peer(name: str, **fields: Any) -> Peer:

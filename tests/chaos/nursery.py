@@ -73,7 +73,7 @@ class Nursery:
         """Kill a sidecar, and wait until nothing of it is left."""
         # It may only be gone by the signal: a sidecar that ends by itself is a failure.
         os.kill(pid, signal.SIGKILL)
-        until("the process to be gone", lambda: _is_gone(pid), 10)
+        until("the process to be gone", lambda: _is_gone(pid), 60)
 
 
 def _is_gone(pid: int) -> bool | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from cluster.processes import until
 from hotpeers_shim.contract import PeerFile, Rejection, load_peer_file
 
-SECONDS = 30.0
+SECONDS = 60.0
 _PAUSE = 0.0015
 
 

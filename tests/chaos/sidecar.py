@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from cluster.processes import Process, free_ports, until
 
-SECONDS = 30.0
+SECONDS = 60.0
 LABELS = {"hotpeers.dev/peer": "true"}
 """What the sidecar selects."""
 NOWHERE = "http://127.0.0.1:9"
@@ -95,5 +95,5 @@ class Sidecar:
             return None
 
     def _get(self, path: str) -> bytes:
-        with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as response:
+        with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=30) as response:
             return bytes(response.read())

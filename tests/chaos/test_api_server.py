@@ -35,7 +35,7 @@ def until_following(sidecar: Sidecar) -> None:
         scopes = sidecar.status()["source"]["scopes"]
         return True if all(scope["state"] == "following" for scope in scopes) else None
 
-    until("every kind to be followed", all_follow, 30)
+    until("every kind to be followed", all_follow, 60)
 
 
 def test_api_server_that_falls_twice_costs_no_peer(
@@ -50,7 +50,7 @@ def test_api_server_that_falls_twice_costs_no_peer(
         until_following(sidecar)
 
         cluster.stop(signal.SIGKILL)
-        until("status to tell", lambda: "ApiUnreachable" in sidecar.reasons() or None, 15)
+        until("status to tell", lambda: "ApiUnreachable" in sidecar.reasons() or None, 60)
         cluster.start()
         first = observer.until("all of it to be solved", lambda: not problems_of(sidecar))
         cluster.api.patch(make_peer("p0"), {"spec": {"description": "after the first fall"}})
@@ -136,7 +136,7 @@ def test_token_that_is_refused_is_replaced_by_the_next_in_its_file(
         until_following(sidecar)
 
         cluster.replace_signing_key()
-        until("status to tell", lambda: "Unauthorized" in sidecar.reasons() or None, 15)
+        until("status to tell", lambda: "Unauthorized" in sidecar.reasons() or None, 60)
         cluster.api.patch(make_peer("p2"), {"spec": {"description": "unseen"}})
         account.renew()
         took = observer.until_told("p2", "unseen")

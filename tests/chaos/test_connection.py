@@ -17,7 +17,7 @@ from cluster.server import Cluster
 Make = Callable[..., Sidecar]
 PROMISED = 30.0
 """Seconds within which silence is noticed: a watch lasts 22 at the most, and is late after 5 more."""
-MARGIN = 3.0
+MARGIN = 10.0
 """Seconds for a machine that is busy."""
 
 
@@ -63,7 +63,7 @@ def test_silence_is_noticed_within_thirty_seconds(
         until("silence to be noticed", lambda: silences(cut_off) or None, left)
         noticed = time.monotonic() - began
         assert second.descriptions["p3"] == "at first"
-        until("status to say so", partial(_says_so, cut_off), 15)
+        until("status to say so", partial(_says_so, cut_off), 60)
         other_proxy.heal()
         healed = second.until_told("p3", "unheard")
         second.until("it to be solved", lambda: _says_so(cut_off) is None)

@@ -44,7 +44,7 @@ def anything_goes(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator
         return True
 
     cluster.api.apply(crd)
-    until("the server to let anything in", lets_in, 15)
+    until("the server to let anything in", lets_in, 60)
     yield
     cluster.api.delete(probe)
     install_crd(cluster.api, PEERS)
@@ -92,7 +92,7 @@ def test_malformed_object_among_a_thousand_harms_itself_alone(
             cluster.api.patch(make_peer(name), {"spec": {"description": f"change {number}"}})
             times.append(observer.until_told(name, f"change {number}"))
             wrong = {f"Peer/{namespace}/odd", f"Peer/{namespace}/turned"}
-            until("status to tell", lambda wrong=wrong: wrong <= places(sidecar) or None, 10)
+            until("status to tell", lambda wrong=wrong: wrong <= places(sidecar) or None, 60)
         assert places(sidecar) == wrong
         assert observer.descriptions["turned"] == "at first"
         for name in ("odd", "turned"):

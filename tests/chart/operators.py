@@ -27,7 +27,7 @@ def install_operators(api: Api) -> None:
         api.apply(definition)
     for definition in definitions:
         name = definition["metadata"]["name"]
-        until(f"{name} to be served", lambda crd=definition: is_served(api, crd), 15.0)
+        until(f"{name} to be served", lambda crd=definition: is_served(api, crd), 60.0)
 
 
 def _definition(group: str, version: str, kind: str, plural: str) -> Object:

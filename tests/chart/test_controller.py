@@ -21,7 +21,7 @@ from cluster.server import Cluster
 
 PLACE, TEAM = "hotpeers-system", "team"
 RBAC = "rbac.authorization.k8s.io/v1"
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @dataclass

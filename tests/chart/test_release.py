@@ -79,7 +79,7 @@ def wait_for_definitions(api: Api) -> None:
     """Wait until the objects of each definition can be listed: for a moment after a change not."""
     for file in sorted(PEERS.parent.glob("*.yaml")):
         (crd,) = read_yaml(file)
-        until(f"{file.name} to be served", partial(is_served, api, crd), 15.0)
+        until(f"{file.name} to be served", partial(is_served, api, crd), 60.0)
 
 
 def test_nothing_is_left_but_the_definitions_and_the_peers(api: Api, release: Helm) -> None:

@@ -37,7 +37,7 @@ def test_run_is_loud_and_in_ci_an_error(ci: str, code: int, tmp_path: Path) -> N
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert run.returncode == code, run.stdout

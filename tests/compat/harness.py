@@ -37,7 +37,7 @@ except metadata.PackageNotFoundError:
 from hotpeers_shim import contract  # noqa: E402
 
 
-def eventually(check: Callable[[], Any], *, within: float = 10.0, what: str = "it") -> Any:
+def eventually(check: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
     """Wait for a condition, bounded; returns its first true value."""
     end = time.monotonic() + within
     while time.monotonic() < end:
@@ -48,7 +48,7 @@ def eventually(check: Callable[[], Any], *, within: float = 10.0, what: str = "i
     raise AssertionError(f"{what} did not come about within {within} s")
 
 
-async def becomes(check: Callable[[], Any], *, within: float = 10.0, what: str = "it") -> Any:
+async def becomes(check: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
     """As `eventually`, while the event loop goes on."""
     return await asyncio.to_thread(eventually, check, within=within, what=what)
 
@@ -64,7 +64,7 @@ class PeerServer:
         # The line comes when it listens; what is sent before it serves waits in the backlog.
 
     def log(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/log", timeout=5) as response:
+        with urllib.request.urlopen(f"{self.url}/log", timeout=30) as response:
             return json.load(response)
 
     def requests(self, text: str) -> list[dict[str, Any]]:

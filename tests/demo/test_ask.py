@@ -33,7 +33,7 @@ def ask(url, *arguments):
         [sys.executable, "-m", "hotpeers.demo.ask", "--url", url, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -20,7 +20,7 @@ def demo(*arguments, **env):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
 

@@ -76,7 +76,7 @@ async def test_every_process_is_ended(tmp_path, program):
             return True
         return None
 
-    await until("the group to be gone", group_gone, 5)
+    await until("the group to be gone", group_gone, 60)
 
 
 async def test_a_killed_process_leaves_no_child_of_its_own(processes, tmp_path):
@@ -101,7 +101,7 @@ async def test_a_killed_process_leaves_no_child_of_its_own(processes, tmp_path):
     async def inner_gone():
         return True if gone(inner) else None
 
-    await until("the inner process to end", inner_gone, 5)
+    await until("the inner process to end", inner_gone, 60)
 
 
 def test_the_environment_of_a_child_holds_no_settings_of_hotpeers():

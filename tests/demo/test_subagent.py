@@ -59,7 +59,7 @@ async def test_it_works_until_it_is_released(talk, weather, http):
 
     await http.post(f"{weather}/hold")
     turn = asyncio.create_task(talk().say("will it rain?"))
-    assert (await until("a question", asked, 10))["answered"] is False
+    assert (await until("a question", asked, 60))["answered"] is False
     assert not turn.done()
     await http.post(f"{weather}/release")
     assert (await turn).completed

@@ -27,7 +27,7 @@ def live(path, tmp_path):
     return Live(Settings(peer_file=path, ack_dir=tmp_path / "acks"))
 
 
-def acked(tmp_path, check, within=5.0):
+def acked(tmp_path, check, within=60.0):
     """Wait for an ack that `check` holds for."""
     end = time.monotonic() + within
     last = None

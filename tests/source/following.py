@@ -14,7 +14,7 @@ from hotpeers.model.snapshot import Snapshot
 from hotpeers.source import Source
 from hotpeers.source.kubernetes import KubernetesSource
 
-SECONDS = 20.0
+SECONDS = 60.0
 SELECTOR = "hotpeers.dev/peer=true"
 LABELS = {"hotpeers.dev/peer": "true"}
 EVERYTHING = [
@@ -66,6 +66,12 @@ class Following:
         """Wait until each watch is open: what ends before was none."""
         async with asyncio.timeout(seconds):
             while any(scope.state is State.STARTING for scope in self.source.scopes()):
+                await asyncio.sleep(0.01)
+
+    async def restarted(self, count: int, seconds: float = SECONDS) -> None:
+        """Wait until watches were cut so often, in all."""
+        async with asyncio.timeout(seconds):
+            while sum(scope.restarts for scope in self.source.scopes()) < count:
                 await asyncio.sleep(0.01)
 
     async def names(self, *expected: str, seconds: float = SECONDS) -> Snapshot:

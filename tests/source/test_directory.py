@@ -14,7 +14,7 @@ from hotpeers.reasons import Reason
 from hotpeers.source.directory import DirectorySource
 from hotpeers_shim.contract import Nack
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 def manifest(name: str, description: str = "d") -> str:

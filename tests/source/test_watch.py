@@ -7,7 +7,7 @@ import pytest
 
 from hotpeers.source.watch import FolderWatch
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hotpeers.errors import CertificateError, ListenError
 from hotpeers.settings import Listen
 from hotpeers.web.tls import ServingCertificate, serve_tls
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Scene:
