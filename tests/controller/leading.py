@@ -13,7 +13,7 @@ from cluster.client import Api, Object
 from cluster.resources import agent
 from cluster.server import Cluster
 from controller.scene import client_of, running
-from hotpeers.controller.counts.reservations import Reservations
+from hotpeers.controller.counts.reservations import Reservations, Timing
 from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.guard.duties import GuardDuties, Telling
 from hotpeers.controller.guard.governed import Governed
@@ -72,7 +72,8 @@ async def leader(
     async with client_of(kubeconfig or cluster.kubeconfig) as client:
         knowledge = Knowledge(client)
         governed = Governed(client, configuration or f"guard-{namespace}", knowledge, patience)
-        reservations = Reservations(client, namespace, owner)
+        # How fast an API server writes is the machine's matter.
+        reservations = Reservations(client, namespace, owner, timing=Timing(bound=60.0))
         duties = GuardDuties(
             LeaderClient(client, lambda: True),
             knowledge,

@@ -27,6 +27,7 @@ from controller.scene import read, until
 from hotpeers.controller.counts.ledgers import ledger_name
 from hotpeers.controller.guard.ends import read_time
 from hotpeers.guard.decision import Decision
+from hotpeers.guard.ledger_text import read_ledger
 from hotpeers.guard.stamps import EXPIRES, POLICY, SPAWNED
 
 AGENTS = "kagent.dev/v1alpha2"
@@ -358,12 +359,18 @@ async def test_their_slots_are_free_and_the_ledger_goes_with_the_last(
                     await asyncio.sleep(0.05)
 
         await alive(1)
-        await until(lambda: len(leading.knowledge.agents()) == 2)
-        await asyncio.sleep(1.0)
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{ledger_name(key)}"
+
+        def is_seen() -> bool:
+            kept = read(api, path)
+            assert kept is not None
+            return not read_ledger(kept["data"]["ledger"]).slots[f"{namespace}/worker"].open
+
+        # Else its slot would be held for who is still about to be made.
+        await until(is_seen)
         api.delete(worker)
         await alive(0)
         api.delete(spawn_policy(namespace))
-        path = f"/api/v1/namespaces/{namespace}/configmaps/{ledger_name(key)}"
         await until(lambda: read(api, path) is None)
 
 

@@ -18,7 +18,7 @@ from cluster.resources import install_crd
 from cluster.server import Cluster
 from controller.guard_scene import orchestrator, spawn_policy
 from controller.scene import client_of, ended, running, until
-from hotpeers.controller.counts.reservations import Reservations
+from hotpeers.controller.counts.reservations import Reservations, Timing
 from hotpeers.controller.guard.judging import Judging, NotReadyError, Verdict
 from hotpeers.controller.guard.knowledge import Knowledge
 from hotpeers.controller.guard.live import Live
@@ -128,7 +128,7 @@ async def scene(cluster: Cluster, crds: list[str], namespace: str) -> AsyncItera
     async with client_of(cluster.kubeconfig) as client:
         knowledge = Knowledge(client)
         governing, registry = Governing(), Registry()
-        ledger = Reservations(client, namespace, "no-lease")
+        ledger = Reservations(client, namespace, "no-lease", timing=Timing(bound=60.0))
         judging = Judging(knowledge, Live(client), ledger, governing, registry)
         async with running(knowledge.run()) as (following,):
             await until(lambda: knowledge.listed)
