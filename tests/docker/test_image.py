@@ -106,7 +106,7 @@ def test_a_sidecar_is_soon_ready(docker: Docker, image: str, tell) -> None:
         assert state["ExitCode"] == 0
     finally:
         docker.run("rm", "--force", "--volumes", sidecar)
-    assert written - began < 20
+    assert written - began < 60
 
 
 @pytest.mark.parametrize("system", ["x86_64-manylinux_2_28", "aarch64-manylinux_2_28"])

@@ -228,7 +228,7 @@ async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) 
     now = [0.0]
     async with (
         Registry(registry.url) as client,
-        Catalogue(client, clock=lambda: now[0]) as catalogue,
+        Catalogue(client, patience=60.0, clock=lambda: now[0]) as catalogue,
     ):
         assert (await catalogue.search("translator", 5)).total == 1
         registry.fault = lambda _: web.Response(status=500)
