@@ -178,3 +178,14 @@ def test_what_an_older_version_put_there_is_left_as_it_is(
         patched = apply(pod, verdict)
         _be_older(patched)
         assert make_patch(patched, NAMESPACE, same_installation(second, first)).operations == ()
+
+
+def test_an_agent_with_the_name_of_the_tools_is_not_the_tools() -> None:
+    annotations = {"hotpeers.dev/inject": "true", "hotpeers.dev/spawn": "true"}
+    containers = [{"name": "hotpeers-spawn", "image": "agent:1"}]
+    spec = {"serviceAccountName": "default", "containers": containers}
+    pod = {"metadata": {"name": "a", "annotations": annotations}, "spec": spec}
+    verdict = make_patch(pod, NAMESPACE, INJECTION)
+    assert verdict.injected
+    assert verdict.without is not None
+    assert make_patch(apply(pod, verdict), NAMESPACE, INJECTION).operations == ()

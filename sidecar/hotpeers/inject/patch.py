@@ -61,7 +61,7 @@ def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
         detail = f"{CONTAINER}: {wishes.container}"
         return _skipped(pod, Skip(Reason.CONTAINER_NOT_FOUND, detail), wishes)
     target = pod["spec"]["containers"][at]
-    without = _without_spawner(pod, injection, wishes)
+    without = _without_spawner(pod, target, injection, wishes)
     skip = _check(pod, target, spawn=wishes.spawn and without is None)
     if skip is not None:
         # What came after us is not ours to judge.
@@ -70,10 +70,12 @@ def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
     return _injected(pod, at, namespace, injection, wishes, without)
 
 
-def _without_spawner(pod: Json, injection: Injection, wishes: Wishes) -> Skip | None:
+def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> Skip | None:
     """Why the pod gets no tools for spawning that it asks for; the rest it gets all the same."""
     before = find_container(pod, SPAWNER)
-    if not wishes.spawn or (before is not None and is_ours(before)):
+    # An agent of that name knows the peers too, and is none of ours.
+    ours = before is not None and before is not target and is_ours(before)
+    if not wishes.spawn or ours:
         return None
     if pod["spec"].get("hostNetwork"):
         return Skip(Reason.HOST_NETWORK)
