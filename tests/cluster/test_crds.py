@@ -51,6 +51,7 @@ BAD: dict[str, tuple[Object, str]] = {
     "another scheme": ({"url": "ftp://weather"}, "is not an http(s) URL"),
     "scheme only": ({"url": "http://"}, "needs a host"),
     "no host": ({"url": "http:///a2a"}, "needs a host"),
+    "no host, and an @ in the path": ({"url": "http:///@"}, "needs a host"),
     "a port and no host": ({"url": "http://:8080"}, "needs a host"),
     "a port that is none": ({"url": "http://weather:a2a"}, "nothing but a port"),
     "two ports": ({"url": "http://weather:80:80"}, "nothing but a port"),
