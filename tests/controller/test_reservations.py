@@ -413,7 +413,9 @@ async def test_replicas_that_begin_at_once_make_one_ledger(
         "metadata": {"name": LEASE, "namespace": namespace},
     }
     uid = cluster.api.create(lease)["metadata"]["uid"]
-    many = [Reservations(clients[i % 2], namespace, LEASE, timing=QUICK) for i in range(8)]
+    # Their agents are never made: no slot may be free again while a busy machine gets through all.
+    held = Timing(hold=1000.0, bound=10.0)
+    many = [Reservations(clients[i % 2], namespace, LEASE, timing=held) for i in range(8)]
     decisions = await asyncio.gather(
         *(one.admit([POLICY], f"{namespace}/a{i}", under(3)) for i, one in enumerate(many))
     )

@@ -1,8 +1,9 @@
 """What kagent's controller makes of an Agent: Secret, ServiceAccount, Service and Deployment.
 
-Read in v0.10.0-rc3: `translator/agent/{compiler,deployments,manifest_builder}.go` and the golden
-files beside them. Everything comes from the Agent itself, whoever wrote it; owners, labels, names,
-probes, arguments and volumes are kagent's own.
+Read in v0.10.0-rc3 (`translator/agent/{compiler,deployments,manifest_builder}.go` and the golden files
+beside them), and compared with what that controller made of the same Agents at a real API server.
+Everything comes from the Agent itself, whoever wrote it; owners, labels, names, probes, arguments and
+volumes are kagent's own. Only the key of the model is a word here, and there that of a Secret.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ _DEFAULT_RESOURCES = {
     "limits": {"cpu": "2000m", "memory": "1Gi"},
 }
 SKILLS_INIT = "ghcr.io/kagent-dev/kagent/skills-init:0.10.0"
+_SKILLS_CONFIG = "/etc/kagent/skills-init"
+_SKILLS_ENV = {
+    "KAGENT_SKILLS_FOLDER": "/skills",
+    "KAGENT_SRT_SETTINGS_PATH": "/config/srt-settings.json",
+}
+_API = {"api_format": "chatCompletions"}
 _DEFAULT_MODEL = "default-model-config"
 
 
@@ -116,7 +123,7 @@ class _Translation:
     def _config(self) -> Object:
         description = self._spec.get("description", "")
         if self._byo:
-            return {"description": description}
+            return {"model": None, "description": description, "instruction": ""}
         runtime = self._own.get("runtime") or "python"
         if runtime != "python":
             raise TranslationError(f"there is no image of the runtime {runtime} here")
@@ -129,17 +136,22 @@ class _Translation:
             raise TranslationError(f'ModelConfig "{model}" not found')
         url = self._site.models[model]
         return {
-            "model": {"type": "openai", "model": "scripted", "base_url": url},
+            "model": {"type": "openai", "model": "scripted", "base_url": url, **_API},
             "description": description,
             "instruction": self._own["systemMessage"],
             "stream": False,
         }
 
     def _card(self) -> Object:
+        url = f"http://{self._name}.{self._namespace}:{PORT}"
         return {
             "name": self._name.replace("-", "_"),
             "description": self._spec.get("description", ""),
-            "url": f"http://{self._name}.{self._namespace}:{PORT}",
+            "url": url,
+            "supportedInterfaces": [
+                {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": version}
+                for version in ("0.3", "1.0")
+            ],
             "version": "",
             "protocolVersion": "0.3",
             "preferredTransport": "JSONRPC",
@@ -150,8 +162,10 @@ class _Translation:
         }
 
     def _service(self) -> Object:
-        ports = [{"name": "http", "port": PORT, "targetPort": PORT}]
-        spec = {"type": "ClusterIP", "selector": self._selector, "ports": ports}
+        port = {"name": "http", "port": PORT, "targetPort": PORT}
+        if self._byo:
+            port["appProtocol"] = "kgateway.dev/a2a"
+        spec = {"type": "ClusterIP", "selector": self._selector, "ports": [port]}
         return self._object("v1", "Service", spec=spec)
 
     def _workload(self, config_hash: str) -> Object:
@@ -179,14 +193,12 @@ class _Translation:
             "containers": [self._container()],
             "volumes": [
                 {"name": "config", "secret": {"secretName": self._name}},
+                *self._skills_volumes(),
                 {"name": "kagent-token", "projected": token},
             ],
         }
         if self._has_skills:
             spec["initContainers"] = [self._skills_container()]
-            folder = {"name": "kagent-skills", "emptyDir": {}}
-            sources = {"name": f"{self._name}-skills-init"}
-            spec["volumes"] += [folder, {"name": "skills-init-config", "configMap": sources}]
         return _with(spec, self._deployment, podSecurityContext="securityContext")
 
     @property
@@ -194,12 +206,24 @@ class _Translation:
         skills = self._spec.get("skills") or {}
         return any(skills.get(key) for key in ("refs", "gitRefs", "s3Refs"))
 
+    def _skills_volumes(self) -> list[Object]:
+        if not self._has_skills:
+            return []
+        folder = {"name": "kagent-skills", "emptyDir": {}}
+        sources = {"name": f"{self._name}-skills-init"}
+        return [folder, {"name": "skills-init-config", "configMap": sources}]
+
     def _skills_container(self) -> Object:
         mounts = [
             {"name": "kagent-skills", "mountPath": "/skills"},
-            {"name": "skills-init-config", "mountPath": "/config", "readOnly": True},
+            {"name": "skills-init-config", "mountPath": _SKILLS_CONFIG, "readOnly": True},
         ]
-        container = {"name": "skills-init", "image": SKILLS_INIT, "volumeMounts": mounts}
+        container = {
+            "name": "skills-init",
+            "image": SKILLS_INIT,
+            "resources": _DEFAULT_RESOURCES,
+            "volumeMounts": mounts,
+        }
         return _with(container, self._deployment, securityContext="securityContext")
 
     def _security_context(self) -> Object:
@@ -220,6 +244,10 @@ class _Translation:
             {"name": "KAGENT_NAME", "value": self._name},
             {"name": "KAGENT_URL", "value": "http://kagent-controller.kagent:8083"},
         ]
+        skills: list[Object] = []
+        if self._has_skills:
+            env += [{"name": name, "value": value} for name, value in _SKILLS_ENV.items()]
+            skills = [{"name": "kagent-skills", "mountPath": "/skills", "readOnly": True}]
         arguments = ["--host", "0.0.0.0", "--port", str(PORT), "--filepath", "/config"]
         container = {
             "name": "kagent",
@@ -232,12 +260,10 @@ class _Translation:
             "readinessProbe": dict(self._site.probe),
             "volumeMounts": [
                 {"name": "config", "mountPath": "/config"},
+                *skills,
                 {"name": "kagent-token", "mountPath": "/var/run/secrets/tokens"},
             ],
         }
-        if self._has_skills:
-            folder = {"name": "kagent-skills", "mountPath": "/skills", "readOnly": True}
-            container["volumeMounts"].append(folder)
         return {**container, **self._security_context()}
 
 

@@ -67,6 +67,8 @@ _DEPLOYMENT: dict[str, Callable[[Any], bool]] = {
     "resources/(limits|requests)/cpu": CPU,
     "resources/(limits|requests)/memory": MEMORY,
     "securityContext/(allowPrivilegeEscalation|privileged)": one_of(False),
+    # Whose: see `outside`.
+    "serviceAccountName": matches(r"[a-z0-9.-]+"),
     "securityContext/(readOnlyRootFilesystem|runAsNonRoot)": one_of(True),
     "(labels|annotations|env|resources|resources/limits|resources/requests)": EMPTY,
 }
@@ -161,6 +163,8 @@ def outside(manifest: Any) -> list[str]:
     block = spec.get("byo" if spec["type"] == "BYO" else "declarative")
     if ("byo" in spec) == ("declarative" in spec):
         found.append("both types, or none")
+    if block["deployment"]["serviceAccountName"] != manifest["metadata"]["name"]:
+        found.append("it runs as an account that is not its own")
     if block["deployment"]["securityContext"]["allowPrivilegeEscalation"] is not False:
         found.append("can become privileged")
     if not {"cpu", "memory"} <= set(block["deployment"]["resources"]["limits"]):

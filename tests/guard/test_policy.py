@@ -97,6 +97,29 @@ def test_skills_never_make_a_pod_privileged() -> None:
     assert security["allowPrivilegeEscalation"] is False
 
 
+ACCOUNT_OF = {
+    "declarative": "spec.declarative.deployment.serviceAccountName",
+    "byo": "spec.byo.deployment.serviceAccountName",
+}
+
+
+@pytest.mark.parametrize("kind", ACCOUNT_OF)
+def test_agent_runs_as_account_of_its_own_whatever_kagent_defaults_to(kind: str) -> None:
+    given = byo() if kind == "byo" else declarative()
+    name = given["metadata"]["name"]
+    made = create(given).object
+    assert made["spec"][kind]["deployment"]["serviceAccountName"] == name
+    assert create(edited(given, (ACCOUNT_OF[kind], name))).allowed
+    for phase in (request(given).phase, VALIDATING):
+        other = create(edited(made, (ACCOUNT_OF[kind], "lead")), phase=phase)
+        assert Reason.FIELD_FORBIDDEN in reasons(other)
+    # As an update leaves it out: one that was applied again, or an agent of before.
+    old = spawned(given)
+    del old["spec"][kind]["deployment"]["serviceAccountName"]
+    after = update(old, old).object
+    assert after["spec"][kind]["deployment"]["serviceAccountName"] == name
+
+
 def test_default_is_told_as_one() -> None:
     decision = create(edited(declarative(), ("spec.declarative", {})))
     assert reasons(decision) == {Reason.RUNTIME_NOT_ALLOWED, Reason.MODEL_NOT_ALLOWED}

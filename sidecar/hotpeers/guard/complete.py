@@ -3,7 +3,9 @@
 Read in kagent 0.10.0-rc3: an omitted runtime is Go, an omitted modelConfig the cluster's default,
 an omitted kind of a tool server `MCPServer`; skills make the pod privileged unless
 `allowPrivilegeEscalation` is false (`buildContainerSecurityContext` of its translator). Under
-`podSecurity: restricted` all that this level asks for is written in, and nothing else is let in.
+`podSecurity: restricted` all that this level asks for is written in, and nothing else is let in. An omitted
+serviceAccountName is the agent's own name, unless kagent was installed with one account for all agents
+of a namespace: then nobody could tell by its account who asks.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import copy
 from typing import Any
 
 from .agent import audience_of
+from .deployment import ACCOUNT
 from .quantity import parse_quantity
 from .security import contexts_of
 from .spawn_policy import PolicySpec
+from .stamps import part
 
 DEFAULT_MODEL_CONFIG = "default-model-config"
 _REQUESTS = {"cpu": "100m", "memory": "384Mi"}
@@ -27,24 +31,25 @@ def completed(
     whole = copy.deepcopy(manifest)
     written: set[str] = set()
     found = whole.get("spec")
+    name = part(whole, "metadata").get("name")
     if isinstance(found, dict):
         _default(found, "type", "Declarative", "spec", written)
         if namespace != home:
             _default(found, "allowedNamespaces", audience_of(home), "spec", written)
         if found.get("type") == "Declarative":
-            _declarative(found, spec, written)
+            _declarative(found, spec, name, written)
         elif isinstance(found.get("byo"), dict):
-            _deployment(found, "byo", spec, written)
+            _deployment(found, "byo", spec, name, written)
     return whole, frozenset(written)
 
 
-def _declarative(found: dict[str, Any], spec: PolicySpec, written: set[str]) -> None:
+def _declarative(found: dict[str, Any], spec: PolicySpec, name: object, written: set[str]) -> None:
     block, path = found.get("declarative"), "spec.declarative"
     if not isinstance(block, dict):
         return
     _default(block, "runtime", "go", path, written)
     _default(block, "modelConfig", DEFAULT_MODEL_CONFIG, path, written)
-    _deployment(found, "declarative", spec, written)
+    _deployment(found, "declarative", spec, name, written)
     tools = block.get("tools")
     for number, tool in enumerate(tools if isinstance(tools, list) else []):
         for key, kind in (("mcpServer", "MCPServer"), ("agent", "Agent")):
@@ -67,16 +72,24 @@ def _declarative(found: dict[str, Any], spec: PolicySpec, written: set[str]) -> 
         )
 
 
-def _deployment(found: dict[str, Any], kind: str, spec: PolicySpec, written: set[str]) -> None:
+def _deployment(
+    found: dict[str, Any], kind: str, spec: PolicySpec, name: object, written: set[str]
+) -> None:
     deployment = found[kind].setdefault("deployment", {})
     if not isinstance(deployment, dict):
         return
     where = f"spec.{kind}.deployment"
+    if isinstance(name, str):
+        _default(deployment, ACCOUNT, name, where, written)
     for field, wanted in contexts_of(spec, found).items():
         context = deployment.setdefault(field, {})
         if isinstance(context, dict):
             for key, value in wanted.items():
                 _default(context, key, value, f"{where}.{field}", written)
+    _resources(deployment, where, spec, written)
+
+
+def _resources(deployment: dict[str, Any], where: str, spec: PolicySpec, written: set[str]) -> None:
     limits = spec.limits.resources if spec.limits else None
     if limits is None:
         return

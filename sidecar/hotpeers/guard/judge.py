@@ -24,6 +24,8 @@ class Judge:
     depth: int
     contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The security contexts that are stamped, by field of a deployment."""
+    name: str = ""
+    """Of the agent: the one account that it may run as."""
     defaulted: frozenset[str] = frozenset()
     denials: list[Denial] = field(default_factory=list)
 

@@ -176,6 +176,7 @@ def _judge_write(
     whole, judge.defaulted = completed(
         given, policy.spec, namespace=request.namespace, home=request.subject.namespace
     )
+    judge.name = str(metadata.get("name"))
     judge.contexts = contexts_of(policy.spec, part(whole, "spec"))
     creating = request.operation == "CREATE"
     _judge_identity(judge, request, metadata, taken if creating else frozenset())

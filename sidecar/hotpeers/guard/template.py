@@ -33,7 +33,8 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
     if not isinstance(template, dict):
         judge.deny(Reason.TEMPLATE_UNKNOWN, path, "the template cannot be read", "try again later")
         return ""
-    whole, _ = completed({"spec": template}, judge.spec, namespace=judge.namespace, home=judge.home)
+    alike = {"metadata": {"name": judge.name}, "spec": template}
+    whole, _ = completed(alike, judge.spec, namespace=judge.namespace, home=judge.home)
     if where := difference(whole["spec"], manifest.get("spec"), "spec"):
         wrong = f"it is not what the template {key} says"
         judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
