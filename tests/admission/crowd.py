@@ -37,7 +37,7 @@ class Watcher:
             yield
         finally:
             self._ended.set()
-            self._thread.join(30)
+            self._thread.join(180)
         assert self.failure is None, self.failure
 
     def until_alive(self, count: int, seconds: float) -> None:
@@ -88,13 +88,13 @@ class Crowd:
         """While it lasts; all begin together."""
         for thread in self._threads:
             thread.start()
-        self._barrier.wait(60)
+        self._barrier.wait(180)
         try:
             yield
         finally:
             self._ended.set()
             for thread in self._threads:
-                thread.join(60)
+                thread.join(180)
 
     def until_refused_again(self, seconds: float) -> None:
         """Wait until everybody who has no agent was refused for the counts once more, from now on."""
@@ -109,7 +109,7 @@ class Crowd:
         until("all to be refused", all_do, seconds)
 
     def _try(self, name: str) -> None:
-        self._barrier.wait(60)
+        self._barrier.wait(180)
         pause = _FIRST_PAUSE
         while not self._ended.is_set():
             outcome = attempt(self._api, Attempt("POST", AGENTS, declarative(name)))
