@@ -30,9 +30,12 @@ from hotpeers.kube.client import Client
 from hotpeers.reasons import Reason
 
 ROOT = Path(__file__).parents[2]
-QUICK = Timing(hold=1.0, bound=60.0, settle_pause=0.05, flush=0.1)
-# Holds longer than anything takes that must be done before it ends.
+# A slot that no agent uses is held for longer than any test takes,
+QUICK = Timing(hold=600.0, bound=60.0, settle_pause=0.05, flush=0.1)
+# or longer than what must be done before its end is tried,
 HOLDING = replace(QUICK, hold=8.0)
+# or for no longer than it has to be.
+BRIEF = replace(QUICK, hold=1.0)
 
 
 @pytest.fixture
@@ -297,9 +300,9 @@ async def test_lost_ledger_is_rebuilt_before_anything_is_admitted(
 
 
 async def test_what_was_admitted_is_not_forgotten_with_the_ledger(
-    replicas: list[Reservations], cluster: Cluster, namespace: str
+    clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
-    first = replicas[0]
+    first = Reservations(clients[0], namespace, LEASE, timing=BRIEF)
     for _ in range(2):
         await first.admit([POLICY], f"{namespace}/flying", under(1))
         lost(cluster, namespace)
@@ -542,14 +545,15 @@ async def test_deletion_policy_is_remembered(replicas: list[Reservations], names
 
 
 async def test_ledger_is_forgotten_once_nothing_is_in_it(
-    replicas: list[Reservations], cluster: Cluster, namespace: str
+    clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
+    replicas = [Reservations(one, namespace, LEASE, timing=BRIEF) for one in clients]
     first = replicas[0]
     for one in replicas:
         await one.admit([POLICY], f"{namespace}/a", under(1))
     assert not await first.forget(POLICY)
     at = kept(cluster, namespace).clock
-    await until(lambda: time.time() > at + QUICK.hold)
+    await until(lambda: time.time() > at + BRIEF.hold)
     assert await first.settle(POLICY) == 1
     assert kept(cluster, namespace).slots == {}
     assert await first.forget(POLICY)
