@@ -39,6 +39,7 @@ def policy(namespace: str) -> Object:
         "modelConfigs": [SCRIPTED],
         "maxPromptLength": 4000,
         "allowOrchestrators": True,
+        "podSecurity": "restricted",
         "limits": {
             "maxAgents": 5,
             "creates": {"count": 50, "window": "1h"},

@@ -11,7 +11,7 @@ from e2e.offers import tool_name, wait_for_offer
 from e2e.reconciler import Reconciler
 from e2e.registry import Registry
 from e2e.release import Release
-from e2e.stage import BASELINE, make_stage
+from e2e.stage import make_stage
 from e2e.team import LEAD, Dialogue, Team
 from e2e.timings import Timings
 from node.node import Node
@@ -42,7 +42,7 @@ def test_one_conversation_from_search_to_deletion(
     node: Node, release: Release, registry: Registry, reconciler: Reconciler, timings: Timings
 ) -> None:
     # kagent's own probe here, so that the times are those of a cluster.
-    team = Team.start(make_stage(node.api, "flow", BASELINE), reconciler, quick=False)
+    team = Team.start(make_stage(node.api, "flow"), reconciler, quick=False)
     stage, talk, name = team.stage, team.talk(), "helper-translator"
     spawned = Agent(stage.namespace, name)
 
