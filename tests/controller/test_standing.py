@@ -38,6 +38,16 @@ def told(one: KnownPolicy, written: dict[str, Any]) -> KnownPolicy:
     return replace(one, status={**one.status, **written})
 
 
+def test_orchestrator_that_runs_as_another_account_is_told() -> None:
+    one = policy()
+    (ready,) = change(one, strays=("lead runs as shared",))["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "AccountNotNamed")
+    assert ready["message"].startswith("lead runs as shared: what it does there is not governed")
+    many = tuple(f"lead-{i} runs as shared" for i in range(5))
+    (ready,) = change(one, strays=many)["conditions"]
+    assert "lead-2 runs as shared and 2 more: " in ready["message"]
+
+
 def test_all_of_it_is_written_once() -> None:
     ages = (1, 599, 601, 6000)
     denial = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")

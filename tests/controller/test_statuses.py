@@ -7,7 +7,7 @@ import pytest
 
 from cluster.accounts import make_account, rule
 from cluster.client import Api, Object
-from cluster.resources import install_crd
+from cluster.resources import agent, install_crd
 from cluster.server import Cluster
 from controller.guarding import configurations
 from controller.leading import SPAWN_POLICIES, leader, lease, spawn_policy
@@ -85,6 +85,40 @@ async def test_without_its_configurations_it_is_not_ready(cluster: Cluster, name
         await until(lambda: ready(api, policy) == ("True", "Enforced"))
         api.delete(validating)
         await until(lambda: ready(api, policy) == ("False", "NotGoverned"))
+
+
+async def test_orchestrator_that_runs_as_an_account_of_all_is_told(
+    cluster: Cluster, namespace: str
+) -> None:
+    api = cluster.api
+    api.create(agent(namespace, "lead"))
+    labels = {"kagent": "lead"}
+    pod = {"serviceAccountName": "all", "containers": [{"name": "kagent", "image": "any"}]}
+    deployment = api.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "lead", "namespace": namespace},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        }
+    )
+    first, second = (api.create(spawn_policy(namespace, name)) for name in ("workers", "others"))
+    async with leader(cluster, namespace):
+        for policy in (first, second):
+            await until(lambda policy=policy: ready(api, policy) == ("False", "AccountNotNamed"))
+        (told,) = status(api, first)["conditions"]
+        assert told["message"].startswith("lead runs as all: ")
+        subjects = [*first["spec"]["subjects"], {"kind": "ServiceAccount", "name": "all"}]
+        api.patch(first, {"spec": {"subjects": subjects}})
+        await until(lambda: ready(api, first) == ("True", "Enforced"))
+        assert ready(api, second) == ("False", "AccountNotNamed")
+        # As kagent does once the Agent names its own.
+        own = {"serviceAccountName": "lead", "serviceAccount": None}
+        api.patch(deployment, {"spec": {"template": {"spec": own}}})
+        await until(lambda: ready(api, second) == ("True", "Enforced"), 60.0)
 
 
 async def test_nothing_is_written_while_nothing_changes(cluster: Cluster, namespace: str) -> None:

@@ -30,24 +30,26 @@ _LONGEST = {
 _NOTHING = Counts(0, ())
 
 
-def status_change(
+def status_change(  # noqa: PLR0913 - all that it is made of
     policy: KnownPolicy,
     counts: Counts | None,
     now: datetime,
     *,
     governed: bool,
+    strays: tuple[str, ...] = (),
     known: bool = True,
 ) -> dict[str, Any]:
     """What in the status of a policy is to be written anew; empty where it is right.
 
-    `governed`: whether its subjects are in the guard's configurations. `counts` are None where it
+    `governed`: whether its subjects are in the guard's configurations; `strays` are orchestrators that
+    run as another account than theirs. `counts` are None where it
     has no ledger; where they are not `known`, what was told of them stays.
     """
     wanted: dict[str, Any] = {"observedGeneration": policy.generation}
     if known:
         wanted |= _counted(policy, counts or _NOTHING, now)
     held = counts.held if counts is not None else None
-    ready = _ready(policy, held, now, governed=governed)
+    ready = _ready(policy, held, now, governed=governed, strays=strays)
     before = policy.status.get("conditions")
     wanted["conditions"] = _with(before if isinstance(before, list) else [], ready, now)
     return {key: value for key, value in wanted.items() if policy.status.get(key) != value}
@@ -71,7 +73,12 @@ def _told(denial: LastDenial) -> dict[str, str]:
 
 
 def _ready(
-    policy: KnownPolicy, held: datetime | None, now: datetime, *, governed: bool
+    policy: KnownPolicy,
+    held: datetime | None,
+    now: datetime,
+    *,
+    governed: bool,
+    strays: tuple[str, ...],
 ) -> Mapping[str, Any]:
     if policy.findings:
         message = "; ".join(f"{path}: {wrong}" for path, wrong in policy.findings)
@@ -80,6 +87,13 @@ def _ready(
     elif not governed:
         status, reason = "False", "NotGoverned"
         message = "its subjects are not in the guard's webhook configurations yet"
+    elif strays:
+        status, reason = "False", "AccountNotNamed"
+        more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
+        message = (
+            f"{', '.join(strays[:3])}{more}: what it does there is not governed; give the Agent its own name"
+            " as serviceAccountName, or name that ServiceAccount among the subjects"
+        )
     elif held is not None and held > now:
         status, reason = "False", "Counting"
         message = f"its ledger was lost; no agent is admitted until {held.strftime(FORMAT)}"

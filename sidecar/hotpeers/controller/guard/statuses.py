@@ -18,6 +18,7 @@ from ..counts.reservations import Counts, CountsError, Reservations
 from ..election import LeaderClient
 from .expiry import World
 from .governed import Governed
+from .running import Running
 from .standing import status_change
 
 _LOOK_SECONDS = 5.0
@@ -37,6 +38,7 @@ class Statuses:
         self._world = world
         self._governed = governed
         self._reservations = reservations
+        self._running = Running(writer)
         self._news = asyncio.Event()
         self._rests: dict[str, float] = {}
         self._failures: dict[str, Problem] = {}
@@ -88,9 +90,9 @@ class Statuses:
         counts: Mapping[str, Counts] | None,
     ) -> None:
         subjects = {ref.name for ref in policy.policy.spec.subjects}
-        accounts = governed_accounts(
-            [policy.policy], (one for one in agents if one.name in subjects)
-        )
+        orchestrators = [one for one in agents if one.name in subjects]
+        accounts = governed_accounts([policy.policy], orchestrators)
+        strays = await self._running.strays(policy.policy, orchestrators)
         governed = self._governed.holds(accounts)
         if not governed:
             # The configurations are no part of the world.
@@ -100,6 +102,7 @@ class Statuses:
             counts.get(policy.key) if counts is not None else None,
             datetime.now(UTC),
             governed=governed,
+            strays=strays,
             known=counts is not None and (policy.key in counts or not self._is_unread(policy.key)),
         )
         if not change:
