@@ -184,6 +184,19 @@ def _deletions() -> dict[str, Attempt]:
         whole = {"kind": "DeleteOptions", "apiVersion": "v1", **body}
         for whose, path in {"a human's": HUMANS, "itself": LEAD}.items():
             found[f"delete {whose} {how}"] = Attempt("DELETE", path, whole)
+    orphans: dict[str, tuple[str, Object]] = {
+        "its own and orphans": (OWN, {"propagationPolicy": "Orphan"}),
+        "its own and orphans, the older way": (OWN, {"orphanDependents": True}),
+        "its own and orphans, by the query": (f"{OWN}?propagationPolicy=Orphan", {}),
+        "its own and orphans, by the older query": (f"{OWN}?orphanDependents=true", {}),
+        "its own and orphans, by the older version": (
+            f"{OLDER}/worker-a",
+            {"propagationPolicy": "Orphan"},
+        ),
+    }
+    for name, (path, body) in orphans.items():
+        whole = {"kind": "DeleteOptions", "apiVersion": "v1", **body} if body else None
+        found[f"delete {name}"] = Attempt("DELETE", path, whole)
     found["delete a human's by the older version"] = Attempt("DELETE", f"{OLDER}/worker-human")
     found["delete its own by the older version"] = Attempt("DELETE", f"{OLDER}/worker-a")
     found["delete a human's, dry by the query"] = Attempt("DELETE", f"{HUMANS}?dryRun=All")

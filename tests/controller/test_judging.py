@@ -255,6 +255,22 @@ async def test_agent_that_is_newer_than_what_is_known_frees_nobody(scene: Scene)
         await scene.create(declarative("worker-a", scene.namespace))
 
 
+async def test_spawned_agent_that_is_newer_than_what_is_known_is_not_free(scene: Scene) -> None:
+    somebodys = declarative("worker-a", scene.namespace)
+    await scene.knows(somebodys)
+    await ended(scene.following)
+    scene.cluster.api.delete(somebodys)
+    stamped = edited(
+        somebodys,
+        ('metadata.labels["hotpeers.dev/spawned"]', "true"),
+        ('metadata.annotations["hotpeers.dev/policy"]', "elsewhere/workers"),
+        ('metadata.annotations["hotpeers.dev/depth"]', "1"),
+    )
+    scene.cluster.api.create(stamped)
+    with pytest.raises(NotReadyError, match="newer"):
+        await scene.create(declarative("worker-b", scene.namespace), user="worker-a")
+
+
 @pytest.mark.parametrize("owned", [False, True])
 async def test_what_is_left_of_an_agent_stays_governed(scene: Scene, owned: bool) -> None:
     owner = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", "name": "lead", "uid": "gone"}

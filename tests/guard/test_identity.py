@@ -181,6 +181,10 @@ OWNED = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", "name": "lead", "
         ({"metadata": {"uid": UID, "ownerReferences": [{"kind": "Agent"}]}}, Standing.FREE),
         ({"metadata": {"uid": UID, "ownerReferences": "x"}}, Standing.FREE),
         ({"metadata": {"uid": UID, "ownerReferences": [OWNED]}}, Standing.REFUSED),
+        (
+            {"metadata": {"uid": UID, "annotations": {"hotpeers.dev/policy": "team/x"}}},
+            Standing.REFUSED,
+        ),
         ({"metadata": {"uid": "of-a-newer-one"}}, Standing.REFUSED),
         (None, Standing.REFUSED),
     ],
@@ -189,6 +193,12 @@ def test_what_is_left_of_an_agent_is_refused(account: Any, standing: Standing) -
     found = who(policies=())
     assert found.standing is Standing.ORPHAN
     assert of_orphan(found, account).standing is standing
+
+
+def test_an_account_that_is_gone_is_refused_also_where_no_uid_is_told() -> None:
+    found = identify(USER, "", Known())
+    assert found.standing is Standing.ORPHAN
+    assert of_orphan(found, None).standing is Standing.REFUSED
 
 
 BROKEN: dict[str, Any] = {

@@ -332,6 +332,15 @@ def test_collection_is_not_deleted() -> None:
         assert not decision.allowed
 
 
+def test_deletion_that_leaves_pods_and_account_is_refused() -> None:
+    own = {"operation": "DELETE", "old_object": spawned(), "name": "worker-a"}
+    assert create(None, **own).allowed
+    decision = create(None, **own, orphans=True)
+    assert [(one.reason, one.path) for one in decision.denials] == [
+        (Reason.OPERATION_NOT_ALLOWED, "propagationPolicy")
+    ]
+
+
 def test_subject_without_a_uid_owns_nothing() -> None:
     nameless = replace(LEAD, agent_uid="")
     made = create(declarative(), subject=nameless).object

@@ -49,6 +49,30 @@ def raw(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
+@pytest.mark.parametrize(
+    ("options", "orphans"),
+    [
+        (None, False),
+        ({}, False),
+        ({"propagationPolicy": "Background"}, False),
+        ({"propagationPolicy": "Foreground"}, False),
+        ({"orphanDependents": False}, False),
+        ({"propagationPolicy": "Orphan"}, True),
+        ({"propagationPolicy": "orphan"}, True),
+        ({"propagationPolicy": ["Background"]}, True),
+        ({"orphanDependents": True}, True),
+    ],
+)
+def test_deletion_that_leaves_dependents_is_told(options: Any, orphans: bool) -> None:
+    sent = review(operation="DELETE", object=None, oldObject=spawned(), options=options)
+    assert read_review(raw(sent), Phase.VALIDATING).request_of(LEAD).orphans is orphans
+
+
+def test_options_that_are_none_are_not_understood() -> None:
+    with pytest.raises(ReviewError):
+        read_review(raw(review(operation="DELETE", options="Orphan")), Phase.MUTATING)
+
+
 LONG = "a" * 70_000
 LONG_TEXTS: dict[str, tuple[tuple[str, Any], ...]] = {
     "name": (("request.name", LONG), ("request.object.metadata.name", LONG)),

@@ -75,6 +75,8 @@ def of_orphan(identity: Identity, account: Any) -> Identity:
         and str(one.get("apiVersion")).partition("/")[0] == AGENT_GROUP
         for one in (owners if isinstance(owners, list) else ())
     )
+    # kagent writes an agent's annotations on its account too; what was orphaned has no owner.
+    of_an_agent |= POLICY in part(metadata, "annotations")
     same = not subject.service_account_uid or metadata.get("uid") == subject.service_account_uid
     if account is None or of_an_agent or not same:
         wrong = f"the agent of {subject.namespace}/{subject.service_account} is gone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..reasons import Reason
 from .decision import listed, shown
@@ -48,7 +48,7 @@ def judge_name(judge: Judge, name: object, taken: frozenset[str]) -> None:
     """Judge the name of an agent: kagent's objects of that name are made, or overwritten."""
     path = "metadata.name"
     patterns = judge.spec.names
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not is_name(name):
         needed = "lower case letters, digits and '-', a letter first, at most 63"
         judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not a name", needed)
     elif not any(matches(name, pattern) for pattern in patterns):
@@ -58,6 +58,11 @@ def judge_name(judge: Judge, name: object, taken: frozenset[str]) -> None:
     elif name in taken:
         wrong = f"{shown(name)} is a subject of a SpawnPolicy, whose rights it would get"
         judge.deny(Reason.NAME_NOT_ALLOWED, path, wrong, "another name")
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Whether an agent can have this name: its Service has it too."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -149,8 +149,13 @@ def _judge_delete(judge: Judge, request: Request) -> None:
         judge.deny(
             Reason.OPERATION_NOT_ALLOWED, "metadata.name", "no single agent is named", "one agent"
         )
-    else:
-        _judge_spawner(judge, request)
+        return
+    _judge_spawner(judge, request)
+    if request.orphans:
+        wrong = "the agent's pods and account would stay, and nobody would govern them"
+        judge.deny(
+            Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background, Foreground"
+        )
 
 
 def _judge_spawner(judge: Judge, request: Request) -> None:

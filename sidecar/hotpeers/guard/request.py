@@ -40,7 +40,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of an admission review. `object` and `old_object` are as the API server sent them."""
+    """One request of an admission review. `object` and `old_object` are as the API server sent them.
+
+    `orphans`: a deletion that leaves what Kubernetes would delete with the object.
+    """
 
     subject: Subject
     operation: str
@@ -52,6 +55,7 @@ class Request:
     subresource: str = ""
     object: Any = None
     old_object: Any = None
+    orphans: bool = False
     dry_run: bool = False
     phase: Phase = Phase.MUTATING
 

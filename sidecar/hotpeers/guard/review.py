@@ -49,6 +49,7 @@ class Review:
     name: str
     object: Any
     old_object: Any
+    orphans: bool
     dry_run: bool
     phase: Phase
 
@@ -65,6 +66,7 @@ class Review:
             name=self.name,
             object=self.object,
             old_object=self.old_object,
+            orphans=self.orphans,
             dry_run=self.dry_run,
             phase=self.phase,
         )
@@ -107,6 +109,7 @@ def read_review(raw: bytes, phase: Phase) -> Review:
         name=_cut(request, "name"),
         object=_manifest(request, "object"),
         old_object=_manifest(request, "oldObject"),
+        orphans=operation == "DELETE" and _orphans(_manifest(request, "options")),
         dry_run=bool(dry_run),
         phase=phase,
     )
@@ -170,6 +173,13 @@ def _manifest(data: Mapping[str, Any], key: str) -> Any:
     if found is not None and not isinstance(found, dict):
         raise ReviewError(f"{key} is no object")
     return found
+
+
+def _orphans(options: Any) -> bool:
+    """Whether these DeleteOptions leave what belongs to an object; what is not known does."""
+    found = options or {}
+    policy = found.get("propagationPolicy")
+    return policy not in (None, "Background", "Foreground") or bool(found.get("orphanDependents"))
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ..reasons import Reason
 from .decision import listed, shown
 from .judge import Judge, each, fields, flag, only
-from .metadata import matches
+from .metadata import is_name, matches
 from .spawn_policy import McpServer
 
 MAX_TOOLS = 20
@@ -121,7 +121,7 @@ def _agent(judge: Judge, path: str, value: Any) -> None:
         path,
         value,
         {
-            "name": lambda *_: None,
+            "name": _agent_name,
             "namespace": lambda *_: None,
             "kind": only(Reason.AGENT_NOT_ALLOWED, "Agent"),
             "apiGroup": only(Reason.AGENT_NOT_ALLOWED, "", "kagent.dev"),
@@ -137,6 +137,12 @@ def _agent(judge: Judge, path: str, value: Any) -> None:
     known = tuple(_titled("", one.namespace, one.name) for one in judge.spec.agentTools)
     title = shown(_titled("", value.get("namespace"), name))
     judge.deny(Reason.AGENT_NOT_ALLOWED, path, f"{title} is not allowed", listed(known))
+
+
+def _agent_name(judge: Judge, path: str, value: Any) -> None:
+    # What only begins as a policy allows might end in another namespace.
+    if not is_name(value):
+        judge.malformed(path, value, "the name of an agent")
 
 
 def _titled(kind: object, namespace: object, name: object) -> str:

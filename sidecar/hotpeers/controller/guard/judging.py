@@ -127,7 +127,8 @@ class Judging:
                 account = await self._live.account(subject.namespace, subject.service_account)
                 identity = of_orphan(identity, account)
         again = identify(review.username, review.user_uid, known)
-        if again.standing is Standing.GOVERNED:
+        # The policy of an agent that was spawned may be in a namespace that was not looked at.
+        if again.standing in {Standing.GOVERNED, Standing.REFUSED}:
             raise NotReadyError("a SpawnPolicy or Agent is newer than what is known; try again")
         return identity
 
