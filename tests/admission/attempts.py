@@ -184,7 +184,8 @@ def _deletions() -> dict[str, Attempt]:
         whole = {"kind": "DeleteOptions", "apiVersion": "v1", **body}
         for whose, path in {"a human's": HUMANS, "itself": LEAD}.items():
             found[f"delete {whose} {how}"] = Attempt("DELETE", path, whole)
-    orphans: dict[str, tuple[str, Object]] = {
+    lasting: dict[str, tuple[str, Object]] = {
+        "its own with its dependents": (OWN, {"propagationPolicy": "Foreground"}),
         "its own and orphans": (OWN, {"propagationPolicy": "Orphan"}),
         "its own and orphans, the older way": (OWN, {"orphanDependents": True}),
         "its own and orphans, by the query": (f"{OWN}?propagationPolicy=Orphan", {}),
@@ -194,7 +195,7 @@ def _deletions() -> dict[str, Attempt]:
             {"propagationPolicy": "Orphan"},
         ),
     }
-    for name, (path, body) in orphans.items():
+    for name, (path, body) in lasting.items():
         whole = {"kind": "DeleteOptions", "apiVersion": "v1", **body} if body else None
         found[f"delete {name}"] = Attempt("DELETE", path, whole)
     found["delete a human's by the older version"] = Attempt("DELETE", f"{OLDER}/worker-human")

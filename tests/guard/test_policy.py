@@ -332,10 +332,12 @@ def test_collection_is_not_deleted() -> None:
         assert not decision.allowed
 
 
-def test_deletion_that_leaves_pods_and_account_is_refused() -> None:
+@pytest.mark.parametrize("propagation", ["Orphan", "Foreground", "background", "x"])
+def test_deletion_that_leaves_something_of_the_agent_is_refused(propagation: str) -> None:
     own = {"operation": "DELETE", "old_object": spawned(), "name": "worker-a"}
-    assert create(None, **own).allowed
-    decision = create(None, **own, orphans=True)
+    for harmless in ("", "Background"):
+        assert create(None, **own, propagation=harmless).allowed
+    decision = create(None, **own, propagation=propagation)
     assert [(one.reason, one.path) for one in decision.denials] == [
         (Reason.OPERATION_NOT_ALLOWED, "propagationPolicy")
     ]

@@ -151,11 +151,11 @@ def _judge_delete(judge: Judge, request: Request) -> None:
         )
         return
     _judge_spawner(judge, request)
-    if request.orphans:
-        wrong = "the agent's pods and account would stay, and nobody would govern them"
-        judge.deny(
-            Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background, Foreground"
-        )
+    # An orphaned account is nobody's; what is deleted in the foreground stays for as long as kagent,
+    # which does not look whether it is being deleted, makes its Deployment anew.
+    if request.propagation not in ("", "Background"):
+        wrong = f"{shown(request.propagation)} is not allowed; something of the agent could stay"
+        judge.deny(Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background")
 
 
 def _judge_spawner(judge: Judge, request: Request) -> None:

@@ -42,7 +42,7 @@ class Subject:
 class Request:
     """One request of an admission review. `object` and `old_object` are as the API server sent them.
 
-    `orphans`: a deletion that leaves what Kubernetes would delete with the object.
+    `propagation` is what a deletion asks for of what belongs to the object, "" where it does not say.
     """
 
     subject: Subject
@@ -55,7 +55,7 @@ class Request:
     subresource: str = ""
     object: Any = None
     old_object: Any = None
-    orphans: bool = False
+    propagation: str = ""
     dry_run: bool = False
     phase: Phase = Phase.MUTATING
 

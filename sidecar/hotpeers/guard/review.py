@@ -49,7 +49,7 @@ class Review:
     name: str
     object: Any
     old_object: Any
-    orphans: bool
+    propagation: str
     dry_run: bool
     phase: Phase
 
@@ -66,7 +66,7 @@ class Review:
             name=self.name,
             object=self.object,
             old_object=self.old_object,
-            orphans=self.orphans,
+            propagation=self.propagation,
             dry_run=self.dry_run,
             phase=self.phase,
         )
@@ -109,7 +109,7 @@ def read_review(raw: bytes, phase: Phase) -> Review:
         name=_cut(request, "name"),
         object=_manifest(request, "object"),
         old_object=_manifest(request, "oldObject"),
-        orphans=operation == "DELETE" and _orphans(_manifest(request, "options")),
+        propagation=_propagation(_manifest(request, "options")),
         dry_run=bool(dry_run),
         phase=phase,
     )
@@ -175,11 +175,13 @@ def _manifest(data: Mapping[str, Any], key: str) -> Any:
     return found
 
 
-def _orphans(options: Any) -> bool:
-    """Whether these DeleteOptions leave what belongs to an object; what is not known does."""
+def _propagation(options: Any) -> str:
+    """What DeleteOptions say, in either way."""
     found = options or {}
     policy = found.get("propagationPolicy")
-    return policy not in (None, "Background", "Foreground") or bool(found.get("orphanDependents"))
+    # The older field is a boolean.
+    older = "Orphan" if found.get("orphanDependents") else ""
+    return older if policy is None else str(policy)[:_LONGEST]
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:
