@@ -197,6 +197,22 @@ async def test_ensure_trusts_no_old_news(cluster: Cluster, namespace: str, name:
             assert a in (listed(cluster.api, name) or ())
 
 
+async def test_whoever_relies_on_an_account_that_is_about_to_leave_keeps_it(
+    cluster: Cluster, namespace: str, name: str
+) -> None:
+    a, b = (namespace, "a"), (namespace, "b")
+    both = frozenset({a, b})
+    async with keeping(cluster, name, Subjects()) as governed:
+        await governed.ensure(both)
+        for path in PATHS:
+            found = read_asking(cluster.api.request("GET", f"{path}/{name}"))
+            edit(cluster.api, f"{path}/{name}", *asking_patch(found, both, both))
+        await governed.ensure([a])
+        for path in PATHS:
+            found = read_asking(cluster.api.request("GET", f"{path}/{name}"))
+            assert (found.accounts, a in found.leaving) == (both, False)
+
+
 async def test_ensure_fails_closed(cluster: Cluster, namespace: str, name: str) -> None:
     a = (namespace, "a")
     async with keeping(cluster, name, Subjects()) as governed:

@@ -332,6 +332,13 @@ def test_text_that_is_not_ours_is_refused(garble: Callable[[dict[str, Any]], Any
         read_ledger(json.dumps(garble(json.loads(written(reserved("a/x"))))))
 
 
+def test_text_in_which_something_stands_twice_is_refused() -> None:
+    text = written(reserved("a/x"))
+    assert read_ledger(text)
+    with pytest.raises(LedgerError, match="twice"):
+        read_ledger(f'{text[:-1]},"alive":{{}}}}')
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[" * 100_000, '{"v":1,"v":1}', '{"v":NaN}', " " * (MAX_BYTES + 1)]
 )
@@ -386,7 +393,8 @@ def test_lost_ledger_is_rebuilt_and_held() -> None:
     ledger = rebuilt("team/policy", alive, known, NOW)
     assert set(ledger.slots) == {"a/x", "a/y", "a/z"}
     assert ledger.held == int(at(HOLD_SECONDS).timestamp())
-    assert len(ledger.created) == 3
+    # Who is alive was created, and counts for the rate as of then.
+    assert ledger.created == (int(at(-50).timestamp()), *known.created)
     assert opened(ledger, {}, at(HOLD_SECONDS)) is ledger
     late = {**alive, "a/late": Alive("uid-l", at(1))}
     after = opened(ledger, late, at(HOLD_SECONDS + 1))

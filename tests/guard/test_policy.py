@@ -23,6 +23,7 @@ from spawning import (
 
 from hotpeers.guard.policy import decide
 from hotpeers.guard.request import Facts, Subject, Usage
+from hotpeers.guard.size import MAX_NODES
 from hotpeers.reasons import Reason
 
 CHILD = Subject("team", "worker-a", "child-account", "worker-a", "child-uid", "team/workers", 1)
@@ -174,6 +175,30 @@ def test_nobody_takes_the_name_of_a_subject() -> None:
     other = policy("other", subjects=[{"kind": "ServiceAccount", "name": "worker-x"}])
     assert create(declarative("worker-x")).allowed
     assert reasons(create(declarative("worker-x"), POLICY, other)) == {Reason.NAME_NOT_ALLOWED}
+
+
+def test_names_of_subjects_are_those_of_the_namespace_of_the_agent() -> None:
+    there = policy("other", "sandbox", subjects=[{"kind": "Agent", "name": "worker-x"}])
+    taken = create(declarative("worker-x", "sandbox"), POLICY, there)
+    assert reasons(taken) == {Reason.NAME_NOT_ALLOWED}
+    # A subject of this name elsewhere has another account.
+    assert create(declarative("worker-x"), POLICY, there).allowed
+    assert create(declarative("worker-chief", "sandbox"), POLICY, there).allowed
+
+
+def test_agent_is_deleted_where_none_may_be_made_any_more() -> None:
+    old = spawned(declarative("worker-a", "sandbox"))
+    gone = {"operation": "DELETE", "old_object": old, "name": "worker-a", "namespace": "sandbox"}
+    nowhere = policy(targetNamespaces=["elsewhere"])
+    assert create(None, nowhere, **gone).allowed
+    assert not create(old, nowhere, operation="UPDATE", old_object=old).allowed
+
+
+def test_many_annotations_are_too_large_and_not_looked_at() -> None:
+    many = {f"example.com/n{number}": "x" for number in range(MAX_NODES)}
+    for kind in ("annotations", "labels"):
+        manifest = edited(declarative(), (f"metadata.{kind}", many))
+        assert reasons(create(manifest)) == {Reason.OBJECT_TOO_LARGE}
 
 
 def test_nothing_is_overwritten() -> None:
