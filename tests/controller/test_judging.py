@@ -324,6 +324,17 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     stamps = first.decision.object["metadata"]["annotations"]
     assert stamps["hotpeers.dev/template-digest"].startswith("sha256:")
     assert (await scene.create(manifest)).decision.allowed
+    # An update that leaves out what it was made from is held to it, and has it put back.
+    bare = declarative("worker-a", scene.namespace)
+    update = {"operation": "UPDATE", "oldObject": first.decision.object, "phase": Phase.MUTATING}
+    kept = (await scene.judging.judge(scene.review(bare, **update))).decision
+    assert kept.allowed
+    annotations = kept.object["metadata"]["annotations"]
+    assert annotations["hotpeers.dev/template"] == "agent:blueprint"
+    changed = edited(bare, ("spec.description", "another"))
+    assert Reason.TEMPLATE_CHANGED in reasons(
+        await scene.judging.judge(scene.review(changed, **update))
+    )
     other = made_from(scene, "agent:blueprint", ("spec.description", "another"))
     assert Reason.TEMPLATE_CHANGED in reasons(await scene.create(other))
     assert Reason.TEMPLATE_UNKNOWN in reasons(await scene.create(made_from(scene, "agent:missing")))

@@ -235,7 +235,11 @@ def _template_key(request: Request, governing: Sequence[SpawnPolicy]) -> str:
     """The template that an agent says it is made from, "" where none or no policy allows it."""
     if request.operation not in ("CREATE", "UPDATE") or not _is_agent(request):
         return ""
-    key = part(part(request.object, "metadata"), "annotations").get(TEMPLATE)
+    # An update that leaves it out is held to what the agent was made from.
+    told = [
+        part(part(one, "metadata"), "annotations") for one in (request.object, request.old_object)
+    ]
+    key = next((one[TEMPLATE] for one in told if TEMPLATE in one), None)
     allowed = (one.spec.templates.keys() for one in governing if one.spec.templates)
     return key if isinstance(key, str) and any(key in keys for keys in allowed) else ""
 
