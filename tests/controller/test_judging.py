@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from spawning import declarative, edited
 
 from cluster.client import Object
+from cluster.namespaces import create_namespace, remove_namespace
 from cluster.resources import install_crd
 from cluster.server import Cluster
 from controller.guard_scene import orchestrator, spawn_policy
@@ -345,6 +346,71 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     # And a fault besides is told at once, by itself.
     worse = made_from(scene, "agent:blueprint", ("spec.declarative.runtime", "go"))
     assert reasons(await scene.create(worse)) == [Reason.RUNTIME_NOT_ALLOWED]
+
+
+@pytest.fixture
+def elsewhere(scene: Scene) -> Iterator[str]:
+    """Another namespace."""
+    name = f"{scene.namespace}-elsewhere"
+    create_namespace(scene.cluster.api, name)
+    yield name
+    remove_namespace(scene.cluster.api, name)
+
+
+async def test_template_is_of_the_namespace_of_the_policy(scene: Scene, elsewhere: str) -> None:
+    templates = {"agents": ["worker-blueprint"]}
+    await scene.knows(
+        orchestrator(scene.namespace),
+        spawn_policy(scene.namespace, templates=templates, targetNamespaces=[elsewhere]),
+        # The subject may make one of this name where it may make agents.
+        edited(declarative("worker-blueprint", elsewhere), ("spec.description", "forged")),
+    )
+    forged = edited(
+        declarative("worker-a", elsewhere),
+        (TEMPLATE, "agent:worker-blueprint"),
+        ("spec.description", "forged"),
+    )
+    assert reasons(await scene.create(forged, namespace=elsewhere)) == [Reason.TEMPLATE_UNKNOWN]
+    await scene.knows(declarative("worker-blueprint", scene.namespace))
+    assert reasons(await scene.create(forged, namespace=elsewhere)) == [Reason.TEMPLATE_CHANGED]
+    made = edited(declarative("worker-a", elsewhere), (TEMPLATE, "agent:worker-blueprint"))
+    assert (await scene.create(made, namespace=elsewhere)).decision.allowed
+
+
+async def test_names_of_subjects_are_refused_in_another_namespace(
+    scene: Scene, elsewhere: str
+) -> None:
+    await scene.knows(
+        orchestrator(scene.namespace),
+        spawn_policy(scene.namespace, targetNamespaces=[elsewhere]),
+        spawn_policy(elsewhere, subjects=[{"kind": "Agent", "name": "worker-boss"}]),
+    )
+    boss = declarative("worker-boss", elsewhere)
+    assert reasons(await scene.create(boss, namespace=elsewhere)) == [Reason.NAME_NOT_ALLOWED]
+    other = declarative("worker-other", elsewhere)
+    assert (await scene.create(other, namespace=elsewhere)).decision.allowed
+
+
+async def test_child_in_another_namespace_stays_under_its_policy(
+    scene: Scene, elsewhere: str
+) -> None:
+    await scene.knows(
+        orchestrator(scene.namespace),
+        spawn_policy(scene.namespace, targetNamespaces=[elsewhere]),
+    )
+    first = await scene.create(declarative("worker-a", elsewhere), namespace=elsewhere)
+    assert first.decision.allowed
+    stamped = scene.judging.judge(
+        scene.review(declarative("worker-a", elsewhere), namespace=elsewhere, phase=Phase.MUTATING)
+    )
+    await scene.knows((await stamped).decision.object)
+    user = {"username": f"system:serviceaccount:{elsewhere}:worker-a", "uid": UID}
+    child = declarative("worker-b", elsewhere)
+    verdict = await scene.create(child, namespace=elsewhere, userInfo=user)
+    assert verdict.decision.allowed
+    assert verdict.decision.policy == f"{scene.namespace}/workers"
+    assert verdict.subject is not None
+    assert verdict.subject.depth == 1
 
 
 async def test_template_of_the_registry(scene: Scene) -> None:

@@ -565,6 +565,24 @@ async def test_ledger_is_forgotten_once_nothing_is_in_it(
     assert kept(cluster, namespace).slots.keys() == {f"{namespace}/b"}
 
 
+async def test_ledger_that_was_lost_is_not_forgotten_before_its_hold_is_over(
+    replicas: list[Reservations], cluster: Cluster, namespace: str
+) -> None:
+    first, manifest = replicas[0], spawned(namespace, "a")
+    await first.admit([POLICY], f"{namespace}/a", under(1))
+    cluster.api.create(manifest)
+    await first.settle(POLICY)
+    cluster.api.delete(manifest)
+    assert await first.settle(POLICY) == 1
+    lost(cluster, namespace)
+    await first.settle(POLICY)
+    # Another replica may have admitted what nobody here has heard of.
+    ledger = kept(cluster, namespace)
+    assert (dict(ledger.slots), ledger.held > time.time()) == ({}, True)
+    assert not await first.forget(POLICY)
+    assert kept(cluster, namespace) == ledger
+
+
 async def test_policy_that_is_full_of_many_is_looked_through(
     cluster: Cluster, namespace: str, clients: list[Client], replicas: list[Reservations]
 ) -> None:
