@@ -15,6 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 import yaml
 
+from cluster.kubeconfig import write_kubeconfig
+
 _SECONDS = 60.0
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
@@ -56,23 +58,14 @@ class Access:
 
     def write_kubeconfig(self, path: Path, namespace: str = "default") -> Path:
         """Write it as a kubeconfig with one context."""
-        user: Object = {"token": self.token} if self.token else {}
+        user = {"token": self.token} if self.token else {}
         if self.certificate is not None:
             certificate, key = map(str, self.certificate)
             user = {"client-certificate": certificate, "client-key": key}
-        cluster = {"server": self.url, "certificate-authority": str(self.authority)}
-        context = {"cluster": "test", "user": "test", "namespace": namespace}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "test", "user": user}],
-            "contexts": [{"name": "test", "context": context}],
-            "current-context": "test",
-        }
-        path.write_text(json.dumps(config, indent=1))
-        path.chmod(0o600)
-        return path
+        authority = str(self.authority)
+        return write_kubeconfig(
+            path, self.url, namespace=namespace, user=user, certificate_authority=authority
+        )
 
 
 class Api:

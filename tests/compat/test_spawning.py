@@ -14,6 +14,7 @@ import pytest
 from harness import FOLDER, PRODUCT, ROOT, becomes, eventually
 from scripted import results, texts
 
+from cluster.kubeconfig import NOWHERE, write_kubeconfig
 from hotpeers_shim import live
 
 SEARCH = "search_agents_agentregistry"
@@ -81,14 +82,7 @@ class Tools:
         self.process = None
 
     def start(self):
-        kubeconfig = FOLDER / "kubeconfig"
-        config = {
-            "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],
-            "users": [{"name": "u", "user": {}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "x",
-        }
-        kubeconfig.write_text(json.dumps(config))
+        kubeconfig = write_kubeconfig(FOLDER / "kubeconfig", NOWHERE)
         command = [str(PRODUCT), "-m", "hotpeers", "mcp", "--registry-url", self.registry]
         command += ["--listen", f"127.0.0.1:{self.port}", "--kubeconfig", str(kubeconfig)]
         environment = {**os.environ, **PATH_OF_PRODUCT}

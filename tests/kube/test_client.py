@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from cluster.accounts import ServiceAccount, rule
+from cluster.kubeconfig import NOWHERE, write_kubeconfig
 from cluster.server import Cluster
 from hotpeers.errors import ConnectionConfigError
 from hotpeers.kube import errors
@@ -22,18 +23,6 @@ from hotpeers.kube.listwatch import Batch, list_pages, watch_batches
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def kubeconfig(folder: Path, url: str, user: dict[str, str] | None = None) -> Path:
-    path = folder / "kubeconfig"
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": user or {}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "here"}}],
-        "current-context": "x",
-    }
-    path.write_text(json.dumps(config))
-    return path
-
-
 @asynccontextmanager
 async def client_of(
     handler: Handler, folder: Path, user: dict[str, str] | None = None
@@ -41,7 +30,8 @@ async def client_of(
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     async with TestServer(app, host="127.0.0.1") as server:
-        access = Access(str(kubeconfig(folder, str(server.make_url("")), user)))
+        url = str(server.make_url(""))
+        access = Access(str(write_kubeconfig(folder / "kubeconfig", url, user=user)))
         async with Client(access, await connect(access)) as client:
             yield client
 
@@ -98,11 +88,12 @@ async def test_library_errors_never_leak(tmp_path: Path) -> None:
         with pytest.raises(errors.UnreachableError) as caught:
             await client.get("/api")
         assert caught.value.__cause__ is not None
-    access = Access(str(kubeconfig(tmp_path, "http://127.0.0.1:9")))
+    access = Access(str(write_kubeconfig(tmp_path / "kubeconfig", NOWHERE)))
     async with Client(access, await connect(access)) as client:
         with pytest.raises(errors.UnreachableError, match=r"127\.0\.0\.1:9: Connect call failed"):
             await client.get("/api")
-    access = Access(str(kubeconfig(tmp_path, "http://127.0.0.1:9", {"token": "a\nb"})))
+    bad = {"token": "a\nb"}
+    access = Access(str(write_kubeconfig(tmp_path / "kubeconfig", NOWHERE, user=bad)))
     async with Client(access, await connect(access)) as client:
         with pytest.raises(errors.KubeError):
             await client.get("/api")
@@ -122,26 +113,6 @@ def test_each_error_below_has_one_of_ours(raised: Exception, kind: type[Exceptio
     with pytest.raises(kind) as caught, errors.translated():
         raise raised
     assert caught.value.__cause__ is raised
-
-
-async def test_proxy_of_the_kubeconfig_is_used(tmp_path: Path) -> None:
-    seen: list[str] = []
-
-    async def proxy(request: web.Request) -> web.Response:
-        seen.append(request.headers["Host"])
-        return web.json_response({})
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", proxy)
-    async with TestServer(app, host="127.0.0.1") as server:
-        path = kubeconfig(tmp_path, "http://api.invalid:6443")
-        config = json.loads(path.read_text())
-        config["clusters"][0]["cluster"]["proxy-url"] = str(server.make_url(""))
-        path.write_text(json.dumps(config))
-        access = Access(str(path))
-        async with Client(access, await connect(access)) as client:
-            assert await client.get("/api") == {}
-    assert seen == ["api.invalid:6443"]
 
 
 async def test_no_password_is_taken_from_elsewhere(
@@ -169,23 +140,6 @@ async def test_no_password_is_taken_from_elsewhere(
     async with client_of(handler, tmp_path) as client:
         await client.get("/api")
     assert seen == [None]
-
-
-async def test_proxy_of_the_environment_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-
-    async def handler(request: web.Request) -> web.Response:
-        seen.append(str(request.url))
-        return web.json_response({})
-
-    async with client_of(handler, tmp_path) as outer:
-        monkeypatch.setenv("HTTP_PROXY", outer._connection.configuration.host)
-        access = Access(str(kubeconfig(tmp_path, "http://kubernetes.invalid:6443")))
-        async with Client(access, await connect(access)) as client:
-            await client.get("/api")
-    assert seen == ["http://kubernetes.invalid:6443/api"]
 
 
 async def test_new_token_is_read_at_401(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The tools served as they are in use, over HTTP."""
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from cluster.kubeconfig import NOWHERE, write_kubeconfig
 from hotpeers.spawn.server import serve
 from hotpeers.spawn.settings import McpSettings
 from registries import FakeRegistry, running_registry
@@ -18,19 +18,6 @@ from registries import FakeRegistry, running_registry
 async def registry() -> AsyncIterator[FakeRegistry]:
     async with running_registry() as made:
         yield made
-
-
-def no_cluster(folder: Path) -> str:
-    """A kubeconfig of an API server that is not there."""
-    path = folder / "kubeconfig"
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "here"}}],
-        "current-context": "x",
-    }
-    path.write_text(json.dumps(config))
-    return str(path)
 
 
 def settings(**changed: str) -> McpSettings:
@@ -71,4 +58,4 @@ def make_settings() -> Callable[..., McpSettings]:
 
 @pytest.fixture
 def kubeconfig_of_nothing(tmp_path: Path) -> str:
-    return no_cluster(tmp_path)
+    return str(write_kubeconfig(tmp_path / "kubeconfig", NOWHERE, namespace="here"))

@@ -29,7 +29,8 @@ from .store import Key, Store
 logger = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 600.0
-"""How often everything is listed anew although no event was missed, as far as anyone knows."""
+"""How often everything is listed anew although no event was missed, as far as anyone knows; give or
+take a fifth, so that not all come at once."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FORBIDDEN_PAUSE = 30.0
 _NOT_SERVED_PAUSE = 4.0
@@ -56,6 +57,7 @@ class Scope(Generic[T]):
         *,
         changed: Callable[[], None],
         restarted: Callable[[Reason], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self.kind = kind
@@ -64,6 +66,7 @@ class Scope(Generic[T]):
         self._params = params
         self._changed = changed
         self._restarted = restarted
+        self._clock = clock
         self.store: Store[T] = Store(kind.name, lingers=kind.lingers)
         self.settled = False
         self.listed = False
@@ -100,7 +103,7 @@ class Scope(Generic[T]):
             state=self._state,
             objects=len(self.store),
             version=self._resource_version,
-            age=None if self._heard is None else time.monotonic() - self._heard,
+            age=None if self._heard is None else self._clock() - self._heard,
             restarts=self._restarts,
             reason=self._problem.reason if self._problem else None,
             message=self._problem.message if self._problem else "",
@@ -110,7 +113,7 @@ class Scope(Generic[T]):
         """Follow for ever. Raises nothing but what is a bug."""
         while True:
             try:
-                if not self._resource_version or time.monotonic() >= self._list_due:
+                if not self._resource_version or self._clock() >= self._list_due:
                     await self._list()
                 await self._watch()
             except KubeError as error:
@@ -132,14 +135,14 @@ class Scope(Generic[T]):
                     self._changed()
         changed = self.store.keep(keys) or changed
         self._resource_version = version
-        self._list_due = time.monotonic() + RESYNC_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
+        self._list_due = self._clock() + RESYNC_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
         self._unserved_since = None
         self._hear()
         self._stand(listed=True, changed=changed)
 
     async def _watch(self) -> None:
         path = self.kind.path(self._version, self._namespace)
-        opened = time.monotonic()
+        opened = self._clock()
         batches = watch_batches(self._client, path, self._params, self._resource_version)
         async with aclosing(batches) as following:
             async for batch in following:
@@ -156,9 +159,9 @@ class Scope(Generic[T]):
                 self._resource_version = batch.version or self._resource_version
                 if changed:
                     self._changed()
-                if batch.events or time.monotonic() - opened > _SETTLED_SECONDS:
+                if batch.events or self._clock() - opened > _SETTLED_SECONDS:
                     self._failures = 0
-        if time.monotonic() - opened < _SETTLED_SECONDS:
+        if self._clock() - opened < _SETTLED_SECONDS:
             # It ended as if its time were over: a proxy may do so, and must not be besieged.
             raise UnreachableError("the watch ended at once")
 
@@ -222,13 +225,13 @@ class Scope(Generic[T]):
         """
         if await self.kind.undefined(self._client):
             return True
-        now = time.monotonic()
+        now = self._clock()
         if self._unserved_since is None:
             self._unserved_since = now
         return now - self._unserved_since >= _UNSERVED_SECONDS
 
     def _hear(self) -> None:
-        self._heard = time.monotonic()
+        self._heard = self._clock()
 
     def _solve(self) -> None:
         if self._problem is not None:
