@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from spawning import POLICY, create, declarative, edited, policy
 
 from hotpeers.controller.counts.ledgers import CountsError
+from hotpeers.controller.guard import webhook
 from hotpeers.controller.guard.judging import NotReadyError, Verdict
 from hotpeers.controller.guard.webhook import Guard, last_denial, told_of
 from hotpeers.controller.metrics import ControllerMetrics
@@ -44,9 +46,9 @@ def body(**changes: Any) -> bytes:
 
 
 class Asked:
-    """A guard that decides what it is told to, or raises it."""
+    """A guard that decides what it is told to, raises it, or never answers."""
 
-    def __init__(self, outcome: Verdict | Exception) -> None:
+    def __init__(self, outcome: Verdict | Exception | None) -> None:
         self.outcome = outcome
         self.metrics = ControllerMetrics()
         self.noted: list[tuple[Review, Verdict, Denial]] = []
@@ -55,6 +57,9 @@ class Asked:
         guard.add_to(self.app)
 
     async def _judge(self, review: Review) -> Verdict:
+        if self.outcome is None:
+            await asyncio.Event().wait()
+            raise AssertionError
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -83,6 +88,17 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]
         return [json.loads(one.message) for one in found]
 
     return read
+
+
+async def test_who_asks_is_answered_before_the_api_server_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It says why, which of a webhook that does not answer nobody learns.
+    assert webhook._ANSWER_SECONDS < 5.0
+    monkeypatch.setattr(webhook, "_ANSWER_SECONDS", 0.05)
+    async with asyncio.timeout(30.0):
+        found, text = await Asked(None).post("validate", body())
+    assert (found, "it took too long" in text) == (500, True)
 
 
 FAULTS: dict[str, tuple[Exception, str]] = {

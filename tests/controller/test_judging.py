@@ -28,7 +28,7 @@ from hotpeers.guard.known import read_known_policy
 from hotpeers.guard.request import Phase
 from hotpeers.guard.review import Review, read_review
 from hotpeers.kube.client import Client
-from hotpeers.kube.errors import KubeError
+from hotpeers.kube.errors import ForbiddenError, KubeError, UnreachableError
 from hotpeers.reasons import Reason
 
 POLICIES = Path(__file__).parents[2] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
@@ -191,6 +191,26 @@ async def test_counts_that_cannot_be_known_admit_nothing(scene: Scene) -> None:
     scene.client.metadata = down  # type: ignore[method-assign]
     with pytest.raises(KubeError, match="down"):
         await scene.create(declarative("worker-a", scene.namespace))
+
+
+async def test_secret_of_the_name_that_cannot_be_looked_for_is_not_taken_as_free(
+    scene: Scene,
+) -> None:
+    await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace))
+    look, manifest = scene.client.metadata, declarative("worker-a", scene.namespace)
+    error: KubeError = UnreachableError("down")
+
+    async def blind(path: str) -> Any:
+        if "/secrets/" in path:
+            raise error
+        return await look(path)
+
+    scene.client.metadata = blind  # type: ignore[method-assign]
+    with pytest.raises(UnreachableError):
+        await scene.create(manifest)
+    # Who may not look was not meant to: operators keep the names apart.
+    error = ForbiddenError("no", 403)
+    assert (await scene.create(manifest)).decision.allowed
 
 
 async def test_audit_refuses_nothing_that_cannot_be_found_out(scene: Scene) -> None:

@@ -82,6 +82,23 @@ def test_stamps_and_defaults_are_set() -> None:
     }
 
 
+def test_nobody_asks_for_more_than_is_the_limit() -> None:
+    small = {"limits": {"cpu": "50m", "memory": "64Mi"}}
+    path = "spec.declarative.deployment.resources"
+    made = create(edited(declarative(), (path, small))).object
+    resources = made["spec"]["declarative"]["deployment"]["resources"]
+    assert resources == {**small, "requests": small["limits"]}
+
+
+def test_kind_and_group_of_a_tool_are_written_out() -> None:
+    tool = {"type": "Agent", "agent": {"name": "checker"}}
+    server = {"name": "web", "kind": "RemoteMCPServer", "toolNames": ["search"]}
+    tools = [tool, {"type": "McpServer", "mcpServer": server}]
+    made = create(edited(declarative(), (LIST, tools))).object["spec"]["declarative"]["tools"]
+    assert made[0]["agent"] == {"name": "checker", "kind": "Agent", "apiGroup": "kagent.dev"}
+    assert made[1]["mcpServer"] == {**server, "apiGroup": "kagent.dev"}
+
+
 def test_agent_elsewhere_has_no_owner_and_lets_its_orchestrator_in() -> None:
     made = create(declarative(namespace="sandbox")).object
     assert "ownerReferences" not in made["metadata"]
