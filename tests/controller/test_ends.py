@@ -1,15 +1,18 @@
 """Which spawned agents end, and why."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.guard.ends import Around, Cause, EndPlan, plan_ends, read_time
-from hotpeers.guard.known import KnownAgent
+from hotpeers.controller.guard.expiry import Expiry
+from hotpeers.guard.known import KnownAgent, KnownPolicy
+from hotpeers.guard.ledger import DeletionPolicy
 from hotpeers.guard.stamps import (
     ACCOUNT,
     EXPIRES,
@@ -20,6 +23,7 @@ from hotpeers.guard.stamps import (
     Stamps,
     written,
 )
+from hotpeers.kube.client import Client
 from hotpeers.reasons import Reason
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
@@ -173,3 +177,47 @@ def test_due_is_the_next_thing_that_may_end() -> None:
     found = plan(worker("a"), worker("b", expires_at=written(NOW + timedelta(seconds=7))))
     assert found.due == 7.0
     assert plan(LEAD).due is None
+
+
+class Fake(LeaderClient):
+    """Notes what is deleted."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("Client", None), lambda: True)
+        self.deleted: list[str] = []
+
+    async def delete(self, path: str, uid: str = "") -> Any:
+        self.deleted.append(uid)
+
+    async def post(self, path: str, body: Any) -> Any:
+        return body
+
+
+@dataclass
+class World:
+    """One agent whose policy is gone; whether that is known as of now once somebody asked."""
+
+    clear: bool
+    known: bool = True
+
+    def agents(self) -> list[KnownAgent]:
+        later = written(datetime.now(UTC) + timedelta(hours=1))
+        return [LEAD, worker(expires_at=later)]
+
+    def policies(self) -> list[KnownPolicy]:
+        return []
+
+    def fresh(self) -> bool:
+        return self.known
+
+    async def deletion_policy(self, key: str) -> DeletionPolicy:
+        assert key == "team/workers"
+        self.known = self.clear
+        return "Delete"
+
+
+@pytest.mark.parametrize("clear", [True, False])
+async def test_what_is_not_known_any_more_after_asking_ends_nothing(clear: bool) -> None:
+    writer, world = Fake(), World(clear)
+    await Expiry(writer, world, world, gone_after=0.0)._end()
+    assert writer.deleted == (["worker-uid"] if clear else [])
