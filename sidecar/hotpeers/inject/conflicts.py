@@ -6,23 +6,19 @@ import posixpath
 from collections.abc import Iterator
 
 from ..reasons import Reason
-from .parts import (
+from .container import SHIM, SIDECAR, SPAWNER
+from .sidecar import AGENT_ENVIRONMENT
+from .spawner import REGISTRY_VOLUME, SPAWN_URL, spawn_url
+from .verdict import Json, Skip
+from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
-    AGENT_ENVIRONMENT,
     PEERS_FOLDER,
     PEERS_VOLUME,
-    REGISTRY_VOLUME,
-    SHIM,
     SHIM_FOLDER,
     SHIM_VOLUME,
-    SIDECAR,
-    SPAWN_URL,
-    SPAWNER,
     TOKEN_VOLUME,
-    spawn_url,
 )
-from .verdict import Json, Skip
 
 # Kubernetes makes the folders of these unwritable, whatever the mount says.
 _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image")

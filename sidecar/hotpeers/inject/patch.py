@@ -20,29 +20,17 @@ from .annotations import (
     read_annotations,
 )
 from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
+from .container import SHIM, SIDECAR, SPAWNER
 from .edit import Edit
 from .identity import orchestrator_name
-from .parts import (
-    AGENT_ENVIRONMENT,
-    BOOTSTRAP,
-    SHIM,
-    SIDECAR,
-    SPAWN_URL,
-    SPAWNER,
-    agent_mounts,
-    has_identity,
-    is_native_spawner,
-    registry_of,
-    shim_container,
-    sidecar_container,
-    sidecar_environment,
-    spawn_url,
-    spawner_container,
-    token_volume,
-    volumes,
-)
 from .runtime import check_runtime
+from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
+from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .verdict import Injection, Json, Skip, Verdict
+from .volumes import SHIM_FOLDER, agent_mounts, has_identity, token_volume, volumes
+
+BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
+"""Where the agent's PYTHONPATH begins."""
 
 _AGENT = "kagent"
 _STATIC_POD = "kubernetes.io/config.mirror"

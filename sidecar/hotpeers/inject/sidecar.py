@@ -1,0 +1,95 @@
+"""The sidecar's container, and the one that installs the shim where the sidecar cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .annotations import Wishes
+from .container import SHIM, SIDECAR, common, free_port, liveness_probe
+from .verdict import Injection, Json
+from .volumes import (
+    ACKS_FOLDER,
+    ACKS_VOLUME,
+    PEER_FILE,
+    PEERS_FOLDER,
+    PEERS_VOLUME,
+    SHIM_FOLDER,
+    SHIM_VOLUME,
+    token_mount,
+    token_volume,
+)
+
+AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
+"""Of the agent's container and of ours: where the two files are."""
+
+
+def shim_container(pod: Json, target: Json, injection: Injection) -> Json:
+    """The init container that copies the shim to where the agent finds it.
+
+    Only where the sidecar cannot: a container more that ends before the agent's can start.
+    """
+    mounts: list[Json] = [{"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER}]
+    name, missing = token_volume(pod)
+    if missing is None:
+        # Kubernetes would add it when it looks at the pod again, and then ask us again.
+        mounts.append(token_mount(name))
+    return {
+        **common(SHIM, pod, target, injection),
+        "args": ["shim", "install", SHIM_FOLDER],
+        "volumeMounts": mounts,
+    }
+
+
+def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> dict[str, str]:
+    """What the sidecar is told of the pod that it is in; "" is left out."""
+    return {
+        **AGENT_ENVIRONMENT,
+        "HOTPEERS_SELECTOR": wishes.selector,
+        "HOTPEERS_NAMESPACES": ",".join(_namespaces(namespace, wishes.namespaces)),
+        "HOTPEERS_ORCHESTRATOR": f"{namespace}/{orchestrator}" if orchestrator else "",
+        "HOTPEERS_LOG_LEVEL": wishes.log_level,
+    }
+
+
+def sidecar_container(
+    pod: Json,
+    target: Json,
+    injection: Injection,
+    environment: Mapping[str, str],
+    *,
+    installs: bool,
+) -> Json:
+    """The container that keeps the peer file; the agent waits for it only while it `installs`."""
+    # On the node's own network two pods would ask for the same port.
+    port = None if pod["spec"].get("hostNetwork") else free_port(pod)
+    environment = {
+        **environment,
+        "HOTPEERS_SHIM_DIR": SHIM_FOLDER if installs else "",
+        "HOTPEERS_LISTEN": f":{port}" if port else "none",
+    }
+    container = {
+        **common(SIDECAR, pod, target, injection),
+        "args": ["run", "--source", "kubernetes"],
+        "env": [{"name": name, "value": value} for name, value in environment.items() if value],
+        "volumeMounts": [
+            {"name": PEERS_VOLUME, "mountPath": PEERS_FOLDER},
+            {"name": ACKS_VOLUME, "mountPath": ACKS_FOLDER},
+            token_mount(token_volume(pod)[0]),
+        ],
+    }
+    if port:
+        container["ports"] = [{"name": SIDECAR, "containerPort": port, "protocol": "TCP"}]
+        container["livenessProbe"] = liveness_probe(SIDECAR)
+    if injection.native_sidecars:
+        container["restartPolicy"] = "Always"
+    if installs:
+        container["volumeMounts"].append({"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER})
+        # kubelet starts the container behind this one when the hook has ended.
+        command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
+        container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
+    return container
+
+
+def _namespaces(own: str, asked: Iterable[str]) -> list[str]:
+    asked = list(asked)
+    return asked if asked == ["*"] else list(dict.fromkeys([own, *asked]))

@@ -1,0 +1,88 @@
+"""The container with the tools for spawning, and the registry that they search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .annotations import Wishes
+from .container import SPAWNER, common, free_port, liveness_probe
+from .sidecar import AGENT_ENVIRONMENT
+from .verdict import Injection, Json
+from .volumes import (
+    ACKS_FOLDER,
+    ACKS_VOLUME,
+    PEERS_FOLDER,
+    PEERS_VOLUME,
+    token_mount,
+    token_volume,
+)
+
+REGISTRY_VOLUME = "hotpeers-registry-token"
+SPAWN_URL = "HOTPEERS_SPAWN_URL"
+"""Of the agent's container: where the tools for spawning are."""
+
+_REGISTRY_FOLDER = "/var/run/secrets/hotpeers.dev/registry"
+_OF_SIDECAR = ("HOTPEERS_ORCHESTRATOR", "HOTPEERS_LOG_LEVEL")
+
+
+def registry_of(injection: Injection, wishes: Wishes) -> tuple[str, Json | None]:
+    """The registry of the tools for spawning, and the volume with a token for it, if there is to be one.
+
+    The token is for the registry that it was given for: a pod with another one gets none. What is not
+    there yet keeps no pod from starting, and is found by the tools once it is.
+    """
+    registry = wishes.registry or injection.registry_url
+    name, _, key = injection.token_secret.partition("/")
+    if not name or registry != injection.registry_url:
+        return registry, None
+    secret = {"secretName": name, "optional": True, "items": [{"key": key, "path": "token"}]}
+    return registry, {"name": REGISTRY_VOLUME, "secret": secret}
+
+
+def spawner_container(
+    pod: Json, target: Json, injection: Injection, environment: Mapping[str, str], wishes: Wishes
+) -> Json:
+    """The container with the tools for spawning; who is not in the pod can only ask for its health."""
+    port = free_port(pod)
+    health = free_port(pod, but=port)
+    registry, token = registry_of(injection, wishes)
+    told = {
+        "HOTPEERS_LISTEN": f"127.0.0.1:{port}",
+        "HOTPEERS_HEALTH_LISTEN": f":{health}",
+        "HOTPEERS_REGISTRY_URL": registry,
+        **AGENT_ENVIRONMENT,
+    }
+    told |= {name: environment[name] for name in _OF_SIDECAR if environment[name]}
+    secrets = []
+    if token is not None:
+        told["HOTPEERS_REGISTRY_TOKEN_FILE"] = f"{_REGISTRY_FOLDER}/token"
+        folder = {"name": REGISTRY_VOLUME, "mountPath": _REGISTRY_FOLDER, "readOnly": True}
+        secrets.append(folder)
+    container = {
+        **common(SPAWNER, pod, target, injection),
+        "args": ["mcp"],
+        "env": [{"name": name, "value": value} for name, value in told.items()],
+        "volumeMounts": [
+            {"name": PEERS_VOLUME, "mountPath": PEERS_FOLDER, "readOnly": True},
+            {"name": ACKS_VOLUME, "mountPath": ACKS_FOLDER, "readOnly": True},
+            token_mount(token_volume(pod)[0]),
+            *secrets,
+        ],
+        "ports": [{"name": SPAWNER, "containerPort": health, "protocol": "TCP"}],
+        "livenessProbe": liveness_probe(SPAWNER),
+    }
+    if is_native_spawner(pod, injection):
+        container["restartPolicy"] = "Always"
+    return container
+
+
+def is_native_spawner(pod: Json, injection: Injection) -> bool:
+    """Whether the tools are among the init containers: an ordinary one would keep a Job from ending."""
+    ends = pod["spec"].get("restartPolicy", "Always") != "Always"
+    return ends and injection.native_sidecars
+
+
+def spawn_url(container: Json) -> str:
+    """Where the tools of a container are, for the agent beside it."""
+    env = {entry["name"]: entry.get("value") for entry in container.get("env") or []}
+    return f"http://{env.get('HOTPEERS_LISTEN')}/mcp"
