@@ -106,6 +106,20 @@ def test_agent_elsewhere_has_no_owner_and_lets_its_orchestrator_in() -> None:
     assert selector == {"matchLabels": {"kubernetes.io/metadata.name": "team"}}
 
 
+@pytest.mark.parametrize("key", ["hotpeers.dev/inject", "hotpeers.dev/spawn"])
+@pytest.mark.parametrize("allowed", [None, False, True])
+def test_agents_are_injected_only_where_the_policy_says_so(key: str, allowed: bool | None) -> None:
+    path = "spec.declarative.deployment.annotations"
+    deputy = edited(declarative(), (path, {key: "true"}))
+    rules = policy(allowOrchestrators=allowed)
+    assert create(declarative(), rules).allowed
+    found = create(deputy, rules)
+    assert reasons(found) == (set() if allowed else {Reason.METADATA_NOT_ALLOWED})
+    old = spawned()
+    later = edited(old, (path, {key: "true"}))
+    assert reasons(update(later, old, rules)) == reasons(found)
+
+
 def test_skills_never_make_a_pod_privileged() -> None:
     skilled = edited(
         declarative(),
