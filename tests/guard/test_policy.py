@@ -516,9 +516,8 @@ EVENT = {
 
 
 def event(manifest: Any, **changes: Any) -> Any:
-    asked = replace(
-        request(manifest), group="", version="v1", resource="events", namespace="team", **changes
-    )
+    at = {"group": "", "version": "v1", "resource": "events", "namespace": "team", **changes}
+    asked = replace(request(manifest), **at)
     return decide(asked, [POLICY], Facts(now=NOW))
 
 
@@ -545,6 +544,23 @@ def test_no_other_events(path: str, value: Any) -> None:
     assert not event(EVENT, operation="UPDATE", old_object={}).allowed
     assert not event(EVENT, operation="DELETE", old_object=EVENT).allowed
     assert not event(EVENT, subject=ACCOUNT).allowed
+    assert not event(EVENT, namespace="other").allowed
+    assert not event(EVENT, group="events.k8s.io").allowed
+    assert not event(EVENT, subresource="status").allowed
+
+
+@pytest.mark.parametrize("value", [{}, {"deployment": {}}, {"deployment": {"replicas": 1}}])
+def test_image_of_its_own_is_named(value: Any) -> None:
+    nameless = edited(byo(), ("spec.byo", value))
+    assert reasons(create(nameless)) == {Reason.IMAGE_NOT_ALLOWED}
+    assert reasons(update(nameless, spawned(byo()))) == {Reason.IMAGE_NOT_ALLOWED}
+
+
+def test_length_of_a_prompt_is_exact() -> None:
+    path, most = "spec.declarative.systemMessage", POLICY.spec.maxPromptLength
+    assert create(edited(declarative(), (path, "ä" * most))).allowed
+    longer = create(edited(declarative(), (path, "a" * (most + 1))))
+    assert reasons(longer) == {Reason.PROMPT_TOO_LONG}
 
 
 def test_object_that_loops_is_refused() -> None:
