@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from spawning import (
+    DIGEST,
     LEAD,
     NOW,
     POLICY,
@@ -554,6 +555,30 @@ def test_image_of_its_own_is_named(value: Any) -> None:
     nameless = edited(byo(), ("spec.byo", value))
     assert reasons(create(nameless)) == {Reason.IMAGE_NOT_ALLOWED}
     assert reasons(update(nameless, spawned(byo()))) == {Reason.IMAGE_NOT_ALLOWED}
+
+
+@pytest.mark.parametrize(
+    ("reference", "allowed"),
+    [
+        (":1.0", False),
+        ("", False),
+        (f":1.0@{DIGEST}", True),
+        (f"@{DIGEST}", True),
+        (f":2.0@{DIGEST}", False),
+    ],
+)
+def test_tag_is_not_enough_where_a_digest_is_required(reference: str, allowed: bool) -> None:
+    repository = "registry.example.com/team/both"
+    rules = policy(images=[{"repository": repository, "tags": ["1.0"], "requireDigest": True}])
+    manifest = edited(byo(), ("spec.byo.deployment.image", f"{repository}{reference}"))
+    assert reasons(create(manifest, rules)) == (set() if allowed else {Reason.IMAGE_NOT_ALLOWED})
+
+
+@pytest.mark.parametrize("ttl", ["0s", "0h0m", "00s"])
+def test_no_time_at_all_is_refused(ttl: str) -> None:
+    asked = edited(declarative(), (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', ttl))
+    assert reasons(create(asked)) == {Reason.TTL_NOT_ALLOWED}
+    assert create(edited(asked, (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1s"))).allowed
 
 
 def test_length_of_a_prompt_is_exact() -> None:
