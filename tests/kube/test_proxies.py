@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -84,9 +84,6 @@ async def got(kubeconfig: Path) -> dict[str, str]:
     async with Client(access, await connect(access)) as client:
         found: dict[str, str] = await client.get("/api")
         return found
-
-
-Https = Callable[[str], Awaitable[Path]]
 
 
 @pytest.fixture

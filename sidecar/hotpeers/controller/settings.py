@@ -13,8 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..errors import SettingsError
 from ..settings import Listen, check_registry_url, parse_listen
 
-DEFAULT_RESOURCES = '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}'
-"""Of each container that is injected; see docs/decisions/injection.md."""
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
 _MOST_SECONDS = 60.0
 

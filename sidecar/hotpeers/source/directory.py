@@ -13,7 +13,7 @@ from pathlib import Path
 from hotpeers_shim.contract import Nack, clean_text
 
 from ..model.document import MAX_MANIFEST_BYTES
-from ..model.manifest import Manifests, read_manifests
+from ..model.manifest import read_manifests
 from ..model.scope import ScopeStatus
 from ..model.snapshot import Candidate, Problem, Snapshot
 from ..reasons import Reason
@@ -169,11 +169,6 @@ class DirectorySource:
         if not result.problems:
             file.good = result.candidates
             file.read_once = True
-
-
-def read_file(path: Path) -> Manifests:
-    """Read one file as the source would, for `hotpeers validate`. Raises OSError."""
-    return read_manifests(_read(path), clean_text(path.name))
 
 
 def _read(path: Path) -> bytes:
