@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 
 from . import __version__
 from .errors import HotpeersError
 from .policy_commands import policy
+from .service_commands import controller, mcp, run
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -30,202 +29,14 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _setting(
-    flag: str, default: str, metavar: str, meaning: str, *, envvar: str = ""
-) -> Callable[[_Command], _Command]:
-    """Make an option that is a setting too: `--peer-file` is HOTPEERS_PEER_FILE."""
-    return click.option(
-        flag,
-        envvar=envvar or f"HOTPEERS_{flag.removeprefix('--').replace('-', '_').upper()}",
-        default=default,
-        show_default=bool(default),
-        metavar=metavar,
-        help=meaning,
-    )
-
-
-def _reach(command: _Command) -> _Command:
-    """The settings of every command that asks a cluster."""
-    meaning = "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]"
-    context = _setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
-    kubeconfig = _setting("--kubeconfig", "", "FILE", meaning, envvar="KUBECONFIG")
-    return kubeconfig(context(command))
-
-
-def _logging(command: _Command) -> _Command:
-    """The settings of every command that goes on running."""
-    levels = "[debug|info|warning|error]"
-    level = _setting("--log-level", "info", levels, "How much to log.")
-    form = _setting("--log-format", "text", "[text|json]", "How to log.")
-    return form(level(command))
-
-
 @click.group(context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="hotpeers")
 def cli() -> None:
     """Lets a running agent gain, lose and change sub-agents with no restart."""
 
 
-@cli.command()
-@_setting("--source", "directory", "[directory|kubernetes]", "Where peers come from.")
-@_setting("--peers-dir", "", "DIR", "The directory of manifests.")
-@_setting(
-    "--peer-file", "/var/run/hotpeers/peers.json", "FILE", "The peer file to keep up to date."
-)
-@_setting(
-    "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
-)
-@_setting(
-    "--selector",
-    "",
-    "SELECTOR",
-    "Labels a peer must have.  [default: any; in a cluster hotpeers.dev/peer=true]",
-)
-@_setting(
-    "--namespaces",
-    "",
-    "A,B",
-    "Namespaces a peer may be in, * for all.  [default: all; in a pod its own]",
-)
-@_setting(
-    "--orchestrator", "", "NS/NAME", "The agent that gets the peers; it is never its own peer."
-)
-@_setting(
-    "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
-)
-@_reach
-@_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
-@_logging
-def run(**raw: str) -> None:
-    """Keep a peer file up to date with its source."""
-    import asyncio
-
-    from .log import set_up_logging
-    from .runner import run_sidecar
-    from .settings import Settings
-
-    settings = Settings.parse(**raw)
-    set_up_logging(settings.log_format, settings.log_level)
-    asyncio.run(run_sidecar(settings))
-
-
-@cli.command()
-@_setting("--listen", ":9443", "HOST:PORT", "Where to serve the webhooks, over TLS.")
-@_setting("--health-listen", ":8080", "HOST:PORT", "Where to serve health and metrics, or none.")
-@_setting(
-    "--namespace", "", "NAME", "The controller's own.  [default: the pod's, else the kubeconfig's]"
-)
-@_setting("--identity", "", "NAME", "The holder of the Lease.  [default: the host's name]")
-@_setting(
-    "--service",
-    "hotpeers-controller",
-    "NAME",
-    "The Service that leads here; its names stand in the certificate.",
-)
-@_setting(
-    "--webhook-configuration",
-    "hotpeers-injector",
-    "NAME",
-    "Whose caBundle to keep right, or none.",
-)
-@_setting("--registry-url", "", "URL", "The agentregistry of templates and of tools for spawning.")
-@_setting(
-    "--guard-configuration",
-    "hotpeers-guard",
-    "NAME",
-    "The webhook configurations that enforce SpawnPolicies, or none.",
-)
-@_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
-@_setting(
-    "--orchestrator-token-secret",
-    "",
-    "NAME/KEY",
-    "A Secret of an orchestrator's own namespace with one for its tools.",
-)
-@_setting(
-    "--certificate-secret",
-    "hotpeers-certificates",
-    "NAME",
-    "The Secret that keeps the certificates.",
-)
-@_setting(
-    "--certificate-dir",
-    "",
-    "DIR",
-    "A folder with tls.crt and tls.key, to serve with in place of the Secret.",
-)
-@_setting("--lease", "hotpeers-controller", "NAME", "The Lease that elects a leader.")
-@_setting(
-    "--bind-readers",
-    "true",
-    "[true|false]",
-    "Give injected orchestrators the rights to read peers.",
-)
-@_setting("--image", "", "IMAGE", "The image that is injected; needed.")
-@_setting("--image-pull-policy", "IfNotPresent", "[IfNotPresent|Always|Never]", "Of that image.")
-@_setting(
-    "--native-sidecars",
-    "auto",
-    "[auto|true|false]",
-    "Whether init containers can be sidecars: Kubernetes 1.29 and newer.",
-)
-@_setting(
-    "--sidecar-resources",
-    '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
-    "JSON",
-    "The requests and limits of each container that is injected.",
-)
-@_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
-@_reach
-@_logging
-def controller(**raw: str) -> None:
-    """Put the sidecar and the shim into pods that ask for it: the webhook of a cluster."""
-    import asyncio
-
-    from .controller.runner import run_controller
-    from .controller.settings import ControllerSettings
-    from .log import set_up_logging
-
-    settings = ControllerSettings.parse(**raw)
-    set_up_logging(settings.log_format, settings.log_level)
-    asyncio.run(run_controller(settings))
-
-
-@cli.command()
-@_setting("--registry-url", "", "URL", "The agentregistry to search, such as http://host:12121.")
-@_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
-@_setting("--listen", "127.0.0.1:8091", "HOST:PORT", "Where to serve the tools, at /mcp.")
-@_setting("--health-listen", "none", "HOST:PORT", "Where to serve /healthz alone, or none.")
-@_setting(
-    "--token-file",
-    "",
-    "FILE",
-    "The bearer token that callers must have; needed where others than this host can call.",
-)
-@_setting("--orchestrator", "", "NS/NAME", "The agent that the tools are for.")
-@_setting(
-    "--namespace",
-    "",
-    "NAME",
-    "Where agents are spawned unless told.  [default: the orchestrator's, else the pod's]",
-)
-@_setting("--peer-file", "", "FILE", "The peer file of the sidecar beside, to wait for an offer.")
-@_setting(
-    "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
-)
-@_reach
-@_logging
-def mcp(**raw: str) -> None:
-    """Serve the tools that find, create and delete agents, over MCP."""
-    import asyncio
-
-    from .log import set_up_logging
-    from .spawn.server import run_mcp
-    from .spawn.settings import McpSettings
-
-    settings = McpSettings.parse(**raw)
-    set_up_logging(settings.log_format, settings.log_level)
-    asyncio.run(run_mcp(settings))
+for _command in (run, controller, mcp, policy):
+    cli.add_command(_command)
 
 
 @cli.command()
@@ -271,9 +82,6 @@ def status(url: str, *, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         show_status(document, Console())
-
-
-cli.add_command(policy)
 
 
 @cli.group()

@@ -1,4 +1,4 @@
-"""The settings of a run, checked once. `cli` reads flags and environment; nothing else does."""
+"""The settings of a run, checked once. The commands read flags and environment; nothing else does."""
 
 from __future__ import annotations
 
