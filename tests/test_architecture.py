@@ -1,0 +1,49 @@
+"""docs/architecture.md as a map: each room of the code is on it, and it shows none that is not there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+
+
+def rooms(folder: Path) -> set[str]:
+    """The modules in a folder, and its packages."""
+    modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")}
+    packages = {path.parent.name for path in folder.glob("*/*.py")}
+    return modules | packages
+
+
+def shown(heading: str) -> list[str]:
+    """What the tables of a section have in their first column: `a/b`, `c` stands for a/b and a/c."""
+    section = TEXT.partition(f"\n## {heading}")[2].partition("\n## ")[0]
+    found = []
+    for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE):
+        parent = ""
+        for name in re.findall(r"`([^`]+)`", cell):
+            if "/" in name.rstrip("/"):
+                parent = name.partition("/")[0] + "/"
+            found.append(name if "/" in name else parent + name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("heading", "folder", "opened"),
+    [
+        ("The sidecar", "sidecar/hotpeers", []),
+        ("The shim", "runtime_patch/hotpeers_shim", ["adapters"]),
+    ],
+)
+def test_every_module_is_on_the_map_and_nothing_else(
+    heading: str, folder: str, opened: list[str]
+) -> None:
+    place = ROOT / folder
+    names = shown(heading)
+    assert len(names) == len(set(names))
+    for name in names:
+        assert (place / name).is_dir() or (place / f"{name}.py").is_file(), name
+    there = rooms(place) - set(opened)
+    there |= {f"{one}/{name}" for one in opened for name in rooms(place / one)}
+    assert there - {name.rstrip("/") for name in names} == set()
