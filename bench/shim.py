@@ -17,31 +17,25 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PRODUCT = Path(os.environ.get("HOTPEERS_PRODUCT_PYTHON", ROOT / ".venv/bin/python"))
-FOLDER = Path(tempfile.mkdtemp(prefix="hotpeers-bench-"))
-PEER_FILE = FOLDER / "peers.json"
-os.environ["HOTPEERS_PEER_FILE"] = str(PEER_FILE)
-os.environ["OTEL_SDK_DISABLED"] = "true"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/compat"))
 
-from hotpeers_shim import start  # noqa: E402
+# Before google.adk.
+from loaded import FOLDER, PEER_FILE, PRODUCT, replace_peer_file
 
-start.begin()
+# isort: split
+from google.adk.agents import LlmAgent
+from google.adk.models import BaseLlm, LlmResponse
+from google.adk.runners import Runner
+from google.adk.sessions import InMemorySessionService
+from google.genai import types
 
-from google.adk.agents import LlmAgent  # noqa: E402
-from google.adk.models import BaseLlm, LlmResponse  # noqa: E402
-from google.adk.runners import Runner  # noqa: E402
-from google.adk.sessions import InMemorySessionService  # noqa: E402
-from google.genai import types  # noqa: E402
-
-from hotpeers.shim import install_shim  # noqa: E402
-from hotpeers_shim import live  # noqa: E402
-from hotpeers_shim.adapters import attach  # noqa: E402
+from hotpeers.shim import install_shim
+from hotpeers_shim import live
+from hotpeers_shim.adapters import attach
 
 DONE = LlmResponse(content=types.Content(role="model", parts=[types.Part(text="done")]))
 
@@ -126,9 +120,7 @@ def _agent_tool(peer):
 
 
 def write(listed, generation):
-    temporary = PEER_FILE.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"generation": generation, "peers": listed}))
-    temporary.replace(PEER_FILE)
+    replace_peer_file(json.dumps({"generation": generation, "peers": listed}).encode())
 
 
 async def turns(count, rounds):

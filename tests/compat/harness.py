@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import subprocess
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
@@ -15,26 +14,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = Path(os.environ.get("HOTPEERS_PRODUCT_PYTHON", ROOT / ".venv/bin/python"))
-FOLDER = Path(tempfile.mkdtemp(prefix="hotpeers-compat-"))
-PEER_FILE = FOLDER / "peers.json"
+from loaded import PEER_FILE, PRODUCT, replace_peer_file
 
-os.environ["HOTPEERS_PEER_FILE"] = str(PEER_FILE)
-os.environ["OTEL_SDK_DISABLED"] = "true"
-
-# Before google.adk is imported anywhere, as sitecustomize would.
-from hotpeers_shim import start  # noqa: E402
-
-start.begin()
+from hotpeers_shim import contract
 
 ADK = tuple(int(part) for part in metadata.version("google-adk").split(".")[:2])
 try:
     KAGENT = metadata.version("kagent-adk")
 except metadata.PackageNotFoundError:
     KAGENT = ""
-
-from hotpeers_shim import contract  # noqa: E402
 
 
 def eventually(check: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
@@ -92,9 +80,7 @@ class PeerFileWriter:
         }
 
     def raw(self, content: bytes) -> None:
-        temporary = PEER_FILE.with_suffix(".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(PEER_FILE)
+        replace_peer_file(content)
 
     @property
     def ack_path(self) -> Path:

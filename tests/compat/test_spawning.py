@@ -11,7 +11,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from harness import FOLDER, PRODUCT, ROOT, becomes, eventually
+from harness import becomes, eventually
+from loaded import FOLDER, PRODUCT, ROOT
 from scripted import results, texts
 
 from cluster.kubeconfig import NOWHERE, write_kubeconfig
