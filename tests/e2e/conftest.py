@@ -61,9 +61,9 @@ def servers(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(scope="session")
-def chart_release(node: Node, helm: Path) -> Release:
+def chart_release(node: Node, helm_program: Path) -> Release:
     """The release, which tests may uninstall: they take `release`."""
-    release = Release(node.api, Helm(helm, node.kubeconfig))
+    release = Release(node.api, Helm(helm_program, node.kubeconfig))
     release.prepare()
     return release
 
@@ -137,7 +137,7 @@ def team(release: Release, shared_team: Team) -> Team:
 
 
 @pytest.fixture(scope="session")
-def helm(pytestconfig: pytest.Config) -> Path:
+def helm_program(pytestconfig: pytest.Config) -> Path:
     """The program helm, built if need be."""
     return ensure_helm(partial(tell, pytestconfig))
 
