@@ -146,6 +146,24 @@ TOOLS: dict[str, Any] = {
     "an empty list of tools": {**WEB, "mcpServer": {**WEB["mcpServer"], "toolNames": []}},
     "a tool beside": {**WEB, "mcpServer": {**WEB["mcpServer"], "toolNames": ["search", "rm"]}},
     "a star": {**WEB, "mcpServer": {**WEB["mcpServer"], "toolNames": ["*"]}},
+    "a star where all are allowed": {
+        "type": "McpServer",
+        "mcpServer": {
+            "kind": "MCPServer",
+            "name": "all",
+            "namespace": "tools",
+            "toolNames": ["*"],
+        },
+    },
+    "a star as approval": {
+        "type": "McpServer",
+        "mcpServer": {
+            "kind": "RemoteMCPServer",
+            "name": "files",
+            "toolNames": ["write"],
+            "requireApproval": ["*"],
+        },
+    },
     "a number": {**WEB, "mcpServer": {**WEB["mcpServer"], "toolNames": [1]}},
     "a text": {**WEB, "mcpServer": {**WEB["mcpServer"], "toolNames": "search"}},
     "null": {**WEB, "mcpServer": {**WEB["mcpServer"], "toolNames": None}},

@@ -581,6 +581,13 @@ def test_no_time_at_all_is_refused(ttl: str) -> None:
     assert create(edited(asked, (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1s"))).allowed
 
 
+@pytest.mark.parametrize(("key", "value"), [("privileged", 0), ("runAsNonRoot", 1)])
+def test_number_is_no_boolean(key: str, value: int) -> None:
+    path = f"spec.declarative.deployment.securityContext.{key}"
+    assert create(edited(declarative(), (path, bool(value)))).allowed
+    assert reasons(create(edited(declarative(), (path, value)))) == {Reason.FIELD_FORBIDDEN}
+
+
 def test_length_of_a_prompt_is_exact() -> None:
     path, most = "spec.declarative.systemMessage", POLICY.spec.maxPromptLength
     assert create(edited(declarative(), (path, "ä" * most))).allowed
