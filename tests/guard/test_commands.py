@@ -68,6 +68,25 @@ def test_examples_are_explained(example: str) -> None:
     assert SUBJECTS[example].partition("/")[2] in result.output
 
 
+def test_template_that_was_not_given_is_asked_for_by_its_option() -> None:
+    folder = EXAMPLES / "infrastructure"
+    files = ("-f", f"{folder}/policy.yaml", "-f", f"{folder}/spawned.yaml")
+    result = run("check", *files, "--as", SUBJECTS["infrastructure"])
+    assert result.exit_code == 1
+    assert "give it by --template agent:log-reader=FILE" in result.output
+
+
+def test_stranger_is_told_whom_the_policies_name() -> None:
+    folder = EXAMPLES / "research"
+    files = ("-f", f"{folder}/policy.yaml", "-f", f"{folder}/spawned.yaml")
+    result = run("check", *files, "--as", "research/laed")
+    assert result.exit_code == 1
+    assert "PolicyMissing" in result.output
+    assert "Agent research/lead" in result.output
+    alone = run("check", "-f", f"{folder}/spawned.yaml", "--as", "research/lead")
+    assert "name (none)" in alone.output
+
+
 def test_empty_policy_is_explained() -> None:
     (_, nothing) = explain(read_policy(document({})))
     assert nothing.startswith("It allows nothing: it does not name subjects, target")

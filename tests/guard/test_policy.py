@@ -450,7 +450,11 @@ def test_template_is_followed_to_the_letter() -> None:
     assert reasons(create(changed, only, facts=known)) == {Reason.TEMPLATE_CHANGED}
     flag = edited(made, ("spec.declarative.stream", False))
     assert reasons(create(flag, only, facts=known)) == {Reason.TEMPLATE_CHANGED}
-    assert reasons(create(made, only)) == {Reason.TEMPLATE_UNKNOWN}
+    unknown = create(made, only)
+    assert reasons(unknown) == {Reason.TEMPLATE_UNKNOWN}
+    assert "a person makes the Agent team/base" in unknown.message
+    unknown = create(edited(made, (KEY, "registry:tool/base@1.0")), only)
+    assert "the controller's registry has tool/base@1.0" in unknown.message
     assert reasons(create(declarative(), only, facts=known)) == {Reason.TEMPLATE_NOT_ALLOWED}
     other = edited(made, (KEY, "agent:other"))
     assert Reason.TEMPLATE_NOT_ALLOWED in reasons(create(other, only, facts=known))

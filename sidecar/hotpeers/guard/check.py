@@ -15,12 +15,12 @@ from ..errors import HotpeersError
 from ..model.document import DocumentError, read_documents
 from ..model.snapshot import Problem
 from ..reasons import Reason
-from .decision import Decision
+from .decision import Decision, listed
 from .policy import decide
 from .read import PolicyError, read_policy
 from .request import AGENT_KIND, Facts, Request, Subject, Usage
 from .spawn_policy import KIND, SpawnPolicy
-from .stamps import part
+from .stamps import TEMPLATE, part
 
 
 class CheckError(HotpeersError):
@@ -127,7 +127,9 @@ def check(
     for document in manifests.others:
         facts = Facts(now=moment, usage=usage, templates=templates or {})
         request = _request(document.data, subject)
-        decision = decide(request, manifests.policies, facts)
+        decision = _offline(
+            decide(request, manifests.policies, facts), document, manifests.policies
+        )
         if decision.allowed and decision.policy:
             used = usage.get(decision.policy, Usage())
             usage[decision.policy] = Usage(used.alive + 1, (*used.created, moment))
@@ -135,6 +137,23 @@ def check(
         kind = document.data.get("kind") if isinstance(document.data, dict) else ""
         verdicts.append(Verdict(document, clean_text(f"{kind or 'object'} {title}", 200), decision))
     return verdicts
+
+
+def _offline(decision: Decision, document: Document, policies: Sequence[SpawnPolicy]) -> Decision:
+    """The decision, with what mends it here: the command's own arguments, not a cluster."""
+    template = part(part(document.data, "metadata"), "annotations").get(TEMPLATE)
+    subjects = {
+        f"{ref.kind} {one.namespace}/{ref.name}" for one in policies for ref in one.spec.subjects
+    }
+    remedies = {
+        Reason.TEMPLATE_UNKNOWN: f"give it by --template {template}=FILE",
+        Reason.POLICY_MISSING: f"--as one that the files' policies name ({listed(tuple(sorted(subjects)))})",
+    }
+    denials = (
+        replace(one, allowed=clean_text(remedies.get(one.reason, one.allowed), 600))
+        for one in decision.denials
+    )
+    return replace(decision, denials=tuple(denials))
 
 
 def _request(data: Any, subject: Subject) -> Request:

@@ -31,7 +31,8 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
         return ""  # told by the rule of the annotation
     template = facts.templates.get(key)
     if not isinstance(template, dict):
-        judge.deny(Reason.TEMPLATE_UNKNOWN, path, "the template cannot be read", "try again later")
+        wrong = f"the template {key} cannot be read now"
+        judge.deny(Reason.TEMPLATE_UNKNOWN, path, wrong, _remedy(judge, key))
         return ""
     alike = {"metadata": {"name": judge.name}, "spec": template}
     whole, _ = completed(alike, judge.spec, namespace=judge.namespace, home=judge.home)
@@ -39,3 +40,13 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
         wrong = f"it is not what the template {key} says"
         judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
     return digest_of(template)
+
+
+def _remedy(judge: Judge, key: str) -> str:
+    # Waiting alone mends an outage, and not a template that nobody has made: both are told.
+    kind, _, name = key.partition(":")
+    if kind == "agent":
+        needed = f"a person makes the Agent {judge.home}/{name}"
+    else:
+        needed = f"a person sees to it that the controller's registry has {name}"
+    return f"try again later; if it stays so, {needed}"

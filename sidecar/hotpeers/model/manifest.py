@@ -64,9 +64,11 @@ def _candidate(data: Any, where: str) -> Candidate | None:
         return _of_card(data, where)
     version, kind = data.get("apiVersion"), data.get("kind")
     if not isinstance(version, str) or not isinstance(kind, str):
-        raise MalformedError(
-            (Reason.UNKNOWN_KIND, "", "apiVersion and kind are missing, and it is no agent card")
-        )
+        read = {"apiVersion": version, "kind": kind}
+        missing = [name for name, value in read.items() if not isinstance(value, str)]
+        verb = "are" if len(missing) > 1 else "is"
+        message = f"{' and '.join(missing)} {verb} missing, and it is no agent card"
+        raise MalformedError((Reason.UNKNOWN_KIND, "", message))
     makers: dict[tuple[str, str], tuple[str, Callable[[dict[str, Any], str], Candidate]]] = {
         ("hotpeers.dev", "Peer"): ("v1alpha1", candidate_of_peer),
         ("kagent.dev", "Agent"): ("v1alpha2", _of_agent),
@@ -75,7 +77,10 @@ def _candidate(data: Any, where: str) -> Candidate | None:
     if (group, kind) not in makers:
         if group == "hotpeers.dev":
             shown = clean_text(kind, 80)
-            raise MalformedError((Reason.UNKNOWN_KIND, "kind", f"{shown!r} is not known; Peer is"))
+            message = f"{shown!r} is not known; Peer is"
+            if kind == "SpawnPolicy":
+                message = "a SpawnPolicy is no peer: `hotpeers policy explain -f FILE` checks it"
+            raise MalformedError((Reason.UNKNOWN_KIND, "kind", message))
         return None
     known, maker = makers[group, kind]
     if number != known:
