@@ -135,6 +135,8 @@ YAML_TRICKS = {
     "a key twice": "kind: Agent\nkind: Pod\n",
     "a key twice within": "metadata: {name: a}\nspec:\n  declarative: {runtime: go, runtime: python}\n",
     "a key twice, once quoted": '{"kind": "Agent", kind: Agent}',
+    "a key twice, that would be admitted": AGENT + "metadata: {name: worker-a}\n"
+    "spec: {type: Declarative, declarative: {runtime: python, modelConfig: small, modelConfig: small}}\n",
     "not YAML": "a: [",
     "a bomb": "a: &a [x]\n"
     + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{f'*{chr(97 + n)},' * 15}]\n" for n in range(20)),

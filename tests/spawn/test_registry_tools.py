@@ -1,11 +1,16 @@
 """Searching and rendering over MCP, with a registry that is well, down, slow, or hostile."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
+
+from hotpeers.reasons import Reason
+from hotpeers.registry.client import Registry
+from hotpeers.registry.fault import Fault
 
 Serve = Callable[[Any], Any]
 
@@ -64,6 +69,17 @@ async def test_render_says_what_it_cannot_map(asked: Any, serve_tools: Serve) ->
     assert "systemMessage: |" in made["manifest"]
     assert "name: acme-translator" in made["manifest"]
     assert {one["field"] for one in made["unmapped"]} == {"mcpServers", "mcpServers[0]"}
+
+
+async def test_entry_that_is_too_large_is_not_read(registry: Any) -> None:
+    large = json.dumps({"pad": "x" * 1_100_000})
+    registry.fault = lambda _: web.Response(text=large)
+    async with Registry(registry.url) as client:
+        with pytest.raises(Fault, match="is larger than") as caught:
+            await client.entry("agents", "acme.translator")
+        assert caught.value.reason is Reason.REGISTRY_ANSWER_BAD
+        # A page of entries may be as large.
+        assert [one async for one in client.pages("agents")] == [[]]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""Deleting what was spawned: the object that was looked at, and no other of its name."""
+
+from typing import Any
+
+from hotpeers.kube.client import Client
+from hotpeers.spawn.agents import Agents, path_of
+
+
+class One(Client):
+    """An API server with one Agent."""
+
+    def __init__(self) -> None:
+        self.deleted: list[tuple[str, str]] = []
+
+    async def get(self, path: str, params: Any = None) -> Any:
+        annotations = {"hotpeers.dev/spawned-by": "team/lead"}
+        metadata = {"name": "a", "namespace": "team", "uid": "seen", "annotations": annotations}
+        return {"metadata": metadata}
+
+    async def delete(self, path: str, uid: str = "", version: str = "") -> Any:
+        self.deleted.append((path, uid))
+
+
+async def test_only_the_one_that_was_looked_at_is_deleted() -> None:
+    client = One()
+    await Agents(client, "team/lead").delete("team", "a")
+    assert client.deleted == [(path_of("team", "a"), "seen")]
