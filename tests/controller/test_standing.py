@@ -48,6 +48,15 @@ def test_orchestrator_that_runs_as_another_account_is_told() -> None:
     assert "lead-2 runs as shared and 2 more: " in ready["message"]
 
 
+def test_agent_that_is_not_there_is_told_and_no_fault() -> None:
+    (ready,) = change(policy(), absent=("laed",))["conditions"]
+    assert (ready["status"], ready["reason"]) == ("True", "Enforced")
+    assert ready["message"] == "its subjects are governed; its namespace has no Agent laed yet"
+    many = tuple(f"lead-{i}" for i in range(5))
+    (ready,) = change(policy(mode="Audit"), absent=many)["conditions"]
+    assert ready["message"].endswith("no Agent lead-0, lead-1, lead-2 and 2 more yet")
+
+
 def test_all_of_it_is_written_once() -> None:
     ages = (1, 599, 601, 6000)
     denial = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")

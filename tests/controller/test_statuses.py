@@ -121,6 +121,23 @@ async def test_orchestrator_that_runs_as_an_account_of_all_is_told(
         await until(lambda: ready(api, second) == ("True", "Enforced"), 60.0)
 
 
+async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
+    cluster: Cluster, namespace: str
+) -> None:
+    api = cluster.api
+    policy = api.create(spawn_policy(namespace))
+
+    def message() -> str:
+        (found,) = status(api, policy).get("conditions") or [{"message": ""}]
+        return str(found["message"])
+
+    async with leader(cluster, namespace):
+        await until(lambda: message().endswith("its namespace has no Agent lead yet"))
+        assert ready(api, policy) == ("True", "Enforced")
+        api.create(agent(namespace, "lead"))
+        await until(lambda: message() == "its subjects are governed")
+
+
 async def test_nothing_is_written_while_nothing_changes(cluster: Cluster, namespace: str) -> None:
     api = cluster.api
     policy = api.create(spawn_policy(namespace))

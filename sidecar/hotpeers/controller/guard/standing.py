@@ -37,19 +37,20 @@ def status_change(  # noqa: PLR0913 - all that it is made of
     *,
     governed: bool,
     strays: tuple[str, ...] = (),
+    absent: tuple[str, ...] = (),
     known: bool = True,
 ) -> dict[str, Any]:
     """What in the status of a policy is to be written anew; empty where it is right.
 
     `governed`: whether its subjects are in the guard's configurations; `strays` are orchestrators that
-    run as another account than theirs. `counts` are None where it
-    has no ledger; where they are not `known`, what was told of them stays.
+    run as another account than theirs, `absent` the Agents that it names and that are not there.
+    `counts` are None where it has no ledger; where they are not `known`, what was told of them stays.
     """
     wanted: dict[str, Any] = {"observedGeneration": policy.generation}
     if known:
         wanted |= _counted(policy, counts or _NOTHING, now)
     held = counts.held if counts is not None else None
-    ready = _ready(policy, held, now, governed=governed, strays=strays)
+    ready = _ready(policy, held, now, governed=governed, strays=strays, absent=absent)
     before = policy.status.get("conditions")
     wanted["conditions"] = _with(before if isinstance(before, list) else [], ready, now)
     return {key: value for key, value in wanted.items() if policy.status.get(key) != value}
@@ -72,13 +73,14 @@ def _told(denial: LastDenial) -> dict[str, str]:
     return {key: clean_text(str(value), _LONGEST[key]) for key, value in asdict(denial).items()}
 
 
-def _ready(
+def _ready(  # noqa: PLR0913 - all that it is made of
     policy: KnownPolicy,
     held: datetime | None,
     now: datetime,
     *,
     governed: bool,
     strays: tuple[str, ...],
+    absent: tuple[str, ...],
 ) -> Mapping[str, Any]:
     if policy.findings:
         message = "; ".join(f"{path}: {wrong}" for path, wrong in policy.findings)
@@ -99,9 +101,10 @@ def _ready(
         message = f"its ledger was lost; no agent is admitted until {held.strftime(FORMAT)}"
     elif policy.policy.spec.mode == "Audit":
         status, reason = "True", "Audited"
-        message = "nothing is refused; what would be is told"
+        message = f"nothing is refused; what would be is told{_missing(absent)}"
     else:
-        status, reason, message = "True", "Enforced", "its subjects are governed"
+        status, reason = "True", "Enforced"
+        message = f"its subjects are governed{_missing(absent)}"
     return {
         "type": READY,
         "status": status,
@@ -109,6 +112,14 @@ def _ready(
         "message": clean_text(message, 1024),
         "observedGeneration": policy.generation,
     }
+
+
+def _missing(absent: tuple[str, ...]) -> str:
+    # No fault: a policy comes before its orchestrator. But of a misspelt name nothing else tells.
+    if not absent:
+        return ""
+    more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+    return f"; its namespace has no Agent {', '.join(absent[:3])}{more} yet"
 
 
 def _with(before: list[Any], ready: Mapping[str, Any], now: datetime) -> list[Any]:

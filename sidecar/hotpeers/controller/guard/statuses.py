@@ -92,6 +92,8 @@ class Statuses:
         subjects = {ref.name for ref in policy.policy.spec.subjects}
         orchestrators = [one for one in agents if one.name in subjects]
         accounts = governed_accounts([policy.policy], orchestrators)
+        named = {ref.name for ref in policy.policy.spec.subjects if ref.kind == "Agent"}
+        absent = tuple(sorted(named - {one.name for one in orchestrators}))
         strays = await self._running.strays(policy.policy, orchestrators)
         governed = self._governed.holds(accounts)
         if not governed:
@@ -103,6 +105,7 @@ class Statuses:
             datetime.now(UTC),
             governed=governed,
             strays=strays,
+            absent=absent,
             known=counts is not None and (policy.key in counts or not self._is_unread(policy.key)),
         )
         if not change:
