@@ -24,6 +24,9 @@ from . import wire
 
 CONNECT_SECONDS = 10.0
 """Longest time to open a connection or to read an agent card."""
+IDLE_SECONDS = 1.0
+"""How long a connection that nobody uses is kept. Servers close theirs after 5 s (uvicorn, hypercorn,
+Node.js) or 2 s (gunicorn), and a request that is sent at that moment is lost; httpx waits for 5 s too."""
 
 _Key = tuple[str, str]
 
@@ -113,6 +116,9 @@ def _http_client() -> httpx.AsyncClient:
     # No redirects: a peer answers where it was pinned, or not at all.
     return httpx.AsyncClient(
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(
+            max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS
+        ),
         follow_redirects=False,
         verify=_tls(),
     )

@@ -163,6 +163,8 @@ async def _http_client() -> AsyncIterator[httpx.AsyncClient]:
 
     async with httpx.AsyncClient(
         timeout=httpx.Timeout(_REQUEST_SECONDS, connect=5.0),
+        # Before the agent closes what is idle, or a request is lost that is sent at that moment.
+        limits=httpx.Limits(keepalive_expiry=1.0),
         follow_redirects=False,
         # Within the cluster no proxy is asked.
         trust_env=False,

@@ -40,6 +40,9 @@ PATH = "/mcp"
 _MAX_REQUEST_BYTES = 256 * 1024
 _MAX_SESSIONS = 64
 _HEALTH = "/healthz"
+# Clients are to close what is idle, and do so after 5 s (httpx) or 15 s (aiohttp): a server that is the
+# first to close can lose the request that is sent at that moment.
+_IDLE_SECONDS = 20
 # uvicorn has no event that it has started.
 _LOOK_SECONDS = 0.01
 
@@ -163,6 +166,7 @@ async def _listening(app: ASGIApp, listen: Listen) -> AsyncIterator[int]:
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=_IDLE_SECONDS,
             limit_concurrency=256,
         )
         server = _Server(config)

@@ -1,0 +1,34 @@
+"""The connections to peers."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+import psutil
+from harness import peer
+
+from hotpeers_shim.adapters import pool
+from hotpeers_shim.contract import Peer
+
+
+def open_ports(server):
+    """This process's ends of its connections to a server."""
+    port = urlsplit(server.url).port
+    found = psutil.Process().net_connections("tcp")
+    return {
+        one.laddr.port
+        for one in found
+        if one.raddr and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+    }
+
+
+async def test_connection_that_was_idle_for_a_while_is_not_used_again(start_server):
+    server = start_server()
+    async with pool.Pool().lease(Peer(**peer("weather", server), toolName="weather")) as client:
+        await client.http.get(f"{server.url}/log")
+        before = open_ports(server)
+        # Shorter than what the server, uvicorn, waits for: it is not the one that closes.
+        await asyncio.sleep(pool.IDLE_SECONDS + 0.5)
+        assert open_ports(server) == before
+        await client.http.get(f"{server.url}/log")
+        assert len(before) == 1
+        assert not open_ports(server) & before
