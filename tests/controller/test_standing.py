@@ -18,13 +18,16 @@ LIMITS = {
 }
 
 
+SUBJECTS = [{"kind": "Agent", "name": "lead"}]
+
+
 def policy(**spec: Any) -> KnownPolicy:
     return read_known_policy(
         {
             "apiVersion": "hotpeers.dev/v1alpha1",
             "kind": "SpawnPolicy",
             "metadata": {"name": "workers", "namespace": "team", "generation": 4},
-            "spec": {"limits": LIMITS, **spec},
+            "spec": {"subjects": SUBJECTS, "limits": LIMITS, **spec},
         }
     )
 
@@ -55,6 +58,11 @@ def test_agent_that_is_not_there_is_told_and_no_fault() -> None:
     many = tuple(f"lead-{i}" for i in range(5))
     (ready,) = change(policy(mode="Audit"), absent=many)["conditions"]
     assert ready["message"].endswith("no Agent lead-0, lead-1, lead-2 and 2 more yet")
+
+
+def test_policy_without_subjects_says_that_it_governs_nobody() -> None:
+    (ready,) = change(policy(subjects=[]))["conditions"]
+    assert ready["message"] == "it names no subjects, and so governs nobody"
 
 
 def test_all_of_it_is_written_once() -> None:

@@ -105,6 +105,8 @@ def _ready(  # noqa: PLR0913 - all that it is made of
     else:
         status, reason = "True", "Enforced"
         message = f"its subjects are governed{_missing(absent)}"
+        if not policy.policy.spec.subjects:
+            message = "it names no subjects, and so governs nobody"
     return {
         "type": READY,
         "status": status,
