@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hotpeers_shim.contract import NACK_SENTENCES, PEER_PROBLEM_SENTENCES, Nack, PeerProblem
+from hotpeers_shim.contract import (
+    CALL_PROBLEM_SENTENCES,
+    NACK_SENTENCES,
+    PEER_PROBLEM_SENTENCES,
+    CallProblem,
+    Nack,
+    PeerProblem,
+)
 
 
 class Reason(StrEnum):
@@ -129,7 +136,7 @@ class Reason(StrEnum):
     LEDGER_LOST = "LedgerLost"
 
 
-Word = Reason | Nack | PeerProblem
+Word = Reason | Nack | PeerProblem | CallProblem
 """Any word of the vocabulary."""
 
 _OWN_SENTENCES = {
@@ -249,6 +256,11 @@ _OWN_SENTENCES = {
 }
 
 SENTENCES: dict[Word, str] = dict(
-    [*_OWN_SENTENCES.items(), *NACK_SENTENCES.items(), *PEER_PROBLEM_SENTENCES.items()]
+    [
+        *_OWN_SENTENCES.items(),
+        *NACK_SENTENCES.items(),
+        *PEER_PROBLEM_SENTENCES.items(),
+        *CALL_PROBLEM_SENTENCES.items(),
+    ]
 )
 """The sentence of each word of the vocabulary."""

@@ -11,6 +11,8 @@ from hotpeers_shim.contract import (
     MAX_TOOL_NAME,
     Ack,
     AckState,
+    CallFailure,
+    Interface,
     Peer,
     PeerFile,
     Refusal,
@@ -41,6 +43,14 @@ SKILL = st.builds(
     description=TEXT,
     tags=st.lists(TEXT, max_size=3).map(tuple),
 )
+INTERFACE = st.builds(
+    Interface,
+    url=st.text(min_size=1, max_size=40),
+    binding=st.sampled_from(["JSONRPC", "HTTP+JSON", "GRPC"]),
+    protocolVersion=TEXT,
+    tenant=TEXT,
+    streaming=st.booleans(),
+)
 PEER = st.builds(
     Peer,
     name=NAME,
@@ -55,6 +65,8 @@ PEER = st.builds(
     source=TEXT,
     cardPath=TEXT,
     timeout=st.none() | st.floats(min_value=0.001, max_value=86_400),
+    interfaces=st.lists(INTERFACE, max_size=3).map(tuple),
+    userHeaders=st.booleans(),
 )
 PEER_FILE = st.builds(
     PeerFile,
@@ -73,6 +85,17 @@ ACK = st.builds(
     message=TEXT,
     refusals=st.lists(
         st.builds(Refusal, subject=st.text(min_size=1, max_size=20), reason=NAME, message=TEXT),
+        max_size=3,
+    ).map(tuple),
+    failures=st.lists(
+        st.builds(
+            CallFailure,
+            subject=st.text(min_size=1, max_size=20),
+            reason=NAME,
+            message=TEXT,
+            count=st.integers(0, 2**31),
+            time=st.floats(min_value=0, max_value=1e11),
+        ),
         max_size=3,
     ).map(tuple),
     runtime=st.dictionaries(TEXT, TEXT, max_size=3),

@@ -14,6 +14,7 @@ from .limits import (
     MAX_ACK_BYTES,
     MAX_DESCRIPTION,
     MAX_FILE_BYTES,
+    MAX_INTERFACES,
     MAX_NAME,
     MAX_PEER_BYTES,
     MAX_PEERS,
@@ -32,14 +33,23 @@ from .peers import (
     load_peer_file,
     peer_file_parts,
 )
-from .reasons import NACK_SENTENCES, PEER_PROBLEM_SENTENCES, Nack, PeerProblem
-from .values import Ack, AckState, Peer, PeerFile, Refusal, Rejection, Skill
+from .reasons import (
+    CALL_PROBLEM_SENTENCES,
+    NACK_SENTENCES,
+    PEER_PROBLEM_SENTENCES,
+    CallProblem,
+    Nack,
+    PeerProblem,
+)
+from .values import Ack, AckState, CallFailure, Interface, Peer, PeerFile, Refusal, Rejection, Skill
 
 __all__ = [
     "API_VERSION",
+    "CALL_PROBLEM_SENTENCES",
     "MAX_ACK_BYTES",
     "MAX_DESCRIPTION",
     "MAX_FILE_BYTES",
+    "MAX_INTERFACES",
     "MAX_NAME",
     "MAX_PEERS",
     "MAX_PEER_BYTES",
@@ -51,6 +61,9 @@ __all__ = [
     "PEER_PROBLEM_SENTENCES",
     "Ack",
     "AckState",
+    "CallFailure",
+    "CallProblem",
+    "Interface",
     "Nack",
     "Peer",
     "PeerFile",

@@ -15,7 +15,7 @@ from .fields import (
     wrong,
 )
 from .limits import MAX_ACK_BYTES, MAX_DESCRIPTION, MAX_NAME, MAX_URL
-from .values import Ack, AckState, Refusal, Rejection
+from .values import Ack, AckState, CallFailure, Refusal, Rejection
 
 
 def load_ack(raw: bytes) -> Ack | Rejection:
@@ -35,6 +35,16 @@ def dump_ack(ack: Ack) -> bytes:
         "message": ack.message,
         "refusals": [
             {"subject": r.subject, "reason": r.reason, "message": r.message} for r in ack.refusals
+        ],
+        "failures": [
+            {
+                "subject": f.subject,
+                "reason": f.reason,
+                "message": f.message,
+                "count": f.count,
+                "time": f.time,
+            }
+            for f in ack.failures
         ],
         "runtime": dict(ack.runtime),
         "time": ack.time,
@@ -61,6 +71,10 @@ def _ack(data: dict[str, Any]) -> Ack:
             _refusal(item, f"refusals[{index}]")
             for index, item in enumerate(get_list(data, "", "refusals"))
         ),
+        failures=tuple(
+            _failure(item, f"failures[{index}]")
+            for index, item in enumerate(get_list(data, "", "failures"))
+        ),
         runtime={
             check_text(key, "runtime", "", MAX_NAME): check_text(value, "runtime", key, MAX_NAME)
             for key, value in runtime.items()
@@ -75,4 +89,15 @@ def _refusal(item: Any, path: str) -> Refusal:
         subject=get_text(data, path, "subject", MAX_URL, required=True),
         reason=get_text(data, path, "reason", MAX_NAME, required=True),
         message=get_text(data, path, "message", MAX_DESCRIPTION),
+    )
+
+
+def _failure(item: Any, path: str) -> CallFailure:
+    data = get_object(item, path)
+    return CallFailure(
+        subject=get_text(data, path, "subject", MAX_URL, required=True),
+        reason=get_text(data, path, "reason", MAX_NAME, required=True),
+        message=get_text(data, path, "message", MAX_DESCRIPTION),
+        count=get_integer(data, path, "count", default=1),
+        time=get_time(data, path, "time"),
     )

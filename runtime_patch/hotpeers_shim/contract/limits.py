@@ -24,3 +24,5 @@ MAX_SKILLS = 64
 """Most skills that a peer may list."""
 MAX_TIMEOUT = 86_400.0
 """Longest timeout of a call, in seconds."""
+MAX_INTERFACES = 16
+"""Most interfaces that a peer may list."""

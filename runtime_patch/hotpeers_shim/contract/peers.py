@@ -25,6 +25,7 @@ from .limits import (
     API_VERSION,
     MAX_DESCRIPTION,
     MAX_FILE_BYTES,
+    MAX_INTERFACES,
     MAX_NAME,
     MAX_PEER_BYTES,
     MAX_PEERS,
@@ -34,7 +35,7 @@ from .limits import (
 )
 from .naming import fingerprint_of, tool_name
 from .reasons import Nack
-from .values import Peer, PeerFile, Rejection, Skill
+from .values import Interface, Peer, PeerFile, Rejection, Skill
 
 _TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PEERS_A_PART = 256
@@ -105,6 +106,17 @@ def encode_peer(peer: Peer) -> bytes:
             "ready": peer.ready,
             "fingerprint": peer.fingerprint,
             "source": peer.source,
+            "interfaces": [
+                {
+                    "url": i.url,
+                    "binding": i.binding,
+                    "protocolVersion": i.protocolVersion,
+                    "tenant": i.tenant,
+                    "streaming": i.streaming,
+                }
+                for i in peer.interfaces
+            ],
+            "userHeaders": peer.userHeaders,
         }
     )
 
@@ -169,14 +181,20 @@ def _known(item: Any, known: Mapping[str, Peer]) -> Peer | None:
         # true is equal to 1, and no number of seconds.
         if not same or item["timeout"] is True or not _as_many(item["skills"], peer.skills):
             return None
+        if item["userHeaders"] is not peer.userHeaders:
+            return None
+        if not _as_many(item["interfaces"], peer.interfaces):
+            return None
         skills = zip(item["skills"], peer.skills, strict=True)
-        return peer if all(_says(data, skill) for data, skill in skills) else None
+        interfaces = zip(item["interfaces"], peer.interfaces, strict=True)
+        same = all(_says(data, skill) for data, skill in skills)
+        return peer if same and all(_names(data, one) for data, one in interfaces) else None
     except (TypeError, KeyError):
         return None
 
 
-def _as_many(items: Any, skills: Sequence[Skill]) -> bool:
-    return isinstance(items, list) and len(items) == len(skills)
+def _as_many(items: Any, known: Sequence[Skill | Interface]) -> bool:
+    return isinstance(items, list) and len(items) == len(known)
 
 
 def _says(data: Any, skill: Skill) -> bool:
@@ -186,6 +204,15 @@ def _says(data: Any, skill: Skill) -> bool:
         skill.description,
         list(skill.tags),
     )
+
+
+def _names(data: Any, interface: Interface) -> bool:
+    return data["streaming"] is interface.streaming and (
+        data["url"],
+        data["binding"],
+        data["protocolVersion"],
+        data["tenant"],
+    ) == (interface.url, interface.binding, interface.protocolVersion, interface.tenant)
 
 
 def _peer(item: Any, path: str) -> Peer:
@@ -216,9 +243,11 @@ def _peer(item: Any, path: str) -> Peer:
         source=get_text(data, path, "source", MAX_URL),
         cardPath=card_path,
         timeout=get_timeout(data, path, "timeout"),
+        interfaces=_interfaces(data, path),
+        userHeaders=get_boolean(data, path, "userHeaders", default=False),
     )
-    # Only a list of skills can make a peer large: its other fields have limits of their own.
-    if peer.skills and len(encode_peer(peer)) > MAX_PEER_BYTES:
+    # Only its lists can make a peer large: its other fields have limits of their own.
+    if (peer.skills or peer.interfaces) and len(encode_peer(peer)) > MAX_PEER_BYTES:
         size = len(encode_peer(peer))
         raise ShapeError(Nack.PEER_TOO_LARGE, path, f"{size} bytes; the limit is {MAX_PEER_BYTES}")
     return peer
@@ -241,4 +270,26 @@ def _skill(item: Any, path: str) -> Skill:
         tags=tuple(
             check_text(tag, path, f"tags[{index}]", MAX_NAME) for index, tag in enumerate(tags)
         ),
+    )
+
+
+def _interfaces(data: dict[str, Any], path: str) -> tuple[Interface, ...]:
+    items = get_list(data, path, "interfaces")
+    if len(items) > MAX_INTERFACES:
+        raise wrong(
+            at(path, "interfaces"), f"{len(items)} interfaces; the limit is {MAX_INTERFACES}"
+        )
+    return tuple(
+        _interface(item, f"{path}.interfaces[{index}]") for index, item in enumerate(items)
+    )
+
+
+def _interface(item: Any, path: str) -> Interface:
+    data = get_object(item, path)
+    return Interface(
+        url=get_text(data, path, "url", MAX_URL, required=True),
+        binding=get_text(data, path, "binding", MAX_NAME, default="JSONRPC"),
+        protocolVersion=get_text(data, path, "protocolVersion", MAX_NAME),
+        tenant=get_text(data, path, "tenant", MAX_NAME),
+        streaming=get_boolean(data, path, "streaming", default=False),
     )

@@ -44,9 +44,32 @@ class PeerProblem(StrEnum):
 
     TOOL_NAME_TAKEN = "ToolNameTaken"
     AGENT_HAS_NO_TOOLS = "AgentHasNoTools"
+    INTERFACE_UNSUPPORTED = "InterfaceUnsupported"
 
 
 PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
     PeerProblem.TOOL_NAME_TAKEN: "The agent already has a tool of this name, and keeps its own.",
     PeerProblem.AGENT_HAS_NO_TOOLS: "The root agent cannot hold tools, nor can any agent below it.",
+    PeerProblem.INTERFACE_UNSUPPORTED: (
+        "The agent's A2A library speaks none of the protocols that the peer offers."
+    ),
+}
+
+
+class CallProblem(StrEnum):
+    """Why calls of a peer fail. It is reported, and never changes what is offered."""
+
+    UNREACHABLE = "PeerUnreachable"
+    REFUSED = "CallRefused"
+    ANSWER_INVALID = "AnswerInvalid"
+    ANSWER_TOO_LARGE = "AnswerTooLarge"
+    TIMED_OUT = "CallTimedOut"
+
+
+CALL_PROBLEM_SENTENCES: dict[CallProblem, str] = {
+    CallProblem.UNREACHABLE: "No connection to the peer could be made, or it broke.",
+    CallProblem.REFUSED: "The peer answered the call with an error.",
+    CallProblem.ANSWER_INVALID: "The peer's answer is not one of the A2A protocol.",
+    CallProblem.ANSWER_TOO_LARGE: "The peer's answer is larger than the limit.",
+    CallProblem.TIMED_OUT: "The peer did not answer within the time limit of the call.",
 }

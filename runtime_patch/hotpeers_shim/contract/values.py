@@ -34,6 +34,22 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """One way to call a peer: an entry of `supportedInterfaces` of an A2A 1.x agent card.
+
+    `binding` is `JSONRPC`, `HTTP+JSON` or `GRPC`. `protocolVersion` is the A2A version that is spoken
+    there (`0.3`, `1.0`). `tenant` is sent along with each 1.x request where it is set. `streaming` is
+    whether the peer answers with a stream of events.
+    """
+
+    url: str
+    binding: str = "JSONRPC"
+    protocolVersion: str = ""
+    tenant: str = ""
+    streaming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """A sub-agent that the orchestrator may call over A2A.
 
@@ -42,6 +58,10 @@ class Peer:
     ("" = the standard path below `url`). `timeout` bounds one call, in seconds (None = the reader's
     default). `fingerprint` changes when, and only when, the definition that an approval was given
     for changes (see `fingerprint_of`).
+
+    `interfaces` are the ways to call it, the preferred one first. With them the reader fetches no
+    agent card; without them (a file written by hand) it reads the card itself. `userHeaders` is
+    whether the headers that identify the user (Authorization, x-user-id, lineage) may be sent to it.
     """
 
     name: str
@@ -56,6 +76,8 @@ class Peer:
     source: str = ""
     cardPath: str = ""
     timeout: float | None = None
+    interfaces: tuple[Interface, ...] = ()
+    userHeaders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,21 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class CallFailure:
+    """The calls of one peer that failed since the last one that did not.
+
+    `subject` is the peer's tool name, `reason` a word of `CallProblem`. `count` is how many calls in
+    a row failed, `time` when the last of them did, in seconds since the epoch.
+    """
+
+    subject: str
+    reason: str
+    message: str = ""
+    count: int = 1
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """What one agent process has live.
 
@@ -93,6 +130,7 @@ class Ack:
     reason: str = ""
     message: str = ""
     refusals: tuple[Refusal, ...] = ()
+    failures: tuple[CallFailure, ...] = ()
     runtime: dict[str, str] = field(default_factory=dict)
     time: float = 0.0
     apiVersion: str = API_VERSION
