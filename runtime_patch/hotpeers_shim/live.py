@@ -22,6 +22,9 @@ from .contract import (
     PEER_PROBLEM_SENTENCES,
     Ack,
     AckState,
+    CallFailure,
+    CallProblem,
+    Peer,
     PeerProblem,
     Refusal,
     clean_text,
@@ -45,12 +48,16 @@ class Live:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.on_change: list[Callable[[Catalog], None]] = []
+        self.usable: Callable[[Peer], bool] = lambda _: True
+        """Whether this process can call a peer at all; set before the first look at the file."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
         self._catalog = Catalog()
         self._taken: dict[str, frozenset[str]] = {}
         self._skipped: dict[str, str] = {}
+        self._unusable: tuple[Peer, ...] = ()
+        self._failures: dict[str, CallFailure] = {}
         self._error = ""
         self._wake = threading.Event()
         self._thread_pid = 0
@@ -68,7 +75,12 @@ class Live:
                 return
             before, self._view = self._view, view
             if view.file is not None and view.file is not before.file:
-                self._catalog = self._catalog.advance(view.file)
+                can = [(peer, self.usable(peer)) for peer in view.file.peers]
+                self._unusable = tuple(peer for peer, usable in can if not usable)
+                left = tuple(peer for peer, usable in can if usable)
+                self._catalog = self._catalog.advance(replace(view.file, peers=left))
+                for name in self._failures.keys() - self._catalog.peers.keys():
+                    del self._failures[name]
                 logger.info(
                     "peer file generation %s is live: %d peers",
                     self._catalog.generation,
@@ -104,6 +116,22 @@ class Live:
             logger.warning("agent %s is not given peers: %s", agent, why)
             self._wake.set()
 
+    def note_failed(self, tool: str, problem: CallProblem, message: str) -> None:
+        """Remember that a call of a peer failed; it is reported, and the peer stays offered."""
+        before = self._failures.get(tool)
+        count = before.count + 1 if before is not None else 1
+        if before is None and len(self._failures) >= MAX_REFUSALS:
+            return
+        self._failures[tool] = CallFailure(
+            tool, problem.value, clean_text(message, 400), count, time.time()
+        )
+        self._wake.set()
+
+    def note_called(self, tool: str) -> None:
+        """Remember that a call of a peer was answered."""
+        if self._failures.pop(tool, None) is not None:
+            self._wake.set()
+
     def note_error(self, doing: str, error: BaseException) -> None:
         """Remember that the shim failed; the agent goes on as without it."""
         text = f"{doing}: {type(error).__name__}: {error}"
@@ -129,12 +157,18 @@ class Live:
             reason=reason,
             message=message,
             refusals=tuple(self._refusals())[:MAX_REFUSALS],
+            failures=tuple(self._failures.values()),
             runtime=compat.versions(),
         )
 
     def _refusals(self) -> Iterator[Refusal]:
         for agent, why in list(self._skipped.items()):
             yield Refusal(clean_text(agent, 253), PeerProblem.AGENT_HAS_NO_TOOLS, why)
+        for peer in self._unusable:
+            offered = ", ".join(f"{i.binding} {i.protocolVersion}".strip() for i in peer.interfaces)
+            sentence = PEER_PROBLEM_SENTENCES[PeerProblem.INTERFACE_UNSUPPORTED]
+            message = clean_text(f"{sentence} It offers: {offered}", 400)
+            yield Refusal(peer.toolName, PeerProblem.INTERFACE_UNSUPPORTED, message)
         for agent, names in list(self._taken.items()):
             for name in sorted(names & self._catalog.peers.keys()):
                 yield Refusal(

@@ -17,6 +17,11 @@ class Settings:
     `call_timeout` bounds one call of a peer and `idle_timeout` the silence within a streamed one;
     both in seconds. A peer's own `timeout` overrides the first. `spawn_url` is the MCP server of the
     tools for spawning, "" where there is none.
+
+    `max_reply_bytes` bounds one answer or stream of a peer, after decompression, and `max_line_bytes`
+    one line of a stream. `max_reply_characters` is what a model is given of it at the most, and
+    `max_file_bytes` the largest inline file that is saved as an artifact of the session. The defaults
+    fit an agent with 512 MiB of memory.
     """
 
     peer_file: Path
@@ -24,12 +29,17 @@ class Settings:
     call_timeout: float = 600.0
     idle_timeout: float = 300.0
     spawn_url: str = ""
+    max_reply_bytes: int = 8 * 1024 * 1024
+    max_line_bytes: int = 4 * 1024 * 1024
+    max_reply_characters: int = 100_000
+    max_file_bytes: int = 1024 * 1024
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT` and `_SPAWN_URL`.
+        """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL` and
+        `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_CHARACTERS`, `_MAX_FILE_BYTES`.
 
-        A timeout that is no positive number is ignored: the default is safer than no agent.
+        A value that is no positive number is ignored: the default is safer than no agent.
         """
         peer_file = Path(environ.get("HOTPEERS_PEER_FILE") or DEFAULT_PEER_FILE)
         ack_dir = environ.get("HOTPEERS_ACK_DIR")
@@ -39,6 +49,10 @@ class Settings:
             call_timeout=_seconds(environ.get("HOTPEERS_CALL_TIMEOUT"), 600.0),
             idle_timeout=_seconds(environ.get("HOTPEERS_IDLE_TIMEOUT"), 300.0),
             spawn_url=environ.get("HOTPEERS_SPAWN_URL", "").strip(),
+            max_reply_bytes=_count(environ.get("HOTPEERS_MAX_REPLY_BYTES"), 8 * 1024 * 1024),
+            max_line_bytes=_count(environ.get("HOTPEERS_MAX_LINE_BYTES"), 4 * 1024 * 1024),
+            max_reply_characters=_count(environ.get("HOTPEERS_MAX_REPLY_CHARACTERS"), 100_000),
+            max_file_bytes=_count(environ.get("HOTPEERS_MAX_FILE_BYTES"), 1024 * 1024),
         )
 
 
@@ -48,3 +62,11 @@ def _seconds(text: str | None, default: float) -> float:
     except ValueError:
         return default
     return value if 0 < value <= 86_400 else default
+
+
+def _count(text: str | None, default: int) -> int:
+    try:
+        value = int(text or default)
+    except ValueError:
+        return default
+    return value if 0 < value <= 2**31 else default

@@ -18,11 +18,11 @@ INCOMING = {
 }
 
 
-async def sent_headers(peers, server, conversation, *, propagate):
+async def sent_headers(peers, server, conversation, *, propagate, allowed=True):
     from kagent.adk.types import AgentConfig
 
     AgentConfig.model_validate(CONFIG).to_agent("orchestrator", None, propagate)
-    peers.write(peer("weather", server))
+    peers.write(peer("weather", server, userHeaders=allowed))
     talk = conversation(state={"headers": INCOMING})
     text = f"echo {talk.session_id}"
     await talk.turn("go", call(NAME, text))
@@ -45,6 +45,15 @@ async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
 ):
     headers = await sent_headers(peers, server, conversation, propagate=False)
     assert "authorization" not in headers
+
+
+@pytest.mark.on_kagent
+async def test_no_header_of_the_user_goes_where_the_peer_file_does_not_allow_it(
+    peers, server, conversation, runtime
+):
+    headers = await sent_headers(peers, server, conversation, propagate=True, allowed=False)
+    assert not {"authorization", "x-user-id", "cookie"} & headers.keys()
+    assert not [name for name in headers if name.endswith("-context-id")]
 
 
 @pytest.mark.on_kagent

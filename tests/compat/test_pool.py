@@ -8,6 +8,7 @@ from harness import peer
 
 from hotpeers_shim.adapters import pool
 from hotpeers_shim.contract import Peer
+from hotpeers_shim.settings import Settings
 
 
 def open_ports(server):
@@ -23,7 +24,8 @@ def open_ports(server):
 
 async def test_connection_that_was_idle_for_a_while_is_not_used_again(start_server):
     server = start_server()
-    async with pool.Pool().lease(Peer(**peer("weather", server), toolName="weather")) as client:
+    weather = Peer(**peer("weather", server), toolName="weather")
+    async with pool.Pool(Settings.read({})).lease(weather) as client:
         await client.http.get(f"{server.url}/log")
         before = open_ports(server)
         # Shorter than what the server, uvicorn, waits for: it is not the one that closes.

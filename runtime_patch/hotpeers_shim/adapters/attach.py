@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import live
+from ..contract import Peer
 
 logger = logging.getLogger("hotpeers_shim")
 
@@ -30,6 +31,7 @@ MAX_DEPTH = 8
 
 def hook_runner(module: ModuleType) -> None:
     """Wrap `Runner.__init__`: after the framework's own work, the runner's agent gets its peers."""
+    live.get().usable = _usable
     original = module.Runner.__init__
 
     @functools.wraps(original)
@@ -40,6 +42,14 @@ def hook_runner(module: ModuleType) -> None:
                 _attach(self.agent)
 
     module.Runner.__init__ = __init__
+
+
+def _usable(peer: Peer) -> bool:
+    if not peer.interfaces:
+        return True
+    from .wire import usable  # noqa: PLC0415 - not before the agent has imported httpx itself
+
+    return usable(peer)
 
 
 def _attach(root: Any) -> None:

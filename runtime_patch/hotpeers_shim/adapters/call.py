@@ -1,39 +1,51 @@
-"""One call of a peer: bounded in whole and in silence, cancelled with its turn, said in plain words.
+"""One call of a peer: followed until its task is over, bounded in whole and in silence.
 
 Every failure becomes a `CallFailed` that says which peer and why. A cancelled turn cancels the
-peer's task and goes on to be cancelled.
+peer's task and goes on to be cancelled. A message is sent once: it is repeated only where no
+connection was made, or where the peer refused it without looking at it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..contract import Peer, clean_text
+from ..contract import CallProblem, Peer, clean_text
+from ..reply import Reply, State, Transcript, parse_event
 from ..settings import Settings
-from . import wire
+from . import faults, wire
 from .pool import Client, spawn
-from .wire import Reply, State
 
 logger = logging.getLogger("hotpeers_shim")
 
 CANCEL_SECONDS = 5.0
 """Longest time that the peer may take to confirm a cancellation."""
-RECOVER_SECONDS = 10.0
-"""How long a task whose stream broke is asked for, before the call is given up."""
+CONNECT_RETRY_SECONDS = 5.0
+"""How long a connection is tried again: kagent Agents are Ready up to 1.3 s before they can be reached."""
+AFTER_END_SECONDS = 1.0
+"""How long a stream is listened to after its task has ended: some servers never close it."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_LOOK_SECONDS = 15.0
+_MISSES = 5
 
 
 class CallFailed(Exception):
     """A call of a peer came to no answer; the message says which peer and why, for the model.
 
-    `task_gone` is true where the task that the message continued is unknown to the peer or over.
+    `reply` is what there was of the answer. `task_gone` is true where the task that the message
+    continued is unknown to the peer or over, `context_gone` where the context of the message is.
     """
 
-    def __init__(self, message: str, *, task_gone: bool = False) -> None:
+    def __init__(self, message: str, problem: CallProblem, reply: Reply) -> None:
         super().__init__(message)
-        self.task_gone = task_gone
+        self.problem = problem
+        self.reply = reply
+        self.task_gone = False
+        self.context_gone = False
 
 
 @dataclass
@@ -47,112 +59,212 @@ class Call:
     client: Client
     settings: Settings
     context: Any = None
-    _reply: Reply | None = None
+    transcript: Transcript = field(default_factory=Transcript)
 
     async def send(self, message: Any) -> Reply:
-        """Send the message and wait for the answer; raises `CallFailed`."""
+        """Send the message and wait until the task is over, or needs the caller.
+
+        Raises `CallFailed`.
+        """
         total = self.peer.timeout or self.settings.call_timeout
         native: Any = None
+        self.transcript = Transcript()
         try:
             async with asyncio.timeout(total):
-                native = await self.client.connected(self.peer)
-                return await self._converse(native, message)
+                patience = _Patience()
+                native = await self._connected(patience)
+                await self._converse(native, message, patience)
         except asyncio.CancelledError:
             self._abandon(native)
             raise
         except TimeoutError as error:
             self._abandon(native)
-            raise self._failed(f"it did not answer within {total:g} s") from error
+            problem = CallProblem.TIMED_OUT
+            raise self._failed(f"it did not answer within {total:g} s", problem) from error
         except _Silent as error:
             self._abandon(native)
-            raise self._failed(str(error)) from error
+            raise self._failed(str(error), CallProblem.TIMED_OUT) from error
         except CallFailed:
             raise
         except Exception as error:
+            self._abandon(native)
             self.client.forget()
-            raise CallFailed(
-                f"Agent {self.peer.toolName} could not be asked: {_why(error)}",
-                task_gone=wire.is_task_gone(error),
-            ) from error
+            fault = faults.explain(error)
+            failure = self._failed(fault.text, fault.problem)
+            failure.task_gone = native is not None and wire.is_task_gone(error)
+            # There is no code for it: servers say "unknown contextId", "context not found" and the like.
+            refused = fault.problem is CallProblem.REFUSED
+            failure.context_gone = refused and "context" in fault.text.lower()
+            raise failure from error
+        return self.transcript.reply()
 
-    async def _converse(self, native: Any, message: Any) -> Reply:
-        # A peer that does not stream says nothing until it is done: only the whole is bounded there.
-        idle = self.settings.idle_timeout if wire.streams(native) else None
-        replies = wire.send(native, message, self.context)
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(idle) as quiet:
-                        self._reply = await anext(replies)
-                except StopAsyncIteration:
-                    break
-                except TimeoutError as error:
-                    if quiet.expired():
-                        raise _Silent(f"it was silent for {idle:g} s") from error
-                    raise
-        except (_Silent, TimeoutError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            if self._reply is None or not self._reply.task_id or wire.is_task_gone(error):
+    async def _connected(self, patience: _Patience) -> Any:
+        while True:
+            try:
+                return await self.client.connected(self.peer, self.settings.max_reply_bytes)
+            except Exception as error:  # noqa: BLE001 - raised again unless nothing was sent
+                await patience.after(error)
+
+    async def _converse(self, native: Any, message: Any, patience: _Patience) -> None:
+        """Send, and listen until the task is over or there is nothing more to come."""
+        broke = await self._send(native, message, patience)
+        if self.transcript.is_empty:
+            raise self._failed("it answered with nothing", CallProblem.ANSWER_INVALID)
+        if self.transcript.state is State.WORKING and self.transcript.task_id:
+            await self._follow(native, broke)
+        elif broke is not None:
+            await self._read_whole(native)
+
+    async def _send(self, native: Any, message: Any, patience: _Patience) -> Exception | None:
+        """Send and listen; returns what broke the connection where the task is known already."""
+        stream = native.streams
+        while True:
+            try:
+                await self._listen(
+                    wire.send(native, message, self.context, stream=stream), stream=stream
+                )
+            except (TimeoutError, _Silent):
                 raise
-            logger.warning("the stream of %s broke, asking for its task", self.peer.toolName)
-            return await self._recover(native, self._reply.task_id, error)
-        if self._reply is None:
-            raise self._failed("it answered with nothing")
-        if self._reply.state is State.WORKING and self._reply.task_id:
-            return await self._recover(native, self._reply.task_id, None)
-        return self._reply
+            except Exception as error:
+                if self.transcript.is_empty:
+                    if not (stream and wire.is_unsupported(error)):
+                        await patience.after(error)
+                    # Else the card promises streams that the peer does not have: nothing was done.
+                    stream = stream and not wire.is_unsupported(error)
+                    continue
+                if not self.transcript.task_id or not _is_lost(error):
+                    raise
+                logger.warning("the stream of %s broke, following its task", self.peer.toolName)
+                self.transcript.note_gap()
+                return error
+            return None
 
-    async def _recover(self, native: Any, task_id: str, broke: Exception | None) -> Reply:
-        """Get the answer of a task whose stream ended before it did."""
-        pause = 0.1
+    async def _listen(self, events: AsyncGenerator[Any], *, stream: bool) -> None:
+        """Take in events until their end, silence, or a while after the task has ended."""
+        # A peer that does not stream says nothing until it is done: only the whole is bounded there.
+        idle = self.settings.idle_timeout if stream else None
+        async with aclosing(events):
+            while True:
+                over = self._is_over()
+                try:
+                    async with asyncio.timeout(AFTER_END_SECONDS if over else idle) as quiet:
+                        self.transcript.add(parse_event(await anext(events)))
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as error:
+                    if not quiet.expired():
+                        raise
+                    if over:
+                        return
+                    raise _Silent(f"it was silent for {idle:g} s") from error
+
+    def _is_over(self) -> bool:
+        return self.transcript.state is not State.WORKING
+
+    async def _follow(self, native: Any, broke: Exception | None) -> None:
+        """Wait for the end of a task that goes on, for as long as the call may take.
+
+        Where the peer streams it is subscribed to again, else it is asked, less and less often.
+        """
+        pause, subscribe, misses = _FIRST_PAUSE, native.streams, 0
+        while not self._is_over():
+            if subscribe:
+                subscribe = await self._subscribe(native)
+            if not self._is_over():
+                error = await self._look(native)
+                misses = misses + 1 if error is not None and not _is_lost(error) else 0
+                if error is not None and (misses >= _MISSES or _is_final(error)):
+                    raise self._lost(broke or error) from error
+            if not self._is_over():
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        if self.transcript.has_gap:
+            await self._read_whole(native)
+
+    async def _subscribe(self, native: Any) -> bool:
+        """Listen to a task from now on; returns whether it is worth doing once more."""
+        self.transcript.note_gap()
         try:
-            async with asyncio.timeout(RECOVER_SECONDS):
-                while True:
-                    try:
-                        self._reply = await wire.get(native, task_id, self.context)
-                        if self._reply.state is not State.WORKING:
-                            return self._reply
-                    except Exception as error:  # noqa: BLE001 - asked again until the time is up
-                        if wire.is_task_gone(error):
-                            break
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, 2.0)
-        except TimeoutError:
-            pass
-        why = _why(broke) if broke else "its stream ended before its task did"
-        raise self._failed(f"the connection was lost ({why}); its task may still go on") from broke
+            events = wire.subscribe(native, self.transcript.task_id, self.context)
+            await self._listen(events, stream=True)
+        except (TimeoutError, _Silent):
+            raise
+        except Exception as error:  # noqa: BLE001 - the task is read instead
+            return _is_lost(error)
+        return True
+
+    async def _look(self, native: Any) -> Exception | None:
+        """Read the task as it is now, which closes a gap; returns what kept it from being read."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                found = await wire.get(native, self.transcript.task_id, self.context)
+        except Exception as error:  # noqa: BLE001 - what it means depends on who asks
+            return error
+        self.transcript.add(parse_event(found))
+        self.transcript.note_whole()
+        return None
+
+    async def _read_whole(self, native: Any) -> None:
+        """Read a task that is over: what was said while nobody listened is in it.
+
+        Where that fails, the reply stays marked as incomplete.
+        """
+        for _ in range(_MISSES):
+            error = await self._look(native)
+            if error is None or not _is_lost(error):
+                return
+            await asyncio.sleep(_FIRST_PAUSE)
+
+    def _lost(self, error: Exception) -> CallFailed:
+        text = f"{faults.explain(error).text}; its task may still go on"
+        return self._failed(text, CallProblem.UNREACHABLE)
 
     def _abandon(self, native: Any) -> None:
-        reply = self._reply
-        if native is not None and reply and reply.task_id and reply.state is State.WORKING:
+        task_id = self.transcript.task_id
+        if native is not None and task_id and self.transcript.state is State.WORKING:
             self.client.users += 1  # the lease of the call ends before the cancellation does
-            spawn(self._cancel(native, reply.task_id))
+            spawn(self._cancel(native, task_id))
 
     async def _cancel(self, native: Any, task_id: str) -> None:
         try:
             async with asyncio.timeout(CANCEL_SECONDS):
                 await wire.cancel(native, task_id, self.context)
         except Exception as error:  # noqa: BLE001 - kagent 0.10 agents cannot cancel, and say so
-            logger.info("%s did not cancel its task: %s", self.peer.toolName, _why(error))
+            why = clean_text(str(error), 300)
+            logger.info("%s did not cancel its task: %s", self.peer.toolName, why)
         finally:
             await self.client.release()
 
-    def _failed(self, why: str) -> CallFailed:
-        return CallFailed(f"Agent {self.peer.toolName} gave no answer: {why}.")
+    def _failed(self, why: str, problem: CallProblem) -> CallFailed:
+        message = f"Agent {self.peer.toolName} gave no answer: {why.rstrip('.')}."
+        return CallFailed(message, problem, self.transcript.reply())
 
 
-def question(name: str, text: str) -> str:
-    """What the model is told of a peer's open question."""
-    return (
-        f"Agent {name} needs an answer before it can go on: {text} (Call it again with the answer.)"
-    )
+class _Patience:
+    """How long a connection that cannot be made is tried again; one for each call."""
+
+    def __init__(self) -> None:
+        self._until = asyncio.get_running_loop().time() + CONNECT_RETRY_SECONDS
+        self._pause = _FIRST_PAUSE
+
+    async def after(self, error: Exception) -> None:
+        """Wait before the next try; raises `error` where it is too late, or something was sent."""
+        late = asyncio.get_running_loop().time() > self._until
+        if late or not faults.explain(error).unsent:
+            raise error
+        await asyncio.sleep(self._pause)
+        self._pause = min(2 * self._pause, 1.0)
 
 
 class _Silent(Exception):
     """A stream had nothing to say for longer than it may."""
 
 
-def _why(error: BaseException) -> str:
-    text = clean_text(str(error), 500)
-    return text or type(error).__name__
+def _is_lost(error: BaseException) -> bool:
+    """Whether the connection is at fault, and not what was said on it."""
+    timed_out = isinstance(error, TimeoutError)
+    return timed_out or faults.explain(error).problem is CallProblem.UNREACHABLE
+
+
+def _is_final(error: BaseException) -> bool:
+    return wire.is_task_gone(error) or wire.is_unsupported(error)

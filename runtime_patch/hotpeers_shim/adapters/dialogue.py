@@ -1,34 +1,43 @@
-"""One session's dialogue with one peer: one contextId, one call at a time, an open question resumed."""
+"""One session's dialogue with one peer: one context, one call at a time, an open question resumed."""
 
 from __future__ import annotations
 
 import asyncio
 import weakref
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from .. import live as live_module
-from ..contract import Peer
+from ..contract import CallProblem, Peer
 from ..live import Live
+from ..reply import Reply, render, render_partial
 from . import memory, wire
-from .call import Call, CallFailed, question
-from .pool import Pool
-from .wire import Reply, State
+from .call import Call, CallFailed
+from .files import save_files
+from .memory import Thread
+from .pool import Client, Pool
 
-_locks: weakref.WeakValueDictionary[tuple[int, str], asyncio.Lock] = weakref.WeakValueDictionary()
+_NEW_THREAD = (
+    "(The agent no longer knows what was said to it before: this is a new conversation.)\n"
+)
+_locks: weakref.WeakValueDictionary[tuple[object, ...], asyncio.Lock] = (
+    weakref.WeakValueDictionary()
+)
 
 
 @cache
 def _pool() -> Pool:
-    pool, live = Pool(), live_module.get()
+    live = live_module.get()
+    pool = Pool(live.settings)
     live.on_change.append(pool.follow)
     pool.follow(live.catalog())
     return pool
 
 
-def _turn(context_id: str) -> asyncio.Lock:
+def _turn(context: Any, peer: Peer) -> asyncio.Lock:
     """The lock of one dialogue: parallel calls would mix two requests in one A2A context."""
-    key = (id(asyncio.get_running_loop()), context_id)
+    key = (id(asyncio.get_running_loop()), *memory.thread_key(context, peer))
     lock = _locks.get(key)
     if lock is None:
         lock = _locks[key] = asyncio.Lock()
@@ -37,49 +46,99 @@ def _turn(context_id: str) -> asyncio.Lock:
 
 async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
     """Send `request` to `peer` and give the model its answer, or the reason why there is none."""
-    confirmation = tool_context.tool_confirmation
-    context_id = memory.context_id(tool_context, peer)
-    async with _turn(context_id), _pool().lease(peer) as client:
-        # Before the call: a peer that was asked in vain stands in the history as well.
-        open_task = memory.recall(tool_context, peer).get("taskId", "")
-        memory.remember(tool_context, peer, task_id=open_task)
+    async with _turn(tool_context, peer), _pool().lease(peer) as client:
+        dialogue = Dialogue(live, peer, tool_context, client)
         kagent = _kagent()
-        call = Call(peer, client, live.settings)
         if kagent is not None:
-            return await kagent.ask(call, request, tool_context, context_id, open_task)
+            return await kagent.ask(dialogue, request)
+        confirmation = tool_context.tool_confirmation
         if confirmation is not None and not confirmation.confirmed:
-            return {"result": f"The call of agent {peer.toolName} was not approved."}
+            return {"result": not_approved(peer)}
+        return {"result": await dialogue.ask(request)}
+
+
+def not_approved(peer: Peer) -> str:
+    """What the model is told where a person did not allow the call."""
+    return f"The call of agent {peer.toolName} was not approved."
+
+
+@dataclass
+class Dialogue:
+    """One call of one peer within a session, with what the session knows of the peer."""
+
+    live: Live
+    peer: Peer
+    tool_context: Any
+    client: Client
+
+    def __post_init__(self) -> None:
+        # Before the call: a peer that was asked in vain stands in the history as well.
+        self.thread = memory.recall(self.tool_context, self.peer)
+        memory.remember(self.tool_context, self.peer, self.thread)
+
+    async def ask(self, request: str) -> str:
+        """Send a request; what the model is told of the answer, or of the failure."""
+        note = ""
         try:
-            reply = await _send(call, request, context_id, open_task)
+            reply = await self.send(request)
         except CallFailed as failure:
-            return {"result": str(failure)}
-        return {"result": answer(peer, reply, tool_context)}
+            if not self.forget_thread(failure):
+                return await self.explain(failure)
+            note = _NEW_THREAD if failure.context_gone else ""
+            try:
+                reply = await self.send(request)
+            except CallFailed as second:
+                return await self.explain(second)
+        return note + await self.answer(reply)
 
+    async def send(self, request: str) -> Reply:
+        """Send a request in the thread; raises `CallFailed`."""
+        message = wire.text_message(request, self.thread.context_id, self.thread.task_id)
+        return await self.call().send(message)
 
-async def _send(call: Call, request: str, context_id: str, open_task: str) -> Reply:
-    try:
-        return await call.send(wire.text_message(request, context_id, open_task))
-    except CallFailed as failure:
-        if not (open_task and failure.task_gone):
-            raise
-    # The question that waited for this answer is gone, with the peer's memory of it perhaps: the
-    # request still deserves to be heard, as the start of a new task.
-    return await call.send(wire.text_message(request, context_id))
+    def call(self) -> Call:
+        """A call of the peer."""
+        return Call(self.peer, self.client, self.live.settings)
 
+    def forget_thread(self, failure: CallFailed) -> bool:
+        """Drop what the peer no longer knows; returns whether the request can be sent anew.
 
-def answer(peer: Peer, reply: Reply, tool_context: Any) -> str:
-    """What the model is told of a reply; an open question is remembered, to be resumed."""
-    name = peer.toolName
-    waiting = reply.state in (State.INPUT_REQUIRED, State.AUTH_REQUIRED)
-    memory.remember(tool_context, peer, task_id=reply.task_id if waiting else "")
-    match reply.state:
-        case State.INPUT_REQUIRED:
-            return question(name, reply.text)
-        case State.AUTH_REQUIRED:
-            return f"Agent {name} needs to be authorised before it can go on: {reply.text}"
-        case State.FAILED | State.CANCELED | State.REJECTED:
-            return f"Agent {name} ended with {reply.state}: {reply.text or 'it gave no reason'}"
-    return reply.text
+        The question that waited for this answer may be gone, or the whole conversation, where the
+        peer keeps them in memory. The request still deserves to be heard.
+        """
+        before = self.thread
+        if failure.task_gone:
+            self.thread = Thread(before.context_id)
+        elif failure.context_gone:
+            self.thread = Thread()
+        return self.thread != before
+
+    async def answer(self, reply: Reply) -> str:
+        """What the model is told of a reply; how the thread goes on is remembered."""
+        self.note_answered(reply, task_id=reply.task_id if reply.state.waits else "")
+        settings = self.live.settings
+        note = await save_files(reply, self.peer, self.tool_context, settings.max_file_bytes)
+        limit = settings.max_reply_characters
+        return render(reply, self.peer.toolName, limit=limit, note=note)
+
+    def note_answered(self, reply: Reply, *, task_id: str = "") -> None:
+        """Remember how the thread goes on, `task_id` being the task that waits for the next message."""
+        self.live.note_called(self.peer.toolName)
+        self._remember(reply, task_id)
+
+    async def explain(self, failure: CallFailed) -> str:
+        """What the model is told of a call that failed, with what there was of the answer."""
+        self.live.note_failed(self.peer.toolName, failure.problem, str(failure))
+        self._remember(failure.reply, "")
+        advice = ""
+        if failure.problem is CallProblem.ANSWER_TOO_LARGE:
+            advice = " Ask it for less, such as a summary or one part."
+        limit = self.live.settings.max_reply_characters
+        return render_partial(f"{failure}{advice}", failure.reply, limit=limit)
+
+    def _remember(self, reply: Reply, task_id: str) -> None:
+        thread = Thread(reply.context_id or self.thread.context_id, task_id)
+        memory.remember(self.tool_context, self.peer, thread)
 
 
 @cache

@@ -3,6 +3,8 @@
 `KAgentRemoteA2ATool` (kagent-adk 0.10.4, and kagent's main branch of August 2026) brings the
 approvals of a sub-agent's tools up to the user, and the headers for user, lineage and token. It is
 used unmodified, one instance a call, with three things set: the contextId, the client, the headers.
+What the model reads of the answer is the shim's (`hotpeers_shim.reply`): kagent's tool drops data,
+files and states.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ import inspect
 import sys
 from collections.abc import AsyncIterator
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import live
-from . import memory, wire
-from .call import Call, CallFailed, question
+from ..reply import Reply
+from . import wire
+from .call import Call, CallFailed
+
+if TYPE_CHECKING:
+    from .dialogue import Dialogue
 
 _TYPES = "kagent.adk.types"
 _TOOL = "kagent.adk._remote_a2a_tool"
@@ -25,8 +31,8 @@ _header_providers: dict[str, Any] = {}
 
 
 def is_present() -> bool:
-    """Whether this agent runs on kagent, not merely whether kagent is installed."""
-    return _TYPES in sys.modules
+    """Whether this agent runs on kagent, and on one that has a tool for sub-agents (0.8.0 and newer)."""
+    return _TYPES in sys.modules and _TOOL in sys.modules
 
 
 def hook_agent_config(module: ModuleType) -> None:
@@ -55,32 +61,34 @@ def interceptors() -> list[Any]:
     return [interceptor()] if interceptor is not None and is_present() else []
 
 
-async def ask(call: Call, request: str, tool_context: Any, context_id: str, open_task: str) -> Any:
+async def ask(dialogue: Dialogue, request: str) -> Any:
     """Ask through kagent's tool; the result is kagent's, with what the model must read in `result`."""
-    tool = _tool_class()(call, context_id, tool_context.agent_name)
+    from .dialogue import not_approved  # noqa: PLC0415 - it imports this module
+
+    tool_context = dialogue.tool_context
+    tool = _tool_class()(dialogue)
     confirmation = tool_context.tool_confirmation
     if confirmation is None:
-        result = await tool.first_call(request, tool_context, open_task)
-        if open_task and tool.bridge.failure is not None and tool.bridge.failure.task_gone:
-            # The question that waited for this answer is gone: start a new task with it.
-            result = await tool.first_call(request, tool_context, "")
+        result = await tool.first_call(request)
+        failure = tool.bridge.failure
+        if failure is not None and dialogue.forget_thread(failure):
+            result = await tool.first_call(request)
     elif _is_subagents_question(confirmation.payload):
-        result = await tool.resume(tool_context)
+        result = await tool.resume()
     elif confirmation.confirmed:
         # It was not the sub-agent that asked, but a callback before the call: nothing was sent yet.
-        result = await tool.first_call(request, tool_context, "")
+        result = await tool.first_call(request)
     else:
-        return {"result": f"The call of agent {call.peer.toolName} was not approved."}
+        return {"result": not_approved(dialogue.peer)}
     if tool.bridge.failure is not None:
-        return {"result": str(tool.bridge.failure)}
-    waiting = tool.open_question.task_id if tool.open_question is not None else ""
-    memory.remember(tool_context, call.peer, task_id=waiting)
-    if tool.open_question is not None:
-        return {
-            "result": question(call.peer.toolName, tool.open_question.text),
-            "subagent_session_id": context_id,
-        }
-    return result
+        return {"result": await dialogue.explain(tool.bridge.failure)}
+    if tool.asks_for_approval:
+        # kagent resumes the task itself, with what the user decides.
+        dialogue.note_answered(tool.bridge.reply)
+        return result
+    text = await dialogue.answer(tool.bridge.reply)
+    rest = result if isinstance(result, dict) else {}
+    return {**rest, "result": text, "subagent_session_id": tool.bridge.reply.context_id}
 
 
 def _is_subagents_question(payload: Any) -> bool:
@@ -88,62 +96,71 @@ def _is_subagents_question(payload: Any) -> bool:
 
 
 class Bridge:
-    """Stands in for the a2a client within kagent's tool: one message, one aggregated answer."""
+    """Stands in for the a2a client within kagent's tool: one message, one answer put together."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self.task_id = ""
         self.failure: CallFailed | None = None
-        self.reply: wire.Reply | None = None
+        self.reply = Reply()
 
     async def send_message(self, *, request: Any, context: Any) -> AsyncIterator[Any]:
-        """As `a2a.client.Client.send_message`, of either generation; raises `CallFailed`."""
+        """As `a2a.client.Client.send_message`, of either generation."""
         message = wire.message_of(request)
         if self.task_id and not message.task_id:
             message.task_id = self.task_id
-        self._call.context = context
+        # The context holds what becomes headers: user, lineage and token.
+        self._call.context = context if self._call.peer.userHeaders else None
         self.failure = None
         try:
             self.reply = await self._call.send(message)
         except CallFailed as failure:
             self.failure = failure
             return  # kagent's tool makes "no result" of it, which `ask` replaces
-        yield wire.event_of(self.reply)
+        if self.reply.task_id:
+            yield wire.event_of(self._call.transcript)
 
 
 @functools.cache
 def _tool_class() -> Any:
     base = sys.modules[_TOOL].KAgentRemoteA2ATool  # type: ignore[attr-defined]
+    takes_headers = "header_provider" in inspect.signature(base.__init__).parameters
 
     class PeerRemoteA2ATool(base):  # type: ignore[misc, valid-type]
         """kagent's tool for one call of one peer."""
 
-        def __init__(self, call: Call, context_id: str, agent_name: str) -> None:
+        def __init__(self, dialogue: Dialogue) -> None:
+            peer = dialogue.peer
+            provider = _header_providers.get(dialogue.tool_context.agent_name)
             super().__init__(
-                name=call.peer.toolName,
-                description=call.peer.description,
-                agent_card_url="".join(wire.card_url(call.peer)),
-                header_provider=_header_providers.get(agent_name),
+                name=peer.toolName,
+                description=peer.description,
+                agent_card_url="".join(wire.card_url(peer)),
+                # Since kagent-adk 0.9.4.
+                **({"header_provider": provider} if takes_headers else {}),
             )
-            self.bridge = Bridge(call)
-            self.open_question: wire.Reply | None = None
+            self._dialogue = dialogue
+            self.bridge = Bridge(dialogue.call())
+            self.asks_for_approval = False
             self._a2a_client = self.bridge
-            self._last_context_id = context_id
 
-        async def first_call(self, request: str, tool_context: Any, task_id: str) -> Any:
-            self.bridge.task_id = task_id
-            return await self._handle_first_call({"request": request}, tool_context)
+        async def first_call(self, request: str) -> Any:
+            thread = self._dialogue.thread
+            self.bridge.task_id = thread.task_id
+            # None, and not a new id: the peer names its context, and some refuse any other.
+            self._last_context_id = thread.context_id or None
+            return await self._handle_first_call({"request": request}, self._dialogue.tool_context)
 
-        async def resume(self, tool_context: Any) -> Any:
-            return await self._handle_resume(tool_context)
+        async def resume(self) -> Any:
+            return await self._handle_resume(self._dialogue.tool_context)
 
         def _handle_input_required(self, task: Any, tool_context: Any, *rest: Any) -> Any:
-            if _asks_for_approval(task, self.name):
+            self.asks_for_approval = _asks_for_approval(task, self.name)
+            if self.asks_for_approval:
                 return super()._handle_input_required(task, tool_context, *rest)
             # A plain question. kagent's tool would ask the user to approve it, and send the peer
             # "approve" for an answer; the model can answer it, or ask the user in its own words.
-            self.open_question = self.bridge.reply
-            return {"result": ""}
+            return {}
 
     return PeerRemoteA2ATool
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..contract import Peer
@@ -15,6 +16,18 @@ from ..contract import Peer
 PREFIX = "hotpeers.dev/peer/"
 APPROVAL_PREFIX = "hotpeers.dev/approval/"
 _CONTEXT = uuid.uuid5(uuid.NAMESPACE_URL, "https://hotpeers.dev/context")
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One session's thread with one peer.
+
+    `context_id` is the A2A context that the peer named ("" before its first answer). `task_id` is
+    the task that waits for the caller's next message, "" where none does.
+    """
+
+    context_id: str = ""
+    task_id: str = ""
 
 
 def used_tool_names(context: Any) -> list[str]:
@@ -25,26 +38,33 @@ def used_tool_names(context: Any) -> list[str]:
     return [key[len(PREFIX) :] for key in state if isinstance(key, str) and key.startswith(PREFIX)]
 
 
-def recall(context: Any, peer: Peer) -> dict[str, Any]:
-    """What the session remembers of `peer`; empty where nothing, or of another of the same name."""
+def recall(context: Any, peer: Peer) -> Thread:
+    """The session's thread with `peer`; a new one where there is none, or one of another of its name."""
     value = context.state.get(PREFIX + peer.toolName)
-    if isinstance(value, dict) and value.get("uid") == peer.uid:
-        return value
-    return {}
+    if not isinstance(value, dict) or value.get("uid") != peer.uid:
+        return Thread()
+    context_id = value.get("contextId")
+    if context_id is None:
+        # hotpeers 0.1 of November 2026 derived the id, and wrote none: that thread goes on.
+        context_id = _derived_context_id(context, peer)
+    return Thread(str(context_id), str(value.get("taskId") or ""))
 
 
-def remember(context: Any, peer: Peer, *, task_id: str = "") -> None:
-    """Write that the session has used `peer`, and which of its tasks waits for an answer."""
-    value = {"uid": peer.uid, **({"taskId": task_id} if task_id else {})}
+def remember(context: Any, peer: Peer, thread: Thread) -> None:
+    """Write that the session has used `peer`, and how its thread goes on."""
+    value = {"uid": peer.uid, "contextId": thread.context_id}
+    if thread.task_id:
+        value["taskId"] = thread.task_id
     if context.state.get(PREFIX + peer.toolName) != value:
         context.state[PREFIX + peer.toolName] = value
 
 
-def context_id(context: Any, peer: Peer) -> str:
-    """The A2A contextId of this session with this peer: always the same one, kept nowhere.
-
-    kagent 0.10 makes a new contextId for each request, so its sub-agents forget (`_remote_a2a_tool.py`).
-    """
+def thread_key(context: Any, peer: Peer) -> tuple[str, ...]:
+    """What tells the threads of this process apart."""
     session = context.session
     parts = (session.app_name, session.user_id, session.id, peer.namespace, peer.name, peer.uid)
-    return str(uuid.uuid5(_CONTEXT, "\0".join(map(str, parts))))
+    return tuple(map(str, parts))
+
+
+def _derived_context_id(context: Any, peer: Peer) -> str:
+    return str(uuid.uuid5(_CONTEXT, "\0".join(thread_key(context, peer))))

@@ -19,8 +19,10 @@ from typing import Any
 import httpx
 
 from ..catalog import Catalog
-from ..contract import Peer
+from ..contract import Interface, Peer
+from ..settings import Settings
 from . import wire
+from .transport import PeerTransport
 
 CONNECT_SECONDS = 10.0
 """Longest time to open a connection or to read an agent card."""
@@ -28,24 +30,24 @@ IDLE_SECONDS = 1.0
 """How long a connection that nobody uses is kept. Servers close theirs after 5 s (uvicorn, hypercorn,
 Node.js) or 2 s (gunicorn), and a request that is sent at that moment is lost; httpx waits for 5 s too."""
 
-_Key = tuple[str, str]
+_Key = tuple[str, str, tuple[Interface, ...]]
 
 
 @dataclass(eq=False)
 class Client:
-    """The HTTP client of one definition, and the A2A client on it once its card was read."""
+    """The HTTP client of one definition, and the A2A transport on it once it was called."""
 
     http: httpx.AsyncClient
-    native: Any = None
+    native: wire.Native | None = None
     users: int = 0
     retired: bool = False
     connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def connected(self, peer: Peer) -> Any:
-        """The A2A client, after the agent card was read and its origin found to be the peer's."""
+    async def connected(self, peer: Peer, limit: int) -> wire.Native:
+        """The A2A transport to the peer, made at the first call. `limit` is in bytes."""
         async with self.connecting:
             if self.native is None:
-                self.native = await wire.connect(self.http, peer)
+                self.native = await wire.connect(self.http, peer, limit)
             return self.native
 
     async def release(self) -> None:
@@ -62,7 +64,8 @@ class Client:
 class Pool:
     """The clients of one process, by event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Client]] = (
             weakref.WeakKeyDictionary()
         )
@@ -95,7 +98,7 @@ class Pool:
         key = _key(peer)
         client = clients.get(key)
         if client is None:
-            client = Client(_http_client())
+            client = Client(_http_client(self._settings))
             # A call may begin after its peer was removed: the step that it belongs to had it.
             client.retired = key not in self._wanted
             if not client.retired:
@@ -108,19 +111,23 @@ class Pool:
 
 
 def _key(peer: Peer) -> _Key:
-    return peer.url, peer.cardPath
+    return peer.url, peer.cardPath, peer.interfaces
 
 
-def _http_client() -> httpx.AsyncClient:
-    # No read timeout: `call` bounds the whole and the silence, and knows how to say which it was.
-    # No redirects: a peer answers where it was pinned, or not at all.
+def _http_client(settings: Settings) -> httpx.AsyncClient:
+    limits = httpx.Limits(
+        max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS
+    )
+    plain = httpx.AsyncHTTPTransport(verify=_tls(), limits=limits)
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(
-            max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS
+        transport=PeerTransport(
+            lambda _: plain,
+            reply_bytes=settings.max_reply_bytes,
+            line_bytes=settings.max_line_bytes,
         ),
-        follow_redirects=False,
-        verify=_tls(),
+        # No read timeout: `call` bounds the whole and the silence, and knows how to say which it was.
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        headers={"Accept-Encoding": "gzip, deflate"},
     )
 
 

@@ -1,89 +1,111 @@
 """What differs between the A2A libraries, chosen once: a2a-sdk 0.3 (`wire0`) or 1.x (`wire1`).
 
-Both modules have the same functions; `call` and `dialogue` know no more of a2a than these.
+Both modules have the same functions, and give what a peer says as plain JSON, for `hotpeers_shim.reply`.
+Both use the library's transports and not its `Client`, which loses what it does not expect: a task
+snapshot between chunks, an appended chunk that comes first, a second message.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from ..contract import Peer
+from ..contract import Interface, Peer
+from ..reply import Transcript
 
 DEFAULT_CARD_PATH = "/.well-known/agent-card.json"
-
-
-class State(StrEnum):
-    """The states of an A2A task that a caller must tell apart."""
-
-    WORKING = "working"
-    COMPLETED = "completed"
-    INPUT_REQUIRED = "input-required"
-    AUTH_REQUIRED = "auth-required"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer as far as it has come: a message, or a task with what it has said up to now.
-
-    `native` is the library's own object, the aggregate of all updates, for those who know its type.
-    """
-
-    text: str
-    native: Any
-    state: State = State.COMPLETED
-    task_id: str = ""
+JSON_RPC, HTTP_JSON, GRPC = "JSONRPC", "HTTP+JSON", "GRPC"
 
 
 class CardRefused(Exception):
-    """The agent card cannot be used: it names another origin, or no JSON-RPC address."""
+    """A peer cannot be called as its agent card or the peer file says; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """The library's transport to one interface of a peer. `streams` is whether it answers in a stream."""
+
+    transport: Any
+    streams: bool
+
+
+@cache
+def _major() -> int:
+    return int(metadata.version("a2a-sdk").split(".", 1)[0])
 
 
 @cache
 def _library() -> ModuleType:
-    major = int(metadata.version("a2a-sdk").split(".", 1)[0])
-    return import_module(f"{__package__}.wire{min(major, 1)}")
+    return import_module(f"{__package__}.wire{min(_major(), 1)}")
 
 
-async def connect(http: httpx.AsyncClient, peer: Peer) -> Any:
-    """Read the peer's agent card and make the library's client for it.
+def speaks(interface: Interface) -> bool:
+    """Whether the installed library can use an interface. Imports nothing to find out."""
+    if interface.binding not in (JSON_RPC, HTTP_JSON, GRPC):
+        return False
+    if interface.binding == GRPC and find_spec("grpc") is None:
+        return False
+    # An interface that names no version is what the library takes for its own.
+    old = interface.protocolVersion.startswith("0.")
+    return _major() >= 1 or old or not interface.protocolVersion
 
+
+def usable(peer: Peer) -> bool:
+    """Whether the installed library can call a peer: one that lists no interfaces has to be asked."""
+    return not peer.interfaces or any(map(speaks, peer.interfaces))
+
+
+async def connect(http: httpx.AsyncClient, peer: Peer, limit: int) -> Native:
+    """The transport to the first interface of a peer that the library speaks.
+
+    A peer that lists none is asked for its agent card. `limit` bounds a gRPC message, in bytes.
     Raises `CardRefused`, or what the library raises where the card cannot be read.
     """
-    return await _library().connect(http, peer)
+    interfaces = peer.interfaces or await _library().read_card(http, peer)
+    for interface in interfaces:
+        if speaks(interface):
+            check_origin(peer, interface)
+            transport = _library().connect(http, interface, lambda url: _channel(url, limit))
+            return Native(transport, interface.streaming)
+    offered = ", ".join(f"{one.binding} {one.protocolVersion}".strip() for one in interfaces)
+    raise CardRefused(
+        f"this agent's a2a-sdk {metadata.version('a2a-sdk')} speaks none of: {offered or 'nothing'}"
+    )
 
 
 def text_message(text: str, context_id: str, task_id: str = "") -> Any:
-    """A user's message, in the form that `send` takes."""
+    """A user's message, in the form that `send` takes. "" stands for no id."""
     return _library().text_message(text, context_id, task_id)
 
 
-def send(native: Any, message: Any, context: Any = None) -> AsyncIterator[Reply]:
-    """Send a message; yields the answer each time that more of it is known."""
-    replies: AsyncIterator[Reply] = _library().send(native, message, context)
-    return replies
+def send(native: Native, message: Any, context: Any, *, stream: bool) -> AsyncGenerator[Any]:
+    """Send a message; yields the JSON of each event, or with `stream` False of the one answer."""
+    events: AsyncGenerator[Any] = _library().send(native.transport, message, context, stream)
+    return events
 
 
-async def cancel(native: Any, task_id: str, context: Any = None) -> None:
+def subscribe(native: Native, task_id: str, context: Any) -> AsyncGenerator[Any]:
+    """Follow a task that goes on; yields the JSON of each event from now on."""
+    events: AsyncGenerator[Any] = _library().subscribe(native.transport, task_id, context)
+    return events
+
+
+async def get(native: Native, task_id: str, context: Any) -> Any:
+    """The JSON of a task as it is now."""
+    return await _library().get(native.transport, task_id, context)
+
+
+async def cancel(native: Native, task_id: str, context: Any) -> None:
     """Ask the peer to cancel a task."""
-    await _library().cancel(native, task_id, context)
-
-
-async def get(native: Any, task_id: str, context: Any = None) -> Reply:
-    """Ask the peer for a task as it is now."""
-    reply: Reply = await _library().get(native, task_id, context)
-    return reply
+    await _library().cancel(native.transport, task_id, context)
 
 
 def message_of(request: Any) -> Any:
@@ -91,19 +113,22 @@ def message_of(request: Any) -> Any:
     return _library().message_of(request)
 
 
-def event_of(reply: Reply) -> Any:
-    """A reply as the event that the library's client would have given at the end."""
-    return _library().event_of(reply)
+def event_of(transcript: Transcript) -> Any:
+    """The task of a transcript as the event that the library's client gives at the end.
 
-
-def streams(native: Any) -> bool:
-    """Whether the peer answers with a stream, so that its silence can be told from its work."""
-    return bool(_library().streams(native))
+    It has the newest status and the metadata, which kagent looks at, and no artifacts.
+    """
+    return _library().event_of(transcript)
 
 
 def is_task_gone(error: BaseException) -> bool:
     """Whether an error says that the task of a message is unknown or has ended."""
-    return bool(_library().is_task_gone(error))
+    return bool(_library().is_task_gone(error)) or "terminal state" in str(error)
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """Whether an error says that the peer does not know the method that was called."""
+    return bool(_library().is_unsupported(error))
 
 
 def card_url(peer: Peer) -> tuple[str, str]:
@@ -122,13 +147,32 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def check_origin(peer: Peer, url: str) -> None:
-    """Raise `CardRefused` unless `url`, of the peer's card, has the peer's origin."""
+def check_origin(peer: Peer, interface: Interface) -> None:
+    """Raise `CardRefused` unless an interface of the peer has the peer's origin.
+
+    gRPC has a port of its own, and often no scheme: there it is the host that must be the peer's.
+    """
+    url = interface.url
     try:
-        same = origin(url) == origin(peer.url)
+        if interface.binding == GRPC:
+            same = origin(url if "://" in url else f"grpc://{url}")[1] == origin(peer.url)[1]
+        else:
+            same = origin(url) == origin(peer.url)
     except ValueError:
         same = False
     if not same:
         raise CardRefused(
             f"its agent card says that it is at {url[:200]!r}, another origin than {peer.url!r}"
         )
+
+
+def _channel(url: str, limit: int) -> Any:
+    """A gRPC channel to `https://host:port` (TLS), `http://host:port` or `host:port` (plain)."""
+    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - may be missing, and takes its time
+
+    scheme, separator, target = url.partition("://")
+    target = (target if separator else url).rstrip("/")
+    options = [("grpc.max_receive_message_length", limit)]
+    if scheme in ("https", "grpcs"):
+        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+    return grpc.aio.insecure_channel(target, options=options)

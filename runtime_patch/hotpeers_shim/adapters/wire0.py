@@ -1,9 +1,10 @@
-"""a2a-sdk 0.3: pydantic types, `ClientEvent` tuples that already hold the aggregated task."""
+"""a2a-sdk 0.3: pydantic types."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -12,7 +13,12 @@ from a2a.client.client import ClientConfig
 from a2a.client.client_factory import ClientFactory
 from a2a.client.errors import A2AClientJSONRPCError
 from a2a.types import (
+    AgentCapabilities,
+    AgentCard,
     Message,
+    MessageSendConfiguration,
+    MessageSendParams,
+    MethodNotFoundError,
     Part,
     Role,
     Task,
@@ -20,39 +26,49 @@ from a2a.types import (
     TaskNotFoundError,
     TaskQueryParams,
     TextPart,
-    TransportProtocol,
+    UnsupportedOperationError,
 )
 
-from ..contract import Peer
-from .wire import CardRefused, Reply, State, card_url, check_origin
+from ..contract import Interface, Peer
+from ..reply import Transcript
+from .wire import card_url
 
 
-async def connect(http: httpx.AsyncClient, peer: Peer) -> Any:
-    """See `wire.connect`."""
+async def read_card(http: httpx.AsyncClient, peer: Peer) -> list[Interface]:
+    """The interfaces that the agent card of a peer names, the preferred one first."""
     base, path = card_url(peer)
     card = await A2ACardResolver(http, base).get_agent_card(relative_card_path=path)
-    url = _json_rpc_url(card)
-    check_origin(peer, url)
-    pinned = card.model_copy(
-        update={
-            "url": url,
-            "preferred_transport": TransportProtocol.jsonrpc,
-            "additional_interfaces": None,
-        }
+    streaming = bool(card.capabilities and card.capabilities.streaming)
+    version = "0.3"
+    main = Interface(card.url, _binding(card.preferred_transport), version, "", streaming)
+    others = [
+        Interface(one.url, _binding(one.transport), version, "", streaming)
+        for one in card.additional_interfaces or []
+    ]
+    return [main, *others]
+
+
+def _binding(transport: Any) -> str:
+    return str(getattr(transport, "value", transport) or "JSONRPC")
+
+
+def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[str], Any]) -> Any:
+    """See `wire.connect`."""
+    card = AgentCard(
+        name="peer",
+        description="",
+        version="",
+        url=interface.url,
+        preferred_transport=interface.binding,
+        capabilities=AgentCapabilities(streaming=interface.streaming),
+        default_input_modes=[],
+        default_output_modes=[],
+        skills=[],
     )
     config = ClientConfig(
-        httpx_client=http, streaming=True, supported_transports=[TransportProtocol.jsonrpc]
+        httpx_client=http, grpc_channel_factory=channel, supported_transports=[interface.binding]
     )
-    return ClientFactory(config).create(pinned, interceptors=_interceptors())
-
-
-def _json_rpc_url(card: Any) -> str:
-    if card.preferred_transport in (None, TransportProtocol.jsonrpc) and card.url:
-        return str(card.url)
-    for interface in card.additional_interfaces or []:
-        if interface.transport == TransportProtocol.jsonrpc:
-            return str(interface.url)
-    raise CardRefused("its agent card names no JSON-RPC address")
+    return ClientFactory(config).create(card, interceptors=_interceptors())._transport
 
 
 def _interceptors() -> list[Any]:
@@ -69,28 +85,43 @@ def text_message(text: str, context_id: str, task_id: str = "") -> Any:
         message_id=str(uuid.uuid4()),
         role=Role.user,
         parts=[Part(root=TextPart(text=text))],
-        context_id=context_id,
+        context_id=context_id or None,
         task_id=task_id or None,
     )
 
 
-async def send(native: Any, message: Any, context: Any) -> AsyncIterator[Reply]:
+async def send(transport: Any, message: Any, context: Any, stream: bool) -> AsyncGenerator[Any]:
     """See `wire.send`."""
-    async for event in native.send_message(message, context=context):
-        if isinstance(event, Message):
-            yield Reply(text=_text(event.parts), native=event)
-        else:
-            yield _of_task(event[0])
+    configuration = MessageSendConfiguration(accepted_output_modes=[], blocking=True)
+    params = MessageSendParams(message=message, configuration=configuration)
+    if not stream:
+        yield _json(await transport.send_message(params, context=context))
+        return
+    async with aclosing(transport.send_message_streaming(params, context=context)) as events:
+        async for event in events:
+            yield _json(event)
 
 
-async def cancel(native: Any, task_id: str, context: Any) -> None:
-    """See `wire.cancel`."""
-    await native.cancel_task(TaskIdParams(id=task_id), context=context)
+async def subscribe(transport: Any, task_id: str, context: Any) -> AsyncGenerator[Any]:
+    """See `wire.subscribe`."""
+    events = transport.resubscribe(TaskIdParams(id=task_id), context=context)
+    async with aclosing(events):
+        async for event in events:
+            yield _json(event)
 
 
-async def get(native: Any, task_id: str, context: Any) -> Reply:
+async def get(transport: Any, task_id: str, context: Any) -> Any:
     """See `wire.get`."""
-    return _of_task(await native.get_task(TaskQueryParams(id=task_id), context=context))
+    return _json(await transport.get_task(TaskQueryParams(id=task_id), context=context))
+
+
+async def cancel(transport: Any, task_id: str, context: Any) -> None:
+    """See `wire.cancel`."""
+    await transport.cancel_task(TaskIdParams(id=task_id), context=context)
+
+
+def _json(event: Any) -> Any:
+    return event.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def message_of(request: Any) -> Any:
@@ -98,39 +129,31 @@ def message_of(request: Any) -> Any:
     return request
 
 
-def event_of(reply: Reply) -> Any:
+def event_of(transcript: Transcript) -> Any:
     """See `wire.event_of`."""
-    return reply.native if isinstance(reply.native, Message) else (reply.native, None)
-
-
-def streams(native: Any) -> bool:
-    """See `wire.streams`."""
-    return bool(native._card.capabilities and native._card.capabilities.streaming)
+    task = Task.model_validate(
+        {
+            "id": transcript.task_id,
+            "contextId": transcript.context_id,
+            "status": transcript.status or {"state": transcript.state.value},
+            "metadata": transcript.metadata or None,
+        }
+    )
+    return task, None
 
 
 def is_task_gone(error: BaseException) -> bool:
     """See `wire.is_task_gone`."""
-    if not isinstance(error, A2AClientJSONRPCError):
-        return False
+    return _code_of(error) == TaskNotFoundError().code
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """See `wire.is_unsupported`."""
+    return _code_of(error) in (MethodNotFoundError().code, UnsupportedOperationError().code)
+
+
+def _code_of(error: BaseException) -> int | None:
     # The library parses the error into the first type of a union that fits, seldom the right one.
-    if getattr(error.error, "code", None) == TaskNotFoundError().code:
-        return True
-    return "terminal state" in str(getattr(error.error, "message", "") or "")
-
-
-def _of_task(task: Task) -> Reply:
-    parts = [part for artifact in task.artifacts or [] for part in artifact.parts]
-    text = _text(parts)
-    if not text and task.status.message is not None:
-        text = _text(task.status.message.parts)
-    try:
-        state = State(task.status.state.value)
-    except ValueError:  # submitted, unknown
-        state = State.WORKING
-    return Reply(text=text, native=task, state=state, task_id=task.id)
-
-
-def _text(parts: list[Part]) -> str:
-    return "\n".join(
-        part.root.text for part in parts if isinstance(part.root, TextPart) and part.root.text
-    )
+    if not isinstance(error, A2AClientJSONRPCError):
+        return None
+    return getattr(error.error, "code", None)

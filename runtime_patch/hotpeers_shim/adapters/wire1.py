@@ -1,9 +1,10 @@
-"""a2a-sdk 1.x: protobuf types, a stream of updates that has to be put together here."""
+"""a2a-sdk 1.x: protobuf types."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ from a2a.client.card_resolver import A2ACardResolver
 from a2a.client.client import ClientConfig
 from a2a.client.client_factory import ClientFactory
 from a2a.types import (
+    AgentCapabilities,
     AgentCard,
-    Artifact,
+    AgentInterface,
     CancelTaskRequest,
     GetTaskRequest,
     Message,
@@ -20,38 +22,55 @@ from a2a.types import (
     Role,
     SendMessageRequest,
     StreamResponse,
+    SubscribeToTaskRequest,
     Task,
-    TaskState,
 )
-from a2a.utils.errors import TaskNotFoundError
+from a2a.utils.errors import MethodNotFoundError, TaskNotFoundError, UnsupportedOperationError
+from google.protobuf.json_format import MessageToDict, ParseDict
 
-from ..contract import Peer
-from .wire import CardRefused, Reply, State, card_url, check_origin
-
-_STATES = {
-    TaskState.TASK_STATE_COMPLETED: State.COMPLETED,
-    TaskState.TASK_STATE_INPUT_REQUIRED: State.INPUT_REQUIRED,
-    TaskState.TASK_STATE_AUTH_REQUIRED: State.AUTH_REQUIRED,
-    TaskState.TASK_STATE_FAILED: State.FAILED,
-    TaskState.TASK_STATE_CANCELED: State.CANCELED,
-    TaskState.TASK_STATE_REJECTED: State.REJECTED,
-}
+from ..contract import Interface, Peer
+from ..reply import Transcript
+from .wire import card_url
 
 
-async def connect(http: httpx.AsyncClient, peer: Peer) -> Any:
-    """See `wire.connect`."""
+async def read_card(http: httpx.AsyncClient, peer: Peer) -> list[Interface]:
+    """The interfaces that the agent card of a peer names, the preferred one first."""
     base, path = card_url(peer)
     card = await A2ACardResolver(http, base).get_agent_card(relative_card_path=path)
-    usable = [i for i in card.supported_interfaces if i.protocol_binding == "JSONRPC"]
-    if not usable:
-        raise CardRefused("its agent card names no JSON-RPC address")
-    for interface in usable:
-        check_origin(peer, interface.url)
-    pinned = AgentCard()
-    pinned.CopyFrom(card)
-    del pinned.supported_interfaces[:]
-    pinned.supported_interfaces.extend(usable)
-    return ClientFactory(ClientConfig(httpx_client=http, streaming=True)).create(pinned)
+    return [
+        Interface(
+            one.url,
+            one.protocol_binding,
+            one.protocol_version,
+            one.tenant,
+            card.capabilities.streaming,
+        )
+        for one in card.supported_interfaces
+    ]
+
+
+def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[str], Any]) -> Any:
+    """See `wire.connect`."""
+    version = interface.protocolVersion
+    card = AgentCard(
+        name="peer",
+        capabilities=AgentCapabilities(streaming=interface.streaming),
+        supported_interfaces=[
+            AgentInterface(
+                url=interface.url,
+                protocol_binding=interface.binding,
+                # The library knows 0.3 and 1.x; what is older than 0.3 looks the same on the wire.
+                protocol_version="0.3" if version.startswith("0.") else version or "1.0",
+                tenant=interface.tenant,
+            )
+        ],
+    )
+    config = ClientConfig(
+        httpx_client=http,
+        grpc_channel_factory=channel,
+        supported_protocol_bindings=[interface.binding],
+    )
+    return ClientFactory(config).create(card)._transport  # type: ignore[attr-defined]
 
 
 def text_message(text: str, context_id: str, task_id: str = "") -> Any:
@@ -65,51 +84,33 @@ def text_message(text: str, context_id: str, task_id: str = "") -> Any:
     )
 
 
-async def send(native: Any, message: Any, context: Any) -> AsyncIterator[Reply]:
+async def send(transport: Any, message: Any, context: Any, stream: bool) -> AsyncGenerator[Any]:
     """See `wire.send`."""
-    task = Task()
-    async for event in native.send_message(SendMessageRequest(message=message), context=context):
-        if event.HasField("message"):
-            yield Reply(text=_text(event.message.parts), native=event.message)
-            return
-        _add(task, event)
-        yield _of_task(task)
+    request = SendMessageRequest(message=message)
+    if not stream:
+        yield MessageToDict(await transport.send_message(request, context=context))
+        return
+    async with aclosing(transport.send_message_streaming(request, context=context)) as events:
+        async for event in events:
+            yield MessageToDict(event)
 
 
-def _add(task: Task, event: StreamResponse) -> None:
-    if event.HasField("task"):
-        task.CopyFrom(event.task)
-    elif event.HasField("status_update"):
-        update = event.status_update
-        task.id, task.context_id = update.task_id, update.context_id
-        task.status.CopyFrom(update.status)
-        if update.HasField("metadata"):
-            task.metadata.update(update.metadata)
-    elif event.HasField("artifact_update"):
-        update = event.artifact_update
-        task.id, task.context_id = update.task_id, update.context_id
-        _add_artifact(task, update.artifact, append=update.append)
+async def subscribe(transport: Any, task_id: str, context: Any) -> AsyncGenerator[Any]:
+    """See `wire.subscribe`."""
+    events = transport.subscribe(SubscribeToTaskRequest(id=task_id), context=context)
+    async with aclosing(events):
+        async for event in events:
+            yield MessageToDict(event)
 
 
-def _add_artifact(task: Task, artifact: Artifact, *, append: bool) -> None:
-    for known in task.artifacts:
-        if known.artifact_id == artifact.artifact_id:
-            if append:
-                known.parts.extend(artifact.parts)
-            else:
-                known.CopyFrom(artifact)
-            return
-    task.artifacts.append(artifact)
-
-
-async def cancel(native: Any, task_id: str, context: Any) -> None:
-    """See `wire.cancel`."""
-    await native.cancel_task(CancelTaskRequest(id=task_id), context=context)
-
-
-async def get(native: Any, task_id: str, context: Any) -> Reply:
+async def get(transport: Any, task_id: str, context: Any) -> Any:
     """See `wire.get`."""
-    return _of_task(await native.get_task(GetTaskRequest(id=task_id), context=context))
+    return MessageToDict(await transport.get_task(GetTaskRequest(id=task_id), context=context))
+
+
+async def cancel(transport: Any, task_id: str, context: Any) -> None:
+    """See `wire.cancel`."""
+    await transport.cancel_task(CancelTaskRequest(id=task_id), context=context)
 
 
 def message_of(request: Any) -> Any:
@@ -122,30 +123,22 @@ def message_of(request: Any) -> Any:
     return message
 
 
-def event_of(reply: Reply) -> Any:
+def event_of(transcript: Transcript) -> Any:
     """See `wire.event_of`."""
-    if isinstance(reply.native, Message):
-        return StreamResponse(message=reply.native)
-    return StreamResponse(task=reply.native)
-
-
-def streams(native: Any) -> bool:
-    """See `wire.streams`."""
-    return bool(native._card.capabilities.streaming)
+    data = {
+        "id": transcript.task_id,
+        "contextId": transcript.context_id,
+        "status": transcript.status,
+        "metadata": transcript.metadata,
+    }
+    return StreamResponse(task=ParseDict(data, Task(), ignore_unknown_fields=True))
 
 
 def is_task_gone(error: BaseException) -> bool:
     """See `wire.is_task_gone`."""
-    return isinstance(error, TaskNotFoundError) or "terminal state" in str(error)
+    return isinstance(error, TaskNotFoundError)
 
 
-def _of_task(task: Task) -> Reply:
-    text = _text([part for artifact in task.artifacts for part in artifact.parts])
-    if not text and task.status.HasField("message"):
-        text = _text(task.status.message.parts)
-    state = _STATES.get(task.status.state, State.WORKING)
-    return Reply(text=text, native=task, state=state, task_id=task.id)
-
-
-def _text(parts: Any) -> str:
-    return "\n".join(part.text for part in parts if part.HasField("text") and part.text)
+def is_unsupported(error: BaseException) -> bool:
+    """See `wire.is_unsupported`."""
+    return isinstance(error, MethodNotFoundError | UnsupportedOperationError)

@@ -23,7 +23,7 @@ from .limits import (
     MAX_TOOL_NAME,
     MAX_URL,
 )
-from .naming import clean_text, fingerprint_of, tool_name
+from .naming import fingerprint_of, tool_name
 from .peers import (
     digest_of,
     digest_of_digests,
@@ -41,6 +41,7 @@ from .reasons import (
     Nack,
     PeerProblem,
 )
+from .text import clean_text, cut_text, visible_text
 from .values import Ack, AckState, CallFailure, Interface, Peer, PeerFile, Refusal, Rejection, Skill
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Rejection",
     "Skill",
     "clean_text",
+    "cut_text",
     "digest_of",
     "digest_of_digests",
     "digest_of_peer",
@@ -83,4 +85,5 @@ __all__ = [
     "load_peer_file",
     "peer_file_parts",
     "tool_name",
+    "visible_text",
 ]

@@ -1,15 +1,12 @@
-"""How peers are named and described to a model, and what an approval is bound to."""
+"""How peers are named to a model, and what an approval is bound to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import unicodedata
 
-from .limits import MAX_DESCRIPTION, MAX_TOOL_NAME
-
-_BLANKED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+from .limits import MAX_TOOL_NAME
 
 
 def tool_name(namespace: str, name: str) -> str:
@@ -27,18 +24,6 @@ def tool_name(namespace: str, name: str) -> str:
         mark = hashlib.sha256(joined.encode()).hexdigest()[:8]
         ident = f"{ident[: MAX_TOOL_NAME - 9]}_{mark}"
     return ident
-
-
-def clean_text(text: str, limit: int = MAX_DESCRIPTION) -> str:
-    """Make text of an untrusted source fit for a model: printable, one line, at most `limit` long.
-
-    Control, format (also bidirectional and zero-width), private-use and surrogate characters become
-    spaces, runs of white space become one space; what is cut ends in an ellipsis.
-    """
-    # Cut first: a hostile text of many megabytes must not cost a scan of all of it.
-    blanked = "".join(" " if unicodedata.category(c) in _BLANKED else c for c in text[: limit * 4])
-    line = " ".join(blanked.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def fingerprint_of(*, namespace: str, name: str, uid: str, url: str, card_path: str = "") -> str:

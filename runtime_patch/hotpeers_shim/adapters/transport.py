@@ -1,0 +1,223 @@
+"""The HTTP transport below the A2A libraries: bounds what a peer sends, mends what servers get wrong.
+
+The libraries read an answer whole and a line of a stream whole, whatever their size. So the bytes are
+counted here, after decompression, before a library sees them. Redirects are followed within the
+origin of the request, with method and body kept (307, 308): servers redirect to themselves with a slash.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+
+MAX_REDIRECTS = 3
+_STEP = 256 * 1024
+_MAX_ERROR = 64 * 1024
+_STREAM = "text/event-stream"
+
+
+class TooLarge(Exception):
+    """A peer sent more than the limit; the message says of what, and names the setting."""
+
+
+class Unreadable(Exception):
+    """A peer answered in a way that no A2A client could read; the message says how."""
+
+
+class PeerTransport(httpx.AsyncBaseTransport):
+    """Sends requests through `choose(url)`, and bounds the answers.
+
+    `reply_bytes` bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
+    """
+
+    def __init__(
+        self,
+        choose: Callable[[httpx.URL], httpx.AsyncBaseTransport],
+        *,
+        reply_bytes: int,
+        line_bytes: int,
+    ) -> None:
+        self._choose = choose
+        self._reply_bytes = reply_bytes
+        self._line_bytes = line_bytes
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; raises `TooLarge`, `Unreadable` or what httpx raises."""
+        response = await self._follow(request)
+        wants_stream = _STREAM in request.headers.get("accept", "")
+        body = self._bounded(response, wants_stream)
+        if response.status_code >= 400:
+            return await _explained(response, body)
+        if wants_stream and response.status_code == 200:
+            return await _streamed(response, body)
+        return _with_body(response, body)
+
+    async def _follow(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await self._choose(request.url).handle_async_request(request)
+            if response.status_code not in (307, 308):
+                return response
+            target = request.url.join(response.headers.get("location", ""))
+            await response.aclose()
+            if _origin(target) != _origin(request.url):
+                raise Unreadable(f"it redirects to another origin, {_shown(target)}")
+            request = httpx.Request(
+                request.method,
+                target,
+                headers=request.headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+        raise Unreadable(f"it redirects more than {MAX_REDIRECTS} times")
+
+    async def _bounded(self, response: httpx.Response, stream: bool) -> AsyncGenerator[bytes]:
+        """The decoded body, until it is too large."""
+        total = line = 0
+        async with aclosing(_decoded(response)) as chunks:
+            async for chunk in chunks:
+                total += len(chunk)
+                if total > self._reply_bytes:
+                    raise TooLarge(f"its answer is {_over(self._reply_bytes, 'REPLY')}")
+                if stream:
+                    end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+                    line = len(chunk) - end - 1 if end >= 0 else line + len(chunk)
+                    if line > self._line_bytes:
+                        raise TooLarge(f"a line of its answer is {_over(self._line_bytes, 'LINE')}")
+                yield chunk
+
+
+async def _decoded(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """The body without its compression, in pieces of bounded size."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise Unreadable(f"its answer is compressed as {encoding[:40]!r}, which was not asked for")
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - of an async transport
+    if encoding in ("identity", ""):
+        async for chunk in response.stream:
+            for start in range(0, len(chunk), _STEP):
+                yield chunk[start : start + _STEP]
+        return
+    # 32: gzip or zlib, as the header of the data says.
+    inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    async for chunk in response.stream:
+        data = chunk
+        while data:
+            try:
+                piece = inflate.decompress(data, _STEP)
+            except zlib.error as error:
+                raise Unreadable(f"its answer is not {encoding}: {error}") from error
+            if piece:
+                yield piece
+            data = inflate.unconsumed_tail
+            if inflate.eof:
+                # The next member of a gzip file of several.
+                data = inflate.unused_data
+                inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    yield inflate.flush()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, chunks: AsyncIterator[bytes], response: httpx.Response) -> None:
+        self._chunks = chunks
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+def _with_body(
+    response: httpx.Response, chunks: AsyncIterator[bytes], **changed: Any
+) -> httpx.Response:
+    """The response with another body, which is not compressed and whose length is not known."""
+    headers = httpx.Headers(response.headers)
+    for name in ("content-encoding", "content-length", "transfer-encoding"):
+        headers.pop(name, None)
+    headers.update(changed.pop("headers", {}))
+    return httpx.Response(
+        changed.pop("status_code", response.status_code),
+        headers=headers,
+        stream=_Body(chunks, response),
+        extensions=response.extensions,
+    )
+
+
+async def _explained(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
+    """An answer with an error status. Where its body is a JSON-RPC error, the library shall read that one.
+
+    Servers answer a JSON-RPC error with 400 or 500; the libraries then say the status and no more.
+    """
+    kept = b""
+    async with aclosing(body):
+        async for chunk in body:
+            kept += chunk
+            if len(kept) > _MAX_ERROR:
+                break
+    kept = kept[:_MAX_ERROR]
+    status = 200 if _is_rpc_error(kept) else response.status_code
+    return _with_body(response, _once(kept), status_code=status)
+
+
+async def _streamed(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
+    """A stream of events, also where the server sent JSON in its place, or named another type."""
+    named = response.headers.get("content-type", "").lower()
+    if _STREAM in named:
+        return _with_body(response, body)
+    first = b""
+    async for chunk in body:
+        first += chunk
+        if first.strip():
+            break
+    stream = {"content-type": _STREAM}
+    if first.lstrip()[:1] in (b"{", b"["):
+        return _with_body(response, _as_event(first, body), headers=stream)
+    if first.lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+        return _with_body(response, _chained(first, body), headers=stream)
+    await response.aclose()
+    raise Unreadable(f"its answer is of the type {named[:80] or 'none'!r}, and no A2A message")
+
+
+async def _as_event(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A JSON body as one event of a stream; its line ends become spaces, which JSON allows."""
+    yield b"data: "
+    async for chunk in _chained(first, rest):
+        yield chunk.replace(b"\r", b" ").replace(b"\n", b" ")
+    yield b"\n\n"
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def _is_rpc_error(body: bytes) -> bool:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "jsonrpc" in found and isinstance(found.get("error"), dict)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _shown(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')[:200]}"
+
+
+def _over(limit: int, setting: str) -> str:
+    return f"larger than {limit / 1024 / 1024:g} MiB (HOTPEERS_MAX_{setting}_BYTES)"

@@ -1,0 +1,145 @@
+"""Puts the events of one exchange together, in the order in which they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .parsing import Chunk, Event, Message, Snapshot, Status
+from .values import Artifact, Part, Reply, State, Text
+
+MAX_HISTORY = 1_000
+"""Most messages that are kept of a task's history: those before are progress of long ago."""
+
+
+@dataclass
+class _Growing:
+    """An artifact whose chunks are still coming. Texts are joined at the end, in one go."""
+
+    name: str = ""
+    parts: list[Part] = field(default_factory=list)
+
+
+class Transcript:
+    """What a peer has said in one exchange up to now.
+
+    A chunk with `append` is added to its artifact, also where it is the first one; any other chunk
+    replaces it. A snapshot replaces each artifact that it holds, and keeps the ones that it leaves
+    out: servers send snapshots without artifacts between chunks.
+    """
+
+    def __init__(self) -> None:
+        self.task_id = ""
+        self.context_id = ""
+        self.status: dict[str, Any] = {}
+        """The JSON of the newest status, for a framework that looks for its own parts in it."""
+        self.metadata: dict[str, Any] = {}
+        self._state: State | None = None
+        self._artifacts: dict[str, _Growing] = {}
+        self._message: Message | None = None
+        self._said: list[Message] = []
+        self._history: list[Message] = []
+        self._missing = False
+
+    @property
+    def state(self) -> State:
+        """The state of the task; a message in place of a task is a completed exchange."""
+        if self._state is not None:
+            return self._state
+        return State.COMPLETED if self._said else State.WORKING
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said at all."""
+        return self._state is None and not self._said and not self._artifacts
+
+    def add(self, event: Event | None) -> None:
+        """Take one event in."""
+        match event:
+            case Message():
+                self._note_ids(event.task_id, event.context_id)
+                self._said.append(event)
+            case Chunk():
+                self._note_ids(event.task_id, event.context_id)
+                self._add_chunk(event)
+            case Status():
+                self._add_status(event)
+            case Snapshot():
+                if event.history:
+                    self._history, self._message = list(event.history), None
+                for chunk in event.artifacts:
+                    self._add_chunk(chunk)
+                self._add_status(event.status)
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether the connection broke, and what was said in between was not read since."""
+        return self._missing
+
+    def note_gap(self) -> None:
+        """Remember that the connection broke: events in between may be missing."""
+        self._missing = True
+
+    def note_whole(self) -> None:
+        """Remember that the whole task was read after all."""
+        self._missing = False
+
+    def reply(self) -> Reply:
+        """The reply as far as it has come."""
+        status = self._message.parts if self._message else ()
+        said = tuple(part for message in self._said for part in message.parts)
+        return Reply(
+            state=self.state,
+            artifacts=tuple(
+                Artifact(tuple(_joined(growing.parts)), growing.name)
+                for growing in self._artifacts.values()
+                if growing.parts
+            ),
+            message=status + said,
+            history=self._since_the_caller(),
+            task_id=self.task_id,
+            context_id=self.context_id,
+            incomplete=self._missing,
+        )
+
+    def _note_ids(self, task_id: str, context_id: str) -> None:
+        self.task_id = task_id or self.task_id
+        self.context_id = context_id or self.context_id
+
+    def _add_chunk(self, chunk: Chunk) -> None:
+        growing = self._artifacts.setdefault(chunk.artifact_id, _Growing())
+        growing.name = chunk.name or growing.name
+        if not chunk.append:
+            growing.parts.clear()
+        growing.parts.extend(chunk.parts)
+
+    def _add_status(self, status: Status) -> None:
+        self._note_ids(status.task_id, status.context_id)
+        if self._message is not None and self._message.parts:
+            self._history.append(self._message)
+            del self._history[:-MAX_HISTORY]
+        self._state, self._message = status.state, status.message
+        self.status = status.raw
+        self.metadata.update(status.metadata)
+
+    def _since_the_caller(self) -> tuple[tuple[Part, ...], ...]:
+        last = max((i for i, message in enumerate(self._history) if message.user), default=-1)
+        return tuple(message.parts for message in self._history[last + 1 :] if message.parts)
+
+
+def _joined(parts: Iterable[Part]) -> list[Part]:
+    """Parts with each run of texts made one text, with nothing between them."""
+    joined: list[Part] = []
+    run: list[str] = []
+    for part in parts:
+        if isinstance(part, Text):
+            run.append(part.text)
+            continue
+        if run:
+            joined.append(Text("".join(run)))
+            run = []
+        joined.append(part)
+    if run:
+        joined.append(Text("".join(run)))
+    return joined
