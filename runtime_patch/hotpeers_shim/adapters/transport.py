@@ -84,9 +84,10 @@ class PeerTransport(httpx.AsyncBaseTransport):
                 if total > self._reply_bytes:
                     raise TooLarge(f"its answer is {_over(self._reply_bytes, 'REPLY')}")
                 if stream:
-                    end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
-                    line = len(chunk) - end - 1 if end >= 0 else line + len(chunk)
-                    if line > self._line_bytes:
+                    first, *others = chunk.replace(b"\r", b"\n").split(b"\n")
+                    lengths = [line + len(first), *map(len, others)]
+                    line = lengths[-1]
+                    if max(lengths) > self._line_bytes:
                         raise TooLarge(f"a line of its answer is {_over(self._line_bytes, 'LINE')}")
                 yield chunk
 
