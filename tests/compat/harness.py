@@ -48,7 +48,9 @@ class PeerServer:
         command = [str(PRODUCT), str(Path(__file__).with_name("peer_server.py")), *flags]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.url: str = json.loads(self.process.stdout.readline())["url"]
+        addresses = json.loads(self.process.stdout.readline())
+        self.url: str = addresses["url"]
+        self.grpc: str = addresses["grpc"]
         # The line comes when it listens; what is sent before it serves waits in the backlog.
 
     def log(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""A real A2A server (0.3 and 1.0 on one address) that does what the request's first word says.
+"""A real A2A server (0.3 and 1.0, in each binding) that does what the request's first word says.
 
 Run in the product's environment, as a process of its own: the agent's environment may hold an older
-a2a-sdk. Prints its address as one JSON line. `GET /log` tells what it was asked, with the headers.
+a2a-sdk. JSON-RPC is at its address, HTTP+JSON below `/rest`, gRPC on a port of its own. Prints both
+addresses as one JSON line. `GET /log` tells what it was asked, with the headers.
 
     echo TEXT      answers TEXT, its contextId and how many requests it had in that context
     slow SECONDS   works that long, saying so, then answers
@@ -21,14 +22,22 @@ import socket
 import sys
 from typing import Any
 
+import grpc
 import uvicorn
+from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc
+from a2a.compat.v0_3.grpc_handler import CompatGrpcHandler
 from a2a.helpers import new_task_from_user_message, new_text_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
-from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
+from a2a.server.request_handlers.grpc_handler import GrpcHandler
+from a2a.server.routes import (
+    create_agent_card_routes,
+    create_jsonrpc_routes,
+    create_rest_routes,
+)
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
-from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part, a2a_pb2_grpc
 from a2a.utils.errors import InvalidParamsError
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value
@@ -166,7 +175,20 @@ class Cutter:
                 raise
 
 
-def make_app(url: str, *, streaming: bool, card_url: str) -> Any:
+class CardCounter:
+    """ASGI middleware that counts how often an agent card was asked for."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.cards = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.cards += "/.well-known/" in scope.get("path", "")
+        await self.app(scope, receive, send)
+
+
+def make_app(url: str, *, streaming: bool, card_url: str) -> tuple[Any, Any]:
+    """The web application, and the handler of requests that it shares with gRPC."""
     card = AgentCard(
         name="peer",
         description="Does what it is told.",
@@ -189,15 +211,34 @@ def make_app(url: str, *, streaming: bool, card_url: str) -> Any:
 
     async def log(_: Request) -> JSONResponse:
         return JSONResponse(
-            {"requests": peer.log, "cancelled": peer.cancelled, "overlaps": peer.overlaps}
+            {
+                "requests": peer.log,
+                "cancelled": peer.cancelled,
+                "overlaps": peer.overlaps,
+                "cards": app.cards,
+            }
         )
 
     routes = [
         *create_agent_card_routes(card),
         *create_jsonrpc_routes(handler, "/", enable_v0_3_compat=True),
+        *create_rest_routes(handler, enable_v0_3_compat=True, path_prefix="/rest"),
         Route("/log", log),
     ]
-    return Cutter(Starlette(routes=routes))
+    app = CardCounter(Cutter(Starlette(routes=routes)))
+    return app, handler
+
+
+async def serve(app: Any, handler: Any, listener: socket.socket, url: str) -> None:
+    server = grpc.aio.server()
+    a2a_pb2_grpc.add_A2AServiceServicer_to_server(GrpcHandler(handler), server)
+    a2a_v0_3_pb2_grpc.add_A2AServiceServicer_to_server(CompatGrpcHandler(handler), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(json.dumps({"url": url.rstrip("/"), "grpc": f"127.0.0.1:{port}"}) + "\n")
+    sys.stdout.flush()
+    config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    await uvicorn.Server(config).serve(sockets=[listener])
 
 
 def main() -> None:
@@ -211,11 +252,8 @@ def main() -> None:
     listener.bind(("127.0.0.1", options.port))
     listener.listen(128)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    sys.stdout.write(json.dumps({"url": url.rstrip("/")}) + "\n")
-    sys.stdout.flush()
-    app = make_app(url, streaming=not options.no_streaming, card_url=options.card_url)
-    config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    app, handler = make_app(url, streaming=not options.no_streaming, card_url=options.card_url)
+    asyncio.run(serve(app, handler, listener, url))
 
 
 if __name__ == "__main__":
