@@ -6,7 +6,7 @@ No input makes these functions raise. What calls a peer, and how its bytes are b
 """
 
 from .parsing import parse_event
-from .rendering import render, render_partial
+from .rendering import contents, render, render_partial
 from .transcript import Transcript
 from .values import Artifact, Data, File, Part, Reply, State, Text
 
@@ -19,6 +19,7 @@ __all__ = [
     "State",
     "Text",
     "Transcript",
+    "contents",
     "parse_event",
     "render",
     "render_partial",

@@ -64,6 +64,18 @@ def render_partial(why: str, reply: Reply, *, limit: int, note: FileNote = no_no
     return _with_partial(why, partial or page.messages(reply.history), page, limit)
 
 
+def contents(reply: Reply, *, limit: int) -> tuple[str, bool]:
+    """What a reply says, for those who give its state by itself, and whether it had to be cut."""
+    page = _Page(limit, no_note)
+    if reply.state is State.COMPLETED:
+        text = page.cut(page.content(reply), limit)
+    else:
+        said = page.cut(page.message(reply.message), limit)
+        partial = page.artifacts(reply.artifacts) or page.messages(reply.history)
+        text = _with_partial(said, partial, page, limit)
+    return _with_gap(text, reply), page.was_cut
+
+
 def _with_partial(text: str, partial: str, page: _Page, limit: int) -> str:
     if not partial:
         return text
@@ -82,9 +94,11 @@ class _Page:
         self._longest = 4 * limit
         self._note = note
         self._gone = 0
+        self.was_cut = False
 
     def cut(self, text: str, limit: int) -> str:
         gone, self._gone = self._gone, 0
+        self.was_cut = self.was_cut or len(text) > limit
         return cut_text(text, limit, gone=gone)
 
     def content(self, reply: Reply) -> str:

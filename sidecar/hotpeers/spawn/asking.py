@@ -14,21 +14,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hotpeers_shim.contract import clean_text
+from hotpeers_shim.reply import State, Transcript, contents, parse_event
 
 from ..model.origin import UrlError, origin_of
 from ..reasons import Reason
 from ..registry.fault import Fault
-from ..registry.text import clean_block
 
 if TYPE_CHECKING:
     import httpx
     from a2a.client import Client
-    from a2a.types import Task
 
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER = 32 * 1024
-"""Longest answer that is handed on, in characters; a longer one is cut."""
+"""Longest answer that is handed on, in characters; of a longer one the middle is cut."""
 _MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 _LOOK_SECONDS = 0.5
 _CARD_SECONDS = 15.0
@@ -97,53 +96,39 @@ def _check_origin(found: str, url: str) -> None:
 
 async def _converse(client: Client, text: str) -> Answer:
     from a2a.types import Message, Part, Role, SendMessageRequest  # noqa: PLC0415
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
 
     message = Message(message_id=str(uuid.uuid4()), role=Role.ROLE_USER, parts=[Part(text=text)])
-    task: Task | None = None
+    transcript = Transcript()
     async for event in client.send_message(SendMessageRequest(message=message)):
-        if event.HasField("message"):
-            return _answer("completed", event.message.parts)
-        if event.HasField("task"):
-            task = event.task
-    if task is None:
+        transcript.add(parse_event(MessageToDict(event)))
+    if transcript.is_empty:
         raise Fault(
             Reason.AGENT_UNREACHABLE, "the agent answered with neither a message nor a task"
         )
-    return await _follow(client, task)
+    await _follow(client, transcript)
+    said, cut = contents(transcript.reply(), limit=MAX_ANSWER)
+    return Answer(transcript.state.value, said, cut)
 
 
-async def _follow(client: Client, task: Task) -> Answer:
+async def _follow(client: Client, transcript: Transcript) -> None:
     from a2a.types import GetTaskRequest  # noqa: PLC0415
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
 
     lost = 0
-    while (state := _state(task)) in ("submitted", "working", "unspecified"):
+    while transcript.state is State.WORKING and transcript.task_id:
         await asyncio.sleep(_LOOK_SECONDS)
         try:
-            task = await client.get_task(GetTaskRequest(id=task.id))
+            task = await client.get_task(GetTaskRequest(id=transcript.task_id))
         except Exception as error:
             lost += 1
             if lost > _MAX_LOST:
                 raise
-            logger.info("task %s cannot be read now: %s", task.id, clean_text(str(error), 200))
+            said = clean_text(str(error), 200)
+            logger.info("task %s cannot be read now: %s", transcript.task_id, said)
         else:
             lost = 0
-    parts = [part for artifact in task.artifacts for part in artifact.parts]
-    # What it asks for, or why it failed, stands in the status.
-    if task.status.HasField("message") and (state != "completed" or not parts):
-        parts = [*task.status.message.parts, *parts]
-    return _answer(state, parts)
-
-
-def _state(task: Task) -> str:
-    from a2a.types import TaskState  # noqa: PLC0415
-
-    name: str = TaskState.Name(task.status.state)
-    return name.removeprefix("TASK_STATE_").lower().replace("_", "-")
-
-
-def _answer(state: str, parts: Any) -> Answer:
-    said = "\n".join(part.text for part in parts if part.HasField("text") and part.text)
-    return Answer(state, clean_block(said, MAX_ANSWER), len(said) > MAX_ANSWER)
+            transcript.add(parse_event(MessageToDict(task)))
 
 
 def _unreachable(url: str, error: Exception) -> Fault:
