@@ -26,19 +26,28 @@ _header_providers: dict[str, Any] = {}
 
 def is_present() -> bool:
     """Whether this agent runs on kagent, not merely whether kagent is installed."""
-    return _TYPES in sys.modules
+    # kagent-adk 0.7 has no such tool: the plain path is taken there.
+    return _TYPES in sys.modules and _TOOL in sys.modules
 
 
 def hook_agent_config(module: ModuleType) -> None:
-    """Wrap `AgentConfig.to_agent`, to learn whether the user's token is passed on to sub-agents."""
-    original = module.AgentConfig.to_agent
+    """Wrap what makes an agent, to learn whether the user's token is passed on to sub-agents.
+
+    That is `AgentConfig.to_agent`, and `create_agent` in kagent-adk 1.0.
+    """
+    place, name = (
+        (module, "create_agent")
+        if hasattr(module, "create_agent")
+        else (module.AgentConfig, "to_agent")
+    )
+    original = getattr(place, name)
     signature = inspect.signature(original)
 
     @functools.wraps(original)
-    def to_agent(self: Any, *args: Any, **kwargs: Any) -> Any:
-        agent = original(self, *args, **kwargs)
-        with live.guarded("learning the token's propagation"):
-            arguments = signature.bind(self, *args, **kwargs).arguments
+    def make(*args: Any, **kwargs: Any) -> Any:
+        agent = original(*args, **kwargs)
+        with live.optional("token propagation"):
+            arguments = signature.bind(*args, **kwargs).arguments
             _header_providers[agent.name] = (
                 module.create_header_provider(allowed_headers=["authorization"])
                 if arguments.get("propagate_token")
@@ -46,7 +55,7 @@ def hook_agent_config(module: ModuleType) -> None:
             )
         return agent
 
-    module.AgentConfig.to_agent = to_agent
+    setattr(place, name, make)
 
 
 def interceptors() -> list[Any]:
@@ -123,7 +132,12 @@ def _tool_class() -> Any:
                 name=call.peer.toolName,
                 description=call.peer.description,
                 agent_card_url="".join(wire.card_url(call.peer)),
-                header_provider=_header_providers.get(agent_name),
+                # kagent-adk 0.8.0 to 0.9.3 has no `header_provider`, nor a token to pass on.
+                **(
+                    {"header_provider": _header_providers.get(agent_name)}
+                    if "header_provider" in inspect.signature(base.__init__).parameters
+                    else {}
+                ),
             )
             self.bridge = Bridge(call)
             self.open_question: wire.Reply | None = None
