@@ -11,11 +11,12 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk test-docker image bench-shim bench-admission bench-guard e2e lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk test-compat compat test-docker image bench-shim bench-admission bench-guard e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
 	@echo "make test        everything that must hold: checks, unit tests, each agent generation's suite"
+	@echo "make compat      the agent's suite with each supported kagent-adk and google-adk, and a table (minutes)"
 	@echo "make e2e         kagent's agents in pods of a real Kubernetes node (root, Linux; minutes for the first time)"
 	@echo "make check       lint, types and layers only"
 	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
@@ -51,6 +52,19 @@ $(KAGENT)/.ready $(ADK)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEE
 	$(UV) pip install --quiet --no-deps --reinstall --python .venvs/$*/bin/python dist/*.whl
 	@touch $@
 
+# Other environments of agents. `make compat` tries all of them, `make test` those that catch the most.
+COMPAT := $(filter-out suite overrides,$(patsubst requirements/compat/%.in,%,$(wildcard requirements/compat/*.in)))
+SMALL := kagent-0.7.23 adk-1.16
+# The agent must run there as if hotpeers were absent; its wheel cannot be installed in all of them.
+UNSUPPORTED := no-a2a adk-1.15 python-3.10
+ENVIRONMENTS := $(VENV)/bin/python tests/runtimes/environments.py
+.venvs/compat/%/.ready: requirements/compat/%.txt $(UV) $(WHEEL)
+	@test -x .venvs/compat/$*/bin/python || \
+	  { python=$$($(ENVIRONMENTS) python $*) && $(UV) venv --quiet --python "$$python" .venvs/compat/$*; }
+	$(UV) pip sync --quiet --require-hashes --python .venvs/compat/$*/bin/python requirements/compat/$*.txt
+	$(if $(filter $*,$(UNSUPPORTED)),,$(UV) pip install --quiet --no-deps --reinstall --python .venvs/compat/$*/bin/python dist/*.whl)
+	@touch $@
+
 # A Go toolchain, only where the machine has none that tests/cluster/go.mod accepts.
 $(GO)/.ready: requirements/cluster.txt $(UV)
 	@test -x $(GO)/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python $(GO)
@@ -67,7 +81,7 @@ demo: $(VENV)/.ready $(KAGENT)/.ready
 demo-kubernetes: $(KAGENT)/.ready cluster
 	$(CLUSTER) run $(VENV)/bin/hotpeers demo --source kubernetes --agent-python $(KAGENT)/bin/python $(ARGS)
 
-test: check test-unit test-kagent test-adk
+test: check test-unit test-kagent test-adk test-compat
 
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .
@@ -91,6 +105,11 @@ helm: $(VENV)/.ready
 manifests: helm
 	@$(CHART) manifests
 
+define newline
+
+
+endef
+
 # In CI what failed is run once more by itself, and its first failure stays to be read: these tests run real
 # servers, and a machine that others use now and then takes longer than any bound. A fault fails twice.
 define pytest
@@ -99,7 +118,7 @@ define pytest
 endef
 
 # Without them the tests that need them are left out, which their end says loudly; CI insists.
-test-unit: setup
+test-unit: setup .venvs/compat/no-a2a/.ready
 	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
 	$(call pytest,$(VENV),tests --ignore tests/compat --ignore tests/e2e --ignore tests/docker)
 
@@ -117,6 +136,14 @@ test-kagent: $(KAGENT)/.ready
 
 test-adk: $(ADK)/.ready
 	$(call pytest,$(ADK),tests/compat)
+
+test-compat: $(SMALL:%=.venvs/compat/%/.ready)
+	$(foreach name,$(SMALL),$(call pytest,.venvs/compat/$(name),tests/compat -m core)$(newline))
+# A Python that this machine does not have leaves out what needs it.
+compat: setup $(filter-out $(UNSUPPORTED:%=.venvs/compat/%/.ready),$(COMPAT:%=.venvs/compat/%/.ready))
+	-@$(MAKE) --no-print-directory --keep-going $(UNSUPPORTED:%=.venvs/compat/%/.ready)
+	$(VENV)/bin/pytest tests/runtimes
+	$(VENV)/bin/python tests/runtimes/matrix.py $(ARGS)
 
 # Where no docker answers it starts one of its own (tests/docker/daemon.py says what that takes).
 test-docker: $(VENV)/.ready
@@ -145,7 +172,12 @@ bench-guard: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/guard.py $(ARGS)
 
 # -- upkeep
-LOCK := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --custom-compile-command "make lock"
+LOCK_ANY := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --custom-compile-command "make lock"
+LOCK := $(LOCK_ANY) --python-version 3.11
+define lock_compat
+$(LOCK_ANY) --python-version $$(sed -n 's/^# python //p' requirements/compat/$(1).in) \
+	  --overrides requirements/compat/overrides.in requirements/compat/$(1).in -o requirements/compat/$(1).txt
+endef
 lock: $(UV)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
@@ -155,6 +187,7 @@ lock: $(UV)
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
+	$(foreach name,$(COMPAT),$(call lock_compat,$(name))$(newline))
 
 clean:
 	rm -rf $(VENV) .venvs dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

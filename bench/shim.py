@@ -35,7 +35,7 @@ from google.genai import types
 
 from hotpeers.shim import install_shim
 from hotpeers_shim import live
-from hotpeers_shim.adapters import attach
+from hotpeers_shim.adapters import role
 
 DONE = LlmResponse(content=types.Content(role="model", parts=[types.Part(text="done")]))
 
@@ -58,12 +58,20 @@ class Agent:
         self.model = NullModel()
         self.sessions = InMemorySessionService()
         agent = LlmAgent(name="boss", model=self.model, tools=list(tools))
-        # A nested runner is what the shim leaves alone.
-        token = attach._nested.set(not hot)
+        # An agent that was called as a tool is what the shim leaves alone.
+        self.cold = not hot
+        token = role.nested.set(self.cold)
         self.runner = Runner(app_name="bench", agent=agent, session_service=self.sessions)
-        attach._nested.reset(token)
+        role.nested.reset(token)
 
     async def turn(self):
+        token = role.nested.set(self.cold)
+        try:
+            return await self._turn()
+        finally:
+            role.nested.reset(token)
+
+    async def _turn(self):
         session = await self.sessions.create_session(app_name="bench", user_id="u")
         message = types.Content(role="user", parts=[types.Part(text="go")])
         began = time.perf_counter()

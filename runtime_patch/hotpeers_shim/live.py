@@ -55,7 +55,8 @@ class Live:
         self._view = View()
         self._catalog = Catalog()
         self._taken: dict[str, frozenset[str]] = {}
-        self._skipped: dict[str, str] = {}
+        self._skipped: dict[str, Refusal] = {}
+        self._faults: dict[str, Refusal] = {}
         self._unusable: tuple[Peer, ...] = ()
         self._failures: dict[str, CallFailure] = {}
         self._error = ""
@@ -109,10 +110,17 @@ class Live:
             self._taken[agent] = names
             self._wake.set()
 
-    def note_skipped(self, agent: str, why: str) -> None:
-        """Remember an agent that cannot be given peers."""
-        if self._skipped.get(agent) != why:
-            self._skipped[agent] = why
+    def note_skipped(
+        self, agent: str, why: str, reason: PeerProblem = PeerProblem.AGENT_HAS_NO_TOOLS
+    ) -> None:
+        """Remember that an agent is not given peers, and why; "" where it is given them (again)."""
+        if not why:
+            if self._skipped.pop(agent, None) is not None:
+                self._wake.set()
+            return
+        refusal = Refusal(clean_text(agent, 253), reason, clean_text(why, 1000))
+        if self._skipped.get(agent) != refusal:
+            self._skipped[agent] = refusal
             logger.warning("agent %s is not given peers: %s", agent, why)
             self._wake.set()
 
@@ -130,6 +138,26 @@ class Live:
     def note_called(self, tool: str) -> None:
         """Remember that a call of a peer was answered."""
         if self._failures.pop(tool, None) is not None:
+            self._wake.set()
+
+    def note_missing(self, feature: str, error: BaseException) -> None:
+        """Remember a feature that does not work with these libraries; all others do."""
+        self._note(feature, PeerProblem.FEATURE_MISSING, error)
+
+    def note_fault(self, tool: str, error: BaseException) -> None:
+        """Remember that a call of a tool came upon a fault of the shim; its next good one clears it."""
+        self._note(tool, PeerProblem.SHIM_FAULT, error)
+
+    def clear_fault(self, tool: str) -> None:
+        """A call of this tool went through the shim as it should."""
+        if self._faults and self._faults.pop(tool, None) is not None:
+            self._wake.set()
+
+    def _note(self, subject: str, reason: PeerProblem, error: BaseException) -> None:
+        refusal = Refusal(subject, reason, clean_text(f"{type(error).__name__}: {error}", 1000))
+        if self._faults.get(subject) != refusal and len(self._faults) < MAX_REFUSALS:
+            self._faults[subject] = refusal
+            logger.error("%s: %s: %s", subject, reason, refusal.message, exc_info=error)
             self._wake.set()
 
     def note_error(self, doing: str, error: BaseException) -> None:
@@ -162,8 +190,8 @@ class Live:
         )
 
     def _refusals(self) -> Iterator[Refusal]:
-        for agent, why in list(self._skipped.items()):
-            yield Refusal(clean_text(agent, 253), PeerProblem.AGENT_HAS_NO_TOOLS, why)
+        yield from list(self._skipped.values())
+        yield from list(self._faults.values())
         for peer in self._unusable:
             offered = ", ".join(f"{i.binding} {i.protocolVersion}".strip() for i in peer.interfaces)
             sentence = PEER_PROBLEM_SENTENCES[PeerProblem.INTERFACE_UNSUPPORTED]
@@ -233,3 +261,12 @@ def guarded(doing: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - fail open is the shim's first rule
         get().note_error(doing, error)
+
+
+@contextlib.contextmanager
+def optional(feature: str) -> Iterator[None]:
+    """Keep the fault of a hook that the shim can do without to that hook; the ack names it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        get().note_missing(feature, error)

@@ -4,6 +4,8 @@ Everything heavier (the contract, the reader, the adapters) is imported when `go
 a Python process that is no agent pays for this file and `importhook` alone.
 """
 
+import sys
+
 from .importhook import PostImportFinder
 
 TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
@@ -19,7 +21,32 @@ def begin() -> None:
     FINDER.when_imported("kagent.adk.types", _on_kagent_types)
 
 
+def _can_work() -> bool:
+    """Whether the shim can work in this runtime; where it cannot, the reason is reported.
+
+    Nothing else of the shim is imported before: on Python 3.10 that would fail. Never raises: the
+    import that this follows must not fail.
+    """
+    try:
+        from . import unsupported  # noqa: PLC0415 - see the module's docstring
+    except Exception as error:  # noqa: BLE001
+        sys.stderr.write(f"hotpeers: the shim was not loaded: {error!r}\n")
+        return False
+    try:
+        why = unsupported.find()
+        if why:
+            unsupported.report(unsupported.RUNTIME_UNSUPPORTED, why)
+            return False
+        from . import live  # noqa: F401, PLC0415 - what reports all else
+    except Exception as error:  # noqa: BLE001
+        unsupported.report(unsupported.SHIM_FAILED, f"loading the shim: {error!r}")
+        return False
+    return True
+
+
 def _on_runners(module: "ModuleType") -> None:
+    if not _can_work():
+        return
     from . import live  # noqa: PLC0415 - see the module's docstring
 
     with live.guarded("hooking google.adk.runners"):
@@ -30,9 +57,11 @@ def _on_runners(module: "ModuleType") -> None:
 
 
 def _on_kagent_types(module: "ModuleType") -> None:
+    if not _can_work():
+        return
     from . import live  # noqa: PLC0415
 
-    with live.guarded("hooking kagent.adk.types"):
+    with live.optional("token propagation"):
         from .adapters import kagent  # noqa: PLC0415
 
         kagent.hook_agent_config(module)

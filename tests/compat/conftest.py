@@ -3,12 +3,17 @@
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import KAGENT, PeerFileWriter, PeerServer
+from harness import KAGENT, PeerFileWriter, PeerServer, lacks
 
 from hotpeers_shim import live
+
+if KAGENT.startswith("1."):
+    # kagent 1.0 needs kagent-proto, which is in kagent's images alone.
+    sys.path.append(str(Path(__file__).with_name("standin")))
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +51,11 @@ def peers() -> Iterator[PeerFileWriter]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on_kagent: needs an agent that runs on kagent")
+    config.addinivalue_line("markers", "needs(feature): what some versions lack; see harness.lacks")
+    config.addinivalue_line(
+        "markers", "shows(what): what a pass proves, in the table of make compat"
+    )
+    config.addinivalue_line("markers", "core: what each environment of the small matrix runs")
     # The frameworks warn of themselves and of each other; that is not ours to mend.
     config.addinivalue_line("filterwarnings", "ignore")
     config.addinivalue_line("filterwarnings", "error:::hotpeers_shim")
@@ -58,6 +68,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if item.get_closest_marker("on_kagent") and item.callspec.params["runtime"] != "kagent"
     ]
+    lacking = lacks()
+    for item in items:
+        if (shows := item.get_closest_marker("shows")) is not None:
+            item.user_properties.append(("shows", shows.args[0]))
+        needs = item.get_closest_marker("needs")
+        if needs is not None and needs.args[0] in lacking:
+            item.add_marker(pytest.mark.skip(reason=f"lacks: {lacking[needs.args[0]]}"))
     config.hook.pytest_deselected(items=away)
     items[:] = [item for item in items if item not in away]
 

@@ -19,10 +19,35 @@ from loaded import PEER_FILE, PRODUCT, replace_peer_file
 from hotpeers_shim import contract
 
 ADK = tuple(int(part) for part in metadata.version("google-adk").split(".")[:2])
+A2A = tuple(int(part) for part in metadata.version("a2a-sdk").split(".")[:2])
 try:
     KAGENT = metadata.version("kagent-adk")
 except metadata.PackageNotFoundError:
     KAGENT = ""
+_KAGENT = tuple(int(part) for part in KAGENT.split(".")[:2] if part.isdigit())
+_OF_KAGENT_TOOL = {
+    "kagent's tool": "kagent's own sub-agent tool: headers of user and lineage, and approvals of a"
+    " sub-agent's tools that are brought up to the user",
+}
+_OF_KAGENT_TOKEN = {
+    "token": "the user's token is passed on, as kagent itself does from 0.9.4 on",
+}
+
+
+def lacks() -> dict[str, str]:
+    """What the libraries of this environment do not have, by the name that `needs` gives; in words."""
+    found = {}
+    if ADK < (2, 0):
+        found["workflow"] = "workflows, and children of the modes task and single_turn"
+    if ADK < (1, 19):
+        found["bypass"] = "a search tool that says that it may stand beside others"
+    if ADK >= (1, 34) and ADK < (2, 0) and A2A < (1, 0):
+        found["to_a2a"] = "to_a2a, which needs a2a-sdk 1.x there"
+    if KAGENT and _KAGENT < (0, 8):
+        found |= _OF_KAGENT_TOOL
+    if KAGENT and _KAGENT < (0, 9):
+        found |= _OF_KAGENT_TOKEN
+    return found
 
 
 def eventually(check: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:

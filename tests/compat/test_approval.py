@@ -74,6 +74,7 @@ async def test_a_rejected_call_is_not_made(peers, server, talk):
     assert server.requests(text) == []
 
 
+@pytest.mark.core
 async def test_an_approval_does_not_hold_at_another_address(peers, server, start_server, talk):
     text = f"echo {uuid.uuid4()}"
     other = start_server()
@@ -86,6 +87,7 @@ async def test_an_approval_does_not_hold_at_another_address(peers, server, start
     assert server.requests(text) == other.requests(text) == []
 
 
+@pytest.mark.core
 async def test_an_approval_for_a_removed_peer_ends_the_turn_in_words(peers, server, talk):
     text = f"echo {uuid.uuid4()}"
     peers.write(peer("weather", server))
@@ -111,6 +113,7 @@ async def test_an_approval_made_up_by_a_client_is_not_carried_out(peers, server,
 
 
 @pytest.mark.on_kagent
+@pytest.mark.needs("kagent's tool")
 async def test_a_sub_agents_tool_is_approved_through_kagent(
     peers, start_server, conversation, runtime
 ):
@@ -139,6 +142,7 @@ async def test_a_sub_agents_tool_is_approved_through_kagent(
 
 
 @pytest.mark.on_kagent
+@pytest.mark.needs("kagent's tool")
 async def test_a_sub_agents_question_is_not_answered_by_a_changed_peer(
     peers, start_server, conversation, runtime
 ):

@@ -1,16 +1,15 @@
 """What kagent's own tool gives a sub-agent, and its peers get too. Empty without kagent."""
 
 import pytest
-from harness import peer
+from harness import lacks, peer
 from scripted import call
+
+from hotpeers_shim import live
 
 NAME = "team__NS__weather"
 
-CONFIG = {
-    "model": {"type": "openai", "model": "scripted", "base_url": "http://127.0.0.1:9"},
-    "description": "an orchestrator",
-    "instruction": "none",
-}
+OPENAI = {"model": "scripted", "base_url": "http://127.0.0.1:9"}
+DESCRIBED = {"description": "an orchestrator", "instruction": "none"}
 INCOMING = {
     "authorization": "Bearer of-the-user",
     "x-kagent-root-context-id": "top",
@@ -18,10 +17,24 @@ INCOMING = {
 }
 
 
-async def sent_headers(peers, server, conversation, *, propagate, allowed=True):
-    from kagent.adk.types import AgentConfig
+def make_agent(monkeypatch, *, propagate):
+    """An agent of kagent's configuration, made as kagent's command makes it."""
+    from kagent.adk import types
 
-    AgentConfig.model_validate(CONFIG).to_agent("orchestrator", None, propagate)
+    if not hasattr(types, "create_agent"):
+        config = types.AgentConfig.model_validate(
+            {"model": {"type": "openai", **OPENAI}, **DESCRIBED}
+        )
+        return config.to_agent("orchestrator", None, propagate)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    config = types.AgentConfig(**DESCRIBED)
+    config.model.model = OPENAI["model"]
+    config.model.openai.base_url = OPENAI["base_url"]
+    return types.create_agent(config, "orchestrator", None, propagate)
+
+
+async def sent_headers(peers, server, conversation, monkeypatch, *, propagate, allowed=True):
+    make_agent(monkeypatch, propagate=propagate)
     peers.write(peer("weather", server, userHeaders=allowed))
     talk = conversation(state={"headers": INCOMING})
     text = f"echo {talk.session_id}"
@@ -30,33 +43,39 @@ async def sent_headers(peers, server, conversation, *, propagate, allowed=True):
 
 
 @pytest.mark.on_kagent
+@pytest.mark.needs("token")
 async def test_the_users_token_is_passed_on_where_kagent_is_told_to(
-    peers, server, conversation, runtime
+    peers, server, conversation, runtime, monkeypatch
 ):
-    headers = await sent_headers(peers, server, conversation, propagate=True)
+    headers = await sent_headers(peers, server, conversation, monkeypatch, propagate=True)
     assert headers["authorization"] == "Bearer of-the-user"
     assert headers["x-kagent-root-context-id"] == "top"
     assert "cookie" not in headers
 
 
 @pytest.mark.on_kagent
+@pytest.mark.needs("token")
 async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
-    peers, server, conversation, runtime
+    peers, server, conversation, runtime, monkeypatch
 ):
-    headers = await sent_headers(peers, server, conversation, propagate=False)
+    headers = await sent_headers(peers, server, conversation, monkeypatch, propagate=False)
     assert "authorization" not in headers
 
 
 @pytest.mark.on_kagent
+@pytest.mark.needs("token")
 async def test_no_header_of_the_user_goes_where_the_peer_file_does_not_allow_it(
-    peers, server, conversation, runtime
+    peers, server, conversation, runtime, monkeypatch
 ):
-    headers = await sent_headers(peers, server, conversation, propagate=True, allowed=False)
+    headers = await sent_headers(
+        peers, server, conversation, monkeypatch, propagate=True, allowed=False
+    )
     assert not {"authorization", "x-user-id", "cookie"} & headers.keys()
     assert not [name for name in headers if name.endswith("-context-id")]
 
 
 @pytest.mark.on_kagent
+@pytest.mark.needs("kagent's tool")
 async def test_the_private_names_of_kagents_tool_that_the_shim_uses_are_there(runtime):
     from kagent.adk._remote_a2a_tool import KAgentRemoteA2ATool
 
@@ -66,3 +85,12 @@ async def test_the_private_names_of_kagents_tool_that_the_shim_uses_are_there(ru
     assert callable(tool._handle_first_call)
     assert callable(tool._handle_resume)
     assert callable(tool._handle_input_required)
+
+
+@pytest.mark.core
+@pytest.mark.on_kagent
+async def test_the_hook_into_kagent_is_there(peers, runtime, monkeypatch):
+    """Of each version: no feature is named in the ack as missing."""
+    if "token" not in lacks():
+        make_agent(monkeypatch, propagate=True)
+    assert [r for r in live.get().ack().refusals if r.reason == "FeatureMissing"] == []

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from harness import KAGENT, eventually, peer
+from harness import A2A, eventually, peer
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 NAME = "team__NS__weather"
@@ -59,9 +60,9 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def post(url, body):
+def post(url, body, headers=()):
     request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", **dict(headers)}
     )
     with urllib.request.urlopen(request, timeout=120) as response:
         return response.read().decode()
@@ -137,6 +138,8 @@ def follows(launch, process, turn, server):
     assert process.poll() is None
 
 
+@pytest.mark.core
+@pytest.mark.shows("acks")
 def test_adk_api_server(launch, server):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -156,41 +159,32 @@ def test_adk_api_server(launch, server):
     follows(launch, process, turn, server)
 
 
-if not KAGENT:  # google-adk 1.39's own `to_a2a` needs a2a-sdk 1.x too, which kagent cannot import
+@pytest.mark.needs("to_a2a")
+def test_to_a2a_under_uvicorn(launch, server):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    (launch.folder / "agents/served.py").write_text(
+        "from google.adk.a2a.utils.agent_to_a2a import to_a2a\n"
+        "from boss.agent import root_agent\n"
+        f"app = to_a2a(root_agent, host='127.0.0.1', port={port})\n"
+    )
+    process = launch("-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", str(port))
+    eventually(lambda: answers(f"{url}/"), within=120, what="the server")
+    old = A2A < (1, 0)
+    role, parts = ("user", {"kind": "text"}) if old else ("ROLE_USER", {})
+    method, headers = ("message/send", {}) if old else ("SendMessage", {"A2A-Version": "1.0"})
 
-    def test_to_a2a_under_uvicorn(launch, server):
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        (launch.folder / "agents/served.py").write_text(
-            "from google.adk.a2a.utils.agent_to_a2a import to_a2a\n"
-            "from boss.agent import root_agent\n"
-            f"app = to_a2a(root_agent, host='127.0.0.1', port={port})\n"
-        )
-        process = launch("-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", str(port))
-        eventually(lambda: answers(f"{url}/"), within=120, what="the server")
+    def turn():
+        message = {
+            "role": role,
+            "messageId": str(uuid.uuid4()),
+            "parts": [{"text": "go", **parts}],
+            "contextId": "c",
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": message}}
+        return post(f"{url}/", body, headers)
 
-        def turn():
-            message = {
-                "role": "ROLE_USER",
-                "messageId": "m",
-                "parts": [{"text": "go"}],
-                "contextId": "c",
-            }
-            body = {
-                "jsonrpc": "2.0",
-                "id": 1,
-                "method": "SendMessage",
-                "params": {"message": message},
-            }
-            request = urllib.request.Request(
-                f"{url}/",
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json", "A2A-Version": "1.0"},
-            )
-            with urllib.request.urlopen(request, timeout=120) as response:
-                return response.read().decode()
-
-        follows(launch, process, turn, server)
+    follows(launch, process, turn, server)
 
 
 def test_opentelemetry_first_on_the_path_and_the_shim_behind_it(launch):
@@ -245,3 +239,29 @@ def test_a_framework_that_changed_its_ways_runs_as_without_the_shim(launch):
     assert ack["state"] == "error"
     assert "hooking google.adk.runners" in ack["message"]
     assert "runs" in launch.out()
+
+
+MISSING = """
+import google.adk.tools.tool_context as context
+del context.ToolContext.request_confirmation
+import sys
+from google.adk.runners import Runner
+from google.adk.sessions import InMemorySessionService
+from boss.agent import root_agent
+Runner(app_name="app", agent=root_agent, session_service=InMemorySessionService())
+sys.stdin.read()
+"""
+
+
+@pytest.mark.core
+def test_a_feature_that_cannot_be_hooked_is_named_in_an_active_ack(launch):
+    write(launch.folder, 1)
+    process = launch("-c", "import sys; sys.path.insert(0, '.')" + MISSING)
+    ack = eventually(
+        lambda: (found := acked(launch.folder, process)).get("refusals") and found, what="the ack"
+    )
+    assert ack["state"] == "active"
+    assert ack["generation"] == 1
+    (refusal,) = ack["refusals"]
+    assert (refusal["subject"], refusal["reason"]) == ("bound approvals", "FeatureMissing")
+    assert "request_confirmation" in refusal["message"]

@@ -1,11 +1,14 @@
 """Peers as tools of one conversation: added, used, changed and removed while it goes on."""
 
+import pytest
 from harness import peer
 from scripted import call, results, texts
 
 NAME = "team__NS__weather"
 
 
+@pytest.mark.core
+@pytest.mark.shows("calls")
 async def test_a_peer_added_between_two_turns_is_offered_and_used_in_the_next(
     peers, server, conversation
 ):
@@ -19,6 +22,8 @@ async def test_a_peer_added_between_two_turns_is_offered_and_used_in_the_next(
     assert texts(events)[-1] == "fine"
 
 
+@pytest.mark.core
+@pytest.mark.shows("offers")
 async def test_a_peer_added_during_a_turn_is_offered_in_that_turn(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation()
@@ -47,6 +52,8 @@ async def test_a_peer_removed_between_the_request_and_the_answer_is_still_asked(
     assert talk.model.offered == [[NAME], []]
 
 
+@pytest.mark.core
+@pytest.mark.shows("removes")
 async def test_old_history_that_calls_a_removed_peer_is_answered(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation()
@@ -59,6 +66,7 @@ async def test_old_history_that_calls_a_removed_peer_is_answered(peers, server, 
     assert server.requests("echo two") == []
 
 
+@pytest.mark.core
 async def test_a_tombstone_is_known_from_the_session_alone(peers, server, conversation):
     """As after a restart of the process: nothing but the session's state remembers the peer."""
     from hotpeers_shim import live
@@ -108,6 +116,7 @@ async def test_each_session_and_each_peer_has_a_context_of_its_own(peers, server
     assert len(contexts) == 4
 
 
+@pytest.mark.core
 async def test_parallel_calls_of_one_peer_are_sent_one_after_the_other(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation()
@@ -118,6 +127,7 @@ async def test_parallel_calls_of_one_peer_are_sent_one_after_the_other(peers, se
     assert server.log()["overlaps"] == before
 
 
+@pytest.mark.core
 async def test_an_agents_own_tool_of_the_same_name_wins(peers, server, conversation):
     def team__NS__weather(request: str) -> str:  # noqa: N802
         """The agent's own."""
@@ -218,6 +228,7 @@ async def test_a_root_that_can_hold_no_tools_is_named_in_the_ack(peers, server, 
     assert refusal.reason == "AgentHasNoTools"
 
 
+@pytest.mark.core
 async def test_a_broken_file_changes_nothing(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation()

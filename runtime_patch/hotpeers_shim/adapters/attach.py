@@ -1,43 +1,51 @@
-"""Gives each runner's agent the toolset of the live peers.
+"""Gives the agents of each runner the toolset of the live peers.
 
-`google.adk.runners.Runner.__init__` is the one place that every agent passes: kagent builds a runner
-and an agent per request, `to_a2a` and `adk api_server` keep theirs. The toolset then goes through
-public API: the framework asks it for tools on every model step.
+`google.adk.runners.Runner.__init__` is the one place that every orchestrator passes: kagent builds a
+runner and an agent per request, `to_a2a` and `adk api_server` keep theirs. The toolset then goes
+through public API: the framework asks it for tools on every model step. Agents that cannot be found
+from the root (copies, nodes that code makes) are given theirs when they take a step.
 """
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import logging
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from .. import live
 from ..contract import Peer
+from . import role
 
 logger = logging.getLogger("hotpeers_shim")
 
-_nested: contextvars.ContextVar[bool] = contextvars.ContextVar("hotpeers_nested", default=False)
 _lock = threading.Lock()
 _hooked: set[str] = set()
 
 MAX_DEPTH = 8
-"""How deep below a root without tools an agent with tools is looked for."""
+"""How deep below a root agents are looked for."""
+
+_AGENT_TOOLS = (
+    ("google.adk.tools.agent_tool", ("AgentTool", "_SingleTurnAgentTool")),
+    ("google.adk.tools.google_search_agent_tool", ("GoogleSearchAgentTool",)),
+    ("google.adk.tools._node_tool", ("NodeTool",)),
+)
+"""The tools that run an agent. Only the first is in all versions."""
 
 
 def hook_runner(module: ModuleType) -> None:
-    """Wrap `Runner.__init__`: after the framework's own work, the runner's agent gets its peers."""
+    """Wrap `Runner.__init__`: after the framework's own work, the runner's agents get their peers."""
     live.get().usable = _usable
     original = module.Runner.__init__
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         original(self, *args, **kwargs)
-        if not _nested.get():
+        if not role.nested.get():
             with live.guarded("giving an agent its peers"):
                 _attach(self.agent)
 
@@ -55,25 +63,48 @@ def _usable(peer: Peer) -> bool:
 def _attach(root: Any) -> None:
     with _lock:
         _hook_once()
-    from .toolset import PeerToolset  # noqa: PLC0415 - the framework is imported by now
-
     state = live.get()
     state.start()
     agents = list(_with_tools(root, MAX_DEPTH))
+    for agent in agents:
+        give(agent)
     if not agents:
         state.note_skipped(
             str(getattr(root, "name", root)),
-            f"a {type(root).__name__} cannot hold tools, nor can an agent below it",
+            f"a {type(root).__name__} cannot hold tools, nor can an agent that is found below it",
         )
-    for agent in agents:
-        # A runner may be made again for an agent that has its peers already.
-        if not any(isinstance(tool, PeerToolset) for tool in agent.tools):
-            agent.tools.append(PeerToolset(state, agent))
+
+
+def give(agent: Any) -> Any:
+    """Put the peers behind the agent's own tools, unless they are there; returns its `ToolList`."""
+    from .toollist import ToolList  # noqa: PLC0415 - the framework is imported by now
+    from .toolset import PeerToolset  # noqa: PLC0415
+
+    # A runner may be made again for an agent that has its peers already.
+    if isinstance(agent.tools, ToolList):
+        return agent.tools
+    state = live.get()
+    # The copy of an agent's list may hold the toolset of the original.
+    own = [tool for tool in agent.tools if not isinstance(tool, PeerToolset)]
+    agent.tools = tools = ToolList(own, PeerToolset(state, agent))
     if state.settings.spawn_url:
-        _attach_spawning(agents, state.settings.spawn_url)
+        _attach_spawning(tools, state.settings.spawn_url)
+    return tools
 
 
-def _attach_spawning(agents: list[Any], url: str) -> None:
+def begin_step(agent: Any) -> None:
+    """An agent takes a step: it has its peers then, if it is to have any."""
+    from .toollist import ToolList  # noqa: PLC0415
+
+    tools = getattr(agent, "tools", None)
+    if not isinstance(tools, ToolList):
+        if role.nested.get() or not role.holds_tools(agent) or role.is_called_as_tool(agent):
+            return
+        tools = give(agent)
+    tools.peers.begin_step()
+
+
+def _attach_spawning(tools: Any, url: str) -> None:
     if find_spec("mcp") is None:
         if "mcp" not in _hooked:
             _hooked.add("mcp")
@@ -81,18 +112,20 @@ def _attach_spawning(agents: list[Any], url: str) -> None:
         return
     from .spawning import SpawnToolset  # noqa: PLC0415
 
-    for agent in agents:
-        if not any(isinstance(tool, SpawnToolset) for tool in agent.tools):
-            # Behind all others: what the agent has itself is declared before.
-            agent.tools.append(SpawnToolset(url))
+    if not any(isinstance(tool, SpawnToolset) for tool in tools.own()):
+        tools.append(SpawnToolset(url))
 
 
 def _with_tools(agent: Any, depth: int) -> Iterator[Any]:
-    """The agent itself if it has a list of tools, else the nearest ones below it."""
-    if isinstance(getattr(agent, "tools", None), list) and hasattr(agent, "canonical_tools"):
+    """The agents with tools that control may go to from this one, itself first."""
+    if role.is_called_as_tool(agent):
+        return
+    if role.holds_tools(agent):
         yield agent
-    elif depth > 0:
-        for child in getattr(agent, "sub_agents", None) or []:
+    if depth > 0:
+        # A `Workflow` of google-adk 2 has a graph of nodes.
+        nodes = getattr(getattr(agent, "graph", None), "nodes", None) or []
+        for child in (*(getattr(agent, "sub_agents", None) or []), *nodes):
             yield from _with_tools(child, depth - 1)
 
 
@@ -100,26 +133,36 @@ def _hook_once() -> None:
     """Patch what can only be imported once the framework is whole."""
     if "done" not in _hooked:
         _hooked.add("done")
-        with live.guarded("hooking AgentTool"):
-            _hook_agent_tool()
-        with live.guarded("hooking request_confirmation"):
+        with live.optional("agents called as tools"):
+            _hook_agent_tools()
+        with live.optional("agent structures"):
+            from .step import hook_steps  # noqa: PLC0415
+
+            hook_steps(begin_step)
+        with live.optional("bound approvals"):
             from . import approval  # noqa: PLC0415
 
             approval.hook_request_confirmation()
 
 
-def _hook_agent_tool() -> None:
-    """Keep nested runners clean: an agent wrapped as a tool is no orchestrator of its own."""
-    from google.adk.tools.agent_tool import AgentTool  # noqa: PLC0415
+def _hook_agent_tools() -> None:
+    """Note, while an agent that was called as a tool runs, that it does: it is no orchestrator."""
+    for module, names in _AGENT_TOOLS:
+        if find_spec(module) is None:
+            continue
+        for name in names:
+            kind = getattr(import_module(module), name, None)
+            if kind is not None and "run_async" in vars(kind):
+                kind.run_async = _noting_nesting(kind.run_async)
 
-    original = AgentTool.run_async
 
+def _noting_nesting(original: Any) -> Any:
     @functools.wraps(original)
     async def run_async(self: Any, **kwargs: Any) -> Any:
-        token = _nested.set(True)
+        token = role.nested.set(True)
         try:
             return await original(self, **kwargs)
         finally:
-            _nested.reset(token)
+            role.nested.reset(token)
 
-    AgentTool.run_async = run_async
+    return run_async

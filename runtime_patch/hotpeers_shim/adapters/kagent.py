@@ -36,15 +36,23 @@ def is_present() -> bool:
 
 
 def hook_agent_config(module: ModuleType) -> None:
-    """Wrap `AgentConfig.to_agent`, to learn whether the user's token is passed on to sub-agents."""
-    original = module.AgentConfig.to_agent
+    """Wrap what makes an agent, to learn whether the user's token is passed on to sub-agents.
+
+    That is `AgentConfig.to_agent`, and `create_agent` in kagent-adk 1.0.
+    """
+    place, name = (
+        (module, "create_agent")
+        if hasattr(module, "create_agent")
+        else (module.AgentConfig, "to_agent")
+    )
+    original = getattr(place, name)
     signature = inspect.signature(original)
 
     @functools.wraps(original)
-    def to_agent(self: Any, *args: Any, **kwargs: Any) -> Any:
-        agent = original(self, *args, **kwargs)
-        with live.guarded("learning the token's propagation"):
-            arguments = signature.bind(self, *args, **kwargs).arguments
+    def make(*args: Any, **kwargs: Any) -> Any:
+        agent = original(*args, **kwargs)
+        with live.optional("token propagation"):
+            arguments = signature.bind(*args, **kwargs).arguments
             _header_providers[agent.name] = (
                 module.create_header_provider(allowed_headers=["authorization"])
                 if arguments.get("propagate_token")
@@ -52,7 +60,7 @@ def hook_agent_config(module: ModuleType) -> None:
             )
         return agent
 
-    module.AgentConfig.to_agent = to_agent
+    setattr(place, name, make)
 
 
 def interceptors() -> list[Any]:

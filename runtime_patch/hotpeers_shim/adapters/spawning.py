@@ -13,6 +13,7 @@ import logging
 import sys
 import time
 import weakref
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -22,7 +23,8 @@ from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.base_toolset import BaseToolset
 
 from ..contract import clean_text
-from ..live import guarded
+from ..live import get, guarded
+from .tool import is_cancelled
 
 logger = logging.getLogger("hotpeers_shim")
 
@@ -86,7 +88,14 @@ class SpawnTool(BaseTool):  # type: ignore[misc]
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
         """Call it; what is wrong is a result for the model."""
-        return {"result": await self._hub.call(self.name, args)}
+        try:
+            return {"result": await self._hub.call(self.name, args)}
+        except (Exception, asyncio.CancelledError) as error:
+            # google-adk ends the turn where a tool raises.
+            if is_cancelled(error):
+                raise
+            get().note_fault(self.name, error)
+            return {"result": _LOST}
 
 
 @dataclass(eq=False)
@@ -159,7 +168,7 @@ class Hub:
         """The answer of one tool, or a sentence for the model. Never called a second time."""
         # What the toolset logs and raises is the server's, or a library's.
         try:
-            session = await asyncio.wait_for(self._session(), 2 * LIST_SECONDS)
+            session = await _apart(self._session(), 2 * LIST_SECONDS)
             reader, writer = await self._watch()
         except Exception as error:  # noqa: BLE001 - see above
             self._drop()
@@ -219,6 +228,23 @@ _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = (
 def hub_of(url: str) -> Hub:
     """The connection of the running loop."""
     return _hubs.setdefault(asyncio.get_running_loop(), {}).setdefault(url, Hub(url))
+
+
+async def _apart(work: Coroutine[Any, Any, Any], seconds: float) -> Any:
+    """The result of `work`, done in a task of its own: mcp cancels the task whose connection fails.
+
+    Raises TimeoutError, ConnectionError where it was cancelled, or what `work` raises.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if task.cancelled():
+            raise ConnectionError("the connection was given up")
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
 
 
 async def _import() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Container, Iterable
 from typing import Any
 
 from google.adk.tools.base_tool import BaseTool
 from google.genai import types
 
+from ..catalog import Catalog
 from ..contract import Peer, clean_text
-from ..live import Live
+from ..live import Live, guarded
 from . import approval, dialogue
 
 MAX_DECLARED = 1024
@@ -45,35 +48,97 @@ class PeerTool(BaseTool):  # type: ignore[misc]
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
         """Declare the peer, unless the agent has a tool of this name: the agent's own wins."""
         if self.name not in llm_request.tools_dict:
-            llm_request.append_tools([self])
+            with guarded("declaring a peer"):
+                llm_request.append_tools([self])
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
         """Send the request to the peer and give back its answer, or say why there is none."""
-        refusal = approval.refusal(tool_context, self.peer)
+        try:
+            result = await self._ask(request_of(args), tool_context)
+        except (Exception, asyncio.CancelledError) as error:
+            # google-adk ends the turn where a tool raises.
+            if is_cancelled(error):
+                raise
+            return self._fault(error)
+        self._live.clear_fault(self.name)
+        return result
+
+    async def _ask(self, request: str, tool_context: Any) -> Any:
+        peer: Peer | None = self.peer
+        if _is_live(tool_context):
+            # The tools of a live connection are those of its beginning, however long ago that is.
+            peer = self._live.catalog().peers.get(self.name)
+        if peer is None:
+            return {"result": REMOVED.format(self.name)}
+        refusal = approval.refusal(tool_context, peer)
         if refusal is not None:
             return {"result": refusal}
-        return await dialogue.ask(self._live, self.peer, request_of(args), tool_context)
+        return await dialogue.ask(self._live, peer, request, tool_context)
+
+    def _fault(self, error: BaseException) -> dict[str, str]:
+        self._live.note_fault(self.name, error)
+        why = clean_text(f"{type(error).__name__}: {error}", 300)
+        return {
+            "result": f"Agent {self.name} could not be asked, because of a fault on this side ({why})."
+            " It is not known whether it got the request."
+        }
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether the turn is cancelled, and `error` is not of a library that cancelled its own work."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _is_live(tool_context: Any) -> bool:
+    invocation = getattr(tool_context, "_invocation_context", None)
+    return getattr(invocation, "live_request_queue", None) is not None
+
+
+REMOVED = (
+    "Agent {} is no longer available: it was removed. Nothing was sent."
+    " Go on without it, or use another agent that is offered now."
+)
+NOT_OFFERED = (
+    "Agent {} is not offered to this agent. Nothing was sent. Go on without it, or leave it to the"
+    " agent that was offered it."
+)
 
 
 class Tombstone(BaseTool):  # type: ignore[misc]
-    """Answers for a peer that was removed: callable, for the sake of old history, never declared.
+    """Answers for a peer that is not offered: callable, for the sake of old history, never declared.
 
-    Without it google-adk 1.39 fails the whole turn (`flows/llm_flows/functions.py`, `_get_tool`).
+    Without it google-adk 1.x, and 2 until 2.6, fails the whole turn (`flows/llm_flows/functions.py`,
+    `_get_tool`). `says` has one place, for the name.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, says: str = REMOVED) -> None:
         super().__init__(name=name, description="")
+        self._says = says
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
         """Make the name callable without offering it."""
         llm_request.tools_dict.setdefault(self.name, self)
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
-        """Tell the model that the agent is gone."""
-        return {
-            "result": f"Agent {self.name} is no longer available: it was removed. Nothing was sent."
-            " Go on without it, or use another agent that is offered now."
-        }
+        """Tell the model that the agent is not there."""
+        return {"result": self._says.format(self.name)}
+
+
+def tombstones(
+    catalog: Catalog, used: Iterable[str], besides: Container[str]
+) -> dict[str, Tombstone]:
+    """By name, an answer for each peer that old history may call and that is not among `besides`.
+
+    `used` are the peers that the session has used, as `memory.used_tool_names` gives them.
+    """
+    return {
+        name: Tombstone(name, NOT_OFFERED if name in catalog.peers else REMOVED)
+        for name in (*catalog.gone, *used)
+        if name not in besides
+    }
 
 
 def describe(peer: Peer) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import weakref
+import contextvars
+from collections.abc import Callable
 from typing import Any
 
 from google.adk.tools.base_tool import BaseTool
 from google.adk.tools.base_toolset import BaseToolset
 
 from ..catalog import Catalog
+from ..contract import PEER_PROBLEM_SENTENCES, PeerProblem
 from ..live import Live, guarded
+from . import role
 from .memory import used_tool_names
-from .tool import PeerTool, Tombstone
+from .tool import PeerTool, Tombstone, tombstones
+
+_step: contextvars.ContextVar[tuple[int, bool] | None] = contextvars.ContextVar(
+    "hotpeers_step", default=None
+)
+"""Which toolset the running step is of, and whether it offers peers in this step."""
 
 
 class PeerToolset(BaseToolset):  # type: ignore[misc]
@@ -28,22 +36,47 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         # The framework would otherwise keep the first step's tools for the whole turn.
         self._use_invocation_cache = False
         self._live = live
-        self._agent = weakref.ref(agent)
         self._agent_name = str(agent.name)
+        self._code_executor = getattr(agent, "code_executor", None)
+        self.beside: Callable[[], Callable[[], list[Any]] | None] = lambda: None
+        """A reference to what gives the agent's own tools; `ToolList` sets it."""
         self._catalog: Catalog | None = None
         self._tools: dict[str, PeerTool] = {}
-        self._offered: list[BaseTool] = []
-        self._hidden: tuple[frozenset[str], tuple[str, ...]] | None = None
+        self._listed: list[BaseTool] = []
+        self._key: tuple[bool, frozenset[str], tuple[str, ...]] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PeerToolset:
         """A copied agent follows the same peers."""
         return self
 
+    def begin_step(self) -> None:
+        """Decide whether peers are offered, for the whole of the step that begins.
+
+        With a response schema in the request and tools that came a moment later, models refuse it.
+        """
+        alone = bool(self._live.catalog().peers) and self._is_alone()
+        problem = PeerProblem.BUILT_IN_TOOL_ALONE
+        self._live.note_skipped(
+            self._agent_name, PEER_PROBLEM_SENTENCES[problem] if alone else "", problem
+        )
+        _step.set((id(self), self._offers()))
+
+    def is_offering(self) -> bool:
+        """Whether peers are offered: as decided for this step, or else as things are now."""
+        step = _step.get()
+        return step[1] if step is not None and step[0] == id(self) else self._offers()
+
+    def _offers(self) -> bool:
+        peers = self._live.catalog().peers
+        if not peers or role.nested.get() or self._is_alone():
+            return False
+        return not self._taken(self._live.catalog()) >= peers.keys()
+
     async def get_tools(self, readonly_context: Any = None) -> list[BaseTool]:
         """The live peers, and a tombstone for each removed one that this session may still name."""
         with guarded("offering the peers"):
             self._refresh(readonly_context)
-        return self._offered
+        return self._listed
 
     def _refresh(self, context: Any) -> None:
         catalog = self._live.catalog()
@@ -57,26 +90,35 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
                 for name, peer in catalog.peers.items()
             }
             self._catalog = catalog
-        used = used_tool_names(context)
-        taken = self._live.taken(self._agent_name) | self._own_names(catalog)
-        gone = tuple(dict.fromkeys(n for n in (*catalog.gone, *used) if n not in catalog.peers))
-        if not fresh and (taken, gone) == self._hidden:
+        offering, used = self.is_offering(), used_tool_names(context)
+        key = (offering, self._taken(catalog), (*catalog.gone, *used))
+        if not fresh and key == self._key:
             return
-        self._hidden = (taken, gone)
+        self._key = key
+        offered = {
+            name: tool for name, tool in self._tools.items() if offering and name not in key[1]
+        }
         # A new list, never the old one changed: a step under way may still be walking through it.
-        self._offered = [
-            *(tool for name, tool in self._tools.items() if name not in taken),
-            *(Tombstone(name) for name in gone if name not in taken),
+        self._listed = [
+            *offered.values(),
+            *tombstones(catalog, used, besides=offered.keys() | key[1]).values(),
         ]
+
+    def _own(self) -> list[Any]:
+        own = self.beside()
+        return own() if own is not None else []
+
+    def _is_alone(self) -> bool:
+        return role.has_built_in_alone(self._own(), self._code_executor)
+
+    def _taken(self, catalog: Catalog) -> frozenset[str]:
+        return self._live.taken(self._agent_name) | self._own_names(catalog)
 
     def _own_names(self, catalog: Catalog) -> frozenset[str]:
         """Names of the agent's own tools, without asking its other toolsets (a remote call)."""
-        agent = self._agent()
-        tools = agent.tools if agent is not None else ()
         names = {
             str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))
-            for tool in tools
-            if tool is not self
+            for tool in self._own()
         }
         return frozenset(names & catalog.peers.keys())
 
@@ -91,7 +133,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             taken = {
                 name
                 for name in llm_request.tools_dict.keys() & catalog.peers.keys()
-                if not isinstance(llm_request.tools_dict[name], PeerTool)
+                if not isinstance(llm_request.tools_dict[name], PeerTool | Tombstone)
             }
             self._live.note_taken(self._agent_name, frozenset(taken) | self._own_names(catalog))
 

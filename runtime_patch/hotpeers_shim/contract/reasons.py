@@ -40,11 +40,14 @@ NACK_SENTENCES: dict[Nack, str] = {
 
 
 class PeerProblem(StrEnum):
-    """Why the shim does not offer one peer of an accepted file, or one agent no peers at all."""
+    """Why one peer of an accepted file, one agent or one feature of the shim is left out."""
 
     TOOL_NAME_TAKEN = "ToolNameTaken"
     AGENT_HAS_NO_TOOLS = "AgentHasNoTools"
     INTERFACE_UNSUPPORTED = "InterfaceUnsupported"
+    BUILT_IN_TOOL_ALONE = "BuiltInToolAlone"
+    FEATURE_MISSING = "FeatureMissing"
+    SHIM_FAULT = "ShimFault"
 
 
 PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
@@ -53,6 +56,13 @@ PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
     PeerProblem.INTERFACE_UNSUPPORTED: (
         "The agent's A2A library speaks none of the protocols that the peer offers."
     ),
+    PeerProblem.BUILT_IN_TOOL_ALONE: (
+        "The agent's only tools are built into its model, which refuses others beside them."
+    ),
+    PeerProblem.FEATURE_MISSING: (
+        "A feature of the shim does not work with the agent's libraries; the others do."
+    ),
+    PeerProblem.SHIM_FAULT: "The shim failed in a call of the peer, and the model was told so.",
 }
 
 

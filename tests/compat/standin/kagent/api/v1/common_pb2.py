@@ -1,0 +1,5 @@
+"""Of kagent-proto: imported by kagent, and not used here."""
+
+
+class StructuredObject:
+    pass

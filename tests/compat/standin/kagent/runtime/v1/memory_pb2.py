@@ -1,0 +1,1 @@
+"""Of kagent-proto: imported by kagent, and not used here."""
