@@ -44,5 +44,7 @@ def hook_steps(begin: Callable[[Any], None]) -> None:
 
 
 def _bury(session: Any, tools: dict[str, Any]) -> None:
-    """Make each peer callable that the session has used and that the request does not offer."""
-    tools.update(tombstones(live.get().catalog(), used_tool_names(session), besides=tools))
+    """Make each peer callable that the history may name and that the request does not offer."""
+    catalog = live.get().catalog()
+    names = (*catalog.gone, *used_tool_names(session))
+    tools.update(tombstones(catalog, names, besides=tools))

@@ -12,7 +12,7 @@ from google.genai import types
 
 from ..catalog import Catalog
 from ..contract import Peer, clean_text
-from ..live import Live, guarded
+from ..live import Live
 from . import approval, dialogue
 
 MAX_DECLARED = 1024
@@ -48,8 +48,10 @@ class PeerTool(BaseTool):  # type: ignore[misc]
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
         """Declare the peer, unless the agent has a tool of this name: the agent's own wins."""
         if self.name not in llm_request.tools_dict:
-            with guarded("declaring a peer"):
+            try:
                 llm_request.append_tools([self])
+            except Exception as error:  # noqa: BLE001 - the step goes on without this peer
+                self._live.note_fault(self.name, error)
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
         """Send the request to the peer and give back its answer, or say why there is none."""
@@ -128,15 +130,12 @@ class Tombstone(BaseTool):  # type: ignore[misc]
 
 
 def tombstones(
-    catalog: Catalog, used: Iterable[str], besides: Container[str]
+    catalog: Catalog, names: Iterable[str], besides: Container[str]
 ) -> dict[str, Tombstone]:
-    """By name, an answer for each peer that old history may call and that is not among `besides`.
-
-    `used` are the peers that the session has used, as `memory.used_tool_names` gives them.
-    """
+    """By name, an answer for each of the peers `names` that is not among `besides`."""
     return {
         name: Tombstone(name, NOT_OFFERED if name in catalog.peers else REMOVED)
-        for name in (*catalog.gone, *used)
+        for name in names
         if name not in besides
     }
 

@@ -16,7 +16,7 @@ from . import role
 from .memory import used_tool_names
 from .tool import PeerTool, Tombstone, tombstones
 
-_step: contextvars.ContextVar[tuple[int, bool] | None] = contextvars.ContextVar(
+_step: contextvars.ContextVar[tuple[PeerToolset, bool] | None] = contextvars.ContextVar(
     "hotpeers_step", default=None
 )
 """Which toolset the running step is of, and whether it offers peers in this step."""
@@ -41,7 +41,6 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         self.beside: Callable[[], Callable[[], list[Any]] | None] = lambda: None
         """A reference to what gives the agent's own tools; `ToolList` sets it."""
         self._catalog: Catalog | None = None
-        self._tools: dict[str, PeerTool] = {}
         self._listed: list[BaseTool] = []
         self._key: tuple[bool, frozenset[str], tuple[str, ...]] | None = None
 
@@ -59,12 +58,12 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         self._live.note_skipped(
             self._agent_name, PEER_PROBLEM_SENTENCES[problem] if alone else "", problem
         )
-        _step.set((id(self), self._offers()))
+        _step.set((self, self._offers()))
 
     def is_offering(self) -> bool:
         """Whether peers are offered: as decided for this step, or else as things are now."""
         step = _step.get()
-        return step[1] if step is not None and step[0] == id(self) else self._offers()
+        return step[1] if step is not None and step[0] is self else self._offers()
 
     def _offers(self) -> bool:
         peers = self._live.catalog().peers
@@ -80,28 +79,17 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
 
     def _refresh(self, context: Any) -> None:
         catalog = self._live.catalog()
-        fresh = catalog is not self._catalog
-        if fresh:
-            self._tools = {
-                name: known
-                if (known := self._tools.get(name)) is not None
-                and (known.peer is peer or known.peer == peer)
-                else PeerTool(self._live, peer)
-                for name, peer in catalog.peers.items()
-            }
-            self._catalog = catalog
-        offering, used = self.is_offering(), used_tool_names(context)
-        key = (offering, self._taken(catalog), (*catalog.gone, *used))
-        if not fresh and key == self._key:
+        offering, taken = self.is_offering(), self._taken(catalog)
+        names = (*catalog.gone, *used_tool_names(context))
+        away = tuple(n for n in names if not offering or n not in catalog.peers)
+        if catalog is self._catalog and (offering, taken, away) == self._key:
             return
-        self._key = key
-        offered = {
-            name: tool for name, tool in self._tools.items() if offering and name not in key[1]
-        }
+        self._catalog, self._key = catalog, (offering, taken, away)
+        tools = _tools_of(catalog, self._live) if offering else {}
         # A new list, never the old one changed: a step under way may still be walking through it.
         self._listed = [
-            *offered.values(),
-            *tombstones(catalog, used, besides=offered.keys() | key[1]).values(),
+            *(tool for name, tool in tools.items() if name not in taken),
+            *tombstones(catalog, away, besides=taken).values(),
         ]
 
     def _own(self) -> list[Any]:
@@ -139,3 +127,22 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Nothing: kagent closes its runner's toolsets after each request, the peers live on."""
+
+
+_made: tuple[Catalog, dict[str, PeerTool]] = (Catalog(), {})
+
+
+def _tools_of(catalog: Catalog, live: Live) -> dict[str, PeerTool]:
+    """The live peers as tools, made once for all agents: google-adk 2 copies an agent for each turn."""
+    global _made  # noqa: PLW0603 - replaced as a whole, from whichever thread
+    of, known = _made
+    if of is not catalog:
+        tools = {
+            name: tool
+            if (tool := known.get(name)) is not None and (tool.peer is peer or tool.peer == peer)
+            else PeerTool(live, peer)
+            for name, peer in catalog.peers.items()
+        }
+        _made = (catalog, tools)
+        return tools
+    return known
