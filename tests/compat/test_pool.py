@@ -34,3 +34,13 @@ async def test_connection_that_was_idle_for_a_while_is_not_used_again(start_serv
         await client.http.get(f"{server.url}/log")
         assert len(before) == 1
         assert not open_ports(server) & before
+
+
+async def test_connections_end_with_the_definition_of_their_peer(start_server):
+    server = start_server()
+    weather = Peer(**peer("weather", server), toolName="weather")
+    # Nothing has made this definition live: the client is closed with its last call.
+    async with pool.Pool(Settings.read({})).lease(weather) as client:
+        await client.http.get(f"{server.url}/log")
+        assert open_ports(server)
+    assert not open_ports(server)

@@ -44,7 +44,7 @@ def http(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 def client(**limits: int) -> httpx.AsyncClient:
     plain = httpx.AsyncHTTPTransport()
     bounds = {"reply_bytes": 64 * KIB, "line_bytes": 16 * KIB, **limits}
-    return httpx.AsyncClient(transport=PeerTransport(lambda _: plain, **bounds))
+    return httpx.AsyncClient(transport=PeerTransport(lambda _: plain, plain.aclose, **bounds))
 
 
 async def fetch(answer: bytes, *, stream: bool = False, **limits: int) -> httpx.Response:

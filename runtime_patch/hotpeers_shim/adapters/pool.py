@@ -122,6 +122,7 @@ def _http_client(settings: Settings) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=PeerTransport(
             lambda _: plain,
+            plain.aclose,
             reply_bytes=settings.max_reply_bytes,
             line_bytes=settings.max_line_bytes,
         ),

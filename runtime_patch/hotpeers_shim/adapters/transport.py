@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 class PeerTransport(httpx.AsyncBaseTransport):
-    """Sends requests through `choose(url)`, and bounds the answers.
+    """Sends requests through `choose(url)`, and bounds the answers. `close` ends what it chooses from.
 
     `reply_bytes` bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
     """
@@ -38,11 +38,13 @@ class PeerTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         choose: Callable[[httpx.URL], httpx.AsyncBaseTransport],
+        close: Callable[[], Awaitable[None]],
         *,
         reply_bytes: int,
         line_bytes: int,
     ) -> None:
         self._choose = choose
+        self._close = close
         self._reply_bytes = reply_bytes
         self._line_bytes = line_bytes
 
@@ -56,6 +58,10 @@ class PeerTransport(httpx.AsyncBaseTransport):
         if wants_stream and response.status_code == 200:
             return await _streamed(response, body)
         return _with_body(response, body)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._close()
 
     async def _follow(self, request: httpx.Request) -> httpx.Response:
         for _ in range(MAX_REDIRECTS + 1):
