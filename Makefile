@@ -164,6 +164,8 @@ bench: $(VENV)/.ready $(KAGENT)/.ready cluster
 bench-shim: $(KAGENT)/.ready $(ADK)/.ready
 	$(KAGENT)/bin/python bench/shim.py $(ARGS)
 	$(ADK)/bin/python bench/shim.py $(ARGS)
+	$(KAGENT)/bin/python bench/first_call.py
+	$(ADK)/bin/python bench/first_call.py
 
 bench-admission: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/admission.py $(ARGS)
