@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hotpeers_shim.contract import Peer
 
 from .card import CardState
-from .model.origin import UrlError, origin_of
+from .model.origin import Origin, UrlError, origin_of
 from .model.selector import Selector
 from .model.snapshot import Candidate
 from .reasons import Reason, Word
@@ -21,12 +21,16 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator asks for. `home` is the namespace that refers to the peers."""
+    """What an operator asks for. `home` is the namespace that refers to the peers.
+
+    `user_headers_to` are the origins that may be sent the headers that identify the user.
+    """
 
     selector: Selector = field(default_factory=Selector)
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
     home: str = ""
+    user_headers_to: frozenset[Origin] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def judge(
         _ruled_out(candidate, rules)
         or _uninvited(candidate, rules, home_labels, before)
         or _never_ready(candidate, before)
-        or _offer(candidate, state, before)
+        or _offer(candidate, state, rules, before)
     )
 
 
@@ -107,7 +111,18 @@ def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
     return None
 
 
-def _offer(candidate: Candidate, state: CardState, before: Peer | None) -> Peer | Refused:
+def gets_user_headers(candidate: Candidate, rules: Rules) -> bool:
+    """Whether the headers that identify the user may be sent to a candidate.
+
+    kagent sends them to the Agents of its cluster. Whoever writes a manifest chooses its URL, so any
+    other origin has to be named by the operator of the orchestrator.
+    """
+    return candidate.is_local_agent or origin_of(candidate.url) in rules.user_headers_to
+
+
+def _offer(
+    candidate: Candidate, state: CardState, rules: Rules, before: Peer | None
+) -> Peer | Refused:
     card = state.card
     description, skills, ready = candidate.description, candidate.skills, candidate.card_read
     if card is not None:
@@ -141,6 +156,7 @@ def _offer(candidate: Candidate, state: CardState, before: Peer | None) -> Peer 
         ready=ready,
         fingerprint=candidate.fingerprint,
         source=candidate.source,
+        userHeaders=gets_user_headers(candidate, rules),
     )
 
 

@@ -68,6 +68,12 @@ def _logging(command: _Command) -> _Command:
     "--orchestrator", "", "NS/NAME", "The agent that gets the peers; it is never its own peer."
 )
 @_setting(
+    "--user-headers-to",
+    "",
+    "ORIGINS",
+    "Origins that may get the user's headers.  [default: kagent Agents of the cluster]",
+)
+@_setting(
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
 @_reach

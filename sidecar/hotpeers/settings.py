@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import SettingsError
+from .model.origin import Origin, UrlError, origin_of
 from .model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
@@ -43,6 +44,7 @@ class Settings(BaseModel):
     selector: Selector = Selector()
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
+    user_headers_to: frozenset[Origin] = frozenset()
     shim_dir: Path | None = None
     kubeconfig: str = ""
     context: str = ""
@@ -69,6 +71,7 @@ class Settings(BaseModel):
                     "selector": _selector(text),
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
+                    "user_headers_to": parse_origins(text.get("user_headers_to", "")),
                     "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
@@ -123,6 +126,25 @@ def parse_orchestrator(text: str) -> str:
             f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
         )
     return text
+
+
+def parse_origins(
+    text: str, flag: str = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
+) -> frozenset[Origin]:
+    """Check a list of origins such as `https://a.example, http://b.team:8080`.
+
+    `SettingsError` names the flag, and what is no origin: one with a path would seem to allow less.
+    """
+    origins = set()
+    for url in text.replace(",", " ").split():
+        try:
+            origin = origin_of(url)
+        except UrlError as error:
+            raise SettingsError(f"{flag}: {error}") from error
+        if urlsplit(url).path not in ("", "/") or "?" in url or "#" in url:
+            raise SettingsError(f"{flag}: {url!r} has a path or a query; an origin has none")
+        origins.add(origin)
+    return frozenset(origins)
 
 
 def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:

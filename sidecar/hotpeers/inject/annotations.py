@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import SettingsError
 from ..model.selector import SelectorError, parse_selector
 from ..reasons import Reason
-from ..settings import check_registry_url
+from ..settings import check_registry_url, parse_origins
 from .verdict import Skip
 
 PREFIX = "hotpeers.dev/"
@@ -20,6 +20,7 @@ CONTAINER = f"{PREFIX}container"
 LOG_LEVEL = f"{PREFIX}log-level"
 SPAWN = f"{PREFIX}spawn"
 REGISTRY = f"{PREFIX}registry"
+USER_HEADERS_TO = f"{PREFIX}user-headers-to"
 RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
 STATUS = f"{PREFIX}status"
@@ -30,7 +31,7 @@ INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
 EVERY_NAMESPACE = "*"
 
-_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
+_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY, USER_HEADERS_TO}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
@@ -48,6 +49,7 @@ class Wishes:
     log_level: str = ""
     spawn: bool = False
     registry: str = ""
+    user_headers_to: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -94,8 +96,21 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     if not _is_registry(registry):
         # Not quoted: it may hold a password.
         raise _BadValueError(f"{REGISTRY}: an http(s) URL without user and query is needed")
-    warnings = tuple(_warnings(annotations))
-    return Wishes(selector, namespaces, container, level, spawn == "true", registry, warnings)
+    origins = annotations.get(USER_HEADERS_TO, "").strip()
+    try:
+        parse_origins(origins, USER_HEADERS_TO)
+    except SettingsError as error:
+        raise _BadValueError(str(error)[:300]) from error
+    return Wishes(
+        selector=selector,
+        namespaces=namespaces,
+        container=container,
+        log_level=level,
+        spawn=spawn == "true",
+        registry=registry,
+        user_headers_to=origins,
+        warnings=tuple(_warnings(annotations)),
+    )
 
 
 def _is_registry(url: str) -> bool:

@@ -47,6 +47,7 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
         "HOTPEERS_SELECTOR": wishes.selector,
         "HOTPEERS_NAMESPACES": ",".join(_namespaces(namespace, wishes.namespaces)),
         "HOTPEERS_ORCHESTRATOR": f"{namespace}/{orchestrator}" if orchestrator else "",
+        "HOTPEERS_USER_HEADERS_TO": wishes.user_headers_to,
         "HOTPEERS_LOG_LEVEL": wishes.log_level,
     }
 

@@ -101,7 +101,8 @@ def read_agent(data: Any) -> Candidate:
     """A kagent Agent of `v1alpha2`: its Service has its name."""
     agent = read_view(ClusterAgent, data)
     metadata = agent.metadata
-    return _agent(agent, agent_url(metadata.namespace or "", metadata.name))
+    url = agent_url(metadata.namespace or "", metadata.name)
+    return replace(_agent(agent, url), is_local_agent=True)
 
 
 def agent_url(namespace: str, name: str) -> str:

@@ -22,6 +22,7 @@ class Candidate:
     `card_read` says that it came as an agent card: nothing needs to be fetched to describe it.
     `created` is in seconds since the epoch, None where nobody says. `ready` is what its own status
     says, None where it has none: its card tells. `audience` is None where anyone may refer to it.
+    `is_local_agent` is whether it is a kagent Agent that is called at its own Service of the cluster.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Candidate:
     card_read: bool = False
     ready: bool | None = None
     audience: Audience | None = None
+    is_local_agent: bool = False
 
     # Kept with the candidate: a change of one of a thousand must not hash them all again.
     @cached_property
