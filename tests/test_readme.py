@@ -7,7 +7,7 @@ from hotpeers.reasons import SENTENCES
 
 ROOT = Path(__file__).parents[1]
 # Said by the shim where it failed itself: no reason of something that was refused.
-OWN = {"ShimFailed"}
+OWN = {"ShimFailed", "RuntimeUnsupported"}
 
 
 def test_words_of_the_troubleshooting_table_are_of_the_vocabulary() -> None:

@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "shows(what): what a pass proves, in the table of make compat"
     )
+    config.addinivalue_line("markers", "soak: takes minutes; make compat leaves it to make test")
     config.addinivalue_line("markers", "core: what each environment of the small matrix runs")
     # The frameworks warn of themselves and of each other; that is not ours to mend.
     config.addinivalue_line("filterwarnings", "ignore")

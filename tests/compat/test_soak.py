@@ -77,6 +77,7 @@ def quiet():
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.soak
 async def test_no_turn_fails_no_call_is_lost_and_nothing_grows(
     peers, start_server, conversation, quiet, capsys
 ):

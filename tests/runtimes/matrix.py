@@ -1,7 +1,8 @@
 """`make compat`: the agent's suite in each supported environment, and a table of what it shows.
 
 Writes build/compat.md. Ends with 1 where a test failed, or an environment did not show the four things
-that each must: peers are offered, called, removed, and acked. Arguments: names of environments.
+that each must: peers are offered, called, removed, and acked. Where the program of kagent can run without
+its controller, `hotpeers demo` is one more. Arguments: names of environments.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ class Row:
     shown: set[str] = field(default_factory=set)
     missed: set[str] = field(default_factory=set)
     lacks: set[str] = field(default_factory=set)
+    demo: str = ""
     passed: int = 0
     failed: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Whether nothing failed, and all is shown that must be."""
-        return not self.failed and set(MUST) <= self.shown - self.missed
+        return not self.failed and set(MUST) <= self.shown - self.missed and self.demo != "NO"
 
 
 def try_in(name: str) -> Row:
@@ -46,9 +48,11 @@ def try_in(name: str) -> Row:
     python = interpreter(name)
     said = subprocess.run([python, "-c", _VERSIONS], capture_output=True, text=True, check=True)
     row = Row(name, [line.split()[-1] for line in said.stdout.splitlines()])
+    row.demo = _demo(name, python)
     report = _BUILD / f"compat-{name}.xml"
     report.unlink(missing_ok=True)
-    command = [python, "-m", "pytest", "tests/compat", "-q", "--tb=short", f"--junitxml={report}"]
+    command = [python, "-m", "pytest", "tests/compat", "-q", "-m", "not soak", "--tb=short"]
+    command += [f"--junitxml={report}", "-o", f"cache_dir={_BUILD / 'compat-cache' / name}"]
     log = _BUILD / f"compat-{name}.log"
     with log.open("w") as output:
         # What failed is run once more by itself, as CI does.
@@ -63,6 +67,16 @@ def try_in(name: str) -> Row:
                 _read(report, row, leaving_out=set(_failures(report)))
     _read(report, row, leaving_out=set())
     return row
+
+
+def _demo(name: str, python: Path) -> str:
+    """Whether every step of the demonstration holds with the real `kagent-adk static`; "" elsewhere."""
+    if not name.startswith("kagent") or name.startswith("kagent-1."):
+        return ""
+    command = [sys.executable, "-m", "hotpeers", "demo", "--agent-python", str(python)]
+    with (_BUILD / f"compat-{name}-demo.log").open("w") as output:
+        done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False)
+    return "yes" if done.returncode == 0 else "NO"
 
 
 def _cases(report: Path) -> list[ET.Element]:
@@ -99,12 +113,20 @@ def _read(report: Path, row: Row, *, leaving_out: set[str]) -> None:
 def table(rows: list[Row]) -> str:
     """The rows as Markdown."""
     lines = [
-        f"| environment | Python | google-adk | a2a-sdk | {' | '.join(MUST)} | passed | failed | lacks |",
-        f"|{'---|' * (len(MUST) + 7)}",
+        f"| environment | Python | google-adk | a2a-sdk | {' | '.join(MUST)} | demo "
+        "| passed | failed | lacks |",
+        f"|{'---|' * (len(MUST) + 8)}",
     ]
     for row in rows:
         must = [("yes" if one in row.shown - row.missed else "NO") for one in MUST]
-        cells = [row.name, *row.versions, *must, str(row.passed), str(len(row.failed))]
+        cells = [
+            row.name,
+            *row.versions,
+            *must,
+            row.demo or "-",
+            str(row.passed),
+            str(len(row.failed)),
+        ]
         lines.append(f"| {' | '.join(cells)} | {'; '.join(sorted(row.lacks)) or 'nothing'} |")
     return "\n".join(lines) + "\n"
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from hotpeers_shim.contract import Ack, AckState, load_ack
-from hotpeers_shim.live import Live
+from hotpeers_shim.contract import Ack, AckState, PeerProblem, dump_ack, load_ack
+from hotpeers_shim.live import MAX_REFUSALS, Live
 from hotpeers_shim.settings import Settings
 
 
@@ -78,6 +78,36 @@ def test_a_fault_is_told_in_the_ack(live):
     ack = live.ack()
     assert (ack.state, ack.reason) == (AckState.ERROR, "ShimFailed")
     assert ack.message == "hooking something: RuntimeError: no such attribute"
+
+
+def test_a_missing_feature_and_a_fault_in_a_call_leave_the_ack_active(path, live):
+    write(path, 1, "weather")
+    live.catalog()
+    live.note_missing("token propagation", AttributeError("no to_agent"))
+    live.note_fault("weather", RuntimeError("bell \a"))
+    ack = live.ack()
+    assert (ack.state, ack.generation) == (AckState.ACTIVE, 1)
+    assert [(r.subject, r.reason, r.message) for r in ack.refusals] == [
+        ("token propagation", "FeatureMissing", "AttributeError: no to_agent"),
+        ("weather", "ShimFault", "RuntimeError: bell"),
+    ]
+    live.clear_fault("weather")
+    assert [r.subject for r in live.ack().refusals] == ["token propagation"]
+
+
+def test_faults_are_listed_within_limits(path, live):
+    for number in range(2 * MAX_REFUSALS):
+        live.note_fault(f"peer{number}", RuntimeError("x" * 5_000))
+    ack = live.ack()
+    assert len(ack.refusals) == MAX_REFUSALS
+    assert load_ack(dump_ack(ack)) == ack
+
+
+def test_an_agent_that_is_given_peers_again_is_not_named_any_more(live):
+    live.note_skipped("boss", "its tools", PeerProblem.BUILT_IN_TOOL_ALONE)
+    assert [r.reason for r in live.ack().refusals] == ["BuiltInToolAlone"]
+    live.note_skipped("boss", "", PeerProblem.BUILT_IN_TOOL_ALONE)
+    assert live.ack().refusals == ()
 
 
 def test_an_ack_folder_that_cannot_be_written_is_no_fault_of_the_agents(path, live, tmp_path):
