@@ -214,6 +214,8 @@ async def listen(port: int, delay: float) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.setblocking(False)
+    if not delay:
+        listener.listen(128)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sys.stdout.write(json.dumps({"url": url}) + "\n")
     sys.stdout.flush()

@@ -41,8 +41,7 @@ class Query:
 
     @property
     def _message(self) -> dict[str, Any]:
-        message = self.body.get("message") if isinstance(self.body, dict) else None
-        return message if isinstance(message, dict) else {}
+        return wire.sent(self.body)
 
     @property
     def text(self) -> str:
@@ -52,12 +51,12 @@ class Query:
     @property
     def context(self) -> str:
         """The contextId that the caller named, or ""."""
-        return str(self._message.get("contextId") or "")
+        return wire.field(self._message, "contextId")
 
     @property
     def message_id(self) -> str:
         """The message's id."""
-        return str(self._message.get("messageId") or "")
+        return wire.field(self._message, "messageId")
 
     def own(self) -> dict[str, Any]:
         """What an answer on JSON-RPC has besides its result or error."""
@@ -96,7 +95,7 @@ def route(request: Request) -> Query | None:
     call = match["message"] or match["verb"] or "get"
     form = wire.REST03 if match["old"] else wire.V1
     query = Query(call, form, True, body, match["task"] or "", match["tenant"] or "")
-    query.task = query.task or str(query._message.get("taskId") or "")
+    query.task = query.task or wire.field(query._message, "taskId")
     query.name = f"{request.method} {request.path}"
     return query
 
@@ -108,5 +107,5 @@ def _rpc(request: Request) -> Query:
     call, form = _METHODS.get(name, ("unknown", wire.JSONRPC03))
     query = Query(call, form, False, params, rpc_id=envelope.get("id"), name=name)
     query.tenant = str(params.get("tenant") or "")
-    query.task = str(params.get("id") or query._message.get("taskId") or "")
+    query.task = str(params.get("id") or wire.field(query._message, "taskId"))
     return query

@@ -5,6 +5,7 @@ Written from the protocol's types (`a2a/types.py` of a2a-sdk 0.3, `a2a_v0_3.prot
 {"bytes": base64, "type", "name"}, each with optional "metadata".
 """
 
+import base64
 import json
 import re
 from typing import Any
@@ -57,6 +58,9 @@ def _file(neutral: dict[str, Any], form: str) -> dict[str, Any]:
         V1: {"url": "url", "bytes": "raw", "type": "mediaType", "name": "filename"},
     }[form]
     made = {names[key]: neutral[key] for key in (content, "type", "name") if neutral.get(key)}
+    if form == REST03 and content == "bytes":
+        # Both SDKs take the base64 text for the bytes, so that it is encoded twice on the wire.
+        made[names["bytes"]] = base64.b64encode(neutral["bytes"].encode()).decode()
     return made if form == V1 else {"file": made}
 
 
@@ -168,12 +172,22 @@ def error(neutral: dict[str, Any], *, rest: bool) -> tuple[int, dict[str, Any]]:
     return http, {"error": {"code": http, "message": text, "details": [info]}}
 
 
+def sent(body: Any) -> dict[str, Any]:
+    """The message of a request of any form; a2a-sdk 1.x gives 0.3's fields their names in protobuf."""
+    found = body.get("message") or body.get("request") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def field(message: dict[str, Any], name: str) -> str:
+    """A field of a message that was sent, or ""."""
+    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+    return str(message.get(name) or message.get(snake) or "")
+
+
 def text_of(body: Any) -> str:
-    """The text of a message that was sent, of any form; parts other than text are left out."""
-    sent = body.get("message") if isinstance(body, dict) else None
-    if not isinstance(sent, dict):
-        return ""
-    parts = sent.get("parts") or sent.get("content") or []
+    """The text of a message that was sent; parts other than text are left out."""
+    message = sent(body)
+    parts = message.get("parts") or message.get("content") or []
     return "".join(str(one.get("text", "")) for one in parts)
 
 

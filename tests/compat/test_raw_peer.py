@@ -89,6 +89,18 @@ class Library:
         events = self.transport.send_message_streaming(self._sent(words, task), context=None)
         return [self._plain(event) async for event in events]
 
+    async def cut(self, words: str) -> list[Any]:
+        """The events of a stream whose connection is lost."""
+        events: list[Any] = []
+        stream = self.transport.send_message_streaming(self._sent(words, ""), context=None)
+        with pytest.raises(Exception, match="incomplete chunked read"):
+            await self._fill(events, stream)
+        return events
+
+    async def _fill(self, events: list[Any], stream: Any) -> None:
+        async for event in stream:
+            events.append(self._plain(event))
+
     async def send(self, words: str, task: str = "") -> Any:
         answer = self._plain(
             await self.transport.send_message(self._sent(words, task), context=None)
@@ -177,12 +189,7 @@ async def test_message_in_place_of_a_task(library, raw):
 async def test_task_goes_on_after_a_cut_and_is_read_and_followed(library, raw):
     steps = [SUBMITTED, artifact("a", text("one ")), {"cut": 1}, {"sleep": 0.4}]
     raw.script("cut", [*steps, artifact("a", text("two"), append=True), DONE])
-    events = []
-    with pytest.raises(Exception, match="incomplete chunked read"):
-        async for event in library.transport.send_message_streaming(
-            library._sent("cut", ""), context=None
-        ):
-            events.append(library._plain(event))
+    events = await library.cut("cut")
     task = task_of(events)
     assert text_of((await library.get(task))["artifacts"][0]["parts"]) == "one "
     followed = await library.subscribe(task)
@@ -196,9 +203,9 @@ async def test_task_is_continued_cancelled_and_unknown_ones_are_refused(library,
     raw.script("this", [WORKING, artifact("a", text("thanks")), DONE])
     asked = await library.send("ask")
     assert (await library.send("this", asked["id"]))["id"] == asked["id"]
-    with pytest.raises(Exception, match="terminal state"):
+    with pytest.raises(Exception, match=r"terminal state|400"):
         await library.send("this", asked["id"])
-    with pytest.raises(Exception, match=r"not found|404"):
+    with pytest.raises(Exception, match=r"(?i)not found|404"):
         await library.get("nothing")
     raw.script("long", [SUBMITTED, {"hang": 1}], at_once=True)
     begun = await library.send("long")
