@@ -3,7 +3,7 @@
 A process of its own. Speaks JSON-RPC (at `/`) and HTTP+JSON (below `/rest`) of A2A 0.3 and 1.x, and
 answers each request in the form it came in. Prints its address as one JSON line.
 
-    POST /script/KEY  what to do with the message whose text is KEY
+    POST /script/KEY  what to do with the message whose text is KEY; /scripts {KEY: …} for many
     POST /config      {"streaming", "contexts", "resubscribe", "refusal", "card"}: see `Config`
     POST /forget      lose all tasks and contexts, as a restarted server does
     GET /log          each request: method, form, headers, body, text, taskId, contextId, tenant
@@ -89,6 +89,8 @@ class Peer:
         path, answer = request.path, b"{}"
         if path.startswith("/script/") and request.method == "POST":
             self.scripts[unquote(path.removeprefix("/script/"))] = request.json()
+        elif path == "/scripts":
+            self.scripts |= request.json()
         elif path == "/config":
             self.config = Config(**request.json())
         elif path == "/forget":

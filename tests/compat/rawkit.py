@@ -40,6 +40,10 @@ class RawPeer:
         self._ask(f"/script/{urllib.parse.quote(key, safe='')}", {"do": steps, **more})
         return key
 
+    def scripts(self, scripts: dict[str, dict[str, Any]]) -> None:
+        """Say what to do with each of many messages."""
+        self._ask("/scripts", scripts)
+
     def config(self, **more: Any) -> None:
         """Set how the peer is; what is not named is as at the start."""
         self._ask("/config", more)
