@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from harness import KAGENT, PeerFileWriter, PeerServer, lacks
+from rawkit import RawPeer
 
 from hotpeers_shim import live
 
@@ -21,6 +22,27 @@ def server() -> Iterator[PeerServer]:
     running = PeerServer()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def raw() -> Iterator[RawPeer]:
+    """One raw peer for all; a test that sets its `config` begins by doing so."""
+    running = RawPeer()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start_raw() -> Iterator[Callable[..., RawPeer]]:
+    started: list[RawPeer] = []
+
+    def start_one(*flags: str) -> RawPeer:
+        started.append(RawPeer(*flags))
+        return started[-1]
+
+    yield start_one
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture

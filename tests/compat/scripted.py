@@ -66,6 +66,7 @@ class Conversation:
         sessions: Any = None,
         session_id: str | None = None,
         state: dict[str, Any] | None = None,
+        artifacts: Any = None,
         **agent_options: Any,
     ) -> None:
         self.model = ScriptedModel(script=[], offered=[], seen=[])
@@ -80,12 +81,16 @@ class Conversation:
         self.session_id = session_id or f"s-{uuid.uuid4().hex[:8]}"
         self.fresh_runner = fresh_runner
         self.initial_state = state
+        self.artifacts = artifacts
         self._runner: Any = None
 
     def runner(self) -> Any:
         if self._runner is None or self.fresh_runner:
             self._runner = Runner(
-                app_name="app", agent=self.make_agent(), session_service=self.sessions
+                app_name="app",
+                agent=self.make_agent(),
+                session_service=self.sessions,
+                artifact_service=self.artifacts,
             )
         return self._runner
 

@@ -1,0 +1,58 @@
+"""An agent in a process of its own that asks one peer once for each argument, and measures its memory.
+
+    greedy_agent.py plain|kagent PEER TEXT…
+
+PEER is a peer of the file, in JSON. Prints one JSON line for each TEXT: what the model read, its length
+in characters with all that the model was given, seconds, and by how many KiB the peak of the memory
+exceeds what was in use before the call.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import loaded
+
+
+def kib(name: str) -> int:
+    """A field of /proc/self/status, in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+async def ask(peer: dict[str, Any], texts: list[str]) -> None:
+    from scripted import Conversation, call, results
+
+    tool = f"{peer['namespace']}__NS__{peer['name']}"
+    # What the first call loads is not what a reply costs.
+    await Conversation().turn("go", call(tool, "warm-up"), "end")
+    for text in texts:
+        talk = Conversation()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before, start = kib("VmRSS"), time.monotonic()
+        events = await talk.turn("go", call(tool, text), "end")
+        line = {
+            "text": text,
+            "result": results(events)[0],
+            "given": sum(len(str(content)) for content in talk.model.seen[-1].contents),
+            "seconds": time.monotonic() - start,
+            "grown": kib("VmHWM") - before,
+            "last": events[-1].content.parts[0].text,
+        }
+        print(json.dumps(line), flush=True)
+
+
+def main() -> None:
+    runtime, peer, *texts = sys.argv[1:]
+    if runtime == "kagent":
+        import kagent.adk.types  # noqa: F401 - its import is what tells the shim
+    document = {"apiVersion": "hotpeers.dev/v1", "generation": 1, "peers": [json.loads(peer)]}
+    loaded.replace_peer_file(json.dumps(document).encode())
+    asyncio.run(ask(json.loads(peer), texts))
+
+
+if __name__ == "__main__":
+    main()
