@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from hotpeers_shim.contract import Peer
 
 from .card import CardState
-from .model.origin import UrlError, origin_of
+from .model.cluster import agent_url
+from .model.origin import Origin, UrlError, origin_of
 from .model.selector import Selector
 from .model.snapshot import Candidate
 from .reasons import Reason, Word
@@ -21,12 +22,16 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator asks for. `home` is the namespace that refers to the peers."""
+    """What an operator asks for. `home` is the namespace that refers to the peers.
+
+    `user_headers_to` are the origins of peers that may know the user, besides kagent's own Agents.
+    """
 
     selector: Selector = field(default_factory=Selector)
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
     home: str = ""
+    user_headers_to: frozenset[Origin] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def judge(
         _ruled_out(candidate, rules)
         or _uninvited(candidate, rules, home_labels, before)
         or _never_ready(candidate, before)
-        or _offer(candidate, state, before)
+        or _offer(candidate, state, before, rules)
     )
 
 
@@ -107,7 +112,24 @@ def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
     return None
 
 
-def _offer(candidate: Candidate, state: CardState, before: Peer | None) -> Peer | Refused:
+def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
+    """Whether the headers that identify the user may be sent to a peer.
+
+    They go to a kagent Agent at the address of its own Service, as kagent sends them, and to the
+    origins that the operator `listed`. An Agent whose annotation names any other address is a
+    stranger: its author must not be able to redirect a user's token.
+    """
+    origin = origin_of(candidate.url)
+    if origin in listed:
+        return True
+    if candidate.kind != "Agent" or not candidate.namespace:
+        return False
+    return origin == origin_of(agent_url(candidate.namespace, candidate.name))
+
+
+def _offer(
+    candidate: Candidate, state: CardState, before: Peer | None, rules: Rules
+) -> Peer | Refused:
     card = state.card
     description, skills, ready = candidate.description, candidate.skills, candidate.card_read
     if card is not None:
@@ -141,6 +163,7 @@ def _offer(candidate: Candidate, state: CardState, before: Peer | None) -> Peer 
         ready=ready,
         fingerprint=candidate.fingerprint,
         source=candidate.source,
+        userHeaders=takes_user_headers(candidate, rules.user_headers_to),
     )
 
 

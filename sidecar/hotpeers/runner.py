@@ -32,7 +32,12 @@ async def run_sidecar(settings: Settings) -> None:
 async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
     assert settings.peers_dir is not None, "checked by Settings"  # noqa: S101
     namespaces = settings.namespaces - {EVERY_NAMESPACE}
-    rules = Rules(settings.selector, namespaces, settings.orchestrator)
+    rules = Rules(
+        settings.selector,
+        namespaces,
+        settings.orchestrator,
+        user_headers_to=settings.user_headers_to,
+    )
     source = DirectorySource(settings.peers_dir)
     origin = f"directory {settings.peers_dir}"
     await Sidecar(settings, source, metrics, rules=rules, origin=origin).run()
@@ -52,7 +57,9 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
     if not namespaces and access.in_cluster:
         namespaces = frozenset({home})
     namespaces -= {EVERY_NAMESPACE}
-    rules = Rules(settings.selector, namespaces, settings.orchestrator, home)
+    rules = Rules(
+        settings.selector, namespaces, settings.orchestrator, home, settings.user_headers_to
+    )
     async with Client(access, connection) as client:
         source = KubernetesSource(
             client,

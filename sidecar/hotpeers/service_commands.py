@@ -70,6 +70,12 @@ def _logging(command: _Command) -> _Command:
 @_setting(
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
+@_setting(
+    "--user-headers-to",
+    "",
+    "URL,URL",
+    "Origins of further peers that are sent the user's headers.  [default: kagent's Agents alone]",
+)
 @_reach
 @_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
 @_logging

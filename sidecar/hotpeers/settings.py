@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import SettingsError
+from .model.origin import Origin, UrlError, check_peer_url, origin_of
 from .model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
@@ -44,6 +45,7 @@ class Settings(BaseModel):
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
     shim_dir: Path | None = None
+    user_headers_to: frozenset[Origin] = frozenset()
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -70,6 +72,7 @@ class Settings(BaseModel):
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
+                    "user_headers_to": _origins(text.get("user_headers_to", "")),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
@@ -113,6 +116,26 @@ def _namespaces(text: str) -> frozenset[str]:
                 f"--namespaces (HOTPEERS_NAMESPACES): {name!r} is not the name of a namespace"
             )
     return frozenset({EVERY_NAMESPACE}) if EVERY_NAMESPACE in names else names
+
+
+def _origins(text: str) -> frozenset[Origin]:
+    try:
+        return read_origins(text)
+    except UrlError as error:
+        flag = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
+        raise SettingsError(f"{flag}: {error}") from error
+
+
+def read_origins(text: str) -> frozenset[Origin]:
+    """The origins of a list with commas; `UrlError` says which of them is none."""
+    origins = set()
+    for url in text.replace(",", " ").split():
+        origin = origin_of(check_peer_url(url))
+        # A path would look as if it narrowed what is allowed.
+        if urlsplit(url).path not in ("", "/"):
+            raise UrlError(f"{url!r} has a path; an origin is scheme, host and port")
+        origins.add(origin)
+    return frozenset(origins)
 
 
 def parse_orchestrator(text: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import SettingsError
+from ..model.origin import UrlError
 from ..model.selector import SelectorError, parse_selector
 from ..reasons import Reason
-from ..settings import check_registry_url
+from ..settings import check_registry_url, read_origins
 from .verdict import Skip
 
 PREFIX = "hotpeers.dev/"
@@ -20,6 +21,8 @@ CONTAINER = f"{PREFIX}container"
 LOG_LEVEL = f"{PREFIX}log-level"
 SPAWN = f"{PREFIX}spawn"
 REGISTRY = f"{PREFIX}registry"
+USER_HEADERS_TO = f"{PREFIX}user-headers-to"
+CREDENTIALS = f"{PREFIX}credentials"
 RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
 STATUS = f"{PREFIX}status"
@@ -31,10 +34,12 @@ INJECTED_LABEL = f"{PREFIX}injected"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
+_KNOWN |= {USER_HEADERS_TO, CREDENTIALS}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
+_SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -48,6 +53,8 @@ class Wishes:
     log_level: str = ""
     spawn: bool = False
     registry: str = ""
+    user_headers_to: str = ""
+    credentials: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -94,8 +101,29 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     if not _is_registry(registry):
         # Not quoted: it may hold a password.
         raise _BadValueError(f"{REGISTRY}: an http(s) URL without user and query is needed")
-    warnings = tuple(_warnings(annotations))
-    return Wishes(selector, namespaces, container, level, spawn == "true", registry, warnings)
+    credentials = annotations.get(CREDENTIALS, "").strip()
+    good = not credentials or _SECRET.fullmatch(credentials) is not None
+    _check(CREDENTIALS, credentials, good, "the name of a Secret is needed")
+    return Wishes(
+        selector=selector,
+        namespaces=namespaces,
+        container=container,
+        log_level=level,
+        spawn=spawn == "true",
+        registry=registry,
+        user_headers_to=_user_headers_to(annotations),
+        credentials=credentials,
+        warnings=tuple(_warnings(annotations)),
+    )
+
+
+def _user_headers_to(annotations: Mapping[str, str]) -> str:
+    listed = annotations.get(USER_HEADERS_TO, "")
+    try:
+        origins = read_origins(listed)
+    except UrlError as error:
+        raise _BadValueError(f"{USER_HEADERS_TO}: {str(error)[:200]}") from error
+    return ",".join(sorted(map(str, origins)))
 
 
 def _is_registry(url: str) -> bool:
