@@ -21,6 +21,7 @@ LOG_LEVEL = f"{PREFIX}log-level"
 SPAWN = f"{PREFIX}spawn"
 REGISTRY = f"{PREFIX}registry"
 USER_HEADERS_TO = f"{PREFIX}user-headers-to"
+CREDENTIALS = f"{PREFIX}credentials"
 RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
 STATUS = f"{PREFIX}status"
@@ -32,10 +33,12 @@ INJECTED_LABEL = f"{PREFIX}injected"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY, USER_HEADERS_TO}
+_KNOWN |= {CREDENTIALS}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
+_SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -50,6 +53,7 @@ class Wishes:
     spawn: bool = False
     registry: str = ""
     user_headers_to: str = ""
+    credentials: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -101,6 +105,9 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         parse_origins(origins, USER_HEADERS_TO)
     except SettingsError as error:
         raise _BadValueError(str(error)[:300]) from error
+    credentials = annotations.get(CREDENTIALS, "").strip()
+    good = not credentials or _SECRET.fullmatch(credentials) is not None
+    _check(CREDENTIALS, credentials, good, "the name of a Secret is needed")
     return Wishes(
         selector=selector,
         namespaces=namespaces,
@@ -109,6 +116,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         spawn=spawn == "true",
         registry=registry,
         user_headers_to=origins,
+        credentials=credentials,
         warnings=tuple(_warnings(annotations)),
     )
 

@@ -13,6 +13,7 @@ from .verdict import Json, Skip
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
+    CREDENTIALS_VOLUME,
     PEERS_FOLDER,
     PEERS_VOLUME,
     SHIM_FOLDER,
@@ -76,6 +77,7 @@ def _names(pod: Json) -> Iterator[Skip]:
             yield Skip(Reason.NAME_TAKEN, f"container {name}")
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"
+    kinds[CREDENTIALS_VOLUME] = "secret"
     for one in pod["spec"].get("volumes") or []:
         if kinds.get(one["name"], "name") not in one:
             yield Skip(Reason.NAME_TAKEN, f"volume {one['name']}")

@@ -10,6 +10,9 @@ from .verdict import Injection, Json
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
+    CREDENTIALS_FILE,
+    CREDENTIALS_FOLDER,
+    CREDENTIALS_VOLUME,
     PEER_FILE,
     PEERS_FOLDER,
     PEERS_VOLUME,
@@ -21,6 +24,8 @@ from .volumes import (
 
 AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
 """Of the agent's container and of ours: where the two files are."""
+CREDENTIALS = "HOTPEERS_CREDENTIALS"
+"""Of the sidecar alone: where the Secret with what peers ask for is mounted."""
 
 
 def shim_container(pod: Json, target: Json, injection: Injection) -> Json:
@@ -49,6 +54,7 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
         "HOTPEERS_ORCHESTRATOR": f"{namespace}/{orchestrator}" if orchestrator else "",
         "HOTPEERS_USER_HEADERS_TO": wishes.user_headers_to,
         "HOTPEERS_LOG_LEVEL": wishes.log_level,
+        CREDENTIALS: CREDENTIALS_FILE if wishes.credentials else "",
     }
 
 
@@ -83,6 +89,9 @@ def sidecar_container(
         container["livenessProbe"] = liveness_probe(SIDECAR)
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
+    if environment[CREDENTIALS]:
+        mount = {"name": CREDENTIALS_VOLUME, "mountPath": CREDENTIALS_FOLDER, "readOnly": True}
+        container["volumeMounts"].append(mount)
     if installs:
         container["volumeMounts"].append({"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER})
         # kubelet starts the container behind this one when the hook has ended.

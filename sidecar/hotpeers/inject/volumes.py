@@ -10,6 +10,10 @@ SHIM_FOLDER = "/opt/hotpeers"
 PEERS_FOLDER = "/var/run/hotpeers/peers"
 ACKS_FOLDER = "/var/run/hotpeers/acks"
 PEER_FILE = f"{PEERS_FOLDER}/peers.json"
+CREDENTIALS_VOLUME = "hotpeers-credentials"
+"""The Secret of `hotpeers.dev/credentials`; the sidecar alone mounts it."""
+CREDENTIALS_FOLDER = "/var/run/hotpeers/credentials"
+CREDENTIALS_FILE = f"{CREDENTIALS_FOLDER}/credentials.yaml"
 
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
 # The volume that Kubernetes itself adds (plugin/pkg/admission/serviceaccount): one with the prefix
@@ -26,6 +30,11 @@ def volumes() -> list[Json]:
         {"name": PEERS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "160Mi"}},
         {"name": ACKS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
     ]
+
+
+def credentials_volume(secret: str) -> Json:
+    """The volume of a Secret; without the Secret the pod starts all the same, and it may come later."""
+    return {"name": CREDENTIALS_VOLUME, "secret": {"secretName": secret, "optional": True}}
 
 
 def agent_mounts() -> list[Json]:
