@@ -13,15 +13,16 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import httpx
 
 from ..catalog import Catalog
 from ..contract import Interface, Peer
+from ..credentials import CredentialReader
 from ..settings import Settings
 from . import wire
+from .credentials import CredentialTransport
 from .transport import PeerTransport
 
 CONNECT_SECONDS = 10.0
@@ -66,6 +67,7 @@ class Pool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._credentials = CredentialReader(settings.peer_file)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Client]] = (
             weakref.WeakKeyDictionary()
         )
@@ -98,7 +100,7 @@ class Pool:
         key = _key(peer)
         client = clients.get(key)
         if client is None:
-            client = Client(_http_client(self._settings))
+            client = Client(_http_client(self._settings, self._credentials))
             # A call may begin after its peer was removed: the step that it belongs to had it.
             client.retired = key not in self._wanted
             if not client.retired:
@@ -114,15 +116,28 @@ def _key(peer: Peer) -> _Key:
     return peer.url, peer.cardPath, peer.interfaces
 
 
-def _http_client(settings: Settings) -> httpx.AsyncClient:
+class _Direct:
+    """Every URL by one transport, without a proxy."""
+
+    def __init__(self, context: ssl.SSLContext, limits: httpx.Limits) -> None:
+        self._transport = httpx.AsyncHTTPTransport(verify=context, limits=limits)
+
+    def choose(self, _: httpx.URL) -> httpx.AsyncBaseTransport:
+        return self._transport
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def _http_client(settings: Settings, credentials: CredentialReader) -> httpx.AsyncClient:
     limits = httpx.Limits(
         max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS
     )
-    plain = httpx.AsyncHTTPTransport(verify=_tls(), limits=limits)
+    below = CredentialTransport(credentials, lambda tls: _Direct(tls(), limits), limits)
     return httpx.AsyncClient(
         transport=PeerTransport(
-            lambda _: plain,
-            plain.aclose,
+            lambda _: below,
+            below.aclose,
             reply_bytes=settings.max_reply_bytes,
             line_bytes=settings.max_line_bytes,
         ),
@@ -130,11 +145,6 @@ def _http_client(settings: Settings) -> httpx.AsyncClient:
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         headers={"Accept-Encoding": "gzip, deflate"},
     )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
 
 
 _tasks: set[asyncio.Task[Any]] = set()
