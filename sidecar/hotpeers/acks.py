@@ -29,6 +29,8 @@ class Acks:
 
     acks: tuple[Ack, ...] = ()
     problems: tuple[Problem, ...] = ()
+    users: frozenset[int] = frozenset()
+    """The user ids of the agent processes, by the owners of their files."""
 
     @property
     def generation(self) -> int | None:
@@ -52,6 +54,7 @@ class Acks:
 class _Known:
     signature: tuple[int, ...]
     content: Ack | Problem
+    user: int
 
 
 class AckReader:
@@ -81,13 +84,13 @@ class AckReader:
             path = self._folder / name
             try:
                 status = path.stat()
-                signature = (status.st_ino, status.st_size, status.st_mtime_ns)
+                signature = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_uid)
                 # Its own time may be that of another clock; that of the file is the sidecar's.
                 if now - status.st_mtime > self._silent:
                     continue
                 known = self._known.get(name)
                 if known is None or known.signature != signature:
-                    known = _Known(signature, _load(path))
+                    known = _Known(signature, _load(path), status.st_uid)
                 found[name] = known
             except OSError:
                 continue
@@ -96,6 +99,7 @@ class AckReader:
         return Acks(
             acks=tuple(item for item in contents if isinstance(item, Ack)),
             problems=tuple(item for item in contents if isinstance(item, Problem)),
+            users=frozenset(one.user for one in found.values() if isinstance(one.content, Ack)),
         )
 
     def _names(self) -> list[str]:

@@ -25,6 +25,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hotpeers_shim.contract import clean_text
 
 from . import __version__
+from .credentials.outgoing import OutgoingByUrl
 from .model.card import Card, CardError, parse_card
 from .model.origin import UrlError, card_urls, origin_of
 from .model.snapshot import CardKey, Problem
@@ -132,7 +133,14 @@ class CardReader:
     `changed` is called after each change of `states`. Use it as an asynchronous context manager.
     """
 
-    def __init__(self, changed: Callable[[], None], *, refresh: float = _REFRESH) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        *,
+        refresh: float = _REFRESH,
+        outgoing: OutgoingByUrl | None = None,
+    ) -> None:
+        self._outgoing = outgoing or OutgoingByUrl()
         self._changed = changed
         self._refresh = refresh
         self._states: dict[CardKey, CardState] = {}
@@ -255,7 +263,14 @@ class CardReader:
         """Status and body of a URL, following redirects within its origin only."""
         assert self._session is not None, "use `async with`"  # noqa: S101
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._session.get(url, allow_redirects=False) as response:
+            # Anew at each step: a redirect may lead out of a prefix.
+            found = self._outgoing.of(url)
+            async with self._session.get(
+                url,
+                allow_redirects=False,
+                headers=found.headers if found else None,
+                ssl=(found and found.tls) or True,
+            ) as response:
                 if response.status not in (301, 302, 303, 307, 308):
                     return response.status, await _body(response)
                 target = urljoin(url, response.headers.get("Location", ""))

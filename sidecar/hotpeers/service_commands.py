@@ -74,6 +74,12 @@ def _logging(command: _Command) -> _Command:
     "Origins that may get the user's headers.  [default: kagent Agents of the cluster]",
 )
 @_setting(
+    "--credentials",
+    "",
+    "FILE",
+    "Credentials by URL prefix: a YAML file, or a folder with credentials.yaml.",
+)
+@_setting(
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
 @_reach

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
+    credentials: Path | None = None
     shim_dir: Path | None = None
     kubeconfig: str = ""
     context: str = ""
@@ -72,6 +73,7 @@ class Settings(BaseModel):
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "user_headers_to": parse_origins(text.get("user_headers_to", "")),
+                    "credentials": Path(text["credentials"]) if text.get("credentials") else None,
                     "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),

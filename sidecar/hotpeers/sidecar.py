@@ -15,6 +15,7 @@ from .absence import Absence
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
+from .credentials import make_keeper
 from .lock import locked
 from .memo import Memo, Resolution
 from .model.snapshot import CardKey, Problem, Snapshot
@@ -63,7 +64,12 @@ class Sidecar:
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
-        self._cards = CardReader(self._note_card)
+        self._credentials = make_keeper(
+            settings.credentials, settings.peer_file, self._note_credentials
+        )
+        self._cards = CardReader(
+            self._note_card, outgoing=self._credentials.outgoing if self._credentials else None
+        )
         self._cards_due: asyncio.TimerHandle | None = None
         self._cost = 0.0
         self._last_write = math.inf
@@ -102,6 +108,8 @@ class Sidecar:
                 group.create_task(self._follow_acks(), name="acks")
                 group.create_task(self._keep_projecting(), name="project")
                 group.create_task(self._look_after(), name="look after")
+                if self._credentials is not None:
+                    group.create_task(self._credentials.run(), name="credentials")
                 if self._feedback is not None:
                     group.create_task(self._feedback.run(), name="feedback")
 
@@ -140,6 +148,8 @@ class Sidecar:
                     self._feedback.nacked(nacks)
                 log_problems(told.problems, acks.problems)
                 self._heard = told = acks
+                if self._credentials is not None:
+                    self._credentials.let_read(acks.users)
                 self._note_acked()
 
     async def _keep_projecting(self) -> None:
@@ -184,6 +194,9 @@ class Sidecar:
                 self._feedback.peers(changes)
         self._cost = time.monotonic() - begun
         return written
+
+    def _note_credentials(self) -> None:
+        self._tell_problems()
 
     def _note_card(self) -> None:
         """Project what a card changed, soon: where there are many, they come one after the other."""
@@ -259,11 +272,12 @@ class Sidecar:
 
     def _tell_problems(self) -> None:
         found = self._snapshot.problems if self._snapshot else ()
-        told = (found, self._cards.problems, self._failure, self._absence.problem)
+        credentials = self._credentials.problems if self._credentials else ()
+        told = (found, self._cards.problems, self._failure, self._absence.problem, credentials)
         if told == self._told:
             return
         self._told = told
         own = [problem for problem in (self._failure, self._absence.problem) if problem]
-        problems = (*found, *self._cards.problems, *own)
+        problems = (*found, *self._cards.problems, *own, *credentials)
         log_problems(self._problems, problems)
         self._problems = problems

@@ -30,17 +30,18 @@ class Delivery:
         self._stamp: tuple[int, ...] | None = None
         self.problem: Problem | None = None
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is such a file, of this run or of one before it."""
-        return self._path.exists()
+    def withdraw(self) -> None:
+        """Take back what a run before delivered, by a file that everybody may read: it holds nothing."""
+        if self._path.exists():
+            with contextlib.suppress(OSError):
+                self._replace(dump_credential_file(()), frozenset(), 0o644)
 
     def bring(self, credentials: Iterable[Credential], users: frozenset[int]) -> None:
         """Write what agents of these user ids may read. What fails is in `problem`, and is tried again.
 
         The file belongs to the sidecar's own user with mode 0600, and each other user gets an entry
         of an access control list. Where that is unsupported, and no agent runs as the sidecar's own
-        user, a file without credentials is written.
+        user, there is no file.
         """
         others = frozenset(sorted(users - {os.geteuid()})[:_MAX_USERS])
         raw = dump_credential_file(credentials)
@@ -56,9 +57,12 @@ class Delivery:
         except _NoListsError as error:
             names = ", ".join(map(str, sorted(others)))
             self._fail(f"the file system has no access control lists, for user {names}: {error}")
-            mine = os.geteuid() in users
             with contextlib.suppress(OSError):
-                self._replace(raw if mine else dump_credential_file(()), frozenset())
+                if os.geteuid() in users:
+                    self._replace(raw, frozenset())
+                else:
+                    # One that no agent can read would only make them wait for the right to.
+                    self._path.unlink(missing_ok=True)
         except OSError as error:
             self._fail(error.strerror or str(error))
             return
@@ -68,12 +72,12 @@ class Delivery:
     def _fail(self, message: str) -> None:
         self.problem = Problem(str(self._path), Reason.CREDENTIALS_NOT_DELIVERED, message)
 
-    def _replace(self, raw: bytes, others: frozenset[int]) -> None:
+    def _replace(self, raw: bytes, others: frozenset[int], mode: int = 0o600) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 if others:
