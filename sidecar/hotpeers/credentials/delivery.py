@@ -30,6 +30,11 @@ class Delivery:
         self._stamp: tuple[int, ...] | None = None
         self.problem: Problem | None = None
 
+    @property
+    def intact(self) -> bool:
+        """Whether the file is as it was written, if it was."""
+        return self._written is None or self._stamp == _stamp(self._path)
+
     def withdraw(self) -> None:
         """Take back what a run before delivered, by a file that everybody may read: it holds nothing."""
         if self._path.exists():
@@ -86,6 +91,8 @@ class Delivery:
                         let_read(file.fileno(), others)
                     except OSError as error:
                         raise _NoListsError(error.strerror or str(error)) from error
+                elif mode != 0o600:
+                    os.fchmod(file.fileno(), mode)
                 file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())

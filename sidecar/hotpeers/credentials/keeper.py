@@ -82,6 +82,8 @@ class CredentialKeeper:
             now = _signature(self._document)
             if now != seen and await self._load(group):
                 seen = now
+            if not self._delivery.intact:
+                self._due.set()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _load(self, group: asyncio.TaskGroup) -> bool:
