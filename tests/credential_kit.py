@@ -32,8 +32,12 @@ async def serving(
     handler: Handler, tls: ssl.SSLContext | None = None, **options: Any
 ) -> AsyncIterator[str]:
     """A server on a free port of the loopback interface."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
     app = web.Application(client_max_size=2**30)
-    app.router.add_route("*", "/{path:.*}", handler)
+    app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1, **options)
     await runner.setup()
     try:
@@ -73,7 +77,7 @@ class Seen:
 class TokenServer:
     """An OAuth2 token endpoint for client credentials (RFC 6749, sections 4.4, 5.1 and 5.2)."""
 
-    def __init__(self, client: str = "orchestrator", secret: str = "s3cret-of-client") -> None:  # noqa: S107
+    def __init__(self, client: str = "orchestrator", secret: str = "s3cret-of-client") -> None:
         self.client, self.secret = client, secret
         self.life: Any = 3600
         self.down = False

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from credential_kit import Authority, Secret
 
+from credential_kit import Authority, Secret
 from hotpeers.credentials.document import DocumentError, Entry, read_document
 
 SECRET = "hunter2hunter2"
