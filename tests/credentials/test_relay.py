@@ -136,7 +136,8 @@ async def test_events_pass_as_they_come() -> None:
     async with (
         peer(handle) as url,
         relaying(entry(url)) as relay,
-        aiohttp.ClientSession() as session,session.get(relay.url + "/", headers=headers(relay, url)) as answer
+        aiohttp.ClientSession() as session,
+        session.get(relay.url + "/", headers=headers(relay, url)) as answer,
     ):
         assert await answer.content.readuntil(b"\n\n") == b"data: 1\n\n"
         got.set()
@@ -195,9 +196,8 @@ async def test_redirects_and_faults_are_the_peers_own() -> None:
     async with (
         peer(handle) as url,
         relaying(entry(url)) as relay,
-        aiohttp.ClientSession() as session,session.get(
-        relay.url + "/", headers=headers(relay, url), allow_redirects=False
-    ) as answer
+        aiohttp.ClientSession() as session,
+        session.get(relay.url + "/", headers=headers(relay, url), allow_redirects=False) as answer,
     ):
         assert answer.status == 307
         assert answer.headers["Location"] == "https://evil.example/"
@@ -206,10 +206,13 @@ async def test_redirects_and_faults_are_the_peers_own() -> None:
 
 async def test_peer_that_does_not_answer_is_explained() -> None:
     gone = "https://127.0.0.1:1"
-    async with relaying(entry(gone)) as relay, aiohttp.ClientSession() as session:
-        async with session.get(relay.url + "/", headers=headers(relay, gone)) as answer:
-            assert (answer.status, answer.headers[RELAY_FAULT]) == (502, "unsent")
-            assert "Connect" in answer.headers[RELAY_MESSAGE]
+    async with (
+        relaying(entry(gone)) as relay,
+        aiohttp.ClientSession() as session,
+        session.get(relay.url + "/", headers=headers(relay, gone)) as answer,
+    ):
+        assert (answer.status, answer.headers[RELAY_FAULT]) == (502, "unsent")
+        assert "Connect" in answer.headers[RELAY_MESSAGE]
 
 
 async def test_server_of_another_authority_is_not_called() -> None:

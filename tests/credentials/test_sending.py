@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,14 @@ def calling(http: httpx.AsyncClient, url: str, counts: dict[Any, int]) -> Any:
             task.cancel()
 
 
+def _is(kept: Keeping, url: str, header: str) -> bool:
+    return kept.header(url) == header
+
+
+def _is_above(counts: dict[Any, int], calls: int) -> bool:
+    return counts.get(200, 0) > calls
+
+
 async def test_no_call_fails_while_tokens_are_renewed(secret: Secret, kept: Keeping) -> None:
     """The peer takes the newest two tokens, as real servers do: one that was renewed is good a while."""
     seen, tokens, counts = Seen(), TokenServer(), {}
@@ -325,10 +334,9 @@ async def test_no_call_fails_while_secret_and_certificates_are_replaced(
                 new.ca.configure_trust(context)
                 seen.accepts |= {f"Bearer token-{number}"}
                 put(number, old.pem + new.pem)
-                await kept.until(lambda: kept.header(url) == f"Bearer token-{number}")
+                await kept.until(partial(_is, kept, url, f"Bearer token-{number}"))
                 new.ca.issue_cert("127.0.0.1").configure_cert(context)
-                calls = counts.get(200, 0)
-                await kept.until(lambda: counts.get(200, 0) > calls + 50)
+                await kept.until(partial(_is_above, counts, counts.get(200, 0) + 50))
             certificates = set(seen.certificates)
     assert set(counts) == {200}
     assert len(certificates) == 4
@@ -350,8 +358,7 @@ async def test_no_call_fails_while_the_authority_of_a_server_changes(
                 secret.put([{"prefix": url, "caFile": "ca.crt"}], ca__crt=both)
                 await kept.until(lambda both=both: kept.reader.find(url).ca == both)
                 authority.ca.issue_cert("127.0.0.1").configure_cert(context)
-                calls = counts.get(200, 0)
-                await kept.until(lambda calls=calls: counts.get(200, 0) > calls + 50)
+                await kept.until(partial(_is_above, counts, counts.get(200, 0) + 50))
     assert set(counts) == {200}
 
 
