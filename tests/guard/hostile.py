@@ -424,6 +424,10 @@ TOP: dict[str, tuple[tuple[str, Any], ...]] = {
     ),
     "pod asks for namespaces": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/namespaces"]', "*"),),
     "pod asks for a selector": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/selector"]', ""),),
+    "pod asks for a Secret": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/credentials"]', "admin"),),
+    "pod sends the user on": (
+        (f'{DEPLOYMENT}.annotations["hotpeers.dev/user-headers-to"]', "https://evil.example"),
+    ),
     "inject is a word": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/inject"]', "yes"),),
     "pod takes a service's label": ((f"{DEPLOYMENT}.labels.kagent", "payments"),),
     "pod takes a label": ((f"{DEPLOYMENT}.labels.app", "payments"),),
