@@ -68,13 +68,14 @@ class _Bundle:
 class CredentialTransport(httpx.AsyncBaseTransport):
     """The transport below the limits, with credentials by URL prefix.
 
-    `make` makes the connections for a set of authorities. `relay` reaches the sidecar: never by a proxy.
+    `make` makes the connections for a set of authorities. The sidecar's relay is never reached by a proxy.
     """
 
     def __init__(self, reader: CredentialReader, make: MakeWays, limits: httpx.Limits) -> None:
         self._reader = reader
         self._make = make
-        self._relay = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self._limits = limits
+        self._relay: httpx.AsyncHTTPTransport | None = None
         self._bundles: dict[str, _Bundle] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -87,6 +88,9 @@ class CredentialTransport(httpx.AsyncBaseTransport):
             raise NoCredentialError(f"no credential for {found.prefix}: {found.missing}")
         request = _with_headers(request, found)
         if found.via:
+            if self._relay is None:
+                # With a context that is there: making one of its own takes longer than a call.
+                self._relay = httpx.AsyncHTTPTransport(verify=tls_context(), limits=self._limits)
             return await _checked(await self._relay.handle_async_request(_rerouted(request, found)))
         return await self._through(found.ca, request)
 
@@ -95,7 +99,8 @@ class CredentialTransport(httpx.AsyncBaseTransport):
         bundles, self._bundles = self._bundles, {}
         for bundle in bundles.values():
             await bundle.ways.aclose()
-        await self._relay.aclose()
+        if self._relay is not None:
+            await self._relay.aclose()
 
     async def _unlocked(self) -> None:
         """Wait until the sidecar has seen this process and lets its user read the credentials."""
