@@ -88,7 +88,8 @@ async def test_card_of_either_generation_is_found(
         reader.follow([(url, card_path)])
         state = await reading.until((url, card_path), lambda state: state.ready)
     assert state.card is not None
-    assert (state.card.name, state.card.urls) == ("Weather", ("http://x/rpc",))
+    assert state.card.name == "Weather"
+    assert [one.url for one in state.card.interfaces] == ["http://x/rpc"]
     assert [skill.id for skill in state.card.skills] == ["forecast"]
 
 
@@ -166,7 +167,7 @@ async def cut(request: web.Request) -> web.Response:
         (answer_500, Reason.CARD_UNAVAILABLE, "status 500"),
         (answer_text, Reason.CARD_INVALID, "Expecting value"),
         (answer_list, Reason.CARD_INVALID, "JSON object"),
-        (answer_no_interface, Reason.CARD_INVALID, "JSONRPC"),
+        (answer_no_interface, Reason.INTERFACE_MISSING, "JSONRPC"),
         (answer_huge, Reason.CARD_INVALID, "larger than"),
         (answer_deep, Reason.CARD_INVALID, "recursion"),
         (redirect_away, Reason.CARD_UNAVAILABLE, "another origin"),

@@ -31,7 +31,7 @@ INJECTED_LABEL = f"{PREFIX}injected"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
-_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
+_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
