@@ -247,7 +247,8 @@ def plainly(error: Exception) -> str:
     """What went wrong with a request, in words that a person looks for."""
     if isinstance(error, aiohttp.ClientConnectorError):
         # Its own text is about sockets; that of the system says what a person looks for.
-        return error.os_error.strerror or str(error.os_error)
+        number = error.os_error.errno
+        return os.strerror(number) if number and number > 0 else str(error.os_error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answers with status {error.status}"
     if isinstance(error, TimeoutError):

@@ -153,10 +153,10 @@ def _offer(candidate: Candidate, state: CardState, before: Peer | None) -> Peer 
     if candidate.ready is not None:
         # Its own status says more of whether it is up than one lost card, and nothing of how to call it.
         ready = candidate.ready and bool(interfaces) and (ready or state.reason not in _UNUSABLE)
-    if card is None and before is None and not candidate.card_read:
-        # Without a description there is nothing to offer, and without an interface nothing to call.
-        if not description or state.reason in _UNUSABLE:
-            return _card_missing(candidate, state)
+    unknown = card is None and before is None and not candidate.card_read
+    # Without a description there is nothing to offer, and without an interface nothing to call.
+    if unknown and (not description or state.reason in _UNUSABLE):
+        return _card_missing(candidate, state)
     return Peer(
         name=candidate.name,
         namespace=candidate.namespace,

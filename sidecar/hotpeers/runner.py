@@ -32,7 +32,12 @@ async def run_sidecar(settings: Settings) -> None:
 async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
     assert settings.peers_dir is not None, "checked by Settings"  # noqa: S101
     namespaces = settings.namespaces - {EVERY_NAMESPACE}
-    rules = Rules(settings.selector, namespaces, settings.orchestrator)
+    rules = Rules(
+        settings.selector,
+        namespaces,
+        settings.orchestrator,
+        require_signed=settings.require_signed is not None,
+    )
     source = DirectorySource(settings.peers_dir)
     origin = f"directory {settings.peers_dir}"
     await Sidecar(settings, source, metrics, rules=rules, origin=origin).run()
@@ -52,7 +57,8 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
     if not namespaces and access.in_cluster:
         namespaces = frozenset({home})
     namespaces -= {EVERY_NAMESPACE}
-    rules = Rules(settings.selector, namespaces, settings.orchestrator, home)
+    signed = settings.require_signed is not None
+    rules = Rules(settings.selector, namespaces, settings.orchestrator, home, signed)
     async with Client(access, connection) as client:
         source = KubernetesSource(
             client,

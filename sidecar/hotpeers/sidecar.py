@@ -25,6 +25,7 @@ from .reasons import Reason
 from .resolve import resolve
 from .settings import Settings
 from .signals import raise_at_signal
+from .signature import SignatureCheck
 from .source import Source
 from .status import Status
 from .web.app import make_app
@@ -63,7 +64,12 @@ class Sidecar:
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
-        self._cards = CardReader(self._note_card)
+        keys = settings.require_signed
+        self._cards = CardReader(
+            self._note_card,
+            max_bytes=settings.max_card_bytes,
+            check=SignatureCheck(keys) if keys is not None else None,
+        )
         self._cards_due: asyncio.TimerHandle | None = None
         self._cost = 0.0
         self._last_write = math.inf

@@ -20,6 +20,7 @@ CONTAINER = f"{PREFIX}container"
 LOG_LEVEL = f"{PREFIX}log-level"
 SPAWN = f"{PREFIX}spawn"
 REGISTRY = f"{PREFIX}registry"
+REQUIRE_SIGNED = f"{PREFIX}require-signed"
 RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
 STATUS = f"{PREFIX}status"
@@ -30,9 +31,10 @@ INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
 EVERY_NAMESPACE = "*"
 
-_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
+_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY, REQUIRE_SIGNED}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -48,6 +50,7 @@ class Wishes:
     log_level: str = ""
     spawn: bool = False
     registry: str = ""
+    keys: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -94,8 +97,19 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     if not _is_registry(registry):
         # Not quoted: it may hold a password.
         raise _BadValueError(f"{REGISTRY}: an http(s) URL without user and query is needed")
-    warnings = tuple(_warnings(annotations))
-    return Wishes(selector, namespaces, container, level, spawn == "true", registry, warnings)
+    keys = annotations.get(REQUIRE_SIGNED, "").strip()
+    good = not keys or _KEYS.fullmatch(keys) is not None
+    _check(REQUIRE_SIGNED, keys, good, "NAME of a Secret, secret/NAME or configmap/NAME is needed")
+    return Wishes(
+        selector,
+        namespaces,
+        container,
+        level,
+        spawn == "true",
+        registry,
+        keys,
+        tuple(_warnings(annotations)),
+    )
 
 
 def _is_registry(url: str) -> bool:
