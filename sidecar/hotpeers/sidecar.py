@@ -15,6 +15,7 @@ from .absence import Absence
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
+from .failures import new_failures
 from .lock import locked
 from .memo import Memo, Resolution
 from .model.snapshot import CardKey, Problem, Snapshot
@@ -144,6 +145,9 @@ class Sidecar:
                     self._metrics.nacked(nack.reason)
                 if self._feedback is not None:
                     self._feedback.nacked(nacks)
+                failures = new_failures(told, acks)
+                if self._feedback is not None:
+                    self._feedback.failing(failures)
                 log_problems(told.problems, acks.problems)
                 self._heard = told = acks
                 self._note_acked()
