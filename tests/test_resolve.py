@@ -15,7 +15,7 @@ from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.offer import Rules
 from hotpeers.reasons import Reason, Word
 from hotpeers.resolve import resolve
-from hotpeers_shim.contract import MAX_PEERS, Nack, Peer, Skill
+from hotpeers_shim.contract import MAX_PEERS, Interface, Nack, Peer, Skill
 
 
 def candidate(name: str, **fields: object) -> Candidate:
@@ -32,7 +32,8 @@ def candidate(name: str, **fields: object) -> Candidate:
 
 
 def card(name: str = "weather", *, url: str = "", description: str = "From the card") -> Card:
-    return Card(name, description, (Skill("forecast"),), (url or f"http://{name}:8080/rpc",))
+    interfaces = (Interface(url or f"http://{name}:8080/rpc", "JSONRPC", "0.3"),)
+    return Card(name, description, (Skill("forecast"),), interfaces)
 
 
 def run(
@@ -123,7 +124,8 @@ def test_what_was_known_of_another_definition_does_not_count() -> None:
         ("http://weather", "http://weather.evil"),
         ("http://weather", "http://weather:99999"),
         ("http://weather", "ftp://weather"),
-        ("http://weather", "/relative"),
+        ("http://weather", "//evil/relative"),
+        ("http://weather", "weather.evil/rpc"),
     ],
 )
 def test_card_of_another_origin_is_refused(home: str, named: str) -> None:
@@ -256,7 +258,10 @@ def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
     waiting = candidate("weather", ready=False)
     assert reasons(run(waiting)) == {"default/weather": Reason.NOT_READY}
     assert run(waiting).cards == frozenset()
-    (up,) = run(replace(waiting, ready=True)).peers
+    (unread,) = run(replace(waiting, ready=True)).peers
+    assert not unread.ready, "nothing says yet how it is called"
+    read = {waiting.card_key: CardState(card())}
+    (up,) = run(replace(waiting, ready=True), cards=read).peers
     assert up.ready
     (down,) = run(waiting, previous=(up,)).peers
     assert (down.ready, down.fingerprint) == (False, up.fingerprint)

@@ -127,5 +127,14 @@ def _load(path: Path) -> Ack | Problem:
             )
             for refusal in ack.refusals
         ),
+        failures=tuple(
+            replace(
+                failure,
+                subject=clean_text(failure.subject, 400),
+                reason=clean_text(failure.reason, 80),
+                message=clean_text(failure.message, 400),
+            )
+            for failure in ack.failures
+        ),
         runtime={clean_text(key, 80): clean_text(value, 80) for key, value in ack.runtime.items()},
     )

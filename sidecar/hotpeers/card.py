@@ -7,41 +7,27 @@ looks again every minute. What was read once is kept through outages.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
-from urllib.parse import urljoin
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hotpeers_shim.contract import clean_text
 
-from . import __version__
-from .model.card import Card, CardError, parse_card
-from .model.origin import UrlError, card_urls, origin_of
+from .fetch import AT_ONCE, MAX_CARD_BYTES, CardUnavailableError, Check, Fetcher
+from .model.card import Card
 from .model.snapshot import CardKey, Problem
 from .reasons import Reason
 
 logger = logging.getLogger(__name__)
 
-MAX_CARD_BYTES = 1024 * 1024
-"""Largest agent card that is read, in bytes."""
-_AT_ONCE = 16
 # Seconds between two requests at the least, for cards that were never tried and for all others:
 # thousands of peers are read one after the other, and a new one does not wait for the old.
 _FIRST_GAP, _NEXT_GAP = 0.004, 0.02
-_TIMEOUT = aiohttp.ClientTimeout(total=5.0, connect=2.0)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 _REFRESH = 60.0
-_MAX_REDIRECTS = 3
 # One lost request is not an outage: readiness that flaps would change the peer file each time.
 _FAILURES_TO_UNREADY = 2
 
@@ -61,21 +47,13 @@ class CardState:
         return self.card is not None and self.failures < _FAILURES_TO_UNREADY
 
 
-class CardUnavailableError(Exception):
-    """A card could not be fetched or is none; `reason` says which."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 class _Lane:
     """Lets requests go a few at once, and none too soon after the one before."""
 
     def __init__(self, gap: float) -> None:
         self._gap = gap
         self._free = 0.0
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -88,51 +66,20 @@ class _Lane:
             yield
 
 
-class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
-
-    A name server that is silent holds a thread for seconds, and a peer may have any name. In the
-    threads that all share, such names would keep the peer file from being written.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="resolve")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(
-            socket.getaddrinfo,
-            host,
-            port,
-            family=family,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_ADDRCONFIG,
-        )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
     `changed` is called after each change of `states`. Use it as an asynchronous context manager.
     """
 
-    def __init__(self, changed: Callable[[], None], *, refresh: float = _REFRESH) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        *,
+        refresh: float = _REFRESH,
+        max_bytes: int = MAX_CARD_BYTES,
+        check: Check | None = None,
+    ) -> None:
         self._changed = changed
         self._refresh = refresh
         self._states: dict[CardKey, CardState] = {}
@@ -142,8 +89,7 @@ class CardReader:
         self._next = _Lane(_NEXT_GAP)
         self._bad: dict[CardKey, Problem] = {}
         self._problems: tuple[Problem, ...] | None = ()
-        self._session: aiohttp.ClientSession | None = None
-        self._resolver = _Resolver()
+        self._fetcher = Fetcher(max_bytes=max_bytes, check=check)
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:
@@ -160,24 +106,14 @@ class CardReader:
         return self._problems
 
     async def __aenter__(self) -> CardReader:
-        self._session = aiohttp.ClientSession(
-            timeout=_TIMEOUT,
-            # A peer must not be able to set a cookie that another one then gets.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(
-                limit=2 * _AT_ONCE, force_close=True, resolver=self._resolver
-            ),
-            headers={"Accept": "application/json", "User-Agent": f"hotpeers/{__version__}"},
-        )
+        await self._fetcher.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         tasks = list(self._tasks.values())
         self.follow(())
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-        await self._resolver.close()
+        await self._fetcher.__aexit__()
 
     def follow(self, keys: Iterable[CardKey]) -> None:
         """Read these cards from now on, and no others."""
@@ -221,7 +157,7 @@ class CardReader:
 
     async def _look(self, key: CardKey, before: CardState) -> CardState:
         try:
-            card = await self._fetch(key)
+            card = await self._fetcher.get(key)
         except CardUnavailableError as error:
             logger.debug("no agent card of %s: %s", key[0], error)
             return replace(
@@ -232,66 +168,3 @@ class CardReader:
             )
         # The same object as before where nothing changed: what is made of it is compared by it.
         return CardState(before.card if card == before.card else card)
-
-    async def _fetch(self, key: CardKey) -> Card:
-        raw = b""
-        urls = card_urls(*key)
-        for last, url in ((url == urls[-1], url) for url in urls):
-            try:
-                status, raw = await self._get(url)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise CardUnavailableError(
-                    Reason.CARD_UNAVAILABLE, f"{url}: {_plainly(error)}"
-                ) from error
-            if status == 200:
-                break
-            if last or status != 404:
-                message = f"{urls[0]} answers with status {status}"
-                raise CardUnavailableError(Reason.CARD_UNAVAILABLE, message)
-        # In a thread: the first card imports its parser, and a large one takes its time.
-        return await asyncio.to_thread(_parse, raw, url)
-
-    async def _get(self, url: str) -> tuple[int, bytes]:
-        """Status and body of a URL, following redirects within its origin only."""
-        assert self._session is not None, "use `async with`"  # noqa: S101
-        for _ in range(_MAX_REDIRECTS + 1):
-            async with self._session.get(url, allow_redirects=False) as response:
-                if response.status not in (301, 302, 303, 307, 308):
-                    return response.status, await _body(response)
-                target = urljoin(url, response.headers.get("Location", ""))
-            try:
-                same = origin_of(target) == origin_of(url)
-            except UrlError:
-                same = False
-            if not same:
-                raise CardUnavailableError(
-                    Reason.CARD_UNAVAILABLE, f"{url} redirects to another origin"
-                )
-            url = target
-        raise CardUnavailableError(Reason.CARD_UNAVAILABLE, f"{url} redirects too often")
-
-
-def _plainly(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        # Its own text is about sockets; that of the system says what a person looks for.
-        return error.os_error.strerror or str(error.os_error)
-    if isinstance(error, TimeoutError):
-        return f"no answer within {_TIMEOUT.total:.0f} s"
-    return str(error) or type(error).__name__
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_CARD_BYTES:
-            message = f"{response.url}: larger than {MAX_CARD_BYTES} bytes"
-            raise CardUnavailableError(Reason.CARD_INVALID, message)
-    return bytes(body)
-
-
-def _parse(raw: bytes, url: str) -> Card:
-    try:
-        return parse_card(json.loads(raw))
-    except (CardError, ValueError, RecursionError) as error:
-        raise CardUnavailableError(Reason.CARD_INVALID, f"{url}: {str(error)[:300]}") from error

@@ -37,6 +37,7 @@ async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
         namespaces,
         settings.orchestrator,
         user_headers_to=settings.user_headers_to,
+        require_signed=settings.require_signed is not None,
     )
     source = DirectorySource(settings.peers_dir)
     origin = f"directory {settings.peers_dir}"
@@ -63,6 +64,7 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
         settings.orchestrator,
         home,
         user_headers_to=settings.user_headers_to,
+        require_signed=settings.require_signed is not None,
     )
     async with Client(access, connection) as client:
         source = KubernetesSource(

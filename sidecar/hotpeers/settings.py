@@ -17,6 +17,8 @@ from .model.selector import Selector, SelectorError, parse_selector
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
 """What a source of a cluster selects where nothing else is asked for."""
 EVERY_NAMESPACE = "*"
+_DEFAULT_CARD_BYTES = 1024 * 1024
+_LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -46,6 +48,8 @@ class Settings(BaseModel):
     orchestrator: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
     shim_dir: Path | None = None
+    require_signed: Path | None = None
+    max_card_bytes: int = _DEFAULT_CARD_BYTES
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -63,7 +67,7 @@ class Settings(BaseModel):
             return cls.model_validate(
                 {
                     "source": text["source"],
-                    "peers_dir": Path(text["peers_dir"]) if text["peers_dir"] else None,
+                    "peers_dir": _path(text["peers_dir"]),
                     "peer_file": peer_file,
                     "ack_dir": Path(text["ack_dir"])
                     if text["ack_dir"]
@@ -72,7 +76,9 @@ class Settings(BaseModel):
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "user_headers_to": parse_origins(text.get("user_headers_to", "")),
-                    "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
+                    "shim_dir": _path(text.get("shim_dir", "")),
+                    "require_signed": _path(text.get("require_signed", "")),
+                    "max_card_bytes": _card_bytes(text.get("max_card_bytes", "")),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
@@ -98,6 +104,21 @@ def _check_directory(peers_dir: str, peer_file: Path) -> None:
             f"--peer-file (HOTPEERS_PEER_FILE): {peer_file} lies among the manifests; "
             "choose a file outside of --peers-dir"
         )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _card_bytes(text: str) -> int:
+    text = text or str(_DEFAULT_CARD_BYTES)
+    good = text.isascii() and text.isdigit() and len(text) < 10
+    if not good or not _LEAST_CARD_BYTES <= int(text) <= _MOST_CARD_BYTES:
+        raise SettingsError(
+            f"--max-card-bytes (HOTPEERS_MAX_CARD_BYTES): {text[:80]!r} is not a number of bytes "
+            f"from {_LEAST_CARD_BYTES} to {_MOST_CARD_BYTES}"
+        )
+    return int(text)
 
 
 def _selector(text: Mapping[str, str]) -> Selector:

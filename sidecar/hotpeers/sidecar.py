@@ -15,6 +15,7 @@ from .absence import Absence
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
+from .failures import new_failures
 from .lock import locked
 from .memo import Memo, Resolution
 from .model.snapshot import CardKey, Problem, Snapshot
@@ -25,6 +26,7 @@ from .reasons import Reason
 from .resolve import resolve
 from .settings import Settings
 from .signals import raise_at_signal
+from .signature import SignatureCheck
 from .source import Source
 from .status import Status
 from .web.app import make_app
@@ -63,7 +65,12 @@ class Sidecar:
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
-        self._cards = CardReader(self._note_card)
+        keys = settings.require_signed
+        self._cards = CardReader(
+            self._note_card,
+            max_bytes=settings.max_card_bytes,
+            check=SignatureCheck(keys) if keys is not None else None,
+        )
         self._cards_due: asyncio.TimerHandle | None = None
         self._cost = 0.0
         self._last_write = math.inf
@@ -138,6 +145,9 @@ class Sidecar:
                     self._metrics.nacked(nack.reason)
                 if self._feedback is not None:
                     self._feedback.nacked(nacks)
+                failures = new_failures(told, acks)
+                if self._feedback is not None:
+                    self._feedback.failing(failures)
                 log_problems(told.problems, acks.problems)
                 self._heard = told = acks
                 self._note_acked()

@@ -188,9 +188,10 @@ def test_problem_names_field_reason_and_what_is_allowed(
         (b"just text", Nack.WRONG_SHAPE),
         (b"[1, 2]", Nack.WRONG_SHAPE),
         (b"kind: List\nitems: {}\n", Nack.WRONG_SHAPE),
-        (b"name: x\nskills: 7\n", Reason.CARD_INVALID),
-        (b"name: x\nurl: 7\n", Reason.CARD_INVALID),
-        (b"name: x\nskills: []\n", Reason.CARD_INVALID),
+        (b"name: x\nskills: 7\n", Reason.INTERFACE_MISSING),
+        (b"name: x\nurl: 7\n", Reason.INTERFACE_MISSING),
+        (b"name: x\nskills: []\n", Reason.INTERFACE_MISSING),
+        (b"name: ' '\nurl: http://a:1\n", Reason.CARD_INVALID),
     ],
 )
 def test_malformed_file_has_its_reason(raw: bytes, reason: Reason | Nack) -> None:

@@ -21,6 +21,7 @@ LOG_LEVEL = f"{PREFIX}log-level"
 SPAWN = f"{PREFIX}spawn"
 REGISTRY = f"{PREFIX}registry"
 USER_HEADERS_TO = f"{PREFIX}user-headers-to"
+REQUIRE_SIGNED = f"{PREFIX}require-signed"
 RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
 STATUS = f"{PREFIX}status"
@@ -31,9 +32,11 @@ INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
 EVERY_NAMESPACE = "*"
 
-_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY, USER_HEADERS_TO}
-_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
+_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
+_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED}
+_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -50,6 +53,7 @@ class Wishes:
     spawn: bool = False
     registry: str = ""
     user_headers_to: str = ""
+    keys: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -101,6 +105,9 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         parse_origins(origins, USER_HEADERS_TO)
     except SettingsError as error:
         raise _BadValueError(str(error)[:300]) from error
+    keys = annotations.get(REQUIRE_SIGNED, "").strip()
+    good = not keys or _KEYS.fullmatch(keys) is not None
+    _check(REQUIRE_SIGNED, keys, good, "NAME of a Secret, secret/NAME or configmap/NAME is needed")
     return Wishes(
         selector=selector,
         namespaces=namespaces,
@@ -109,6 +116,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         spawn=spawn == "true",
         registry=registry,
         user_headers_to=origins,
+        keys=keys,
         warnings=tuple(_warnings(annotations)),
     )
 

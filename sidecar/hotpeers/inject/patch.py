@@ -27,7 +27,14 @@ from .runtime import check_runtime
 from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .verdict import Injection, Json, Skip, Verdict
-from .volumes import SHIM_FOLDER, agent_mounts, has_identity, token_volume, volumes
+from .volumes import (
+    SHIM_FOLDER,
+    agent_mounts,
+    has_identity,
+    keys_volume,
+    token_volume,
+    volumes,
+)
 
 BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
 """Where the agent's PYTHONPATH begins."""
@@ -157,6 +164,8 @@ def _add_containers(
         return
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
     sidecar = sidecar_container(pod, target, injection, environment, installs=installs)
+    if wishes.keys:
+        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
     if injection.native_sidecars:
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = names.index(SHIM) + 1 if SHIM in names else 0

@@ -10,6 +10,8 @@ from .verdict import Injection, Json
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
+    KEYS_FOLDER,
+    KEYS_VOLUME,
     PEER_FILE,
     PEERS_FOLDER,
     PEERS_VOLUME,
@@ -49,6 +51,7 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
         "HOTPEERS_ORCHESTRATOR": f"{namespace}/{orchestrator}" if orchestrator else "",
         "HOTPEERS_USER_HEADERS_TO": wishes.user_headers_to,
         "HOTPEERS_LOG_LEVEL": wishes.log_level,
+        "HOTPEERS_REQUIRE_SIGNED": KEYS_FOLDER if wishes.keys else "",
     }
 
 
@@ -83,6 +86,9 @@ def sidecar_container(
         container["livenessProbe"] = liveness_probe(SIDECAR)
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
+    if environment.get("HOTPEERS_REQUIRE_SIGNED"):
+        keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}
+        container["volumeMounts"].append(keys)
     if installs:
         container["volumeMounts"].append({"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER})
         # kubelet starts the container behind this one when the hook has ended.
