@@ -5,7 +5,7 @@ answers each request in the form it came in. Prints its address as one JSON line
 
     POST /script/KEY  what to do with the message whose text is KEY; /scripts {KEY: …} for many
     POST /config      {"streaming", "contexts", "resubscribe", "gets", "refusal", "card"}: see `Config`
-    POST /forget      lose all tasks and contexts, as a restarted server does
+    POST /forget      lose all tasks and contexts, as a restarted server does; /reset all but its address
     GET /log          each request: method, form, headers, body, text, taskId, contextId, tenant
 
 A script is {"do": [step…], "reply": {…}, "at_once": bool}. Steps, in their order:
@@ -98,6 +98,8 @@ class Peer:
         elif path == "/forget":
             self.tasks.clear()
             self.contexts.clear()
+        elif path == "/reset":
+            self.__init__(self.url)  # type: ignore[misc]
         elif path == "/log":
             answer = wire.encoded(self.log)
         elif path.endswith("/.well-known/agent-card.json"):
