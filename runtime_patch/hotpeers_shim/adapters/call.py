@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -31,6 +32,16 @@ AFTER_END_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LOOK_SECONDS = 15.0
 _MISSES = 5
+# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
+# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
+# "context deadline exceeded" or "maximum context length" has looked at the message.
+_CONTEXT_GONE = re.compile(
+    r"\bcontext[ _-]?id\b|not authori[sz]ed|\b(unknown|invalid|no such) context\b(?! (length|window))"
+    r"|\bcontext\b(?! (length|window|deadline|cancel))"
+    r".{0,80}\b(not found|unknown|not exist|does not|expired)",
+    re.IGNORECASE,
+)
+_TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
 
 
 class CallFailed(Exception):
@@ -91,10 +102,9 @@ class Call:
             self.client.forget()
             fault = faults.explain(error)
             failure = self._failed(fault.text, fault.problem)
-            failure.task_gone = native is not None and wire.is_task_gone(error)
-            # There is no code for it: servers say "unknown contextId", "context not found" and the like.
+            failure.task_gone = native is not None and _is_task_gone(error)
             refused = fault.problem is CallProblem.REFUSED
-            failure.context_gone = refused and "context" in fault.text.lower()
+            failure.context_gone = refused and bool(_CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()
 
@@ -167,9 +177,13 @@ class Call:
         Where the peer streams it is subscribed to again, else it is asked, less and less often.
         """
         pause, subscribe, misses = _FIRST_PAUSE, native.streams, 0
+        clock = asyncio.get_running_loop().time
         while not self._is_over():
             if subscribe:
+                began = clock()
                 subscribe = await self._subscribe(native)
+                # A stream that held is taken up again at once, however often it is cut.
+                pause = _FIRST_PAUSE if clock() - began > pause else pause
             if not self._is_over():
                 error = await self._look(native)
                 misses = misses + 1 if error is not None and not _is_lost(error) else 0
@@ -266,5 +280,10 @@ def _is_lost(error: BaseException) -> bool:
     return timed_out or faults.explain(error).problem is CallProblem.UNREACHABLE
 
 
+def _is_task_gone(error: BaseException) -> bool:
+    # HTTP+JSON of 0.3 has no code for it.
+    return wire.is_task_gone(error) or bool(_TASK_GONE.search(faults.explain(error).text))
+
+
 def _is_final(error: BaseException) -> bool:
-    return wire.is_task_gone(error) or wire.is_unsupported(error)
+    return _is_task_gone(error) or wire.is_unsupported(error)

@@ -67,7 +67,7 @@ def _of_limits(error: BaseException) -> Fault | None:
 
 def _of_http(error: BaseException) -> Fault | None:
     if isinstance(error, httpx.HTTPStatusError):
-        return _of_status(error.response.status_code, error.response.reason_phrase)
+        return _of_status(error.response)
     if isinstance(error, httpx.ProxyError):
         return Fault(
             CallProblem.UNREACHABLE, f"the proxy refused: {_first_line(error)}", unsent=True
@@ -95,10 +95,23 @@ def _of_system(error: BaseException) -> str:
     return clean_text(said[-1], 200) if said else ""
 
 
-def _of_status(status: int, phrase: str) -> Fault:
-    hint = f": {_HINTS[status]}" if status in _HINTS else ""
-    text = f"it answered with HTTP status {f'{status} {phrase}'.strip()}{hint}"
-    return Fault(CallProblem.REFUSED, text)
+def _of_status(response: httpx.Response) -> Fault:
+    status = response.status_code
+    reason = _said(response) or _HINTS.get(status, "")
+    text = f"it answered with HTTP status {f'{status} {response.reason_phrase}'.strip()}"
+    return Fault(CallProblem.REFUSED, f"{text}: {reason}" if reason else text)
+
+
+def _said(response: httpx.Response) -> str:
+    """The message in the JSON of an error, as A2A over HTTP+JSON and web frameworks have it; or ""."""
+    try:
+        found = response.json()
+    except (ValueError, RecursionError, httpx.StreamError):
+        return ""
+    found = found.get("error") or found if isinstance(found, dict) else None
+    if isinstance(found, dict):
+        found = found.get("message") or found.get("detail") or found.get("title")
+    return clean_text(found, 300) if isinstance(found, str) else ""
 
 
 def _of_grpc(error: BaseException) -> Fault | None:

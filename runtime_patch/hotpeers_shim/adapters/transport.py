@@ -145,9 +145,7 @@ def _with_body(
     response: httpx.Response, chunks: AsyncIterator[bytes], **changed: Any
 ) -> httpx.Response:
     """The response with another body, which is not compressed and whose length is not known."""
-    headers = httpx.Headers(response.headers)
-    for name in ("content-encoding", "content-length", "transfer-encoding"):
-        headers.pop(name, None)
+    headers = _plain_headers(response)
     headers.update(changed.pop("headers", {}))
     return httpx.Response(
         changed.pop("status_code", response.status_code),
@@ -157,10 +155,18 @@ def _with_body(
     )
 
 
+def _plain_headers(response: httpx.Response) -> httpx.Headers:
+    headers = httpx.Headers(response.headers)
+    for name in ("content-encoding", "content-length", "transfer-encoding"):
+        headers.pop(name, None)
+    return headers
+
+
 async def _explained(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
     """An answer with an error status. Where its body is a JSON-RPC error, the library shall read that one.
 
     Servers answer a JSON-RPC error with 400 or 500; the libraries then say the status and no more.
+    Any other body is in `content` at once: the libraries raise before they read it.
     """
     kept = b""
     async with aclosing(body):
@@ -169,8 +175,11 @@ async def _explained(response: httpx.Response, body: AsyncGenerator[bytes]) -> h
             if len(kept) > _MAX_ERROR:
                 break
     kept = kept[:_MAX_ERROR]
-    status = 200 if _is_rpc_error(kept) else response.status_code
-    return _with_body(response, _once(kept), status_code=status)
+    if _is_rpc_error(kept):
+        return _with_body(response, _once(kept), status_code=200)
+    await response.aclose()
+    headers = _plain_headers(response)
+    return httpx.Response(response.status_code, headers=headers, content=kept)
 
 
 async def _streamed(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
