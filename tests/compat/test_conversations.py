@@ -15,6 +15,8 @@ NEW = "no longer knows what was said to it before: this is a new conversation"
 REFUSALS = {
     "invalid": {"name": "invalid-params", "message": "unknown contextId"},
     "not found": {"code": -32000, "message": "Context not found"},
+    "session": {"name": "task-not-found", "message": "Session not found"},
+    "session by name": {"name": "invalid-params", "message": "unknown session abc"},
     # kagent 1.x: no UUID, a session of another agent, and one that is gone or another user's.
     "by name": {"name": "internal", "message": "Context context-1 does not exist"},
     "kagent no id": {"code": -32600, "message": "invalid context ID"},

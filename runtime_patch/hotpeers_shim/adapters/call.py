@@ -36,8 +36,9 @@ _MISSES = 5
 # does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
 # "context deadline exceeded" or "maximum context length" has looked at the message.
 _CONTEXT_GONE = re.compile(
-    r"\bcontext[ _-]?id\b|not authori[sz]ed|\b(unknown|invalid|no such) context\b(?! (length|window))"
-    r"|\bcontext\b(?! (length|window|deadline|cancel))"
+    r"\bcontext[ _-]?id\b|not authori[sz]ed"
+    r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
+    r"|\b(context|session)\b(?! (length|window|deadline|cancel))"
     r".{0,80}\b(not found|unknown|not exist|does not|expired)",
     re.IGNORECASE,
 )
