@@ -25,6 +25,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hotpeers_shim.contract import clean_text
 
 from . import __version__
+from .credentials.keeper import Access
 from .model.card import Card, CardError, parse_card
 from .model.origin import UrlError, card_urls, origin_of
 from .model.snapshot import CardKey, Problem
@@ -129,10 +130,18 @@ class _Resolver(AbstractResolver):
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
-    `changed` is called after each change of `states`. Use it as an asynchronous context manager.
+    `changed` is called after each change of `states`. `access` says what belongs to a request to a
+    URL. Use it as an asynchronous context manager.
     """
 
-    def __init__(self, changed: Callable[[], None], *, refresh: float = _REFRESH) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        *,
+        refresh: float = _REFRESH,
+        access: Callable[[str], Access] = lambda _: Access(),
+    ) -> None:
+        self._access = access
         self._changed = changed
         self._refresh = refresh
         self._states: dict[CardKey, CardState] = {}
@@ -255,7 +264,11 @@ class CardReader:
         """Status and body of a URL, following redirects within its origin only."""
         assert self._session is not None, "use `async with`"  # noqa: S101
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._session.get(url, allow_redirects=False) as response:
+            # Anew for each hop: what belongs to one path need not go to another.
+            access = self._access(url)
+            async with self._session.get(
+                url, allow_redirects=False, headers=access.headers, ssl=access.context or True
+            ) as response:
                 if response.status not in (301, 302, 303, 307, 308):
                     return response.status, await _body(response)
                 target = urljoin(url, response.headers.get("Location", ""))

@@ -70,6 +70,7 @@ def _logging(command: _Command) -> _Command:
 @_setting(
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
+@_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
 @_setting(
     "--user-headers-to",
     "",

@@ -46,6 +46,7 @@ class Settings(BaseModel):
     orchestrator: str = ""
     shim_dir: Path | None = None
     user_headers_to: frozenset[Origin] = frozenset()
+    credentials: Path | None = None
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -73,6 +74,7 @@ class Settings(BaseModel):
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
                     "user_headers_to": _origins(text.get("user_headers_to", "")),
+                    "credentials": Path(text["credentials"]) if text.get("credentials") else None,
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),

@@ -35,6 +35,11 @@ class Delivery:
         """Whether there is such a file, of this run or of one before it."""
         return self._path.exists()
 
+    @property
+    def intact(self) -> bool:
+        """Whether the file is still as it was written last."""
+        return self._written is not None and self._stamp == _stamp(self._path)
+
     def bring(self, credentials: Iterable[Credential], users: frozenset[int]) -> None:
         """Write what agents of these user ids may read. What fails is in `problem`, and is tried again.
 
@@ -44,8 +49,9 @@ class Delivery:
         """
         others = frozenset(sorted(users - {os.geteuid()})[:_MAX_USERS])
         raw = dump_credential_file(credentials)
-        if self._written == (raw, users) and self._stamp == _stamp(self._path):
+        if self._written == (raw, users) and self.intact:
             return
+        self._written = None
         self.problem = None
         if len(raw) > MAX_CREDENTIAL_BYTES:
             message = f"{len(raw)} bytes; the limit is {MAX_CREDENTIAL_BYTES}"
