@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -32,7 +32,8 @@ class Unreadable(Exception):
 class PeerTransport(httpx.AsyncBaseTransport):
     """Sends requests through `choose(url)`, and bounds the answers.
 
-    `reply_bytes` bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
+    `choose` is asked for each hop, and `close` is awaited when the transport is closed. `reply_bytes`
+    bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class PeerTransport(httpx.AsyncBaseTransport):
         *,
         reply_bytes: int,
         line_bytes: int,
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._close = close
         self._choose = choose
         self._reply_bytes = reply_bytes
         self._line_bytes = line_bytes
@@ -56,6 +59,11 @@ class PeerTransport(httpx.AsyncBaseTransport):
         if wants_stream and response.status_code == 200:
             return await _streamed(response, body)
         return _with_body(response, body)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._close is not None:
+            await self._close()
 
     async def _follow(self, request: httpx.Request) -> httpx.Response:
         for _ in range(MAX_REDIRECTS + 1):
