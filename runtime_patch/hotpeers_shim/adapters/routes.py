@@ -68,8 +68,8 @@ def _dressed(request: httpx.Request, found: Credential) -> httpx.Request:
     if found.via:
         headers[RELAY_TARGET] = f"{url.scheme}://{url.netloc.decode('ascii')}"
         headers[RELAY_KEY] = found.key
-        headers.pop("host", None)
         url = httpx.URL(found.via).copy_with(raw_path=url.raw_path)
+        headers["host"] = url.netloc.decode("ascii")
     return httpx.Request(
         request.method,
         url,

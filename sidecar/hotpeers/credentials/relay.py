@@ -26,6 +26,7 @@ from hotpeers_shim.contract.credentials import RELAY_FAULT, RELAY_KEY, RELAY_TAR
 from hotpeers_shim.contract.prefixes import place_of
 
 from .grant import Grant
+from .tokens import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -152,8 +153,7 @@ async def _pass_on(
     except aiohttp.ClientConnectorCertificateError:
         return _refused(502, "the certificate of the peer is not trusted")
     except aiohttp.ClientConnectorError as error:
-        reason = error.os_error.strerror or type(error.os_error).__name__
-        return _refused(503, f"no connection could be made: {reason}")
+        return _refused(503, f"no connection could be made: {reason_of(error.os_error)}")
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         return _refused(502, f"the connection was lost: {type(error).__name__}")
     async with response:

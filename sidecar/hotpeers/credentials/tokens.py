@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import random
 import re
 import time
@@ -61,6 +62,7 @@ class TokenKeeper:
         self._changed = changed
         self._tasks: dict[OAuth2, asyncio.Task[None]] = {}
         self._tokens: dict[OAuth2, Token] = {}
+        self._timers: dict[OAuth2, asyncio.TimerHandle] = {}
         self._problems: dict[OAuth2, Problem] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -99,12 +101,14 @@ class TokenKeeper:
         for client in wanted - self._tasks.keys():
             before = next((one for one in self._tokens if _same(one, client)), None)
             if before is not None:
-                self._tokens[client] = replace(self._tokens[before], renew=0.0)
+                self._take(client, replace(self._tokens[before], renew=0.0))
             name = f"token of {client.client_id}"
             self._tasks[client] = asyncio.create_task(self._keep(client), name=name)
         for client in self._tasks.keys() - wanted:
             self._tasks.pop(client).cancel()
             self._tokens.pop(client, None)
+            if timer := self._timers.pop(client, None):
+                timer.cancel()
             self._problems.pop(client, None)
 
     async def _keep(self, client: OAuth2) -> None:
@@ -116,7 +120,7 @@ class TokenKeeper:
                 await asyncio.sleep(token.renew - now)
             problem = None
             try:
-                self._tokens[client] = await self._fetch(client)
+                self._take(client, await self._fetch(client))
                 pause = _FIRST_PAUSE
             except TokenError as error:
                 problem = Problem(_shown(client), Reason.TOKEN_UNAVAILABLE, str(error))
@@ -127,18 +131,18 @@ class TokenKeeper:
             if problem != self._problems.get(client):
                 self._problems[client] = problem
                 self._changed()
-            await self._wait(client, pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _wait(self, client: OAuth2, pause: float) -> None:
-        """Wait between two tries, and say it when the token expires meanwhile."""
-        token = self._tokens.get(client)
-        left = token.expires - time.monotonic() if token else 0.0
-        if 0 < left < pause:
-            await asyncio.sleep(left)
-            self._changed()
-            pause -= left
-        await asyncio.sleep(pause)
+    def _take(self, client: OAuth2, token: Token) -> None:
+        self._tokens[client] = token
+        if timer := self._timers.pop(client, None):
+            timer.cancel()
+        if token.expires < float("inf"):
+            # A moment later, so that it has expired for sure when it is asked for.
+            left = token.expires - time.monotonic() + 0.05
+            loop = asyncio.get_running_loop()
+            self._timers[client] = loop.call_later(left, self._changed)
 
     async def _fetch(self, client: OAuth2) -> Token:
         assert self._session is not None, "use `async with`"  # noqa: S101
@@ -230,5 +234,11 @@ def _plainly(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "its certificate is not trusted"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or type(error.os_error).__name__
+        return reason_of(error.os_error)
     return type(error).__name__
+
+
+def reason_of(error: OSError) -> str:
+    """What the operating system says; asyncio puts a text of its own beside the number."""
+    known = error.errno is not None and error.errno > 0
+    return os.strerror(error.errno) if known else error.strerror or type(error).__name__
