@@ -316,9 +316,13 @@ async def test_run_without_credentials_takes_away_those_of_the_run_before(scene:
     await scene.until(scene.delivered)
     await asyncio.to_thread(scene.sidecar.stop)
     assert scene.delivered()
+    # What a sidecar leaves that is killed while it writes.
+    cut = scene.sidecar.file.with_name(".credentials.json.7.tmp")
+    cut.write_text(BEARER)
     await asyncio.to_thread(scene.sidecar.start)
     await scene.until(lambda: not scene.delivered())
     assert scene.sidecar.file.with_name("credentials.json").exists()
+    assert not cut.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to write an ack as another user")
