@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from hotpeers.card import MAX_CARD_BYTES, CardReader, CardState
+from hotpeers.credentials.keeper import Access
 from hotpeers.reasons import Reason
 
 CARD: dict[str, Any] = {
@@ -458,3 +459,29 @@ async def test_what_is_no_longer_followed_is_forgotten(serve: Serve) -> None:
         await reading.until((url, ""), lambda state: state.ready)
         reader.follow([])
         assert not reader.states
+
+
+async def test_each_hop_has_the_headers_of_its_own_url(serve: Serve) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.path, request.headers.get("Authorization", "")))
+        if request.path.startswith("/team"):
+            return web.Response(status=307, headers={"Location": "/open/card.json"})
+        return web.json_response(NEW)
+
+    url = await serve(handler)
+
+    def access(asked: str) -> Access:
+        inside = asked.startswith(f"{url}/team/")
+        return Access({"Authorization": "Bearer s3cret"} if inside else {})
+
+    reading = Reading(access=access)
+    key = (f"{url}/team", "")
+    async with reading.reader:
+        reading.reader.follow([key])
+        await reading.until(key, lambda state: state.card is not None)
+    assert seen == [
+        ("/team/.well-known/agent-card.json", "Bearer s3cret"),
+        ("/open/card.json", ""),
+    ]

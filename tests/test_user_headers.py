@@ -1,5 +1,6 @@
 """To which peers the headers go that identify the user: see `offer.takes_user_headers`."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hotpeers.model.cluster import read_agent, read_agent_v1alpha3, read_peer
 from hotpeers.model.origin import UrlError
 from hotpeers.offer import takes_user_headers
 from hotpeers.settings import _origins, read_origins
+from sidecars import Sidecar, until
 
 NOBODY = frozenset()
 LISTED = read_origins("https://a.example, HTTP://B.team:80/")
@@ -75,3 +77,17 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
     assert "u:p" not in str(caught.value)
     with pytest.raises(SettingsError, match="--user-headers-to"):
         _origins(text)
+
+
+def test_flag_and_annotation_reach_the_peer_file(tmp_path: Path) -> None:
+    sidecar = Sidecar(tmp_path)
+    sidecar.peers.mkdir()
+    for name, url in (("listed", "http://127.0.0.1:9/a"), ("other", "http://127.0.0.1:10/a")):
+        sidecar.put_peer(name, url=url)
+    sidecar.start("--user-headers-to", "http://127.0.0.1:9")
+    try:
+        until(lambda: sidecar.file.exists() and len(sidecar.names()) == 2)
+        found = {peer.name: peer.userHeaders for peer in sidecar.read().peers}
+        assert found == {"listed": True, "other": False}
+    finally:
+        sidecar.stop()

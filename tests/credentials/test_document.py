@@ -89,6 +89,7 @@ def test_each_kind_is_read(tmp_path: Path, pems: trustme.CA) -> None:
         {"prefix": "https://a.example", "oauth2": {**OAUTH, "clientSecret": f"{S}\u00e9"}},
         {"prefix": "https://a.example", "oauth2": {**OAUTH, "authentication": S}},
         {"prefix": "https://a.example", "oauth2": {**OAUTH, "scopes": S}},
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "clientId": f"a:{S}"}},
         {"prefix": "http://a.example", "clientCertificate": TLS},
         {"prefix": "http://a.example", "ca": "ca.crt"},
         {"prefix": "https://a.example", "ca": "tls.key"},

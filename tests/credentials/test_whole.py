@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -186,6 +187,20 @@ async def test_client_certificate_goes_by_the_relay_and_its_key_stays(scene: Sce
             await asyncio.sleep(0.05)
 
 
+async def test_sidecar_that_is_killed_and_starts_again_is_followed(scene: Scene) -> None:
+    certificate = {"certificate": "tls.crt", "key": "tls.key"}
+    await scene.start({"prefix": scene.mtls, "clientCertificate": certificate, "ca": "ca.crt"})
+    before = await scene.until(scene.delivered)
+    await scene.call(f"{scene.mtls}/x")
+    await asyncio.to_thread(scene.sidecar.stop, signal.SIGKILL)
+    # Nothing was sent: such a call may be tried again.
+    with pytest.raises(httpx.ConnectError):
+        await scene.call(f"{scene.mtls}/x")
+    await scene.start()
+    await scene.until(lambda: scene.delivered() != before)
+    assert (await scene.call(f"{scene.mtls}/x")).status_code == 200
+
+
 async def test_card_that_needs_credentials_is_read_with_them(scene: Scene) -> None:
     scene.peer.accepted.add(f"Bearer {BEARER}")
     await scene.start(
@@ -316,9 +331,13 @@ async def test_run_without_credentials_takes_away_those_of_the_run_before(scene:
     await scene.until(scene.delivered)
     await asyncio.to_thread(scene.sidecar.stop)
     assert scene.delivered()
+    # What a sidecar leaves that is killed while it writes.
+    cut = scene.sidecar.file.with_name(".credentials.json.7.tmp")
+    cut.write_text(BEARER)
     await asyncio.to_thread(scene.sidecar.start)
     await scene.until(lambda: not scene.delivered())
     assert scene.sidecar.file.with_name("credentials.json").exists()
+    assert not cut.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to write an ack as another user")

@@ -423,6 +423,10 @@ TOP: dict[str, tuple[tuple[str, Any], ...]] = {
         ),
     ),
     "pod asks for namespaces": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/namespaces"]', "*"),),
+    "pod asks for a Secret": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/credentials"]', "others"),),
+    "pod sends the user's token": (
+        (f'{DEPLOYMENT}.annotations["hotpeers.dev/user-headers-to"]', "https://evil.example"),
+    ),
     "pod asks for a selector": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/selector"]', ""),),
     "inject is a word": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/inject"]', "yes"),),
     "pod takes a service's label": ((f"{DEPLOYMENT}.labels.kagent", "payments"),),

@@ -38,6 +38,7 @@ class Client:
     """The HTTP client of one definition, and the A2A transport on it once it was called."""
 
     http: httpx.AsyncClient
+    credentials: CredentialReader
     native: wire.Native | None = None
     users: int = 0
     retired: bool = False
@@ -47,7 +48,7 @@ class Client:
         """The A2A transport to the peer, made at the first call. `limit` is in bytes."""
         async with self.connecting:
             if self.native is None:
-                self.native = await wire.connect(self.http, peer, limit)
+                self.native = await wire.connect(self.http, peer, limit, self.credentials)
             return self.native
 
     async def release(self) -> None:
@@ -99,7 +100,7 @@ class Pool:
         key = _key(peer)
         client = clients.get(key)
         if client is None:
-            client = Client(_http_client(self._settings, self._credentials))
+            client = Client(_http_client(self._settings, self._credentials), self._credentials)
             # A call may begin after its peer was removed: the step that it belongs to had it.
             client.retired = key not in self._wanted
             if not client.retired:

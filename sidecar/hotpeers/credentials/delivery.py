@@ -35,6 +35,12 @@ class Delivery:
         """Whether there is such a file, of this run or of one before it."""
         return self._path.exists()
 
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a sidecar that was killed while it wrote."""
+        for entry in self._path.parent.glob(f".{self._path.name}.*.tmp"):
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
     @property
     def intact(self) -> bool:
         """Whether the file is still as it was written last."""

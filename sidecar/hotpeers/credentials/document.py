@@ -193,6 +193,8 @@ def _oauth2(part: OAuth2Part, folder: Path, at: str) -> OAuth2:
     texts = (part.clientId, secret, part.audience or "-", *part.scopes)
     if not all(map(_PRINTABLE.fullmatch, texts)):
         raise _invalid("a secret is missing, or a text is not printable ASCII", at)
+    if part.authentication == "basic" and ":" in part.clientId:
+        raise _invalid("a clientId with a colon takes authentication: post", at)
     ca = _ca(folder, part.ca, f"{at}.ca")
     return OAuth2(
         token_url=part.tokenUrl,

@@ -75,6 +75,7 @@ class CredentialKeeper:
 
     async def run(self) -> None:
         """Follow the document, for ever."""
+        self._delivery.remove_leftovers()
         if self._document is None:
             if self._delivery.exists:
                 # Of a run before this one, which had credentials.

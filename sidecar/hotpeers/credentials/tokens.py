@@ -240,6 +240,5 @@ def _plainly(error: Exception) -> str:
 
 def reason_of(error: OSError) -> str:
     """What the operating system says; asyncio puts a text of its own beside the number."""
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or type(error).__name__
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or type(error).__name__
