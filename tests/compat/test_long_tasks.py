@@ -153,6 +153,38 @@ async def test_message_that_may_have_arrived_is_not_sent_again(peers, start_raw,
     assert len(server.log()) == len(WAYS)
 
 
+BUSY = {
+    "code": -32004,
+    "message": "input was not accepted; retry after the session becomes available",
+    "data": [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "UNSUPPORTED_OPERATION",
+            "domain": "a2a-protocol.org",
+            "metadata": {"reason": "KAGENT_SEND_NOT_ACCEPTED", "retryAfterMs": "100"},
+        }
+    ],
+}
+"""How kagent 1.x says that a message may be sent again."""
+
+
+@pytest.mark.skipif(("JSONRPC", "1.0") not in WAYS, reason="kagent 1.x speaks A2A 1.x alone")
+@pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
+async def test_message_that_the_peer_has_not_accepted_is_sent_again(
+    peers, start_raw, conversation, streaming
+):
+    server = start_raw()
+    busy = [{"do": [{"error": BUSY}]}] * 3
+    server.script("hi", [SUBMITTED, artifact("a1", text("hello")), DONE], before=busy)
+    one, name = entry(0, server, ("JSONRPC", "1.0"), streaming=streaming)
+    peers.write(one)
+    events = await conversation().turn("go", call(name, "hi"))
+    assert results(events) == ["hello"]
+    sent = server.log()
+    assert [one["call"] for one in sent] == ["stream" if streaming else "send"] * 4
+    assert len({str(one["body"]["message"]["messageId"]) for one in sent}) == 1
+
+
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 async def test_task_that_takes_longer_than_the_call_may_is_cancelled(
     peers, start_raw, conversation, way

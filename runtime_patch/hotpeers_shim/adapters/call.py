@@ -27,6 +27,8 @@ CANCEL_SECONDS = 5.0
 """Longest time that the peer may take to confirm a cancellation."""
 CONNECT_RETRY_SECONDS = 5.0
 """How long a connection is tried again: kagent Agents are Ready up to 1.3 s before they can be reached."""
+BUSY_RETRY_SECONDS = 60.0
+"""How long a message is sent again that a peer has not accepted: kagent 1.x itself waits for 10 s."""
 AFTER_END_SECONDS = 1.0
 """How long a stream is listened to after its task has ended: some servers never close it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -138,10 +140,11 @@ class Call:
                 raise
             except Exception as error:
                 if self.transcript.is_empty:
-                    if not (stream and wire.is_unsupported(error)):
+                    if stream and wire.is_unsupported(error) and not faults.explain(error).busy:
+                        # The card promises streams that the peer does not have: nothing was done.
+                        stream = False
+                    else:
                         await patience.after(error)
-                    # Else the card promises streams that the peer does not have: nothing was done.
-                    stream = stream and not wire.is_unsupported(error)
                     continue
                 if not self.transcript.task_id or not _is_lost(error):
                     raise
@@ -259,13 +262,15 @@ class _Patience:
     """How long a connection that cannot be made is tried again; one for each call."""
 
     def __init__(self) -> None:
-        self._until = asyncio.get_running_loop().time() + CONNECT_RETRY_SECONDS
+        self._began = asyncio.get_running_loop().time()
         self._pause = _FIRST_PAUSE
 
     async def after(self, error: Exception) -> None:
         """Wait before the next try; raises `error` where it is too late, or something was sent."""
-        late = asyncio.get_running_loop().time() > self._until
-        if late or not faults.explain(error).unsent:
+        fault = faults.explain(error)
+        allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
+        late = asyncio.get_running_loop().time() > self._began + allowed
+        if late or not fault.unsent:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, 1.0)

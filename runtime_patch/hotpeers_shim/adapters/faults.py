@@ -25,17 +25,21 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `unsent` is true where the request cannot have reached the peer."""
+    """One fault. `unsent` is true where the request cannot have reached the peer.
+
+    `busy` is true where it did, and the peer says that it has not accepted it and may later on.
+    """
 
     problem: CallProblem
     text: str
     unsent: bool = False
+    busy: bool = False
 
 
 def explain(error: BaseException) -> Fault:
     """Find the first exception of a chain that says what went wrong."""
     for one in _chain(error):
-        fault = _of_limits(one) or _of_http(one) or _of_grpc(one)
+        fault = _of_limits(one) or _of_busy(one) or _of_http(one) or _of_grpc(one)
         if fault is not None:
             return fault
     for one in _chain(error):
@@ -63,6 +67,14 @@ def _of_limits(error: BaseException) -> Fault | None:
     if isinstance(error, Unreadable | CardRefused):
         return Fault(CallProblem.ANSWER_INVALID, str(error))
     return None
+
+
+def _of_busy(error: BaseException) -> Fault | None:
+    """kagent 1.x: "a rejected send" that "clients may retry with the same message" (a2a-sdk 1.x only)."""
+    data = getattr(error, "data", None)
+    if not isinstance(data, dict) or data.get("reason") != "KAGENT_SEND_NOT_ACCEPTED":
+        return None
+    return Fault(CallProblem.REFUSED, _first_line(error), unsent=True, busy=True)
 
 
 def _of_http(error: BaseException) -> Fault | None:
