@@ -140,7 +140,7 @@ class Call:
                 raise
             except Exception as error:
                 if self.transcript.is_empty:
-                    if stream and wire.is_unsupported(error) and not faults.explain(error).busy:
+                    if stream and _lacks_streams(error):
                         # The card promises streams that the peer does not have: nothing was done.
                         stream = False
                     else:
@@ -289,6 +289,13 @@ def _is_lost(error: BaseException) -> bool:
 def _is_task_gone(error: BaseException) -> bool:
     # HTTP+JSON of 0.3 has no code for it.
     return wire.is_task_gone(error) or bool(_TASK_GONE.search(faults.explain(error).text))
+
+
+def _lacks_streams(error: BaseException) -> bool:
+    # Over HTTP+JSON 404 stands for a method that is missing, and for a task or a context.
+    fault = faults.explain(error)
+    gone = _TASK_GONE.search(fault.text) or _CONTEXT_GONE.search(fault.text)
+    return wire.is_unsupported(error) and not gone and not fault.busy
 
 
 def _is_final(error: BaseException) -> bool:
