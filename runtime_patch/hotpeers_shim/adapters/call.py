@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -34,17 +33,6 @@ AFTER_END_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LOOK_SECONDS = 15.0
 _MISSES = 5
-# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
-# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
-# "context deadline exceeded" or "maximum context length" has looked at the message.
-_CONTEXT_GONE = re.compile(
-    r"\bcontext[ _-]?id\b|not authori[sz]ed"
-    r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
-    r"|\b(context|session)\b(?! (length|window|deadline|cancel))"
-    r".{0,80}\b(not found|unknown|not exist|does not|expired)",
-    re.IGNORECASE,
-)
-_TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
 
 
 class CallFailed(Exception):
@@ -107,7 +95,7 @@ class Call:
             failure = self._failed(fault.text, fault.problem)
             failure.task_gone = native is not None and _is_task_gone(error)
             refused = fault.problem is CallProblem.REFUSED
-            failure.context_gone = refused and bool(_CONTEXT_GONE.search(fault.text))
+            failure.context_gone = refused and bool(faults.CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()
 
@@ -269,8 +257,7 @@ class _Patience:
         """Wait before the next try; raises `error` where it is too late, or something was sent."""
         fault = faults.explain(error)
         allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
-        late = asyncio.get_running_loop().time() > self._began + allowed
-        if late or not fault.unsent:
+        if not fault.unsent or asyncio.get_running_loop().time() > self._began + allowed:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, 1.0)
@@ -288,13 +275,13 @@ def _is_lost(error: BaseException) -> bool:
 
 def _is_task_gone(error: BaseException) -> bool:
     # HTTP+JSON of 0.3 has no code for it.
-    return wire.is_task_gone(error) or bool(_TASK_GONE.search(faults.explain(error).text))
+    return wire.is_task_gone(error) or bool(faults.TASK_GONE.search(faults.explain(error).text))
 
 
 def _lacks_streams(error: BaseException) -> bool:
     # Over HTTP+JSON 404 stands for a method that is missing, and for a task or a context.
     fault = faults.explain(error)
-    gone = _TASK_GONE.search(fault.text) or _CONTEXT_GONE.search(fault.text)
+    gone = faults.TASK_GONE.search(fault.text) or faults.CONTEXT_GONE.search(fault.text)
     return wire.is_unsupported(error) and not gone and not fault.busy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ _HINTS = {
     404: "nothing answers at this address",
     429: "it has too many requests",
 }
+# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
+# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
+# "context deadline exceeded" or "maximum context length" has looked at the message.
+CONTEXT_GONE = re.compile(
+    r"\bcontext[ _-]?id\b|not authori[sz]ed"
+    r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
+    r"|\b(context|session)\b(?! (length|window|deadline|cancel))"
+    r".{0,80}\b(not found|unknown|not exist|does not|expired)",
+    re.IGNORECASE,
+)
+TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
