@@ -18,7 +18,8 @@ A script is {"do": [step…], "reply": {…}, "at_once": bool}. Steps, in their 
 
 `reply` bends the answer: {"status", "headers", "body"} in its place, {"drop": 1} without one, {"json": 1}
 for JSON in place of a stream, {"gzip": 1}, {"type"}, {"eol": "\r\n"}, {"lines": 1} for events of many
-`data:` lines. `at_once` answers a message that is not streamed with the task after the first event.
+`data:` lines. `before` are scripts for the first times that the message comes. `at_once` answers a message
+that is not streamed with the task after the first event.
 """
 
 import argparse
@@ -156,6 +157,8 @@ class Peer:
     async def _hear(self, query: Query, response: Response) -> None:
         """A message: run its script, and answer as it says."""
         script = self.scripts.get(query.text, {"do": [{"message": [{"text": "no such script"}]}]})
+        if script.get("before"):
+            script = script["before"].pop(0)
         reply = script.get("reply", {})
         if reply.get("drop"):
             raise Cut

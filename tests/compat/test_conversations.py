@@ -1,6 +1,11 @@
 """A conversation keeps the A2A context that its peer names: across turns, runners and lost contexts."""
 
+import json
+import subprocess
+import sys
 import uuid
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,6 +115,34 @@ def results_task(server: Any) -> str:
     """The task of the one message that continued a task."""
     (found,) = [one["taskId"] for one in server.log() if one["taskId"]]
     return str(found)
+
+
+def test_context_and_open_question_survive_the_end_of_the_process(raw, runtime, tmp_path):
+    if find_spec("google.adk.sessions.sqlite_session_service") is None:
+        pytest.skip("this google-adk keeps no sessions in a file by itself")
+    raw.reset()
+    raw.config(contexts="refuse")
+    raw.script("ask", [SUBMITTED, status("input-required", "which?")])
+    raw.script("this", [artifact("a1", text("thanks")), DONE])
+    listed = json.dumps([peer("weather", raw, interfaces=[raw.way(*WAYS[-1])])])
+    program = Path(__file__).with_name("restarted_agent.py")
+    read = []
+    for words in ("ask", "this", "ask"):
+        asked = [runtime, listed, str(tmp_path / "sessions.db"), "s-1", words]
+        done = subprocess.run(
+            [sys.executable, str(program), *asked],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        read += json.loads(done.stdout.splitlines()[-1])
+    assert ["which?" in one for one in read] == [True, False, True]
+    first, second, third = raw.log()
+    assert first["contextId"] == ""
+    assert second["contextId"] == third["contextId"] != ""
+    assert second["taskId"] == results_task(raw)
 
 
 async def test_session_of_an_older_hotpeers_goes_on_with_its_derived_context(agent, conversation):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,22 +26,13 @@ CANCEL_SECONDS = 5.0
 """Longest time that the peer may take to confirm a cancellation."""
 CONNECT_RETRY_SECONDS = 5.0
 """How long a connection is tried again: kagent Agents are Ready up to 1.3 s before they can be reached."""
+BUSY_RETRY_SECONDS = 60.0
+"""How long a message is sent again that a peer has not accepted: kagent 1.x itself waits for 10 s."""
 AFTER_END_SECONDS = 1.0
 """How long a stream is listened to after its task has ended: some servers never close it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LOOK_SECONDS = 15.0
 _MISSES = 5
-# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
-# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
-# "context deadline exceeded" or "maximum context length" has looked at the message.
-_CONTEXT_GONE = re.compile(
-    r"\bcontext[ _-]?id\b|not authori[sz]ed"
-    r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
-    r"|\b(context|session)\b(?! (length|window|deadline|cancel))"
-    r".{0,80}\b(not found|unknown|not exist|does not|expired)",
-    re.IGNORECASE,
-)
-_TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
 
 
 class CallFailed(Exception):
@@ -105,7 +95,7 @@ class Call:
             failure = self._failed(fault.text, fault.problem)
             failure.task_gone = native is not None and _is_task_gone(error)
             refused = fault.problem is CallProblem.REFUSED
-            failure.context_gone = refused and bool(_CONTEXT_GONE.search(fault.text))
+            failure.context_gone = refused and bool(faults.CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()
 
@@ -260,13 +250,14 @@ class _Patience:
     """How long a connection that cannot be made is tried again; one for each call."""
 
     def __init__(self) -> None:
-        self._until = asyncio.get_running_loop().time() + CONNECT_RETRY_SECONDS
+        self._began = asyncio.get_running_loop().time()
         self._pause = _FIRST_PAUSE
 
     async def after(self, error: Exception) -> None:
         """Wait before the next try; raises `error` where it is too late, or something was sent."""
-        late = asyncio.get_running_loop().time() > self._until
-        if late or not faults.explain(error).unsent:
+        fault = faults.explain(error)
+        allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
+        if not fault.unsent or asyncio.get_running_loop().time() > self._began + allowed:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, 1.0)
@@ -284,15 +275,14 @@ def _is_lost(error: BaseException) -> bool:
 
 def _is_task_gone(error: BaseException) -> bool:
     # HTTP+JSON of 0.3 has no code for it.
-    return wire.is_task_gone(error) or bool(_TASK_GONE.search(faults.explain(error).text))
+    return wire.is_task_gone(error) or bool(faults.TASK_GONE.search(faults.explain(error).text))
 
 
 def _lacks_streams(error: BaseException) -> bool:
     # Over HTTP+JSON 404 stands for a method that is missing, and for a task or a context.
-    said = faults.explain(error).text
-    return wire.is_unsupported(error) and not (
-        _TASK_GONE.search(said) or _CONTEXT_GONE.search(said)
-    )
+    fault = faults.explain(error)
+    gone = faults.TASK_GONE.search(fault.text) or faults.CONTEXT_GONE.search(fault.text)
+    return wire.is_unsupported(error) and not gone and not fault.busy
 
 
 def _is_final(error: BaseException) -> bool:

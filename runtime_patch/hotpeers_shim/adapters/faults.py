@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,17 @@ _HINTS = {
     404: "nothing answers at this address",
     429: "it has too many requests",
 }
+# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
+# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
+# "context deadline exceeded" or "maximum context length" has looked at the message.
+CONTEXT_GONE = re.compile(
+    r"\bcontext[ _-]?id\b|not authori[sz]ed"
+    r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
+    r"|\b(context|session)\b(?! (length|window|deadline|cancel))"
+    r".{0,80}\b(not found|unknown|not exist|does not|expired)",
+    re.IGNORECASE,
+)
+TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
 
 
 # What a proxy answers itself, where it reaches nothing or wants to know who asks.
@@ -30,17 +42,21 @@ _OF_PROXIES = (403, 407, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `unsent` is true where the request cannot have reached the peer."""
+    """One fault. `unsent` is true where the request cannot have reached the peer.
+
+    `busy` is true where it did, and the peer says that it has not accepted it and may later on.
+    """
 
     problem: CallProblem
     text: str
     unsent: bool = False
+    busy: bool = False
 
 
 def explain(error: BaseException) -> Fault:
     """Find the first exception of a chain that says what went wrong."""
     for one in _chain(error):
-        fault = _of_limits(one) or _of_http(one) or _of_grpc(one)
+        fault = _of_limits(one) or _of_busy(one) or _of_http(one) or _of_grpc(one)
         if fault is not None:
             return fault
     for one in _chain(error):
@@ -68,6 +84,14 @@ def _of_limits(error: BaseException) -> Fault | None:
     if isinstance(error, Unreadable | CardRefused):
         return Fault(CallProblem.ANSWER_INVALID, str(error))
     return None
+
+
+def _of_busy(error: BaseException) -> Fault | None:
+    """kagent 1.x: "a rejected send" that "clients may retry with the same message" (a2a-sdk 1.x only)."""
+    data = getattr(error, "data", None)
+    if not isinstance(data, dict) or data.get("reason") != "KAGENT_SEND_NOT_ACCEPTED":
+        return None
+    return Fault(CallProblem.REFUSED, _first_line(error), unsent=True, busy=True)
 
 
 def _of_http(error: BaseException) -> Fault | None:
