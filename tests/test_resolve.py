@@ -9,7 +9,6 @@ from hotpeers.card import CardState
 from hotpeers.memo import Memo, Resolution
 from hotpeers.model.audience import Audience
 from hotpeers.model.card import Card
-from hotpeers.model.origin import origin_of
 from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.offer import Rules
@@ -341,16 +340,3 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
         found = resolve(now, cards, Rules(), previous, memo)
         assert found == resolve(now, cards, Rules(), previous)
         previous = found.peers
-
-
-def test_user_headers_go_to_agents_of_the_cluster_and_to_listed_origins_alone() -> None:
-    allowed = Rules(user_headers_to=frozenset({origin_of("https://a.example")}))
-    found = run(
-        candidate("local", kind="Agent", is_local_agent=True),
-        candidate("elsewhere", kind="Agent", url="https://evil.example"),
-        candidate("listed", url="https://A.example:443/rpc"),
-        candidate("other-port", url="https://a.example:444"),
-        candidate("other-scheme", url="http://a.example"),
-        rules=allowed,
-    )
-    assert {peer.name for peer in found.peers if peer.userHeaders} == {"local", "listed"}

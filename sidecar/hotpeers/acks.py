@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import stat
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ class Acks:
 
     acks: tuple[Ack, ...] = ()
     problems: tuple[Problem, ...] = ()
+    users: frozenset[int] = frozenset()
+    """As which users the processes run, by who owns their files."""
 
     @property
     def generation(self) -> int | None:
@@ -51,6 +54,7 @@ class Acks:
 @dataclass(slots=True)
 class _Known:
     signature: tuple[int, ...]
+    user: int
     content: Ack | Problem
 
 
@@ -80,14 +84,17 @@ class AckReader:
         for name in self._names():
             path = self._folder / name
             try:
-                status = path.stat()
+                # Of the entry itself: a link may lead to a file of somebody else.
+                status = path.lstat()
                 signature = (status.st_ino, status.st_size, status.st_mtime_ns)
+                if stat.S_ISLNK(status.st_mode):
+                    continue
                 # Its own time may be that of another clock; that of the file is the sidecar's.
                 if now - status.st_mtime > self._silent:
                     continue
                 known = self._known.get(name)
                 if known is None or known.signature != signature:
-                    known = _Known(signature, _load(path))
+                    known = _Known(signature, status.st_uid, _load(path))
                 found[name] = known
             except OSError:
                 continue
@@ -96,6 +103,9 @@ class AckReader:
         return Acks(
             acks=tuple(item for item in contents if isinstance(item, Ack)),
             problems=tuple(item for item in contents if isinstance(item, Problem)),
+            users=frozenset(
+                known.user for known in found.values() if isinstance(known.content, Ack)
+            ),
         )
 
     def _names(self) -> list[str]:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from hotpeers_shim.contract import clean_text
 
+from .credentials.keeper import Access
 from .fetch import AT_ONCE, MAX_CARD_BYTES, CardUnavailableError, Check, Fetcher
 from .model.card import Card
 from .model.snapshot import CardKey, Problem
@@ -69,7 +70,8 @@ class _Lane:
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
-    `changed` is called after each change of `states`. Use it as an asynchronous context manager.
+    `changed` is called after each change of `states`. `access` says what belongs to a request to a
+    URL. Use it as an asynchronous context manager.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class CardReader:
         refresh: float = _REFRESH,
         max_bytes: int = MAX_CARD_BYTES,
         check: Check | None = None,
+        access: Callable[[str], Access] = lambda _: Access(),
     ) -> None:
         self._changed = changed
         self._refresh = refresh
@@ -89,7 +92,7 @@ class CardReader:
         self._next = _Lane(_NEXT_GAP)
         self._bad: dict[CardKey, Problem] = {}
         self._problems: tuple[Problem, ...] | None = ()
-        self._fetcher = Fetcher(max_bytes=max_bytes, check=check)
+        self._fetcher = Fetcher(max_bytes=max_bytes, check=check, access=access)
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:

@@ -20,6 +20,7 @@ from hotpeers_shim.contract import clean_text
 from hotpeers_shim.proxies import proxy_for, shown_proxy
 
 from . import __version__
+from .credentials.keeper import Access
 from .model.card import Card, CardError, parse_card
 from .model.origin import UrlError, card_urls, origin_of
 from .model.snapshot import CardKey
@@ -58,10 +59,18 @@ class Fetcher:
     """Fetches cards. Use it as an asynchronous context manager.
 
     `max_bytes` bounds a card, after decompression. `check`, if there is one, is asked about each.
+    `access` gives the headers and the TLS settings that belong to a URL.
     """
 
-    def __init__(self, *, max_bytes: int = MAX_CARD_BYTES, check: Check | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int = MAX_CARD_BYTES,
+        check: Check | None = None,
+        access: Callable[[str], Access] = lambda _: Access(),
+    ) -> None:
         self._max_bytes = max_bytes
+        self._access = access
         self._check = check
         self._session: aiohttp.ClientSession | None = None
         self._resolver = _Resolver()
@@ -126,7 +135,15 @@ class Fetcher:
         """Status and body of a URL, following redirects within its origin only."""
         assert self._session is not None, "use `async with`"  # noqa: S101
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._session.get(url, allow_redirects=False, proxy=proxy) as response:
+            # Anew for each hop: what belongs to one path need not go to another.
+            access = self._access(url)
+            async with self._session.get(
+                url,
+                allow_redirects=False,
+                proxy=proxy,
+                headers=access.headers,
+                ssl=access.context or True,
+            ) as response:
                 if response.status == 200:
                     return 200, await self._body(response)
                 if response.status not in _REDIRECTS:

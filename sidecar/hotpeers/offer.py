@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hotpeers_shim.contract import Interface, Peer
 
 from .card import CardState
+from .model.cluster import agent_url
 from .model.endpoint import place
 from .model.origin import Origin, origin_of
 from .model.selector import Selector
@@ -26,7 +27,7 @@ _UNUSABLE = (Reason.CARD_INVALID, Reason.INTERFACE_MISSING)
 class Rules:
     """What an operator asks for. `home` is the namespace that refers to the peers.
 
-    `user_headers_to` are the origins that may be sent the headers that identify the user.
+    `user_headers_to` are the origins of peers that may know the user, besides kagent's own Agents.
     `require_signed` is whether nothing is offered whose agent card was not verified.
     """
 
@@ -117,13 +118,19 @@ def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
     return None
 
 
-def gets_user_headers(candidate: Candidate, rules: Rules) -> bool:
-    """Whether the headers that identify the user may be sent to a candidate.
+def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
+    """Whether the headers that identify the user may be sent to a peer.
 
-    kagent sends them to the Agents of its cluster. Whoever writes a manifest chooses its URL, so any
-    other origin has to be named by the operator of the orchestrator.
+    They go to a kagent Agent at the address of its own Service, as kagent sends them, and to the
+    origins that the operator `listed`. An Agent whose annotation names any other address is a
+    stranger: its author must not be able to redirect a user's token.
     """
-    return candidate.is_local_agent or origin_of(candidate.url) in rules.user_headers_to
+    origin = origin_of(candidate.url)
+    if origin in listed:
+        return True
+    if candidate.kind != "Agent" or not candidate.namespace:
+        return False
+    return origin == origin_of(agent_url(candidate.namespace, candidate.name))
 
 
 def _unsigned(
@@ -184,7 +191,7 @@ def _offer(
         ready=ready,
         fingerprint=candidate.fingerprint,
         source=candidate.source,
-        userHeaders=gets_user_headers(candidate, rules),
+        userHeaders=takes_user_headers(candidate, rules.user_headers_to),
         interfaces=interfaces,
     )
 

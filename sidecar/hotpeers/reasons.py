@@ -51,6 +51,10 @@ class Reason(StrEnum):
     WATCH_CUT = "WatchCut"
     WATCH_SILENT = "WatchSilent"
     WATCH_EXPIRED = "WatchExpired"
+    CREDENTIALS_UNREADABLE = "CredentialsUnreadable"
+    CREDENTIALS_INVALID = "CredentialsInvalid"
+    CREDENTIALS_NOT_DELIVERED = "CredentialsNotDelivered"
+    TOKEN_UNAVAILABLE = "TokenUnavailable"  # noqa: S105 - a word
     ANNOTATION_INVALID = "AnnotationInvalid"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
     NOT_PYTHON = "NotPython"
@@ -174,6 +178,10 @@ _OWN_SENTENCES = {
     Reason.WATCH_CUT: "A watch was cut; it goes on where it was.",
     Reason.WATCH_SILENT: "Nothing came of a watch for too long; it goes on over a new connection.",
     Reason.WATCH_EXPIRED: "A watch fell too far behind; everything is listed anew.",
+    Reason.CREDENTIALS_UNREADABLE: "The document of credentials cannot be read; those before it stay.",
+    Reason.CREDENTIALS_INVALID: "The document of credentials is not valid; those before it stay.",
+    Reason.CREDENTIALS_NOT_DELIVERED: "Credentials cannot be given to the agent's user alone; none are.",
+    Reason.TOKEN_UNAVAILABLE: "No OAuth2 token could be fetched; the one before is used while it is valid.",
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",

@@ -83,6 +83,7 @@ def _logging(command: _Command) -> _Command:
     "A JWK set, or a folder of them: offer only peers whose agent card is signed with one of its keys.",
 )
 @_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
+@_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
 @_reach
 @_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
 @_logging

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import SettingsError
-from .model.origin import Origin, UrlError, origin_of
+from .model.origin import Origin, UrlError, check_peer_url, origin_of
 from .model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
@@ -50,6 +50,7 @@ class Settings(BaseModel):
     shim_dir: Path | None = None
     require_signed: Path | None = None
     max_card_bytes: int = _DEFAULT_CARD_BYTES
+    credentials: Path | None = None
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -75,10 +76,11 @@ class Settings(BaseModel):
                     "selector": _selector(text),
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
-                    "user_headers_to": parse_origins(text.get("user_headers_to", "")),
+                    "user_headers_to": _origins(text.get("user_headers_to", "")),
                     "shim_dir": _path(text.get("shim_dir", "")),
                     "require_signed": _path(text.get("require_signed", "")),
                     "max_card_bytes": _card_bytes(text.get("max_card_bytes", "")),
+                    "credentials": _path(text.get("credentials", "")),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
@@ -139,6 +141,26 @@ def _namespaces(text: str) -> frozenset[str]:
     return frozenset({EVERY_NAMESPACE}) if EVERY_NAMESPACE in names else names
 
 
+def _origins(text: str) -> frozenset[Origin]:
+    try:
+        return read_origins(text)
+    except UrlError as error:
+        flag = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
+        raise SettingsError(f"{flag}: {error}") from error
+
+
+def read_origins(text: str) -> frozenset[Origin]:
+    """The origins of a list with commas; `UrlError` says which of them is none."""
+    origins = set()
+    for url in text.replace(",", " ").split():
+        origin = origin_of(check_peer_url(url))
+        # A path would look as if it narrowed what is allowed.
+        if urlsplit(url).path not in ("", "/"):
+            raise UrlError(f"{url!r} has a path; an origin is scheme, host and port")
+        origins.add(origin)
+    return frozenset(origins)
+
+
 def parse_orchestrator(text: str) -> str:
     """Check the namespace/name of an orchestrator; "" is none. `SettingsError` names the flag."""
     parts = text.split("/")
@@ -147,25 +169,6 @@ def parse_orchestrator(text: str) -> str:
             f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
         )
     return text
-
-
-def parse_origins(
-    text: str, flag: str = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
-) -> frozenset[Origin]:
-    """Check a list of origins such as `https://a.example, http://b.team:8080`.
-
-    `SettingsError` names the flag, and what is no origin: one with a path would seem to allow less.
-    """
-    origins = set()
-    for url in text.replace(",", " ").split():
-        try:
-            origin = origin_of(url)
-        except UrlError as error:
-            raise SettingsError(f"{flag}: {error}") from error
-        if urlsplit(url).path not in ("", "/") or "?" in url or "#" in url:
-            raise SettingsError(f"{flag}: {url!r} has a path or a query; an origin has none")
-        origins.add(origin)
-    return frozenset(origins)
 
 
 def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:

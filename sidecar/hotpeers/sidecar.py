@@ -15,6 +15,7 @@ from .absence import Absence
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
+from .credentials.keeper import CredentialKeeper
 from .failures import new_failures
 from .lock import locked
 from .memo import Memo, Resolution
@@ -65,11 +66,15 @@ class Sidecar:
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
+        self._credentials = CredentialKeeper(
+            settings.credentials, settings.peer_file, self._tell_problems
+        )
         keys = settings.require_signed
         self._cards = CardReader(
             self._note_card,
             max_bytes=settings.max_card_bytes,
             check=SignatureCheck(keys) if keys is not None else None,
+            access=self._credentials.access,
         )
         self._cards_due: asyncio.TimerHandle | None = None
         self._cost = 0.0
@@ -109,6 +114,7 @@ class Sidecar:
                 group.create_task(self._follow_acks(), name="acks")
                 group.create_task(self._keep_projecting(), name="project")
                 group.create_task(self._look_after(), name="look after")
+                group.create_task(self._credentials.run(), name="credentials")
                 if self._feedback is not None:
                     group.create_task(self._feedback.run(), name="feedback")
 
@@ -150,6 +156,7 @@ class Sidecar:
                     self._feedback.failing(failures)
                 log_problems(told.problems, acks.problems)
                 self._heard = told = acks
+                self._credentials.note_users(acks.users)
                 self._note_acked()
 
     async def _keep_projecting(self) -> None:
@@ -269,11 +276,12 @@ class Sidecar:
 
     def _tell_problems(self) -> None:
         found = self._snapshot.problems if self._snapshot else ()
-        told = (found, self._cards.problems, self._failure, self._absence.problem)
+        credentials = self._credentials.problems
+        told = (found, self._cards.problems, self._failure, self._absence.problem, credentials)
         if told == self._told:
             return
         self._told = told
         own = [problem for problem in (self._failure, self._absence.problem) if problem]
-        problems = (*found, *self._cards.problems, *own)
+        problems = (*found, *self._cards.problems, *credentials, *own)
         log_problems(self._problems, problems)
         self._problems = problems

@@ -138,10 +138,11 @@ class Call:
                 raise
             except Exception as error:
                 if self.transcript.is_empty:
-                    if not (stream and wire.is_unsupported(error)):
+                    if stream and _lacks_streams(error):
+                        # The card promises streams that the peer does not have: nothing was done.
+                        stream = False
+                    else:
                         await patience.after(error)
-                    # Else the card promises streams that the peer does not have: nothing was done.
-                    stream = stream and not wire.is_unsupported(error)
                     continue
                 if not self.transcript.task_id or not _is_lost(error):
                     raise
@@ -284,6 +285,14 @@ def _is_lost(error: BaseException) -> bool:
 def _is_task_gone(error: BaseException) -> bool:
     # HTTP+JSON of 0.3 has no code for it.
     return wire.is_task_gone(error) or bool(_TASK_GONE.search(faults.explain(error).text))
+
+
+def _lacks_streams(error: BaseException) -> bool:
+    # Over HTTP+JSON 404 stands for a method that is missing, and for a task or a context.
+    said = faults.explain(error).text
+    return wire.is_unsupported(error) and not (
+        _TASK_GONE.search(said) or _CONTEXT_GONE.search(said)
+    )
 
 
 def _is_final(error: BaseException) -> bool:

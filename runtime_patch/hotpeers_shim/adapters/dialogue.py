@@ -103,7 +103,7 @@ class Dialogue:
         the thread, so that this ends.
         """
         before = self.thread
-        if failure.task_gone:
+        if failure.task_gone and before.task_id:
             self.thread = Thread(before.context_id)
         elif failure.context_gone:
             self.thread = Thread()

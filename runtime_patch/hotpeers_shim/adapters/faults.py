@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from ..contract import CallProblem, clean_text
+from .routes import PROXY
 from .transport import TooLarge, Unreadable
 from .wire import CardRefused
 
@@ -21,6 +22,10 @@ _HINTS = {
     404: "nothing answers at this address",
     429: "it has too many requests",
 }
+
+
+# What a proxy answers itself, where it reaches nothing or wants to know who asks.
+_OF_PROXIES = (403, 407, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,9 @@ def _of_http(error: BaseException) -> Fault | None:
     if isinstance(error, httpx.HTTPStatusError):
         return _of_status(error.response)
     if isinstance(error, httpx.ProxyError):
-        return Fault(
-            CallProblem.UNREACHABLE, f"the proxy refused: {_first_line(error)}", unsent=True
-        )
+        refused = any(isinstance(one, ssl.SSLError) for one in _chain(error))
+        text = f"no connection could be made: {_first_line(error)}"
+        return Fault(CallProblem.UNREACHABLE, text, unsent=not refused)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         refused = any(isinstance(one, ssl.SSLError) for one in _chain(error))
         text = f"no connection could be made: {_of_system(error) or _first_line(error)}"
@@ -96,9 +101,15 @@ def _of_system(error: BaseException) -> str:
 
 
 def _of_status(response: httpx.Response) -> Fault:
-    status = response.status_code
+    status, proxy = response.status_code, response.extensions.get(PROXY)
+    answered = f"HTTP status {f'{status} {response.reason_phrase}'.strip()}"
+    if proxy and status in _OF_PROXIES:
+        text = f"{answered} came from the peer or from the proxy {proxy}"
+        if status == 407:
+            text = f"the proxy {proxy} answered with {answered}"
+        return Fault(CallProblem.UNREACHABLE, text)
     reason = _said(response) or _HINTS.get(status, "")
-    text = f"it answered with HTTP status {f'{status} {response.reason_phrase}'.strip()}"
+    text = f"it answered with {answered}"
     return Fault(CallProblem.REFUSED, f"{text}: {reason}" if reason else text)
 
 

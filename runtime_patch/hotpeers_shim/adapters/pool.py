@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import threading
 import weakref
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import httpx
 
 from ..catalog import Catalog
 from ..contract import Interface, Peer
+from ..credentials import CredentialReader
 from ..settings import Settings
 from . import wire
+from .routes import Routes
 from .transport import PeerTransport
 
 CONNECT_SECONDS = 10.0
@@ -66,6 +66,7 @@ class Pool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._credentials = CredentialReader(settings.peer_file)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Client]] = (
             weakref.WeakKeyDictionary()
         )
@@ -98,7 +99,7 @@ class Pool:
         key = _key(peer)
         client = clients.get(key)
         if client is None:
-            client = Client(_http_client(self._settings))
+            client = Client(_http_client(self._settings, self._credentials))
             # A call may begin after its peer was removed: the step that it belongs to had it.
             client.retired = key not in self._wanted
             if not client.retired:
@@ -114,15 +115,15 @@ def _key(peer: Peer) -> _Key:
     return peer.url, peer.cardPath, peer.interfaces
 
 
-def _http_client(settings: Settings) -> httpx.AsyncClient:
+def _http_client(settings: Settings, credentials: CredentialReader) -> httpx.AsyncClient:
     limits = httpx.Limits(
         max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS
     )
-    plain = httpx.AsyncHTTPTransport(verify=_tls(), limits=limits)
+    routes = Routes(credentials, limits)
     return httpx.AsyncClient(
         transport=PeerTransport(
-            lambda _: plain,
-            plain.aclose,
+            routes.choose,
+            routes.aclose,
             reply_bytes=settings.max_reply_bytes,
             line_bytes=settings.max_line_bytes,
         ),
@@ -130,11 +131,6 @@ def _http_client(settings: Settings) -> httpx.AsyncClient:
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         headers={"Accept-Encoding": "gzip, deflate"},
     )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
 
 
 _tasks: set[asyncio.Task[Any]] = set()

@@ -31,9 +31,10 @@ class Unreadable(Exception):
 
 
 class PeerTransport(httpx.AsyncBaseTransport):
-    """Sends requests through `choose(url)`, and bounds the answers. `close` ends what it chooses from.
+    """Sends requests through `choose(url)`, and bounds the answers.
 
-    `reply_bytes` bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
+    `choose` is asked for each hop, and `close` is awaited when the transport is closed. `reply_bytes`
+    bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
     """
 
     def __init__(
@@ -184,7 +185,9 @@ async def _explained(
         return _with_body(response, _once(kept), status_code=200)
     await response.aclose()
     headers = _plain_headers(response)
-    return httpx.Response(response.status_code, headers=headers, content=kept)
+    return httpx.Response(
+        response.status_code, headers=headers, content=kept, extensions=response.extensions
+    )
 
 
 async def _streamed(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:

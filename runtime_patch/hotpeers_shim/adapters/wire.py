@@ -7,6 +7,7 @@ snapshot between chunks, an appended chunk that comes first, a second message.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..contract import Interface, Peer
+from ..proxies import proxy_for
 from ..reply import Transcript
 
 DEFAULT_CARD_PATH = "/.well-known/agent-card.json"
@@ -172,7 +174,11 @@ def _channel(url: str, limit: int) -> Any:
 
     scheme, separator, target = url.partition("://")
     target = (target if separator else url).rstrip("/")
-    options = [("grpc.max_receive_message_length", limit)]
-    if scheme in ("https", "grpcs"):
+    options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", limit)]
+    # The library has rules of its own for NO_PROXY.
+    secure = scheme in ("https", "grpcs")
+    proxy = proxy_for(f"{'https' if secure else 'http'}://{target}", os.environ)
+    options.append(("grpc.http_proxy", proxy) if proxy else ("grpc.enable_http_proxy", 0))
+    if secure:
         return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
     return grpc.aio.insecure_channel(target, options=options)

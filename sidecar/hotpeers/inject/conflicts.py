@@ -13,6 +13,7 @@ from .verdict import Json, Skip
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
+    CREDENTIALS_VOLUME,
     KEYS_VOLUME,
     PEERS_FOLDER,
     PEERS_VOLUME,
@@ -80,6 +81,7 @@ def _names(pod: Json) -> Iterator[Skip]:
     if find_container(pod, SIDECAR) is None:
         # Nothing of ours yet: whatever has this name is another's.
         kinds[KEYS_VOLUME] = ""
+    kinds[CREDENTIALS_VOLUME] = "secret"
     for one in pod["spec"].get("volumes") or []:
         if kinds.get(one["name"], "name") not in one:
             yield Skip(Reason.NAME_TAKEN, f"volume {one['name']}")

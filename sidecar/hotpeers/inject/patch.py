@@ -28,8 +28,10 @@ from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidec
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .verdict import Injection, Json, Skip, Verdict
 from .volumes import (
+    CREDENTIALS_VOLUME,
     SHIM_FOLDER,
     agent_mounts,
+    credentials_volume,
     has_identity,
     keys_volume,
     token_volume,
@@ -134,7 +136,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     spawns = wishes.spawn and without is None
     if spawns:
         _add_spawner(edit, target, namespace, injection, wishes)
-    _add_volumes(edit)
+    _add_volumes(edit, wishes)
     place = ("spec", "containers", at)
     _add_environment(edit, target, place, spawns=spawns)
     for mount in agent_mounts():
@@ -194,7 +196,7 @@ def _add_spawner(
         edit.insert(spawner, None, "spec", "containers")
 
 
-def _add_volumes(edit: Edit) -> None:
+def _add_volumes(edit: Edit, wishes: Wishes) -> None:
     for volume in volumes():
         if volume["name"] not in _names(edit.items("spec", "volumes")):
             edit.insert(volume, None, "spec", "volumes")
@@ -202,6 +204,9 @@ def _add_volumes(edit: Edit) -> None:
     mounts = _names((find_container(edit.pod, SIDECAR) or {}).get("volumeMounts"))
     if missing and name in mounts and name not in _names(edit.items("spec", "volumes")):
         edit.insert(missing, None, "spec", "volumes")
+    names = _names(edit.items("spec", "volumes"))
+    if wishes.credentials and CREDENTIALS_VOLUME in mounts and CREDENTIALS_VOLUME not in names:
+        edit.insert(credentials_volume(wishes.credentials), None, "spec", "volumes")
 
 
 def _add_environment(

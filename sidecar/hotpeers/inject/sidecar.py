@@ -10,6 +10,9 @@ from .verdict import Injection, Json
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
+    CREDENTIALS_FILE,
+    CREDENTIALS_FOLDER,
+    CREDENTIALS_VOLUME,
     KEYS_FOLDER,
     KEYS_VOLUME,
     PEER_FILE,
@@ -23,6 +26,8 @@ from .volumes import (
 
 AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
 """Of the agent's container and of ours: where the two files are."""
+CREDENTIALS = "HOTPEERS_CREDENTIALS"
+"""Of the sidecar alone: where the Secret with what peers ask for is mounted."""
 
 
 def shim_container(pod: Json, target: Json, injection: Injection) -> Json:
@@ -52,6 +57,7 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
         "HOTPEERS_USER_HEADERS_TO": wishes.user_headers_to,
         "HOTPEERS_LOG_LEVEL": wishes.log_level,
         "HOTPEERS_REQUIRE_SIGNED": KEYS_FOLDER if wishes.keys else "",
+        CREDENTIALS: CREDENTIALS_FILE if wishes.credentials else "",
     }
 
 
@@ -89,6 +95,9 @@ def sidecar_container(
     if environment.get("HOTPEERS_REQUIRE_SIGNED"):
         keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}
         container["volumeMounts"].append(keys)
+    if environment[CREDENTIALS]:
+        mount = {"name": CREDENTIALS_VOLUME, "mountPath": CREDENTIALS_FOLDER, "readOnly": True}
+        container["volumeMounts"].append(mount)
     if installs:
         container["volumeMounts"].append({"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER})
         # kubelet starts the container behind this one when the hook has ended.

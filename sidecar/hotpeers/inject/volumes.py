@@ -12,6 +12,10 @@ PEERS_FOLDER = "/var/run/hotpeers/peers"
 ACKS_FOLDER = "/var/run/hotpeers/acks"
 KEYS_FOLDER = "/var/run/secrets/hotpeers.dev/card-keys"
 PEER_FILE = f"{PEERS_FOLDER}/peers.json"
+CREDENTIALS_VOLUME = "hotpeers-credentials"
+"""The Secret of `hotpeers.dev/credentials`; the sidecar alone mounts it."""
+CREDENTIALS_FOLDER = "/var/run/hotpeers/credentials"
+CREDENTIALS_FILE = f"{CREDENTIALS_FOLDER}/credentials.yaml"
 
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
 # The volume that Kubernetes itself adds (plugin/pkg/admission/serviceaccount): one with the prefix
@@ -39,6 +43,11 @@ def keys_volume(wanted: str) -> Json:
     if kind == "configmap":
         return {"name": KEYS_VOLUME, "configMap": {"name": name, "optional": True}}
     return {"name": KEYS_VOLUME, "secret": {"secretName": name, "optional": True}}
+
+
+def credentials_volume(secret: str) -> Json:
+    """The volume of a Secret; without the Secret the pod starts all the same, and it may come later."""
+    return {"name": CREDENTIALS_VOLUME, "secret": {"secretName": secret, "optional": True}}
 
 
 def agent_mounts() -> list[Json]:

@@ -102,7 +102,7 @@ def read_agent(data: Any) -> Candidate:
     agent = read_view(ClusterAgent, data)
     metadata = agent.metadata
     url = agent_url(metadata.namespace or "", metadata.name)
-    return replace(_agent(agent, url), is_local_agent=True)
+    return _agent(agent, url)
 
 
 def agent_url(namespace: str, name: str) -> str:

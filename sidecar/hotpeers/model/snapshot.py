@@ -24,7 +24,6 @@ class Candidate:
     on the origin of `url`.
     `created` is in seconds since the epoch, None where nobody says. `ready` is what its own status
     says, None where it has none: its card tells. `audience` is None where anyone may refer to it.
-    `is_local_agent` is whether it is a kagent Agent that is called at its own Service of the cluster.
     """
 
     kind: str
@@ -44,7 +43,6 @@ class Candidate:
     pinned: bool = False
     ready: bool | None = None
     audience: Audience | None = None
-    is_local_agent: bool = False
 
     # Kept with the candidate: a change of one of a thousand must not hash them all again.
     @cached_property

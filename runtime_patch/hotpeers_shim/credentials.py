@@ -1,0 +1,75 @@
+"""Follows the credential file: what the sidecar wrote for requests to a URL.
+
+Each use costs one `stat`. What cannot be read or is refused leaves the last known good file live:
+the sidecar takes credentials back by writing a file without them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+
+from .contract import Rejection
+from .contract.credentials import (
+    CREDENTIAL_FILE,
+    MAX_CREDENTIAL_BYTES,
+    Credential,
+    CredentialFile,
+    load_credential_file,
+)
+from .contract.prefixes import longest
+
+logger = logging.getLogger("hotpeers_shim")
+
+
+class CredentialReader:
+    """Reads one credential file, from any thread. No method raises."""
+
+    def __init__(self, peer_file: Path) -> None:
+        self._path = peer_file.parent / CREDENTIAL_FILE
+        self._lock = threading.Lock()
+        self._signature: tuple[int, ...] | None = None
+        self._file = CredentialFile()
+
+    def find(self, url: str) -> Credential | None:
+        """The entry with the longest prefix that covers `url`; None where there is none."""
+        return longest(self.current().credentials, url)
+
+    def current(self) -> CredentialFile:
+        """The newest good file; one without entries before the first."""
+        try:
+            signature = _signature(os.stat(self._path))  # noqa: PTH116 - half the cost of Path.stat
+        except OSError:
+            return self._file
+        if signature != self._signature:
+            with self._lock:
+                self._refresh(signature)
+        return self._file
+
+    def _refresh(self, seen: tuple[int, ...]) -> None:
+        if seen == self._signature:
+            return
+        try:
+            with self._path.open("rb") as stream:
+                # Before the read: a change in between differs from this, so the next call sees it.
+                signature = _signature(os.fstat(stream.fileno()))
+                found = load_credential_file(stream.read(MAX_CREDENTIAL_BYTES + 1))
+        except OSError as error:
+            # Permission comes with a change of the file, which its times show.
+            self._note(seen, str(error.strerror))
+            return
+        if isinstance(found, Rejection):
+            self._note(signature, str(found))
+            return
+        self._signature = signature
+        self._file = found
+
+    def _note(self, signature: tuple[int, ...], why: str) -> None:
+        self._signature = signature
+        logger.warning("%s is refused, what was read before stays: %s", self._path, why)
+
+
+def _signature(stat: os.stat_result) -> tuple[int, ...]:
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
