@@ -12,15 +12,16 @@ CARD_PATH = "/.well-known/agent-card.json"
 
 async def of_agent(request):
     """The card of an Agent, of which this server is the proxy; see `agents.py`."""
-    if request.host.startswith("closed"):
+    if request.headers["Host"].startswith("closed"):
         request.transport.abort()
-    if request.host.startswith("silent"):
+    if request.headers["Host"].startswith("silent"):
         await asyncio.sleep(60)
     return await card(request)
 
 
 async def card(request):
-    home = f"http://{request.host}{request.path.removesuffix(CARD_PATH)}"
+    # Not `request.host`: of a proxy it has no port.
+    home = f"http://{request.headers['Host']}{request.path.removesuffix(CARD_PATH)}"
     return web.json_response(
         {
             "protocolVersion": "0.3.0",

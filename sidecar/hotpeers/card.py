@@ -96,6 +96,11 @@ class CardReader:
         return self._shown
 
     @property
+    def tried(self) -> bool:
+        """Whether each card was tried at least once."""
+        return not self._schedule.fresh
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with cards now; the same tuple until that changes."""
         if self._problems is None:

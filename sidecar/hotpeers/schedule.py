@@ -54,6 +54,11 @@ class Schedule(Generic[Key]):
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _pump: asyncio.Task[None] | None = None
 
+    @property
+    def fresh(self) -> int:
+        """How many keys never had a turn."""
+        return len(self._fresh)
+
     def start(self) -> None:
         """Begin to work."""
         self._pump = asyncio.create_task(self._run(), name="schedule")
