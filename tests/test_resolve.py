@@ -340,3 +340,56 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
         found = resolve(now, cards, Rules(), previous, memo)
         assert found == resolve(now, cards, Rules(), previous)
         previous = found.peers
+
+
+@pytest.mark.parametrize("reason", [Reason.INTERFACE_MISSING, Reason.CARD_INVALID])
+def test_described_candidate_with_no_way_to_call_it_is_refused(reason: Reason) -> None:
+    weather = candidate("weather", ready=True)
+    found = run(weather, cards={weather.card_key: CardState(None, 1, reason, "why")})
+    assert reasons(found) == {"default/weather": reason}
+    assert found.cards == {weather.card_key}
+
+
+def test_ready_peer_has_an_interface_on_its_origin() -> None:
+    weather = candidate("weather", ready=True)
+    (peer,) = run(weather, cards={weather.card_key: CardState(card(url="localhost:9/rpc"))}).peers
+    assert peer.ready
+    assert [one.url for one in peer.interfaces] == ["http://weather:8080/rpc"]
+    failing = {weather.card_key: CardState(None, 2, Reason.INTERFACE_MISSING)}
+    (kept,) = run(weather, cards=failing, previous=(peer,)).peers
+    assert (kept.ready, kept.interfaces) == (False, peer.interfaces)
+
+
+def test_pinned_peer_takes_the_paths_of_its_card_alone() -> None:
+    public = CardState(card(url="https://public.example/a2a"))
+    weather = candidate("weather", pinned=True)
+    (peer,) = run(weather, cards={weather.card_key: public}).peers
+    assert [one.url for one in peer.interfaces] == ["http://weather:8080/a2a"]
+
+
+def test_nothing_is_offered_unverified_where_signatures_are_required() -> None:
+    rules = Rules(require_signed=True)
+    weather = candidate("weather")
+    assert reasons(run(weather, rules=rules)) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    verified = {weather.card_key: CardState(card())}
+    before = run(weather, cards=verified, rules=rules).peers
+    assert [peer.ready for peer in before] == [True]
+    assert run(weather, rules=rules, previous=before).peers == before, "a restart loses nothing"
+    (bare,) = run(weather).peers
+    unverified = run(weather, rules=rules, previous=(bare,))
+    assert reasons(unverified) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    for reason in (Reason.CARD_UNSIGNED, Reason.CARD_SIGNATURE_BAD):
+        for known in (None, card()):
+            state = {weather.card_key: CardState(known, 1, reason, "why")}
+            found = run(weather, cards=state, rules=rules, previous=before)
+            assert reasons(found) == {"default/weather": reason}
+            assert found.cards == {weather.card_key}
+    lost = {weather.card_key: CardState(card(), 2, Reason.CARD_KEYS_UNREADABLE)}
+    assert len(run(weather, cards=lost, rules=rules, previous=before).peers) == 1
+
+
+def test_card_in_a_file_needs_no_signature() -> None:
+    written = candidate("weather", card_read=True, interfaces=card().interfaces)
+    (peer,) = run(written, rules=Rules(require_signed=True)).peers
+    assert peer.ready
+    assert peer.interfaces == written.interfaces

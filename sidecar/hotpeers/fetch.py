@@ -29,6 +29,10 @@ from .reasons import Reason
 MAX_CARD_BYTES = 1024 * 1024
 """Largest agent card that is read where nothing else is asked for, in bytes without compression."""
 AT_ONCE = 16
+"""How many cards are read again at once."""
+_MAX_CONNECTIONS = 160
+_RESOLVERS = 8
+_SMALL = 32 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0, connect=2.0)
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -81,7 +85,7 @@ class Fetcher:
             # A peer must not be able to set a cookie that another one then gets.
             cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(
-                limit=2 * AT_ONCE, force_close=True, resolver=self._resolver
+                limit=_MAX_CONNECTIONS, force_close=True, resolver=self._resolver
             ),
             # Inflated here, piece by piece: 150 kB may be 150 MB.
             auto_decompress=False,
@@ -128,7 +132,9 @@ class Fetcher:
             message = f"{url} answers with status {status}{_through(proxy)}"
             final = status >= 500 or status in (407, 429)
             raise CardUnavailableError(Reason.CARD_UNAVAILABLE, message, final=final)
-        # In a thread: the first card imports its parser, and a large one takes its time.
+        if len(raw) <= _SMALL and self._check is None:
+            return self._parse(raw, url)
+        # In a thread: a large card takes its time, and signatures import their library.
         return await asyncio.to_thread(self._parse, raw, url)
 
     async def _get(self, url: str, proxy: str | None) -> tuple[int, bytes]:
@@ -194,7 +200,7 @@ class _Resolver(AbstractResolver):
     """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="resolve")
+        self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

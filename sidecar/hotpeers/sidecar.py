@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import math
 import time
@@ -19,6 +18,7 @@ from .credentials.keeper import CredentialKeeper
 from .failures import new_failures
 from .lock import locked
 from .memo import Memo, Resolution
+from .memory import settle
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
 from .project import Projection, ProjectionError, Projector, remove_leftovers
@@ -88,6 +88,7 @@ class Sidecar:
         self._absence = Absence(settings.shim_dir)
         self._told: object = None
         self._ready = False
+        self._settled = False
         self._events: dict[int, float] = {}
         self._memo = Memo()
 
@@ -178,6 +179,10 @@ class Sidecar:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._absence.changes():
                 self._tell_problems()
+            if self._ready and not self._settled and self._cards.tried:
+                # The cards have come since: most of what there is.
+                self._settled = True
+                settle()
             if self._ready and not self._projector.intact:
                 self._dirty.set()
 
@@ -228,10 +233,7 @@ class Sidecar:
         self._failure = None
         if not self._ready:
             self._ready = True
-            # What is there now stays: a full collection would look through all of it, for tens of
-            # milliseconds, at any event.
-            gc.collect()
-            gc.freeze()
+            settle()
         if projection.written:
             self._metrics.projected(time.monotonic() - snapshot.seen)
             if self._heard.acks:
