@@ -10,8 +10,18 @@ from aiohttp import web
 CARD_PATH = "/.well-known/agent-card.json"
 
 
+async def of_agent(request):
+    """The card of an Agent, of which this server is the proxy; see `agents.py`."""
+    if request.headers["Host"].startswith("closed"):
+        request.transport.abort()
+    if request.headers["Host"].startswith("silent"):
+        await asyncio.sleep(60)
+    return await card(request)
+
+
 async def card(request):
-    home = f"http://{request.host}{request.path.removesuffix(CARD_PATH)}"
+    # Not `request.host`: of a proxy it has no port.
+    home = f"http://{request.headers['Host']}{request.path.removesuffix(CARD_PATH)}"
     return web.json_response(
         {
             "protocolVersion": "0.3.0",
@@ -30,6 +40,7 @@ async def card(request):
 async def main():
     app = web.Application()
     app.router.add_get(f"/{{peer}}{CARD_PATH}", card)
+    app.router.add_get(CARD_PATH, of_agent)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

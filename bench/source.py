@@ -60,11 +60,13 @@ class Size:
 
     def __init__(self, cluster, size, folder, cards):
         self.cluster, self.size, self.folder = cluster, size, folder
-        self.namespace = f"bench-{size}"
+        self.namespace = f"bench-{folder.name}"
         self.file = folder / "ours" / "peers.json"
         self.theirs = folder / "theirs"
         self.file.parent.mkdir(parents=True)
         self.theirs.mkdir()
+        self.path = PEERS.format(self.namespace)
+        self.namespaces, self.environ, self.readable = self.namespace, {}, size
         self.peers = [peer(self.namespace, number, cards) for number in range(size)]
         self.maps = [configmap(self.namespace, number) for number in range(size)]
         self.programs = {}
@@ -77,14 +79,15 @@ class Size:
             asyncio.run(create(self.cluster.kubeconfig, MAPS.format(self.namespace), self.maps))
 
     def start(self, *, floor_first):
-        starts = [lambda: self._start_floor("floor", PEERS), self._start_ours]
+        maps = MAPS.format(self.namespace)
+        starts = [lambda: self._start_floor("floor", self.path), self._start_ours]
         if K8S_SIDECAR:
-            starts += [lambda: self._start_floor("floor of ConfigMaps", MAPS), self._start_theirs]
+            starts += [lambda: self._start_floor("floor of ConfigMaps", maps), self._start_theirs]
         for start in starts if floor_first else reversed(starts):
             start()
         # Each peer becomes ready with its card, and each of the first may write the file anew.
         ours = self.programs["hotpeers"]
-        ours.wait_for("all peers ready", lambda: self._count(b'"ready":true') >= self.size, 240)
+        ours.wait_for("all peers ready", lambda: self._count(b'"ready":true') >= self.readable, 240)
         for program in self.programs.values():
             program.settle()
 
@@ -92,19 +95,21 @@ class Size:
         options = {
             "--source": "kubernetes",
             "--kubeconfig": self.cluster.kubeconfig,
-            "--namespaces": self.namespace,
+            "--namespaces": self.namespaces,
             "--peer-file": self.file,
             "--listen": "none",
         }
         arguments = [part for option in options.items() for part in option]
         command = [PRODUCT, "-m", "hotpeers", "run", *arguments]
-        ours = self.programs["hotpeers"] = Program(command, self.folder / "hotpeers.log")
+        ours = self.programs["hotpeers"] = Program(
+            command, self.folder / "hotpeers.log", environ=self.environ
+        )
         self.result.first["hotpeers"] = ours.wait_for(
             "the first complete file", lambda: self._count(b'"toolName"') >= self.size
         )
 
     def _start_floor(self, name, path):
-        where = ["--path", path.format(self.namespace), "--selector", SELECTOR]
+        where = ["--path", path, "--selector", SELECTOR]
         command = [sys.executable, BENCH / "floor.py", *where]
         log = self.folder / f"{name}.log"
         floor = Program([*command, "--kubeconfig", self.cluster.kubeconfig], log, piped=True)
@@ -222,13 +227,31 @@ def main(options):
                 one.end()
             results.append(one.result)
             print(f"{size} objects measured", file=sys.stderr, flush=True)
-        report(results)
+        if results:
+            report(results)
+        if options.agents:
+            print(f"\n{options.agents} Agents, of which half have a card that cannot be read\n")
+            report([of_agents(cluster, options, base, port, reader)])
         if options.offered:
             end_to_end(cluster, options, base, port)
     finally:
         cards.end()
         cluster.close()
         shutil.rmtree(base)
+
+
+def of_agents(cluster, options, base, port, reader):
+    """See `agents.py`."""
+    from agents import Agents
+
+    one = Agents(cluster, options.agents, base / "agents", port)
+    try:
+        one.fill()
+        one.start(floor_first=True)
+        one.measure(options.changes, reader)
+    finally:
+        one.end()
+    return one.result
 
 
 def end_to_end(cluster, options, base, port):
@@ -260,10 +283,13 @@ def memory():
 
 
 if __name__ == "__main__":
+    # `agents.py` imports this module by its name.
+    sys.modules["source"] = sys.modules["__main__"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="100,1000,10000", help="numbers of labelled objects")
     parser.add_argument("--changes", type=int, default=200, help="at each size, one at a time")
+    parser.add_argument("--agents", type=int, default=1000, help="half unreachable; 0: leave out")
     parser.add_argument("--offered", type=int, default=1000, help="peers end to end; 0: leave out")
     options = parser.parse_args()
-    options.sizes = [int(size) for size in options.sizes.split(",")]
+    options.sizes = [int(size) for size in options.sizes.split(",") if size]
     main(options)

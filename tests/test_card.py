@@ -1,7 +1,11 @@
 """Agent cards over HTTP: both generations, every way to fail, and no way out of the origin."""
 
 import asyncio
+import contextlib
+import gzip
 import json
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from hotpeers.card import MAX_CARD_BYTES, CardReader, CardState
+from hotpeers.credentials.keeper import Access
 from hotpeers.reasons import Reason
 
 CARD: dict[str, Any] = {
@@ -88,7 +93,8 @@ async def test_card_of_either_generation_is_found(
         reader.follow([(url, card_path)])
         state = await reading.until((url, card_path), lambda state: state.ready)
     assert state.card is not None
-    assert (state.card.name, state.card.urls) == ("Weather", ("http://x/rpc",))
+    assert state.card.name == "Weather"
+    assert [one.url for one in state.card.interfaces] == ["http://x/rpc"]
     assert [skill.id for skill in state.card.skills] == ["forecast"]
 
 
@@ -145,6 +151,39 @@ async def answer_deep(_: web.Request) -> web.Response:
     return web.Response(text="[" * 100_000)
 
 
+async def answer_bomb(_: web.Request) -> web.Response:
+    return compressed(b'{"a": "' + b"x" * 50_000_000 + b'"}')
+
+
+async def answer_endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b" " * 65536)
+    return response
+
+
+async def answer_brotli(_: web.Request) -> web.Response:
+    return web.Response(body=b"x", headers={"Content-Encoding": "br"})
+
+
+async def answer_bad_gzip(_: web.Request) -> web.Response:
+    return web.Response(body=b"no gzip", headers={"Content-Encoding": "gzip"})
+
+
+async def answer_nested(_: web.Request) -> web.Response:
+    return web.Response(text=json.dumps(OLD)[:-1] + ', "x": ' + "[" * 90 + "]" * 90 + "}")
+
+
+async def answer_other_json(_: web.Request) -> web.Response:
+    return web.json_response({"detail": "Not Found"})
+
+
+def compressed(body: bytes) -> web.Response:
+    return web.Response(body=gzip.compress(body), headers={"Content-Encoding": "gzip"})
+
+
 async def redirect_away(_: web.Request) -> web.Response:
     raise web.HTTPFound("http://169.254.169.254/latest/meta-data")
 
@@ -164,14 +203,20 @@ async def cut(request: web.Request) -> web.Response:
     [
         (answer_404, Reason.CARD_UNAVAILABLE, "status 404"),
         (answer_500, Reason.CARD_UNAVAILABLE, "status 500"),
-        (answer_text, Reason.CARD_INVALID, "Expecting value"),
+        (answer_text, Reason.CARD_INVALID, "not JSON"),
         (answer_list, Reason.CARD_INVALID, "JSON object"),
-        (answer_no_interface, Reason.CARD_INVALID, "JSONRPC"),
+        (answer_no_interface, Reason.INTERFACE_MISSING, "JSONRPC"),
         (answer_huge, Reason.CARD_INVALID, "larger than"),
         (answer_deep, Reason.CARD_INVALID, "recursion"),
         (redirect_away, Reason.CARD_UNAVAILABLE, "another origin"),
         (redirect_for_ever, Reason.CARD_UNAVAILABLE, "too often"),
         (cut, Reason.CARD_UNAVAILABLE, "disconnected"),
+        (answer_bomb, Reason.CARD_INVALID, "larger than"),
+        (answer_endless, Reason.CARD_INVALID, "larger than"),
+        (answer_brotli, Reason.CARD_INVALID, "compressed as 'br'"),
+        (answer_bad_gzip, Reason.CARD_UNAVAILABLE, "not gzip"),
+        (answer_nested, Reason.CARD_INVALID, "nests deeper"),
+        (answer_other_json, Reason.CARD_INVALID, "not an agent card"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -186,6 +231,168 @@ async def test_failure_has_its_reason(
     assert state.reason is reason
     assert part in state.message
     assert state.card is None
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        web.HTTPNotFound,
+        lambda: web.HTTPMethodNotAllowed("GET", ["POST"]),
+        web.HTTPUnauthorized,
+        web.HTTPForbidden,
+        web.HTTPGone,
+        web.HTTPNotAcceptable,
+        lambda: web.HTTPFound("https://login.example/"),
+        web.HTTPNoContent,
+        lambda: web.Response(text="<!doctype html><title>App</title>", content_type="text/html"),
+        lambda: web.Response(text=""),
+        lambda: web.json_response({"error": "not found"}),
+        lambda: web.json_response(CARD),
+        lambda: web.json_response([]),
+        lambda: web.Response(text="x" * 2_000_000),
+    ],
+)
+async def test_path_before_0_3_is_read_where_todays_has_no_card(serve: Serve, first: Any) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == "/.well-known/agent.json":
+            return web.json_response(OLD)
+        found = first()
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[no-any-return]
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        await reading.until((url, ""), lambda state: state.ready)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
+async def test_server_in_trouble_is_not_taken_for_an_old_one(serve: Serve, status: int) -> None:
+    """Its other path may hold an older card: what is offered would change to and fro."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == "/.well-known/agent.json":
+            return web.json_response(OLD)
+        return web.Response(status=status)
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        state = await reading.until((url, ""), lambda state: state.failures > 0)
+    assert (state.card, state.reason) == (None, Reason.CARD_UNAVAILABLE)
+    assert f"status {status}" in state.message
+
+
+async def test_of_two_failures_the_one_that_found_something_is_told(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == "/.well-known/agent.json":
+            return web.json_response(CARD)
+        raise web.HTTPNotFound
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        state = await reading.until((url, ""), lambda state: state.failures > 0)
+    assert state.reason is Reason.INTERFACE_MISSING
+    assert "agent.json" in state.message
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_compressed_card_is_read(serve: Serve, encoding: str) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        raw = json.dumps(OLD).encode()
+        body = gzip.compress(raw[:40]) + gzip.compress(raw[40:])
+        body = body if encoding == "gzip" else zlib.compress(raw)
+        return web.Response(body=body, headers={"Content-Encoding": encoding})
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        await reading.until((url, ""), lambda state: state.ready)
+
+
+async def test_limit_of_a_card_can_be_set(serve: Serve) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(OLD | {"padding": "x" * 3000})
+
+    url = await serve(handler)
+    reading = Reading(max_bytes=2000)
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        state = await reading.until((url, ""), lambda state: state.failures > 0)
+    assert "larger than 2000 bytes" in state.message
+
+
+async def test_compressed_bomb_costs_no_memory(serve: Serve) -> None:
+    """150 kB that are 150 MB: what is read of it stays below the limit and one piece."""
+    bomb = gzip.compress(bytes(150_000_000), compresslevel=9)
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        tracemalloc.start()
+        reader.follow([(url, "")])
+        state = await reading.until((url, ""), lambda state: state.failures > 0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert "larger than" in state.message
+    assert peak < 8_000_000
+
+
+async def test_card_goes_through_the_proxy_of_the_environment(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        if "broken" in str(request.url):
+            return web.Response(status=502)
+        return web.json_response(OLD)
+
+    monkeypatch.setenv("HTTP_PROXY", (await serve(proxy)).replace("://", "://user:secret@"))
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+    fine, broken = ("http://weather.example", ""), ("http://broken.example", "")
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([fine, broken])
+        await reading.until(fine, lambda state: state.ready)
+        state = await reading.until(broken, lambda state: state.failures > 0)
+    assert asked[0].startswith("http://weather.example/") or asked[0].startswith("http://broken.")
+    assert "status 502 (through the proxy http://127.0.0.1:" in state.message
+    assert "secret" not in state.message
+
+
+async def test_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([("http://weather.example", "")])
+        state = await reading.until(("http://weather.example", ""), lambda s: s.failures > 0)
+    assert "refused (through the proxy http://127.0.0.1:9)" in state.message
+
+
+async def test_exception_of_the_proxy_goes_straight(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(OLD)
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    url = await serve(handler)
+    reading = Reading()
+    async with reading.reader as reader:
+        reader.follow([(url, "")])
+        await reading.until((url, ""), lambda state: state.ready)
 
 
 async def test_redirect_within_the_origin_is_followed(serve: Serve) -> None:
@@ -252,3 +459,29 @@ async def test_what_is_no_longer_followed_is_forgotten(serve: Serve) -> None:
         await reading.until((url, ""), lambda state: state.ready)
         reader.follow([])
         assert not reader.states
+
+
+async def test_each_hop_has_the_headers_of_its_own_url(serve: Serve) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.path, request.headers.get("Authorization", "")))
+        if request.path.startswith("/team"):
+            return web.Response(status=307, headers={"Location": "/open/card.json"})
+        return web.json_response(NEW)
+
+    url = await serve(handler)
+
+    def access(asked: str) -> Access:
+        inside = asked.startswith(f"{url}/team/")
+        return Access({"Authorization": "Bearer s3cret"} if inside else {})
+
+    reading = Reading(access=access)
+    key = (f"{url}/team", "")
+    async with reading.reader:
+        reading.reader.follow([key])
+        await reading.until(key, lambda state: state.card is not None)
+    assert seen == [
+        ("/team/.well-known/agent-card.json", "Bearer s3cret"),
+        ("/open/card.json", ""),
+    ]

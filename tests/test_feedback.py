@@ -16,7 +16,7 @@ from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
 from hotpeers.offer import Refused
 from hotpeers.reasons import Reason
-from hotpeers_shim.contract import Ack, AckState, Peer
+from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer
 
 SECONDS = 60.0
 
@@ -102,6 +102,26 @@ async def test_much_at_once_is_one_event(cluster: Cluster, namespace: str, crds:
     assert event["message"].startswith("ns/peer-0, ns/peer-1, ")
     assert " more" in event["message"][-12:]
     assert len(await asyncio.to_thread(some)) == 1
+
+
+async def test_calls_that_fail_now_and_then_are_one_event(
+    cluster: Cluster, namespace: str, crds: list[str]
+) -> None:
+    orchestrator, lost = f"{namespace}/concierge", list[None]()
+    async with feedback(cluster.kubeconfig, orchestrator, lost, gather=0.01, rest=0.0) as told:
+        for _ in range(3):
+            told.failing([CallFailure("ns__NS__a", "PeerUnreachable", "refused")])
+
+        def some() -> Any:
+            return cluster.api.list("v1", "Event", namespace)["items"]
+
+        await until(some)
+        told.failing([CallFailure("ns__NS__a", "PeerUnreachable", "refused")])
+        told.failing([CallFailure("ns__NS__b", "CallTimedOut", "slow")])
+        await until(lambda: len(some()) == 2)
+    messages = sorted(item["message"] for item in some())
+    assert messages == ["ns__NS__a (PeerUnreachable)", "ns__NS__b (CallTimedOut)"]
+    assert {(item["reason"], item["type"]) for item in some()} == {("CallsFailed", "Warning")}
 
 
 async def test_missing_right_is_counted_and_harms_nothing(

@@ -9,13 +9,12 @@ from hotpeers.card import CardState
 from hotpeers.memo import Memo, Resolution
 from hotpeers.model.audience import Audience
 from hotpeers.model.card import Card
-from hotpeers.model.origin import origin_of
 from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.offer import Rules
 from hotpeers.reasons import Reason, Word
 from hotpeers.resolve import resolve
-from hotpeers_shim.contract import MAX_PEERS, Nack, Peer, Skill
+from hotpeers_shim.contract import MAX_PEERS, Interface, Nack, Peer, Skill
 
 
 def candidate(name: str, **fields: object) -> Candidate:
@@ -32,7 +31,8 @@ def candidate(name: str, **fields: object) -> Candidate:
 
 
 def card(name: str = "weather", *, url: str = "", description: str = "From the card") -> Card:
-    return Card(name, description, (Skill("forecast"),), (url or f"http://{name}:8080/rpc",))
+    interfaces = (Interface(url or f"http://{name}:8080/rpc", "JSONRPC", "0.3"),)
+    return Card(name, description, (Skill("forecast"),), interfaces)
 
 
 def run(
@@ -123,7 +123,8 @@ def test_what_was_known_of_another_definition_does_not_count() -> None:
         ("http://weather", "http://weather.evil"),
         ("http://weather", "http://weather:99999"),
         ("http://weather", "ftp://weather"),
-        ("http://weather", "/relative"),
+        ("http://weather", "//evil/relative"),
+        ("http://weather", "weather.evil/rpc"),
     ],
 )
 def test_card_of_another_origin_is_refused(home: str, named: str) -> None:
@@ -256,7 +257,10 @@ def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
     waiting = candidate("weather", ready=False)
     assert reasons(run(waiting)) == {"default/weather": Reason.NOT_READY}
     assert run(waiting).cards == frozenset()
-    (up,) = run(replace(waiting, ready=True)).peers
+    (unread,) = run(replace(waiting, ready=True)).peers
+    assert not unread.ready, "nothing says yet how it is called"
+    read = {waiting.card_key: CardState(card())}
+    (up,) = run(replace(waiting, ready=True), cards=read).peers
     assert up.ready
     (down,) = run(waiting, previous=(up,)).peers
     assert (down.ready, down.fingerprint) == (False, up.fingerprint)
@@ -338,14 +342,54 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
         previous = found.peers
 
 
-def test_user_headers_go_to_agents_of_the_cluster_and_to_listed_origins_alone() -> None:
-    allowed = Rules(user_headers_to=frozenset({origin_of("https://a.example")}))
-    found = run(
-        candidate("local", kind="Agent", is_local_agent=True),
-        candidate("elsewhere", kind="Agent", url="https://evil.example"),
-        candidate("listed", url="https://A.example:443/rpc"),
-        candidate("other-port", url="https://a.example:444"),
-        candidate("other-scheme", url="http://a.example"),
-        rules=allowed,
-    )
-    assert {peer.name for peer in found.peers if peer.userHeaders} == {"local", "listed"}
+@pytest.mark.parametrize("reason", [Reason.INTERFACE_MISSING, Reason.CARD_INVALID])
+def test_described_candidate_with_no_way_to_call_it_is_refused(reason: Reason) -> None:
+    weather = candidate("weather", ready=True)
+    found = run(weather, cards={weather.card_key: CardState(None, 1, reason, "why")})
+    assert reasons(found) == {"default/weather": reason}
+    assert found.cards == {weather.card_key}
+
+
+def test_ready_peer_has_an_interface_on_its_origin() -> None:
+    weather = candidate("weather", ready=True)
+    (peer,) = run(weather, cards={weather.card_key: CardState(card(url="localhost:9/rpc"))}).peers
+    assert peer.ready
+    assert [one.url for one in peer.interfaces] == ["http://weather:8080/rpc"]
+    failing = {weather.card_key: CardState(None, 2, Reason.INTERFACE_MISSING)}
+    (kept,) = run(weather, cards=failing, previous=(peer,)).peers
+    assert (kept.ready, kept.interfaces) == (False, peer.interfaces)
+
+
+def test_pinned_peer_takes_the_paths_of_its_card_alone() -> None:
+    public = CardState(card(url="https://public.example/a2a"))
+    weather = candidate("weather", pinned=True)
+    (peer,) = run(weather, cards={weather.card_key: public}).peers
+    assert [one.url for one in peer.interfaces] == ["http://weather:8080/a2a"]
+
+
+def test_nothing_is_offered_unverified_where_signatures_are_required() -> None:
+    rules = Rules(require_signed=True)
+    weather = candidate("weather")
+    assert reasons(run(weather, rules=rules)) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    verified = {weather.card_key: CardState(card())}
+    before = run(weather, cards=verified, rules=rules).peers
+    assert [peer.ready for peer in before] == [True]
+    assert run(weather, rules=rules, previous=before).peers == before, "a restart loses nothing"
+    (bare,) = run(weather).peers
+    unverified = run(weather, rules=rules, previous=(bare,))
+    assert reasons(unverified) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    for reason in (Reason.CARD_UNSIGNED, Reason.CARD_SIGNATURE_BAD):
+        for known in (None, card()):
+            state = {weather.card_key: CardState(known, 1, reason, "why")}
+            found = run(weather, cards=state, rules=rules, previous=before)
+            assert reasons(found) == {"default/weather": reason}
+            assert found.cards == {weather.card_key}
+    lost = {weather.card_key: CardState(card(), 2, Reason.CARD_KEYS_UNREADABLE)}
+    assert len(run(weather, cards=lost, rules=rules, previous=before).peers) == 1
+
+
+def test_card_in_a_file_needs_no_signature() -> None:
+    written = candidate("weather", card_read=True, interfaces=card().interfaces)
+    (peer,) = run(written, rules=Rules(require_signed=True)).peers
+    assert peer.ready
+    assert peer.interfaces == written.interfaces

@@ -15,7 +15,15 @@ import psutil
 import pytest
 
 from cluster.processes import free_ports
-from hotpeers_shim.contract import Ack, AckState, Peer, PeerFile, dump_ack, load_peer_file
+from hotpeers_shim.contract import (
+    Ack,
+    AckState,
+    CallFailure,
+    Peer,
+    PeerFile,
+    dump_ack,
+    load_peer_file,
+)
 from sidecars import SECONDS, Sidecar, until
 
 
@@ -89,6 +97,38 @@ def test_cards_of_both_generations_describe_peers(
     until(lambda: {peer.name for peer in sidecar.read().peers if peer.ready} == {"old", "new"})
     for peer in sidecar.read().peers:
         assert (peer.description, peer.skills[0].id) == ("From the card", "s")
+        (interface,) = peer.interfaces
+        version = {"old": "0.3", "new": "1.0"}[peer.name]
+        assert (interface.url, interface.binding) == (f"{peer.url}/", "JSONRPC")
+        assert interface.protocolVersion == version
+
+
+def test_unsigned_card_is_refused_where_signatures_are_required(
+    sidecar: Sidecar, card_server: Callable[[str], str], tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    sidecar.put_peer("a", "described", card_server("1.0"))
+    sidecar.start("--require-signed", str(keys))
+    until(lambda: reasons(sidecar, "refused") == ["CardUnsigned"])
+    assert sidecar.names() == []
+
+
+def test_failing_call_of_a_ready_peer_shows_up_at_once(
+    sidecar: Sidecar, card_server: Callable[[str], str]
+) -> None:
+    sidecar.put_peer("a", "", card_server("1.0"))
+    sidecar.start()
+    until(lambda: [peer.ready for peer in sidecar.read().peers] == [True])
+    before = sidecar.read()
+    tool = before.peers[0].toolName
+    failure = CallFailure(tool, "PeerUnreachable", "connection refused", 1, time.time())
+    ack = Ack(pid=77, state=AckState.ACTIVE, failures=(failure,), time=time.time())
+    sidecar.acks.mkdir(exist_ok=True)
+    (sidecar.acks / "ack-77.json").write_bytes(dump_ack(ack))
+    until(lambda: sidecar.status()["peers"][0]["failing"], 2.0)
+    assert b'hotpeers_call_failures{peer="' in sidecar.get("/metrics")
+    assert b"PeerUnreachable" in sidecar.get("/")
+    assert sidecar.read() == before, "it is shown, and changes nothing that is offered"
 
 
 def reasons(sidecar: Sidecar, what: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import stat
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ class Acks:
     acks: tuple[Ack, ...] = ()
     problems: tuple[Problem, ...] = ()
     users: frozenset[int] = frozenset()
-    """The user ids of the agent processes, by the owners of their files."""
+    """As which users the processes run, by who owns their files."""
 
     @property
     def generation(self) -> int | None:
@@ -53,8 +54,8 @@ class Acks:
 @dataclass(slots=True)
 class _Known:
     signature: tuple[int, ...]
-    content: Ack | Problem
     user: int
+    content: Ack | Problem
 
 
 class AckReader:
@@ -83,14 +84,17 @@ class AckReader:
         for name in self._names():
             path = self._folder / name
             try:
-                status = path.stat()
-                signature = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_uid)
+                # Of the entry itself: a link may lead to a file of somebody else.
+                status = path.lstat()
+                signature = (status.st_ino, status.st_size, status.st_mtime_ns)
+                if stat.S_ISLNK(status.st_mode):
+                    continue
                 # Its own time may be that of another clock; that of the file is the sidecar's.
                 if now - status.st_mtime > self._silent:
                     continue
                 known = self._known.get(name)
                 if known is None or known.signature != signature:
-                    known = _Known(signature, _load(path), status.st_uid)
+                    known = _Known(signature, status.st_uid, _load(path))
                 found[name] = known
             except OSError:
                 continue
@@ -99,7 +103,9 @@ class AckReader:
         return Acks(
             acks=tuple(item for item in contents if isinstance(item, Ack)),
             problems=tuple(item for item in contents if isinstance(item, Problem)),
-            users=frozenset(one.user for one in found.values() if isinstance(one.content, Ack)),
+            users=frozenset(
+                known.user for known in found.values() if isinstance(known.content, Ack)
+            ),
         )
 
     def _names(self) -> list[str]:
@@ -130,6 +136,15 @@ def _load(path: Path) -> Ack | Problem:
                 message=clean_text(refusal.message, 400),
             )
             for refusal in ack.refusals
+        ),
+        failures=tuple(
+            replace(
+                failure,
+                subject=clean_text(failure.subject, 400),
+                reason=clean_text(failure.reason, 80),
+                message=clean_text(failure.message, 400),
+            )
+            for failure in ack.failures
         ),
         runtime={clean_text(key, 80): clean_text(value, 80) for key, value in ack.runtime.items()},
     )

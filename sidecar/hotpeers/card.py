@@ -1,55 +1,45 @@
-"""Reads the agent cards of peers over HTTP, and keeps them fresh.
+"""Follows the agent cards of peers, and keeps them fresh.
 
-One task a card: it tries again with growing, jittered pauses until the card was read once, and
-looks again every minute. What was read once is kept through outages.
+Each is tried again with growing, jittered pauses until it was read once, and is read anew every
+minute. What was read once is kept through outages.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import random
-import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
-from urllib.parse import urljoin
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hotpeers_shim.contract import clean_text
 
-from . import __version__
-from .credentials.outgoing import OutgoingByUrl
-from .model.card import Card, CardError, parse_card
-from .model.origin import UrlError, card_urls, origin_of
+from .credentials.keeper import Access
+from .fetch import AT_ONCE, MAX_CARD_BYTES, CardUnavailableError, Check, Fetcher
+from .model.card import Card
 from .model.snapshot import CardKey, Problem
 from .reasons import Reason
+from .schedule import Lane, Schedule
 
 logger = logging.getLogger(__name__)
 
-MAX_CARD_BYTES = 1024 * 1024
-"""Largest agent card that is read, in bytes."""
-_AT_ONCE = 16
 # Seconds between two requests at the least, for cards that were never tried and for all others:
 # thousands of peers are read one after the other, and a new one does not wait for the old.
 _FIRST_GAP, _NEXT_GAP = 0.004, 0.02
-_TIMEOUT = aiohttp.ClientTimeout(total=5.0, connect=2.0)
+# Servers that do not answer hold a place for seconds; the cards behind them are waited for.
+_FIRST_AT_ONCE = 128
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 _REFRESH = 60.0
-_MAX_REDIRECTS = 3
 # One lost request is not an outage: readiness that flaps would change the peer file each time.
 _FAILURES_TO_UNREADY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CardState:
-    """What is known of one card: the last good one, and what went wrong since."""
+    """What is known of one card: the last good one, and what went wrong since.
+
+    `failures` are those in a row, as far as they matter: two are as many as two hundred.
+    """
 
     card: Card | None = None
     failures: int = 0
@@ -62,75 +52,22 @@ class CardState:
         return self.card is not None and self.failures < _FAILURES_TO_UNREADY
 
 
-class CardUnavailableError(Exception):
-    """A card could not be fetched or is none; `reason` says which."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+_UNKNOWN = CardState()
 
 
-class _Lane:
-    """Lets requests go a few at once, and none too soon after the one before."""
+@dataclass(slots=True)
+class _Note:
+    """What is remembered of a card besides its state: the next pause in seconds, the last message."""
 
-    def __init__(self, gap: float) -> None:
-        self._gap = gap
-        self._free = 0.0
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        async with self._slots:
-            now = asyncio.get_running_loop().time()
-            start = max(now, self._free)
-            self._free = start + self._gap
-            if start > now:
-                await asyncio.sleep(start - now)
-            yield
-
-
-class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
-
-    A name server that is silent holds a thread for seconds, and a peer may have any name. In the
-    threads that all share, such names would keep the peer file from being written.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="resolve")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(
-            socket.getaddrinfo,
-            host,
-            port,
-            family=family,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_ADDRCONFIG,
-        )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    pause: float = _FIRST_PAUSE
+    message: str = ""
 
 
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
-    `changed` is called after each change of `states`. Use it as an asynchronous context manager.
+    `changed` is called after each change of `states`. `access` says what belongs to a request to a
+    URL. Use it as an asynchronous context manager.
     """
 
     def __init__(
@@ -138,20 +75,21 @@ class CardReader:
         changed: Callable[[], None],
         *,
         refresh: float = _REFRESH,
-        outgoing: OutgoingByUrl | None = None,
+        max_bytes: int = MAX_CARD_BYTES,
+        check: Check | None = None,
+        access: Callable[[str], Access] = lambda _: Access(),
     ) -> None:
-        self._outgoing = outgoing or OutgoingByUrl()
         self._changed = changed
         self._refresh = refresh
         self._states: dict[CardKey, CardState] = {}
         self._shown: Mapping[CardKey, CardState] | None = None
-        self._tasks: dict[CardKey, asyncio.Task[None]] = {}
-        self._first = _Lane(_FIRST_GAP)
-        self._next = _Lane(_NEXT_GAP)
+        self._notes: dict[CardKey, _Note] = {}
+        self._schedule: Schedule[CardKey] = Schedule(
+            self._read, Lane(_FIRST_AT_ONCE, _FIRST_GAP), Lane(AT_ONCE, _NEXT_GAP)
+        )
         self._bad: dict[CardKey, Problem] = {}
         self._problems: tuple[Problem, ...] | None = ()
-        self._session: aiohttp.ClientSession | None = None
-        self._resolver = _Resolver()
+        self._fetcher = Fetcher(max_bytes=max_bytes, check=check, access=access)
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:
@@ -161,6 +99,11 @@ class CardReader:
         return self._shown
 
     @property
+    def tried(self) -> bool:
+        """Whether each card was tried at least once."""
+        return not self._schedule.fresh
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with cards now; the same tuple until that changes."""
         if self._problems is None:
@@ -168,57 +111,42 @@ class CardReader:
         return self._problems
 
     async def __aenter__(self) -> CardReader:
-        self._session = aiohttp.ClientSession(
-            timeout=_TIMEOUT,
-            # A peer must not be able to set a cookie that another one then gets.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(
-                limit=2 * _AT_ONCE, force_close=True, resolver=self._resolver
-            ),
-            headers={"Accept": "application/json", "User-Agent": f"hotpeers/{__version__}"},
-        )
+        await self._fetcher.__aenter__()
+        self._schedule.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = list(self._tasks.values())
         self.follow(())
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-        await self._resolver.close()
+        await self._schedule.stop()
+        await self._fetcher.__aexit__()
 
     def follow(self, keys: Iterable[CardKey]) -> None:
         """Read these cards from now on, and no others."""
-        wanted = set(keys)
-        for key in self._tasks.keys() - wanted:
-            self._tasks.pop(key).cancel()
-            self._states.pop(key, None)
-            self._shown = None
+        _, gone = self._schedule.follow(keys)
+        for key in gone:
+            self._notes.pop(key, None)
+            if self._states.pop(key, None) is not None:
+                self._shown = None
             if self._bad.pop(key, None) is not None:
                 self._problems = None
-        for key in wanted - self._tasks.keys():
-            self._tasks[key] = asyncio.create_task(self._follow(key), name=f"card {key[0]}")
 
-    async def _follow(self, key: CardKey) -> None:
-        pause = _FIRST_PAUSE
-        lane = self._first
-        while True:
-            before = self._states.get(key, CardState())
-            async with lane.turn():
-                after = await self._look(key, before)
-            lane = self._next
-            if after != before:
-                self._states[key] = after
-                self._shown = None
-            if (after.reason, after.message) != (before.reason, before.message):
-                self._blame(key, after)
-            if after != replace(before, failures=after.failures) or after.ready != before.ready:
-                self._changed()
-            if after.failures:
-                wait, pause = pause, min(pause * 2, _LONGEST_PAUSE)
-            else:
-                wait, pause = self._refresh, _FIRST_PAUSE
-            await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+    async def _read(self, key: CardKey) -> float:
+        """Read a card; returns the seconds until it is to be read again."""
+        note = self._notes.setdefault(key, _Note())
+        before = self._states.get(key, _UNKNOWN)
+        after = await self._look(key, before, note)
+        if after != before or key not in self._states:
+            self._states[key] = after
+            self._shown = None
+        if (after.reason, after.message) != (before.reason, before.message):
+            self._blame(key, after)
+        if after != replace(before, failures=after.failures) or after.ready != before.ready:
+            self._changed()
+        if after.failures:
+            wait, note.pause = note.pause, min(note.pause * 2, _LONGEST_PAUSE)
+        else:
+            wait, note.pause = self._refresh, _FIRST_PAUSE
+        return wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
     def _blame(self, key: CardKey, state: CardState) -> None:
         self._problems = None
@@ -227,86 +155,24 @@ class CardReader:
         else:
             self._bad[key] = Problem(key[0], state.reason, state.message)
 
-    async def _look(self, key: CardKey, before: CardState) -> CardState:
+    async def _look(self, key: CardKey, before: CardState, note: _Note) -> CardState:
         try:
-            card = await self._fetch(key)
+            card = await self._fetcher.get(key)
         except CardUnavailableError as error:
             logger.debug("no agent card of %s: %s", key[0], error)
-            return replace(
-                before,
-                failures=before.failures + 1,
-                reason=error.reason,
-                message=clean_text(str(error), 400),
-            )
+            return self._failed(before, error, note)
         # The same object as before where nothing changed: what is made of it is compared by it.
         return CardState(before.card if card == before.card else card)
 
-    async def _fetch(self, key: CardKey) -> Card:
-        raw = b""
-        urls = card_urls(*key)
-        for last, url in ((url == urls[-1], url) for url in urls):
-            try:
-                status, raw = await self._get(url)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise CardUnavailableError(
-                    Reason.CARD_UNAVAILABLE, f"{url}: {_plainly(error)}"
-                ) from error
-            if status == 200:
-                break
-            if last or status != 404:
-                message = f"{urls[0]} answers with status {status}"
-                raise CardUnavailableError(Reason.CARD_UNAVAILABLE, message)
-        # In a thread: the first card imports its parser, and a large one takes its time.
-        return await asyncio.to_thread(_parse, raw, url)
+    def _failed(self, before: CardState, error: CardUnavailableError, note: _Note) -> CardState:
+        """The state after a failure: the same one where nothing is new, since all is judged anew by it.
 
-    async def _get(self, url: str) -> tuple[int, bytes]:
-        """Status and body of a URL, following redirects within its origin only."""
-        assert self._session is not None, "use `async with`"  # noqa: S101
-        for _ in range(_MAX_REDIRECTS + 1):
-            # Anew at each step: a redirect may lead out of a prefix.
-            found = self._outgoing.of(url)
-            async with self._session.get(
-                url,
-                allow_redirects=False,
-                headers=found.headers if found else None,
-                ssl=(found and found.tls) or True,
-            ) as response:
-                if response.status not in (301, 302, 303, 307, 308):
-                    return response.status, await _body(response)
-                target = urljoin(url, response.headers.get("Location", ""))
-            try:
-                same = origin_of(target) == origin_of(url)
-            except UrlError:
-                same = False
-            if not same:
-                raise CardUnavailableError(
-                    Reason.CARD_UNAVAILABLE, f"{url} redirects to another origin"
-                )
-            url = target
-        raise CardUnavailableError(Reason.CARD_UNAVAILABLE, f"{url} redirects too often")
-
-
-def _plainly(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        # Its own text is about sockets; that of the system says what a person looks for.
-        return error.os_error.strerror or str(error.os_error)
-    if isinstance(error, TimeoutError):
-        return f"no answer within {_TIMEOUT.total:.0f} s"
-    return str(error) or type(error).__name__
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_CARD_BYTES:
-            message = f"{response.url}: larger than {MAX_CARD_BYTES} bytes"
-            raise CardUnavailableError(Reason.CARD_INVALID, message)
-    return bytes(body)
-
-
-def _parse(raw: bytes, url: str) -> Card:
-    try:
-        return parse_card(json.loads(raw))
-    except (CardError, ValueError, RecursionError) as error:
-        raise CardUnavailableError(Reason.CARD_INVALID, f"{url}: {str(error)[:300]}") from error
+        A server in trouble fails in one way and another. Of the same reason, the message changes once
+        it came twice in a row.
+        """
+        message = clean_text(str(error), 400)
+        lasting, note.message = message == note.message, message
+        if before.reason is error.reason and not lasting:
+            message = before.message
+        failures = min(before.failures + 1, _FAILURES_TO_UNREADY)
+        return replace(before, failures=failures, reason=error.reason, message=message)

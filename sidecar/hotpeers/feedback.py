@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from hotpeers_shim.contract import Ack, Peer, clean_text
+from hotpeers_shim.contract import Ack, CallFailure, Peer, clean_text
 
 from .changes import PeerChanges
 from .kube.client import Client
@@ -31,12 +31,15 @@ _REST_SECONDS = 10.0
 # The API server refuses notes of more than 1 kB.
 _MAX_NOTE = 1000
 _MAX_SUBJECTS = 1000
-_WARNINGS = {"PeerRefused", "ReloadRejected"}
+_CALLS_SECONDS = 300.0
+"""How long an Event on failing calls of a peer stands before there is another one for it."""
+_WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed"}
 _ACTIONS = {
     "PeerAdded": "Offer",
     "PeerRemoved": "Withdraw",
     "PeerRefused": "Refuse",
     "ReloadRejected": "Reload",
+    "CallsFailed": "Call",
 }
 
 
@@ -63,6 +66,7 @@ class Feedback:
         self._more: dict[str, int] = {}
         self._news = asyncio.Event()
         self._complained = ""
+        self._calls: dict[str, float] = {}
 
     def peers(self, changes: PeerChanges) -> None:
         """Peers came or went."""
@@ -76,6 +80,16 @@ class Feedback:
     def nacked(self, acks: Iterable[Ack]) -> None:
         """Agent processes refused the peer file."""
         self._note("ReloadRejected", (f"process {ack.pid} ({ack.reason})" for ack in acks))
+
+    def failing(self, failures: Iterable[CallFailure]) -> None:
+        """Calls of peers began to fail. One that does so now and then is told of every five minutes."""
+        now = asyncio.get_running_loop().time()
+        self._calls = {key: at for key, at in self._calls.items() if now - at < _CALLS_SECONDS}
+        for failure in failures:
+            subject = f"{failure.subject} ({failure.reason})"
+            if subject not in self._calls and len(self._calls) < _MAX_SUBJECTS:
+                self._calls[subject] = now
+                self._note("CallsFailed", [subject])
 
     async def run(self) -> None:
         """Tell for ever what was noted. Raises nothing but what is a bug."""

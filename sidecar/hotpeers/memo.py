@@ -83,6 +83,8 @@ def upper_bound(peer: Peer) -> int:
     for skill in peer.skills:
         length += len(skill.id) + len(skill.name) + len(skill.description) + 60
         length += sum(len(tag) + 3 for tag in skill.tags)
+    for one in peer.interfaces:
+        length += len(one.url) + len(one.tenant) + len(one.protocolVersion) + 100
     # The worst character is one that JSON writes as \uXXXX; names and fixed text are below 2 kB.
     return 6 * length + 2048
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hotpeers_shim.contract import Peer
+from hotpeers_shim.contract import Interface, Peer
 
 from .card import CardState
-from .model.origin import Origin, UrlError, origin_of
+from .model.cluster import agent_url
+from .model.endpoint import place
+from .model.origin import Origin, origin_of
 from .model.selector import Selector
 from .model.snapshot import Candidate
 from .reasons import Reason, Word
@@ -17,13 +19,16 @@ _NEEDS = {
     "Agent": "this Agent needs the annotation hotpeers.dev/url",
     "Service": "none of several ports is named a2a or has the appProtocol a2a",
 }
+_UNVERIFIED = (Reason.CARD_UNSIGNED, Reason.CARD_SIGNATURE_BAD)
+_UNUSABLE = (Reason.CARD_INVALID, Reason.INTERFACE_MISSING)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What an operator asks for. `home` is the namespace that refers to the peers.
 
-    `user_headers_to` are the origins that may be sent the headers that identify the user.
+    `user_headers_to` are the origins of peers that may know the user, besides kagent's own Agents.
+    `require_signed` is whether nothing is offered whose agent card was not verified.
     """
 
     selector: Selector = field(default_factory=Selector)
@@ -31,6 +36,7 @@ class Rules:
     orchestrator: str = ""
     home: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
+    require_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ def judge(
         _ruled_out(candidate, rules)
         or _uninvited(candidate, rules, home_labels, before)
         or _never_ready(candidate, before)
+        or _unsigned(candidate, state, rules, before)
         or _offer(candidate, state, rules, before)
     )
 
@@ -111,13 +118,36 @@ def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
     return None
 
 
-def gets_user_headers(candidate: Candidate, rules: Rules) -> bool:
-    """Whether the headers that identify the user may be sent to a candidate.
+def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
+    """Whether the headers that identify the user may be sent to a peer.
 
-    kagent sends them to the Agents of its cluster. Whoever writes a manifest chooses its URL, so any
-    other origin has to be named by the operator of the orchestrator.
+    They go to a kagent Agent at the address of its own Service, as kagent sends them, and to the
+    origins that the operator `listed`. An Agent whose annotation names any other address is a
+    stranger: its author must not be able to redirect a user's token.
     """
-    return candidate.is_local_agent or origin_of(candidate.url) in rules.user_headers_to
+    origin = origin_of(candidate.url)
+    if origin in listed:
+        return True
+    if candidate.kind != "Agent" or not candidate.namespace:
+        return False
+    return origin == origin_of(agent_url(candidate.namespace, candidate.name))
+
+
+def _unsigned(
+    candidate: Candidate, state: CardState, rules: Rules, before: Peer | None
+) -> Refused | None:
+    """What is not offered because its card was not verified. A card in a file is its operator's word."""
+    if not rules.require_signed or candidate.card_read:
+        return None
+    if state.reason in _UNVERIFIED:
+        return _refuse(candidate, state.reason, state.message, by_card=True)
+    verified = state.card is not None or (before is not None and before.interfaces)
+    return None if verified else _card_missing(candidate, state)
+
+
+def _card_missing(candidate: Candidate, state: CardState) -> Refused:
+    reason = state.reason or Reason.CARD_UNAVAILABLE
+    return _refuse(candidate, reason, state.message or "not read yet", by_card=True)
 
 
 def _offer(
@@ -125,24 +155,29 @@ def _offer(
 ) -> Peer | Refused:
     card = state.card
     description, skills, ready = candidate.description, candidate.skills, candidate.card_read
+    interfaces: tuple[Interface, ...] = candidate.interfaces
     if card is not None:
-        stray = _stray_url(card.urls, candidate.url)
-        if stray:
-            return _refuse(candidate, Reason.CARD_ORIGIN_MISMATCH, stray, by_card=True)
+        placement = place(card.interfaces, candidate.url, pinned=candidate.pinned)
+        if not placement.interfaces:
+            message = placement.stray
+            return _refuse(candidate, Reason.CARD_ORIGIN_MISMATCH, message, by_card=True)
+        interfaces = placement.interfaces
         description = description or card.description
         skills = card.skills or skills
         ready = state.ready
     elif not candidate.card_read and before is not None:
         # After a restart nothing of it was read yet: what its card told before still stands.
+        interfaces = before.interfaces
         description = description or before.description
         skills = before.skills or skills
         ready = before.ready and not state.failures
     if candidate.ready is not None:
-        ready = candidate.ready
-    if not description and card is None and before is None:
-        message = state.message or "not read yet"
-        reason = state.reason or Reason.CARD_UNAVAILABLE
-        return _refuse(candidate, reason, message, by_card=True)
+        # Its own status says more of whether it is up than one lost card, and nothing of how to call it.
+        ready = candidate.ready and bool(interfaces) and (ready or state.reason not in _UNUSABLE)
+    unknown = card is None and before is None and not candidate.card_read
+    # Without a description there is nothing to offer, and without an interface nothing to call.
+    if unknown and (not description or state.reason in _UNUSABLE):
+        return _card_missing(candidate, state)
     return Peer(
         name=candidate.name,
         namespace=candidate.namespace,
@@ -156,21 +191,9 @@ def _offer(
         ready=ready,
         fingerprint=candidate.fingerprint,
         source=candidate.source,
-        userHeaders=gets_user_headers(candidate, rules),
+        userHeaders=takes_user_headers(candidate, rules.user_headers_to),
+        interfaces=interfaces,
     )
-
-
-def _stray_url(urls: Iterable[str], home: str) -> str:
-    """Tell which address leaves the origin of `home`, or "" if none does."""
-    origin = origin_of(home)
-    for url in urls:
-        try:
-            if origin_of(url) == origin:
-                continue
-        except UrlError as error:
-            return f"the card names an address that is no URL: {error}"
-        return f"the card sends calls to {origin_of(url)}, the peer's URL is at {origin}"
-    return ""
 
 
 def _refuse(

@@ -14,6 +14,7 @@ from hotpeers_shim.contract import Ack, Nack, Peer, PeerProblem
 from . import __version__
 from .acks import Acks
 from .changes import PeerChanges
+from .failures import failing_calls, reason_label
 from .model.snapshot import Problem
 from .offer import Refused
 from .reasons import Reason
@@ -22,6 +23,7 @@ from .status import Status
 logger = logging.getLogger(__name__)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MAX_SERIES = 100
 _WORDS = {word.value for word in (*Nack, *PeerProblem)}
 
 
@@ -46,6 +48,12 @@ class Metrics:
             "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], registry=own
         )
         self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
+        self._calls = Gauge(
+            "hotpeers_call_failures",
+            "Calls of a peer that failed since the last one that did not",
+            ["peer", "reason"],
+            registry=own,
+        )
         self._nacks = Counter(
             "hotpeers_nacks_total", "Files refused by agents", ["reason"], registry=own
         )
@@ -87,8 +95,18 @@ class Metrics:
         self._acked.set(status.acks.generation or 0)
         _count(self._agents, (ack.state.value for ack in status.acks.acks))
         _count(self._refused, (item.reason.value for item in status.refused))
+        self._show_calls(status)
         problems = (*status.problems, *status.acks.problems)
         _count(self._problems, (problem.reason.value for problem in problems))
+
+    def _show_calls(self, status: Status) -> None:
+        self._calls.clear()
+        # Of peers in the file alone: what an agent writes must not make series without end.
+        known = {peer.toolName for peer in status.peers}
+        shown = [one for one in failing_calls(status.acks).values() if one.subject in known]
+        for failure in shown[:_MAX_SERIES]:
+            labels = (failure.subject, reason_label(failure.reason))
+            self._calls.labels(*labels).set(failure.count)
 
     def projected(self, seconds: float) -> None:
         """A change reached the peer file."""

@@ -24,6 +24,10 @@ class Reason(StrEnum):
     CARD_INVALID = "CardInvalid"
     CARD_ORIGIN_MISMATCH = "CardOriginMismatch"
     CARD_UNAVAILABLE = "CardUnavailable"
+    INTERFACE_MISSING = "InterfaceMissing"
+    CARD_UNSIGNED = "CardUnsigned"
+    CARD_SIGNATURE_BAD = "CardSignatureBad"
+    CARD_KEYS_UNREADABLE = "CardKeysUnreadable"
     IS_ORCHESTRATOR = "IsOrchestrator"
     NAME_COLLISION = "NameCollision"
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
@@ -144,9 +148,13 @@ Word = Reason | Nack | PeerProblem | CallProblem
 """Any word of the vocabulary."""
 
 _OWN_SENTENCES = {
-    Reason.CARD_INVALID: "The agent card is none, or names no JSON-RPC address.",
+    Reason.CARD_INVALID: "What stands in place of the agent card is not one.",
     Reason.CARD_ORIGIN_MISMATCH: "The agent card sends calls to another origin than the peer's.",
     Reason.CARD_UNAVAILABLE: "The agent card was not read yet, or cannot be read now.",
+    Reason.INTERFACE_MISSING: "The agent card names no address, binding and version that can be called.",
+    Reason.CARD_UNSIGNED: "The agent card has no signature, and the orchestrator requires one.",
+    Reason.CARD_SIGNATURE_BAD: "No signature of the agent card is valid under the required keys.",
+    Reason.CARD_KEYS_UNREADABLE: "The keys that agent cards must be signed with cannot be read.",
     Reason.IS_ORCHESTRATOR: "It is the orchestrator itself.",
     Reason.NAME_COLLISION: "A peer that comes before it has the same tool name.",
     Reason.NAMESPACE_NOT_ALLOWED: "Its namespace is not among those that are allowed.",

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import StatusError
+from .failures import in_words, time_of
 
 _SECONDS = 5.0
 
@@ -46,9 +47,15 @@ def show_status(status: dict[str, Any], console: Console) -> None:
     _table(
         console,
         f"Peers ({len(status['peers'])})",
-        ("Tool", "Ready", "URL", "Source"),
+        ("Tool", "Ready", "Calls", "URL", "Source"),
         (
-            (peer["tool"], "yes" if peer["ready"] else "no", peer["url"], peer["source"])
+            (
+                peer["tool"],
+                "yes" if peer["ready"] else "no",
+                in_words(peer.get("failing")),
+                peer["url"],
+                peer["source"],
+            )
             for peer in status["peers"]
         ),
     )
@@ -81,6 +88,16 @@ def show_status(status: dict[str, Any], console: Console) -> None:
             (ack["pid"], item["subject"], item["reason"], item["message"])
             for ack in status["acks"]
             for item in ack["refusals"]
+        ),
+    )
+    _table(
+        console,
+        "Calls that fail",
+        ("Process", "Tool", "Reason", "Calls", "Last", "What"),
+        (
+            (ack["pid"], f["subject"], f["reason"], f["count"], time_of(f["time"]), f["message"])
+            for ack in status["acks"]
+            for f in ack.get("failures", ())
         ),
     )
 

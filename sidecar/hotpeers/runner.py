@@ -6,12 +6,12 @@ import logging
 import os
 
 from . import __version__
+from .memory import share_arenas
 from .offer import Rules
 from .publish import Metrics
 from .settings import EVERY_NAMESPACE, Settings
 from .sidecar import Sidecar
 from .signals import Stop
-from .source.directory import DirectorySource
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 async def run_sidecar(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
     logger.info("hotpeers %s starts, process %d", __version__, os.getpid())
+    share_arenas()
     metrics = Metrics()
     try:
         if settings.source == "kubernetes":
@@ -30,6 +31,9 @@ async def run_sidecar(settings: Settings) -> None:
 
 
 async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
+    # Imported late: its watch costs 2 MB that a cluster does not need.
+    from .source.directory import DirectorySource  # noqa: PLC0415
+
     assert settings.peers_dir is not None, "checked by Settings"  # noqa: S101
     namespaces = settings.namespaces - {EVERY_NAMESPACE}
     rules = Rules(
@@ -37,6 +41,7 @@ async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
         namespaces,
         settings.orchestrator,
         user_headers_to=settings.user_headers_to,
+        require_signed=settings.require_signed is not None,
     )
     source = DirectorySource(settings.peers_dir)
     origin = f"directory {settings.peers_dir}"
@@ -63,6 +68,7 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
         settings.orchestrator,
         home,
         user_headers_to=settings.user_headers_to,
+        require_signed=settings.require_signed is not None,
     )
     async with Client(access, connection) as client:
         source = KubernetesSource(

@@ -74,14 +74,16 @@ def _logging(command: _Command) -> _Command:
     "Origins that may get the user's headers.  [default: kagent Agents of the cluster]",
 )
 @_setting(
-    "--credentials",
-    "",
-    "FILE",
-    "Credentials by URL prefix: a YAML file, or a folder with credentials.yaml.",
-)
-@_setting(
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
+@_setting(
+    "--require-signed",
+    "",
+    "PATH",
+    "A JWK set, or a folder of them: offer only peers whose agent card is signed with one of its keys.",
+)
+@_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
+@_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
 @_reach
 @_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
 @_logging

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import SettingsError
-from .model.origin import Origin, UrlError, origin_of
+from .model.origin import Origin, UrlError, check_peer_url, origin_of
 from .model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
 """What a source of a cluster selects where nothing else is asked for."""
 EVERY_NAMESPACE = "*"
+_DEFAULT_CARD_BYTES = 1024 * 1024
+_LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -45,8 +47,10 @@ class Settings(BaseModel):
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
-    credentials: Path | None = None
     shim_dir: Path | None = None
+    require_signed: Path | None = None
+    max_card_bytes: int = _DEFAULT_CARD_BYTES
+    credentials: Path | None = None
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -64,7 +68,7 @@ class Settings(BaseModel):
             return cls.model_validate(
                 {
                     "source": text["source"],
-                    "peers_dir": Path(text["peers_dir"]) if text["peers_dir"] else None,
+                    "peers_dir": _path(text["peers_dir"]),
                     "peer_file": peer_file,
                     "ack_dir": Path(text["ack_dir"])
                     if text["ack_dir"]
@@ -72,9 +76,11 @@ class Settings(BaseModel):
                     "selector": _selector(text),
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
-                    "user_headers_to": parse_origins(text.get("user_headers_to", "")),
-                    "credentials": Path(text["credentials"]) if text.get("credentials") else None,
-                    "shim_dir": Path(text["shim_dir"]) if text.get("shim_dir") else None,
+                    "user_headers_to": _origins(text.get("user_headers_to", "")),
+                    "shim_dir": _path(text.get("shim_dir", "")),
+                    "require_signed": _path(text.get("require_signed", "")),
+                    "max_card_bytes": _card_bytes(text.get("max_card_bytes", "")),
+                    "credentials": _path(text.get("credentials", "")),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
@@ -102,6 +108,21 @@ def _check_directory(peers_dir: str, peer_file: Path) -> None:
         )
 
 
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _card_bytes(text: str) -> int:
+    text = text or str(_DEFAULT_CARD_BYTES)
+    good = text.isascii() and text.isdigit() and len(text) < 10
+    if not good or not _LEAST_CARD_BYTES <= int(text) <= _MOST_CARD_BYTES:
+        raise SettingsError(
+            f"--max-card-bytes (HOTPEERS_MAX_CARD_BYTES): {text[:80]!r} is not a number of bytes "
+            f"from {_LEAST_CARD_BYTES} to {_MOST_CARD_BYTES}"
+        )
+    return int(text)
+
+
 def _selector(text: Mapping[str, str]) -> Selector:
     asked = text["selector"]
     if not asked and text["source"] == "kubernetes":
@@ -120,6 +141,26 @@ def _namespaces(text: str) -> frozenset[str]:
     return frozenset({EVERY_NAMESPACE}) if EVERY_NAMESPACE in names else names
 
 
+def _origins(text: str) -> frozenset[Origin]:
+    try:
+        return read_origins(text)
+    except UrlError as error:
+        flag = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
+        raise SettingsError(f"{flag}: {error}") from error
+
+
+def read_origins(text: str) -> frozenset[Origin]:
+    """The origins of a list with commas; `UrlError` says which of them is none."""
+    origins = set()
+    for url in text.replace(",", " ").split():
+        origin = origin_of(check_peer_url(url))
+        # A path would look as if it narrowed what is allowed.
+        if urlsplit(url).path not in ("", "/"):
+            raise UrlError(f"{url!r} has a path; an origin is scheme, host and port")
+        origins.add(origin)
+    return frozenset(origins)
+
+
 def parse_orchestrator(text: str) -> str:
     """Check the namespace/name of an orchestrator; "" is none. `SettingsError` names the flag."""
     parts = text.split("/")
@@ -128,25 +169,6 @@ def parse_orchestrator(text: str) -> str:
             f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
         )
     return text
-
-
-def parse_origins(
-    text: str, flag: str = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
-) -> frozenset[Origin]:
-    """Check a list of origins such as `https://a.example, http://b.team:8080`.
-
-    `SettingsError` names the flag, and what is no origin: one with a path would seem to allow less.
-    """
-    origins = set()
-    for url in text.replace(",", " ").split():
-        try:
-            origin = origin_of(url)
-        except UrlError as error:
-            raise SettingsError(f"{flag}: {error}") from error
-        if urlsplit(url).path not in ("", "/") or "?" in url or "#" in url:
-            raise SettingsError(f"{flag}: {url!r} has a path or a query; an origin has none")
-        origins.add(origin)
-    return frozenset(origins)
 
 
 def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import math
 import time
@@ -15,9 +14,11 @@ from .absence import Absence
 from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
-from .credentials import make_keeper
+from .credentials.keeper import CredentialKeeper
+from .failures import new_failures
 from .lock import locked
 from .memo import Memo, Resolution
+from .memory import settle
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
 from .project import Projection, ProjectionError, Projector, remove_leftovers
@@ -26,6 +27,7 @@ from .reasons import Reason
 from .resolve import resolve
 from .settings import Settings
 from .signals import raise_at_signal
+from .signature import SignatureCheck
 from .source import Source
 from .status import Status
 from .web.app import make_app
@@ -64,11 +66,15 @@ class Sidecar:
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
         self._dirty = asyncio.Event()
-        self._credentials = make_keeper(
-            settings.credentials, settings.peer_file, self._note_credentials
+        self._credentials = CredentialKeeper(
+            settings.credentials, settings.peer_file, self._tell_problems
         )
+        keys = settings.require_signed
         self._cards = CardReader(
-            self._note_card, outgoing=self._credentials.outgoing if self._credentials else None
+            self._note_card,
+            max_bytes=settings.max_card_bytes,
+            check=SignatureCheck(keys) if keys is not None else None,
+            access=self._credentials.access,
         )
         self._cards_due: asyncio.TimerHandle | None = None
         self._cost = 0.0
@@ -82,6 +88,7 @@ class Sidecar:
         self._absence = Absence(settings.shim_dir)
         self._told: object = None
         self._ready = False
+        self._settled = False
         self._events: dict[int, float] = {}
         self._memo = Memo()
 
@@ -108,8 +115,7 @@ class Sidecar:
                 group.create_task(self._follow_acks(), name="acks")
                 group.create_task(self._keep_projecting(), name="project")
                 group.create_task(self._look_after(), name="look after")
-                if self._credentials is not None:
-                    group.create_task(self._credentials.run(), name="credentials")
+                group.create_task(self._credentials.run(), name="credentials")
                 if self._feedback is not None:
                     group.create_task(self._feedback.run(), name="feedback")
 
@@ -146,10 +152,12 @@ class Sidecar:
                     self._metrics.nacked(nack.reason)
                 if self._feedback is not None:
                     self._feedback.nacked(nacks)
+                failures = new_failures(told, acks)
+                if self._feedback is not None:
+                    self._feedback.failing(failures)
                 log_problems(told.problems, acks.problems)
                 self._heard = told = acks
-                if self._credentials is not None:
-                    self._credentials.let_read(acks.users)
+                self._credentials.note_users(acks.users)
                 self._note_acked()
 
     async def _keep_projecting(self) -> None:
@@ -171,6 +179,10 @@ class Sidecar:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._absence.changes():
                 self._tell_problems()
+            if self._ready and not self._settled and self._cards.tried:
+                # The cards have come since: most of what there is.
+                self._settled = True
+                settle()
             if self._ready and not self._projector.intact:
                 self._dirty.set()
 
@@ -194,9 +206,6 @@ class Sidecar:
                 self._feedback.peers(changes)
         self._cost = time.monotonic() - begun
         return written
-
-    def _note_credentials(self) -> None:
-        self._tell_problems()
 
     def _note_card(self) -> None:
         """Project what a card changed, soon: where there are many, they come one after the other."""
@@ -224,10 +233,7 @@ class Sidecar:
         self._failure = None
         if not self._ready:
             self._ready = True
-            # What is there now stays: a full collection would look through all of it, for tens of
-            # milliseconds, at any event.
-            gc.collect()
-            gc.freeze()
+            settle()
         if projection.written:
             self._metrics.projected(time.monotonic() - snapshot.seen)
             if self._heard.acks:
@@ -272,12 +278,12 @@ class Sidecar:
 
     def _tell_problems(self) -> None:
         found = self._snapshot.problems if self._snapshot else ()
-        credentials = self._credentials.problems if self._credentials else ()
+        credentials = self._credentials.problems
         told = (found, self._cards.problems, self._failure, self._absence.problem, credentials)
         if told == self._told:
             return
         self._told = told
         own = [problem for problem in (self._failure, self._absence.problem) if problem]
-        problems = (*found, *self._cards.problems, *own, *credentials)
+        problems = (*found, *self._cards.problems, *credentials, *own)
         log_problems(self._problems, problems)
         self._problems = problems

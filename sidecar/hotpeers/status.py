@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotpeers_shim.contract import Ack, Peer
+from hotpeers_shim.contract import Ack, CallFailure, Peer
 
 from . import __version__
 from .acks import Acks
+from .failures import failing_calls
 from .model.scope import ScopeStatus
 from .model.snapshot import Problem
 from .offer import Refused
@@ -34,6 +35,7 @@ class Status:
 
     def document(self) -> dict[str, Any]:
         """The status as the JSON of `/status`."""
+        failing = failing_calls(self.acks)
         return {
             "version": __version__,
             "ready": self.ready,
@@ -47,7 +49,7 @@ class Status:
                 "complete": self.complete,
                 "scopes": [_scope(scope) for scope in self.scopes],
             },
-            "peers": [_peer(peer) for peer in self.peers],
+            "peers": [_peer(peer, failing.get(peer.toolName)) for peer in self.peers],
             "refused": [
                 {
                     "name": item.title,
@@ -71,7 +73,7 @@ class Status:
         }
 
 
-def _peer(peer: Peer) -> dict[str, Any]:
+def _peer(peer: Peer, failing: CallFailure | None) -> dict[str, Any]:
     return {
         "name": peer.name,
         "namespace": peer.namespace,
@@ -82,6 +84,18 @@ def _peer(peer: Peer) -> dict[str, Any]:
         "description": peer.description,
         "source": peer.source,
         "fingerprint": peer.fingerprint,
+        "interfaces": [f"{one.binding} {one.protocolVersion} {one.url}" for one in peer.interfaces],
+        "failing": _failure(failing) if failing is not None else None,
+    }
+
+
+def _failure(failure: CallFailure) -> dict[str, Any]:
+    return {
+        "subject": failure.subject,
+        "reason": failure.reason,
+        "message": failure.message,
+        "count": failure.count,
+        "time": failure.time,
     }
 
 
@@ -110,6 +124,7 @@ def _ack(ack: Ack) -> dict[str, Any]:
             {"subject": item.subject, "reason": item.reason, "message": item.message}
             for item in ack.refusals
         ],
+        "failures": [_failure(failure) for failure in ack.failures],
         "runtime": ack.runtime,
         "time": ack.time,
     }

@@ -1,10 +1,10 @@
-"""An agent in a process of its own that asks one peer once for each argument, and measures its memory.
+"""An agent in a process of its own that asks peers once for each argument, and measures its memory.
 
-    greedy_agent.py plain|kagent PEER TEXT…
+    greedy_agent.py plain|kagent PEERS NAME:TEXT…
 
-PEER is a peer of the file, in JSON. Prints one JSON line for each TEXT: what the model read, its length
-in characters with all that the model was given, seconds, and by how many KiB the peak of the memory
-exceeds what was in use before the call.
+PEERS are the peers of the file, in JSON; NAME is the one to ask. Prints one JSON line for each: what
+the model read, the length of all that it was given in characters, seconds, and by how many KiB the
+peak of the memory exceeds what was in use before the call.
 """
 
 import asyncio
@@ -23,19 +23,21 @@ def kib(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-async def ask(peer: dict[str, Any], texts: list[str]) -> None:
+async def ask(peers: list[dict[str, Any]], asked: list[str]) -> None:
     from scripted import Conversation, call, results
 
-    tool = f"{peer['namespace']}__NS__{peer['name']}"
+    tools = {peer["name"]: f"{peer['namespace']}__NS__{peer['name']}" for peer in peers}
     # What the first call loads is not what a reply costs.
-    await Conversation().turn("go", call(tool, "warm-up"), "end")
-    for text in texts:
+    await Conversation().turn("go", *(call(tool, "warm-up") for tool in tools.values()), "end")
+    for one in asked:
+        name, _, text = one.partition(":")
+        tool = tools[name]
         talk = Conversation()
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         before, start = kib("VmRSS"), time.monotonic()
         events = await talk.turn("go", call(tool, text), "end")
         line = {
-            "text": text,
+            "asked": one,
             "result": results(events)[0],
             "given": sum(len(str(content)) for content in talk.model.seen[-1].contents),
             "seconds": time.monotonic() - start,
@@ -46,12 +48,12 @@ async def ask(peer: dict[str, Any], texts: list[str]) -> None:
 
 
 def main() -> None:
-    runtime, peer, *texts = sys.argv[1:]
+    runtime, listed, *asked = sys.argv[1:]
     if runtime == "kagent":
         import kagent.adk.types  # noqa: F401 - its import is what tells the shim
-    document = {"apiVersion": "hotpeers.dev/v1", "generation": 1, "peers": [json.loads(peer)]}
+    document = {"apiVersion": "hotpeers.dev/v1", "generation": 1, "peers": json.loads(listed)}
     loaded.replace_peer_file(json.dumps(document).encode())
-    asyncio.run(ask(json.loads(peer), texts))
+    asyncio.run(ask(json.loads(listed), asked))
 
 
 if __name__ == "__main__":

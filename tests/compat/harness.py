@@ -41,6 +41,8 @@ def lacks() -> dict[str, str]:
         found["workflow"] = "workflows, and children of the modes task and single_turn"
     if ADK < (1, 19):
         found["bypass"] = "a search tool that says that it may stand beside others"
+    if ADK < (1, 17):
+        found["mcp again"] = "tools for spawning that come back after their server was down"
     if ADK >= (1, 34) and ADK < (2, 0) and A2A < (1, 0):
         found["to_a2a"] = "to_a2a, which needs a2a-sdk 1.x there"
     if KAGENT and _KAGENT < (0, 8):

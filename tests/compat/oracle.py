@@ -110,6 +110,7 @@ def _of_other(whole: Whole, result: str, reader: "_Reader") -> list[str]:
         found.append(f"does not say that it is {whole.state}")
     reader.message(whole.message)
     partial = bool(whole.artifacts) or (not whole.message and any(whole.history))
+    may_be_partial = partial or any(whole.history)
     label = re.search("partial", result, re.IGNORECASE)
     if partial and not label:
         return [*found, "does not call the results partial"]
@@ -118,7 +119,7 @@ def _of_other(whole: Whole, result: str, reader: "_Reader") -> list[str]:
         reader.artifacts(whole)
         for parts in [] if whole.artifacts else whole.history:
             reader.message(parts)
-    elif label:
+    elif label and not may_be_partial:
         found.append("speaks of partial results where there are none")
     return found
 

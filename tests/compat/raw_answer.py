@@ -39,11 +39,14 @@ def _bytes(query: Query, what: str, content: Any, reply: dict[str, Any]) -> byte
         return b": " + str(content).encode() + eol + eol
     if what == "end":
         return b""
+    head = b""
     if what == "error":
+        # a2a-sdk 1.x tells an error by the name of its event.
+        head = b"event: error" + eol if query.form == wire.V1 else b""
         data = wire.encoded({**wire.error(content, rest=query.rest)[1], **query.own()})
     else:
         data = query.result(wire.event(content, query.form), pretty=bool(reply.get("lines")))
-    return b"".join(b"data: " + line + eol for line in data.split(b"\n")) + eol
+    return head + b"".join(b"data: " + line + eol for line in data.split(b"\n")) + eol
 
 
 async def answer_whole(

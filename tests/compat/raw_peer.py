@@ -4,8 +4,8 @@ A process of its own. Speaks JSON-RPC (at `/`) and HTTP+JSON (below `/rest`) of 
 answers each request in the form it came in. Prints its address as one JSON line.
 
     POST /script/KEY  what to do with the message whose text is KEY; /scripts {KEY: …} for many
-    POST /config      {"streaming", "contexts", "resubscribe", "refusal", "card"}: see `Config`
-    POST /forget      lose all tasks and contexts, as a restarted server does
+    POST /config      {"streaming", "contexts", "resubscribe", "gets", "refusal", "card"}: see `Config`
+    POST /forget      lose all tasks and contexts, as a restarted server does; /reset all but its address
     GET /log          each request: method, form, headers, body, text, taskId, contextId, tenant
 
 A script is {"do": [step…], "reply": {…}, "at_once": bool}. Steps, in their order:
@@ -18,7 +18,8 @@ A script is {"do": [step…], "reply": {…}, "at_once": bool}. Steps, in their 
 
 `reply` bends the answer: {"status", "headers", "body"} in its place, {"drop": 1} without one, {"json": 1}
 for JSON in place of a stream, {"gzip": 1}, {"type"}, {"eol": "\r\n"}, {"lines": 1} for events of many
-`data:` lines. `at_once` answers a message that is not streamed with the task after the first event.
+`data:` lines. `before` are scripts for the first times that the message comes. `at_once` answers a message
+that is not streamed with the task after the first event.
 """
 
 import argparse
@@ -51,11 +52,13 @@ class Refused(Exception):
 class Config:
     """How the peer is. `contexts`: `echo` takes what the caller names, `invent` names another, `refuse`
     knows only its own. `resubscribe`: `new` (0.3) or `snapshot` (1.x) or `none`; "" is as the form has it.
+    `gets` is whether a task can be read.
     """
 
     streaming: bool = True
     contexts: str = "echo"
     resubscribe: str = ""
+    gets: bool = True
     refusal: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -96,6 +99,8 @@ class Peer:
         elif path == "/forget":
             self.tasks.clear()
             self.contexts.clear()
+        elif path == "/reset":
+            self.__init__(self.url)  # type: ignore[misc]
         elif path == "/log":
             answer = wire.encoded(self.log)
         elif path.endswith("/.well-known/agent-card.json"):
@@ -135,6 +140,8 @@ class Peer:
                 raise Refused("unsupported", "this agent does not stream")
             await self._hear(query, response)
             return
+        if query.call == "get" and not self.config.gets:
+            raise Refused("method-not-found", "this agent does not show tasks")
         task = self.tasks.get(query.task)
         if task is None:
             raise Refused("task-not-found", f"Task {query.task} was not found")
@@ -150,6 +157,8 @@ class Peer:
     async def _hear(self, query: Query, response: Response) -> None:
         """A message: run its script, and answer as it says."""
         script = self.scripts.get(query.text, {"do": [{"message": [{"text": "no such script"}]}]})
+        if script.get("before"):
+            script = script["before"].pop(0)
         reply = script.get("reply", {})
         if reply.get("drop"):
             raise Cut

@@ -52,6 +52,10 @@ class RawPeer:
         """Lose all tasks and contexts."""
         self._ask("/forget", {})
 
+    def reset(self) -> None:
+        """Be as at the start: no script, task, context, log or setting."""
+        self._ask("/reset", {})
+
     def log(self, **fields: Any) -> list[dict[str, Any]]:
         """The requests, or those with these values."""
         return [

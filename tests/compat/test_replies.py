@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from harness import peer
-from oracle import faults
+from oracle import faults, fold
 from rawkit import DONE, WAYS, artifact, text
 from reply_cases import Case, table
+from reply_sequences import MARK, Drawn, marks_of
 from scripted import call, results
 
 CASES = list(table())
 GROUPS = 8
+SEQUENCES = 40
 NAME = "team__NS__weather"
 ANSWER = "the answer to "
 
@@ -84,6 +86,46 @@ def check_answers(raw: Any, cases: list[Case], found: dict[str, str]) -> None:
         assert asked["taskId"] == "", case.name
         assert answered["taskId"].startswith("task-"), case.name
         assert "Thank you." in found[name], case.name
+
+
+def invented(case: Case, result: str) -> list[str]:
+    """What is wrong with the marks in a result: each that is due is there once, and no other."""
+    whole = fold(case)
+    results_there = [mark for parts in whole.artifacts.values() for mark in marks_of(parts)]
+    said = marks_of(whole.message)
+    before = [mark for parts in whole.history for mark in marks_of(parts)]
+    due = [*results_there, *said] or before
+    read = MARK.findall(result)
+    # What was said on the way to a failure may be shown as what there is.
+    may = set(due) | (set(before) if whole.state != "completed" and not results_there else set())
+    lost, more = set(due) - set(read), set(read) - may
+    twice = [mark for mark in set(read) if read.count(mark) > 1]
+    return [
+        f"{word}: {found}"
+        for word, found in zip(("lost", "invented", "twice"), (lost, more, twice), strict=True)
+        if found
+    ]
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+async def test_no_text_is_lost_and_none_invented_of_any_sequence_of_events(
+    peers, raw, conversation, way, streaming
+):
+    raw.config()
+    drawn = Drawn(seed=WAYS.index(way) * 2 + streaming)
+    cases = [drawn.case(f"drawn {at}", cuts=streaming) for at in range(SEQUENCES)]
+    raw.scripts({case.name: case.script for case in cases})
+    peers.write(peer("weather", raw, interfaces=[raw.way(*way, streaming=streaming)]))
+    end = {"do": [artifact("thanks", text("Thank you.")), DONE]}
+    raw.scripts({f"{ANSWER}{case.name}": end for case in cases})
+    found = await heard(conversation(), cases)
+    wrong = [
+        f"{case.steps}\n    {'; '.join(bad)}\n    {found[case.name]!r}"
+        for case in cases
+        if (bad := invented(case, found[case.name]) + faults(case, found[case.name], None))
+    ]
+    assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
 
 
 async def test_the_table_is_large_enough_and_its_oracle_tells_right_from_wrong(scripted):

@@ -155,6 +155,7 @@ async def test_each_tool_is_declared_with_its_input(peers, tools, conversation):
     assert "by what they do" in said.description
 
 
+@pytest.mark.needs("mcp again")
 async def test_turns_go_on_while_the_server_is_down(peers, tools, conversation, impatient, caplog):
     talk = conversation()
     events = await talk.turn("nobody there", "all the same")

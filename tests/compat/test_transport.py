@@ -108,6 +108,20 @@ async def test_stream_under_another_type_is_taken_for_one():
     assert EVENT in found.content
 
 
+async def test_separators_that_no_line_of_a_stream_ends_with_become_escapes():
+    value = {"a": "one\u2028two\u2029three\u0085 \u20ac \u00c2 \u2027"}
+    event = b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+    kind = ("Content-Type: Text/Event-Stream; charset=latin-1", "Transfer-Encoding: chunked")
+    whole, single = [event], [event[at : at + 1] for at in range(len(event))]
+    for pieces in (whole, single):
+        body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+        found = await fetch(http(body + b"0\r\n\r\n", *kind), stream=True)
+        assert found.headers["content-type"] == "text/event-stream"
+        (line,) = found.text.split("\n")[:-2]
+        assert len(line.splitlines()) == 1
+        assert json.loads(line.removeprefix("data: ")) == value
+
+
 async def test_page_in_place_of_a_stream_is_refused():
     with pytest.raises(Unreadable, match="text/html"):
         await fetch(http(b"<html>", "Content-Type: text/html"), stream=True)
@@ -116,6 +130,9 @@ async def test_page_in_place_of_a_stream_is_refused():
 async def test_rpc_error_under_an_error_status_is_the_answer():
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "bad"}})
     assert (await fetch(http(body.encode(), status="400 Bad Request"))).json()["error"]
+    found = await fetch(http(body.encode(), status="500 Oops"), stream=True)
+    assert found.headers["content-type"] == "text/event-stream"
+    assert json.loads(found.text.strip().removeprefix("data: "))["error"]
     # Any other body leaves the status as it is, and is kept short.
     page = await fetch(http(b"y" * 60 * KIB, status="502 Bad Gateway"))
     assert page.status_code == 502

@@ -33,13 +33,6 @@ one = Credential(parse_prefix("https://a.example"), {"Authorization": "Bearer " 
 made.bring([one], frozenset(map(int, sys.argv[3:])))
 print(made.problem and made.problem.reason.value)
 """
-WITHDRAW = """
-import sys
-from pathlib import Path
-from hotpeers.credentials.delivery import Delivery
-#
-Delivery(Path(sys.argv[1])).withdraw()
-"""
 READ = "import sys\n#\nprint(open(sys.argv[1]).read())"
 
 
@@ -86,48 +79,6 @@ def test_agent_of_another_user_reads_it_and_a_stranger_does_not(peer_file: Path)
     file = peer_file.with_name("credentials.json")
     assert file.stat().st_uid == SIDECAR
     assert stat.S_IMODE(file.stat().st_mode) & 0o007 == 0
-
-
-LOOK = """
-import sys
-from pathlib import Path
-from hotpeers_shim.credentials import CredentialReader
-#
-reader = CredentialReader(Path(sys.argv[1]))
-for line in sys.stdin:
-    found = reader.find("https://a.example")
-    print(reader.locked, found and found.headers["Authorization"], flush=True)
-"""
-
-
-@root
-def test_agent_knows_that_it_may_not_read_yet_and_reads_once_it_may(peer_file: Path) -> None:
-    deliver(peer_file)
-    imports, _, rest = LOOK.partition("#\n")
-    change = f"import os; os.setgroups([]); os.setgid({AGENT}); os.setuid({AGENT})"
-    with subprocess.Popen(
-        [sys.executable, "-c", f"{imports}\n{change}\n{rest}", str(peer_file)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as agent:
-        assert agent.stdin is not None
-        assert agent.stdout is not None
-
-        def look() -> str:
-            print(file=agent.stdin, flush=True)
-            return str(agent.stdout.readline().strip())
-
-        assert look() == "True None"
-        assert look() == "True None"
-        deliver(peer_file, AGENT)
-        assert look() == f"False Bearer {SECRET}"
-        # Taken back from it: what it has stays until a file says otherwise.
-        deliver(peer_file, OTHER_AGENT)
-        assert look() == f"True Bearer {SECRET}"
-        run_as(SIDECAR, WITHDRAW, str(peer_file))
-        assert look() == "False None"
-        agent.stdin.close()
 
 
 @root

@@ -1,156 +1,154 @@
-"""The operator's document: what it may say, and errors that never say what stands there."""
+"""The document of credentials: what is valid, and that no message quotes what is not."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
-from credential_kit import Authority, Secret
-from hotpeers.credentials.document import DocumentError, Entry, read_document
+from hotpeers.credentials.document import CredentialsError, files_of, read_document
+from hotpeers.reasons import Reason
 
-SECRET = "hunter2hunter2"
-BEARER = {"prefix": "https://a.example", "bearer": SECRET}
-OAUTH2 = {"tokenUrl": "https://idp.example/token", "clientId": "me", "clientSecret": SECRET}
+S = "s3cret-value"
+OAUTH = {"tokenUrl": "https://idp.example/token", "clientId": "me", "clientSecret": S}
+TLS = {"certificate": "tls.crt", "key": "tls.key"}
+
+
+def write(folder: Path, *entries: Any) -> Path:
+    file = folder / "credentials.yaml"
+    file.write_text(json.dumps({"credentials": entries}))
+    return file
 
 
 @pytest.fixture
-def secret(tmp_path: Path) -> Secret:
-    return Secret(tmp_path / "secret")
+def pems(tmp_path: Path) -> trustme.CA:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("agent.example")
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    leaf.private_key_pem.write_to_path(tmp_path / "tls.key")
+    trustme.CA().issue_cert("other.example").private_key_pem.write_to_path(tmp_path / "other.key")
+    return authority
 
 
-def read(secret: Secret, *entries: Any, **files: str) -> tuple[Entry, ...]:
-    secret.put(list(entries), **files)
-    return read_document(secret.folder)
-
-
-def test_each_kind_is_read(secret: Secret) -> None:
-    authority = Authority()
-    certificate, key = authority.client()
-    found = read(
-        secret,
-        BEARER,
-        {"prefix": "https://b.example/team/", "bearerFile": "token"},
-        {
-            "prefix": "HTTPS://C.example:443",
-            "headers": [
-                {"name": "X-Api-Key", "value": SECRET},
-                {"name": "X-B", "valueFile": "token"},
-            ],
-        },
-        {"prefix": "http://d.team:8080", "oauth2": {**OAUTH2, "scopes": ["a", "b"]}},
-        {"prefix": "https://e.example", "clientCertificate": {}, "caFile": "ca.crt"},
-        token="from-file\n",
-        tls__crt=certificate,
-        tls__key=key,
-        ca__crt=authority.pem,
+def test_each_kind_is_read(tmp_path: Path, pems: trustme.CA) -> None:
+    (tmp_path / "token").write_text(f"{S}-of-a-file\n")
+    file = write(
+        tmp_path,
+        {"prefix": "https://a.example", "bearer": S},
+        {"prefix": "https://b.example/team", "bearerFile": "token", "ca": "ca.crt"},
+        {"prefix": "https://c.example", "headers": {"X-Api-Key": S, "X-Tenant": "7"}},
+        {"prefix": "https://d.example", "oauth2": {**OAUTH, "scopes": ["a", "b"], "ca": "ca.crt"}},
+        {"prefix": "https://e.example", "clientCertificate": TLS, "ca": "ca.crt", "bearer": S},
+        {"prefix": "https://f.example", "ca": "ca.crt"},
     )
-    assert [str(entry.prefix) for entry in found] == [
-        "https://a.example",
-        "https://b.example/team",
-        "https://c.example",
-        "http://d.team:8080",
-        "https://e.example",
+    bearer, of_file, headers, oauth2, certificate, ca = read_document(file)
+    assert bearer.headers == {"Authorization": f"Bearer {S}"}
+    assert of_file.headers == {"Authorization": f"Bearer {S}-of-a-file"}
+    assert headers.headers == {"X-Api-Key": S, "X-Tenant": "7"}
+    assert oauth2.oauth2 is not None
+    assert oauth2.oauth2.client_secret == S
+    assert certificate.has_certificate
+    assert certificate.context is not None
+    assert ca.ca.startswith("-----BEGIN CERTIFICATE-----")
+    assert {one.name for one in files_of(file)} == {
+        "credentials.yaml", "token", "ca.crt", "tls.crt", "tls.key",
+    }  # fmt: skip
+    assert S not in repr((bearer, of_file, headers, oauth2, certificate, ca))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        S,
+        {"prefix": "https://a.example"},
+        {"prefix": S, "bearer": S},
+        {"prefix": f"https://{S}@a.example", "bearer": S},
+        {"prefix": f"https://a.example/{S}/..", "bearer": S},
+        {"prefix": "https://a.example", "bearer": S, "bearerFile": "token"},
+        {"prefix": "https://a.example", "bearer": S, "oauth2": OAUTH},
+        {"prefix": "https://a.example", "bearer": [S]},
+        {"prefix": "https://a.example", "bearer": f"{S}\r\nX-Other: y"},
+        {"prefix": "https://a.example", "bearer": f"{S}\u00e9"},
+        {"prefix": "https://a.example", "bearer": ""},
+        {"prefix": "https://a.example", "bearer": S, S: S},
+        {"prefix": "https://a.example", "headers": {"Host": S}},
+        {"prefix": "https://a.example", "headers": {f"X {S}": S}},
+        {"prefix": "https://a.example", "headers": {"X-Key": {S: S}}},
+        {"prefix": "https://a.example", "bearerFile": f"../{S}"},
+        {"prefix": "https://a.example", "bearerFile": f"/{S}"},
+        {"prefix": "https://a.example", "bearerFile": "..data"},
+        {"prefix": "https://a.example", "bearerFile": "missing"},
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "tokenUrl": S}},
+        {
+            "prefix": "https://a.example",
+            "oauth2": {**OAUTH, "tokenUrl": f"https://u:{S}@b.example"},
+        },
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "clientSecret": ""}},
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "clientSecret": f"{S}\u00e9"}},
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "authentication": S}},
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "scopes": S}},
+        {"prefix": "https://a.example", "oauth2": {**OAUTH, "clientId": f"a:{S}"}},
+        {"prefix": "http://a.example", "clientCertificate": TLS},
+        {"prefix": "http://a.example", "ca": "ca.crt"},
+        {"prefix": "https://a.example", "ca": "tls.key"},
+        {"prefix": "https://a.example", "clientCertificate": {**TLS, "key": "other.key"}},
+        {"prefix": "https://a.example", "clientCertificate": {**TLS, "key": "tls.crt"}},
+        {"prefix": "https://a.example", "clientCertificate": {**TLS, "key": "encrypted.key"}},
+    ],
+)
+def test_bad_entry_is_refused_and_not_quoted(tmp_path: Path, pems: trustme.CA, entry: Any) -> None:
+    from cryptography.hazmat.primitives import serialization as how
+
+    key = how.load_pem_private_key((tmp_path / "tls.key").read_bytes(), None)
+    locked = key.private_bytes(
+        how.Encoding.PEM, how.PrivateFormat.PKCS8, how.BestAvailableEncryption(b"x")
+    )
+    (tmp_path / "encrypted.key").write_bytes(locked)
+    with pytest.raises(CredentialsError) as caught:
+        read_document(write(tmp_path, entry))
+    shown = f"{caught.value} {caught.value.field} {caught.value!r}"
+    assert S not in shown
+    assert caught.value.__cause__ is None
+    assert caught.value.field.startswith("credentials") or "file" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        f"{S}: [",
+        f"credentials: !{S} x",
+        f"credentials: *{S}",
+        f"credentials: &a [{S}, *a]",
+        f"- {S}",
+        f"credentials: []\n---\n{S}: 1",
+        f"credentials: {{{S}: 1}}",
+        f"credentials: [{'[' * 100}]",
+        f"credentials:\n\t- {S}",
+        f"{S}: 2026-99-99",
+        "x" * 300_000,
+    ],
+)
+def test_text_that_is_no_document_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "credentials.yaml"
+    file.write_text(text)
+    with pytest.raises(CredentialsError) as caught:
+        read_document(file)
+    assert S not in f"{caught.value} {caught.value.field}"
+    assert files_of(file) == (file,)
+
+
+def test_two_entries_of_one_prefix_are_refused(tmp_path: Path) -> None:
+    entries = [
+        {"prefix": url, "bearer": S} for url in ("https://a.example", "HTTPS://A.example:443/")
     ]
-    assert found[0].headers == (("Authorization", f"Bearer {SECRET}"),)
-    assert found[1].headers == (("Authorization", "Bearer from-file"),)
-    assert found[2].headers == (("X-Api-Key", SECRET), ("X-B", "from-file"))
-    assert found[3].oauth2 is not None
-    assert found[3].oauth2.scope == "a b"
-    assert (found[4].certificate, found[4].key, found[4].ca) == (certificate, key, authority.pem)
-    assert SECRET not in repr(found)
-    assert key not in repr(found)
+    with pytest.raises(CredentialsError, match="same prefix"):
+        read_document(write(tmp_path, *entries))
 
 
-def test_yaml_and_a_file_by_its_name_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "any-name.yaml"
-    path.write_text(f"credentials:\n- prefix: https://a.example\n  bearer: {SECRET}\n")
-    assert read_document(path)[0].headers == (("Authorization", f"Bearer {SECRET}"),)
-
-
-BAD: list[Any] = [
-    [{**BEARER, "prefix": f"https://{SECRET}@a.example"}],
-    [{**BEARER, "prefix": f"https://a.example?{SECRET}"}],
-    [{**BEARER, "prefix": "a.example"}],
-    [{**BEARER, "prefix": "https://a.example/../x"}],
-    [{**BEARER, "prefix": "https://a.example/%2e%2e/x"}],
-    [BEARER, BEARER],
-    [BEARER, {**BEARER, "prefix": "https://A.example:443/"}],
-    [{"prefix": "https://a.example"}],
-    [{**BEARER, SECRET: 1}],
-    [{**BEARER, "oauth2": OAUTH2}],
-    [{**BEARER, "bearerFile": "token"}],
-    [{**BEARER, "headers": [{"name": "authorization", "value": SECRET}]}],
-    [{**BEARER, "headers": [{"name": "X-A", "value": SECRET}, {"name": "x-a", "value": SECRET}]}],
-    [{**BEARER, "headers": [{"name": "X-A"}]}],
-    [{**BEARER, "headers": [{"name": SECRET + " ", "value": SECRET}]}],
-    [{**BEARER, "headers": [{"name": "Host", "value": SECRET}]}],
-    [{**BEARER, "headers": [{"name": "X-Hotpeers-Key", "value": SECRET}]}],
-    [{**BEARER, "headers": {"X-A": SECRET}}],
-    [{**BEARER, "bearer": [SECRET]}],
-    [{**BEARER, "bearer": f"{SECRET}\r\nX-Evil: 1"}],
-    [{**BEARER, "bearer": ""}],
-    [{**BEARER, "bearer": "  "}],
-    [{"prefix": "https://a.example", "bearerFile": "../token"}],
-    [{"prefix": "https://a.example", "bearerFile": "..data"}],
-    [{"prefix": "https://a.example", "bearerFile": "/etc/passwd"}],
-    [{"prefix": "https://a.example", "bearerFile": "absent"}],
-    [{"prefix": "https://a.example", "oauth2": {**OAUTH2, "tokenUrl": f"https://u:{SECRET}@i"}}],
-    [{"prefix": "https://a.example", "oauth2": {**OAUTH2, "tokenUrl": "file:///etc/passwd"}}],
-    [{"prefix": "https://a.example", "oauth2": {**OAUTH2, "authentication": SECRET}}],
-    [{"prefix": "https://a.example", "oauth2": {**OAUTH2, "clientSecretFile": "token"}}],
-    [{"prefix": "https://a.example", "caFile": "token"}],
-    [{"prefix": "https://a.example", "clientCertificate": {"certificateFile": "token"}}],
-    [{"prefix": "http://a.example", "caFile": "token"}],
-    [{**BEARER, "prefix": f"https://a{number}.example"} for number in range(257)],
-    [SECRET],
-    {SECRET: SECRET},
-]
-BAD_TEXTS = [
-    "",
-    SECRET,
-    f"credentials: *{SECRET}",
-    f"credentials: !{SECRET} x",
-    f"credentials: [{{{SECRET}",
-    f"credentials: &{SECRET} [*{SECRET}]",
-    f"{SECRET}: {SECRET}",
-    f"credentials: []\n---\n{SECRET}: 1",
-    f"? [{SECRET}]\n: 1",
-    f"1: {SECRET}",
-    f"\tx: {SECRET}",
-    "[" * 100_000,
-    f"credentials: []\n# {'x' * 2**20}",
-]
-
-
-@pytest.mark.parametrize("text", [*(json.dumps({"credentials": bad}) for bad in BAD), *BAD_TEXTS])
-def test_bad_document_is_refused_in_words_that_quote_nothing(secret: Secret, text: str) -> None:
-    secret.put(text, token=SECRET, tls__key=SECRET)
-    with pytest.raises(DocumentError) as caught:
-        read_document(secret.folder)
-    error: BaseException | None = caught.value
-    assert str(error)
-    while error is not None:
-        assert SECRET not in f"{error!s}{error!r}"
-        error = error.__cause__
-
-
-@pytest.mark.parametrize("swap", ["key of another", "no key", "password"])
-def test_certificate_without_its_key_is_refused(secret: Secret, swap: str) -> None:
-    certificate, key = Authority().client()
-    if swap == "key of another":
-        key = Authority().client()[1]
-    elif swap == "no key":
-        key = certificate
-    else:
-        key = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
-    entry = {"prefix": "https://a.example", "clientCertificate": {}}
-    with pytest.raises(DocumentError, match="no pair") as caught:
-        read(secret, entry, tls__crt=certificate, tls__key=key)
-    assert key not in str(caught.value)
-
-
-def test_missing_document_is_unreadable_not_invalid(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="No such file") as caught:
-        read_document(tmp_path / "absent.yaml")
-    assert caught.value.unreadable
+def test_missing_document_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        read_document(tmp_path / "credentials.yaml")
+    assert caught.value.reason is Reason.CREDENTIALS_UNREADABLE

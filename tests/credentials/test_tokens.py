@@ -1,143 +1,149 @@
-"""OAuth2 client credentials against a real token endpoint: in time, kept while valid, never quoted."""
+"""OAuth2 client credentials, against a real token endpoint: renewed in time, kept through outages."""
 
 import asyncio
-import time
-from pathlib import Path
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
+from servers import TokenServer, server_context, serving
 
-from credential_kit import Authority, Secret, TokenServer, keeping, serving
-from hotpeers.credentials.document import OAuth2
-from hotpeers.credentials.tokens import TokenError, fetch_token
+from hotpeers.credentials.document import _context
+from hotpeers.credentials.grant import OAuth2
+from hotpeers.credentials.tokens import TokenKeeper
 from hotpeers.reasons import Reason
 
-PEER = "https://a.example"
-SECRET = "s3cret-of-client"
+SECRET = "client-s3cret"
 
 
-def oauth2(url: str, **more: Any) -> dict[str, Any]:
-    asked = {"tokenUrl": url, "clientId": "orchestrator", "clientSecret": SECRET, **more}
-    return {"prefix": PEER, "oauth2": asked}
+class Scene:
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.keeper = TokenKeeper(self.event.set)
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():
+                self.event.clear()
+                await self.event.wait()
 
 
-@pytest.mark.parametrize("authentication", ["basic", "body"])
-async def test_token_is_asked_for_as_the_document_says(authentication: str) -> None:
+@asynccontextmanager
+async def scene(server: TokenServer, **client: Any) -> AsyncIterator[tuple[Scene, OAuth2]]:
+    made = Scene()
+    async with serving(server.app) as url, made.keeper:
+        known = OAuth2(f"{url}/token", "agent", SECRET, **client)
+        made.keeper.follow({known})
+        yield made, known
+
+
+@pytest.mark.parametrize("authentication", ["client_secret_basic", "client_secret_post"])
+async def test_token_is_fetched_with_what_the_client_asks_for(authentication: str) -> None:
     server = TokenServer()
-    async with serving(server) as url:
-        token, life = await fetch_token(
-            OAuth2(url, "orchestrator", SECRET, "a b", "peers", authentication)
-        )
-    assert (token, life) == (server.issued[0][0], 3600)
-    assert (server.forms[0]["scope"], server.forms[0]["audience"]) == (["a b"], ["peers"])
-    assert ("client_secret" in server.forms[0]) == (authentication == "body")
+    options = {"scopes": ("read", "write"), "audience": "https://a.example"}
+    async with scene(server, authentication=authentication, **options) as (made, client):
+        await made.until(lambda: made.keeper.value(client))
+        assert made.keeper.value(client) == "t0ken-1"
+        form = server.forms[0]
+        assert form["grant_type"] == "client_credentials"
+        assert form["scope"] == "read write"
+        assert form["audience"] == "https://a.example"
+        assert ("client_secret" in form) == (authentication == "client_secret_post")
+        assert made.keeper.problems == ()
 
 
-async def test_token_endpoint_of_a_private_authority() -> None:
-    authority, server = Authority(), TokenServer()
-    async with serving(server, authority.server()) as url:
-        with pytest.raises(TokenError, match="not trusted"):
-            await fetch_token(OAuth2(url, "orchestrator", SECRET))
-        token, _ = await fetch_token(OAuth2(url, "orchestrator", SECRET, ca=authority.pem))
-    assert token == server.issued[0][0]
+async def test_token_is_renewed_before_it_expires() -> None:
+    server = TokenServer(life=1.0)
+    async with scene(server) as (made, client):
+        await made.until(lambda: len(server.tokens) >= 3)
+        assert f"Bearer {made.keeper.value(client)}" in server.valid()
 
 
-@pytest.mark.parametrize("life", [None, "600", 0, -1, "soon", 1e12, True, [1]])
-async def test_strange_life_is_bounded(life: Any) -> None:
+async def test_server_that_is_down_at_renewal_leaves_the_token_until_it_expires() -> None:
+    server = TokenServer(life=1.5)
+    async with scene(server) as (made, client):
+        await made.until(lambda: made.keeper.value(client))
+        server.down = True
+        await made.until(lambda: made.keeper.problems)
+        assert f"Bearer {made.keeper.value(client)}" in server.valid()
+        (problem,) = made.keeper.problems
+        assert problem.reason is Reason.TOKEN_UNAVAILABLE
+        assert problem.message == "status 503, temporarily_unavailable"
+        # A token that has expired is sent no more: it would say nothing but that.
+        await made.until(lambda: not made.keeper.value(client))
+        server.down = False
+        await made.until(lambda: made.keeper.value(client))
+        assert made.keeper.problems == ()
+
+
+async def test_new_secret_goes_on_with_the_old_token_until_there_is_a_new_one() -> None:
     server = TokenServer()
-    server.life = life
-    async with serving(server) as url:
-        _, found = await fetch_token(OAuth2(url, "orchestrator", SECRET))
-    assert 1 <= found <= 86_400
+    async with scene(server) as (made, client):
+        await made.until(lambda: made.keeper.value(client))
+        server.down = True
+        renewed = replace(client, client_secret="next-s3cret")
+        made.keeper.follow({renewed})
+        assert made.keeper.value(renewed) == "t0ken-1"
+        await made.until(lambda: made.keeper.problems)
+        assert made.keeper.value(renewed) == "t0ken-1"
+        server.secrets["agent"], server.down = "next-s3cret", False
+        await made.until(lambda: made.keeper.value(renewed) == "t0ken-2")
+        # Another client gets nothing of it.
+        other = replace(client, client_id="other")
+        made.keeper.follow({other})
+        assert made.keeper.value(other) == ""
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "message"),
     [
-        web.Response(status=500, text=SECRET),
-        web.json_response({"error": SECRET * 9, "error_description": SECRET}, status=400),
-        web.json_response({"error": "invalid_client", "error_description": SECRET}, status=401),
-        web.json_response({"error": "access_denied"}),
-        web.json_response([SECRET]),
-        web.json_response({}),
-        web.json_response({"access_token": 1}),
-        web.json_response({"access_token": f"{SECRET}\r\nX: y"}),
-        web.json_response({"access_token": f"{SECRET} x"}),
-        web.json_response({"access_token": SECRET, "token_type": "mac"}),
-        web.json_response({"access_token": "x" * 300_000}),
-        web.Response(text="[" * 100_000),
-        web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}),
+        ({"text": f"<html>{SECRET}"}, "no JSON object"),
+        ({"text": "[" * 100_000}, "no JSON object"),
+        ({"text": "x" * 300_000}, "larger than"),
+        ({"text": "{}"}, "no access_token"),
+        ({"text": '{"access_token": "a\\r\\nb"}'}, "no access_token"),
+        ({"text": '{"access_token": 7}'}, "no access_token"),
+        ({"text": '{"access_token": "t", "token_type": "mac"}'}, "not a bearer token"),
+        ({"text": f'{{"error": "{SECRET}!"}}', "status": 400}, "status 400"),
+        ({"text": '{"error": "invalid_client"}', "status": 401}, "status 401, invalid_client"),
+        ({"status": 307, "headers": {"Location": "http://127.0.0.1:9/"}}, "status 307"),
     ],
-    ids=range(13),
 )
-async def test_bad_answer_is_explained_without_its_text(answer: web.Response) -> None:
-    async def handle(_: web.Request) -> web.StreamResponse:
-        return answer
-
-    async with serving(handle) as url:
-        with pytest.raises(TokenError) as caught:
-            await fetch_token(OAuth2(url, "orchestrator", SECRET))
-    assert SECRET not in str(caught.value)
-
-
-async def test_unreachable_server_is_explained() -> None:
-    with pytest.raises(TokenError, match="Connect"):
-        await fetch_token(OAuth2("http://127.0.0.1:1/token", "orchestrator", SECRET))
-
-
-async def test_token_is_renewed_before_it_ends(tmp_path: Path) -> None:
-    secret, server = Secret(tmp_path / "secret"), TokenServer()
-    server.life = 1
-    async with serving(server) as url, keeping(secret.folder, tmp_path / "peers.json") as kept:
-        secret.put([oauth2(url)])
-        await kept.until(lambda: kept.header(PEER))
-        # A header was there at each look: the next token came before the one before ended.
-        while len(server.issued) < 4:
-            assert kept.header(PEER)
-            await asyncio.sleep(0)
-    gaps = [
-        after[1] - before[1]
-        for before, after in zip(server.issued, server.issued[1:], strict=False)
-    ]
-    assert max(gaps) < 0.95
+async def test_answer_that_is_no_token_is_a_problem_without_a_secret(
+    answer: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = TokenServer()
+    server.answer = web.Response(**answer)
+    async with scene(server) as (made, client):
+        await made.until(lambda: made.keeper.problems)
+        (problem,) = made.keeper.problems
+        assert message in problem.message
+        assert made.keeper.value(client) == ""
+        assert SECRET not in f"{problem} {caplog.text} {client!r}"
 
 
-async def test_last_good_token_is_kept_while_valid_and_then_taken_back(tmp_path: Path) -> None:
-    secret, server = Secret(tmp_path / "secret"), TokenServer()
-    server.life = 3
-    async with serving(server) as url, keeping(secret.folder, tmp_path / "peers.json") as kept:
-        secret.put([oauth2(url)])
-        first = await kept.until(lambda: kept.header(PEER))
-        issued = time.monotonic()
-        server.down = True
-        problem = await kept.until(lambda: kept.keeper.problems)
-        assert problem[0].reason is Reason.TOKEN_UNAVAILABLE
-        assert kept.header(PEER) == first
-        # When it has ended it is no longer sent, and the agent knows why.
-        await kept.until(lambda: kept.header(PEER) is None)
-        assert 2.5 < time.monotonic() - issued < 4
-        missing = kept.reader.find(PEER)
-        assert missing is not None
-        assert url in missing.missing
-        server.down = False
-        again = await kept.until(lambda: kept.header(PEER))
-        assert again != first
-        await kept.until(lambda: not kept.keeper.problems)
-    assert SECRET not in str(problem)
+@pytest.mark.parametrize("life", [None, 0, -5, "soon", "60", 1e300])
+async def test_any_expires_in_gives_a_token(life: Any) -> None:
+    server = TokenServer()
+    server.answer = web.json_response({"access_token": "t0ken", "expires_in": life})
+    async with scene(server) as (made, client):
+        await made.until(lambda: made.keeper.value(client) == "t0ken")
 
 
-async def test_change_of_another_entry_asks_for_no_new_token(tmp_path: Path) -> None:
-    secret, server = Secret(tmp_path / "secret"), TokenServer()
-    async with serving(server) as url, keeping(secret.folder, tmp_path / "peers.json") as kept:
-        secret.put([oauth2(url)])
-        await kept.until(lambda: kept.header(PEER))
-        other = {"prefix": "https://b.example", "bearer": "x"}
-        secret.put([other, oauth2(url)])
-        await kept.until(lambda: kept.header("https://b.example"))
-        assert kept.header(PEER)
-        assert server.asked == 1
-        # Another client asks anew.
-        server.client = "other"
-        secret.put([oauth2(url, clientId="other")])
-        await kept.until(lambda: kept.header(PEER) == "Bearer t0ken-1-other")
+async def test_server_of_a_private_authority_is_reached_with_its_bundle_only(tmp_path: Any) -> None:
+    authority = trustme.CA()
+    server, made = TokenServer(), Scene()
+    async with serving(server.app, server_context(authority)) as url, made.keeper:
+        bare = OAuth2(f"{url}/token", "agent", SECRET)
+        made.keeper.follow({bare})
+        await made.until(lambda: made.keeper.problems)
+        assert "not trusted" in made.keeper.problems[0].message
+        ca = authority.cert_pem.bytes().decode()
+        trusting = replace(bare, ca=ca, context=_context(ca, None, tmp_path, ""))
+        made.keeper.follow({trusting})
+        await made.until(lambda: made.keeper.value(trusting))

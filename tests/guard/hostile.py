@@ -423,11 +423,11 @@ TOP: dict[str, tuple[tuple[str, Any], ...]] = {
         ),
     ),
     "pod asks for namespaces": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/namespaces"]', "*"),),
-    "pod asks for a selector": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/selector"]', ""),),
-    "pod asks for a Secret": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/credentials"]', "admin"),),
-    "pod sends the user on": (
+    "pod asks for a Secret": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/credentials"]', "others"),),
+    "pod sends the user's token": (
         (f'{DEPLOYMENT}.annotations["hotpeers.dev/user-headers-to"]', "https://evil.example"),
     ),
+    "pod asks for a selector": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/selector"]', ""),),
     "inject is a word": ((f'{DEPLOYMENT}.annotations["hotpeers.dev/inject"]', "yes"),),
     "pod takes a service's label": ((f"{DEPLOYMENT}.labels.kagent", "payments"),),
     "pod takes a label": ((f"{DEPLOYMENT}.labels.app", "payments"),),

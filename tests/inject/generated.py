@@ -29,6 +29,7 @@ ENVIRONMENT: tuple[dict[str, Any], ...] = (
     {"name": "HOME_OF_IT", "value": "/home"},
 )
 VOLUMES = ("one", "two", "hotpeers-peers", "hotpeers-shim", "hotpeers-token", "kube-api-access-7")
+VOLUMES += ("hotpeers-card-keys",)
 SOURCES: tuple[dict[str, Any], ...] = (
     {"emptyDir": {}},
     {"secret": {"secretName": "s"}},
@@ -43,6 +44,7 @@ ANNOTATIONS = {
     "hotpeers.dev/status": ("{}", "[", '{"container": "proxy"}'),
     "hotpeers.dev/spawn": ("true", "false"),
     "hotpeers.dev/registry": ("http://r:1", "ftp://r"),
+    "hotpeers.dev/require-signed": ("keys", "configmap/keys", "A b"),
 }
 SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 

@@ -9,6 +9,8 @@ from hotpeers.model.cluster import read_agent, read_agent_v1alpha3, read_peer, r
 from hotpeers.model.view import MalformedError
 from hotpeers_shim.contract import Skill
 
+PIN = "hotpeers.dev/pin-address"
+
 
 def agent(spec: Any = None, status: Any = None, **metadata: Any) -> dict[str, Any]:
     made = {
@@ -137,3 +139,31 @@ def test_every_operator() -> None:
     for change in ({"a": "2"}, {"b": "9"}, {"c": "4"}, {"e": ""}):
         assert not selector.matches({"a": "1", "b": "3", "d": "", **change})
     assert Audience(selector=selector).admits("x", "x", {}) is False
+
+
+@pytest.mark.parametrize(
+    ("annotations", "pinned"),
+    [({}, False), ({PIN: "true"}, True), ({PIN: " true "}, True), ({PIN: "false"}, False)],
+)
+def test_annotation_pins_an_agent_and_a_service(annotations: dict[str, str], pinned: bool) -> None:
+    assert read_agent(agent(annotations=annotations)).pinned is pinned
+    assert read_agent_v1alpha3(agent(annotations=annotations)).pinned is pinned
+    metadata = {"name": "a", "namespace": "b", "annotations": annotations}
+    assert read_service({"metadata": metadata, "spec": {"ports": []}}).pinned is pinned
+
+
+@pytest.mark.parametrize("value", ["yes", "", "True", "1"])
+def test_pin_of_another_value_is_malformed(value: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_agent(agent(annotations={PIN: value}))
+    assert caught.value.findings[0][1] == f"metadata.annotations[{PIN}]"
+
+
+def test_peer_is_pinned_by_its_spec() -> None:
+    made = {"metadata": {"name": "a", "namespace": "b"}, "spec": {"url": "http://a"}}
+    assert not read_peer(made).pinned
+    made["spec"] = {"url": "http://a", "pinAddress": True}
+    assert read_peer(made).pinned
+    made["spec"] = {"url": "http://a", "pinAddress": "true"}
+    with pytest.raises(MalformedError):
+        read_peer(made)

@@ -188,9 +188,10 @@ def test_problem_names_field_reason_and_what_is_allowed(
         (b"just text", Nack.WRONG_SHAPE),
         (b"[1, 2]", Nack.WRONG_SHAPE),
         (b"kind: List\nitems: {}\n", Nack.WRONG_SHAPE),
-        (b"name: x\nskills: 7\n", Reason.CARD_INVALID),
-        (b"name: x\nurl: 7\n", Reason.CARD_INVALID),
-        (b"name: x\nskills: []\n", Reason.CARD_INVALID),
+        (b"name: x\nskills: 7\n", Reason.INTERFACE_MISSING),
+        (b"name: x\nurl: 7\n", Reason.INTERFACE_MISSING),
+        (b"name: x\nskills: []\n", Reason.INTERFACE_MISSING),
+        (b"name: ' '\nurl: http://a:1\n", Reason.CARD_INVALID),
     ],
 )
 def test_malformed_file_has_its_reason(raw: bytes, reason: Reason | Nack) -> None:
@@ -235,3 +236,28 @@ def test_hostile_text_is_cleaned() -> None:
     assert found.description.startswith("abc ddd")
     assert len(found.description) == 4096
     assert found.name == "w"
+
+
+def test_card_whose_name_has_no_latin_letter_is_a_peer() -> None:
+    weather, news = (
+        one(json.dumps(CARD_0 | {"name": name, "description": "d"}), "a.json")
+        for name in ("\u5929\u6c17", "\u041d\u043e\u0432\u043e\u0441\u0442\u0438 2")
+    )
+    assert weather.name.startswith("agent-")
+    assert news.name.startswith("2-")
+    assert weather.name != news.name
+    assert weather.description == "\u5929\u6c17: d"
+    assert weather.tool.isidentifier()
+    assert weather.interfaces[0].url == weather.url
+
+
+def test_card_that_lists_grpc_first_is_at_its_http_address() -> None:
+    listed = [
+        {"url": "weather:50051", "protocolBinding": "GRPC"},
+        {"url": "http://weather:8080/rpc", "protocolBinding": "JSONRPC"},
+    ]
+    found = one(json.dumps({"name": "W", "supportedInterfaces": listed}), "a.json")
+    assert found.url == "http://weather:8080/rpc"
+    assert [i.url for i in found.interfaces] == ["http://weather:8080/rpc", "http://weather:50051"]
+    found = one(json.dumps({"name": "W", "supportedInterfaces": listed[:1]}), "a.json")
+    assert [i.url for i in found.interfaces] == [found.url] == ["http://weather:50051"]

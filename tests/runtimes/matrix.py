@@ -2,7 +2,7 @@
 
 Writes build/compat.md. Ends with 1 where a test failed, or an environment did not show the four things
 that each must: peers are offered, called, removed, and acked. Where the program of kagent can run without
-its controller, `hotpeers demo` is one more. Arguments: names of environments.
+its controller, `hotpeers demo` is one more. Arguments: names of environments; `--core` takes the core of the suite.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class Row:
         return not self.failed and set(MUST) <= self.shown - self.missed and self.demo != "NO"
 
 
-def try_in(name: str) -> Row:
-    """Run the suite in one environment."""
+def try_in(name: str, *, part: str) -> Row:
+    """Run the suite in one environment, as far as `part` marks it."""
     python = interpreter(name)
     said = subprocess.run([python, "-c", _VERSIONS], capture_output=True, text=True, check=True)
     row = Row(name, [line.split()[-1] for line in said.stdout.splitlines()])
     row.demo = _demo(name, python)
     report = _BUILD / f"compat-{name}.xml"
     report.unlink(missing_ok=True)
-    command = [python, "-m", "pytest", "tests/compat", "-q", "-m", "not soak", "--tb=short"]
+    command = [python, "-m", "pytest", "tests/compat", "-q", "-m", part, "--tb=short"]
     command += [f"--junitxml={report}", "-o", f"cache_dir={_BUILD / 'compat-cache' / name}"]
     log = _BUILD / f"compat-{name}.log"
     with log.open("w") as output:
@@ -135,8 +135,9 @@ def main() -> int:
     """See the module's docstring."""
     _BUILD.mkdir(exist_ok=True)
     rows = []
-    for name in sys.argv[1:] or supported():
-        row = try_in(name)
+    part = "core" if "--core" in sys.argv else "not soak"
+    for name in [one for one in sys.argv[1:] if one != "--core"] or supported():
+        row = try_in(name, part=part)
         rows.append(row)
         print(f"{name}: {row.passed} passed, {len(row.failed)} failed", flush=True)
         for failed in row.failed:

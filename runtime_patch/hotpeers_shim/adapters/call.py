@@ -26,6 +26,8 @@ CANCEL_SECONDS = 5.0
 """Longest time that the peer may take to confirm a cancellation."""
 CONNECT_RETRY_SECONDS = 5.0
 """How long a connection is tried again: kagent Agents are Ready up to 1.3 s before they can be reached."""
+BUSY_RETRY_SECONDS = 60.0
+"""How long a message is sent again that a peer has not accepted: kagent 1.x itself waits for 10 s."""
 AFTER_END_SECONDS = 1.0
 """How long a stream is listened to after its task has ended: some servers never close it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -91,10 +93,9 @@ class Call:
             self.client.forget()
             fault = faults.explain(error)
             failure = self._failed(fault.text, fault.problem)
-            failure.task_gone = native is not None and wire.is_task_gone(error)
-            # There is no code for it: servers say "unknown contextId", "context not found" and the like.
+            failure.task_gone = native is not None and _is_task_gone(error)
             refused = fault.problem is CallProblem.REFUSED
-            failure.context_gone = refused and "context" in fault.text.lower()
+            failure.context_gone = refused and bool(faults.CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()
 
@@ -127,10 +128,11 @@ class Call:
                 raise
             except Exception as error:
                 if self.transcript.is_empty:
-                    if not (stream and wire.is_unsupported(error)):
+                    if stream and _lacks_streams(error):
+                        # The card promises streams that the peer does not have: nothing was done.
+                        stream = False
+                    else:
                         await patience.after(error)
-                    # Else the card promises streams that the peer does not have: nothing was done.
-                    stream = stream and not wire.is_unsupported(error)
                     continue
                 if not self.transcript.task_id or not _is_lost(error):
                     raise
@@ -167,9 +169,13 @@ class Call:
         Where the peer streams it is subscribed to again, else it is asked, less and less often.
         """
         pause, subscribe, misses = _FIRST_PAUSE, native.streams, 0
+        clock = asyncio.get_running_loop().time
         while not self._is_over():
             if subscribe:
+                began = clock()
                 subscribe = await self._subscribe(native)
+                # A stream that held is taken up again at once, however often it is cut.
+                pause = _FIRST_PAUSE if clock() - began > pause else pause
             if not self._is_over():
                 error = await self._look(native)
                 misses = misses + 1 if error is not None and not _is_lost(error) else 0
@@ -244,13 +250,14 @@ class _Patience:
     """How long a connection that cannot be made is tried again; one for each call."""
 
     def __init__(self) -> None:
-        self._until = asyncio.get_running_loop().time() + CONNECT_RETRY_SECONDS
+        self._began = asyncio.get_running_loop().time()
         self._pause = _FIRST_PAUSE
 
     async def after(self, error: Exception) -> None:
         """Wait before the next try; raises `error` where it is too late, or something was sent."""
-        late = asyncio.get_running_loop().time() > self._until
-        if late or not faults.explain(error).unsent:
+        fault = faults.explain(error)
+        allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
+        if not fault.unsent or asyncio.get_running_loop().time() > self._began + allowed:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, 1.0)
@@ -266,5 +273,17 @@ def _is_lost(error: BaseException) -> bool:
     return timed_out or faults.explain(error).problem is CallProblem.UNREACHABLE
 
 
+def _is_task_gone(error: BaseException) -> bool:
+    # HTTP+JSON of 0.3 has no code for it.
+    return wire.is_task_gone(error) or bool(faults.TASK_GONE.search(faults.explain(error).text))
+
+
+def _lacks_streams(error: BaseException) -> bool:
+    # Over HTTP+JSON 404 stands for a method that is missing, and for a task or a context.
+    fault = faults.explain(error)
+    gone = faults.TASK_GONE.search(fault.text) or faults.CONTEXT_GONE.search(fault.text)
+    return wire.is_unsupported(error) and not gone and not fault.busy
+
+
 def _is_final(error: BaseException) -> bool:
-    return wire.is_task_gone(error) or wire.is_unsupported(error)
+    return _is_task_gone(error) or wire.is_unsupported(error)

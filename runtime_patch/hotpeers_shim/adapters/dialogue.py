@@ -74,22 +74,17 @@ class Dialogue:
     def __post_init__(self) -> None:
         # Before the call: a peer that was asked in vain stands in the history as well.
         self.thread = memory.recall(self.tool_context, self.peer)
+        self._is_new = False
         memory.remember(self.tool_context, self.peer, self.thread)
 
     async def ask(self, request: str) -> str:
         """Send a request; what the model is told of the answer, or of the failure."""
-        note = ""
-        try:
-            reply = await self.send(request)
-        except CallFailed as failure:
-            if not self.forget_thread(failure):
-                return await self.explain(failure)
-            note = _NEW_THREAD if failure.context_gone else ""
+        while True:
             try:
-                reply = await self.send(request)
-            except CallFailed as second:
-                return await self.explain(second)
-        return note + await self.answer(reply)
+                return await self.answer(await self.send(request))
+            except CallFailed as failure:
+                if not self.forget_thread(failure):
+                    return await self.explain(failure)
 
     async def send(self, request: str) -> Reply:
         """Send a request in the thread; raises `CallFailed`."""
@@ -104,13 +99,15 @@ class Dialogue:
         """Drop what the peer no longer knows; returns whether the request can be sent anew.
 
         The question that waited for this answer may be gone, or the whole conversation, where the
-        peer keeps them in memory. The request still deserves to be heard.
+        peer keeps them in memory. The request still deserves to be heard. Each time there is less of
+        the thread, so that this ends.
         """
         before = self.thread
-        if failure.task_gone:
+        if failure.task_gone and before.task_id:
             self.thread = Thread(before.context_id)
         elif failure.context_gone:
             self.thread = Thread()
+            self._is_new = True
         return self.thread != before
 
     async def answer(self, reply: Reply) -> str:
@@ -119,7 +116,8 @@ class Dialogue:
         settings = self.live.settings
         note = await save_files(reply, self.peer, self.tool_context, settings.max_file_bytes)
         limit = settings.max_reply_characters
-        return render(reply, self.peer.toolName, limit=limit, note=note)
+        text = render(reply, self.peer.toolName, limit=limit, note=note)
+        return _NEW_THREAD + text if self._is_new else text
 
     def note_answered(self, reply: Reply, *, task_id: str = "") -> None:
         """Remember how the thread goes on, `task_id` being the task that waits for the next message."""

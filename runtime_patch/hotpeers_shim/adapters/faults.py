@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 
 from ..contract import CallProblem, clean_text
+from .routes import PROXY
 from .transport import TooLarge, Unreadable
 from .wire import CardRefused
 
@@ -21,21 +23,40 @@ _HINTS = {
     404: "nothing answers at this address",
     429: "it has too many requests",
 }
+# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
+# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
+# "context deadline exceeded" or "maximum context length" has looked at the message.
+CONTEXT_GONE = re.compile(
+    r"\bcontext[ _-]?id\b|not authori[sz]ed"
+    r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
+    r"|\b(context|session)\b(?! (length|window|deadline|cancel))"
+    r".{0,80}\b(not found|unknown|not exist|does not|expired)",
+    re.IGNORECASE,
+)
+TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
+
+
+# What a proxy answers itself, where it reaches nothing or wants to know who asks.
+_OF_PROXIES = (403, 407, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `unsent` is true where the request cannot have reached the peer."""
+    """One fault. `unsent` is true where the request cannot have reached the peer.
+
+    `busy` is true where it did, and the peer says that it has not accepted it and may later on.
+    """
 
     problem: CallProblem
     text: str
     unsent: bool = False
+    busy: bool = False
 
 
 def explain(error: BaseException) -> Fault:
     """Find the first exception of a chain that says what went wrong."""
     for one in _chain(error):
-        fault = _of_limits(one) or _of_http(one) or _of_grpc(one)
+        fault = _of_limits(one) or _of_busy(one) or _of_http(one) or _of_grpc(one)
         if fault is not None:
             return fault
     for one in _chain(error):
@@ -65,13 +86,21 @@ def _of_limits(error: BaseException) -> Fault | None:
     return None
 
 
+def _of_busy(error: BaseException) -> Fault | None:
+    """kagent 1.x: "a rejected send" that "clients may retry with the same message" (a2a-sdk 1.x only)."""
+    data = getattr(error, "data", None)
+    if not isinstance(data, dict) or data.get("reason") != "KAGENT_SEND_NOT_ACCEPTED":
+        return None
+    return Fault(CallProblem.REFUSED, _first_line(error), unsent=True, busy=True)
+
+
 def _of_http(error: BaseException) -> Fault | None:
     if isinstance(error, httpx.HTTPStatusError):
-        return _of_status(error.response.status_code, error.response.reason_phrase)
+        return _of_status(error.response)
     if isinstance(error, httpx.ProxyError):
-        return Fault(
-            CallProblem.UNREACHABLE, f"the proxy refused: {_first_line(error)}", unsent=True
-        )
+        refused = any(isinstance(one, ssl.SSLError) for one in _chain(error))
+        text = f"no connection could be made: {_first_line(error)}"
+        return Fault(CallProblem.UNREACHABLE, text, unsent=not refused)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         refused = any(isinstance(one, ssl.SSLError) for one in _chain(error))
         text = f"no connection could be made: {_of_system(error) or _first_line(error)}"
@@ -95,10 +124,29 @@ def _of_system(error: BaseException) -> str:
     return clean_text(said[-1], 200) if said else ""
 
 
-def _of_status(status: int, phrase: str) -> Fault:
-    hint = f": {_HINTS[status]}" if status in _HINTS else ""
-    text = f"it answered with HTTP status {f'{status} {phrase}'.strip()}{hint}"
-    return Fault(CallProblem.REFUSED, text)
+def _of_status(response: httpx.Response) -> Fault:
+    status, proxy = response.status_code, response.extensions.get(PROXY)
+    answered = f"HTTP status {f'{status} {response.reason_phrase}'.strip()}"
+    if proxy and status in _OF_PROXIES:
+        text = f"{answered} came from the peer or from the proxy {proxy}"
+        if status == 407:
+            text = f"the proxy {proxy} answered with {answered}"
+        return Fault(CallProblem.UNREACHABLE, text)
+    reason = _said(response) or _HINTS.get(status, "")
+    text = f"it answered with {answered}"
+    return Fault(CallProblem.REFUSED, f"{text}: {reason}" if reason else text)
+
+
+def _said(response: httpx.Response) -> str:
+    """The message in the JSON of an error, as A2A over HTTP+JSON and web frameworks have it; or ""."""
+    try:
+        found = response.json()
+    except (ValueError, RecursionError, httpx.StreamError):
+        return ""
+    found = found.get("error") or found if isinstance(found, dict) else None
+    if isinstance(found, dict):
+        found = found.get("message") or found.get("detail") or found.get("title")
+    return clean_text(found, 300) if isinstance(found, str) else ""
 
 
 def _of_grpc(error: BaseException) -> Fault | None:

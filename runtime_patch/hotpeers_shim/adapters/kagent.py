@@ -78,8 +78,7 @@ async def ask(dialogue: Dialogue, request: str) -> Any:
     confirmation = tool_context.tool_confirmation
     if confirmation is None:
         result = await tool.first_call(request)
-        failure = tool.bridge.failure
-        if failure is not None and dialogue.forget_thread(failure):
+        while (failure := tool.bridge.failure) and dialogue.forget_thread(failure):
             result = await tool.first_call(request)
     elif _is_subagents_question(confirmation.payload):
         result = await tool.resume()

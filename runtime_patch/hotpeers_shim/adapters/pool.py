@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import threading
 import weakref
 from collections.abc import AsyncIterator, Coroutine
@@ -22,7 +21,7 @@ from ..contract import Interface, Peer
 from ..credentials import CredentialReader
 from ..settings import Settings
 from . import wire
-from .credentials import CredentialTransport
+from .routes import Routes
 from .transport import PeerTransport
 
 CONNECT_SECONDS = 10.0
@@ -39,6 +38,7 @@ class Client:
     """The HTTP client of one definition, and the A2A transport on it once it was called."""
 
     http: httpx.AsyncClient
+    credentials: CredentialReader
     native: wire.Native | None = None
     users: int = 0
     retired: bool = False
@@ -48,7 +48,7 @@ class Client:
         """The A2A transport to the peer, made at the first call. `limit` is in bytes."""
         async with self.connecting:
             if self.native is None:
-                self.native = await wire.connect(self.http, peer, limit)
+                self.native = await wire.connect(self.http, peer, limit, self.credentials)
             return self.native
 
     async def release(self) -> None:
@@ -100,7 +100,7 @@ class Pool:
         key = _key(peer)
         client = clients.get(key)
         if client is None:
-            client = Client(_http_client(self._settings, self._credentials))
+            client = Client(_http_client(self._settings, self._credentials), self._credentials)
             # A call may begin after its peer was removed: the step that it belongs to had it.
             client.retired = key not in self._wanted
             if not client.retired:
@@ -116,28 +116,15 @@ def _key(peer: Peer) -> _Key:
     return peer.url, peer.cardPath, peer.interfaces
 
 
-class _Direct:
-    """Every URL by one transport, without a proxy."""
-
-    def __init__(self, context: ssl.SSLContext, limits: httpx.Limits) -> None:
-        self._transport = httpx.AsyncHTTPTransport(verify=context, limits=limits)
-
-    def choose(self, _: httpx.URL) -> httpx.AsyncBaseTransport:
-        return self._transport
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
 def _http_client(settings: Settings, credentials: CredentialReader) -> httpx.AsyncClient:
     limits = httpx.Limits(
         max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS
     )
-    below = CredentialTransport(credentials, lambda tls: _Direct(tls(), limits), limits)
+    routes = Routes(credentials, limits)
     return httpx.AsyncClient(
         transport=PeerTransport(
-            lambda _: below,
-            below.aclose,
+            routes.choose,
+            routes.aclose,
             reply_bytes=settings.max_reply_bytes,
             line_bytes=settings.max_line_bytes,
         ),

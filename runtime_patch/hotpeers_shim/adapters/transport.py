@@ -19,6 +19,7 @@ MAX_REDIRECTS = 3
 _STEP = 256 * 1024
 _MAX_ERROR = 64 * 1024
 _STREAM = "text/event-stream"
+_SEPARATORS = tuple((sign.encode(), rb"\u%04x" % ord(sign)) for sign in "\u2028\u2029\u0085")
 
 
 class TooLarge(Exception):
@@ -30,9 +31,10 @@ class Unreadable(Exception):
 
 
 class PeerTransport(httpx.AsyncBaseTransport):
-    """Sends requests through `choose(url)`, and bounds the answers. `close` ends what it chooses from.
+    """Sends requests through `choose(url)`, and bounds the answers.
 
-    `reply_bytes` bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
+    `choose` is asked for each hop, and `close` is awaited when the transport is closed. `reply_bytes`
+    bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class PeerTransport(httpx.AsyncBaseTransport):
         wants_stream = _STREAM in request.headers.get("accept", "")
         body = self._bounded(response, wants_stream)
         if response.status_code >= 400:
-            return await _explained(response, body)
+            return await _explained(response, body, wants_stream)
         if wants_stream and response.status_code == 200:
             return await _streamed(response, body)
         return _with_body(response, body)
@@ -145,9 +147,7 @@ def _with_body(
     response: httpx.Response, chunks: AsyncIterator[bytes], **changed: Any
 ) -> httpx.Response:
     """The response with another body, which is not compressed and whose length is not known."""
-    headers = httpx.Headers(response.headers)
-    for name in ("content-encoding", "content-length", "transfer-encoding"):
-        headers.pop(name, None)
+    headers = _plain_headers(response)
     headers.update(changed.pop("headers", {}))
     return httpx.Response(
         changed.pop("status_code", response.status_code),
@@ -157,10 +157,20 @@ def _with_body(
     )
 
 
-async def _explained(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
+def _plain_headers(response: httpx.Response) -> httpx.Headers:
+    headers = httpx.Headers(response.headers)
+    for name in ("content-encoding", "content-length", "transfer-encoding"):
+        headers.pop(name, None)
+    return headers
+
+
+async def _explained(
+    response: httpx.Response, body: AsyncGenerator[bytes], stream: bool
+) -> httpx.Response:
     """An answer with an error status. Where its body is a JSON-RPC error, the library shall read that one.
 
     Servers answer a JSON-RPC error with 400 or 500; the libraries then say the status and no more.
+    Any other body is in `content` at once: the libraries raise before they read it.
     """
     kept = b""
     async with aclosing(body):
@@ -169,27 +179,59 @@ async def _explained(response: httpx.Response, body: AsyncGenerator[bytes]) -> h
             if len(kept) > _MAX_ERROR:
                 break
     kept = kept[:_MAX_ERROR]
-    status = 200 if _is_rpc_error(kept) else response.status_code
-    return _with_body(response, _once(kept), status_code=status)
+    if _is_rpc_error(kept) and stream:
+        return _as_stream(response, _as_event(kept, _once(b"")), status_code=200)
+    if _is_rpc_error(kept):
+        return _with_body(response, _once(kept), status_code=200)
+    await response.aclose()
+    headers = _plain_headers(response)
+    return httpx.Response(
+        response.status_code, headers=headers, content=kept, extensions=response.extensions
+    )
 
 
 async def _streamed(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
     """A stream of events, also where the server sent JSON in its place, or named another type."""
     named = response.headers.get("content-type", "").lower()
     if _STREAM in named:
-        return _with_body(response, body)
+        return _as_stream(response, body)
     first = b""
     async for chunk in body:
         first += chunk
         if first.strip():
             break
-    stream = {"content-type": _STREAM}
     if first.lstrip()[:1] in (b"{", b"["):
-        return _with_body(response, _as_event(first, body), headers=stream)
+        return _as_stream(response, _as_event(first, body))
     if first.lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
-        return _with_body(response, _chained(first, body), headers=stream)
+        return _as_stream(response, _chained(first, body))
     await response.aclose()
     raise Unreadable(f"its answer is of the type {named[:80] or 'none'!r}, and no A2A message")
+
+
+def _as_stream(
+    response: httpx.Response, chunks: AsyncIterator[bytes], **changed: Any
+) -> httpx.Response:
+    """A response whose body is a stream; a2a-sdk 0.3 wants its type in lower case."""
+    return _with_body(
+        response, _in_plain_lines(chunks), headers={"content-type": _STREAM}, **changed
+    )
+
+
+async def _in_plain_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A stream whose only ends of lines are those of SSE.
+
+    a2a-sdk 1.x reads it by `httpx.Response.aiter_lines`, for which U+2028, U+2029 and U+0085 end a line
+    too. JSON holds them as they are; here they become escapes, which mean the same.
+    """
+    rest = b""
+    async for chunk in chunks:
+        data = rest + chunk
+        cut = 2 if data.endswith(b"\xe2\x80") else int(data.endswith((b"\xe2", b"\xc2")))
+        data, rest = data[: len(data) - cut], data[len(data) - cut :]
+        for found, escape in _SEPARATORS:
+            data = data.replace(found, escape)
+        yield data
+    yield rest
 
 
 async def _as_event(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

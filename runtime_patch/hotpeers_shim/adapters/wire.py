@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..contract import Interface, Peer
+from ..credentials import CredentialReader
 from ..reply import Transcript
+from .channel import CertificateNeeded, open_channel
 
 DEFAULT_CARD_PATH = "/.well-known/agent-card.json"
 JSON_RPC, HTTP_JSON, GRPC = "JSONRPC", "HTTP+JSON", "GRPC"
@@ -63,17 +65,25 @@ def usable(peer: Peer) -> bool:
     return not peer.interfaces or any(map(speaks, peer.interfaces))
 
 
-async def connect(http: httpx.AsyncClient, peer: Peer, limit: int) -> Native:
+async def connect(
+    http: httpx.AsyncClient, peer: Peer, limit: int, credentials: CredentialReader
+) -> Native:
     """The transport to the first interface of a peer that the library speaks.
 
-    A peer that lists none is asked for its agent card. `limit` bounds a gRPC message, in bytes.
+    A peer that lists none is asked for its agent card. `limit` bounds a gRPC message, in bytes, and
+    `credentials` are for gRPC: `http` has its own.
     Raises `CardRefused`, or what the library raises where the card cannot be read.
     """
     interfaces = peer.interfaces or await _library().read_card(http, peer)
     for interface in interfaces:
         if speaks(interface):
             check_origin(peer, interface)
-            transport = _library().connect(http, interface, lambda url: _channel(url, limit))
+            try:
+                transport = _library().connect(
+                    http, interface, lambda url: open_channel(url, limit, credentials)
+                )
+            except CertificateNeeded as error:
+                raise CardRefused(str(error)) from error
             return Native(transport, interface.streaming)
     offered = ", ".join(f"{one.binding} {one.protocolVersion}".strip() for one in interfaces)
     raise CardRefused(
@@ -164,15 +174,3 @@ def check_origin(peer: Peer, interface: Interface) -> None:
         raise CardRefused(
             f"its agent card says that it is at {url[:200]!r}, another origin than {peer.url!r}"
         )
-
-
-def _channel(url: str, limit: int) -> Any:
-    """A gRPC channel to `https://host:port` (TLS), `http://host:port` or `host:port` (plain)."""
-    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - may be missing, and takes its time
-
-    scheme, separator, target = url.partition("://")
-    target = (target if separator else url).rstrip("/")
-    options = [("grpc.max_receive_message_length", limit)]
-    if scheme in ("https", "grpcs"):
-        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
-    return grpc.aio.insecure_channel(target, options=options)

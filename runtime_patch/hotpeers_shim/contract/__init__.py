@@ -1,7 +1,8 @@
-"""The peer file and the ack file, version 1: the one contract between the sidecar and the shim.
+"""The peer file, the ack file and the credential file, version 1: the contract of sidecar and shim.
 
 The sidecar writes `peers.json` and reads `ack-<pid>.json`; the shim does the reverse. Both use the
-dataclasses, limits and functions of this package and nothing else of each other.
+dataclasses, limits and functions of this package and nothing else of each other. The credential file
+is in `credentials`, and which of its entries belongs to a URL in `prefixes`.
 
 Reading never raises for bad input: `load_peer_file` and `load_ack` take any bytes and return either
 the value or a `Rejection` that names the reason and the field. Unknown fields are ignored, unknown

@@ -30,16 +30,12 @@ MAX_HEADER = 16 * 1024
 """Longest value of a header, in characters."""
 MAX_CA = 256 * 1024
 """Longest bundle of authorities of one entry, in characters of PEM."""
-MAX_MISSING = 400
-"""Longest reason why a header is missing, in characters."""
 RELAY_KEY = "x-hotpeers-key"
 """The header by which the relay knows the agent."""
 RELAY_TARGET = "x-hotpeers-target"
 """The header that tells the relay the origin to call."""
 RELAY_FAULT = "x-hotpeers-fault"
-"""The header of an answer that is the relay's own, and not the peer's: `unsent` or `lost`."""
-RELAY_MESSAGE = "x-hotpeers-message"
-"""The header of such an answer that says what happened, in words."""
+"""The header of an answer that is the relay's own, and not the peer's."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
@@ -56,8 +52,7 @@ class Credential:
 
     `headers` are set on each. `ca` is PEM text of further authorities, besides those of the system.
     `via` is the relay on loopback that requests go through where they need a client certificate, and
-    `key` what the relay asks for. `missing` says why a header cannot be had now: a request without it
-    would only be refused.
+    `key` what the relay asks for.
     """
 
     prefix: Prefix
@@ -65,7 +60,6 @@ class Credential:
     ca: str = field(default="", repr=False)
     via: str = ""
     key: str = field(default="", repr=False)
-    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,6 @@ def dump_credential_file(credentials: Iterable[Credential]) -> bytes:
             "ca": one.ca,
             "via": one.via,
             "key": one.key,
-            "missing": one.missing,
         }
         for one in credentials
     ]
@@ -127,7 +120,6 @@ def _credential(item: Any, path: str) -> Credential:
         ca=get_text(data, path, "ca", MAX_CA),
         via=via,
         key=get_text(data, path, "key", MAX_NAME),
-        missing=get_text(data, path, "missing", MAX_MISSING),
     )
 
 

@@ -167,6 +167,17 @@ class _Page:
 
 def _json(value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(_with_integers(value), ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         return "[data that is nested too deeply to be shown]"
+
+
+def _with_integers(value: object) -> object:
+    """A JSON value with its whole numbers written as such: protobuf has made floats of all of them."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _with_integers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_integers(item) for item in value]
+    return value

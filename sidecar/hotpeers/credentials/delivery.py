@@ -31,27 +31,33 @@ class Delivery:
         self.problem: Problem | None = None
 
     @property
-    def intact(self) -> bool:
-        """Whether the file is as it was written, if it was."""
-        return self._written is None or self._stamp == _stamp(self._path)
+    def exists(self) -> bool:
+        """Whether there is such a file, of this run or of one before it."""
+        return self._path.exists()
 
-    def withdraw(self) -> None:
-        """Take back what a run before delivered, by a file that everybody may read: it holds nothing."""
-        if self._path.exists():
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a sidecar that was killed while it wrote."""
+        for entry in self._path.parent.glob(f".{self._path.name}.*.tmp"):
             with contextlib.suppress(OSError):
-                self._replace(dump_credential_file(()), frozenset(), 0o644)
+                entry.unlink()
+
+    @property
+    def intact(self) -> bool:
+        """Whether the file is still as it was written last."""
+        return self._written is not None and self._stamp == _stamp(self._path)
 
     def bring(self, credentials: Iterable[Credential], users: frozenset[int]) -> None:
         """Write what agents of these user ids may read. What fails is in `problem`, and is tried again.
 
         The file belongs to the sidecar's own user with mode 0600, and each other user gets an entry
         of an access control list. Where that is unsupported, and no agent runs as the sidecar's own
-        user, there is no file.
+        user, a file without credentials is written.
         """
         others = frozenset(sorted(users - {os.geteuid()})[:_MAX_USERS])
         raw = dump_credential_file(credentials)
-        if self._written == (raw, users) and self._stamp == _stamp(self._path):
+        if self._written == (raw, users) and self.intact:
             return
+        self._written = None
         self.problem = None
         if len(raw) > MAX_CREDENTIAL_BYTES:
             message = f"{len(raw)} bytes; the limit is {MAX_CREDENTIAL_BYTES}"
@@ -62,12 +68,9 @@ class Delivery:
         except _NoListsError as error:
             names = ", ".join(map(str, sorted(others)))
             self._fail(f"the file system has no access control lists, for user {names}: {error}")
+            mine = os.geteuid() in users
             with contextlib.suppress(OSError):
-                if os.geteuid() in users:
-                    self._replace(raw, frozenset())
-                else:
-                    # One that no agent can read would only make them wait for the right to.
-                    self._path.unlink(missing_ok=True)
+                self._replace(raw if mine else dump_credential_file(()), frozenset())
         except OSError as error:
             self._fail(error.strerror or str(error))
             return
@@ -77,12 +80,12 @@ class Delivery:
     def _fail(self, message: str) -> None:
         self.problem = Problem(str(self._path), Reason.CREDENTIALS_NOT_DELIVERED, message)
 
-    def _replace(self, raw: bytes, others: frozenset[int], mode: int = 0o600) -> None:
+    def _replace(self, raw: bytes, others: frozenset[int]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 if others:
@@ -91,8 +94,6 @@ class Delivery:
                         let_read(file.fileno(), others)
                     except OSError as error:
                         raise _NoListsError(error.strerror or str(error)) from error
-                elif mode != 0o600:
-                    os.fchmod(file.fileno(), mode)
                 file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())

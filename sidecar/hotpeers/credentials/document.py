@@ -1,274 +1,275 @@
-"""The document of credentials that an operator writes into a Secret, checked. No error quotes a value."""
+"""The operator's document of credentials, and the files beside it: validated, and taken apart.
+
+No message of this module quotes the document: not a value, nor a name that is not one of ours.
+"""
 
 from __future__ import annotations
 
-import os
 import re
-from dataclasses import dataclass, field
+import ssl
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from hotpeers_shim.contract.credentials import (
-    MAX_CA,
-    MAX_CREDENTIALS,
-    MAX_HEADERS,
-    is_header,
-)
-from hotpeers_shim.contract.prefixes import Prefix, PrefixError, parse_prefix, place_of
+from hotpeers_shim.contract import MAX_NAME, MAX_URL
+from hotpeers_shim.contract.credentials import MAX_CA, MAX_CREDENTIALS, MAX_HEADERS, is_header
+from hotpeers_shim.contract.prefixes import PrefixError, parse_prefix
 
-from ..errors import HotpeersError
-from ..model import document as manifests
-from ..model.document import read_documents
-from .authorities import PemError, check_authorities, check_pair
+from ..model.document import DocumentError, read_documents
+from ..model.origin import UrlError, origin_of
+from ..reasons import Reason
+from .grant import Grant, OAuth2
 
-FILE_NAME = "credentials.yaml"
-"""The key of the Secret that holds the document."""
-MAX_BYTES = 1024 * 1024
-"""Largest document and largest file that it names, in bytes: a Secret is no larger."""
-_PLACE = re.compile(r" at line \d+ column \d+$")
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
-_Text = Annotated[str, Field(min_length=1, max_length=2000)]
-_Secret = Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
+_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+_MAX_FILE = MAX_CA
 
 
-class DocumentError(HotpeersError):
-    """The document cannot be used; the message names the field and holds no value of it.
+class CredentialsError(Exception):
+    """The document, or a file beside it, is of no use; the message quotes nothing of either."""
 
-    `unreadable` tells a file that cannot be read from one that is wrong.
-    """
-
-    def __init__(self, message: str, *, unreadable: bool = False) -> None:
+    def __init__(self, reason: Reason, message: str, field: str = "") -> None:
         super().__init__(message)
-        self.unreadable = unreadable
+        self.reason = reason
+        self.field = field
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class HeaderPart(_Part):
-    """One header and its value; `valueFile` names another key of the Secret that holds the value."""
-
-    name: Annotated[str, Field(min_length=1, max_length=128)]
-    value: _Secret | None = None
-    valueFile: str = ""
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class OAuth2Part(_Part):
-    """OAuth2 client credentials (RFC 6749, section 4.4)."""
+    """A client that gets tokens with its own credentials (RFC 6749, section 4.4)."""
 
-    tokenUrl: _Text
-    clientId: _Text
-    clientSecret: _Secret | None = None
+    tokenUrl: str = Field(max_length=MAX_URL)
+    clientId: str = Field(min_length=1, max_length=MAX_NAME)
+    clientSecret: SecretStr | None = None
     clientSecretFile: str = ""
-    scopes: Annotated[tuple[_Text, ...], Field(max_length=64)] = ()
-    audience: Annotated[str, Field(max_length=2000)] = ""
-    authentication: Literal["basic", "body"] = "basic"
+    scopes: list[str] = Field(default=[], max_length=64)
+    audience: str = Field(default="", max_length=MAX_URL)
+    authentication: Literal["basic", "post"] = "basic"
+    ca: str = ""
 
 
 class CertificatePart(_Part):
-    """The keys of the Secret with a client certificate and its private key, in PEM."""
+    """The names of the files with a certificate (and its chain) and its key, in PEM."""
 
-    certificateFile: str = "tls.crt"
-    keyFile: str = "tls.key"
+    certificate: str
+    key: str
 
 
 class EntryPart(_Part):
-    """What belongs to requests below a prefix."""
+    """What is sent below one prefix."""
 
-    prefix: _Text
-    bearer: _Secret | None = None
+    prefix: str
+    bearer: SecretStr | None = None
     bearerFile: str = ""
-    headers: Annotated[tuple[HeaderPart, ...], Field(max_length=MAX_HEADERS)] = ()
+    headers: dict[str, SecretStr] = Field(default={}, max_length=MAX_HEADERS)
     oauth2: OAuth2Part | None = None
     clientCertificate: CertificatePart | None = None
-    caFile: str = ""
+    ca: str = ""
 
     @model_validator(mode="after")
-    def _is_clear(self) -> EntryPart:
-        named = [name for name in ("bearer", "bearerFile", "oauth2") if getattr(self, name)]
-        names = [header.name.lower() for header in self.headers]
-        if "authorization" in names:
-            named.append("the header Authorization")
-        if len(named) > 1:
-            raise ValueError(f"only one of these can be sent: {', '.join(named)}")
-        if len(set(names)) < len(names):
-            raise ValueError("headers: a name stands twice")
-        if not (named or names or self.clientCertificate or self.caFile):
-            raise ValueError("it says nothing but a prefix")
+    def _one_kind(self) -> EntryPart:
+        kinds = [self.bearer is not None, bool(self.bearerFile), bool(self.headers)]
+        kinds.append(self.oauth2 is not None)
+        if sum(kinds) > 1:
+            raise ValueError("only one of bearer, bearerFile, headers and oauth2 is allowed")
+        if not sum(kinds) and self.clientCertificate is None and not self.ca:
+            raise ValueError("one of bearer, headers, oauth2, clientCertificate and ca is needed")
         return self
 
 
 class DocumentPart(_Part):
     """The whole document."""
 
-    credentials: Annotated[tuple[EntryPart, ...], Field(max_length=MAX_CREDENTIALS)]
+    credentials: list[EntryPart] = Field(max_length=MAX_CREDENTIALS)
 
 
-@dataclass(frozen=True, slots=True)
-class OAuth2:
-    """What an access token is asked for with."""
-
-    token_url: str
-    client_id: str
-    client_secret: str = field(repr=False)
-    scope: str = ""
-    audience: str = ""
-    authentication: str = "basic"
-    ca: str = field(default="", repr=False)
+_NAMES = {name for part in _Part.__subclasses__() for name in (*part.model_fields, "credentials")}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry with what its files hold. `headers` are those that nothing needs to be asked for.
-
-    `certificate` and `key` are PEM text, "" where no client certificate is needed; `ca` is PEM text of
-    further authorities.
-    """
-
-    prefix: Prefix
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    oauth2: OAuth2 | None = None
-    certificate: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
-    ca: str = field(default="", repr=False)
-
-
-def document_path(path: Path) -> Path:
-    """The document of `--credentials`: the file itself, or its usual name in a folder."""
-    return path / FILE_NAME if path.is_dir() else path
-
-
-def read_document(path: Path) -> tuple[Entry, ...]:
-    """Read a document and the files that it names; `DocumentError` says what is wrong.
-
-    kubelet replaces a Secret's files all at once, by a link to a folder: it is followed once, so that
-    all files are of one version.
-    """
-    real = Path(os.path.realpath(document_path(path)))
-    data = _parse(_read(real, real.name), real.name)
-    try:
-        document = DocumentPart.model_validate(data)
-    except ValidationError as error:
-        raise DocumentError(f"{real.name}: {_first(error)}") from None
-    folder = real.parent
-    entries = tuple(
-        _entry(part, f"credentials[{at}]", folder) for at, part in enumerate(document.credentials)
+def read_document(file: Path) -> tuple[Grant, ...]:
+    """The grants of a document; raises `CredentialsError`."""
+    document = _validated(_parsed(_read(file), file.name))
+    grants = tuple(
+        _grant(part, file.parent, f"credentials[{at}]")
+        for at, part in enumerate(document.credentials)
     )
-    prefixes = [str(entry.prefix) for entry in entries]
-    for at, prefix in enumerate(prefixes):
-        if prefix in prefixes[:at]:
-            raise DocumentError(f"credentials[{at}].prefix: it stands twice")
-    return entries
+    if len({grant.prefix for grant in grants}) < len(grants):
+        raise _invalid("two entries have the same prefix", "credentials")
+    return grants
 
 
-def _parse(raw: bytes, name: str) -> Any:
+def files_of(file: Path) -> tuple[Path, ...]:
+    """The document and the files beside it that it names, as far as it can be read."""
+    try:
+        document = _validated(_parsed(_read(file), file.name))
+    except CredentialsError:
+        return (file,)
+    names = {
+        name for part in document.credentials for name in _files(part) if _FILE.fullmatch(name)
+    }
+    return (file, *(file.parent / name for name in sorted(names)))
+
+
+def _files(part: EntryPart) -> Iterable[str]:
+    yield from (part.ca, part.bearerFile)
+    if part.clientCertificate is not None:
+        yield from (part.clientCertificate.certificate, part.clientCertificate.key)
+    if part.oauth2 is not None:
+        yield from (part.oauth2.clientSecretFile, part.oauth2.ca)
+
+
+def _parsed(raw: bytes, name: str) -> Any:
     try:
         documents = read_documents(raw, name)
-    except manifests.DocumentError as error:
-        # Not its text, which may quote what stands there.
-        place = _PLACE.search(error.problem.message)
-        raise DocumentError(f"{name} is not YAML{place[0] if place else ''}") from None
+    except DocumentError as error:
+        # The library's words quote what they complain of.
+        mark = getattr(error.__cause__, "problem_mark", None)
+        where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
+        kind = "YAML" if isinstance(error.__cause__, yaml.YAMLError) else "document"
+        raise _invalid(f"not a valid {kind}{where} ({error.problem.reason.value})") from None
     if len(documents) != 1:
-        raise DocumentError(f"{name}: one document is needed, not {len(documents)}")
+        raise _invalid(f"one document is needed, there are {len(documents)}")
     return documents[0][1]
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    steps = first["loc"]
-    # A key that the schema does not know may be anything, a secret in the wrong place too.
-    unknown = first["type"] in ("extra_forbidden", "invalid_key")
-    where = ""
-    for step in steps[:-1] if unknown else steps:
-        where += f"[{step}]" if isinstance(step, int) else f".{step}" if where else str(step)
-    message = "a field is not known" if unknown else first["msg"]
-    return f"{where}: {message}" if where else message
+def _validated(data: Any) -> DocumentPart:
+    try:
+        return DocumentPart.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    location = [part for part in first["loc"] if isinstance(part, int) or part in _NAMES]
+    field = ".".join(map(str, location))
+    if first["type"] == "extra_forbidden":
+        raise _invalid("has a field that is not known", field)
+    raise _invalid(first["msg"].removeprefix("Value error, "), field)
 
 
-def _entry(part: EntryPart, where: str, folder: Path) -> Entry:
+def _grant(part: EntryPart, folder: Path, at: str) -> Grant:
     try:
         prefix = parse_prefix(part.prefix)
     except PrefixError as error:
-        raise DocumentError(f"{where}.prefix: {error}") from None
-    if prefix.scheme == "http" and (part.caFile or part.clientCertificate):
-        raise DocumentError(f"{where}.prefix: certificates need https")
-    headers = [
-        (one.name, _secret(one.value, one.valueFile, folder, f"{where}.headers[{at}].value"))
-        for at, one in enumerate(part.headers)
-    ]
-    if part.bearer is not None or part.bearerFile:
-        token = _secret(part.bearer, part.bearerFile, folder, f"{where}.bearer")
-        headers.append(("Authorization", f"Bearer {token}"))
-    for at, (name, value) in enumerate(headers):
-        if not is_header(name, value):
-            raise DocumentError(f"{where}: header {at} cannot be sent as a credential")
-    ca = _file(folder, part.caFile, f"{where}.caFile", MAX_CA) if part.caFile else ""
-    certificate, key = _pair(part.clientCertificate, folder, f"{where}.clientCertificate")
+        raise _invalid(str(error), f"{at}.prefix") from None
+    secure = prefix.scheme == "https"
+    if not secure and (part.ca or part.clientCertificate):
+        raise _invalid("a certificate takes a prefix of https", at)
+    ca = _ca(folder, part.ca, f"{at}.ca")
+    return Grant(
+        prefix=prefix,
+        headers=_headers(part, folder, at),
+        oauth2=_oauth2(part.oauth2, folder, f"{at}.oauth2") if part.oauth2 else None,
+        ca=ca,
+        context=_context(ca, part.clientCertificate, folder, at),
+        has_certificate=part.clientCertificate is not None,
+    )
+
+
+def _headers(part: EntryPart, folder: Path, at: str) -> dict[str, str]:
+    if part.bearer is not None:
+        headers = {"Authorization": f"Bearer {part.bearer.get_secret_value().strip()}"}
+    elif part.bearerFile:
+        token = _text(folder, part.bearerFile, f"{at}.bearerFile").strip()
+        headers = {"Authorization": f"Bearer {token}"}
+    else:
+        headers = {name: value.get_secret_value().strip() for name, value in part.headers.items()}
+    if not all(is_header(name, value) for name, value in headers.items()):
+        raise _invalid("holds what cannot be sent as a header", at)
+    return headers
+
+
+def _oauth2(part: OAuth2Part, folder: Path, at: str) -> OAuth2:
     try:
-        check_authorities(ca)
-        check_pair(certificate, key)
-    except PemError as error:
-        raise DocumentError(f"{where}: {error}") from None
-    oauth2 = None
-    if part.oauth2 is not None:
-        oauth2 = _oauth2(part.oauth2, folder, f"{where}.oauth2", ca)
-    return Entry(prefix, tuple(headers), oauth2, certificate, key, ca)
-
-
-def _oauth2(part: OAuth2Part, folder: Path, where: str, ca: str) -> OAuth2:
-    if place_of(part.tokenUrl) is None:
-        raise DocumentError(f"{where}.tokenUrl: an http(s) URL without user name is needed")
-    secret = _secret(part.clientSecret, part.clientSecretFile, folder, f"{where}.clientSecret")
+        origin_of(part.tokenUrl)
+    except UrlError:
+        raise _invalid("an http(s) URL without user name is needed", f"{at}.tokenUrl") from None
+    secret = part.clientSecret.get_secret_value() if part.clientSecret else ""
+    if part.clientSecretFile:
+        secret = secret or _text(folder, part.clientSecretFile, f"{at}.clientSecretFile").strip()
+    texts = (part.clientId, secret, part.audience or "-", *part.scopes)
+    if not all(map(_PRINTABLE.fullmatch, texts)):
+        raise _invalid("a secret is missing, or a text is not printable ASCII", at)
+    if part.authentication == "basic" and ":" in part.clientId:
+        raise _invalid("a clientId with a colon takes authentication: post", at)
+    ca = _ca(folder, part.ca, f"{at}.ca")
     return OAuth2(
         token_url=part.tokenUrl,
         client_id=part.clientId,
         client_secret=secret,
-        scope=" ".join(part.scopes),
+        scopes=tuple(part.scopes),
         audience=part.audience,
-        authentication=part.authentication,
+        authentication=f"client_secret_{part.authentication}",
         ca=ca,
+        context=_context(ca, None, folder, at),
     )
 
 
-def _pair(part: CertificatePart | None, folder: Path, where: str) -> tuple[str, str]:
-    if part is None:
-        return "", ""
-    certificate = _file(folder, part.certificateFile, f"{where}.certificateFile", MAX_CA)
-    return certificate, _file(folder, part.keyFile, f"{where}.keyFile", MAX_CA)
+def _ca(folder: Path, name: str, at: str) -> str:
+    """The certificates of a bundle, without the comments that may stand between them."""
+    if not name:
+        return ""
+    text = _text(folder, name, at)
+    blocks = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", text, re.DOTALL)
+    if not blocks:
+        raise _invalid("holds no certificate in PEM", at)
+    return "\n".join([*blocks, ""])
 
 
-def _secret(value: SecretStr | None, file: str, folder: Path, where: str) -> str:
-    """A secret that stands in the document, or in a file; a line end behind it does not belong to it."""
-    if (value is None) == (not file):
-        raise DocumentError(f"{where}: either the value or its file is needed")
-    if value is None:
-        found = _file(folder, file, f"{where}File", MAX_BYTES).strip()
-    else:
-        found = value.get_secret_value().strip()
-    if not found:
-        raise DocumentError(f"{where}: it is empty")
-    return found
-
-
-def _file(folder: Path, name: str, where: str, limit: int) -> str:
-    if not _KEY.fullmatch(name) or name.startswith(".."):
-        raise DocumentError(f"{where}: this is not the name of a key of the Secret")
-    raw = _read(folder / name, where, limit)
+def _context(
+    ca: str, certificate: CertificatePart | None, folder: Path, at: str
+) -> ssl.SSLContext | None:
+    """How TLS is spoken: with the authorities of the system, the further ones, and the certificate."""
+    if not ca and certificate is None:
+        return None
+    context = ssl.create_default_context()
     try:
-        return raw.decode("ascii")
-    except UnicodeDecodeError:
-        raise DocumentError(f"{where}: the file holds more than ASCII") from None
-
-
-def _read(path: Path, where: str, limit: int = MAX_BYTES) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(limit + 1)
+        if ca:
+            context.load_verify_locations(cadata=ca)
+        if certificate is not None:
+            files = (certificate.certificate, certificate.key)
+            chain, key = (_beside(folder, name, f"{at}.clientCertificate") for name in files)
+            # Without a password OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(chain, key, password=lambda: "")
+    except ssl.SSLError as error:
+        word = re.sub(r"[^A-Z_]", "", error.reason or "")
+        raise _invalid(f"a certificate or key cannot be used {word}".strip(), at) from None
     except OSError as error:
-        raise DocumentError(f"{where}: {error.strerror}", unreadable=True) from None
-    if len(raw) > limit:
-        raise DocumentError(f"{where}: larger than {limit} bytes")
+        raise _unreadable(error, at) from None
+    return context
+
+
+def _text(folder: Path, name: str, at: str) -> str:
+    try:
+        return _read(_beside(folder, name, at)).decode("ascii")
+    except UnicodeDecodeError:
+        raise _invalid("the file is not ASCII text", at) from None
+
+
+def _beside(folder: Path, name: str, at: str) -> Path:
+    if not _FILE.fullmatch(name):
+        raise _invalid("the name of a file beside the document is needed", at)
+    return folder / name
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise _unreadable(error, "") from None
+    if len(raw) > _MAX_FILE:
+        raise _invalid(f"a file is larger than {_MAX_FILE} bytes")
     return raw
+
+
+def _invalid(message: str, field: str = "") -> CredentialsError:
+    return CredentialsError(Reason.CREDENTIALS_INVALID, message, field)
+
+
+def _unreadable(error: OSError, field: str) -> CredentialsError:
+    message = f"a file cannot be read: {error.strerror or type(error).__name__}"
+    return CredentialsError(Reason.CREDENTIALS_UNREADABLE, message, field)

@@ -1,190 +1,162 @@
-"""Keeps the credential file right: follows the document, the tokens, the relay and the agents."""
+"""Keeps credentials: follows the operator's document, and gives each reader what it may have.
+
+The agent gets short-lived headers and public certificates by the credential file, the sidecar's own
+requests get the same and the client certificate, and calls of the agent that need the latter go
+through the relay.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotpeers_shim.contract.credentials import Credential
+from hotpeers_shim.contract.prefixes import longest
 
 from ..model.snapshot import Problem
 from ..reasons import Reason
 from .delivery import Delivery
-from .document import DocumentError, Entry, document_path, read_document
-from .outgoing import OutgoingByUrl
+from .document import CredentialsError, files_of, read_document
+from .grant import Grant
 from .relay import Relay
 from .tokens import TokenKeeper
 
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
-_RETRY_SECONDS = 1.0
-# How long a start waits for the first tokens, before it replaces those of the run before.
-_FIRST_TOKENS_SECONDS = 3.0
-_MAX_FILES = 1000
+_Signature = tuple[tuple[int, ...] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What belongs to one request of the sidecar's own; `context` None is the system's TLS."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    context: ssl.SSLContext | None = None
 
 
 class CredentialKeeper:
-    """The credentials of one sidecar. `changed` is called after each change of what it knows.
+    """All credentials of one sidecar. `changed` is called when `problems` are others."""
 
-    `document` is what the operator wrote: a file, or a folder with `credentials.yaml`.
-    """
-
-    def __init__(self, document: Path, peer_file: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, document: Path | None, peer_file: Path, changed: Callable[[], None]) -> None:
         self._document = document
         self._changed = changed
         self._delivery = Delivery(peer_file)
-        self._relay = Relay()
-        self._entries: tuple[Entry, ...] = ()
-        self._tokens: dict[Entry, TokenKeeper] = {}
-        self._tasks: dict[Entry, asyncio.Task[None]] = {}
+        self._tokens = TokenKeeper(self._bring)
+        self._relay = Relay(self._find)
+        self._grants: tuple[Grant, ...] = ()
+        self._files: tuple[Path, ...] = () if document is None else (document,)
+        self._seen: _Signature | None = None
+        self._rejected: Problem | None = None
         self._users: frozenset[int] = frozenset()
-        self._due = asyncio.Event()
-        self._wrong: Problem | None = None
-        self._read = False
-        self.outgoing = OutgoingByUrl()
-        """What the sidecar's own requests take along."""
+        self._told: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
-        found = [self._wrong, self._delivery.problem]
-        found += [
-            Problem(f"credentials for {entry.prefix}", Reason.TOKEN_UNAVAILABLE, keeper.problem)
-            for entry, keeper in self._tokens.items()
-            if keeper.problem
-        ]
-        return tuple(problem for problem in found if problem is not None)
+        """What is wrong with credentials now."""
+        own = (self._rejected, self._delivery.problem)
+        return (*(problem for problem in own if problem is not None), *self._tokens.problems)
 
-    def let_read(self, users: frozenset[int]) -> None:
-        """Let agents that run as these users read the file."""
-        # Those of an agent that has ended stay: another one of its user may start at any time.
-        if not users <= self._users:
-            self._users |= users
-            self._due.set()
+    def access(self, url: str) -> Access:
+        """What belongs to a request of the sidecar's own to `url`."""
+        grant = self._find(url)
+        return Access() if grant is None else Access(self._headers(grant), grant.context)
+
+    def note_users(self, users: frozenset[int]) -> None:
+        """Learn as which users the agents run."""
+        if users != self._users:
+            self._users = users
+            self._bring()
 
     async def run(self) -> None:
-        """Work until it is cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._follow_document(group), name="credentials: document")
-                group.create_task(self._deliver(), name="credentials: file")
-        finally:
-            await self._relay.close()
+        """Follow the document, for ever."""
+        self._delivery.remove_leftovers()
+        if self._document is None:
+            if self._delivery.exists:
+                # Of a run before this one, which had credentials.
+                self._bring()
+            return
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._tokens)
+            await stack.enter_async_context(self._relay)
+            while True:
+                await self._look()
+                await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _follow_document(self, group: asyncio.TaskGroup) -> None:
-        seen: object = None
-        while True:
-            now = _signature(self._document)
-            if now != seen and await self._load(group):
-                seen = now
-            if not self._delivery.intact:
-                self._due.set()
-            await asyncio.sleep(_LOOK_SECONDS)
+    async def _look(self) -> None:
+        if _signature(self._files) != self._seen:
+            assert self._document is not None, "checked by `run`"  # noqa: S101
+            await self._take(self._document)
+        elif self._delivery.intact:
+            return
+        self._bring()
 
-    async def _load(self, group: asyncio.TaskGroup) -> bool:
-        """Take the document over; False where it is to be tried again though it stays as it is."""
+    async def _take(self, document: Path) -> None:
+        # Of a bad document too: it gets good when one of the files does that it names. Before they
+        # are read: a change in between is seen at the next look.
+        self._files = await asyncio.to_thread(files_of, document)
+        self._seen = _signature(self._files)
         try:
-            entries = await asyncio.to_thread(read_document, self._document)
-            await self._relay.serve(entries)
-        except DocumentError as error:
-            reason = (
-                Reason.CREDENTIALS_UNREADABLE if error.unreadable else Reason.CREDENTIALS_INVALID
-            )
-            self._blame(Problem(str(self._document), reason, str(error)))
-            return True
+            grants = await asyncio.to_thread(read_document, document)
+            if any(grant.has_certificate for grant in grants) and not self._relay.url:
+                await self._relay.start()
+        except CredentialsError as error:
+            self._reject(error.reason, str(error), error.field)
+            grants = self._grants
         except OSError as error:
-            message = f"the relay cannot listen: {error.strerror}"
-            self._blame(Problem(str(self._document), Reason.CREDENTIALS_NOT_DELIVERED, message))
-            return False
-        self._blame(None)
-        self._keep_tokens(entries, group)
-        if entries != self._entries or not self._read:
-            logger.info("%s: credentials for %d prefixes", self._document, len(entries))
-        self._entries, self._read = entries, True
-        self._due.set()
-        return True
+            self._reject(Reason.CREDENTIALS_UNREADABLE, error.strerror or type(error).__name__, "")
+            grants = self._grants
+        else:
+            self._rejected = None
+            logger.info("credentials for %d prefixes are in use", len(grants))
+        self._grants = grants
+        self._tokens.follow({grant.oauth2 for grant in grants if grant.oauth2 is not None})
+        await self._relay.keep({grant.context for grant in grants if grant.context is not None})
 
-    def _keep_tokens(self, entries: tuple[Entry, ...], group: asyncio.TaskGroup) -> None:
-        """One keeper for each entry with OAuth2; one that did not change keeps its token."""
-        known = {entry.oauth2: entry for entry in self._tokens}
-        tokens: dict[Entry, TokenKeeper] = {}
-        tasks: dict[Entry, asyncio.Task[None]] = {}
-        for entry in entries:
-            if entry.oauth2 is None:
-                continue
-            before = known.pop(entry.oauth2, None)
-            if before is not None:
-                tokens[entry], tasks[entry] = self._tokens[before], self._tasks.pop(before)
-            else:
-                tokens[entry] = TokenKeeper(entry.oauth2, self._note_token)
-                tasks[entry] = group.create_task(tokens[entry].run(), name="credentials: token")
-        for task in self._tasks.values():
-            task.cancel()
-        self._tokens, self._tasks = tokens, tasks
+    def _reject(self, reason: Reason, message: str, where: str) -> None:
+        self._rejected = Problem(str(self._document), reason, message, field=where)
 
-    def _note_token(self) -> None:
-        self._due.set()
+    def _find(self, url: str) -> Grant | None:
+        return longest(self._grants, url)
 
-    def _blame(self, problem: Problem | None) -> None:
-        if problem != self._wrong:
-            self._wrong = problem
+    def _headers(self, grant: Grant) -> Mapping[str, str]:
+        if grant.oauth2 is None:
+            return grant.headers
+        token = self._tokens.value(grant.oauth2)
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _bring(self) -> None:
+        self._delivery.bring(self._credentials(), self._users)
+        if self.problems != self._told:
+            self._told = self.problems
             self._changed()
 
-    async def _deliver(self) -> None:
-        begun = asyncio.get_running_loop().time()
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            if not self._read or (self._asking() and _waits(begun)):
-                # Those of the run before stand: the document or a token may only be late.
-                asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._due.set)
-                continue
-            current = [(entry, self._headers(entry)) for entry in self._entries]
-            self.outgoing.follow(current)
-            credentials = [self._credential(entry, headers) for entry, headers in current]
-            await asyncio.to_thread(self._delivery.bring, credentials, self._users)
-            self._changed()
-            if self._delivery.problem is not None:
-                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._due.set)
-
-    def _asking(self) -> bool:
-        """Whether a server of tokens has not answered yet, for the first time."""
-        return any(not keeper.header and not keeper.problem for keeper in self._tokens.values())
-
-    def _headers(self, entry: Entry) -> dict[str, str]:
-        headers = dict(entry.headers)
-        token = self._tokens[entry].header if entry in self._tokens else ""
-        return headers | {"Authorization": token} if token else headers
-
-    def _credential(self, entry: Entry, headers: dict[str, str]) -> Credential:
-        missing = ""
-        if entry in self._tokens and "Authorization" not in headers:
-            missing = self._tokens[entry].problem or "its first OAuth2 token has been asked for"
-        if entry.certificate:
-            return Credential(
-                entry.prefix, headers, via=self._relay.url, key=self._relay.key, missing=missing
+    def _credentials(self) -> Iterator[Credential]:
+        for grant in self._grants:
+            via = self._relay.url if grant.has_certificate else ""
+            yield Credential(
+                prefix=grant.prefix,
+                headers=self._headers(grant),
+                # The relay speaks TLS for the agent.
+                ca="" if via else grant.ca,
+                via=via,
+                key=self._relay.key if via else "",
             )
-        return Credential(entry.prefix, headers, entry.ca, missing=missing)
 
 
-def _waits(begun: float) -> bool:
-    return asyncio.get_running_loop().time() < begun + _FIRST_TOKENS_SECONDS
+def _signature(files: tuple[Path, ...]) -> _Signature:
+    """Which files these are now; a Secret's are links, all replaced at once by another folder."""
+    return tuple(map(_stamp, files))
 
 
-def _signature(document: Path) -> object:
-    """What differs when the document does, or a file beside it: each may be named by it."""
-    found: list[tuple[object, ...]] = []
-    real = Path(os.path.realpath(document_path(document)))
-    paths: list[Path] = []
-    with contextlib.suppress(OSError):
-        paths = sorted(real.parent.iterdir())[:_MAX_FILES]
-    for path in paths:
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            found.append((path.name, status.st_ino, status.st_size, status.st_mtime_ns))
-    return real, found
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,243 +1,206 @@
-"""Makes the calls that need a client certificate: a reverse proxy on loopback, in the sidecar.
+"""A reverse proxy on loopback for calls that need a client certificate: the key stays in the sidecar.
 
-The private key stays here. Every container of a pod shares the loopback interface, so a caller must
-have the key that only the credential file holds.
+It serves whoever knows its random key, which is in the credential file alone: all containers of a pod
+share its loopback address. It calls only what is below a prefix with a certificate, follows no
+redirect, and passes bodies on as they come.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 from yarl import URL
 
-from hotpeers_shim.contract.credentials import (
-    RELAY_FAULT,
-    RELAY_KEY,
-    RELAY_MESSAGE,
-    RELAY_TARGET,
-)
-from hotpeers_shim.contract.prefixes import Prefix, longest, place_of
+from hotpeers_shim.contract.credentials import RELAY_FAULT, RELAY_KEY, RELAY_TARGET
+from hotpeers_shim.contract.prefixes import place_of
 
-from .authorities import client_context
-from .document import Entry
-from .tokens import plainly
+from .grant import Grant
+from .tokens import reason_of
 
 logger = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES = 32 * 1024 * 1024
-"""Largest body of a request, in bytes. It is not buffered."""
-_MAX_LINE, _MAX_FIELD = 8190, 32 * 1024
-# No limit in whole: the agent bounds its calls, and says which limit it was.
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
-_IDLE_SECONDS = 1.0
-# RFC 9110, section 7.6.1, and what a client library makes anew.
-_HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"}
-_HOP_BY_HOP |= {"proxy-connection", "trailer", "transfer-encoding", "upgrade"}
-_HOP_BY_HOP |= {"host", "content-length", "expect"}
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
+"""Largest body of a request, in bytes."""
+MAX_RESPONSE_BYTES = 256 * 1024 * 1024
+"""Longest answer or stream, in bytes."""
+_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10.0)
+# Servers close an idle connection after 2 s or 5 s, and a request that is sent at that moment is lost.
+_IDLE = 1.0
+# RFC 9110, section 7.6.1, and what was used before it.
+_OF_A_CONNECTION = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
+_OF_A_CONNECTION |= {"transfer-encoding", "proxy-authenticate", "proxy-authorization"}
+_OURS = {"host", RELAY_KEY, RELAY_TARGET, RELAY_FAULT}
+_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Upstream:
-    """The connections of one entry; they close when it has gone and its last call has ended."""
+    """The connections that one certificate is presented on."""
 
-    entry: Entry
-    session: aiohttp.ClientSession = field(repr=False)
+    session: aiohttp.ClientSession
     users: int = 0
     retired: bool = False
 
-    @property
-    def prefix(self) -> Prefix:
-        return self.entry.prefix
-
-    async def close_if_idle(self) -> None:
-        if self.retired and self.users == 0:
-            await self.session.close()
-
 
 class Relay:
-    """Serves the entries with a client certificate, from `start` to `close`."""
+    """The proxy. `find` gives the grant of a URL, of all that there are.
 
-    def __init__(self) -> None:
+    `start` it once a grant has a certificate; use it as an asynchronous context manager.
+    """
+
+    def __init__(self, find: Callable[[str], Grant | None]) -> None:
+        self._find = find
+        self._runner: web.AppRunner | None = None
+        self._upstreams: dict[ssl.SSLContext, _Upstream] = {}
         self.key = secrets.token_urlsafe(32)
         self.url = ""
-        """Where it listens, "" where it does not."""
-        self._upstreams: tuple[_Upstream, ...] = ()
-        self._runner: web.AppRunner | None = None
 
-    async def serve(self, entries: Iterable[Entry]) -> None:
-        """Serve these from now on; listen, if there is one for the first time.
+    async def __aenter__(self) -> Relay:
+        return self
 
-        A call under way ends over the connection that it has. `OSError` where it cannot listen.
-        """
-        wanted = tuple(entry for entry in entries if entry.certificate)
-        if wanted and self._runner is None:
-            await self._listen()
-        known = {upstream.entry: upstream for upstream in self._upstreams}
-        made = [known.pop(entry) if entry in known else _connect(entry) for entry in wanted]
-        self._upstreams = tuple(made)
-        for upstream in known.values():
-            upstream.retired = True
-            await upstream.close_if_idle()
-
-    async def close(self) -> None:
-        """End all calls, and listen no more."""
+    async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        for upstream in self._upstreams:
+        for upstream in self._upstreams.values():
             await upstream.session.close()
 
-    async def _listen(self) -> None:
+    async def start(self) -> None:
+        """Listen on a free port of 127.0.0.1; raises OSError."""
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
+        # A caller that goes ends its call: a stream may be silent for long.
         runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            # A call that its caller has given up ends here too.
-            handler_cancellation=True,
-            auto_decompress=False,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_FIELD,
+            app, access_log=None, shutdown_timeout=0.3, handler_cancellation=True
         )
         await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-        except OSError:
-            await runner.cleanup()
-            raise
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         self._runner = runner
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    async def keep(self, contexts: set[ssl.SSLContext]) -> None:
+        """Close the connections of certificates that are not among these, once they are not in use."""
+        for context in self._upstreams.keys() - contexts:
+            upstream = self._upstreams.pop(context)
+            upstream.retired = True
+            if not upstream.users:
+                await upstream.session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get(RELAY_KEY, "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, self.key.encode()):
-            return _fault(403, "unsent", "this address is for the agent of this pod alone")
-        origin = request.headers.get(RELAY_TARGET, "")
-        upstream = None
-        if _is_origin(origin) and request.raw_path.startswith("/"):
-            upstream = longest(self._upstreams, origin + request.raw_path)
+            return _refused(403, "the key is missing or another")
+        path = request.raw_path
+        if not path.startswith("/") or "#" in path:
+            return _refused(400, "a path is needed")
+        target = place_of(request.headers.get(RELAY_TARGET, ""))
+        if target is None or target.path:
+            return _refused(400, "an origin to call is needed")
+        url = f"{target}{path}"
+        grant = self._find(url)
+        if grant is None or not grant.has_certificate or grant.context is None:
+            return _refused(403, "no certificate is for this address")
+        async with self._lease(grant.context) as session:
+            return await _pass_on(request, session, url)
+
+    @asynccontextmanager
+    async def _lease(self, context: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
+        upstream = self._upstreams.get(context)
         if upstream is None:
-            return _fault(403, "unsent", "no client certificate belongs to this address")
-        if (request.content_length or 0) > MAX_REQUEST_BYTES:
-            return _fault(413, "lost", f"the request is larger than {MAX_REQUEST_BYTES} bytes")
+            upstream = self._upstreams[context] = _Upstream(_session(context))
         upstream.users += 1
         try:
-            return await _forward(request, origin + request.raw_path, upstream.session)
+            yield upstream.session
         finally:
             upstream.users -= 1
-            await upstream.close_if_idle()
+            if upstream.retired and not upstream.users:
+                await upstream.session.close()
 
 
-def _is_origin(text: str) -> bool:
-    place = place_of(text)
-    return place is not None and place.path == () and not text.endswith("/") and "?" not in text
-
-
-async def _forward(
-    request: web.Request, target: str, session: aiohttp.ClientSession
-) -> web.StreamResponse:
-    """Pass a request on, and its answer back, both as they come."""
-    headers = [
-        (name, value)
-        for name, value in _end_to_end(request.headers)
-        # Their next hop is this one.
-        if name.lower() not in (RELAY_KEY, RELAY_TARGET)
-    ]
-    body = _Body(request)
-    if request.body_exists and request.content_length is not None:
-        headers.append(("Content-Length", str(request.content_length)))
-    try:
-        answer = await session.request(
-            request.method,
-            URL(target, encoded=True),
-            headers=headers,
-            data=body.chunks() if request.body_exists else None,
-            allow_redirects=False,
-        )
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        if body.too_large:
-            return _fault(413, "lost", f"the request is larger than {MAX_REQUEST_BYTES} bytes")
-        unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-        return _fault(502, "unsent" if unsent else "lost", plainly(error))
-    async with answer:
-        return await _answer(request, answer)
-
-
-async def _answer(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, reason=answer.reason)
-    for name, value in _end_to_end(answer.headers):
-        # An answer of a peer must not look like one of the relay.
-        if not name.lower().startswith("x-hotpeers-"):
-            response.headers.add(name, value)
-    length = answer.headers.get("Content-Length", "")
-    if length.isascii() and length.isdigit() and request.method != "HEAD":
-        response.content_length = int(length)
-    await response.prepare(request)
-    try:
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        # It breaks off for the agent too, which would take an end for the end of the answer.
-        logger.info("an answer over the relay broke off: %s", plainly(error))
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    with contextlib.suppress(ConnectionError):
-        await response.write_eof()
-    return response
-
-
-class _Body:
-    """The body of a request, bounded as it comes."""
-
-    def __init__(self, request: web.Request) -> None:
-        self._request = request
-        self.too_large = False
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        total = 0
-        async for chunk in self._request.content.iter_any():
-            total += len(chunk)
-            if total > MAX_REQUEST_BYTES:
-                self.too_large = True
-                raise aiohttp.ClientPayloadError
-            yield chunk
-
-
-def _end_to_end(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The headers that are not of one connection alone."""
-    named = {
-        token.strip().lower()
-        for name, value in headers.items()
-        if name.lower() == "connection"
-        for token in value.split(",")
-    }
-    skipped = _HOP_BY_HOP | named
-    return [(name, value) for name, value in headers.items() if name.lower() not in skipped]
-
-
-def _connect(entry: Entry) -> _Upstream:
-    context = client_context(entry.ca, entry.certificate, entry.key)
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=_IDLE_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
         timeout=_TIMEOUT,
         auto_decompress=False,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        max_line_size=_MAX_LINE,
-        max_field_size=_MAX_FIELD,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(limit=100, ssl=context, keepalive_timeout=_IDLE),
+        skip_auto_headers=_ADDED,
     )
-    return _Upstream(entry, session)
 
 
-def _fault(status: int, kind: str, message: str) -> web.Response:
-    """An answer of the relay itself: `unsent` where the peer cannot have got the request."""
-    return web.Response(status=status, headers={RELAY_FAULT: kind, RELAY_MESSAGE: message})
+async def _pass_on(
+    request: web.Request, session: aiohttp.ClientSession, url: str
+) -> web.StreamResponse:
+    body = await request.read()
+    try:
+        response = await session.request(
+            request.method,
+            # As it is: what was judged is what is called.
+            URL(url, encoded=True),
+            headers=_end_to_end(request.headers, but=_OURS | {"content-length"}),
+            data=body or None,
+            allow_redirects=False,
+        )
+    except aiohttp.ClientConnectorCertificateError:
+        return _refused(502, "the certificate of the peer is not trusted")
+    except aiohttp.ClientConnectorError as error:
+        return _refused(503, f"no connection could be made: {reason_of(error.os_error)}")
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        return _refused(502, f"the connection was lost: {type(error).__name__}")
+    async with response:
+        return await _answer(request, response)
+
+
+async def _answer(request: web.Request, response: aiohttp.ClientResponse) -> web.StreamResponse:
+    answer = web.StreamResponse(
+        status=response.status,
+        reason=response.reason,
+        headers=_end_to_end(response.headers, but=_OURS),
+    )
+    await answer.prepare(request)
+    size = 0
+    try:
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > MAX_RESPONSE_BYTES:
+                _cut(request)
+            await answer.write(chunk)
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        logger.debug("an answer was cut: %s", type(error).__name__)
+        _cut(request)
+    await answer.write_eof()
+    return answer
+
+
+def _cut(request: web.Request) -> None:
+    """End the connection: the caller must not take what came so far for all of it."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise asyncio.CancelledError
+
+
+def _end_to_end(headers: Any, *, but: set[str]) -> CIMultiDict[str]:
+    """The headers that are not for this connection alone."""
+    named = {
+        word.strip().lower()
+        for value in headers.getall("Connection", [])
+        for word in value.split(",")
+    }
+    left_out = _OF_A_CONNECTION | named | but
+    return CIMultiDict(
+        (name, value) for name, value in headers.items() if name.lower() not in left_out
+    )
+
+
+def _refused(status: int, why: str) -> web.Response:
+    # 503 says that nothing was sent: the caller may try again.
+    return web.Response(status=status, text=why, headers={RELAY_FAULT: why})

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import SettingsError
+from ..model.origin import UrlError
 from ..model.selector import SelectorError, parse_selector
 from ..reasons import Reason
-from ..settings import check_registry_url, parse_origins
+from ..settings import check_registry_url, read_origins
 from .verdict import Skip
 
 PREFIX = "hotpeers.dev/"
@@ -21,6 +22,7 @@ LOG_LEVEL = f"{PREFIX}log-level"
 SPAWN = f"{PREFIX}spawn"
 REGISTRY = f"{PREFIX}registry"
 USER_HEADERS_TO = f"{PREFIX}user-headers-to"
+REQUIRE_SIGNED = f"{PREFIX}require-signed"
 CREDENTIALS = f"{PREFIX}credentials"
 RESERVED = (f"{PREFIX}hot-config",)
 """For a later version: ignored by this one, with a warning."""
@@ -32,10 +34,11 @@ INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
 EVERY_NAMESPACE = "*"
 
-_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY, USER_HEADERS_TO}
-_KNOWN |= {CREDENTIALS}
-_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url"}
+_KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
+_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS}
+_KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -53,6 +56,7 @@ class Wishes:
     spawn: bool = False
     registry: str = ""
     user_headers_to: str = ""
+    keys: str = ""
     credentials: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -100,11 +104,9 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     if not _is_registry(registry):
         # Not quoted: it may hold a password.
         raise _BadValueError(f"{REGISTRY}: an http(s) URL without user and query is needed")
-    origins = annotations.get(USER_HEADERS_TO, "").strip()
-    try:
-        parse_origins(origins, USER_HEADERS_TO)
-    except SettingsError as error:
-        raise _BadValueError(str(error)[:300]) from error
+    keys = annotations.get(REQUIRE_SIGNED, "").strip()
+    good = not keys or _KEYS.fullmatch(keys) is not None
+    _check(REQUIRE_SIGNED, keys, good, "NAME of a Secret, secret/NAME or configmap/NAME is needed")
     credentials = annotations.get(CREDENTIALS, "").strip()
     good = not credentials or _SECRET.fullmatch(credentials) is not None
     _check(CREDENTIALS, credentials, good, "the name of a Secret is needed")
@@ -115,10 +117,20 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         log_level=level,
         spawn=spawn == "true",
         registry=registry,
-        user_headers_to=origins,
+        user_headers_to=_user_headers_to(annotations),
+        keys=keys,
         credentials=credentials,
         warnings=tuple(_warnings(annotations)),
     )
+
+
+def _user_headers_to(annotations: Mapping[str, str]) -> str:
+    listed = annotations.get(USER_HEADERS_TO, "")
+    try:
+        origins = read_origins(listed)
+    except UrlError as error:
+        raise _BadValueError(f"{USER_HEADERS_TO}: {str(error)[:200]}") from error
+    return ",".join(sorted(map(str, origins)))
 
 
 def _is_registry(url: str) -> bool:

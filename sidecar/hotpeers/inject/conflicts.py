@@ -14,6 +14,7 @@ from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
     CREDENTIALS_VOLUME,
+    KEYS_VOLUME,
     PEERS_FOLDER,
     PEERS_VOLUME,
     SHIM_FOLDER,
@@ -77,6 +78,9 @@ def _names(pod: Json) -> Iterator[Skip]:
             yield Skip(Reason.NAME_TAKEN, f"container {name}")
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"
+    if find_container(pod, SIDECAR) is None:
+        # Nothing of ours yet: whatever has this name is another's.
+        kinds[KEYS_VOLUME] = ""
     kinds[CREDENTIALS_VOLUME] = "secret"
     for one in pod["spec"].get("volumes") or []:
         if kinds.get(one["name"], "name") not in one:

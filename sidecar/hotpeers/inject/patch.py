@@ -33,6 +33,7 @@ from .volumes import (
     agent_mounts,
     credentials_volume,
     has_identity,
+    keys_volume,
     token_volume,
     volumes,
 )
@@ -165,6 +166,8 @@ def _add_containers(
         return
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
     sidecar = sidecar_container(pod, target, injection, environment, installs=installs)
+    if wishes.keys:
+        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
     if injection.native_sidecars:
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = names.index(SHIM) + 1 if SHIM in names else 0

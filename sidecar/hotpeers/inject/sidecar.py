@@ -13,6 +13,8 @@ from .volumes import (
     CREDENTIALS_FILE,
     CREDENTIALS_FOLDER,
     CREDENTIALS_VOLUME,
+    KEYS_FOLDER,
+    KEYS_VOLUME,
     PEER_FILE,
     PEERS_FOLDER,
     PEERS_VOLUME,
@@ -54,6 +56,7 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
         "HOTPEERS_ORCHESTRATOR": f"{namespace}/{orchestrator}" if orchestrator else "",
         "HOTPEERS_USER_HEADERS_TO": wishes.user_headers_to,
         "HOTPEERS_LOG_LEVEL": wishes.log_level,
+        "HOTPEERS_REQUIRE_SIGNED": KEYS_FOLDER if wishes.keys else "",
         CREDENTIALS: CREDENTIALS_FILE if wishes.credentials else "",
     }
 
@@ -89,6 +92,9 @@ def sidecar_container(
         container["livenessProbe"] = liveness_probe(SIDECAR)
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
+    if environment.get("HOTPEERS_REQUIRE_SIGNED"):
+        keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}
+        container["volumeMounts"].append(keys)
     if environment[CREDENTIALS]:
         mount = {"name": CREDENTIALS_VOLUME, "mountPath": CREDENTIALS_FOLDER, "readOnly": True}
         container["volumeMounts"].append(mount)

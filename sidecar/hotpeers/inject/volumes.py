@@ -6,9 +6,11 @@ from .verdict import Json
 
 SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME = "hotpeers-shim", "hotpeers-peers", "hotpeers-acks"
 TOKEN_VOLUME = "hotpeers-token"  # noqa: S105 - the name of a volume
+KEYS_VOLUME = "hotpeers-card-keys"
 SHIM_FOLDER = "/opt/hotpeers"
 PEERS_FOLDER = "/var/run/hotpeers/peers"
 ACKS_FOLDER = "/var/run/hotpeers/acks"
+KEYS_FOLDER = "/var/run/secrets/hotpeers.dev/card-keys"
 PEER_FILE = f"{PEERS_FOLDER}/peers.json"
 CREDENTIALS_VOLUME = "hotpeers-credentials"
 """The Secret of `hotpeers.dev/credentials`; the sidecar alone mounts it."""
@@ -30,6 +32,17 @@ def volumes() -> list[Json]:
         {"name": PEERS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "160Mi"}},
         {"name": ACKS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
     ]
+
+
+def keys_volume(wanted: str) -> Json:
+    """The volume with the keys that cards must be signed with, of `NAME` or `kind/NAME`.
+
+    What is not there yet keeps no pod from starting: nothing is offered until it is.
+    """
+    kind, _, name = wanted.rpartition("/")
+    if kind == "configmap":
+        return {"name": KEYS_VOLUME, "configMap": {"name": name, "optional": True}}
+    return {"name": KEYS_VOLUME, "secret": {"secretName": name, "optional": True}}
 
 
 def credentials_volume(secret: str) -> Json:

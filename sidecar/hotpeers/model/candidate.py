@@ -9,7 +9,13 @@ from hotpeers_shim.contract import Nack, clean_text
 
 from .card import clean_skills
 from .origin import UrlError, check_peer_url
-from .resource import URL_ANNOTATION, AgentResource, PeerResource, check_card_path
+from .resource import (
+    PIN_ANNOTATION,
+    URL_ANNOTATION,
+    AgentResource,
+    PeerResource,
+    check_card_path,
+)
 from .snapshot import Candidate
 from .view import MalformedError, identity_of, read_view
 
@@ -28,6 +34,7 @@ def candidate_of_peer(data: Any, where: str) -> Candidate:
         card_path=spec.cardPath,
         description=clean_text(spec.description),
         timeout=spec.timeout,
+        pinned=spec.pinAddress,
     )
 
 
@@ -42,6 +49,7 @@ def candidate_of_agent(agent: AgentResource, where: str) -> Candidate:
             (skill.id, skill.name, skill.description, skill.tags)
             for skill in (config.skills if config else ())
         ),
+        pinned=is_pinned(agent.metadata.annotations),
     )
 
 
@@ -53,3 +61,13 @@ def annotated_url(annotations: Mapping[str, str]) -> str:
     except UrlError as error:
         field = f"metadata.annotations[{URL_ANNOTATION}]"
         raise MalformedError((Nack.WRONG_SHAPE, field, str(error))) from error
+
+
+def is_pinned(annotations: Mapping[str, str]) -> bool:
+    """Whether an annotation pins a peer to its address; `MalformedError` for any other value."""
+    value = annotations.get(PIN_ANNOTATION, "false").strip()
+    if value not in ("true", "false"):
+        field = f"metadata.annotations[{PIN_ANNOTATION}]"
+        message = f'{value[:80]!r}: only "true" and "false" are allowed'
+        raise MalformedError((Nack.WRONG_SHAPE, field, message))
+    return value == "true"

@@ -1,38 +1,54 @@
-"""The view of an A2A agent card, of protocol 0.3 or 1.x."""
+"""The view of an A2A agent card, of protocol 0.2 to 1.x."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from hotpeers_shim.contract import MAX_NAME, MAX_SKILLS, Interface, Skill, clean_text
 
-from hotpeers_shim.contract import MAX_NAME, MAX_SKILLS, Skill, clean_text
+from ..reasons import Reason
+from .interface import declared_interfaces, named_bindings
 
 _MAX_TAGS = 32
+MAX_DEPTH = 64
+"""Most objects and lists within each other that a card may have."""
+_MARKS = {
+    "url",
+    "supportedInterfaces",
+    "supported_interfaces",
+    "additionalInterfaces",
+    "additional_interfaces",
+    "skills",
+    "capabilities",
+    "protocolVersion",
+}
 
 
 class CardError(ValueError):
-    """The data is no agent card."""
+    """The data is no agent card that can be used; `reason` says in a word why."""
+
+    def __init__(self, message: str, reason: Reason = Reason.CARD_INVALID) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What we read of an agent card, its text clean; `urls` are its JSON-RPC addresses."""
+    """What we read of an agent card, its text clean.
+
+    `interfaces` are those that it declares, the preferred first, with their addresses as they stand
+    in the card: `model.endpoint.place` tells where they are called.
+    """
 
     name: str
     description: str
     skills: tuple[Skill, ...]
-    urls: tuple[str, ...]
+    interfaces: tuple[Interface, ...]
 
 
 def looks_like_card(data: Any) -> bool:
@@ -41,107 +57,95 @@ def looks_like_card(data: Any) -> bool:
         isinstance(data, dict)
         and "kind" not in data
         and "name" in data
-        and bool({"url", "supportedInterfaces", "skills", "capabilities"} & data.keys())
+        and bool(_MARKS & data.keys())
     )
-
-
-class _Part(BaseModel):
-    """A part of a card: null stands for what is not said, as in the protocol's own JSON."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_null(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {key: value for key, value in data.items() if value is not None}
-
-
-class _Interface(_Part):
-    url: str = ""
-    binding: str = Field(
-        default="",
-        # 1.x in JSON and as protobuf writes it on request; 0.3.
-        validation_alias=AliasChoices("protocolBinding", "protocol_binding", "transport"),
-    )
-
-
-class _Skill(_Part):
-    id: str = ""
-    name: str = ""
-    description: str = ""
-    tags: list[str] = []
-
-
-class _Card(_Part):
-    name: str = ""
-    description: str = ""
-    skills: list[_Skill] = []
-    interfaces: list[_Interface] | None = Field(
-        default=None, validation_alias=AliasChoices("supportedInterfaces", "supported_interfaces")
-    )
-    # A2A 0.3
-    url: str = ""
-    preferredTransport: str = "JSONRPC"
-    additionalInterfaces: list[_Interface] = []
-
-    def addresses(self) -> list[_Interface]:
-        """The addresses in one form, that of 1.x."""
-        if self.interfaces is not None or not self.url:
-            return self.interfaces or []
-        main = _Interface.model_validate({"url": self.url, "transport": self.preferredTransport})
-        return [main, *self.additionalInterfaces]
 
 
 def parse_card(data: Any) -> Card:
-    """Read an agent card of either form; `CardError` says what is wrong.
+    """Read an agent card as servers publish it; `CardError` says what is wrong.
 
-    It reads what `a2a.client.card_resolver.parse_agent_card` (a2a-sdk 1.3) reads, which the tests
-    hold it against. That one imports 15 MB of client with it, in every pod.
+    What calls do not need may be missing or of another type. Where a card is as the protocol wants it,
+    this is what `a2a.client.card_resolver.parse_agent_card` (a2a-sdk 1.3) reads, which the tests hold
+    it against. That one imports 15 MB of client with it, in every pod.
     """
     if not isinstance(data, dict):
         raise CardError("an agent card is a JSON object")
-    try:
-        card = _Card.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CardError(f"not an agent card: {where[:200]}: {first['msg'][:200]}") from error
-    if not card.name.strip():
-        raise CardError("name: must not be empty")
-    urls = tuple(
-        address.url
-        for address in card.addresses()
-        if address.binding.upper() == "JSONRPC" and address.url
-    )
-    if not urls:
+    check_depth(data)
+    if not _MARKS & data.keys():
         raise CardError(
-            "supportedInterfaces (or url, before A2A 1.0): names no address of the JSONRPC binding"
+            "this is not an agent card: it has neither interfaces, nor a url, nor skills"
         )
+    interfaces = declared_interfaces(data)
+    if not interfaces:
+        named = ", ".join(clean_text(name, 40) for name in named_bindings(data))
+        message = (
+            "supportedInterfaces (or url, before A2A 1.0): names no address of a binding and version"
+            " that is known (JSONRPC, HTTP+JSON or GRPC of A2A 0.2 to 1.x)"
+        )
+        if named:
+            message += f"; it has {named}"
+        raise CardError(message, Reason.INTERFACE_MISSING)
+    skills = data.get("skills")
     return Card(
-        name=clean_text(card.name, MAX_NAME),
-        description=clean_text(card.description),
-        skills=clean_skills(
-            (skill.id, skill.name, skill.description, tuple(skill.tags)) for skill in card.skills
-        ),
-        urls=urls,
+        name=clean_text(_text(data.get("name")), MAX_NAME),
+        description=clean_text(_text(data.get("description"))),
+        skills=clean_skills(map(_skill, skills)) if isinstance(skills, list) else (),
+        interfaces=interfaces,
     )
 
 
-def clean_skills(skills: Any) -> tuple[Skill, ...]:
-    """Skills fit for the peer file, of `(id, name, description, tags)`: clean, and not too many."""
+def check_depth(data: Any) -> None:
+    """Refuse what nests deeper than `MAX_DEPTH`: what reads it next may be recursive."""
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise CardError(f"nests deeper than {MAX_DEPTH} levels")
+
+
+def _skill(item: Any) -> tuple[str, str, str, tuple[str, ...]]:
+    if not isinstance(item, dict):
+        return "", "", "", ()
+    tags = item.get("tags")
+    return (
+        _text(item.get("id")),
+        _text(item.get("name")),
+        _text(item.get("description")),
+        tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def clean_skills(
+    skills: Iterable[tuple[str, str, str, Iterable[str]]],
+) -> tuple[Skill, ...]:
+    """Skills fit for the peer file, of `(id, name, description, tags)`: clean, and not too many.
+
+    One without an id has its name for one, and one that only describes itself its place.
+    """
     kept: list[Skill] = []
-    for ident, name, description, tags in skills:
-        clean_id = clean_text(ident or name, MAX_NAME)
-        if not clean_id or len(kept) == MAX_SKILLS:
+    for number, (ident, name, description, tags) in enumerate(skills, start=1):
+        if len(kept) == MAX_SKILLS:
+            break
+        clean_id = clean_text(ident, MAX_NAME) or clean_text(name, MAX_NAME)
+        clean_description = clean_text(description)
+        if not clean_id and not clean_description:
             continue
-        clean_tags = (clean_text(tag, MAX_NAME) for tag in tags[:_MAX_TAGS])
+        clean_tags = (clean_text(tag, MAX_NAME) for tag in list(tags)[:_MAX_TAGS])
         kept.append(
             Skill(
-                id=clean_id,
+                id=clean_id or f"skill-{number}",
                 name=clean_text(name, MAX_NAME),
-                description=clean_text(description),
+                description=clean_description,
                 tags=tuple(tag for tag in clean_tags if tag),
             )
         )
@@ -149,6 +153,21 @@ def clean_skills(skills: Any) -> tuple[Skill, ...]:
 
 
 def slug_of(name: str) -> str:
-    """A name for a peer made of the name of its card, as Kubernetes would allow it."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-")
+    """A name for a peer made of the name of its card, as Kubernetes would allow it.
+
+    Of a name in a script without Latin letters it is a digest; "" where there is no letter or digit.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", _plain(name).lower()).strip("-")[:63].strip("-")
+    if has_latin(name):
+        return slug
+    digest = sha256(unicodedata.normalize("NFC", name).encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{slug[:48] or 'agent'}-{digest}".replace("--", "-")
+
+
+def has_latin(name: str) -> bool:
+    """Whether a name can be told by its Latin letters, or has no letters in any script."""
+    return re.search("[A-Za-z]", _plain(name)) is not None or not any(map(str.isalpha, name))
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -10,7 +10,7 @@ from pydantic import Field, StrictInt, StrictStr
 from hotpeers_shim.contract import Nack
 
 from .audience import Audience, selector_of
-from .candidate import annotated_url, candidate_of_agent, candidate_of_peer
+from .candidate import annotated_url, candidate_of_agent, candidate_of_peer, is_pinned
 from .resource import AgentResource, AgentSpec, Metadata, View
 from .snapshot import Candidate
 from .view import MalformedError, identity_of, read_view
@@ -102,7 +102,7 @@ def read_agent(data: Any) -> Candidate:
     agent = read_view(ClusterAgent, data)
     metadata = agent.metadata
     url = agent_url(metadata.namespace or "", metadata.name)
-    return replace(_agent(agent, url), is_local_agent=True)
+    return _agent(agent, url)
 
 
 def agent_url(namespace: str, name: str) -> str:
@@ -132,7 +132,8 @@ def read_service(data: Any) -> Candidate:
     url = ""
     if len(chosen) == 1:
         url = f"http://{metadata.name}.{metadata.namespace}:{chosen[0].port}"
-    return Candidate(**identity_of(metadata, "Service", ""), url=url)
+    pinned = is_pinned(metadata.annotations)
+    return Candidate(**identity_of(metadata, "Service", ""), url=url, pinned=pinned)
 
 
 def read_namespace(data: Any) -> dict[str, str]:

@@ -11,8 +11,10 @@ from hotpeers_shim.contract import Nack, clean_text
 
 from ..reasons import Reason
 from .candidate import annotated_url, candidate_of_agent, candidate_of_peer
-from .card import Card, CardError, looks_like_card, parse_card, slug_of
+from .card import Card, CardError, has_latin, looks_like_card, parse_card, slug_of
 from .document import DocumentError, read_documents
+from .endpoint import place
+from .interface import GRPC
 from .origin import UrlError, check_peer_url
 from .resource import AgentResource
 from .snapshot import Candidate, Problem
@@ -99,24 +101,43 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     try:
         card: Card = parse_card(data)
     except CardError as error:
-        raise MalformedError((Reason.CARD_INVALID, "", clean_text(str(error), 400))) from error
+        raise MalformedError((error.reason, "", clean_text(str(error), 400))) from error
+    if not card.name:
+        raise MalformedError((Reason.CARD_INVALID, "name", "must not be empty"))
     name = slug_of(card.name)
     if not name:
         raise MalformedError(
             (Nack.WRONG_SHAPE, "name", "holds no letter or digit to name a tool by")
         )
-    try:
-        url = check_peer_url(card.urls[0])
-    except UrlError as error:
-        raise MalformedError((Nack.WRONG_SHAPE, "url", str(error))) from error
+    url = _home_of(card)
     source = source_of(where, f"Card/{name}")
+    placement = place(card.interfaces, url)
+    if not placement.interfaces:
+        raise MalformedError((Reason.INTERFACE_MISSING, "", clean_text(placement.stray, 400)))
+    # The name of the tool says nothing where the card's own is in another script.
+    parts = (card.description,) if has_latin(card.name) else (card.name, card.description)
     return Candidate(
         kind="Card",
         name=name,
         source=source,
         uid=str(uuid5(NAMESPACE_URL, source)),
         url=url,
-        description=card.description,
+        description=clean_text(": ".join(filter(None, parts))),
         skills=card.skills,
         card_read=True,
+        interfaces=placement.interfaces,
     )
+
+
+def _home_of(card: Card) -> str:
+    """The URL of a peer that is described by its card alone: the first that it is called at."""
+    # A gRPC target is seldom a URL, and stands for its host where there is nothing else.
+    by_http = [one.url for one in card.interfaces if one.binding != GRPC]
+    url = (by_http or [card.interfaces[0].url])[0]
+    if "://" not in url:
+        url = f"http://{url}"
+    url = url.replace("grpcs://", "https://").replace("grpc://", "http://")
+    try:
+        return check_peer_url(url)
+    except UrlError as error:
+        raise MalformedError((Nack.WRONG_SHAPE, "url", str(error))) from error

@@ -6,7 +6,15 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+)
 
 from hotpeers_shim.contract import MAX_URL
 
@@ -14,6 +22,7 @@ from .duration import parse_duration
 from .origin import card_urls, check_peer_url, origin_of
 
 URL_ANNOTATION = "hotpeers.dev/url"
+PIN_ANNOTATION = "hotpeers.dev/pin-address"
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -71,6 +80,7 @@ class PeerSpec(View):
     description: StrictStr = ""
     cardPath: StrictStr = Field(default="", max_length=MAX_URL)
     timeout: Annotated[float, BeforeValidator(parse_duration)] | None = None
+    pinAddress: StrictBool = False
 
 
 class PeerResource(View):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hotpeers_shim.contract import Skill, fingerprint_of, tool_name
+from hotpeers_shim.contract import Interface, Skill, fingerprint_of, tool_name
 
 from ..reasons import Word
 from .audience import Audience
@@ -19,10 +19,11 @@ CardKey = tuple[str, str]
 class Candidate:
     """Something that may become a peer. All of its text is clean.
 
-    `card_read` says that it came as an agent card: nothing needs to be fetched to describe it.
+    `card_read` says that it came as an agent card: nothing needs to be fetched to describe it, and
+    `interfaces` are those of that card. `pinned` is whether its card's addresses are all taken to be
+    on the origin of `url`.
     `created` is in seconds since the epoch, None where nobody says. `ready` is what its own status
     says, None where it has none: its card tells. `audience` is None where anyone may refer to it.
-    `is_local_agent` is whether it is a kagent Agent that is called at its own Service of the cluster.
     """
 
     kind: str
@@ -38,9 +39,10 @@ class Candidate:
     labels: Mapping[str, str] = field(default_factory=dict)
     created: float | None = None
     card_read: bool = False
+    interfaces: tuple[Interface, ...] = ()
+    pinned: bool = False
     ready: bool | None = None
     audience: Audience | None = None
-    is_local_agent: bool = False
 
     # Kept with the candidate: a change of one of a thousand must not hash them all again.
     @cached_property

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from ..failures import in_words, time_of
+
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
        color: #1d2330; background: #fff }
@@ -39,10 +41,16 @@ def render_page(status: dict[str, Any]) -> str:
         "</dl>",
         _table(
             f"Peers ({len(status['peers'])})",
-            ("Tool", "Ready", "URL", "Description", "Source"),
+            ("Tool", "Ready", "Calls", "URL", "Description", "Source"),
+            map(_peer, status["peers"]),
+        ),
+        _table(
+            "Calls that fail",
+            ("Process", "Tool", "Reason", "Calls", "Last", "What"),
             (
-                (p["tool"], "yes" if p["ready"] else "no", p["url"], p["description"], p["source"])
-                for p in status["peers"]
+                (a["pid"], f["subject"], f["reason"], f["count"], time_of(f["time"]), f["message"])
+                for a in status["acks"]
+                for f in a["failures"]
             ),
         ),
         _table(
@@ -65,6 +73,11 @@ def render_page(status: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(part for part in parts if part) + "\n"
+
+
+def _peer(peer: dict[str, Any]) -> tuple[Any, ...]:
+    ready, calls = "yes" if peer["ready"] else "no", in_words(peer["failing"])
+    return peer["tool"], ready, calls, peer["url"], peer["description"], peer["source"]
 
 
 def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:

@@ -1,0 +1,144 @@
+"""How one request leaves the agent: with which headers, over which TLS, by which proxy or relay.
+
+Each hop is judged by its own URL, so what belongs to one prefix goes nowhere else, also after a
+redirect.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from functools import cache, lru_cache
+
+import httpx
+
+from ..contract import clean_text
+from ..contract.credentials import RELAY_FAULT, RELAY_KEY, RELAY_TARGET, Credential
+from ..credentials import CredentialReader
+from ..proxies import proxy_for, shown_proxy
+
+PROXY = "hotpeers.proxy"
+"""The extension of a response that came through a proxy: the proxy, without its password."""
+
+
+class Routes:
+    """The connections of one client, by the authorities that they trust and the proxy that they take."""
+
+    def __init__(self, credentials: CredentialReader, limits: httpx.Limits) -> None:
+        self._credentials = credentials
+        self._limits = limits
+        self._transports: dict[tuple[str, str | None], httpx.AsyncBaseTransport] = {}
+
+    def choose(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
+        """The transport of one request to `url`, with what the credential file has for it.
+
+        Raises `httpx.ProxyError` where the proxy that the environment names cannot be used.
+        """
+        found = self._credentials.find(str(url))
+        if found is not None and found.via:
+            # The relay is in this pod, and no proxy's business.
+            return _Credited(self._transport("", None), found)
+        proxy = proxy_for(str(url), os.environ)
+        if found is None:
+            return self._transport("", proxy)
+        return _Credited(self._transport(found.ca, proxy), found)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for transport in self._transports.values():
+            await transport.aclose()
+
+    def _transport(self, ca: str, proxy: str | None) -> httpx.AsyncBaseTransport:
+        transport = self._transports.get((ca, proxy))
+        if transport is None:
+            context = _private_tls(ca) if ca else _tls()
+            transport = self._transports[ca, proxy] = _make(context, proxy, self._limits)
+        return transport
+
+
+def _make(
+    context: ssl.SSLContext, proxy: str | None, limits: httpx.Limits
+) -> httpx.AsyncBaseTransport:
+    if proxy is None:
+        return httpx.AsyncHTTPTransport(verify=context, limits=limits)
+    shown = shown_proxy(proxy)
+    try:
+        inner = httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=httpx.Proxy(proxy))
+    # Its text has the proxy's URL, and so the password. ImportError: SOCKS needs another library.
+    except (ValueError, ImportError, httpx.InvalidURL):
+        raise httpx.ProxyError(f"the proxy {shown} is of no kind that can be used") from None
+    return _Proxied(inner, shown)
+
+
+class _Proxied(httpx.AsyncBaseTransport):
+    """A transport through a proxy, which its errors name."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, shown: str) -> None:
+        self._inner = inner
+        self._shown = shown
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._inner.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            text = str(error) or "no answer in time"
+            raise httpx.ProxyError(f"the proxy {self._shown}: {text}") from error
+        response.extensions[PROXY] = self._shown
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Credited(httpx.AsyncBaseTransport):
+    """Sends a request with a credential; the request itself stays as it is, for the next hop."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, found: Credential) -> None:
+        self._transport = transport
+        self._found = found
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(_dressed(request, self._found))
+        fault = response.headers.get(RELAY_FAULT) if self._found.via else None
+        if fault is not None:
+            await response.aclose()
+            raise _fault(response.status_code, fault, request)
+        return response
+
+
+def _dressed(request: httpx.Request, found: Credential) -> httpx.Request:
+    headers = httpx.Headers(request.headers)
+    headers.update(found.headers)
+    url = request.url
+    if found.via:
+        headers[RELAY_TARGET] = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        headers[RELAY_KEY] = found.key
+        url = httpx.URL(found.via).copy_with(raw_path=url.raw_path)
+        headers["host"] = url.netloc.decode("ascii")
+    return httpx.Request(
+        request.method,
+        url,
+        headers=headers,
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+
+
+def _fault(status: int, text: str, request: httpx.Request) -> httpx.TransportError:
+    message = f"the sidecar's relay: {clean_text(text, 200)}"
+    if status == 503:
+        return httpx.ConnectError(message, request=request)
+    return httpx.RemoteProtocolError(message, request=request)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+@lru_cache(maxsize=32)
+def _private_tls(ca: str) -> ssl.SSLContext:
+    """The system's authorities and those of a bundle; raises ssl.SSLError where it holds none."""
+    context = httpx.create_ssl_context()
+    context.load_verify_locations(cadata=ca)
+    return context

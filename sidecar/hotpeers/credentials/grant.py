@@ -1,0 +1,38 @@
+"""What a document of credentials grants: values only. No secret is in their `repr`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hotpeers_shim.contract.prefixes import Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth2:
+    """A client of an authorization server. `context` is for its TLS, None for the system's."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scopes: tuple[str, ...] = ()
+    audience: str = ""
+    authentication: str = "client_secret_basic"
+    ca: str = field(default="", repr=False)
+    context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What belongs to requests below a prefix.
+
+    `context` speaks TLS with the private authorities and the client certificate; None is the system's.
+    """
+
+    prefix: Prefix
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    oauth2: OAuth2 | None = None
+    ca: str = field(default="", repr=False)
+    context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
+    has_certificate: bool = False

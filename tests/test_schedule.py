@@ -1,0 +1,125 @@
+"""Whose turn it is: few at once, new ones first, none after it left."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from hotpeers.schedule import Lane, Schedule
+
+
+class Work:
+    """Notes whose turn it was; each turn lasts until it is let go, or ends at once."""
+
+    def __init__(self, *, hold: bool = False, wait: float = 3600.0) -> None:
+        self.begun: list[str] = []
+        self.at_once = self.most = 0
+        self.wait = wait
+        self.gate = asyncio.Event()
+        if not hold:
+            self.gate.set()
+
+    async def __call__(self, key: str) -> float:
+        self.begun.append(key)
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            await self.gate.wait()
+        finally:
+            self.at_once -= 1
+        if key == "faulty":
+            raise RuntimeError("a fault")
+        return self.wait
+
+
+def schedule(
+    work: Callable[[str], Awaitable[float]], at_once: int = 100, gap: float = 0.0
+) -> Schedule[str]:
+    return Schedule(work, Lane(at_once, gap), Lane(at_once, gap))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_each_has_a_turn_and_then_another() -> None:
+    work = Work(wait=0.001)
+    turns = schedule(work)
+    turns.start()
+    turns.follow(["a", "b"])
+    await until(lambda: work.begun.count("a") > 3 and work.begun.count("b") > 3)
+    await turns.stop()
+
+
+async def test_no_more_than_the_lane_has_places() -> None:
+    work = Work(hold=True)
+    turns = schedule(work, at_once=3)
+    turns.start()
+    turns.follow(map(str, range(20)))
+    await until(lambda: work.at_once == 3)
+    work.gate.set()
+    await until(lambda: len(work.begun) == 20)
+    assert work.most == 3
+    await turns.stop()
+
+
+async def test_new_one_does_not_wait_for_the_old() -> None:
+    work = Work(wait=0.0)
+    turns = Schedule(work, Lane(1, 0.0), Lane(1, 3600.0))
+    turns.start()
+    turns.follow(["a", "b"])
+    await until(lambda: len(work.begun) == 3)
+    turns.follow(["a", "b", "c"])
+    await until(lambda: "c" in work.begun)
+    await turns.stop()
+
+
+async def test_what_left_has_no_turn_any_more_and_frees_its_place() -> None:
+    work = Work(hold=True)
+    turns = schedule(work, at_once=1)
+    turns.start()
+    assert turns.follow(["a", "b"]) == ({"a", "b"}, set())
+    await until(lambda: work.begun == ["a"])
+    assert turns.follow(["b"]) == (set(), {"a"})
+    await until(lambda: work.begun == ["a", "b"])
+    await turns.stop()
+    assert work.at_once == 0
+
+
+async def test_place_of_one_that_left_before_it_began_is_free() -> None:
+    work = Work(hold=True)
+    turns = schedule(work, at_once=1)
+    turns.start()
+    for _ in range(50):
+        turns.follow(["a"])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        turns.follow([])
+    turns.follow(["b"])
+    await until(lambda: "b" in work.begun)
+    await turns.stop()
+
+
+async def test_one_that_left_and_came_back_has_one_turn_at_a_time() -> None:
+    work = Work(hold=True)
+    turns = schedule(work)
+    turns.start()
+    turns.follow(["a"])
+    await until(lambda: work.at_once == 1)
+    turns.follow([])
+    turns.follow(["a"])
+    await until(lambda: len(work.begun) == 2)
+    assert work.at_once == 1
+    await turns.stop()
+
+
+async def test_fault_with_one_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    work = Work(wait=0.001)
+    turns = schedule(work)
+    turns.start()
+    turns.follow(["faulty", "fine"])
+    await until(lambda: work.begun.count("fine") > 3)
+    assert "reading faulty failed" in caplog.text
+    await turns.stop()
