@@ -10,17 +10,13 @@ import asyncio
 import json
 import logging
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hotpeers_shim.contract import clean_text
 
@@ -30,6 +26,7 @@ from .model.card import Card, CardError, parse_card
 from .model.origin import UrlError, card_urls, origin_of
 from .model.snapshot import CardKey, Problem
 from .reasons import Reason
+from .resolver import Resolver
 
 logger = logging.getLogger(__name__)
 
@@ -89,44 +86,6 @@ class _Lane:
             yield
 
 
-class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
-
-    A name server that is silent holds a thread for seconds, and a peer may have any name. In the
-    threads that all share, such names would keep the peer file from being written.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="resolve")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(
-            socket.getaddrinfo,
-            host,
-            port,
-            family=family,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_ADDRCONFIG,
-        )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
 class CardReader:
     """Follows a changing set of cards. `states` has what is known, by the key of each card.
 
@@ -152,7 +111,7 @@ class CardReader:
         self._bad: dict[CardKey, Problem] = {}
         self._problems: tuple[Problem, ...] | None = ()
         self._session: aiohttp.ClientSession | None = None
-        self._resolver = _Resolver()
+        self._resolver = Resolver(_AT_ONCE)
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:
