@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Self
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hotpeers_shim.contract import clean_text
 from hotpeers_shim.proxies import proxy_for, shown_proxy
@@ -25,6 +21,7 @@ from .model.card import Card, CardError, parse_card
 from .model.origin import UrlError, card_urls, origin_of
 from .model.snapshot import CardKey
 from .reasons import Reason
+from .resolver import Resolver
 
 MAX_CARD_BYTES = 1024 * 1024
 """Largest agent card that is read where nothing else is asked for, in bytes without compression."""
@@ -77,7 +74,7 @@ class Fetcher:
         self._access = access
         self._check = check
         self._session: aiohttp.ClientSession | None = None
-        self._resolver = _Resolver()
+        self._resolver = Resolver(AT_ONCE)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -190,44 +187,6 @@ class Fetcher:
         except (ValueError, RecursionError) as error:
             message = f"{url}: not JSON: {clean_text(str(error), 200)}"
             raise CardUnavailableError(Reason.CARD_INVALID, message) from error
-
-
-class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
-
-    A name server that is silent holds a thread for seconds, and a peer may have any name. In the
-    threads that all share, such names would keep the peer file from being written.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(
-            socket.getaddrinfo,
-            host,
-            port,
-            family=family,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_ADDRCONFIG,
-        )
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _same_origin(one: str, other: str) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from harness import peer
 from scripted import call, results
 
-from hotpeers.model.endpoint import place
 from hotpeers.model.card import parse_card
+from hotpeers.model.endpoint import place
 from hotpeers_shim.adapters import wire
 from hotpeers_shim.contract import Interface
 

@@ -2,7 +2,9 @@
 
 Writes build/compat.md. Ends with 1 where a test failed, or an environment did not show the four things
 that each must: peers are offered, called, removed, and acked. Where the program of kagent can run without
-its controller, `hotpeers demo` is one more. Arguments: names of environments; `--core` takes the core of the suite.
+its controller, `hotpeers demo` is one more.
+
+Arguments: names of environments; `--core` takes the core of the suite.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from yarl import URL
 from hotpeers_shim.contract.credentials import RELAY_FAULT, RELAY_KEY, RELAY_TARGET
 from hotpeers_shim.contract.prefixes import place_of
 
+from ..resolver import Resolver
 from .grant import Grant
 from .tokens import reason_of
 
@@ -37,6 +38,7 @@ MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10.0)
 # Servers close an idle connection after 2 s or 5 s, and a request that is sent at that moment is lost.
 _IDLE = 1.0
+_THREADS = 8
 # RFC 9110, section 7.6.1, and what was used before it.
 _OF_A_CONNECTION = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
 _OF_A_CONNECTION |= {"transfer-encoding", "proxy-authenticate", "proxy-authorization"}
@@ -62,6 +64,7 @@ class Relay:
     def __init__(self, find: Callable[[str], Grant | None]) -> None:
         self._find = find
         self._runner: web.AppRunner | None = None
+        self._resolver = Resolver(_THREADS)
         self._upstreams: dict[ssl.SSLContext, _Upstream] = {}
         self.key = secrets.token_urlsafe(32)
         self.url = ""
@@ -74,6 +77,7 @@ class Relay:
             await self._runner.cleanup()
         for upstream in self._upstreams.values():
             await upstream.session.close()
+        await self._resolver.close()
 
     async def start(self) -> None:
         """Listen on a free port of 127.0.0.1; raises OSError."""
@@ -117,7 +121,7 @@ class Relay:
     async def _lease(self, context: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
         upstream = self._upstreams.get(context)
         if upstream is None:
-            upstream = self._upstreams[context] = _Upstream(_session(context))
+            upstream = self._upstreams[context] = _Upstream(_session(context, self._resolver))
         upstream.users += 1
         try:
             yield upstream.session
@@ -127,12 +131,14 @@ class Relay:
                 await upstream.session.close()
 
 
-def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(context: ssl.SSLContext, resolver: Resolver) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         timeout=_TIMEOUT,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=100, ssl=context, keepalive_timeout=_IDLE),
+        connector=aiohttp.TCPConnector(
+            limit=100, ssl=context, keepalive_timeout=_IDLE, resolver=resolver
+        ),
         skip_auto_headers=_ADDED,
     )
 

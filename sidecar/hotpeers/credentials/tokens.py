@@ -25,11 +25,13 @@ from hotpeers_shim.contract.credentials import is_header
 from ..model.origin import origin_of
 from ..model.snapshot import Problem
 from ..reasons import Reason
+from ..resolver import Resolver
 from .grant import OAuth2
 
 logger = logging.getLogger(__name__)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20.0, connect=5.0)
+_THREADS = 2
 _MAX_ANSWER = 256 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 # Of a server that does not say for how long a token is good.
@@ -69,6 +71,7 @@ class TokenKeeper:
         self._timers: dict[OAuth2, asyncio.TimerHandle] = {}
         self._problems: dict[OAuth2, Problem] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._resolver = Resolver(_THREADS)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -79,7 +82,7 @@ class TokenKeeper:
         self._session = aiohttp.ClientSession(
             timeout=_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(force_close=True),
+            connector=aiohttp.TCPConnector(force_close=True, resolver=self._resolver),
             trust_env=True,
         )
         return self
@@ -90,6 +93,7 @@ class TokenKeeper:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+        await self._resolver.close()
 
     def value(self, client: OAuth2) -> str:
         """The token of a client while it is valid, else ""."""
