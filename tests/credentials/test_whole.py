@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,6 +38,7 @@ class Scene:
         self.servers, self.clients = trustme.CA(), trustme.CA()
         self.peer, self.tokens = PeerServer(), TokenServer()
         self.url = self.mtls = self.token_url = ""
+        self.mutual = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.pool = Pool(Settings.read({"HOTPEERS_PEER_FILE": str(self.sidecar.file)}))
 
     def files(self, *entries: dict[str, Any], name: str = "agent.example") -> dict[str, bytes]:
@@ -93,12 +95,12 @@ async def make_scene(folder: Path) -> AsyncIterator[Scene]:
     made = Scene(folder)
     async with AsyncExitStack() as stack:
         plain = server_context(made.servers)
-        mutual = server_context(made.servers, made.clients)
+        made.mutual = server_context(made.servers, made.clients)
         made.url = await stack.enter_async_context(serving(made.peer.app, plain))
         made.token_url = await stack.enter_async_context(serving(made.tokens.app))
         other = PeerServer()
         other.seen, other.certificates = made.peer.seen, made.peer.certificates
-        made.mtls = await stack.enter_async_context(serving(other.app, mutual))
+        made.mtls = await stack.enter_async_context(serving(other.app, made.mutual))
         try:
             yield made
         finally:
@@ -266,10 +268,42 @@ async def test_rotation_under_load_fails_no_call(scene: Scene) -> None:
     print(f"{len(statuses)} calls over 5 rotations, 0 failed")
 
 
-async def test_tokens_that_live_a_second_fail_no_call_also_while_their_server_restarts(
+async def test_token_certificates_and_authorities_change_under_load_and_no_call_fails(
     scene: Scene,
 ) -> None:
-    scene.tokens.life = 4.0
+    entry = {
+        "prefix": scene.mtls,
+        "bearerFile": "token",
+        "clientCertificate": {"certificate": "tls.crt", "key": "tls.key"},
+        "ca": "ca.crt",
+    }
+    scene.peer.accepted = {"Bearer t0ken-0"}
+    scene.secret.put({**scene.files(entry), "token": b"t0ken-0"})
+    await scene.start()
+    await scene.until(scene.delivered)
+    async with load(scene, f"{scene.mtls}/x") as statuses:
+        for number in (1, 2, 3):
+            old, scene.servers, scene.clients = scene.servers, trustme.CA(), trustme.CA()
+            # As operators do it: the old and the new are trusted while either may be shown.
+            scene.clients.configure_trust(scene.mutual)
+            bundle = old.cert_pem.bytes() + scene.servers.cert_pem.bytes()
+            files = {**scene.files(entry, name=f"number-{number}.example"), "ca.crt": bundle}
+            scene.peer.accepted.add(f"Bearer t0ken-{number}")
+            scene.secret.put({**files, "token": f"t0ken-{number}".encode()})
+            await scene.until(lambda number=number: f"t0ken-{number}" in str(scene.delivered()))
+            scene.servers.issue_cert("127.0.0.1").configure_cert(scene.mutual)
+            calls = len(statuses)
+            await scene.until(lambda calls=calls: len(statuses) > calls + 30)
+    assert set(statuses) == {200}
+    names = {str(certificate["subjectAltName"]) for certificate in scene.peer.certificates}
+    assert sum("number-" in name for name in names) == 3
+
+
+async def test_tokens_that_live_some_seconds_fail_no_call_also_while_their_server_restarts(
+    scene: Scene,
+) -> None:
+    # Long enough that what a loaded machine takes to see the fault fits into what is left of it.
+    scene.tokens.life = 8.0
     oauth2 = {
         "tokenUrl": f"{scene.token_url}/token",
         "clientId": "agent",
@@ -285,14 +319,14 @@ async def test_tokens_that_live_a_second_fail_no_call_also_while_their_server_re
 
     accepting = asyncio.create_task(accept())
     async with load(scene, f"{scene.url}/team/x") as statuses:
-        await scene.until(lambda: len(scene.tokens.tokens) >= 3)
+        await scene.until(lambda: len(scene.tokens.tokens) >= 2)
         # Down just when the next renewal is due, for less than the token has left.
         scene.tokens.down = True
         asked = len(scene.tokens.forms)
         await scene.until(lambda: len(scene.tokens.forms) > asked)
         assert "TokenUnavailable" in await scene.until(scene.problems)
         scene.tokens.down = False
-        await scene.until(lambda: len(scene.tokens.tokens) >= 5)
+        await scene.until(lambda: len(scene.tokens.tokens) >= 3)
     accepting.cancel()
     assert set(statuses) == {200}
     await scene.until(lambda: "TokenUnavailable" not in scene.problems())

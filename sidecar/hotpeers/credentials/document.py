@@ -53,6 +53,12 @@ class OAuth2Part(_Part):
     authentication: Literal["basic", "post"] = "basic"
     ca: str = ""
 
+    @model_validator(mode="after")
+    def _one_secret(self) -> OAuth2Part:
+        if (self.clientSecret is None) == (not self.clientSecretFile):
+            raise ValueError("one of clientSecret and clientSecretFile is needed")
+        return self
+
 
 class CertificatePart(_Part):
     """The names of the files with a certificate (and its chain) and its key, in PEM."""
@@ -78,6 +84,8 @@ class EntryPart(_Part):
         kinds.append(self.oauth2 is not None)
         if sum(kinds) > 1:
             raise ValueError("only one of bearer, bearerFile, headers and oauth2 is allowed")
+        if len({name.lower() for name in self.headers}) < len(self.headers):
+            raise ValueError("a header stands twice")
         if not sum(kinds) and self.clientCertificate is None and not self.ca:
             raise ValueError("one of bearer, headers, oauth2, clientCertificate and ca is needed")
         return self
