@@ -32,6 +32,8 @@ class CredentialReader:
         self._lock = threading.Lock()
         self._signature: tuple[int, ...] | None = None
         self._file = CredentialFile()
+        self.locked = False
+        """Whether there is a file that this process may not read, or not yet."""
 
     def find(self, url: str) -> Credential | None:
         """The entry with the longest prefix that covers `url`; None where there is none."""
@@ -56,10 +58,14 @@ class CredentialReader:
                 # Before the read: a change in between differs from this, so the next call sees it.
                 signature = _signature(os.fstat(stream.fileno()))
                 found = load_credential_file(stream.read(MAX_CREDENTIAL_BYTES + 1))
+        except PermissionError:
+            # The sidecar lets this user read it once it has seen an ack; the file's times show that.
+            self._signature, self.locked = seen, True
+            return
         except OSError as error:
-            # Permission comes with a change of the file, which its times show.
             self._note(seen, str(error.strerror))
             return
+        self.locked = False
         if isinstance(found, Rejection):
             self._note(signature, str(found))
             return

@@ -70,6 +70,27 @@ async def test_header_is_sent_to_the_peer_below_the_prefix_and_follows_the_file(
         assert "authorization" not in asked["headers"]
 
 
+async def test_call_without_its_token_is_not_sent_and_the_model_reads_why(
+    peers, server, conversation
+):
+    peers.write(peer("weather", server))
+    prefix = parse_prefix(server.url)
+    deliver(Credential(prefix, missing="https://idp.example: status 401, invalid_client"))
+    events = await conversation().turn("go", call(NAME, "echo unsent"), "end")
+    assert "invalid_client" in results(events)[0]
+    assert not server.requests("echo unsent")
+
+
+async def test_token_that_comes_in_a_moment_is_waited_for(peers, server, conversation):
+    peers.write(peer("weather", server))
+    deliver(Credential(parse_prefix(server.url), missing="its first one was asked for"))
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.5, deliver, entry(server.url, "come"))
+    events = await conversation().turn("go", call(NAME, "echo late"), "end")
+    assert results(events)[0].startswith("late")
+    assert server.requests("echo late")[-1]["headers"]["authorization"] == "Bearer come"
+
+
 class Tls:
     """A TLS server that answers each HTTP request with the headers that it was sent."""
 
@@ -153,6 +174,10 @@ async def test_grpc_call_carries_the_header_of_the_moment_and_trusts_the_bundle(
         assert "kept" in found
         deliver(entry(origin, "two", ca=ca))
         assert "Bearer two" in (await stream(b"", timeout=30).read()).decode()
+        deliver(Credential(parse_prefix(origin), missing="its server is down", ca=ca))
+        for send in (unary(b"", timeout=30), stream(b"", timeout=30).read()):
+            with pytest.raises(httpx.ConnectError, match="its server is down"):
+                await send
         deliver(entry("https://127.0.0.1:1", "three", ca=ca))
         assert "Bearer" not in (await unary(b"", timeout=30)).decode()
     finally:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,9 +31,19 @@ from hotpeers_shim.contract.credentials import Credential
 from hotpeers_shim.contract.prefixes import parse_prefix
 #
 made = Delivery(Path(sys.argv[1]))
-one = Credential(parse_prefix("https://a.example"), {"Authorization": "Bearer " + sys.argv[2]})
-made.bring([one], frozenset(map(int, sys.argv[3:])))
+one = Credential(parse_prefix(sys.argv[3]), {"Authorization": "Bearer " + sys.argv[2]})
+made.bring([one], frozenset(map(int, sys.argv[4:])))
 print(made.problem and made.problem.reason.value)
+"""
+LOOK = """
+import sys
+from pathlib import Path
+from hotpeers_shim.credentials import CredentialReader
+#
+reader = CredentialReader(Path(sys.argv[1]))
+for line in sys.stdin:
+    found = reader.find("https://a.example")
+    print(reader.locked, found and found.headers["Authorization"], flush=True)
 """
 READ = "import sys\n#\nprint(open(sys.argv[1]).read())"
 
@@ -59,8 +71,8 @@ def run_as(
     )
 
 
-def deliver(peer_file: Path, *users: int, secret: str = SECRET) -> str:
-    done = run_as(SIDECAR, DELIVER, str(peer_file), secret, *map(str, users))
+def deliver(peer_file: Path, *users: int, url: str = "https://a.example") -> str:
+    done = run_as(SIDECAR, DELIVER, str(peer_file), SECRET, url, *map(str, users))
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -79,6 +91,75 @@ def test_agent_of_another_user_reads_it_and_a_stranger_does_not(peer_file: Path)
     file = peer_file.with_name("credentials.json")
     assert file.stat().st_uid == SIDECAR
     assert stat.S_IMODE(file.stat().st_mode) & 0o007 == 0
+
+
+CALL = """
+import asyncio
+import sys
+from pathlib import Path
+import anyio._backends._asyncio, httpcore._async.http11, httpx, zlib
+from hotpeers_shim.adapters.pool import Pool
+from hotpeers_shim.contract import Peer
+from hotpeers_shim.settings import Settings
+#
+async def call():
+    pool = Pool(Settings.read({"HOTPEERS_PEER_FILE": sys.argv[1]}))
+    async with pool.lease(Peer("weather", sys.argv[2], "weather")) as client:
+        print("calling", flush=True)
+        response = await client.http.get(sys.argv[2])
+        print(response.text, flush=True)
+asyncio.run(call())
+"""
+
+
+@root
+def test_first_call_of_an_agent_waits_for_its_right_to_read(peer_file: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.settimeout(20)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        deliver(peer_file, url=url)
+        imports, _, rest = CALL.partition("#\n")
+        change = f"import os; os.setgroups([]); os.setgid({AGENT}); os.setuid({AGENT})"
+        code = f"{imports}\n{change}\n{rest}"
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(peer_file), url], stdout=subprocess.PIPE, text=True
+        ) as agent:
+            assert agent.stdout is not None
+            assert agent.stdout.readline() == "calling\n"
+            # As when the sidecar has seen the first ack.
+            deliver(peer_file, AGENT, url=url)
+            connection, _ = server.accept()
+            with connection:
+                assert f"Bearer {SECRET}" in connection.recv(65536).decode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+                assert agent.stdout.readline() == "done\n"
+
+
+@root
+def test_agent_that_may_not_read_knows_it_and_keeps_what_it_has(peer_file: Path) -> None:
+    deliver(peer_file)
+    imports, _, rest = LOOK.partition("#\n")
+    change = f"import os; os.setgroups([]); os.setgid({AGENT}); os.setuid({AGENT})"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{imports}\n{change}\n{rest}", str(peer_file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as agent:
+        assert agent.stdin is not None
+        assert agent.stdout is not None
+
+        def look() -> str:
+            print(file=agent.stdin, flush=True)
+            return str(agent.stdout.readline().strip())
+
+        assert look() == "True None"
+        assert look() == "True None"
+        deliver(peer_file, AGENT)
+        assert look() == f"False Bearer {SECRET}"
+        deliver(peer_file, OTHER_AGENT)
+        assert look() == f"True Bearer {SECRET}"
+        agent.stdin.close()
 
 
 @root

@@ -416,3 +416,74 @@ async def test_no_secret_is_in_anything_that_is_shown_or_logged(scene: Scene) ->
 
 def test_repr_of_a_peer_names_no_header() -> None:
     assert "Bearer" not in repr(replace(Peer("a", "http://a", "a"), userHeaders=True))
+
+
+async def test_restart_of_the_sidecar_fails_no_call_also_while_tokens_cannot_be_had(
+    scene: Scene,
+) -> None:
+    oauth2 = {
+        "tokenUrl": f"{scene.token_url}/token",
+        "clientId": "agent",
+        "clientSecret": CLIENT_SECRET,
+    }
+    team = {"prefix": f"{scene.url}/team", "oauth2": oauth2, "ca": "ca.crt"}
+    other = {"prefix": f"{scene.url}/other", "bearer": BEARER, "ca": "ca.crt"}
+    await scene.start(team, other)
+    await scene.until(lambda: "t0ken-1" in str(scene.delivered()))
+    write_ack(scene, 7, os.geteuid())
+    scene.peer.accepted = scene.tokens.valid() | {f"Bearer {BEARER}"}
+    scene.tokens.down = True
+    async with (
+        load(scene, f"{scene.url}/team/x") as statuses,
+        load(scene, f"{scene.url}/other/x") as others,
+    ):
+        for _ in range(3):
+            await asyncio.to_thread(scene.sidecar.stop, signal.SIGKILL)
+            asked, calls = len(scene.tokens.forms), len(statuses)
+            await scene.start()
+            await scene.until(lambda asked=asked: len(scene.tokens.forms) > asked)
+            await scene.until(lambda: "TokenUnavailable" in scene.problems())
+            await scene.until(lambda calls=calls: len(statuses) > calls + 20)
+        # The document is bad, or not there, when the sidecar starts again.
+        scene.secret.put({**scene.files(team, other), "credentials.yaml": "["})
+        await asyncio.to_thread(scene.sidecar.stop, signal.SIGKILL)
+        await scene.start()
+        await scene.until(lambda: "CredentialsInvalid" in scene.problems())
+        calls = len(others)
+        await scene.until(lambda: len(others) > calls + 20)
+    assert set(statuses) == {200}
+    assert set(others) == {200}
+    # And its own token is used again, once it can be had.
+    scene.tokens.down = False
+    scene.secret.put(scene.files(team, other))
+    await scene.until(lambda: "t0ken-2" in str(scene.delivered()))
+
+
+async def test_call_without_its_token_is_not_sent_and_says_why(scene: Scene) -> None:
+    oauth2 = {
+        "tokenUrl": f"{scene.token_url}/token",
+        "clientId": "agent",
+        "clientSecret": CLIENT_SECRET,
+    }
+    scene.tokens.down = True
+    await scene.start({"prefix": f"{scene.url}/team", "oauth2": oauth2, "ca": "ca.crt"})
+    entry = f"{scene.url}/team"
+    await scene.until(lambda: "503" in scene.delivered().get(entry, {}).get("missing", ""))
+    user = {"Authorization": "Bearer of-the-user"}
+    with pytest.raises(httpx.ConnectError, match="temporarily_unavailable") as caught:
+        await scene.call(f"{scene.url}/team/x", headers=user)
+    assert CLIENT_SECRET not in str(caught.value)
+    assert not scene.peer.headers("/team/x")
+    scene.tokens.down = False
+    await scene.until(lambda: scene.delivered()[entry]["headers"])
+    assert not scene.delivered()[entry]["missing"]
+    assert (await scene.call(f"{scene.url}/team/x", headers=user)).status_code == 200
+    assert scene.peer.headers("/team/x")[0]["Authorization"] == "Bearer t0ken-1"
+
+
+def write_ack(scene: Scene, pid: int, user: int) -> None:
+    scene.sidecar.acks.mkdir(exist_ok=True)
+    temporary = scene.sidecar.acks / "next"
+    temporary.write_bytes(dump_ack(Ack(pid, AckState.ACTIVE)))
+    os.chown(temporary, user, user)
+    temporary.replace(scene.sidecar.acks / f"ack-{pid}.json")

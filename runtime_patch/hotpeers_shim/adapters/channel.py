@@ -13,6 +13,7 @@ from typing import Any
 
 from ..credentials import CredentialReader
 from ..proxies import proxy_for
+from .routes import missing
 
 
 class CertificateNeeded(Exception):
@@ -61,6 +62,8 @@ def _interceptors(credentials: CredentialReader, place: str) -> list[Any]:
 
     def dressed(details: Any) -> Any:
         found = credentials.find(place)
+        if found is not None and found.missing:
+            raise missing(found)
         if found is None or not found.headers:
             return details
         headers = {name.lower(): value for name, value in found.headers.items()}

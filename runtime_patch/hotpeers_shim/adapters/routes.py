@@ -6,6 +6,7 @@ redirect.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from functools import cache, lru_cache
@@ -19,6 +20,15 @@ from ..proxies import proxy_for, shown_proxy
 
 PROXY = "hotpeers.proxy"
 """The extension of a response that came through a proxy: the proxy, without its password."""
+
+
+UNLOCK_SECONDS = 3.0
+"""Longest wait for the sidecar to let this process read the credentials."""
+_LOOK_SECONDS = 0.05
+
+
+class CredentialMissing(httpx.ConnectError):
+    """What the operator gives to a URL is not there now; nothing was sent."""
 
 
 class Routes:
@@ -35,6 +45,10 @@ class Routes:
         Raises `httpx.ProxyError` where the proxy that the environment names cannot be used.
         """
         found = self._credentials.find(str(url))
+        if self._credentials.locked:
+            return _Locked(self, self._credentials)
+        if found is not None and found.missing:
+            return _Missing(found)
         if found is not None and found.via:
             # The relay is in this pod, and no proxy's business.
             return _Credited(self._transport("", None), found)
@@ -88,6 +102,42 @@ class _Proxied(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+class _Locked(httpx.AsyncBaseTransport):
+    """Waits until this process may read the credentials.
+
+    An agent of another user than the sidecar's may once the sidecar has seen its first ack.
+    """
+
+    def __init__(self, routes: Routes, credentials: CredentialReader) -> None:
+        self._routes = routes
+        self._credentials = credentials
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + UNLOCK_SECONDS
+        while self._credentials.locked and loop.time() < end:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._credentials.current()
+        # Once for each version of the file: calls of other peers must not wait again and again.
+        self._credentials.locked = False
+        return await self._routes.choose(request.url).handle_async_request(request)
+
+
+class _Missing(httpx.AsyncBaseTransport):
+    """Sends nothing: a request without its token would be refused, or be sent with the user's."""
+
+    def __init__(self, found: Credential) -> None:
+        self._found = found
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise missing(self._found)
+
+
+def missing(found: Credential) -> CredentialMissing:
+    """The error of a call whose token is not there."""
+    return CredentialMissing(f"there is no token for {found.prefix}: {found.missing}")
 
 
 class _Credited(httpx.AsyncBaseTransport):

@@ -30,6 +30,8 @@ MAX_HEADER = 16 * 1024
 """Longest value of a header, in characters."""
 MAX_CA = 256 * 1024
 """Longest bundle of authorities of one entry, in characters of PEM."""
+MAX_MISSING = 500
+"""Longest reason why there is no token, in characters."""
 RELAY_KEY = "x-hotpeers-key"
 """The header by which the relay knows the agent."""
 RELAY_TARGET = "x-hotpeers-target"
@@ -52,7 +54,9 @@ class Credential:
 
     `headers` are set on each. `ca` is PEM text of further authorities, besides those of the system.
     `via` is the relay on loopback that requests go through where they need a client certificate, and
-    `key` what the relay asks for.
+    `key` what the relay asks for. `until` is when the headers expire, in seconds since the epoch, 0
+    where that is not known: a sidecar that restarts goes on with them. `missing` says why there is no
+    token now: without one a request is not sent.
     """
 
     prefix: Prefix
@@ -60,6 +64,8 @@ class Credential:
     ca: str = field(default="", repr=False)
     via: str = ""
     key: str = field(default="", repr=False)
+    until: int = 0
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ def dump_credential_file(credentials: Iterable[Credential]) -> bytes:
             "ca": one.ca,
             "via": one.via,
             "key": one.key,
+            "until": one.until,
+            "missing": one.missing,
         }
         for one in credentials
     ]
@@ -120,7 +128,15 @@ def _credential(item: Any, path: str) -> Credential:
         ca=get_text(data, path, "ca", MAX_CA),
         via=via,
         key=get_text(data, path, "key", MAX_NAME),
+        until=_until(data.get("until", 0), f"{path}.until"),
+        missing=get_text(data, path, "missing", MAX_MISSING),
     )
+
+
+def _until(value: Any, path: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise wrong(path, "seconds since the epoch are needed, a whole number")
+    return value
 
 
 def _headers(value: Any, path: str) -> Mapping[str, str]:

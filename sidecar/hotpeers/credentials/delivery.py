@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from hotpeers_shim.contract import Rejection
 from hotpeers_shim.contract.credentials import (
     CREDENTIAL_FILE,
     MAX_CREDENTIAL_BYTES,
     Credential,
     dump_credential_file,
+    load_credential_file,
 )
 
 from ..model.snapshot import Problem
@@ -40,6 +42,15 @@ class Delivery:
         for entry in self._path.parent.glob(f".{self._path.name}.*.tmp"):
             with contextlib.suppress(OSError):
                 entry.unlink()
+
+    def read(self) -> tuple[Credential, ...]:
+        """What was delivered last, by this run or one before it; () where it cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                found = load_credential_file(file.read(MAX_CREDENTIAL_BYTES + 1))
+        except OSError:
+            return ()
+        return () if isinstance(found, Rejection) else found.credentials
 
     @property
     def intact(self) -> bool:

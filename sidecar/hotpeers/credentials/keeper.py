@@ -15,8 +15,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotpeers_shim.contract.credentials import Credential
-from hotpeers_shim.contract.prefixes import longest
+from hotpeers_shim.contract import clean_text
+from hotpeers_shim.contract.credentials import MAX_MISSING, Credential
+from hotpeers_shim.contract.prefixes import Prefix, longest
 
 from ..model.snapshot import Problem
 from ..reasons import Reason
@@ -55,6 +56,10 @@ class CredentialKeeper:
         self._rejected: Problem | None = None
         self._users: frozenset[int] = frozenset()
         self._told: tuple[Problem, ...] = ()
+        # Of the run before this one: they stay until the document was read once.
+        self._before: dict[Prefix, Credential] | None = None
+        if document is not None:
+            self._before = {one.prefix: one for one in self._delivery.read()}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -113,10 +118,21 @@ class CredentialKeeper:
             grants = self._grants
         else:
             self._rejected = None
+            self._seed(grants)
             logger.info("credentials for %d prefixes are in use", len(grants))
         self._grants = grants
         self._tokens.follow({grant.oauth2 for grant in grants if grant.oauth2 is not None})
         await self._relay.keep({grant.context for grant in grants if grant.context is not None})
+
+    def _seed(self, grants: tuple[Grant, ...]) -> None:
+        """Go on with the tokens of the run before this one: their server may be down just now."""
+        found, self._before = self._before or {}, None
+        for grant in grants:
+            before = found.get(grant.prefix)
+            if before is not None and grant.oauth2 is not None and before.until:
+                kind, _, token = before.headers.get("Authorization", "").partition(" ")
+                if kind == "Bearer" and token:
+                    self._tokens.seed(grant.oauth2, token, before.until)
 
     def _reject(self, reason: Reason, message: str, where: str) -> None:
         self._rejected = Problem(str(self._document), reason, message, field=where)
@@ -137,8 +153,12 @@ class CredentialKeeper:
             self._changed()
 
     def _credentials(self) -> Iterator[Credential]:
+        if self._before is not None:
+            yield from self._before.values()
+            return
         for grant in self._grants:
             via = self._relay.url if grant.has_certificate else ""
+            client = grant.oauth2
             yield Credential(
                 prefix=grant.prefix,
                 headers=self._headers(grant),
@@ -146,6 +166,8 @@ class CredentialKeeper:
                 ca="" if via else grant.ca,
                 via=via,
                 key=self._relay.key if via else "",
+                until=self._tokens.until(client) if client else 0,
+                missing=clean_text(self._tokens.missing(client), MAX_MISSING) if client else "",
             )
 
 

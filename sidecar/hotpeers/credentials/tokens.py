@@ -43,11 +43,15 @@ _WORD = re.compile(r"[a-z_]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One access token. `renew` and `expires` are monotonic times, in seconds."""
+    """One access token. `renew` and `expires` are monotonic times, in seconds.
+
+    `until` is when it expires in seconds since the epoch, 0 where that is not known.
+    """
 
     value: str = field(repr=False)
     renew: float
     expires: float
+    until: int = 0
 
 
 class TokenError(Exception):
@@ -93,8 +97,30 @@ class TokenKeeper:
 
     def value(self, client: OAuth2) -> str:
         """The token of a client while it is valid, else ""."""
+        token = self._valid(client)
+        return token.value if token is not None else ""
+
+    def until(self, client: OAuth2) -> int:
+        """When the token of a client expires, in seconds since the epoch; 0 where that is not known."""
+        token = self._valid(client)
+        return token.until if token is not None else 0
+
+    def missing(self, client: OAuth2) -> str:
+        """Why a client has no token now; "" where it has one."""
+        if self._valid(client) is not None:
+            return ""
+        problem = self._problems.get(client)
+        return f"{problem.where}: {problem.message}" if problem else "its first one was asked for"
+
+    def seed(self, client: OAuth2, value: str, until: int) -> None:
+        """Go on with a token of a run before this one, until there is another."""
+        left = min(until - time.time(), _LONGEST_LIFE)
+        if left > 0 and client not in self._tokens:
+            self._take(client, Token(value, 0.0, time.monotonic() + left, until))
+
+    def _valid(self, client: OAuth2) -> Token | None:
         token = self._tokens.get(client)
-        return token.value if token is not None and time.monotonic() < token.expires else ""
+        return token if token is not None and time.monotonic() < token.expires else None
 
     def follow(self, clients: Iterable[OAuth2]) -> None:
         """Keep tokens for these clients from now on.
@@ -222,7 +248,10 @@ def _token(status: int, raw: bytes, begun: float) -> Token:
         raise TokenError("the token is not a bearer token")
     life = _life(data.get("expires_in"))
     renew = begun + _RENEW_AT * (life or _UNKNOWN_LIFE)
-    return Token(value, max(renew, begun + _SHORTEST), begun + life if life else float("inf"))
+    renew = max(renew, begun + _SHORTEST)
+    if life is None:
+        return Token(value, renew, float("inf"))
+    return Token(value, renew, begun + life, int(time.time() + begun + life - time.monotonic()))
 
 
 def _life(value: Any) -> float | None:
