@@ -19,9 +19,10 @@ class Settings:
     tools for spawning, "" where there is none.
 
     `max_reply_bytes` bounds one answer or stream of a peer, after decompression, and `max_line_bytes`
-    one line of a stream. `max_reply_characters` is what a model is given of it at the most, and
-    `max_file_bytes` the largest inline file that is saved as an artifact of the session. The defaults
-    fit an agent with 512 MiB of memory.
+    one line of a stream. `max_reply_values` bounds the JSON values of one answer or event, each of
+    which costs memory whatever its size. `max_reply_characters` is what a model is given of a reply at
+    the most, and `max_file_bytes` the largest inline file that is saved as an artifact of the session.
+    The defaults fit an agent with 512 MiB of memory.
     """
 
     peer_file: Path
@@ -31,13 +32,15 @@ class Settings:
     spawn_url: str = ""
     max_reply_bytes: int = 8 * 1024 * 1024
     max_line_bytes: int = 4 * 1024 * 1024
+    max_reply_values: int = 50_000
     max_reply_characters: int = 100_000
     max_file_bytes: int = 1024 * 1024
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL` and
-        `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_CHARACTERS`, `_MAX_FILE_BYTES`.
+        """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL`,
+        `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS` and
+        `_MAX_FILE_BYTES`.
 
         A value that is no positive number is ignored: the default is safer than no agent.
         """
@@ -51,6 +54,7 @@ class Settings:
             spawn_url=environ.get("HOTPEERS_SPAWN_URL", "").strip(),
             max_reply_bytes=_count(environ.get("HOTPEERS_MAX_REPLY_BYTES"), 8 * 1024 * 1024),
             max_line_bytes=_count(environ.get("HOTPEERS_MAX_LINE_BYTES"), 4 * 1024 * 1024),
+            max_reply_values=_count(environ.get("HOTPEERS_MAX_REPLY_VALUES"), 50_000),
             max_reply_characters=_count(environ.get("HOTPEERS_MAX_REPLY_CHARACTERS"), 100_000),
             max_file_bytes=_count(environ.get("HOTPEERS_MAX_FILE_BYTES"), 1024 * 1024),
         )

@@ -29,6 +29,8 @@ _FIRST_GAP, _NEXT_GAP = 0.004, 0.02
 # Servers that do not answer hold a place for seconds; the cards behind them are waited for.
 _FIRST_AT_ONCE = 128
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+# Hundreds of cards that cannot be read are tried 5 times, and not 9, until the longest pause.
+_GROWTH = 3.0
 _REFRESH = 60.0
 # One lost request is not an outage: readiness that flaps would change the peer file each time.
 _FAILURES_TO_UNREADY = 2
@@ -143,7 +145,7 @@ class CardReader:
         if after != replace(before, failures=after.failures) or after.ready != before.ready:
             self._changed()
         if after.failures:
-            wait, note.pause = note.pause, min(note.pause * 2, _LONGEST_PAUSE)
+            wait, note.pause = note.pause, min(note.pause * _GROWTH, _LONGEST_PAUSE)
         else:
             wait, note.pause = self._refresh, _FIRST_PAUSE
         return wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

@@ -75,9 +75,9 @@ class Schedule(Generic[Key]):
 
     def follow(self, keys: Iterable[Key]) -> tuple[set[Key], set[Key]]:
         """Work for these keys from now on, and for no others; returns those that came and went."""
-        wanted = set(keys)
-        known = self._tickets.keys()
-        gone, come = known - wanted, wanted - known
+        wanted = dict.fromkeys(keys)
+        gone = self._tickets.keys() - wanted.keys()
+        come = [key for key in wanted if key not in self._tickets]
         for key in gone:
             del self._tickets[key]
             self._fresh.pop(key, None)
@@ -88,7 +88,7 @@ class Schedule(Generic[Key]):
             self._tickets[key] = next(self._numbers)
             self._fresh[key] = None
         self._news.set()
-        return come, gone
+        return set(come), gone
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

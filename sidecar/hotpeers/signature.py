@@ -1,6 +1,6 @@
 """Verifies signed agent cards: JWS over the canonical card, with the keys that an operator names.
 
-The A2A library and PyJWT are imported with the first card to verify: they cost 40 MB, which only those
+The A2A library and PyJWT are imported with the first card to verify: they cost 33 MB, which only those
 pay who require signatures. No key is ever fetched: what a card says of where its key is (`jku`) is
 what anybody may say.
 """

@@ -138,7 +138,7 @@ def test_context_and_open_question_survive_the_end_of_the_process(raw, runtime, 
         )
         assert done.returncode == 0, done.stderr[-3000:]
         read += json.loads(done.stdout.splitlines()[-1])
-    assert ["which?" in one for one in read] == [True, False, True]
+    assert ["which?" in one for one in read] == [True, False, True], read
     first, second, third = raw.log()
     assert first["contextId"] == ""
     assert second["contextId"] == third["contextId"] != ""

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from hotpeers_shim.adapters.transport import PeerTransport, TooLarge, Unreadable
+from hotpeers_shim.adapters.values import ValueCounter
 
 KIB = 1024
 EVENT = b'data: {"jsonrpc": "2.0", "id": 1, "result": {}}\n\n'
@@ -43,7 +44,7 @@ def http(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 def client(**limits: int) -> httpx.AsyncClient:
     plain = httpx.AsyncHTTPTransport()
-    bounds = {"reply_bytes": 64 * KIB, "line_bytes": 16 * KIB, **limits}
+    bounds = {"reply_bytes": 64 * KIB, "line_bytes": 16 * KIB, "values": 100, **limits}
     return httpx.AsyncClient(transport=PeerTransport(lambda _: plain, plain.aclose, **bounds))
 
 
@@ -158,3 +159,31 @@ async def test_redirect_to_another_origin_is_refused(target):
 async def test_redirects_in_a_circle_end():
     with pytest.raises(Unreadable, match="more than"):
         await fetch(http(b"", "Location: /", status="307 Temporary Redirect"))
+
+
+async def test_answer_of_too_many_values_is_refused_and_the_same_text_is_not():
+    text = json.dumps({"text": '[1, {"a": [2, 3]}],' * 200 + "\\"}).encode()
+    assert (await fetch(http(text))).content == text
+    with pytest.raises(TooLarge, match="HOTPEERS_MAX_REPLY_VALUES"):
+        await fetch(http(b"[" + b"[]," * 200 + b"1]"))
+
+
+async def test_values_are_counted_for_each_event_and_for_the_stream():
+    kind = "Content-Type: text/event-stream"
+    event = b"data: [" + b"1," * 60 + b"1]\n\n"
+    comment = b': it"s a comment, with [one quote\n\n'
+    few = comment + event * 4
+    assert (await fetch(http(few, kind), stream=True)).content == few
+    with pytest.raises(TooLarge, match="HOTPEERS_MAX_REPLY_VALUES"):
+        await fetch(http(event * 20, kind), stream=True)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 1000])
+def test_values_are_counted_however_the_bytes_are_cut(step):
+    data = [{"a\\": 'x",[{"', "b": ["\\\\", "", '\\"', 7]}, [[], {}], '\\\\"[,']
+    raw = json.dumps(data, indent=1).encode() + b"\n"
+    counter = ValueCounter()
+    for start in range(0, len(raw), step):
+        counter.add(raw[start : start + step])
+    # Three items, an object of two members, a list of four, a list of two, and six brackets.
+    assert counter.total == 2 + 1 + 3 + 1 + 6

@@ -33,7 +33,7 @@ CONTEXT_GONE = re.compile(
     r".{0,80}\b(not found|unknown|not exist|does not|expired)",
     re.IGNORECASE,
 )
-TASK_GONE = re.compile(r"\btask\b.*\bnot found\b", re.IGNORECASE)
+TASK_GONE = re.compile(r"\btask\b.*\b(not found|terminal state)\b", re.IGNORECASE)
 
 
 # What a proxy answers itself, where it reaches nothing or wants to know who asks.

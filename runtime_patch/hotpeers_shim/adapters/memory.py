@@ -52,9 +52,9 @@ def recall(context: Any, peer: Peer) -> Thread:
 
 def remember(context: Any, peer: Peer, thread: Thread) -> None:
     """Write that the session has used `peer`, and how its thread goes on."""
-    value = {"uid": peer.uid, "contextId": thread.context_id}
-    if thread.task_id:
-        value["taskId"] = thread.task_id
+    # Each field, also an empty one: `SqliteSessionService` of google-adk 1.x merges values into those
+    # before (`json_patch`), so that a field that is left out would be there again after a restart.
+    value = {"uid": peer.uid, "contextId": thread.context_id, "taskId": thread.task_id}
     if context.state.get(PREFIX + peer.toolName) != value:
         context.state[PREFIX + peer.toolName] = value
 

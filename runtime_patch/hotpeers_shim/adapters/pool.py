@@ -127,6 +127,7 @@ def _http_client(settings: Settings, credentials: CredentialReader) -> httpx.Asy
             routes.aclose,
             reply_bytes=settings.max_reply_bytes,
             line_bytes=settings.max_line_bytes,
+            values=settings.max_reply_values,
         ),
         # No read timeout: `call` bounds the whole and the silence, and knows how to say which it was.
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),

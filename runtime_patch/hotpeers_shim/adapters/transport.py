@@ -15,7 +15,10 @@ from typing import Any
 
 import httpx
 
+from .values import ValueCounter
+
 MAX_REDIRECTS = 3
+STREAM_TIMES = 8
 _STEP = 256 * 1024
 _MAX_ERROR = 64 * 1024
 _STREAM = "text/event-stream"
@@ -34,7 +37,8 @@ class PeerTransport(httpx.AsyncBaseTransport):
     """Sends requests through `choose(url)`, and bounds the answers.
 
     `choose` is asked for each hop, and `close` is awaited when the transport is closed. `reply_bytes`
-    bounds one answer or stream, `line_bytes` one line of a stream; both in bytes.
+    bounds one answer or stream, `line_bytes` one line of a stream; both in bytes. `values` bounds the
+    JSON values of one answer or event; a whole stream may have `STREAM_TIMES` as many.
     """
 
     def __init__(
@@ -44,11 +48,13 @@ class PeerTransport(httpx.AsyncBaseTransport):
         *,
         reply_bytes: int,
         line_bytes: int,
+        values: int,
     ) -> None:
         self._choose = choose
         self._close = close
         self._reply_bytes = reply_bytes
         self._line_bytes = line_bytes
+        self._values = values
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; raises `TooLarge`, `Unreadable` or what httpx raises."""
@@ -86,11 +92,15 @@ class PeerTransport(httpx.AsyncBaseTransport):
     async def _bounded(self, response: httpx.Response, stream: bool) -> AsyncGenerator[bytes]:
         """The decoded body, until it is too large."""
         total = line = 0
+        values = ValueCounter()
         async with aclosing(_decoded(response)) as chunks:
             async for chunk in chunks:
                 total += len(chunk)
                 if total > self._reply_bytes:
                     raise TooLarge(f"its answer is {_over(self._reply_bytes, 'REPLY')}")
+                if values.add(chunk) > self._values or values.total > STREAM_TIMES * self._values:
+                    more = f"more than {self._values:,} JSON values (HOTPEERS_MAX_REPLY_VALUES)"
+                    raise TooLarge(f"its answer has {more}")
                 if stream:
                     first, *others = chunk.replace(b"\r", b"\n").split(b"\n")
                     lengths = [line + len(first), *map(len, others)]

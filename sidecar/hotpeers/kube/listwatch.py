@@ -11,7 +11,7 @@ from typing import Any
 from .client import Client, Params
 from .errors import KubeError, UnreachableError, error_of_event, translated
 
-PAGE = 500
+PAGE = 200
 """Objects that are asked for in one page of a list."""
 WATCH_SECONDS = (18, 22)
 """How long a watch is asked to last, in seconds.
