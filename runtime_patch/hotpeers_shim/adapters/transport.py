@@ -59,7 +59,14 @@ class PeerTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; raises `TooLarge`, `Unreadable` or what httpx raises."""
         response = await self._follow(request)
-        wants_stream = _STREAM in request.headers.get("accept", "")
+        try:
+            return await self._bound(response, _STREAM in request.headers.get("accept", ""))
+        except BaseException:
+            # Nobody else knows of the response yet.
+            await response.aclose()
+            raise
+
+    async def _bound(self, response: httpx.Response, wants_stream: bool) -> httpx.Response:
         body = self._bounded(response, wants_stream)
         if response.status_code >= 400:
             return await _explained(response, body, wants_stream)
