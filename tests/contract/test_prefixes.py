@@ -118,6 +118,7 @@ def test_what_is_elsewhere_or_unclear_is_not(url: str) -> None:
         "https://a.example/" + "x" * 3000,
         "file:///secret",
         "https://a.example:99999",
+        "https://a.example[::1]",
     ],
 )
 def test_bad_prefix_is_refused_without_its_text(text: str) -> None:

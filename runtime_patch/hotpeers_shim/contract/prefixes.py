@@ -86,6 +86,9 @@ def place_of(url: str) -> Prefix | None:
     scheme = parts.scheme.lower()
     if scheme not in _PORTS or "@" in parts.netloc or port == 0:
         return None
+    if "[" in parts.netloc[1:]:
+        # Python 3.11 takes what is in brackets for the host, whatever stands before it.
+        return None
     host = _host(parts.hostname or "")
     path = _segments(parts.path)
     if not host or path is None:
