@@ -68,7 +68,7 @@ def test_httpx_sends_to_where_the_prefix_was_matched(scheme: str, text: str) -> 
     # As the shim matches it: the text of what the client made of it.
     place = place_of(str(url))
     # Without a host nothing is sent: httpx raises UnsupportedProtocol.
-    if place is not None and url.host:
+    if place is not None and url.raw_host:
         assert (place.scheme, host(place.host)) == (url.scheme, host(url.raw_host.decode()))
         assert place.port == (url.port or {"http": 80, "https": 443}[url.scheme])
         assert place.path == segments(url.raw_path.split(b"?")[0].decode())
