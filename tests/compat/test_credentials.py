@@ -43,7 +43,7 @@ def entry(url: str, token: str, **more: str) -> Credential:
 
 @pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
 async def test_header_is_sent_to_the_peer_below_the_prefix_and_follows_the_file(
-    peers, server, start_server, conversation, binding
+    peers, server, start_server, conversation, runtime, binding
 ):
     other = start_server()
     path = "/rest" if binding == "HTTP+JSON" else "/"
@@ -71,7 +71,7 @@ async def test_header_is_sent_to_the_peer_below_the_prefix_and_follows_the_file(
 
 
 async def test_call_without_its_token_is_not_sent_and_the_model_reads_why(
-    peers, server, conversation
+    peers, server, conversation, runtime
 ):
     peers.write(peer("weather", server))
     prefix = parse_prefix(server.url)
@@ -81,7 +81,7 @@ async def test_call_without_its_token_is_not_sent_and_the_model_reads_why(
     assert not server.requests("echo unsent")
 
 
-async def test_token_that_comes_in_a_moment_is_waited_for(peers, server, conversation):
+async def test_token_that_comes_in_a_moment_is_waited_for(peers, server, conversation, runtime):
     peers.write(peer("weather", server))
     deliver(Credential(parse_prefix(server.url), missing="its first one was asked for"))
     loop = asyncio.get_running_loop()
