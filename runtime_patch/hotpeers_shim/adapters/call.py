@@ -211,7 +211,7 @@ class Call:
         return None
 
     async def _read_whole(self, native: Any) -> None:
-        """Read a task that is over: what was said while nobody listened is in it.
+        """Read a task that is over: it holds what was said while the connection was lost.
 
         Where that fails, the reply stays marked as incomplete.
         """

@@ -58,7 +58,7 @@ async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
 
 
 def not_approved(peer: Peer) -> str:
-    """What the model is told where a person did not allow the call."""
+    """What the model reads where a person did not approve the call."""
     return f"The call of agent {peer.toolName} was not approved."
 
 
@@ -78,7 +78,7 @@ class Dialogue:
         memory.remember(self.tool_context, self.peer, self.thread)
 
     async def ask(self, request: str) -> str:
-        """Send a request; what the model is told of the answer, or of the failure."""
+        """Send a request; returns what the model reads of the answer, or of the failure."""
         while True:
             try:
                 return await self.answer(await self.send(request))
@@ -111,7 +111,7 @@ class Dialogue:
         return self.thread != before
 
     async def answer(self, reply: Reply) -> str:
-        """What the model is told of a reply; how the thread goes on is remembered."""
+        """Remember how the thread goes on; returns what the model reads of a reply."""
         self.note_answered(reply, task_id=reply.task_id if reply.state.waits else "")
         settings = self.live.settings
         note = await save_files(reply, self.peer, self.tool_context, settings.max_file_bytes)
@@ -125,7 +125,7 @@ class Dialogue:
         self._remember(reply, task_id)
 
     async def explain(self, failure: CallFailed) -> str:
-        """What the model is told of a call that failed, with what there was of the answer."""
+        """What the model reads of a call that failed, with what had come of the answer."""
         self.live.note_failed(self.peer.toolName, failure.problem, str(failure))
         self._remember(failure.reply, "")
         advice = ""

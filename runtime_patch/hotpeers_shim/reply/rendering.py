@@ -40,7 +40,7 @@ def no_note(file: File) -> str:
 
 
 def render(reply: Reply, name: str, *, limit: int, note: FileNote = no_note) -> str:
-    """What the model is told of a reply of the agent `name`, in at most about `limit` characters.
+    """What the model reads of a reply of the agent `name`, in at most about `limit` characters.
 
     A completed reply is its content and nothing else. In any other state the state comes first, with
     the reason, question or link, then what results there are, labelled as partial.
@@ -58,7 +58,7 @@ def render(reply: Reply, name: str, *, limit: int, note: FileNote = no_note) -> 
 
 
 def render_partial(why: str, reply: Reply, *, limit: int, note: FileNote = no_note) -> str:
-    """What the model is told of a call that failed: why, then what had come of the reply."""
+    """What the model reads of a call that failed: why, then what had come of the reply."""
     page = _Page(limit, note)
     partial = page.artifacts(reply.artifacts) or page.message(reply.message)
     return _with_partial(why, partial or page.messages(reply.history), page, limit)

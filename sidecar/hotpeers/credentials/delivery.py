@@ -1,4 +1,4 @@
-"""Delivers the credential file to the agent, readable by the agent's user and nobody else."""
+"""Delivers the credential file to the agent, readable by the agent's user alone."""
 
 from __future__ import annotations
 
