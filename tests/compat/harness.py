@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def lacks() -> dict[str, str]:
         found["mcp again"] = "tools for spawning that come back after their server was down"
     if ADK >= (1, 34) and ADK < (2, 0) and A2A < (1, 0):
         found["to_a2a"] = "to_a2a, which needs a2a-sdk 1.x there"
+    if find_spec("grpc") is None:
+        found["grpc"] = "gRPC, which takes the package grpcio"
     if KAGENT and _KAGENT < (0, 8):
         found |= _OF_KAGENT_TOOL
     if KAGENT and _KAGENT < (0, 9):

@@ -79,7 +79,13 @@ def as_written(interface: Interface) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(one, marks=pytest.mark.needs("grpc")) if one == "gRPC alone" else one
+        for one in SHAPES
+    ],
+)
 async def test_peer_is_called_whatever_its_card_leaves_out(peers, server, conversation, shape):
     card = parse_card({**BASE, **cards(server)[shape]})
     found = place(card.interfaces, server.url).interfaces

