@@ -176,8 +176,9 @@ bench-guard: $(VENV)/.ready cluster
 # -- upkeep
 LOCK_ANY := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --custom-compile-command "make lock"
 LOCK := $(LOCK_ANY) --python-version 3.11
+# Those of `make test` are locked for each Python that it may be run with.
 define lock_compat
-$(LOCK_ANY) --python-version $$(sed -n 's/^# python //p' requirements/compat/$(1).in) \
+$(LOCK_ANY) --python-version $(if $(filter $(1),$(SMALL)),3.11,$$(sed -n 's/^# python //p' requirements/compat/$(1).in)) \
 	  --overrides requirements/compat/overrides.in requirements/compat/$(1).in -o requirements/compat/$(1).txt
 endef
 lock: $(UV)
