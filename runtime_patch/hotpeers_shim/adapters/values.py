@@ -1,7 +1,7 @@
 """Counts the values in JSON as it comes in, before anybody parses it.
 
-A few bytes can be a value, and each value costs fifty bytes and more in memory: 8 MiB of empty lists
-are 360 MiB once they are parsed.
+A few bytes can be a value, and each value costs fifty bytes and more in memory: a million empty lists
+are 3 MB, and up to 266 MiB once a library has parsed them.
 """
 
 from __future__ import annotations
