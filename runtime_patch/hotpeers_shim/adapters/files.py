@@ -22,7 +22,7 @@ _MAX_NAME = 80
 async def save_files(reply: Reply, peer: Peer, context: Any, limit: int) -> Callable[[File], str]:
     """Save the inline files of a reply that have at most `limit` bytes.
 
-    Returns what the model reads of each: the name of the artifact, or why there is none.
+    Returns what the model reads of each file: the name of its artifact, or why it was not saved.
     """
     notes: dict[int, str] = {}
     taken: set[str] = set()

@@ -39,7 +39,10 @@ def used_tool_names(context: Any) -> list[str]:
 
 
 def recall(context: Any, peer: Peer) -> Thread:
-    """The session's thread with `peer`; a new one where there is none, or one of another of its name."""
+    """The session's thread with `peer`.
+
+    It is a new one where the session has none, or had one with another peer of this name.
+    """
     value = context.state.get(PREFIX + peer.toolName)
     if not isinstance(value, dict) or value.get("uid") != peer.uid:
         return Thread()

@@ -62,7 +62,7 @@ class PeerTransport(httpx.AsyncBaseTransport):
         try:
             return await self._bound(response, _STREAM in request.headers.get("accept", ""))
         except BaseException:
-            # Nobody else knows of the response yet.
+            # httpx has not seen the response yet, so it cannot close it.
             await response.aclose()
             raise
 

@@ -189,7 +189,10 @@ def _part(part: dict[str, Any]) -> Part | None:
 
 
 def _decoded(encoded: str) -> bytes:
-    """The bytes of base64 in either alphabet, with or without padding; what is none stays as it is."""
+    """The bytes of base64 in either alphabet, with or without padding.
+
+    Text that is not base64 is kept as its own bytes.
+    """
     try:
         plain = encoded.translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
