@@ -18,7 +18,7 @@ from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.guard.duties import GuardDuties, Telling
 from hotpeers.controller.guard.governed import Governed
 from hotpeers.controller.guard.knowledge import Knowledge
-from hotpeers.guard.governed import Patience
+from hotpeers.guard.asking import Patience
 from hotpeers.guard.stamps import (
     ACCOUNT,
     EXPIRES,

@@ -37,7 +37,7 @@ def to_look_at(book: Book, held: Held, agents: Collection[str] | None) -> list[s
         names = sorted(slots)
     else:
         known = frozenset(agents)
-        doubtful = {name for name, slot in slots.items() if slot.open or name not in known}
+        doubtful = {name for name, slot in slots.items() if slot.pending or name not in known}
         names = sorted(doubtful | (known - slots.keys()))
     if len(names) <= MAX_LOOKS:
         return names

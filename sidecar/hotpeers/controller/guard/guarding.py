@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ...guard.decision import Denial
 from ...guard.review import Review
-from ...guard.spawn_policy import MAX_SECONDS, seconds_of
+from ...guard.spawn_policy import MAX_SECONDS, SpawnPolicy, seconds_of
 from ...kube.client import Client
 from ...model.snapshot import Problem
 from ...registry.client import Registry
@@ -56,7 +56,9 @@ class Guarding:
             namespace,
             settings.lease,
             window=self._window,
-            agents=self._spawned,
+            agents=self._counted,
+            departed=self.knowledge.departures.of,
+            policy=self._policy,
         )
         self._denials = Denials(client, metrics.event_lost)
         self._registry: Registry | None = None
@@ -113,11 +115,14 @@ class Guarding:
             self._denials.note(told_of(review, verdict, denial, uid))
             self.reservations.note_denial(key, last_denial(review, verdict, denial))
 
-    def _spawned(self, key: str) -> Collection[str]:
-        return self.knowledge.known.spawned_under(key)
+    def _counted(self, key: str) -> Collection[str]:
+        return self.knowledge.known.counted(key).keys()
+
+    def _policy(self, key: str) -> SpawnPolicy | None:
+        return self.knowledge.known.policy(key)
 
     def _window(self, key: str) -> float:
         """The seconds in which a policy counts creations; the longest where it does not say."""
-        policy = self.knowledge.known.policy(key)
+        policy = self._policy(key)
         limits = policy.spec.limits if policy else None
         return seconds_of(limits.creates.window) if limits else MAX_SECONDS

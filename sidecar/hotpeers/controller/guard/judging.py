@@ -56,6 +56,7 @@ class Ledger(Protocol):
         agent: str,
         decide: Callable[[Mapping[str, Usage]], Decision],
         *,
+        uid: str = "",
         dry_run: bool = False,
     ) -> Decision:
         """Decide with what these policies have in use, and take the agent's slot if it is allowed."""
@@ -180,7 +181,15 @@ class Judging:
 
         agent = f"{request.namespace}/{request.name}"
         try:
-            decision = await self._ledger.admit(enforced, agent, decided, dry_run=request.dry_run)
+            uid = part(request.object, "metadata").get("uid")
+            decision = await self._ledger.admit(
+                enforced,
+                agent,
+                decided,
+                # The API server names the object before it asks the validating webhooks.
+                uid=uid if isinstance(uid, str) else "",
+                dry_run=request.dry_run,
+            )
             if decision.allowed and governing is not None:
                 await governing
         finally:

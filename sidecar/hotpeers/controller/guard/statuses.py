@@ -9,7 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ...guard.governed import governed_accounts
-from ...guard.known import KnownAgent, KnownPolicy
+from ...guard.known import KnownPolicy
+from ...guard.origin import KnownAgent
 from ...guard.spawn_policy import API_VERSION
 from ...kube.errors import KubeError, NotFoundError
 from ...model.snapshot import Problem

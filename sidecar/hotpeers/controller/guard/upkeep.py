@@ -11,9 +11,7 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from ...guard.known import KnownAgent
 from ...guard.ledger import HOLD_SECONDS, DeletionPolicy
-from ...guard.stamps import POLICY
 from ..counts.reservations import CountsError, Reservations
 from .ends import GONE_SECONDS
 from .expiry import World
@@ -47,6 +45,7 @@ class Upkeep:
         self._again: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._listing_due = 0.0
+        self._looked = 0.0
 
     def look(self) -> None:
         """Look at once: agents or policies may be others by now."""
@@ -81,7 +80,7 @@ class Upkeep:
         for key, one in policies.items():
             if not one.findings:
                 self._said[key] = one.policy.spec.deletionPolicy
-        agents = _by_policy(self._world.agents())
+        agents = self._agents()
         self._note_changes(agents)
         await self._note_deletions(policies)
         now = time.monotonic()
@@ -95,6 +94,10 @@ class Upkeep:
     def _note_changes(self, agents: Mapping[str, Mapping[str, str]]) -> None:
         """Settle at once where agents came or went, and after the hold of what was admitted then."""
         now = time.monotonic()
+        # An agent that came and went between two looks shows in no uid.
+        for key in self._world.departures.since(self._looked):
+            self._again[key] = now
+        self._looked = now
         for key in {*agents, *self._seen}:
             uids = frozenset(agents.get(key, ()))
             if uids != self._seen.get(key, frozenset()):
@@ -142,12 +145,12 @@ class Upkeep:
             for memory in (self._said, self._noted, self._seen, self._again):
                 memory.pop(key, None)
 
-
-def _by_policy(agents: Collection[KnownAgent]) -> dict[str, dict[str, str]]:
-    """`namespace/name` of each spawned agent by its uid, by its policy."""
-    found: dict[str, dict[str, str]] = {}
-    for agent in agents:
-        key = agent.stamps.annotations.get(POLICY)
-        if agent.spawned and isinstance(key, str) and key:
-            found.setdefault(key, {})[agent.uid] = f"{agent.namespace}/{agent.name}"
-    return found
+    def _agents(self) -> dict[str, dict[str, str]]:
+        """`namespace/name` of each agent that counts for a policy, by its uid, by the policy."""
+        known = self._world.known
+        found = {key: known.counted(key) for key in known.stamped_policies()}
+        return {
+            key: {one.uid: title for title, one in there.items()}
+            for key, there in found.items()
+            if there
+        }
