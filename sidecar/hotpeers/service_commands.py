@@ -126,6 +126,18 @@ def run(**raw: str) -> None:
     "NAME",
     "The webhook configurations that enforce SpawnPolicies, or none.",
 )
+@_setting(
+    "--policies-per-namespace",
+    "64",
+    "NUMBER",
+    "The most SpawnPolicies of one namespace that are served.",
+)
+@_setting(
+    "--subjects-per-namespace",
+    "256",
+    "NUMBER",
+    "The most subjects that the SpawnPolicies of one namespace may name.",
+)
 @_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
 @_setting(
     "--orchestrator-token-secret",

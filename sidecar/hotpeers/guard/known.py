@@ -152,6 +152,11 @@ class Known:
             if may_count(agent, key, policy, self._by_uid.get)
         }
 
+    def under(self, key: str) -> dict[str, tuple[KnownAgent, bool]]:
+        """The agents of a policy by `namespace/name`, and whether each counts without a slot too."""
+        counted = self.counted(key)
+        return {one.title: (one, one.title in counted) for one in self.spawned(key)}
+
     def stamped_policies(self) -> frozenset[str]:
         """The keys of all policies that some agent carries, real or forged."""
         return frozenset(key for key in self._stamped if key)

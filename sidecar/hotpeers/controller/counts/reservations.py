@@ -22,7 +22,7 @@ from ...reasons import Reason
 from .books import Book, Books
 from .judgement import Decide, Judgement, Waiting
 from .ledgers import CountsError, Held, Ledgers
-from .settling import LiveRead, applied, look, to_look_at
+from .settling import LiveRead, Shown, applied, look, to_look_at
 
 __all__ = ["Counts", "CountsError", "Reservations", "Timing"]
 
@@ -62,7 +62,7 @@ class Reservations:
     """Counts under SpawnPolicies, each named by its key `namespace/name`.
 
     `window` gives the seconds of a policy's `limits.creates.window`; without it all creations of 30
-    days are kept. `agents` gives the `namespace/name` of those that a watch shows under a policy;
+    days are kept. `agents` gives those that a watch shows under a policy, by `namespace/name`;
     without it all are looked at to find a free slot. `departed` gives the uids of those that a watch
     showed, and that are gone, by name: their slots are free at once. `policy` gives the policy itself,
     which says what of the agents that carry its stamp can be its own. Raises `CountsError`.
@@ -75,7 +75,7 @@ class Reservations:
         lease_name: str,
         *,
         window: Callable[[str], float] | None = None,
-        agents: Callable[[str], Collection[str]] | None = None,
+        agents: Callable[[str], Shown] | None = None,
         departed: Callable[[str], Departed] = lambda _: {},
         policy: Callable[[str], SpawnPolicy | None] = lambda _: None,
         timing: Timing | None = None,
@@ -143,19 +143,19 @@ class Reservations:
         self,
         key: str,
         live_read: LiveRead | None = None,
-        agents: Collection[str] | None = None,
+        agents: Shown | None = None,
     ) -> int:
         """Free the slots whose agents are gone, by a live look at each; how many were freed.
 
         Where a watch's `agents` are given, those among them that are settled are not looked at, and
-        those that have no slot get one. Nothing is made where there is no ledger and no agent.
+        those that count get a slot if they have none. Nothing is made where there is no ledger and no agent.
         """
         book = self._books[key]
         agents = self._shown(key) if agents is None else agents
         async with book.lock:
             held = await self._books.find(book, live=True)
             if held is None:
-                if agents or book.known is not None:
+                if any((agents or {}).values()) or book.known is not None:
                     await self._books.load(book, live=False)
                 return 0
         return await self._settle(book, held, live_read, agents, book.lock)
@@ -259,7 +259,7 @@ class Reservations:
         book: Book,
         held: Held,
         live_read: LiveRead | None,
-        agents: Collection[str] | None,
+        agents: Shown | None,
         lock: asyncio.Lock | None,
     ) -> int:
         names = to_look_at(book, held, agents)
@@ -287,7 +287,7 @@ class Reservations:
             book, lambda ledger: _without(ledger, gone), uid=held.uid, create=False
         )
 
-    def _shown(self, key: str) -> Collection[str] | None:
+    def _shown(self, key: str) -> Shown | None:
         return None if self._agents is None else self._agents(key)
 
     async def _flush(self, book: Book) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ...errors import HotpeersError
 from ...guard.decision import Decision, Denial
 from ...guard.identity import Identity, Standing, identify, of_orphan
+from ...guard.known import Known
 from ...guard.policy import decide, governing_policies
 from ...guard.request import (
     AGENT_GROUP,
@@ -32,7 +33,8 @@ from ...guard.stamps import SPAWNED, TEMPLATE, part, stamps_of
 from ...kube.errors import KubeError
 from ...reasons import Reason
 from .knowledge import Knowledge
-from .live import Live
+from .live import Live, TooManyError
+from .looks import Looks
 
 _READ_SECONDS = 2.5
 _OF_THE_TEMPLATE = (
@@ -98,6 +100,7 @@ class Judging:
     ) -> None:
         self._knowledge = knowledge
         self._live = live
+        self._looks = Looks(live)
         self._ledger = ledger
         self._governing = governing
         self._templates = templates
@@ -123,7 +126,7 @@ class Judging:
         if identity.standing is Standing.REFUSED or subject is None:
             return identity
         async with asyncio.timeout(_READ_SECONDS):
-            known = await self._live.known_in(subject.namespace)
+            known = await self._known_now(subject)
             if identity.standing is Standing.ORPHAN:
                 account = await self._live.account(subject.namespace, subject.service_account)
                 identity = of_orphan(identity, account)
@@ -132,6 +135,18 @@ class Judging:
         if again.standing in {Standing.GOVERNED, Standing.REFUSED}:
             raise NotReadyError("a SpawnPolicy or Agent is newer than what is known; try again")
         return identity
+
+    async def _known_now(self, subject: Subject) -> Known:
+        """What there is now about an account in its namespace, whatever our watches say."""
+        try:
+            return await self._live.known_in(subject.namespace)
+        except TooManyError:
+            if not self._knowledge.fresh():
+                raise
+        # Large namespaces are followed, not listed; its own agent is the one that may be new.
+        agent = await self._live.agent(subject.namespace, subject.service_account)
+        policies = self._knowledge.known.policies_in(subject.namespace)
+        return Known([agent] if agent else [], policies)
 
     async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
         home = subject.policy.partition("/")[0]
@@ -152,9 +167,12 @@ class Judging:
         if not at_best.allowed or not at_best.policy:
             return at_best
         creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
+        enforced = [one.key for one in governing if one.spec.mode == "Enforce"]
+        if request.operation == "CREATE" and not creating and enforced and request.name:
+            known = self._knowledge.known.has_agent(request.namespace, request.name)
+            self._looks.begin(request.namespace, request.name, known=known)
         if not creating and not key:
             return at_best
-        enforced = [one.key for one in governing if one.spec.mode == "Enforce"]
         facts = await self._found(request, governing, facts, key, must=bool(enforced))
         if not creating or not enforced:
             return decide(request, policies, facts)
@@ -225,7 +243,7 @@ class Judging:
     async def _occupied(self, request: Request) -> tuple[str, ...]:
         place, name = request.namespace, request.name
         known = self._knowledge.known.has_agent(place, name)
-        return await self._live.occupied(place, name, known=known)
+        return await self._looks.occupied(place, name, known=known)
 
     async def _template(self, key: str, home: str, wanted: Any) -> dict[str, Any] | None:
         kind, _, name = key.partition(":")
