@@ -57,6 +57,7 @@ class Reason(StrEnum):
     TOKEN_UNAVAILABLE = "TokenUnavailable"  # noqa: S105 - a word
     ANNOTATION_INVALID = "AnnotationInvalid"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
+    SOURCES_UNREADABLE = "SourcesUnreadable"
     NOT_PYTHON = "NotPython"
     NOT_LINUX = "NotLinux"
     PYTHON_ISOLATED = "PythonIsolated"
@@ -184,6 +185,7 @@ _OWN_SENTENCES = {
     Reason.TOKEN_UNAVAILABLE: "No OAuth2 token could be fetched; the one before is used while it is valid.",
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
+    Reason.SOURCES_UNREADABLE: "The Agent or the Namespace of the pod could not be read; delete the pod to try again.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
     Reason.NOT_LINUX: "The pod is not for Linux.",
     Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",
