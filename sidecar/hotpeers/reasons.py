@@ -185,7 +185,7 @@ _OWN_SENTENCES = {
     Reason.TOKEN_UNAVAILABLE: "No OAuth2 token could be fetched; the one before is used while it is valid.",
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
-    Reason.SOURCES_UNREADABLE: "The Agent or the Namespace of the pod could not be read; delete the pod to try again.",
+    Reason.SOURCES_UNREADABLE: "The pod's Agent or Namespace could not be read; delete the pod to try again.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
     Reason.NOT_LINUX: "The pod is not for Linux.",
     Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",

@@ -73,7 +73,9 @@ def said(pod: Object) -> dict[str, str]:
 
 
 def containers(pod: Object) -> set[str]:
-    return {one["name"] for key in ("initContainers", "containers") for one in pod["spec"].get(key, ())}
+    return {
+        one["name"] for key in ("initContainers", "containers") for one in pod["spec"].get(key, ())
+    }
 
 
 # -- the Agent decides
@@ -117,10 +119,29 @@ def test_what_other_tools_annotate_stays() -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ({"type": "Declarative", "declarative": {"deployment": {"annotations": {INJECT: "true"}}}}, {INJECT: "true"}),
-        ({"type": "BYO", "byo": {"deployment": {"annotations": {INJECT: "true"}}}}, {INJECT: "true"}),
-        ({"deployment": {"annotations": {INJECT: "true"}}, "systemMessage": "v1alpha1"}, {INJECT: "true"}),
-        ({"type": "BYO", "declarative": {"deployment": {"annotations": {INJECT: "true"}}}, "byo": {}}, {}),
+        (
+            {
+                "type": "Declarative",
+                "declarative": {"deployment": {"annotations": {INJECT: "true"}}},
+            },
+            {INJECT: "true"},
+        ),
+        (
+            {"type": "BYO", "byo": {"deployment": {"annotations": {INJECT: "true"}}}},
+            {INJECT: "true"},
+        ),
+        (
+            {"deployment": {"annotations": {INJECT: "true"}}, "systemMessage": "v1alpha1"},
+            {INJECT: "true"},
+        ),
+        (
+            {
+                "type": "BYO",
+                "declarative": {"deployment": {"annotations": {INJECT: "true"}}},
+                "byo": {},
+            },
+            {},
+        ),
         ({"type": "Declarative", "declarative": {"deployment": None}}, {}),
         ({"systemMessage": "v1alpha1"}, {}),
         ({}, {}),

@@ -59,10 +59,10 @@ def read_agent(data: Any) -> Agent:
     """
     metadata, spec = data["metadata"], data.get("spec") or {}
     kind = spec.get("type")
-    declarative = spec.get("declarative") or {}
-    places = {"Declarative": (declarative,), "BYO": (spec.get("byo") or {},)}
+    declarative, byo = spec.get("declarative") or {}, spec.get("byo") or {}
+    places = {"Declarative": [declarative], "BYO": [byo]}.get(str(kind), [spec, declarative, byo])
     annotations: dict[str, str] = {}
-    for place in places.get(kind, (spec, declarative, spec.get("byo") or {})):
+    for place in places:
         annotations |= (place.get("deployment") or {}).get("annotations") or {}
     stamps = metadata.get("annotations") or {}
     return Agent(
