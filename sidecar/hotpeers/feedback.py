@@ -20,6 +20,7 @@ from hotpeers_shim.contract import Ack, CallFailure, Peer, clean_text
 from .changes import PeerChanges
 from .kube.client import Client
 from .kube.errors import KubeError
+from .model.snapshot import Problem
 from .offer import Refused
 
 logger = logging.getLogger(__name__)
@@ -33,13 +34,14 @@ _MAX_NOTE = 1000
 _MAX_SUBJECTS = 1000
 _CALLS_SECONDS = 300.0
 """How long an Event on failing calls of a peer stands before there is another one for it."""
-_WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed"}
+_WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed", "ShimNotLoaded"}
 _ACTIONS = {
     "PeerAdded": "Offer",
     "PeerRemoved": "Withdraw",
     "PeerRefused": "Refuse",
     "ReloadRejected": "Reload",
     "CallsFailed": "Call",
+    "ShimNotLoaded": "Load",
 }
 
 
@@ -90,6 +92,10 @@ class Feedback:
             if subject not in self._calls and len(self._calls) < _MAX_SUBJECTS:
                 self._calls[subject] = now
                 self._note("CallsFailed", [subject])
+
+    def not_loaded(self, problem: Problem) -> None:
+        """The agent runs, and no process of it has loaded the shim."""
+        self._note("ShimNotLoaded", [problem.message])
 
     async def run(self) -> None:
         """Tell for ever what was noted. Raises nothing but what is a bug."""

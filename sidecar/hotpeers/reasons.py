@@ -38,6 +38,7 @@ class Reason(StrEnum):
     SOURCE_UNREADABLE = "SourceUnreadable"
     UNKNOWN_KIND = "UnknownKind"
     SHIM_NOT_INSTALLED = "ShimNotInstalled"
+    SHIM_NOT_LOADED = "ShimNotLoaded"
     PROJECTION_FAILED = "ProjectionFailed"
     WATCH_UNAVAILABLE = "WatchUnavailable"
     NOT_READY = "NotReady"
@@ -166,6 +167,10 @@ _OWN_SENTENCES = {
     Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
     Reason.SHIM_NOT_INSTALLED: "The shim is not in the pod; an agent that started without it has no peers.",
+    Reason.SHIM_NOT_LOADED: (
+        "No process of the agent has loaded the shim, so that it has no peers: "
+        "it is no Python program, or imports no google-adk."
+    ),
     Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays.",
     Reason.WATCH_UNAVAILABLE: "Changes cannot be watched; they are looked for every few seconds.",
     Reason.NOT_READY: "It has not been ready yet.",
