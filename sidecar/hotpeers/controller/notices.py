@@ -63,12 +63,20 @@ class Notices:
             self._news.clear()
             while self._waiting:
                 key, noted = self._waiting.popitem(last=False)
-                self._told[key] = time.monotonic()
-                self._told.move_to_end(key)
-                while len(self._told) > _MOST_KEPT:
-                    self._told.popitem(last=False)
-                await self._tell(*noted)
+                # Before it is sent: the next pod of the Agent may come meanwhile.
+                self._keep(key)
+                try:
+                    await self._tell(*noted)
+                except KubeError as error:
+                    del self._told[key]
+                    self._complain(error)
                 await asyncio.sleep(self._pause)
+
+    def _keep(self, key: _Key) -> None:
+        self._told[key] = time.monotonic()
+        self._told.move_to_end(key)
+        while len(self._told) > _MOST_KEPT:
+            self._told.popitem(last=False)
 
     async def _tell(self, namespace: str, agent: Agent, skip: Skip) -> None:
         regarding = {
@@ -80,13 +88,13 @@ class Notices:
         }
         note = f"The pod starts without what hotpeers would inject: {skip}"
         event = make_event(regarding, "NotInjected", "Inject", note, warning=True)
-        try:
-            await self._client.post(f"/api/v1/namespaces/{namespace}/events", event)
-            self._complained = ""
-        except KubeError as error:
-            self._lost()
+        await self._client.post(f"/api/v1/namespaces/{namespace}/events", event)
+        self._complained = ""
+
+    def _complain(self, error: KubeError) -> None:
+        self._lost()
+        if str(error) != self._complained:
+            self._complained = str(error)
             todo = f"; {_RIGHT}" if isinstance(error, ForbiddenError) else ""
-            if str(error) != self._complained:
-                self._complained = str(error)
-                extra = {"reason": error.reason.value}
-                logger.warning("no Event could be made: %s%s", error, todo, extra=extra)
+            extra = {"reason": error.reason.value}
+            logger.warning("no Event could be made: %s%s", error, todo, extra=extra)
