@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from webhook import SECONDS, Controller, containers, injected
@@ -20,9 +22,17 @@ from cluster.accounts import ServiceAccount
 from cluster.client import Api, Object, read_yaml
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
+from cluster.proxy import Proxy
 from cluster.rbac import FOLDER
 from cluster.resources import AGENTS, agent, install_crd
 from cluster.server import Cluster
+from controller.scene import client_of
+from hotpeers.controller import owners as owners_module
+from hotpeers.controller.owners import READ_SECONDS, Owners
+from hotpeers.inject.asked import Sources
+from hotpeers.inject.review import Request
+from hotpeers.kube.client import Client
+from hotpeers.reasons import Reason
 
 INJECT, SPAWN, SELECTOR = "hotpeers.dev/inject", "hotpeers.dev/spawn", "hotpeers.dev/selector"
 OPTED_IN = {"hotpeers.dev/injection": "enabled"}
@@ -200,6 +210,63 @@ def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
             cluster.api.delete(configuration)
     finally:
         other.stop(signal.SIGKILL)
+
+
+def asked(namespace: str, name: str) -> Request:
+    return Request("1", pod(namespace, name), namespace)
+
+
+async def test_server_that_does_not_answer_costs_a_moment_and_opens_nothing(
+    cluster: Cluster, namespace: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    install_crd(cluster.api, AGENTS)
+    manifest = agent(namespace, "concierge", declarative={"runtime": "python"})
+    cluster.api.create(manifest)
+    access = replace(cluster.access, url=proxy.url)
+    async with client_of(access.write_kubeconfig(tmp_path / "kubeconfig", namespace)) as client:
+        owners = Owners(client)
+        found = await owners.sources(asked(namespace, "concierge"), opted_in=True)
+        assert found.agent is not None
+        assert found.namespace == {}
+        proxy.black_hole()
+        began = time.monotonic()
+        assert await owners.sources(asked(namespace, "concierge"), opted_in=False) == Sources()
+        found = await owners.sources(asked(namespace, "concierge"), opted_in=True)
+        assert found.unknown is not None
+        # Less than the least timeout of a webhook, for each.
+        assert time.monotonic() - began < 2 * (READ_SECONDS + 0.4)
+        assert [one.reason for one in owners.problems()] == [Reason.API_UNREACHABLE]
+        proxy.heal()
+        found = await owners.sources(asked(namespace, "concierge"), opted_in=True)
+        assert found.agent is not None
+
+
+async def test_older_version_is_read_where_the_newer_is_not_served(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_crd(cluster.api, AGENTS)
+    monkeypatch.setattr(owners_module, "_VERSIONS", ("v9", "v1alpha2"))
+    write_agent(cluster.api, namespace, "concierge", {INJECT: "true"})
+    async with client_of(cluster.kubeconfig) as client:
+        found = await Owners(client).sources(asked(namespace, "concierge"), opted_in=False)
+        assert found.agent is not None
+        assert found.agent.annotations == {INJECT: "true"}
+        none = await Owners(client).sources(asked(namespace, "nobody"), opted_in=False)
+        assert none == Sources()
+
+
+@pytest.mark.parametrize("namespace", ["../secrets", "a/b", "A", "", "a" * 64, "a?watch=1"])
+async def test_what_is_no_namespace_is_not_asked_for(namespace: str) -> None:
+    # A client that is not entered fails whatever is asked.
+    unusable = cast("Client", object())
+    assert await Owners(unusable).sources(asked(namespace, "a"), opted_in=True) == Sources()
+
+
+async def test_controller_without_a_server_leaves_pods_as_they_say() -> None:
+    owners = Owners(None)
+    assert await owners.sources(asked("team", "a"), opted_in=False) == Sources()
+    assert (await owners.sources(asked("team", "a"), opted_in=True)).unknown is not None
+    assert owners.problems() == ()
 
 
 # -- Namespaces that opt in
