@@ -19,7 +19,7 @@ from hotpeers_shim.contract import Ack, CallFailure, Peer, clean_text
 
 from .changes import PeerChanges
 from .kube.client import Client
-from .kube.errors import KubeError
+from .kube.errors import ForbiddenError, KubeError
 from .model.snapshot import Problem
 from .offer import Refused
 
@@ -34,6 +34,9 @@ _MAX_NOTE = 1000
 _MAX_SUBJECTS = 1000
 _CALLS_SECONDS = 300.0
 """How long an Event on failing calls of a peer stands before there is another one for it."""
+_RIGHT = (
+    "bind ClusterRole hotpeers-feedback to the pod's ServiceAccount (k8s/rbac/orchestrator.yaml)"
+)
 _WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed", "ShimNotLoaded"}
 _ACTIONS = {
     "PeerAdded": "Offer",
@@ -137,7 +140,9 @@ class Feedback:
             self._failed()
             if str(error) != self._complained:
                 self._complained = str(error)
-                logger.warning("no Event could be made: %s", error, extra={"reason": reason})
+                todo = f"; {_RIGHT}" if isinstance(error, ForbiddenError) else ""
+                extra = {"reason": reason}
+                logger.warning("no Event could be made: %s%s", error, todo, extra=extra)
 
     def _event(self, reason: str, note: str, uid: str) -> dict[str, Any]:
         regarding = {

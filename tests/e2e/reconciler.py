@@ -91,8 +91,8 @@ class Reconciler:
         """
         metadata = agent["metadata"]
         seen = json.dumps([agent["spec"], metadata.get("labels")], sort_keys=True)
-        before, said = self._made.get(metadata["uid"], ("", ""))
-        if before == seen:
+        known, said = self._made.get(metadata["uid"], ("", ""))
+        if known == seen:
             return said
         said = ""
         try:
