@@ -38,6 +38,7 @@ class Reason(StrEnum):
     SOURCE_UNREADABLE = "SourceUnreadable"
     UNKNOWN_KIND = "UnknownKind"
     SHIM_NOT_INSTALLED = "ShimNotInstalled"
+    SHIM_NOT_LOADED = "ShimNotLoaded"
     PROJECTION_FAILED = "ProjectionFailed"
     WATCH_UNAVAILABLE = "WatchUnavailable"
     NOT_READY = "NotReady"
@@ -57,6 +58,7 @@ class Reason(StrEnum):
     TOKEN_UNAVAILABLE = "TokenUnavailable"  # noqa: S105 - a word
     ANNOTATION_INVALID = "AnnotationInvalid"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
+    SOURCES_UNREADABLE = "SourcesUnreadable"
     NOT_PYTHON = "NotPython"
     NOT_LINUX = "NotLinux"
     PYTHON_ISOLATED = "PythonIsolated"
@@ -165,6 +167,10 @@ _OWN_SENTENCES = {
     Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
     Reason.SHIM_NOT_INSTALLED: "The shim is not in the pod; an agent that started without it has no peers.",
+    Reason.SHIM_NOT_LOADED: (
+        "No process of the agent has loaded the shim, so that it has no peers: "
+        "it is no Python program, or imports no google-adk."
+    ),
     Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays.",
     Reason.WATCH_UNAVAILABLE: "Changes cannot be watched; they are looked for every few seconds.",
     Reason.NOT_READY: "It has not been ready yet.",
@@ -184,6 +190,7 @@ _OWN_SENTENCES = {
     Reason.TOKEN_UNAVAILABLE: "No OAuth2 token could be fetched; the one before is used while it is valid.",
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
+    Reason.SOURCES_UNREADABLE: "The pod's Agent or Namespace could not be read; delete the pod to try again.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
     Reason.NOT_LINUX: "The pod is not for Linux.",
     Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",

@@ -77,6 +77,12 @@ def _logging(command: _Command) -> _Command:
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
 @_setting(
+    "--agent-ports",
+    "",
+    "A,B",
+    "Where the agent beside it serves: to tell if it runs without the shim.",
+)
+@_setting(
     "--require-signed",
     "",
     "PATH",

@@ -48,6 +48,8 @@ class Settings(BaseModel):
     orchestrator: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
     shim_dir: Path | None = None
+    agent_ports: frozenset[int] = frozenset()
+    """Where the agent beside it serves, as far as that is known."""
     require_signed: Path | None = None
     max_card_bytes: int = _DEFAULT_CARD_BYTES
     credentials: Path | None = None
@@ -78,6 +80,7 @@ class Settings(BaseModel):
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "user_headers_to": _origins(text.get("user_headers_to", "")),
                     "shim_dir": _path(text.get("shim_dir", "")),
+                    "agent_ports": _ports(text.get("agent_ports", "")),
                     "require_signed": _path(text.get("require_signed", "")),
                     "max_card_bytes": _card_bytes(text.get("max_card_bytes", "")),
                     "credentials": _path(text.get("credentials", "")),
@@ -110,6 +113,15 @@ def _check_directory(peers_dir: str, peer_file: Path) -> None:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
+
+
+def _ports(text: str) -> frozenset[int]:
+    parts = text.replace(",", " ").split()
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) < 65536 for part in parts):
+        raise SettingsError(
+            f"--agent-ports (HOTPEERS_AGENT_PORTS): {text[:80]!r}: numbers of ports are needed"
+        )
+    return frozenset(map(int, parts))
 
 
 def _card_bytes(text: str) -> int:

@@ -28,6 +28,7 @@ from .resolve import resolve
 from .settings import Settings
 from .signals import raise_at_signal
 from .signature import SignatureCheck
+from .silence import Silence
 from .source import Source
 from .status import Status
 from .web.app import make_app
@@ -86,6 +87,7 @@ class Sidecar:
         self._problems: tuple[Problem, ...] = ()
         self._failure: Problem | None = None
         self._absence = Absence(settings.shim_dir)
+        self._silence = Silence(settings.agent_ports, expected=settings.shim_dir is not None)
         self._told: object = None
         self._ready = False
         self._settled = False
@@ -179,6 +181,10 @@ class Sidecar:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._absence.changes():
                 self._tell_problems()
+            if self._silence.changes(heard=bool(self._heard.acks)):
+                self._tell_problems()
+                if self._feedback is not None and self._silence.problem is not None:
+                    self._feedback.not_loaded(self._silence.problem)
             if self._ready and not self._settled and self._cards.tried:
                 # The cards have come since: most of what there is.
                 self._settled = True
@@ -279,11 +285,15 @@ class Sidecar:
     def _tell_problems(self) -> None:
         found = self._snapshot.problems if self._snapshot else ()
         credentials = self._credentials.problems
-        told = (found, self._cards.problems, self._failure, self._absence.problem, credentials)
+        own = [
+            problem
+            for problem in (self._failure, self._absence.problem, self._silence.problem)
+            if problem is not None
+        ]
+        told = (found, self._cards.problems, credentials, own)
         if told == self._told:
             return
         self._told = told
-        own = [problem for problem in (self._failure, self._absence.problem) if problem]
         problems = (*found, *self._cards.problems, *credentials, *own)
         log_problems(self._problems, problems)
         self._problems = problems

@@ -45,25 +45,30 @@ _AGENT = "kagent"
 _STATIC_POD = "kubernetes.io/config.mirror"
 
 
-def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
-    """The patch for a pod that is to be created in `namespace`; the pod stays as it is."""
+def make_patch(
+    pod: Json, namespace: str, injection: Injection, *, known: Skip | None = None
+) -> Verdict:
+    """The patch for a pod that is to be created in `namespace`; the pod stays as it is.
+
+    `known` is why it cannot be served, where that is known by something else than the pod.
+    """
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     wishes = read_annotations(annotations)
     if wishes is None:
         return Verdict(asked=False)
     if isinstance(wishes, Skip):
-        return _skipped(pod, wishes)
+        return skip_pod(pod, known or wishes)
     at = _target(pod, wishes)
     if at is None:
         detail = f"{CONTAINER}: {wishes.container}"
-        return _skipped(pod, Skip(Reason.CONTAINER_NOT_FOUND, detail), wishes)
+        return skip_pod(pod, Skip(Reason.CONTAINER_NOT_FOUND, detail), wishes)
     target = pod["spec"]["containers"][at]
     without = _without_spawner(pod, target, injection, wishes)
-    skip = _check(pod, target, spawn=wishes.spawn and without is None)
+    skip = known or _check(pod, target, spawn=wishes.spawn and without is None)
     if skip is not None:
         # What came after us is not ours to judge.
         done = is_injected(pod)
-        return Verdict(warnings=wishes.warnings) if done else _skipped(pod, skip, wishes)
+        return Verdict(warnings=wishes.warnings) if done else skip_pod(pod, skip, wishes)
     return _injected(pod, at, namespace, injection, wishes, without)
 
 
@@ -112,7 +117,8 @@ def _target_before(pod: Json) -> str:
     return str(status.get("container", "")) if isinstance(status, dict) else ""
 
 
-def _skipped(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+    """The patch of a pod that is not served: an annotation that says why."""
     warnings = wishes.warnings if wishes is not None else ()
     edit = Edit(pod)
     # The node compares a static pod with its own manifest.

@@ -76,6 +76,7 @@ def sidecar_container(
         **environment,
         "HOTPEERS_SHIM_DIR": SHIM_FOLDER if installs else "",
         "HOTPEERS_LISTEN": f":{port}" if port else "none",
+        "HOTPEERS_AGENT_PORTS": _agent_ports(pod, target),
     }
     container = {
         **common(SIDECAR, pod, target, injection),
@@ -104,6 +105,13 @@ def sidecar_container(
         command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
         container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
     return container
+
+
+def _agent_ports(pod: Json, target: Json) -> str:
+    """Where the agent serves, as far as it says so; on the node's network others serve too."""
+    declared = [] if pod["spec"].get("hostNetwork") else target.get("ports") or []
+    ports = {one["containerPort"] for one in declared if one.get("protocol", "TCP") == "TCP"}
+    return ",".join(map(str, sorted(ports)))
 
 
 def _namespaces(own: str, asked: Iterable[str]) -> list[str]:
