@@ -17,6 +17,9 @@ from cluster.resources import AGENTS, install_crd
 from cluster.server import Cluster
 
 PLACE = "stamps"
+# A name of its own: other tests install a release in the same cluster.
+RELEASE = "protect-hotpeers"
+NAME = f"{RELEASE}-stamps"
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 STAMPS = {
     "hotpeers.dev/spawned-by": f"{PLACE}/lead",
@@ -45,8 +48,8 @@ def in_force(cluster: Cluster, helm: Helm, *values: str) -> Iterator[None]:
     """The policy of the chart, as the API server knows it."""
     objects = [
         one
-        for one in helm.render(*values)
-        if one["kind"] in POLICIES and one["metadata"]["name"] == "hotpeers-stamps"
+        for one in helm.render(*values, release=RELEASE)
+        if one["kind"] in POLICIES and one["metadata"]["name"] == NAME
     ]
     assert len(objects) == len(POLICIES)
     for one in objects:
@@ -90,7 +93,7 @@ def refusal(api: Api, manifest: Object, verb: str = "POST", path: str = "") -> s
     try:
         api.request(verb, f"{path}?dryRun=All", manifest, content_type=media)
     except ApiError as error:
-        ours = "hotpeers-stamps" in error.message and "guard of hotpeers alone" in error.message
+        ours = f"'{NAME}'" in error.message and "guard of hotpeers alone" in error.message
         if not ours:
             raise
         return error.message
@@ -183,8 +186,8 @@ def test_writers_that_the_operator_lists_may_write_them(
             lambda: _allowed(shared_cluster.api, path, restored, headers) or None,
             60.0,
         )
-    for one in helm.render():
-        if one["kind"] in POLICIES and one["metadata"]["name"] == "hotpeers-stamps":
+    for one in helm.render(release=RELEASE):
+        if one["kind"] in POLICIES and one["metadata"]["name"] == NAME:
             shared_cluster.api.apply(one)
 
 
