@@ -19,7 +19,7 @@ from spawning import SPEC, declarative, document
 from cluster.accounts import make_account, rule
 from cluster.client import Api, ApiError, Object
 from cluster.namespaces import create_namespace
-from cluster.processes import until
+from cluster.processes import TookTooLongError, until
 from cluster.server import Cluster
 from controller.guard_scene import EVERYTHING, orchestrator, until_governed
 
@@ -135,7 +135,7 @@ class Good:
 
         try:
             until("the count to be right", right, 15.0)
-        except AssertionError:
+        except TookTooLongError:
             tally.counts.append(f"{last} in place of {expected}")
 
 
