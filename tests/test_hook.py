@@ -12,6 +12,7 @@ import pytest
 from hotpeers import hook
 from hotpeers.absence import Absence
 from hotpeers.hook import install_in_time
+from hotpeers.imagepath.program import PROGRAM
 from hotpeers.reasons import Reason
 
 
@@ -44,7 +45,7 @@ def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     file.write_text("")
     install_in_time(tmp_path)
     assert file.read_text() == text
-    assert [path.name for path in tmp_path.iterdir()] == ["hotpeers_shim"]
+    assert {path.name for path in tmp_path.iterdir()} == {"hotpeers_shim", PROGRAM}
 
 
 def test_where_nothing_can_be_written_it_ends_well_and_says_why() -> None:
@@ -67,7 +68,8 @@ def test_a_full_disk_is_one_short_line(
     told = capsys.readouterr().err
     assert "No space left on device" in told
     assert len(told) < 300
-    assert list(tmp_path.iterdir()) == []
+    # The container that reads the image's PYTHONPATH needs its program, and the agent waits for it.
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRAM]
 
 
 def test_it_gives_up_in_time_and_leaves_nothing_half_done(
@@ -81,7 +83,8 @@ def test_it_gives_up_in_time_and_leaves_nothing_half_done(
     install_in_time(tmp_path, 0.1)
     assert time.monotonic() - began < 30
     assert "was not copied within 0.1 s" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    # The container that reads the image's PYTHONPATH needs its program, and the agent waits for it.
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRAM]
 
 
 def test_in_a_container_it_is_said_in_the_container_s_log(
