@@ -64,6 +64,11 @@ def assert_whole(pod: Pod) -> None:
         assert len(ports) == 3
     path = [entry for entry in agent["env"] if entry["name"] == "PYTHONPATH"][-1]["value"]
     assert "/opt/hotpeers/hotpeers_shim/bootstrap" in path.split(":")
+    reader = named(spec["initContainers"], "hotpeers-pythonpath")
+    if reader is not None:
+        assert "$(PYTHONPATH)" in path.split(":")
+        assert spec["initContainers"].index(reader) == 1
+        assert reader["image"] == agent["image"]
     assert pod["metadata"]["labels"]["hotpeers.dev/injected"] == "true"
     assert "hotpeers.dev/skipped" not in pod["metadata"]["annotations"]
 

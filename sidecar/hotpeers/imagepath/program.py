@@ -13,6 +13,8 @@ from pathlib import Path
 
 PROGRAM = "image-pythonpath"
 """Its file on the shim's volume."""
+ANSWER = "image-pythonpath"
+"""The file that it is told to write, beside the acks; the bootstrap of the shim knows this name."""
 
 # The number of the machine in ELF, and the code.
 _MACHINES = {

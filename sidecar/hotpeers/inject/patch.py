@@ -23,6 +23,7 @@ from .conflicts import find_conflict, find_container, is_injected, is_installing
 from .container import SHIM, SIDECAR, SPAWNER
 from .edit import Edit
 from .identity import orchestrator_name
+from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .runtime import check_runtime
 from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
@@ -138,7 +139,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
         _add_spawner(edit, target, namespace, injection, wishes)
     _add_volumes(edit, wishes)
     place = ("spec", "containers", at)
-    _add_environment(edit, target, place, spawns=spawns)
+    _add_environment(edit, target, place, injection, spawns=spawns)
     for mount in agent_mounts():
         if mount["name"] not in _names(target.get("volumeMounts")):
             edit.insert(mount, None, *place, "volumeMounts")
@@ -174,6 +175,11 @@ def _add_containers(
         edit.insert(sidecar, behind, "spec", "initContainers")
     else:
         edit.insert(sidecar, None, "spec", "containers")
+    # Only beside a sidecar of this version: an older one brings no program for it.
+    if must_be_read(target, injection) and find_container(pod, IMAGE_READER) is None:
+        names = [one["name"] for one in edit.items("spec", "initContainers") or []]
+        behind = max(names.index(name) for name in (SHIM, SIDECAR) if name in names) + 1
+        edit.insert(reader_container(pod, target), behind, "spec", "initContainers")
 
 
 def _add_spawner(
@@ -210,7 +216,12 @@ def _add_volumes(edit: Edit, wishes: Wishes) -> None:
 
 
 def _add_environment(
-    edit: Edit, target: Json, place: tuple[str | int, ...], *, spawns: bool
+    edit: Edit,
+    target: Json,
+    place: tuple[str | int, ...],
+    injection: Injection,
+    *,
+    spawns: bool,
 ) -> None:
     environment = dict(AGENT_ENVIRONMENT)
     spawner = find_container(edit.pod, SPAWNER) if spawns else None
@@ -222,9 +233,10 @@ def _add_environment(
     entries = edit.items(*place, "env") or []
     paths = [index for index, entry in enumerate(entries) if entry["name"] == "PYTHONPATH"]
     if not paths:
-        # References in it are resolved with what `envFrom` holds, and stay as they are otherwise:
-        # so a PYTHONPATH in there is kept, and where there is none the path names no folder.
-        rest = ":$(PYTHONPATH)" if _may_come_from_elsewhere(target) else ""
+        # kubelet resolves it with what `envFrom` holds, and leaves it as it is otherwise: then the
+        # bootstrap does, with what the image sets.
+        elsewhere = _may_come_from_elsewhere(target) or must_be_read(target, injection)
+        rest = f":{REFERENCE}" if elsewhere else ""
         entry = {"name": "PYTHONPATH", "value": BOOTSTRAP + rest}
         edit.insert(entry, None, *place, "env")
         return
