@@ -57,6 +57,8 @@ class Reason(StrEnum):
     TOKEN_UNAVAILABLE = "TokenUnavailable"  # noqa: S105 - a word
     ANNOTATION_INVALID = "AnnotationInvalid"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
+    CONTAINER_UNCLEAR = "ContainerUnclear"
+    SIDECAR_ENDLESS = "SidecarEndless"
     NOT_PYTHON = "NotPython"
     NOT_LINUX = "NotLinux"
     PYTHON_ISOLATED = "PythonIsolated"
@@ -184,6 +186,8 @@ _OWN_SENTENCES = {
     Reason.TOKEN_UNAVAILABLE: "No OAuth2 token could be fetched; the one before is used while it is valid.",
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
+    Reason.CONTAINER_UNCLEAR: "Which container of the pod is the agent's cannot be told.",
+    Reason.SIDECAR_ENDLESS: "Before Kubernetes 1.29, a sidecar would keep this pod from ending.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
     Reason.NOT_LINUX: "The pod is not for Linux.",
     Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",
