@@ -59,6 +59,12 @@ def test_one_that_cannot_be_python_is_no_candidate() -> None:
     assert find_target(pod, Wishes()) == 0
 
 
+def test_container_of_an_injection_whose_sidecar_was_taken_away() -> None:
+    mounts = [{"name": "hotpeers-peers", "mountPath": "/var/run/hotpeers/peers"}]
+    containers = [{"name": name, "volumeMounts": mounts} for name in ("hotpeers-spawn", "app")]
+    assert find_target({"metadata": {}, "spec": {"containers": containers}}, Wishes()) == 1
+
+
 def test_reason_lists_the_containers_and_the_annotation() -> None:
     containers = [{"name": "app", "image": "a"}, {"name": "helper", "image": "b"}]
     found = find_target({"metadata": {}, "spec": {"containers": containers}}, Wishes())

@@ -17,6 +17,7 @@ from ..reasons import Reason
 from .annotations import CONTAINER, STATUS, Wishes
 from .companions import is_companion
 from .conflicts import is_injected, is_ours
+from .container import SIDECAR, SPAWNER
 from .runtime import check_runtime
 from .verdict import Json, Skip
 
@@ -32,9 +33,7 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
         if wishes.container in names:
             return names.index(wishes.container)
         return Skip(Reason.CONTAINER_NOT_FOUND, f"{CONTAINER}: {wishes.container}")
-    programs = [
-        at for at, one in enumerate(containers) if not is_companion(one) and not is_ours(one)
-    ]
+    programs = [at for at, one in enumerate(containers) if not _is_beside(one)]
     for name in (_target_before(pod), _AGENT):
         if name in names:
             return names.index(name)
@@ -48,6 +47,12 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
     if len(programs) == 1:
         return programs[0]
     return Skip(Reason.CONTAINER_UNCLEAR, _listed(names))
+
+
+def _is_beside(container: Json) -> bool:
+    # An agent may be called as a container of ours.
+    ours = container["name"] in (SIDECAR, SPAWNER) and is_ours(container)
+    return ours or is_companion(container)
 
 
 def _listed(names: list[str]) -> str:
