@@ -12,6 +12,7 @@ _NAMES = frozenset(
     [
         # Meshes and tunnels.
         *("istio-proxy", "istio-init", "istio-validation", "linkerd-proxy", "linkerd-init"),
+        "linkerd-debug",
         *("envoy", "envoy-sidecar", "consul-dataplane", "consul-connect-envoy-sidecar"),
         *("kuma-sidecar", "osm-envoy", "aws-appmesh-envoy", "nginx-mesh-sidecar"),
         *("traffic-agent", "tailscale", "ts-sidecar"),
@@ -24,7 +25,7 @@ _NAMES = frozenset(
         *("datadog-agent", "datadog-agent-injected", "xray-daemon", "cloudwatch-agent"),
         *("fluent-bit", "fluentbit", "fluentd", "filebeat", "promtail"),
         # What runs a workload.
-        *("queue-proxy", "daprd", "git-sync", "k8s-sidecar"),
+        *("queue-proxy", "daprd", "airflow-xcom-sidecar", "git-sync", "k8s-sidecar"),
     ]
 )
 _IMAGES = frozenset(
