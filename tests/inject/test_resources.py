@@ -12,6 +12,7 @@ from pod_cases import RESOURCES as DEFAULTS
 
 from cluster.client import ApiError
 from cluster.namespaces import create_namespace, remove_namespace
+from cluster.processes import until
 from cluster.server import Cluster
 from hotpeers.inject.annotations import Wishes, read_annotations
 from hotpeers.inject.patch import make_patch
@@ -134,25 +135,43 @@ def test_a_request_above_its_limit_skips_the_pod() -> None:
 
 @pytest.fixture(scope="module")
 def strict(shared_cluster: Cluster) -> Iterator[Cluster]:
-    """An API server with a namespace of a ratio of 2 and a quota that wants every amount."""
+    """An API server with a namespace for pods, and in it a LimitRange with a ratio of 2."""
     create_namespace(shared_cluster.api, "ratio", {})
     ratio = {"type": "Container", "maxLimitRequestRatio": {"cpu": "2", "memory": "2"}}
-    metadata = {"name": "strict", "namespace": "ratio"}
-    for kind, spec in (
-        ("LimitRange", {"limits": [ratio, {**ratio, "type": "Pod"}]}),
-        ("ResourceQuota", {"hard": {f"{one}.{two}": "100Gi" for one, two in _EVERY}}),
-    ):
-        manifest = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec}
-        shared_cluster.api.create(manifest)
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "strict", "namespace": "ratio"},
+        "spec": {"limits": [ratio, {**ratio, "type": "Pod"}]},
+    }
+    shared_cluster.api.create(manifest)
     yield shared_cluster
     remove_namespace(shared_cluster.api, "ratio")
 
 
-_EVERY = [(one, two) for one in ("requests", "limits") for two in ("cpu", "memory")]
+@pytest.fixture(scope="module")
+def quota(shared_cluster: Cluster) -> Iterator[Cluster]:
+    """The same with another namespace, which has as much as an agent and its sidecar need."""
+    create_namespace(shared_cluster.api, "quota", {})
+    allow(shared_cluster, {"requests.cpu": "550m", "requests.memory": "640Mi"})
+    until("the quota to be known", lambda: is_refused(shared_cluster) or None, 20)
+    yield shared_cluster
+    remove_namespace(shared_cluster.api, "quota")
+
+
+def allow(cluster: Cluster, hard: dict[str, str]) -> None:
+    """Set the quota; its controller, which says what is used, does not run here."""
+    metadata = {"name": "strict", "namespace": "quota"}
+    manifest = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata}
+    made = cluster.api.create({**manifest, "spec": {"hard": hard}})
+    made["status"] = {"hard": hard, "used": dict.fromkeys(hard, "0")}
+    cluster.api.request("PUT", f"{cluster.api.path(manifest)}/status", made)
 
 
 def offer(cluster: Cluster, pod: dict[str, Any]) -> None:
-    cluster.api.request("POST", "/api/v1/namespaces/ratio/pods?dryRun=All", pod)
+    """Offer a pod to the API server; `ApiError` if it is refused."""
+    namespace = pod["metadata"]["namespace"]
+    cluster.api.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
 
 
 @pytest.mark.parametrize("agent", ["500m 512Mi/1 1Gi", "1 1Gi/1 1Gi", "60m 100M/100m 200M"])
@@ -180,12 +199,38 @@ def test_a_limit_range_with_a_ratio_takes_the_injected_pod(
         offer(strict, patched)
 
 
-def pod_with(resources: Resources) -> dict[str, Any]:
+def test_a_quota_counts_the_sidecar_alone(quota: Cluster) -> None:
+    agent = amounts("500m 512Mi", "1 1Gi")
+    pod = pod_with(agent, "quota")
+    del pod["metadata"]["annotations"]["hotpeers.dev/spawn"]
+    verdict = make_patch(pod, "ratio", INJECTION)
+    patched = jsonpatch.apply_patch(pod, list(verdict.operations))
+    reader = patched["spec"]["initContainers"][1]
+    assert (reader["name"], reader["resources"]) == ("hotpeers-pythonpath", agent)
+    offer(quota, patched)
+    # One mebibyte more, and it is refused.
+    patched["spec"]["initContainers"][0]["resources"]["requests"]["memory"] = "129Mi"
+    with pytest.raises(
+        ApiError, match=r"exceeded quota: strict, requested: requests\.memory=641Mi"
+    ):
+        offer(quota, patched)
+
+
+def is_refused(cluster: Cluster) -> bool:
+    """Whether the quota refuses a pod that asks for nothing."""
+    try:
+        offer(cluster, pod_with({}, "quota"))
+    except ApiError as error:
+        return "must specify" in str(error)
+    return False
+
+
+def pod_with(resources: Resources, namespace: str = "ratio") -> dict[str, Any]:
     annotations = {"hotpeers.dev/inject": "true", "hotpeers.dev/spawn": "true"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "agent", "namespace": "ratio", "annotations": annotations},
+        "metadata": {"name": "agent", "namespace": namespace, "annotations": annotations},
         "spec": {
             "serviceAccountName": "default",
             "containers": [{"name": "agent", "image": "agent:1", "resources": resources}],
