@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.processes import until
 from hotpeers import hook
 from hotpeers.absence import Absence
 from hotpeers.hook import install_in_time
@@ -118,6 +119,19 @@ def test_a_shim_that_is_missing_is_a_problem_until_it_is_there(tmp_path: Path) -
     install_in_time(tmp_path)
     assert absence.changes()
     assert absence.problem is None
+
+
+def test_a_shim_that_is_missing_is_installed_once_that_is_possible(tmp_path: Path) -> None:
+    folder = tmp_path / "shim"
+    folder.write_text("in the way")
+    absence = Absence(folder, patience=0, pause=0)
+    assert absence.changes()
+    assert not absence.changes()
+    folder.unlink()
+    until("the shim to be installed", lambda: absence.changes() or None, 30)
+    assert absence.problem is None
+    assert (folder / PROGRAM).exists()
+    until("the process to end", lambda: not absence.installing or None, 30)
 
 
 def test_a_shim_that_is_being_copied_is_none(tmp_path: Path) -> None:
