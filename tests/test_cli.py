@@ -106,7 +106,8 @@ def test_shim_install_copies_a_shim_that_loads(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
     bootstrap = Path(done.stdout.strip())
     assert bootstrap == tmp_path / "there" / "hotpeers_shim" / "bootstrap"
-    assert [path.name for path in (tmp_path / "there").iterdir()] == ["hotpeers_shim"]
+    names = {path.name for path in (tmp_path / "there").iterdir()}
+    assert names == {"hotpeers_shim", "image-pythonpath"}
     compiled = bootstrap.parent.rglob(f"*.{sys.implementation.cache_tag}.pyc")
     sources = {path.stem for path in bootstrap.parent.rglob("*.py")}
     assert {path.name.split(".")[0] for path in compiled} == sources

@@ -59,6 +59,8 @@ class Reason(StrEnum):
     ANNOTATION_INVALID = "AnnotationInvalid"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
     SOURCES_UNREADABLE = "SourcesUnreadable"
+    CONTAINER_UNCLEAR = "ContainerUnclear"
+    SIDECAR_ENDLESS = "SidecarEndless"
     NOT_PYTHON = "NotPython"
     NOT_LINUX = "NotLinux"
     PYTHON_ISOLATED = "PythonIsolated"
@@ -191,6 +193,8 @@ _OWN_SENTENCES = {
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
     Reason.SOURCES_UNREADABLE: "The pod's Agent or Namespace could not be read; delete the pod to try again.",
+    Reason.CONTAINER_UNCLEAR: "Which container of the pod is the agent's cannot be told.",
+    Reason.SIDECAR_ENDLESS: "Before Kubernetes 1.29, a sidecar would keep this pod from ending.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
     Reason.NOT_LINUX: "The pod is not for Linux.",
     Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",

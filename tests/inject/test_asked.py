@@ -92,7 +92,7 @@ def test_each_annotation_is_removed_by_itself() -> None:
     pod = pod_of(**{INJECT: "true", SPAWN: "true", "hotpeers.dev/namespaces": "secret-lab"})
     _, after = ask(pod, Sources(Agent("concierge", annotations={INJECT: "true"})))
     assert said(after) == {INJECT: "true"}
-    assert containers(after) == {"hotpeers", "kagent"}
+    assert containers(after) == {"hotpeers", "hotpeers-pythonpath", "kagent"}
 
 
 def test_values_are_those_of_the_agent() -> None:

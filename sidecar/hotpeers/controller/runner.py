@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..imagepath.program import is_known
 from ..inject.verdict import Injection
 from ..model.snapshot import Problem
 from ..web.health import make_health_app
@@ -160,6 +161,7 @@ class Controller:
             image=settings.image,
             image_pull_policy=settings.image_pull_policy,
             native_sidecars=native_sidecars,
+            reads_image=is_known(),
             resources=dict(settings.sidecar_resources),
             registry_url=settings.registry_url,
             token_secret=settings.orchestrator_token_secret,
