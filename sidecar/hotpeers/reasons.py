@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NOT_SELECTED = "NotSelected"
     URL_MISSING = "UrlMissing"
     NOT_YAML = "NotYaml"
+    DUPLICATE_KEY = "DuplicateKey"
     SOURCE_MISSING = "SourceMissing"
     SOURCE_UNREADABLE = "SourceUnreadable"
     UNKNOWN_KIND = "UnknownKind"
@@ -161,6 +162,7 @@ _OWN_SENTENCES = {
     Reason.NOT_SELECTED: "Its labels do not match the selector.",
     Reason.URL_MISSING: "It does not say where its A2A server is.",
     Reason.NOT_YAML: "The file is not valid YAML, or nests or repeats more than is safe to read.",
+    Reason.DUPLICATE_KEY: "A key is there twice in one mapping; readers differ on which one counts.",
     Reason.SOURCE_MISSING: "The directory of peers does not exist; what was read before stays.",
     Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",

@@ -158,7 +158,8 @@ def test_objects_of_other_programs_are_ignored_and_named() -> None:
         ("kind: Peer", "kind: [", "", Reason.NOT_YAML, "line"),
         ("metadata:", "\tmetadata:", "", Reason.NOT_YAML, "line"),
         ("default", "!!python/name:os.system", "", Reason.NOT_YAML, "python/name"),
-        ("default", "2026-99-99", "", Reason.NOT_YAML, "month"),
+        ("kind: Peer", "kind: Peer\nkind: Peer", "", Reason.DUPLICATE_KEY, "'kind' is there twice"),
+        ("cardPath", "url: http://b\n  cardPath", "", Reason.DUPLICATE_KEY, "first in line"),
     ],
 )
 def test_problem_names_field_reason_and_what_is_allowed(

@@ -96,8 +96,8 @@ def parse_card(data: Any) -> Card:
 
 def check_depth(data: Any) -> None:
     """Refuse what nests deeper than `MAX_DEPTH`: what reads it next may be recursive."""
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
+    level: list[Any] = [[data]]
+    for _ in range(MAX_DEPTH + 1):
         level = [
             child
             for item in level

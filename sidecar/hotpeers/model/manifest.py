@@ -20,6 +20,8 @@ from .resource import AgentResource
 from .snapshot import Candidate, Problem
 from .view import MalformedError, read_view, source_of
 
+_MAX_PROBLEMS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
@@ -53,7 +55,16 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
             ignored.append(f"{where} document {number}: {kind} is none of ours")
         else:
             candidates.append(candidate)
-    return Manifests(tuple(candidates), tuple(problems), tuple(ignored))
+    return Manifests(tuple(candidates), _fewest(problems, where), tuple(ignored))
+
+
+def _fewest(problems: list[Problem], where: str) -> tuple[Problem, ...]:
+    """The first problems of a file, and how many more there are: each is a line of the log."""
+    more = len(problems) - _MAX_PROBLEMS
+    if more <= 0:
+        return tuple(problems)
+    last = Problem(where, problems[-1].reason, f"{more} more problems")
+    return (*problems[:_MAX_PROBLEMS], last)
 
 
 def _candidate(data: Any, where: str) -> Candidate | None:
