@@ -235,7 +235,7 @@ _OWN_SENTENCES = {
     Reason.NAME_NOT_ALLOWED: "The SpawnPolicy does not allow an agent of this name, or the name is reserved.",
     Reason.NAME_OCCUPIED: "Something that kagent would overwrite has this name.",
     Reason.NOT_SPAWNED: "The subject did not spawn this agent.",
-    Reason.UNKNOWN_FIELD: "The guard does not know this field, and so lets it not in.",
+    Reason.UNKNOWN_FIELD: "The field is not known: what it was meant to say would be lost.",
     Reason.FIELD_FORBIDDEN: "No SpawnPolicy can allow this field, or this value of it.",
     Reason.FIELD_MALFORMED: "A field has the wrong type or a value that it cannot have.",
     Reason.OBJECT_TOO_LARGE: "The object, or a part of it, is larger than is looked at.",

@@ -19,6 +19,7 @@ from hotpeers_shim.contract.prefixes import PrefixError, parse_prefix
 
 from ..model.document import DocumentError, read_documents
 from ..model.origin import UrlError, origin_of
+from ..model.reading import read_file
 from ..model.yaml_reader import YamlError
 from ..reasons import Reason
 from .grant import Grant, OAuth2
@@ -264,8 +265,7 @@ def _beside(folder: Path, name: str, at: str) -> Path:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(_MAX_FILE + 1)
+        raw = read_file(file, _MAX_FILE)
     except OSError as error:
         raise _unreadable(error, "") from None
     if len(raw) > _MAX_FILE:

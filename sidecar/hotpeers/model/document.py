@@ -33,7 +33,7 @@ def read_documents(raw: bytes, where: str) -> list[tuple[int, Any]]:
     `DocumentError` tells why the file is not readable.
     """
     if len(raw) > MAX_MANIFEST_BYTES:
-        message = f"{len(raw)} bytes; the limit is {MAX_MANIFEST_BYTES}"
+        message = f"larger than the limit of {MAX_MANIFEST_BYTES} bytes"
         raise DocumentError(Problem(where, Nack.FILE_TOO_LARGE, message))
     if not raw.strip():
         raise DocumentError(Problem(where, Nack.FILE_EMPTY, "there is nothing in it"))
