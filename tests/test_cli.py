@@ -294,7 +294,7 @@ def test_endless_input_is_read_to_the_limit(command: tuple[str, ...]) -> None:
     [
         (PEER.replace("url:", "descripton: d, timout: 5, url:"), ("'description'?", "'timeout'?")),
         (PEER.replace("url:", "url: http://b, url:"), ("DuplicateKey", "line 4")),
-        (PEER.replace("a}", f"a, uid: {':'.join(['59'] * 300_000)}}}"), ("WrongShape", "uid")),
+        (PEER.replace("a}", f"a, uid: {':'.join(['59'] * 300_000)}}}", 1), ("WrongShape", "uid")),
     ],
 )
 def test_validate_names_what_would_be_lost(text: str, parts: tuple[str, ...]) -> None:

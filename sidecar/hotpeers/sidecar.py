@@ -105,7 +105,7 @@ class Sidecar:
             )
         async with AsyncExitStack() as stack:
             if self._settings.listen is not None:
-                app = make_app(self.status, self._metrics)
+                app = make_app(self.status, self._metrics, self._settings.allowed_hosts)
                 port = await stack.enter_async_context(serve(app, self._settings.listen))
                 logger.info("serving HTTP on port %d", port, extra={"port": port})
             await stack.enter_async_context(self._cards)
