@@ -146,10 +146,6 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     if not card.name:
         raise MalformedError((Reason.CARD_INVALID, "name", "must not be empty"))
     name = slug_of(card.name)
-    if not name:
-        raise MalformedError(
-            (Nack.WRONG_SHAPE, "name", "holds no letter or digit to name a tool by")
-        )
     url = _home_of(card)
     source = source_of(where, f"Card/{name}")
     placement = place(card.interfaces, url)
