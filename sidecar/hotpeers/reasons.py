@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NOT_SELECTED = "NotSelected"
     URL_MISSING = "UrlMissing"
     NOT_YAML = "NotYaml"
+    DUPLICATE_KEY = "DuplicateKey"
     SOURCE_MISSING = "SourceMissing"
     SOURCE_UNREADABLE = "SourceUnreadable"
     UNKNOWN_KIND = "UnknownKind"
@@ -165,6 +166,7 @@ _OWN_SENTENCES = {
     Reason.NOT_SELECTED: "Its labels do not match the selector.",
     Reason.URL_MISSING: "It does not say where its A2A server is.",
     Reason.NOT_YAML: "The file is not valid YAML, or nests or repeats more than is safe to read.",
+    Reason.DUPLICATE_KEY: "A key is there twice in one mapping; readers differ on which one counts.",
     Reason.SOURCE_MISSING: "The directory of peers does not exist; what was read before stays.",
     Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
@@ -244,7 +246,7 @@ _OWN_SENTENCES = {
     Reason.NAME_NOT_ALLOWED: "The SpawnPolicy does not allow an agent of this name, or the name is reserved.",
     Reason.NAME_OCCUPIED: "Something that kagent would overwrite has this name.",
     Reason.NOT_SPAWNED: "The subject did not spawn this agent.",
-    Reason.UNKNOWN_FIELD: "The guard does not know this field, and so lets it not in.",
+    Reason.UNKNOWN_FIELD: "The field is not known: what it was meant to say would be lost.",
     Reason.FIELD_FORBIDDEN: "No SpawnPolicy can allow this field, or this value of it.",
     Reason.FIELD_MALFORMED: "A field has the wrong type or a value that it cannot have.",
     Reason.OBJECT_TOO_LARGE: "The object, or a part of it, is larger than is looked at.",

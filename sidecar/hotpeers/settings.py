@@ -19,6 +19,8 @@ DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
 EVERY_NAMESPACE = "*"
 _DEFAULT_CARD_BYTES = 1024 * 1024
 _LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
+_PORT = 8090
+_HOST = re.compile(r"[a-z0-9]([-a-z0-9_.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -56,6 +58,7 @@ class Settings(BaseModel):
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
+    allowed_hosts: frozenset[str] = frozenset()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -87,6 +90,7 @@ class Settings(BaseModel):
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
+                    "allowed_hosts": _hosts(text.get("allowed_hosts", "")),
                     "log_format": text["log_format"],
                     "log_level": text["log_level"].lower(),
                 }
@@ -181,6 +185,24 @@ def parse_orchestrator(text: str) -> str:
             f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
         )
     return text
+
+
+def default_listen(environment: Mapping[str, str]) -> str:
+    """Where a sidecar listens: in a pod anywhere, for probes ask by its address; else on this host."""
+    # The kubelet sets it in each container.
+    in_a_pod = "KUBERNETES_SERVICE_HOST" in environment
+    return f":{_PORT}" if in_a_pod else f"127.0.0.1:{_PORT}"
+
+
+def _hosts(text: str) -> frozenset[str]:
+    names = frozenset(text.replace(",", " ").lower().split())
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise SettingsError(
+                f"--allowed-hosts (HOTPEERS_ALLOWED_HOSTS): {name[:80]!r} is not the name of a host; "
+                "a name has neither scheme nor port"
+            )
+    return names
 
 
 def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:
