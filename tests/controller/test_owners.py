@@ -122,7 +122,10 @@ def pod(namespace: str, name: str, *, owned: bool = True, **annotations: str) ->
     metadata |= {"labels": labels, "annotations": annotations}
     if owned:
         metadata["ownerReferences"] = [owner]
-    spec = {"serviceAccountName": name, "containers": [{"name": "kagent", "image": "ghcr.io/kagent-dev/kagent/app:0.10.4"}]}
+    spec = {
+        "serviceAccountName": name,
+        "containers": [{"name": "kagent", "image": "ghcr.io/kagent-dev/kagent/app:0.10.4"}],
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 

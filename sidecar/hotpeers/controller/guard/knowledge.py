@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import zip_longest
 
 from ...follow.kind import Kind, Version
 from ...follow.scope import Scope
@@ -11,7 +12,7 @@ from ...guard.governed import WHOLE, Account, fitted, governed_accounts, is_acco
 from ...guard.known import Known, KnownPolicy, read_agent, read_known_policy
 from ...guard.origin import KnownAgent
 from ...guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
-from ...guard.tenancy import TenantLimits, is_beyond, served
+from ...guard.tenancy import Served, TenantLimits, is_beyond, served
 from ...kube.client import Client
 from ...model.scope import State
 from ...model.snapshot import Problem
@@ -42,7 +43,7 @@ class Knowledge:
         self._known = Known()
         self.departures = Departures()
         self._there: dict[str, dict[str, KnownPolicy]] = {}
-        self._served: dict[str, list[KnownPolicy]] = {}
+        self._served: dict[str, dict[str, Served]] = {}
         # What must be computed anew: the policies, and whom they govern, of these namespaces.
         self._changed_policies: set[str] = set()
         self._changed_places: set[str] = set()
@@ -113,9 +114,12 @@ class Knowledge:
         return list(self._agents.store.values())
 
     def policies(self) -> list[KnownPolicy]:
-        """Every SpawnPolicy, valid or not."""
+        """Every SpawnPolicy, valid or not: of each namespace one after the other, so that those of a
+        namespace with many do not come before those of all others.
+        """
         self._serve()
-        return [one for there in self._served.values() for one in there]
+        columns = zip_longest(*(there.values() for there in self._served.values()))
+        return [one.policy for column in columns for one in column if one is not None]
 
     def problems(self) -> tuple[Problem, ...]:
         """Why something cannot be followed now."""
@@ -134,7 +138,7 @@ class Knowledge:
 
     def _subjects_of(self, place: str) -> frozenset[Account]:
         """Whom the policies of a namespace govern, but for the agents that were spawned."""
-        policies = self._served.get(place, [])
+        policies = [one.policy for one in self._served.get(place, {}).values()]
         if any(is_beyond(one) for one in policies):
             # They may name any number: their subjects are denied like all others.
             return frozenset([(place, WHOLE)])
@@ -146,11 +150,13 @@ class Knowledge:
         for place in self._changed_policies:
             there = self._there.get(place)
             if there:
-                self._served[place] = served(there.values(), self._limits)
+                before = self._served.get(place, {})
+                self._served[place] = served(there.values(), self._limits, before)
             else:
                 self._there.pop(place, None)
                 self._served.pop(place, None)
-            self._known.set_policies(place, (one.policy for one in self._served.get(place, ())))
+            found = self._served.get(place, {}).values()
+            self._known.set_policies(place, (one.policy.policy for one in found))
         self._changed_policies.clear()
 
     def _note_agent(self, before: KnownAgent | None, after: KnownAgent | None) -> None:

@@ -17,6 +17,8 @@ from ...guard.tenancy import is_beyond
 from ..counts.reservations import Counts
 
 READY = "Ready"
+BEYOND = "LimitExceeded"
+"""The reason of a policy that is not served because its namespace has too many."""
 # As the definition has them.
 _LONGEST = {
     "time": 40,
@@ -89,7 +91,7 @@ def _ready(  # noqa: PLR0913 - all that it is made of
             message = (
                 f"{policy.findings[0][1]}; delete some, or ask the operator to raise guard.limits"
             )
-        status, reason = "False", "LimitExceeded" if is_beyond(policy) else "Invalid"
+        status, reason = "False", BEYOND if is_beyond(policy) else "Invalid"
         message = f"it allows nothing, and its subjects stay governed: {message}"
     elif not governed:
         status, reason = "False", "NotGoverned"

@@ -82,6 +82,7 @@ class Upkeep:
     async def _keep(self) -> None:
         policies = {one.key: one for one in self._world.policies()}
         for key, one in policies.items():
+            # One that is not served has no agents, and there may be many of them.
             if not one.findings:
                 self._said[key] = one.policy.spec.deletionPolicy
         agents = self._agents()
