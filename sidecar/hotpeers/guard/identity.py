@@ -15,7 +15,6 @@ from ..reasons import Reason
 from .decision import Denial
 from .known import Known
 from .origin import KnownAgent
-from .policy import governing_policies
 from .request import AGENT_GROUP, AGENT_KIND, Subject
 from .stamps import POLICY, part
 
@@ -53,7 +52,7 @@ def identify(username: str, uid: str, known: Known) -> Identity:
     namespace, account = found.groups()
     alone = Subject(namespace, account, uid)
     agents = known.agents_as(namespace, account)
-    named = bool(governing_policies(alone, known.policies_in(namespace)))
+    named = bool(known.governing(alone))
     if len(agents) > 1:
         return _shared(alone, agents, known, named=named)
     if agents:
@@ -87,10 +86,9 @@ def of_orphan(identity: Identity, account: Any) -> Identity:
 def _of_agent(alone: Subject, agent: KnownAgent, known: Known) -> Identity:
     subject = replace(alone, agent=agent.name, agent_uid=agent.uid)
     if not known.is_spawned(agent):
-        governed = governing_policies(subject, known.policies_in(agent.namespace))
+        governed = known.governing(subject)
         return Identity(Standing.GOVERNED if governed else Standing.FREE, subject)
-    home = agent.policy.partition("/")[0]
-    if not any(one.key == agent.policy for one in known.policies_in(home)):
+    if known.policy(agent.policy) is None:
         wrong = f"the SpawnPolicy that {agent.title} was spawned under is gone"
         return _refused(Reason.POLICY_MISSING, wrong, subject)
     if not agent.depth:
@@ -105,8 +103,7 @@ def _shared(alone: Subject, agents: Sequence[KnownAgent], known: Known, *, named
     if named and not spawned:
         return _alone(alone)
     subjects = (replace(alone, agent=one.name, agent_uid=one.uid) for one in agents)
-    policies = known.policies_in(alone.namespace)
-    if not spawned and not any(governing_policies(one, policies) for one in subjects):
+    if not spawned and not any(map(known.governing, subjects)):
         # The API server sends whole ranges of names: nothing is known about these agents.
         return Identity(Standing.FREE, alone)
     names = ", ".join(sorted(one.name for one in agents)[:3])

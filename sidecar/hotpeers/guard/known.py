@@ -9,6 +9,7 @@ from typing import Any
 
 from .origin import KnownAgent, is_spawned, may_count
 from .read import read_leniently
+from .request import Subject
 from .spawn_policy import SpawnPolicy
 from .stamps import part, stamps_of
 
@@ -75,6 +76,8 @@ class Known:
         self._agents: dict[tuple[str, str], list[KnownAgent]] = {}
         self._stamped: dict[str, dict[tuple[str, str], KnownAgent]] = {}
         self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
+        # By kind and name of a subject, in each namespace.
+        self._naming: dict[str, dict[tuple[str, str], list[SpawnPolicy]]] = {}
         for agent in agents:
             self.put(agent)
         places: dict[str, list[SpawnPolicy]] = defaultdict(list)
@@ -115,10 +118,24 @@ class Known:
     def set_policies(self, namespace: str, policies: Iterable[SpawnPolicy]) -> None:
         """Know these policies of a namespace, and no others of it."""
         found = tuple(policies)
+        before = self._policies.pop(namespace, ())
+        naming = self._naming.setdefault(namespace, {})
+        # A namespace may have thousands, of which one changed.
+        kept = {id(one) for one in found} & {id(one) for one in before}
+        for policy in before:
+            if id(policy) not in kept:
+                for subject in {(ref.kind, ref.name) for ref in policy.spec.subjects}:
+                    naming[subject] = [one for one in naming[subject] if one is not policy]
+                    if not naming[subject]:
+                        del naming[subject]
+        for policy in found:
+            if id(policy) not in kept:
+                for subject in {(ref.kind, ref.name) for ref in policy.spec.subjects}:
+                    naming.setdefault(subject, []).append(policy)
         if found:
             self._policies[namespace] = found
         else:
-            self._policies.pop(namespace, None)
+            del self._naming[namespace]
 
     def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
         """The agents that run as this ServiceAccount."""
@@ -160,6 +177,18 @@ class Known:
     def stamped_policies(self) -> frozenset[str]:
         """The keys of all policies that some agent carries, real or forged."""
         return frozenset(key for key in self._stamped if key)
+
+    def governing(self, subject: Subject) -> list[SpawnPolicy]:
+        """The policies of a subject; of a spawned agent it is the one that it was spawned under."""
+        if subject.policy:
+            found = self.policy(subject.policy)
+            return [] if found is None else [found]
+        naming = self._naming.get(subject.namespace, {})
+        policies = [*naming.get(("ServiceAccount", subject.service_account), ())]
+        if subject.agent:
+            more = naming.get(("Agent", subject.agent), ())
+            policies += [one for one in more if all(one is not it for it in policies)]
+        return policies
 
     def policy(self, key: str) -> SpawnPolicy | None:
         """The policy of this key (`namespace/name`)."""

@@ -96,7 +96,7 @@ class Governed:
             if not is_account((namespace, name)):
                 raise GovernError(f"{namespace[:80]!r}/{name[:80]!r} is no ServiceAccount's name")
         # What a whole range of names governs needs no write, and so no proof that it was written.
-        wanted = frozenset(one for one in wanted if not self._spanned(one))
+        wanted = frozenset(one for one in wanted if not self.spans(one))
         if not wanted:
             return
         future = asyncio.get_running_loop().create_future()
@@ -187,7 +187,7 @@ class Governed:
                     await keeper.release(writer, one, plan.mark, plan.remove, wanted)
         return plan.due
 
-    def _spanned(self, account: Account) -> bool:
+    def spans(self, account: Account) -> bool:
         """Whether both have a range of names with this account, which is not about to go."""
         return all(
             keeper.fresh and keeper.seen is not None and keeper.seen.spans(account)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from ...errors import HotpeersError
 from ...guard.decision import Decision, Denial
 from ...guard.identity import Identity, Standing, identify, of_orphan
 from ...guard.known import Known
-from ...guard.policy import decide, governing_policies
+from ...guard.policy import decide
 from ...guard.request import (
     AGENT_GROUP,
     AGENT_RESOURCE,
@@ -69,6 +70,9 @@ class Governing(Protocol):
 
     async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
         """Return once the API server asks about these ServiceAccounts too, each namespace and name."""
+
+    def spans(self, account: tuple[str, str]) -> bool:
+        """Whether it asks about this one because of a whole range of names."""
 
 
 class Templates(Protocol):
@@ -138,12 +142,14 @@ class Judging:
 
     async def _known_now(self, subject: Subject) -> Known:
         """What there is now about an account in its namespace, whatever our watches say."""
-        try:
-            return await self._live.known_in(subject.namespace)
-        except TooManyError:
-            if not self._knowledge.fresh():
-                raise
-        # Large namespaces are followed, not listed; its own agent is the one that may be new.
+        account = (subject.namespace, subject.service_account)
+        if not self._governing.spans(account):
+            with suppress(TooManyError):
+                return await self._live.known_in(subject.namespace)
+        # A range of names is asked about whoever is in it, so that lists would cost too much, and a
+        # namespace that is matched whole may be large. Its own agent is the one that may be new.
+        if not self._knowledge.fresh():
+            raise NotReadyError("what the cluster holds is not known as of now; try again")
         agent = await self._live.agent(subject.namespace, subject.service_account)
         policies = self._knowledge.known.policies_in(subject.namespace)
         return Known([agent] if agent else [], policies)
@@ -152,7 +158,7 @@ class Judging:
         home = subject.policy.partition("/")[0]
         spaces = (subject.namespace, review.namespace, home)
         policies = self._knowledge.known.policies_in(*spaces)
-        governing = governing_policies(subject, policies)
+        governing = self._knowledge.known.governing(subject)
         modes = {one.key: one.spec.mode for one in governing}
         request = review.request_of(subject)
         decision = await self._decided(request, policies, governing)
