@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bombs import BOMBS
 from sidecars import Sidecar, until
 
 STOP_SECONDS = 1.0
+# What the chart gives a sidecar.
+MEMORY_BYTES = 256 * 1024 * 1024
 
 
 @pytest.fixture
@@ -82,6 +85,8 @@ def test_sidecar_ends_at_once_while_it_is_fed_bombs(sidecar: Sidecar) -> None:
     try:
         assert fed.wait(60)
         assert sidecar.is_ready(), "it answers meanwhile"
+        assert sidecar.process is not None
+        assert psutil.Process(sidecar.process.pid).memory_info().rss < MEMORY_BYTES
         assert stop_seconds(sidecar) < STOP_SECONDS
     finally:
         ended.set()
