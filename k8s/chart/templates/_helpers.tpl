@@ -49,6 +49,28 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: controller
 {{- end -}}
 
+{{/* The namespaces where pods may be injected, as a label selector: what the webhook's namespaceSelector says. */}}
+{{- define "hotpeers.injectionNamespaces" -}}
+{{- $excluded := append .Values.webhook.excludedNamespaces .Release.Namespace | uniq -}}
+{{- $terms := list (printf "kubernetes.io/metadata.name notin (%s)" (join "," $excluded)) -}}
+{{- range $key, $value := .Values.webhook.namespaceSelector.matchLabels -}}
+{{- $terms = append $terms (printf "%s=%s" $key $value) -}}
+{{- end -}}
+{{- range .Values.webhook.namespaceSelector.matchExpressions -}}
+{{- $values := join "," .values -}}
+{{- $forms := dict
+    "In" (printf "%s in (%s)" .key $values)
+    "NotIn" (printf "%s notin (%s)" .key $values)
+    "Exists" .key
+    "DoesNotExist" (printf "!%s" .key) -}}
+{{- if not (hasKey $forms .operator) -}}
+{{- fail (printf "webhook.namespaceSelector.matchExpressions: operator %s is none of In, NotIn, Exists, DoesNotExist" .operator) -}}
+{{- end -}}
+{{- $terms = append $terms (get $forms .operator) -}}
+{{- end -}}
+{{- join "," $terms -}}
+{{- end -}}
+
 {{/* A reference to an image: a digest is what counts, the tag then tells people what it is. */}}
 {{- define "hotpeers.reference" -}}
 {{- $tag := ternary (printf ":%s" .tag) "" (ne .tag "") -}}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..inject.verdict import Injection
+from ..model.selector import parse_selector
 from ..web.health import make_health_app
 from ..web.serving import serve
 from ..web.tls import ServingCertificate, serve_tls
@@ -197,6 +198,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         names=serving_names(settings.service, namespace),
         configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
+        injectable=parse_selector(settings.injection_namespaces),
     )
 
 
