@@ -14,6 +14,8 @@ CLUSTER_WIDE = {
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
     "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",
 }
@@ -71,7 +73,9 @@ def test_webhook_asks_for_little_and_fails_open(helm: Helm) -> None:
     assert webhook["failurePolicy"] == "Ignore"
     assert webhook["timeoutSeconds"] == 2
     assert "caBundle" not in webhook["clientConfig"]
-    (selector,) = webhook["namespaceSelector"]["matchExpressions"]
+    selector, injection = webhook["namespaceSelector"]["matchExpressions"]
+    disabled = {"operator": "NotIn", "values": ["disabled"]}
+    assert injection == {"key": "hotpeers.dev/injection", **disabled}
     assert selector["values"] == [
         "kube-system",
         "kube-public",
@@ -172,7 +176,9 @@ def test_nobody_is_bound_to_the_rights_of_a_spawner(helm: Helm) -> None:
 def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:
     objects = helm.render('webhook.excludedNamespaces=["a"]', namespace="agents")
     (webhook,) = one(objects, MUTATING, "-injector")["webhooks"]
-    (selector,) = webhook["namespaceSelector"]["matchExpressions"]
+    selector, injection = webhook["namespaceSelector"]["matchExpressions"]
+    disabled = {"operator": "NotIn", "values": ["disabled"]}
+    assert injection == {"key": "hotpeers.dev/injection", **disabled}
     assert selector["values"] == ["a", "agents"]
 
 
