@@ -81,6 +81,7 @@ class Reason(StrEnum):
     BINDING_TAKEN = "BindingTaken"
     ROLE_MISSING = "RoleMissing"
     READERS_NOT_INVITED = "ReadersNotInvited"
+    INJECTION_DISABLED = "InjectionDisabled"
     GUARD_MISSING = "GuardMissing"
     GUARD_OPEN = "GuardOpen"
     STAMP_UNREADABLE = "StampUnreadable"
@@ -216,6 +217,7 @@ _OWN_SENTENCES = {
     Reason.BINDING_TAKEN: "Another binding of that name exists, and is left alone.",
     Reason.ROLE_MISSING: "A ClusterRole of hotpeers does not exist, so that nobody is bound to it.",
     Reason.READERS_NOT_INVITED: "The annotation hotpeers.dev/readers of the namespace leaves it out.",
+    Reason.INJECTION_DISABLED: "Nothing may be injected in this namespace, and no account of it is bound.",
     Reason.GUARD_MISSING: "A webhook configuration of the guard does not exist, so that nothing is admitted.",
     Reason.GUARD_OPEN: "A webhook configuration of the guard was changed so that requests pass by it.",
     Reason.STAMP_UNREADABLE: "A stamp of a spawned agent cannot be read; the agent is left alone.",

@@ -179,6 +179,12 @@ def run(**raw: str) -> None:
     "[true|false]",
     "Give injected orchestrators the rights to read peers.",
 )
+@_setting(
+    "--injection-namespaces",
+    "",
+    "SELECTOR",
+    "Labels of the Namespaces whose injected pods may be given those rights; default all.",
+)
 @_setting("--image", "", "IMAGE", "The image that is injected; needed.")
 @_setting("--image-pull-policy", "IfNotPresent", "[IfNotPresent|Always|Never]", "Of that image.")
 @_setting(

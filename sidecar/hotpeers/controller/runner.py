@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..imagepath.program import is_known
 from ..inject.verdict import Injection
+from ..model.selector import parse_selector
 from ..model.snapshot import Problem
 from ..web.health import make_health_app
 from ..web.serving import serve
@@ -218,6 +219,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         names=serving_names(settings.service, namespace),
         configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
+        injectable=parse_selector(settings.injection_namespaces),
     )
 
 

@@ -33,6 +33,9 @@ SKIPPED = f"{PREFIX}skipped"
 """Written by us on a pod that cannot be served: the reason and its sentence."""
 INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
+INJECTION_LABEL = f"{PREFIX}injection"
+"""On a Namespace: `disabled` forbids injection there, and the rights that come with it."""
+DISABLED = "disabled"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
