@@ -69,20 +69,28 @@ def test_names_are_those_that_the_controller_expects(helm: Helm) -> None:
     assert found["HOTPEERS_GUARD_CONFIGURATION"] == "hotpeers-guard"
 
 
-def test_webhook_asks_for_little_and_fails_open(helm: Helm) -> None:
-    (webhook,) = one(helm.render(), MUTATING, "-injector")["webhooks"]
-    assert webhook["failurePolicy"] == "Ignore"
-    assert webhook["timeoutSeconds"] == 2
-    assert "caBundle" not in webhook["clientConfig"]
-    selector, injection = webhook["namespaceSelector"]["matchExpressions"]
-    disabled = {"operator": "NotIn", "values": ["disabled"]}
-    assert injection == {"key": "hotpeers.dev/injection", **disabled}
-    assert selector["values"] == [
-        "kube-system",
-        "kube-public",
-        "kube-node-lease",
-        "hotpeers-system",
-    ]
+def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
+    extra = 'webhook.namespaceSelector={"matchLabels": {"team": "a"}}'
+    paths = {}
+    for webhook in one(helm.render(extra), MUTATING, "-injector")["webhooks"]:
+        assert webhook["failurePolicy"] == "Ignore"
+        assert webhook["timeoutSeconds"] == 2
+        # It tells owners by Events, and leaves a dry run without any.
+        assert webhook["sideEffects"] == "NoneOnDryRun"
+        assert "caBundle" not in webhook["clientConfig"]
+        assert webhook["namespaceSelector"]["matchLabels"] == {"team": "a"}
+        names, label = webhook["namespaceSelector"]["matchExpressions"]
+        assert names["values"] == [
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "hotpeers-system",
+        ]
+        assert label["key"] == "hotpeers.dev/injection"
+        paths[label["operator"], *label["values"]] = webhook["clientConfig"]["service"]["path"]
+    # Each namespace is asked about by one of both at most: where it is forbidden, by none.
+    ways = {("NotIn", "enabled", "disabled"): "/inject", ("In", "enabled"): "/inject/namespace"}
+    assert paths == ways
 
 
 @pytest.mark.parametrize("kind", GUARD)
@@ -176,11 +184,9 @@ def test_nobody_is_bound_to_the_rights_of_a_spawner(helm: Helm) -> None:
 
 def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:
     objects = helm.render('webhook.excludedNamespaces=["a"]', namespace="agents")
-    (webhook,) = one(objects, MUTATING, "-injector")["webhooks"]
-    selector, injection = webhook["namespaceSelector"]["matchExpressions"]
-    disabled = {"operator": "NotIn", "values": ["disabled"]}
-    assert injection == {"key": "hotpeers.dev/injection", **disabled}
-    assert selector["values"] == ["a", "agents"]
+    for webhook in one(objects, MUTATING, "-injector")["webhooks"]:
+        names, _ = webhook["namespaceSelector"]["matchExpressions"]
+        assert names["values"] == ["a", "agents"]
 
 
 def test_cert_manager_serves_the_names_that_are_called(helm: Helm) -> None:

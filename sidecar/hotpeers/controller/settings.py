@@ -61,6 +61,8 @@ class ControllerSettings(BaseModel):
     webhook_configuration: Name = "hotpeers-injector"
     guard_configuration: Name = "hotpeers-guard"
     """Of both webhook configurations of the guard; "" for no guard at all."""
+    policies_per_namespace: int = Field(default=64, ge=1, le=512)
+    subjects_per_namespace: int = Field(default=256, ge=1, le=512)
     registry_url: str = ""
     """The agentregistry of templates and of tools for spawning; "" where there is none."""
     registry_token_file: Path | None = None
