@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from chart.helm import Helm, HelmError, Object
+from chart.helm import Helm, Object
 from chart.variants import CERT_MANAGER, DIGEST, OBSERVED, VARIANTS, Variant
-from hotpeers.model.selector import parse_selector
 
 CLUSTER_WIDE = {
     "ClusterRole",
@@ -87,10 +86,10 @@ def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
             "hotpeers-system",
         ]
         assert label["key"] == "hotpeers.dev/injection"
-        # Where it is disabled, no pod is sent.
-        assert label["values"] == ["enabled", "disabled"][: 1 + (label["operator"] == "NotIn")]
-        paths[label["operator"]] = webhook["clientConfig"]["service"]["path"]
-    assert paths == {"NotIn": "/inject", "In": "/inject/namespace"}
+        paths[label["operator"], *label["values"]] = webhook["clientConfig"]["service"]["path"]
+    # Each namespace is asked about by one of both at most: where it is forbidden, by none.
+    ways = {("NotIn", "enabled", "disabled"): "/inject", ("In", "enabled"): "/inject/namespace"}
+    assert paths == ways
 
 
 @pytest.mark.parametrize("kind", GUARD)
@@ -282,34 +281,3 @@ def test_monitors_select_what_there_is(helm: Helm) -> None:
     pods = one(objects, "PodMonitor")["spec"]
     assert pods["selector"]["matchLabels"] == {"hotpeers.dev/injected": "true"}
     assert pods["podMetricsEndpoints"][0]["port"] == "hotpeers"
-
-
-def test_controller_binds_only_where_the_webhook_injects(helm: Helm) -> None:
-    expressions = [
-        {"key": "a", "operator": "In", "values": ["x", "y"]},
-        {"key": "b", "operator": "NotIn", "values": ["z"]},
-        {"key": "example.com/c", "operator": "Exists"},
-        {"key": "d", "operator": "DoesNotExist"},
-    ]
-    selector = {"matchLabels": {"tier": "agents"}, "matchExpressions": expressions}
-    objects = helm.render(f"webhook.namespaceSelector={json.dumps(selector)}")
-    allowed = parse_selector(environment(objects)["HOTPEERS_INJECTION_NAMESPACES"])
-    name = "kubernetes.io/metadata.name"
-    good = {name: "team", "tier": "agents", "a": "x", "example.com/c": ""}
-    assert allowed.matches(good)
-    for bad in (
-        {name: "kube-system"},
-        {name: "hotpeers-system"},
-        {"tier": "web"},
-        {"a": "w"},
-        {"b": "z"},
-        {"d": ""},
-    ):
-        assert not allowed.matches({**good, **bad}), bad
-    assert not allowed.matches({key: value for key, value in good.items() if key[:7] != "example"})
-
-
-def test_operator_of_a_selector_that_is_none_is_named(helm: Helm) -> None:
-    wrong = '{"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["1"]}]}'
-    with pytest.raises(HelmError, match=r"operator Gt is none of In"):
-        helm.render(f"webhook.namespaceSelector={wrong}")
