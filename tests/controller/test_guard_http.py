@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from spawning import POLICY, create, declarative, edited, policy
 
@@ -25,6 +24,7 @@ from hotpeers.guard.request import Phase, Subject
 from hotpeers.guard.review import MAX_BYTES, Review, read_review
 from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.reasons import Reason
+from hotpeers.web.port.intake import make_app
 
 LEAD = Subject("team", "lead", "account-uid", "lead", "agent-uid")
 PROMPT = "the prompt of a customer"
@@ -53,7 +53,7 @@ class Asked:
         self.metrics = ControllerMetrics()
         self.noted: list[tuple[Review, Verdict, Denial]] = []
         guard = Guard(self._judge, self.metrics, self._note, lambda: False)
-        self.app = web.Application(client_max_size=MAX_BYTES)
+        self.app = make_app()
         guard.add_to(self.app)
 
     async def _judge(self, review: Review) -> Verdict:

@@ -73,7 +73,13 @@ class Controller:
             if self._guarding is not None:
                 self._guarding.add_to(app)
             port = await stack.enter_async_context(
-                serve_tls(app, settings.listen, self._certificate, finish=_FINISH_SECONDS)
+                serve_tls(
+                    app,
+                    settings.listen,
+                    self._certificate,
+                    finish=_FINISH_SECONDS,
+                    observer=self._metrics,
+                )
             )
             logger.info("serving webhooks on port %d", port, extra={"port": port})
             async with asyncio.TaskGroup() as group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -12,12 +11,10 @@ from aiohttp import web
 from ..inject.review import Result, Review, review
 from ..inject.verdict import Injection
 from ..reasons import Reason
+from ..web.port.intake import INTAKE, BodyError, make_app
 from .metrics import ControllerMetrics
 
 logger = logging.getLogger(__name__)
-
-# The API server takes objects of 3 MiB at most.
-_LARGEST_REQUEST = 8 * 1024 * 1024
 
 
 class Webhook:
@@ -30,7 +27,7 @@ class Webhook:
 
     def app(self) -> web.Application:
         """The application that serves it."""
-        app = web.Application(client_max_size=_LARGEST_REQUEST)
+        app = make_app()
         app.router.add_post("/inject", self._inject)
         return app
 
@@ -39,14 +36,15 @@ class Webhook:
             # The pod is admitted as it is: the webhook's failurePolicy says so.
             return web.Response(status=503, text="not ready yet\n")
         try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            logger.warning("a request is larger than %d bytes", _LARGEST_REQUEST)
-            self._metrics.reviewed(Review({}, Result.FAILED, Reason.REQUEST_INVALID), 0.0)
-            raise
-        begun = time.perf_counter()
-        done = review(raw, self.injection)
-        response = web.Response(text=json.dumps(done.answer), content_type="application/json")
+            async with request.app[INTAKE].body(request) as body:
+                begun = time.perf_counter()
+                done = review(body, self.injection)
+                response = web.json_response(done.answer)
+        except BodyError as error:
+            reason = Reason.REQUEST_INVALID if error.status < 500 else Reason.TOO_BUSY
+            logger.warning("a request is not read: %s", error, extra={"reason": reason.value})
+            self._metrics.reviewed(Review({}, Result.FAILED, reason), 0.0)
+            return web.Response(status=error.status, text=f"{error}\n")
         self._metrics.reviewed(done, time.perf_counter() - begun)
         if self._draining():
             # So that the next request goes to another replica.

@@ -38,7 +38,7 @@ class Review:
     reason: Reason | None = None
 
 
-def review(raw: bytes, injection: Injection) -> Review:
+def review(raw: bytes | str, injection: Injection) -> Review:
     """Answer the body of one request; never raises, and always allows."""
     uid = ""
     try:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -14,10 +14,18 @@ from aiohttp import web
 
 from ..errors import CertificateError
 from ..settings import Listen
+from .port.door import Door, Observer
+from .port.limits import Limits
+from .port.line import Line
+from .port.listening import bind
 from .serving import listen_error
 
-_HANDSHAKE_SECONDS = 5.0
 _BACKLOG = 1024
+_READ_BUFFER = 32 * 1024
+_LINGER_SECONDS = 1.0
+"""How long the rest of a body that is refused is read, so that its caller reads why."""
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class ServingCertificate:
@@ -90,33 +98,57 @@ def _file_of(content: bytes) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def serve_tls(
-    app: web.Application, listen: Listen, certificate: ServingCertificate, *, finish: float
+async def serve_tls(  # noqa: PLR0913 - all but the first three are seldom given
+    app: web.Application,
+    listen: Listen,
+    certificate: ServingCertificate,
+    *,
+    finish: float,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port. `ListenError` where that is not possible.
 
     At its end nothing new is taken, and what is in flight has `finish` seconds to be answered.
     """
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=finish, handler_cancellation=False
+        app,
+        access_log=None,
+        shutdown_timeout=finish,
+        handler_cancellation=False,
+        lingering_time=_LINGER_SECONDS,
+        read_bufsize=_READ_BUFFER,
+        auto_decompress=False,
     )
     await runner.setup()
+    server = runner.server
+    assert server is not None, "made by setup"  # noqa: S101
+    server.request_handler = _telling(server.request_handler)
+    door = Door(server, certificate.context, limits or Limits(), observer)
     try:
-        assert runner.server is not None, "made by setup"  # noqa: S101
         try:
-            server = await asyncio.get_running_loop().create_server(
-                runner.server,
-                listen.host or None,
-                listen.port,
-                ssl=certificate.context,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                backlog=_BACKLOG,
-            )
+            sockets = await bind(listen.host, listen.port, _BACKLOG)
         except OSError as error:
             raise listen_error(listen, "--listen (HOTPEERS_LISTEN)", error) from error
-        try:
-            yield int(server.sockets[0].getsockname()[1])
-        finally:
-            server.close()
+        door.open(sockets)
+        yield int(sockets[0].getsockname()[1])
     finally:
+        door.stop()
         await runner.cleanup()
+        door.close()
+
+
+def _telling(handle: _Handler) -> _Handler:
+    """Tell the connection of a request when that is answered."""
+
+    async def handle_and_tell(request: web.BaseRequest) -> web.StreamResponse:
+        transport = request.transport
+        line = transport.get_protocol() if transport is not None else None
+        try:
+            return await handle(request)
+        finally:
+            if isinstance(line, Line):
+                # aiohttp gives the answer to the transport before the loop's next turn.
+                asyncio.get_running_loop().call_soon(line.answered)
+
+    return handle_and_tell
