@@ -62,6 +62,9 @@ def measure(folder, cluster, title, attackers, options):
         after = memory_of(pid)
     finally:
         controller.stop()
+    errors = [one for one in Path(controller.log).read_text().splitlines() if "rror" in one]
+    if errors:
+        print(f"{len(errors)} lines of errors in its log, such as {errors[:3]}")
     print(f"{title:22} {before} MiB before, {after['VmHWM']} at most, {after['VmRSS']} after")
     for name, found in calls.items():
         print(f"{'':22} {name}: {found}", flush=True)

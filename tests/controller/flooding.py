@@ -83,6 +83,8 @@ class Attack:
         try:
             writer.write(first)
             for chunk in rest or ():
+                if writer.is_closing():
+                    return
                 writer.write(chunk)
                 await writer.drain()
             await reader.read()
@@ -128,7 +130,10 @@ def attacking(kind: str, port: int, source: str, count: int, seconds: float) -> 
 
     folder = Path(__file__).parents[1]
     command = [sys.executable, "-m", "controller.flooding", kind, str(port), source]
-    process = subprocess.Popen([*command, str(count), str(seconds)], cwd=folder)
+    # asyncio logs what it does not expect of servers that cut connections.
+    process = subprocess.Popen(
+        [*command, str(count), str(seconds)], cwd=folder, stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:

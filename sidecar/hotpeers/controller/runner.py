@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..inject.verdict import Injection
+from ..memory import return_large_blocks
 from ..web.health import make_health_app
 from ..web.serving import serve
 from ..web.tls import ServingCertificate, serve_tls
@@ -209,6 +210,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
 async def run_controller(settings: ControllerSettings) -> None:
     """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
     logger.info("hotpeers controller %s starts, process %d", __version__, os.getpid())
+    return_large_blocks()
     controller = Controller(settings, ControllerMetrics())
     try:
         if settings.needs_cluster:

@@ -11,7 +11,7 @@ from aiohttp import web
 from ..inject.review import Result, Review, review
 from ..inject.verdict import Injection
 from ..reasons import Reason
-from ..web.port.intake import INTAKE, BodyError, make_app
+from ..web.port.intake import INTAKE, BodyError, GoneError, make_app
 from .metrics import ControllerMetrics
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ class Webhook:
                 begun = time.perf_counter()
                 done = review(body, self.injection)
                 response = web.json_response(done.answer)
+        except GoneError as error:
+            return web.Response(status=error.status)
         except BodyError as error:
             reason = Reason.REQUEST_INVALID if error.status < 500 else Reason.TOO_BUSY
             logger.warning("a request is not read: %s", error, extra={"reason": reason.value})

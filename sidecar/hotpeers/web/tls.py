@@ -21,7 +21,7 @@ from .port.listening import bind
 from .serving import listen_error
 
 _BACKLOG = 1024
-_READ_BUFFER = 32 * 1024
+_READ_BUFFER = 16 * 1024
 _LINGER_SECONDS = 1.0
 """How long the rest of a body that is refused is read, so that its caller reads why."""
 

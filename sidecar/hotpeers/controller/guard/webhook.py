@@ -23,7 +23,7 @@ from ...guard.request import Phase
 from ...guard.review import Review, ReviewError, answer, answer_busy, read_review
 from ...kube.errors import KubeError
 from ...reasons import SENTENCES, Reason
-from ...web.port.intake import INTAKE, BodyError
+from ...web.port.intake import INTAKE, BodyError, GoneError
 from ...web.port.turns import Busy, Turns
 from ..metrics import ControllerMetrics
 from .audit import audit, what_of, who_of
@@ -81,6 +81,8 @@ class Guard:
                 begun = time.perf_counter()
                 response = await self._judged(body, phase)
                 self._metrics.judged_in(phase.value, time.perf_counter() - begun)
+        except GoneError as error:
+            return web.Response(status=error.status)
         except BodyError as error:
             response = self._unread(error)
         if self._draining():

@@ -36,8 +36,7 @@ class Door:
     """The connections of one port. `factory` makes aiohttp's protocol for one of them.
 
     A connection costs nothing but a file descriptor until its first byte. Then it waits for its
-    handshake: the source with the fewest connections is next, and of that the newest connection,
-    whose caller waits most surely still.
+    handshake: the source with the fewest connections is next, and of that the oldest connection.
     """
 
     def __init__(
@@ -166,7 +165,8 @@ class Door:
         """Take the connection whose handshake is next."""
         source = min(self._spoken, key=self.fresh.count_of)
         found = self._spoken.pop(source)
-        connection, _ = found.popitem()
+        connection = next(iter(found))
+        del found[connection]
         if found:
             # Last among those that have as few.
             self._spoken[source] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -12,10 +13,13 @@ from aiohttp import web
 from hotpeers_shim.contract.counting import JsonCounter
 
 from .limits import MIB, Limits
+from .line import Line
 from .turns import Busy, Turns
 
 _USER = re.compile(rb'"userInfo"\s*:\s*\{\s*"username"\s*:\s*("(?:[^"\\]|\\.){0,1024}")')
 _SURROGATE = re.compile(rb"\\u[dD][89abAB]")
+_BEGINNING = 4096
+"""Of a large body: enough to see whose it is."""
 _UP_TO_3_BYTES = bytes(range(0xF0))
 _BYTES_OF_VALUE = 250
 """Of an object with one member and its name; most values take less."""
@@ -36,6 +40,13 @@ class BusyError(BodyError):
         super().__init__(503, "too many large requests at once; try again")
 
 
+class GoneError(BodyError):
+    """The caller is gone, and is told nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "the connection ended before the request did")
+
+
 class Intake:
     """What all bodies of a port share."""
 
@@ -48,21 +59,37 @@ class Intake:
     async def body(self, request: web.Request) -> AsyncIterator[str]:
         """The body of a request, while its answer is made; `BodyError` where it is not taken."""
         length = self._length(request)
-        raw, counter = bytearray(), JsonCounter()
         async with AsyncExitStack() as parsing:
-            async with AsyncExitStack() as reading:
-                await self._read(request, raw, counter, min(length, self._limits.small_bytes))
-                keys = (f"address {request.remote}", f"subject {subject_of(raw)}")
-                if len(raw) < length:
-                    await _enter(reading, self._reading, keys, length)
-                    await self._read(request, raw, counter, length)
-                cost = cost_of(raw, counter.values)
-                if cost > self._limits.parsed_bytes_each:
-                    raise BodyError(413, f"it would take {cost // MIB} MiB of memory")
-                await _enter(parsing, self._parsing, keys, cost)
-                text = _text_of(raw)
+            raw = bytearray()
+            try:
+                async with _connected(request), AsyncExitStack() as reading:
+                    await self._read_all(request, raw, length, parsing, reading)
+                    text = _text_of(raw)
+            finally:
+                # The traceback of an error holds it until the next collection of garbage.
                 raw.clear()
             yield text
+
+    async def _read_all(
+        self,
+        request: web.Request,
+        raw: bytearray,
+        length: int,
+        parsing: AsyncExitStack,
+        reading: AsyncExitStack,
+    ) -> None:
+        """Read a body, and enter what it must hold meanwhile and afterwards."""
+        limits, counter = self._limits, JsonCounter()
+        is_small = length <= limits.small_bytes
+        await self._read(request, raw, counter, length if is_small else _BEGINNING)
+        keys = (f"address {request.remote}", f"subject {subject_of(raw)}")
+        if not is_small:
+            await _enter(reading, self._reading, keys, length)
+            await self._read(request, raw, counter, length)
+        cost = cost_of(raw, counter.values)
+        if cost > limits.parsed_bytes_each:
+            raise BodyError(413, f"it would take {cost // MIB} MiB of memory")
+        await _enter(parsing, self._parsing, keys, cost)
 
     def _length(self, request: web.Request) -> int:
         """How long the body is, by the headers."""
@@ -81,7 +108,10 @@ class Intake:
         """Read on until there are so many bytes."""
         limits = self._limits
         while len(raw) < length:
-            chunk = await request.content.readany()
+            try:
+                chunk = await request.content.readany()
+            except (OSError, web.RequestPayloadError):
+                raise GoneError from None
             if not chunk:
                 raise BodyError(400, "it is shorter than its Content-Length")
             raw += chunk
@@ -101,6 +131,22 @@ def make_app(limits: Limits | None = None) -> web.Application:
     app = web.Application()
     app[INTAKE] = Intake(limits or Limits())
     return app
+
+
+@asynccontextmanager
+async def _connected(request: web.Request) -> AsyncIterator[None]:
+    """`GoneError` as soon as the caller is gone; aiohttp tells only who reads."""
+    transport = request.transport
+    line = transport.get_protocol() if transport is not None else None
+    if not isinstance(line, Line):
+        yield
+        return
+    try:
+        async with asyncio.timeout(None) as scope:
+            with line.when_lost(lambda: scope.reschedule(0.0)):
+                yield
+    except TimeoutError:
+        raise GoneError from None
 
 
 async def _enter(stack: AsyncExitStack, turns: Turns, keys: tuple[str, ...], weight: int) -> None:

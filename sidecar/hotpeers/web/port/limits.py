@@ -13,11 +13,11 @@ class Limits:
 
     silent: int = 256
     """Connections for which no TLS handshake was begun. They cost a file descriptor."""
-    fresh: int = 64
+    fresh: int = 128
     """Connections with TLS that have no answer yet."""
     kept: int = 128
     """Connections that were answered at least once, and are open for more."""
-    handshakes: float = 250.0
+    handshakes: float = 400.0
     """TLS handshakes that are begun in a second: each costs about a millisecond."""
     handshake_burst: int = 16
 
@@ -46,8 +46,8 @@ class Limits:
     """Of all larger bodies that are being read or answered."""
     read_bytes_each: int = 16 * MIB
     """Of those that come from one address, or are about one subject."""
-    parsed_bytes: int = 96 * MIB
+    parsed_bytes: int = 80 * MIB
     """What all bodies take once they are parsed, as it is estimated."""
-    parsed_bytes_each: int = 64 * MIB
+    parsed_bytes_each: int = 56 * MIB
     turn_seconds: float = 2.0
     """How long a body waits for a turn."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 from typing import cast
 
@@ -18,7 +19,7 @@ from .limits import Limits
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)
 _FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding)\b", re.IGNORECASE)
-_READ_BUFFER = 64 * 1024
+_READ_BUFFER = 32 * 1024
 
 
 class _State(Enum):
@@ -47,6 +48,7 @@ class Line(asyncio.Protocol):
         self._left = 0
         self._is_answered = False
         self._transport: asyncio.Transport | None = None
+        self._lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, after the handshake."""
@@ -119,6 +121,17 @@ class Line(asyncio.Protocol):
             # Without its whole body; aiohttp reads on for a moment, and closes.
             self._is_answered = True
 
+    @contextmanager
+    def when_lost(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call this when the connection is lost, while the context lasts."""
+        if self._state is _State.CLOSED:
+            call()
+        self._lost = call
+        try:
+            yield
+        finally:
+            self._lost = None
+
     def close(self) -> None:
         """Close it once all is sent."""
         self._state = _State.CLOSED
@@ -139,6 +152,8 @@ class Line(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
         self._state = _State.CLOSED
+        if self._lost is not None:
+            self._lost()
         self._inner.connection_lost(cast("Exception | None", exc))
 
     def pause_writing(self) -> None:
