@@ -51,12 +51,14 @@ class Asked:
     def __init__(self, outcome: Verdict | Exception | None) -> None:
         self.outcome = outcome
         self.metrics = ControllerMetrics()
+        self.judging = 0
         self.noted: list[tuple[Review, Verdict, Denial]] = []
         guard = Guard(self._judge, self.metrics, self._note, lambda: False)
         self.app = make_app()
         guard.add_to(self.app)
 
     async def _judge(self, review: Review) -> Verdict:
+        self.judging += 1
         if self.outcome is None:
             await asyncio.Event().wait()
             raise AssertionError
@@ -262,3 +264,29 @@ async def test_what_audit_would_refuse_is_told_and_let_through() -> None:
     assert asked.counted(operation="CREATE", decision="audited", reason="FieldMalformed") == 1
     ((review, verdict, denial),) = asked.noted
     assert "would not be let to (Audit)" in told_of(review, verdict, denial, "uid").note
+
+
+async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:
+    asked = Asked(None)
+    more = webhook._AT_ONCE + webhook._WAITING
+    other = body(userInfo={"username": "system:serviceaccount:team:other", "uid": "2"})
+    async with TestClient(TestServer(asked.app)) as client:
+
+        async def post(raw: bytes) -> tuple[int, dict[str, Any]]:
+            answer = await client.post("/guard/validate", data=io.BytesIO(raw))
+            return answer.status, json.loads(await answer.text())
+
+        waiting = [asyncio.create_task(post(body())) for _ in range(more)]
+        async with asyncio.timeout(30.0):
+            while asked.judging < webhook._AT_ONCE:
+                await asyncio.sleep(0.01)
+            while (found := await post(body()))[1]["response"]["allowed"]:
+                pass
+            status, review = found
+            assert (status, review["response"]["status"]["code"]) == (200, 429)
+            assert "send fewer at once" in review["response"]["status"]["message"]
+            asked.outcome = Verdict(Decision(allowed=True))
+            assert (await post(other))[1]["response"]["allowed"] is True
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

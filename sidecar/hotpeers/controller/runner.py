@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..errors import SettingsError
 from ..inject.verdict import Injection
 from ..memory import return_large_blocks
 from ..web.health import make_health_app
@@ -44,7 +45,7 @@ class Controller:
     def __init__(self, settings: ControllerSettings, metrics: ControllerMetrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._certificate = ServingCertificate()
+        self._certificate = ServingCertificate(_client_authorities(settings))
         self._draining = False
         self._webhook = Webhook(metrics, lambda: self._draining)
         self._replica: Replica | None = None
@@ -177,6 +178,19 @@ class Controller:
             # A second signal is a request to hurry.
             await asyncio.wait_for(asked.wait(), seconds)
         raise Stop
+
+
+def _client_authorities(settings: ControllerSettings) -> str:
+    """What `--client-ca` holds; `SettingsError` where it cannot be read, so that nothing is open."""
+    if settings.client_ca is None:
+        return ""
+    try:
+        found = settings.client_ca.read_text()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--client-ca (HOTPEERS_CLIENT_CA): {error}") from error
+    if not found.strip():
+        raise SettingsError(f"--client-ca (HOTPEERS_CLIENT_CA): {settings.client_ca} is empty")
+    return found
 
 
 def _duties(settings: ControllerSettings, here: str) -> Duties:

@@ -31,12 +31,15 @@ _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class ServingCertificate:
     """The certificate that a server shows to each new connection; those that are open keep theirs.
 
-    Until there is one, no connection comes about.
+    Until there is one, no connection comes about. With `client_authorities`, certificates in PEM,
+    only clients whose certificate one of them signed get a connection; `CertificateError` where they
+    cannot be used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client_authorities: str = "") -> None:
         self._newest: ssl.SSLContext | None = None
-        self.context = _context()
+        self._client_authorities = client_authorities
+        self.context = self._make_context()
         # Called for each connection, whether or not the client names a server. A context is made
         # anew for each certificate: it would keep the old one beside a new one of another kind.
         self.context.sni_callback = self._show_newest
@@ -48,7 +51,7 @@ class ServingCertificate:
 
     def replace(self, certificate: bytes, key: bytes) -> None:
         """Show these from now on, both in PEM; `CertificateError` where they cannot be used."""
-        fresh = _context()
+        fresh = self._make_context()
         try:
             with _file_of(certificate.rstrip() + b"\n" + key) as file:
                 fresh.load_cert_chain(file, password=_no_password)
@@ -56,6 +59,19 @@ class ServingCertificate:
             what = getattr(error, "reason", None) or str(error) or "no certificate and key"
             raise CertificateError(f"the certificate and its key cannot be used: {what}") from error
         self._newest = fresh
+
+    def _make_context(self) -> ssl.SSLContext:
+        context = _context()
+        if self._client_authorities:
+            context.verify_mode = ssl.CERT_REQUIRED
+            try:
+                context.load_verify_locations(cadata=self._client_authorities)
+            except ssl.SSLError as error:
+                what = error.reason or "no certificate in PEM"
+                raise CertificateError(
+                    f"the authority of client certificates cannot be used: {what}"
+                ) from error
+        return context
 
     def _show_newest(self, connection: object, _name: str | None, _: object) -> int | None:
         if self._newest is None:
@@ -70,7 +86,7 @@ def _context() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     # Who resumes a session is not shown a new certificate.
-    context.options |= ssl.OP_NO_TICKET
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0
     return context
 
