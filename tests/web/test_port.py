@@ -124,7 +124,7 @@ async def test_new_callers_get_in_however_many_hold_connections(served: Served) 
     async with AsyncExitStack() as stack:
         for _ in range(3 * LIMITS.fresh):
             _, writer = await served.open()
-            stack.callback(writer.transport.abort)
+            stack.callback(writer.close)
             writer.write(b"POST / HTTP/1.1\r\n")
         assert b" 200 " in await served.send(request(b"{}", CLOSE))
 
