@@ -197,6 +197,8 @@ def call(
                 calls.seconds.append(taken)
         except (OSError, http.client.HTTPException) as error:
             calls.failures.append(f"{type(error).__name__}: {error}"[:80])
+            if connection is not None:
+                connection.close()
             connection = None
         if fresh and connection is not None:
             connection.close()

@@ -135,7 +135,7 @@ async def test_fault_is_an_error_of_one_line(
 
 @pytest.mark.parametrize(
     ("raw", "status"),
-    [(b"", 400), (b"{}", 400), (body(operation="PATCH"), 400), (b" " * (MAX_BYTES + 1), 413)],
+    [(b"", 400), (b"{}", 400), (body(operation="PATCH"), 400), (b" " * (MAX_BYTES + 1), 400)],
 )
 async def test_what_is_not_understood_is_refused(raw: bytes, status: int) -> None:
     asked = Asked(Verdict(Decision(allowed=True)))
@@ -290,3 +290,15 @@ async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:
         for one in waiting:
             one.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "value", [[0] * 60_000, json.loads("[" * 70 + "]" * 70)], ids=["many", "deep"]
+)
+async def test_what_is_too_large_to_be_read_is_denied_with_a_reason(value: Any) -> None:
+    asked = Asked(Verdict(Decision(allowed=True)))
+    found, text = await asked.post("validate", body(object={"spec": value}))
+    response = json.loads(text)["response"]
+    assert (found, response["uid"], response["allowed"]) == (200, "1", False)
+    assert "(ReviewInvalid)" in response["status"]["message"]
+    assert asked.counted(operation="", decision="failed", reason="ReviewInvalid") == 1

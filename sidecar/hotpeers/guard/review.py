@@ -159,6 +159,13 @@ def answer_busy(review: Review, message: str) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
 
 
+def answer_unread(uid: str, message: str) -> dict[str, Any]:
+    """The AdmissionReview that refuses a request which is too large to be read."""
+    status = {"code": 403, "reason": "Forbidden", "message": message}
+    response = {"uid": uid, "allowed": False, "status": status}
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
 def _patch(given: Any, wanted: Any) -> list[dict[str, Any]]:
     """Replaces whole parts of an object: what the guard read is what is stored."""
     if wanted is None:

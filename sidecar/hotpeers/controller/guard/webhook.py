@@ -20,7 +20,7 @@ from ...errors import HotpeersError
 from ...guard.decision import Denial
 from ...guard.ledger import LastDenial
 from ...guard.request import Phase
-from ...guard.review import Review, ReviewError, answer, answer_busy, read_review
+from ...guard.review import Review, ReviewError, answer, answer_busy, answer_unread, read_review
 from ...kube.errors import KubeError
 from ...reasons import SENTENCES, Reason
 from ...web.port.intake import INTAKE, BodyError, GoneError
@@ -94,8 +94,11 @@ class Guard:
         reason = Reason.REVIEW_INVALID if error.status < 500 else Reason.TOO_BUSY
         logger.warning("guard: a request is not read: %s", error, extra={"reason": reason.value})
         self._metrics.judged("", "failed", reason.value)
-        # Of a 503 the API server would hand on nothing of what is said.
-        return _fault(min(error.status, 500), reason, str(error))
+        if error.uid and error.status < 500:
+            # Whoever asks learns why, which of an error of HTTP he need not.
+            return web.json_response(answer_unread(error.uid, _line(reason, str(error))))
+        # The API server hands on what is said of these two statuses.
+        return _fault(400 if error.status < 500 else 500, reason, str(error))
 
     async def _judged(self, body: str, phase: Phase) -> web.Response:
         try:
@@ -210,5 +213,8 @@ def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
 
 
 def _fault(status: int, reason: Reason, why: str) -> web.Response:
-    line = " ".join(f"hotpeers guard: {why} ({reason.value})".split())
-    return web.Response(status=status, text=line)
+    return web.Response(status=status, text=_line(reason, why))
+
+
+def _line(reason: Reason, why: str) -> str:
+    return " ".join(f"hotpeers guard: {why} ({reason.value})".split())

@@ -17,6 +17,7 @@ from .line import Line
 from .turns import Busy, Turns
 
 _USER = re.compile(rb'"userInfo"\s*:\s*\{\s*"username"\s*:\s*("(?:[^"\\]|\\.){0,1024}")')
+_UID = re.compile(rb'"request"\s*:\s*\{\s*"uid"\s*:\s*"([-0-9A-Za-z]{1,64})"')
 _SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 _BEGINNING = 4096
 """Of a large body: enough to see whose it is."""
@@ -31,6 +32,8 @@ class BodyError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+        self.uid = ""
+        """That of the AdmissionReview, where its beginning was read."""
 
 
 class BusyError(BodyError):
@@ -65,6 +68,10 @@ class Intake:
                 async with _connected(request), AsyncExitStack() as reading:
                     await self._read_all(request, raw, length, parsing, reading)
                     text = _text_of(raw)
+            except BodyError as error:
+                found = _UID.search(raw[:_BEGINNING])
+                error.uid = found[1].decode() if found else ""
+                raise
             finally:
                 # The traceback of an error holds it until the next collection of garbage.
                 raw.clear()
