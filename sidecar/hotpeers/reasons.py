@@ -143,6 +143,7 @@ class Reason(StrEnum):
     GUARD_NOT_READY = "GuardNotReady"
     GUARD_FAILED = "GuardFailed"
     REVIEW_INVALID = "ReviewInvalid"
+    TOO_BUSY = "TooBusy"
     COUNTS_BUSY = "CountsBusy"
     LEDGER_AHEAD = "LedgerAhead"
     LEDGER_BAD = "LedgerBad"
@@ -279,6 +280,7 @@ _OWN_SENTENCES = {
     Reason.GUARD_NOT_READY: "The guard does not know all agents and policies yet; the request is refused.",
     Reason.GUARD_FAILED: "A fault of hotpeers, or no answer in time; the request is refused.",
     Reason.REVIEW_INVALID: "The admission request was not understood, and is refused.",
+    Reason.TOO_BUSY: "Too many requests at once, of one subject or at the port; try again.",
     Reason.COUNTS_BUSY: "What is admitted could not be written down in time, and so is not admitted.",
     Reason.LEDGER_AHEAD: "The ledger was written by a clock that is ahead of this one; nothing is admitted.",
     Reason.LEDGER_BAD: "The ledger of a SpawnPolicy cannot be read; nothing is admitted.",

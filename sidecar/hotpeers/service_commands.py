@@ -172,6 +172,12 @@ def run(**raw: str) -> None:
     "DIR",
     "A folder with tls.crt and tls.key, to serve with in place of the Secret.",
 )
+@_setting(
+    "--client-ca",
+    "",
+    "FILE",
+    "Only clients with a certificate of this authority may call the webhooks.",
+)
 @_setting("--lease", "hotpeers-controller", "NAME", "The Lease that elects a leader.")
 @_setting(
     "--bind-readers",

@@ -70,6 +70,8 @@ class ControllerSettings(BaseModel):
     """NAME/KEY of a Secret of an orchestrator's own namespace, with a token for its tools."""
     certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
     certificate_dir: Path | None = None
+    client_ca: Path | None = None
+    """The authority of the certificate that callers of the webhooks must have; None: none is asked for."""
     lease: Name = "hotpeers-controller"
     bind_readers: bool = True
     injection_namespaces: Annotated[str, AfterValidator(_selector)] = ""
