@@ -126,7 +126,8 @@ class Line(asyncio.Protocol):
         """Call this when the connection is lost, while the context lasts."""
         if self._state is _State.CLOSED:
             call()
-        self._lost = call
+        else:
+            self._lost = call
         try:
             yield
         finally:
@@ -152,8 +153,9 @@ class Line(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
         self._state = _State.CLOSED
-        if self._lost is not None:
-            self._lost()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()
         self._inner.connection_lost(cast("Exception | None", exc))
 
     def pause_writing(self) -> None:
