@@ -56,6 +56,18 @@ EDITS: dict[str, tuple[tuple[str, Any], ...]] = {
     "creation time of a dump": (("metadata.creationTimestamp", None),),
     "managed fields": (("metadata.managedFields", [{"manager": "x"}]),),
     "description": (("spec.description", "Looks things up.\nGrüße, 東京, 🙂"),),
+    "text of many scripts": (
+        (
+            "spec.description",
+            "می‌خواهم क्‍ष ❤️ 👩‍💻 👍🏽 ⠃⠗⠀⠁ 1️⃣ a b　c\r\nd\te",
+        ),
+    ),
+    "an emoji in an annotation": (("metadata.annotations", {"example.com/note": "❤️ 東京"}),),
+    "longest texts": (
+        ("spec.description", "a" * 1000),
+        ("metadata.annotations", {"example.com/note": "a" * 1000}),
+        (f"{D}.systemMessage", "a" * 2000),
+    ),
     "version": (("spec.version", "1.2.0-rc1"),),
     "another model": ((f"{D}.modelConfig", "large"),),
     "prompt": ((f"{D}.systemMessage", "You are brief.\n\tAlways."),),

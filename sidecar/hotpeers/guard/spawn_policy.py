@@ -223,6 +223,8 @@ class Skills(Strict):
     images: tuple[Image, ...] = Field(default=(), max_length=64)
     git: tuple[GitSource, ...] = Field(default=(), max_length=64)
     s3: tuple[S3Prefix, ...] = Field(default=(), max_length=64)
+    gitAuthSecrets: tuple[Name, ...] = Field(default=(), max_length=16)
+    imagePullSecrets: tuple[Name, ...] = Field(default=(), max_length=16)
 
 
 class MetadataKey(Strict):
@@ -286,6 +288,7 @@ class PolicySpec(Strict):
     labels: tuple[MetadataKey, ...] = Field(default=(), max_length=64)
     annotations: tuple[MetadataKey, ...] = Field(default=(), max_length=64)
     maxPromptLength: StrictInt = Field(default=0, ge=0, le=65_536)
+    a2aConfig: StrictBool = False
     allowOrchestrators: StrictBool = False
     podSecurity: Literal["", "restricted"] = ""
     limits: Limits | None = None

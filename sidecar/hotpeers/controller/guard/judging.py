@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ...errors import HotpeersError
 from ...guard.decision import Decision, Denial
 from ...guard.identity import Identity, Standing, identify, of_orphan
+from ...guard.naming import new_ending
 from ...guard.policy import decide, governing_policies
 from ...guard.request import (
     AGENT_GROUP,
@@ -145,7 +146,7 @@ class Judging:
     async def _decided(
         self, request: Request, policies: Sequence[SpawnPolicy], governing: Sequence[SpawnPolicy]
     ) -> Decision:
-        facts = Facts(now=datetime.now(UTC))
+        facts = Facts(now=datetime.now(UTC), ending=new_ending())
         key = _template_key(request, governing)
         at_best = _at_best(request, policies, facts, key)
         if not at_best.allowed or not at_best.policy:
