@@ -126,6 +126,12 @@ def run(**raw: str) -> None:
     "NAME",
     "The webhook configurations that enforce SpawnPolicies, or none.",
 )
+@_setting(
+    "--check-secrets",
+    "auto",
+    "auto|true|false",
+    "Whether agents with the name of a Secret are refused; auto: where it may get Secrets.",
+)
 @_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
 @_setting(
     "--orchestrator-token-secret",

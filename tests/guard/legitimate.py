@@ -59,7 +59,8 @@ EDITS: dict[str, tuple[tuple[str, Any], ...]] = {
     "text of many scripts": (
         (
             "spec.description",
-            "می‌خواهم क्‍ष ❤️ 👩‍💻 👍🏽 ⠃⠗⠀⠁ 1️⃣ a b　c\r\nd\te",
+            "\u0645\u06cc\u200c\u062e\u0648 \u0915\u094d\u200d\u0937 \u2764\ufe0f \U0001f469\u200d\U0001f4bb"
+            " \U0001f44d\U0001f3fd \u2803\u2800\u2801 1\ufe0f\u20e3 a\u00a0b\u3000c\r\nd\te",
         ),
     ),
     "an emoji in an annotation": (("metadata.annotations", {"example.com/note": "❤️ 東京"}),),

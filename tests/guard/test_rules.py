@@ -1,4 +1,4 @@
-"""Rules with a shape of their own: cards, free text, generated names, Secrets of skills, resources, own reviews."""
+"""Cards, free text, generated names, Secrets of skills, resources, reviews of oneself."""
 
 from dataclasses import replace
 from typing import Any

@@ -30,10 +30,14 @@ GOOD: dict[str, dict[str, Any]] = {
     "numbers": limits(resources={"cpu": 2, "memory": "1.5Gi"}),
     "restricted pods": {"podSecurity": "restricted"},
     "pods of no level": {"podSecurity": ""},
+    "cards": {"a2aConfig": True},
+    "secrets of skills": {"skills": {"gitAuthSecrets": ["a"], "imagePullSecrets": ["b.c"]}},
     "longest": limits(ttl={"default": "720h", "max": "43200m"}),
 }
 BAD: dict[str, dict[str, Any]] = {
     "mode": {"mode": "Off"},
+    "cards by a word": {"a2aConfig": "true"},
+    "secret of skills by a star": {"skills": {"gitAuthSecrets": ["*"]}},
     "kind of subject": {"subjects": [{"kind": "User", "name": "x"}]},
     "subject elsewhere": {"subjects": [{"kind": "Agent", "name": "x", "namespace": "y"}]},
     "subject of a star": {"subjects": [{"kind": "Agent", "name": "*"}]},

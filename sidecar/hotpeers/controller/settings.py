@@ -55,6 +55,8 @@ class ControllerSettings(BaseModel):
     webhook_configuration: Name = "hotpeers-injector"
     guard_configuration: Name = "hotpeers-guard"
     """Of both webhook configurations of the guard; "" for no guard at all."""
+    check_secrets: Literal["auto", "true", "false"] = "auto"
+    """Whether a Secret of an agent's name is looked for; "auto" looks where RBAC lets it."""
     registry_url: str = ""
     """The agentregistry of templates and of tools for spawning; "" where there is none."""
     registry_token_file: Path | None = None

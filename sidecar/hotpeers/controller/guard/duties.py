@@ -27,7 +27,8 @@ class Telling:
 class GuardDuties:
     """All of it, as long as this replica leads. Call `look` when the world changed.
 
-    `gone_after` are the seconds for which a policy or an orchestrator must have been gone.
+    `gone_after` are the seconds for which a policy or an orchestrator must have been gone; `secrets`
+    says whether names of Secrets are looked for, None while that is not known.
     """
 
     def __init__(  # noqa: PLR0913 - all that it works with
@@ -39,6 +40,7 @@ class GuardDuties:
         telling: Telling | None = None,
         *,
         gone_after: float = GONE_SECONDS,
+        secrets: Callable[[], bool | None] = lambda: None,
     ) -> None:
         telling = telling or Telling()
         self._writer = writer
@@ -52,7 +54,7 @@ class GuardDuties:
             lost=telling.lost,
             gone_after=gone_after,
         )
-        self._statuses = Statuses(writer, world, governed, reservations)
+        self._statuses = Statuses(writer, world, governed, reservations, secrets)
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong now."""
