@@ -13,8 +13,9 @@ from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
 from cluster.server import Cluster
 
-SYSTEM = "hotpeers-system"
+SYSTEM = "policies-system"
 HOOKS = "/apis/admissionregistration.k8s.io/v1"
+WRITERS = 'guard.webhookWriters=["argocd/argocd-application-controller"]'
 KINDS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 AGENT = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", "name": "worker-a", "uid": "u"}
 OWNED = {"ownerReferences": [{**AGENT, "controller": True}]}
@@ -39,11 +40,7 @@ def own_policies(shared_cluster: Cluster, helm: Helm) -> Iterator[Cluster]:
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
     )
-    made = [
-        one
-        for one in helm.render('guard.webhookWriters=["argocd/argocd-application-controller"]')
-        if one["kind"].endswith(wanted)
-    ]
+    made = [one for one in helm.render(WRITERS, namespace=SYSTEM) if one["kind"].endswith(wanted)]
     # Injection would ask for pods of other tests.
     for one in made:
         for webhook in one.get("webhooks", ()):

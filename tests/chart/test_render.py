@@ -15,6 +15,8 @@ CLUSTER_WIDE = {
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "MutatingWebhookConfiguration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
     "ValidatingWebhookConfiguration",
 }
 MUTATING = "MutatingWebhookConfiguration"
@@ -164,7 +166,7 @@ def test_tools_for_spawning_are_reached_with_the_token_that_they_ask_for(helm: H
 
 def test_nobody_is_bound_to_the_rights_of_a_spawner(helm: Helm) -> None:
     objects = helm.render(*TOOLS)
-    bound = [it["roleRef"]["name"] for it in objects if it["kind"].endswith("Binding")]
+    bound = [it["roleRef"]["name"] for it in objects if it["kind"].endswith("RoleBinding")]
     assert "hotpeers-spawner" in {it["metadata"]["name"] for it in objects}
     assert "hotpeers-spawner" not in bound
 

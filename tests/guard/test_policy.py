@@ -389,10 +389,10 @@ def test_collection_is_not_deleted() -> None:
         assert not decision.allowed
 
 
-@pytest.mark.parametrize("propagation", ["Orphan", "Foreground", "background", "x"])
+@pytest.mark.parametrize("propagation", ["Orphan", "foreground", "background", "x"])
 def test_deletion_that_leaves_something_of_the_agent_is_refused(propagation: str) -> None:
     own = {"operation": "DELETE", "old_object": spawned(), "name": "worker-a"}
-    for harmless in ("", "Background"):
+    for harmless in ("", "Background", "Foreground"):
         assert create(None, **own, propagation=harmless).allowed
     decision = create(None, **own, propagation=propagation)
     assert [(one.reason, one.path) for one in decision.denials] == [

@@ -159,11 +159,13 @@ def _judge_delete(judge: Judge, request: Request) -> None:
         )
         return
     _judge_spawner(judge, request)
-    # An orphaned account is nobody's; what is deleted in the foreground stays for as long as kagent,
-    # which does not look whether it is being deleted, makes its Deployment anew.
-    if request.propagation not in ("", "Background"):
+    # An orphaned account is nobody's. What is deleted in the foreground the leader finishes
+    # (`controller.guard.finishing`): kagent can keep it for ever.
+    if request.propagation not in ("", "Background", "Foreground"):
         wrong = f"{shown(request.propagation)} is not allowed; something of the agent could stay"
-        judge.deny(Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background")
+        judge.deny(
+            Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background, Foreground"
+        )
 
 
 def _judge_spawner(judge: Judge, request: Request) -> None:
