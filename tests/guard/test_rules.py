@@ -267,3 +267,18 @@ def test_field_that_public_agents_use_is_refused_with_what_to_do(field: str) -> 
     (denial,) = decision.denials
     assert denial.reason is Reason.FIELD_FORBIDDEN
     assert denial.allowed.startswith("leave it out, and write") or "a person" in denial.allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fine\u3164", "U+3164"),
+        ("\U000e0041", "U+E0041"),
+        ("a\u2800b", "U+2800"),
+        ("a\x1b[8mb", "U+001B"),
+    ],
+)
+def test_hidden_character_is_told_by_its_number(text: str, told: str) -> None:
+    (denial,) = create(edited(declarative(), ("spec.description", text))).denials
+    assert (denial.reason, denial.path) == (Reason.FIELD_MALFORMED, "spec.description")
+    assert f"it holds {told}," in denial.wrong

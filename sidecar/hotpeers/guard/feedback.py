@@ -15,7 +15,7 @@ from typing import Any
 from .request import AGENT_API, AGENT_KIND, Request, Subject
 from .size import too_large
 from .stamps import part
-from .texts import hides
+from .texts import hidden_in
 
 MAX_BYTES = 4096
 ALLOWED = f"Events about its own Agent, of the sidecar's fields, at most {MAX_BYTES} bytes"
@@ -91,7 +91,7 @@ def _has_its_form(event: dict[str, Any]) -> bool:
         and (event.get("action", "") == "" or _fits(_REASON, event["action"]))
         and isinstance(message, str)
         and len(message) <= _MAX_MESSAGE
-        and not hides(message)
+        and not hidden_in(message)
         and isinstance(count, int)
         and all(event.get(key) is None or isinstance(event[key], str) for key in _TIMES)
     )

@@ -13,7 +13,7 @@ from .judge import Handler, Judge, fields, only, refused
 from .naming import judge_beginning
 from .spawn_policy import MetadataKey, is_reserved_key, seconds_of
 from .stamps import PEER, TEMPLATE, TTL
-from .texts import hides, judge_free_text, judge_line
+from .texts import hidden_in, judge_free_text, judge_line
 
 _MAX_LAST_APPLIED = 65_536
 _TTL = re.compile(r"([0-9]{1,7}[smh]){1,3}")
@@ -146,7 +146,7 @@ def _last_applied(judge: Judge, path: str, value: Any) -> None:
     """What `kubectl apply` notes for itself: a manifest as text, which nothing runs."""
     try:
         is_object = len(value) <= _MAX_LAST_APPLIED and isinstance(json.loads(value), dict)
-        is_object = is_object and not hides(value)
+        is_object = is_object and not hidden_in(value)
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:

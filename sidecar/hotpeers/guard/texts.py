@@ -19,20 +19,34 @@ _LONE_BLANK = re.compile(f"(?<![{_BRAILLE}])\u2800|\u2800(?![{_BRAILLE}])|\u2800
 _NEEDED = "a text without control or invisible characters"
 
 
-def hides(text: str) -> bool:
-    """Whether `text` holds characters that are not seen, but read by a model.
+def hidden_in(text: str) -> str:
+    """The first character that is not seen, but read by a model, such as "U+200B"; "" if there is none.
 
     It is what the shim removes from texts of peers (`contract.visible_text`), and blank braille cells.
     Line ends of Windows are no such characters.
     """
     plain = text.replace("\r\n", "\n")
-    return visible_text(plain) != plain or _LONE_BLANK.search(plain) is not None
+    seen = visible_text(plain)
+    if seen != plain:
+        at = next((i for i, one in enumerate(seen) if one != plain[i]), len(seen))
+        return f"U+{ord(plain[at]):04X}"
+    return "U+2800" if _LONE_BLANK.search(plain) else ""
+
+
+def _judge_seen(judge: Judge, path: str, text: str) -> None:
+    if hidden := hidden_in(text):
+        wrong = f"it holds {hidden}, which people do not see and models read"
+        judge.deny(Reason.FIELD_MALFORMED, path, wrong, _NEEDED)
 
 
 def judge_line(judge: Judge, path: str, value: object, most: int) -> bool:
     """Judge one line of at most so many characters; whether it is one."""
-    wrong = not isinstance(value, str) or len(value) > most
-    if wrong or not isinstance(value, str) or any(one in value for one in "\r\n\t") or hides(value):
+    if (
+        not isinstance(value, str)
+        or len(value) > most
+        or any(one in value for one in "\r\n\t")
+        or hidden_in(value)
+    ):
         judge.malformed(path, value, f"at most {most} visible characters in one line")
         return False
     return True
@@ -46,8 +60,8 @@ def judge_prompt(judge: Judge, path: str, value: object) -> None:
     elif len(value) > most:
         wrong = f"{len(value)} characters"
         judge.deny(Reason.PROMPT_TOO_LONG, path, wrong, f"at most {most} characters")
-    elif hides(value):
-        judge.malformed(path, value, _NEEDED)
+    else:
+        _judge_seen(judge, path, value)
 
 
 def judge_free_text(judge: Judge, path: str, value: object) -> None:
@@ -64,5 +78,5 @@ def judge_free_text(judge: Judge, path: str, value: object) -> None:
             wrong = f"all text beside the system message has at least {judge.characters} characters"
             allowed = f"at most {most} characters together (maxPromptLength)"
             judge.deny(Reason.PROMPT_TOO_LONG, path, wrong, allowed)
-    elif hides(value):
-        judge.malformed(path, value, _NEEDED)
+    else:
+        _judge_seen(judge, path, value)
