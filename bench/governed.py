@@ -29,7 +29,8 @@ from cluster.server import Cluster  # noqa: E402
 from controller.guarding import PATHS, configurations, user_of  # noqa: E402
 from controller.scene import client_of, running  # noqa: E402
 from hotpeers.controller.guard.governed import Governed  # noqa: E402
-from hotpeers.guard import governed as form  # noqa: E402
+from hotpeers.guard import asking as form  # noqa: E402
+from hotpeers.guard import conditions  # noqa: E402
 
 NAMESPACE, NAME = "bench", "bench-guard"
 NAMES = (f"agent-{number}" for number in itertools.count())
@@ -173,7 +174,10 @@ def main():
             for count in options.accounts:
                 accounts = {(NAMESPACE, f"research-agent-number-{i:05}") for i in range(count - 1)}
                 accounts.add((NAMESPACE, "lead"))
-                for title, render in (("governed", form.conditions_of), ("in [...]", plainly)):
+                for title, render in (
+                    ("governed", conditions.conditions_of),
+                    ("in [...]", plainly),
+                ):
                     told = f"{count} accounts, {title}"
                     measure(told, clients, accounts, render, options.rounds)
         print(

@@ -41,6 +41,12 @@ class Sidecar:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
+        """Start it, and wait until it is ready."""
+        self.launch(*options)
+        until(self.is_ready)
+
+    def launch(self, *options: str) -> None:
+        """Start it, and do not wait."""
         command = [sys.executable, "-m", "hotpeers", "run", *options]
         environment = {
             **os.environ,
@@ -51,13 +57,17 @@ class Sidecar:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stderr=log)
-        until(self.is_ready)
 
     def is_ready(self) -> bool:
+        """Whether it wrote what its folder holds."""
+        return self.answers("/readyz")
+
+    def answers(self, path: str) -> bool:
+        """Whether a probe succeeds; the process must be running."""
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return bool(self.get("/readyz") == b"ok\n")
+            return bool(self.get(path) == b"ok\n")
         except OSError:
             return False
 

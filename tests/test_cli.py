@@ -106,7 +106,8 @@ def test_shim_install_copies_a_shim_that_loads(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
     bootstrap = Path(done.stdout.strip())
     assert bootstrap == tmp_path / "there" / "hotpeers_shim" / "bootstrap"
-    assert [path.name for path in (tmp_path / "there").iterdir()] == ["hotpeers_shim"]
+    names = {path.name for path in (tmp_path / "there").iterdir()}
+    assert names == {"hotpeers_shim", "image-pythonpath"}
     compiled = bootstrap.parent.rglob(f"*.{sys.implementation.cache_tag}.pyc")
     sources = {path.stem for path in bootstrap.parent.rglob("*.py")}
     assert {path.name.split(".")[0] for path in compiled} == sources
@@ -219,3 +220,85 @@ def test_status_of_nothing_is_one_line() -> None:
     assert done.stderr.startswith("error: http://127.0.0.1:1/status: ")
     assert "hotpeers run" in done.stderr
     assert run("status", "--url", "file:///etc/passwd").returncode == 1
+
+
+def test_validate_reads_a_directory_as_the_source_does(tmp_path: Path) -> None:
+    folder = tmp_path / "peers"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(PEER)
+    (folder / "b.yml").write_text(PEER)
+    (folder / "c.json").write_text('{"name": "c", "url": "http://c", "descripton": "d"}')
+    (folder / ".hidden.yaml").write_text("[")
+    (folder / "readme.txt").write_text("text")
+    (folder / "below").mkdir()
+    (folder / "below" / "d.yaml").write_text("[")
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "link.yaml").symlink_to("nowhere")
+    done = invoke("validate", str(folder))
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        f"{folder}/a.yaml: ok: Peer a",
+        f"{folder}/c.json: ok: Card c",
+    ]
+    assert done.stderr.splitlines() == [
+        f"{folder}/b.yml: Peer a: the tool name 'a' is taken by {folder}/a.yaml; give one another"
+        " name (NameCollision)",
+        f"warning: {folder}/c.json document 1: descripton: is not read; did you mean 'description'?"
+        " (UnknownField)",
+        f"{folder}/link.yaml: a link to what is not there; only files are read (FileUnreadable)",
+        f"{folder}/pipe.yaml: a named pipe; only files are read (FileUnreadable)",
+    ]
+
+
+def test_validate_of_an_empty_directory_says_so(tmp_path: Path) -> None:
+    done = invoke("validate", str(tmp_path))
+    assert (done.exit_code, done.stderr) == (
+        0,
+        f"warning: {tmp_path}: no *.yaml, *.yml or *.json file in it\n",
+    )
+
+
+def test_validate_reads_the_pipe_of_a_shell() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, PEER.encode())
+    os.close(writing)
+    done = invoke("validate", f"/dev/fd/{reading}")
+    os.close(reading)
+    assert "ok: Peer a" in done.output
+
+
+def test_named_pipe_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    assert "a named pipe" in run("validate", str(pipe)).stderr
+    done = run("policy", "explain", "-f", str(pipe))
+    assert (done.returncode, "a named pipe" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("validate",), ("policy", "explain", "-f")])
+def test_endless_input_is_read_to_the_limit(command: tuple[str, ...]) -> None:
+    with Path("/dev/zero").open("rb") as zeros:
+        done = subprocess.run(
+            [sys.executable, "-m", "hotpeers", *command, "-"],
+            stdin=zeros,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "FileTooLarge" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (PEER.replace("url:", "descripton: d, timout: 5, url:"), ("'description'?", "'timeout'?")),
+        (PEER.replace("url:", "url: http://b, url:"), ("DuplicateKey", "line 4")),
+        (PEER.replace("a}", f"a, uid: {':'.join(['59'] * 300_000)}}}", 1), ("WrongShape", "uid")),
+    ],
+)
+def test_validate_names_what_would_be_lost(text: str, parts: tuple[str, ...]) -> None:
+    done = invoke("validate", "-", stdin=text.encode())
+    assert done.exit_code == 1
+    assert all(part in done.stderr for part in parts), done.stderr

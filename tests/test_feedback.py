@@ -14,8 +14,9 @@ from hotpeers.changes import PeerChanges, new_refusals, peer_changes
 from hotpeers.feedback import Feedback, note_of
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
+from hotpeers.model.snapshot import Problem
 from hotpeers.offer import Refused
-from hotpeers.reasons import Reason
+from hotpeers.reasons import SENTENCES, Reason
 from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer
 
 SECONDS = 60.0
@@ -67,22 +68,26 @@ async def test_events_are_on_the_agent(
         told.peers(PeerChanges((peer("a"), peer("b")), (), (peer("c"),)))
         told.refused([Refused("ns/d", "s", Reason.NOT_READY)])
         told.nacked([Ack(pid=7, state=AckState.REFUSED, generation=1, reason="NotJson")])
+        sentence = SENTENCES[Reason.SHIM_NOT_LOADED]
+        told.not_loaded(Problem("agent", Reason.SHIM_NOT_LOADED, sentence))
 
-        def four() -> Any:
+        def five() -> Any:
             items = cluster.api.list("v1", "Event", namespace)["items"]
-            return items if len(items) == 4 else None
+            return items if len(items) == 5 else None
 
-        events = {item["reason"]: item for item in await until(four)}
+        events = {item["reason"]: item for item in await until(five)}
     assert {reason: item["message"] for reason, item in events.items()} == {
         "PeerAdded": "ns/a, ns/b",
         "PeerRemoved": "ns/c",
         "PeerRefused": "ns/d (NotReady)",
         "ReloadRejected": "process 7 (NotJson)",
+        "ShimNotLoaded": sentence,
     }
     assert {item["involvedObject"]["uid"] for item in events.values()} == {uid}
     assert {reason for reason, item in events.items() if item["type"] == "Warning"} == {
         "PeerRefused",
         "ReloadRejected",
+        "ShimNotLoaded",
     }
     assert not lost
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cluster.processes import until
 from hotpeers import hook
 from hotpeers.absence import Absence
 from hotpeers.hook import install_in_time
+from hotpeers.imagepath.program import PROGRAM
 from hotpeers.reasons import Reason
 
 
@@ -44,7 +46,7 @@ def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     file.write_text("")
     install_in_time(tmp_path)
     assert file.read_text() == text
-    assert [path.name for path in tmp_path.iterdir()] == ["hotpeers_shim"]
+    assert {path.name for path in tmp_path.iterdir()} == {"hotpeers_shim", PROGRAM}
 
 
 def test_where_nothing_can_be_written_it_ends_well_and_says_why() -> None:
@@ -67,7 +69,8 @@ def test_a_full_disk_is_one_short_line(
     told = capsys.readouterr().err
     assert "No space left on device" in told
     assert len(told) < 300
-    assert list(tmp_path.iterdir()) == []
+    # The container that reads the image's PYTHONPATH needs its program, and the agent waits for it.
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRAM]
 
 
 def test_it_gives_up_in_time_and_leaves_nothing_half_done(
@@ -81,7 +84,8 @@ def test_it_gives_up_in_time_and_leaves_nothing_half_done(
     install_in_time(tmp_path, 0.1)
     assert time.monotonic() - began < 30
     assert "was not copied within 0.1 s" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    # The container that reads the image's PYTHONPATH needs its program, and the agent waits for it.
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRAM]
 
 
 def test_in_a_container_it_is_said_in_the_container_s_log(
@@ -115,6 +119,19 @@ def test_a_shim_that_is_missing_is_a_problem_until_it_is_there(tmp_path: Path) -
     install_in_time(tmp_path)
     assert absence.changes()
     assert absence.problem is None
+
+
+def test_a_shim_that_is_missing_is_installed_once_that_is_possible(tmp_path: Path) -> None:
+    folder = tmp_path / "shim"
+    folder.write_text("in the way")
+    absence = Absence(folder, patience=0, pause=0)
+    assert absence.changes()
+    assert not absence.changes()
+    folder.unlink()
+    until("the shim to be installed", lambda: absence.changes() or None, 30)
+    assert absence.problem is None
+    assert (folder / PROGRAM).exists()
+    until("the process to end", lambda: not absence.installing or None, 30)
 
 
 def test_a_shim_that_is_being_copied_is_none(tmp_path: Path) -> None:

@@ -393,3 +393,52 @@ def test_card_in_a_file_needs_no_signature() -> None:
     (peer,) = run(written, rules=Rules(require_signed=True)).peers
     assert peer.ready
     assert peer.interfaces == written.interfaces
+
+
+def from_file(file: str, name: str = "weather", **fields: object) -> Candidate:
+    fields = {"source": f"{file}#Peer/default/{name}", "url": f"http://{file}", **fields}
+    return candidate(name, **fields)
+
+
+def test_newcomer_in_another_file_does_not_take_the_name_of_a_live_peer() -> None:
+    live, newcomer = from_file("weather.yaml"), from_file("another.yaml")
+    before = run(live).peers
+    found = run(newcomer, live, previous=before)
+    assert [peer.source for peer in found.peers] == [live.source]
+    (refused,) = found.refused
+    assert (refused.source, refused.reason) == (newcomer.source, Reason.NAME_COLLISION)
+    assert live.source in refused.message
+
+
+def test_newcomer_does_not_take_the_name_of_a_peer_whose_file_cannot_be_read() -> None:
+    live, newcomer = from_file("weather.yaml"), from_file("another.yaml")
+    before = run(live).peers
+    found = run(newcomer, previous=before, unread=("weather.yaml#",))
+    assert [peer.source for peer in found.peers] == [live.source]
+    assert reasons(found) == {"default/weather": Reason.NAME_COLLISION}
+
+
+def test_name_is_free_once_its_file_is_gone() -> None:
+    live, newcomer = from_file("weather.yaml"), from_file("another.yaml")
+    found = run(newcomer, previous=run(live).peers)
+    assert [peer.source for peer in found.peers] == [newcomer.source]
+
+
+def test_peer_may_become_another_kind_in_its_own_file() -> None:
+    live, newcomer = from_file("weather.yaml"), from_file("another.yaml")
+    changed = from_file("weather.yaml", kind="Agent", source="weather.yaml#Agent/default/weather")
+    found = run(newcomer, changed, previous=run(live).peers)
+    assert [peer.source for peer in found.peers] == [changed.source]
+
+
+def test_newcomer_of_another_name_does_not_take_the_tool_of_a_live_peer() -> None:
+    live, newcomer = from_file("z.yaml", "a.b"), from_file("a.yaml", "a-b")
+    assert live.tool == newcomer.tool
+    found = run(newcomer, live, previous=run(live).peers)
+    assert [peer.source for peer in found.peers] == [live.source]
+    assert reasons(found) == {"default/a-b": Reason.NAME_COLLISION}
+
+
+def test_first_file_of_a_name_is_taken_where_none_was_live() -> None:
+    found = run(from_file("b.yaml"), from_file("a.yaml"))
+    assert [peer.source for peer in found.peers] == ["a.yaml#Peer/default/weather"]

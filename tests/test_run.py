@@ -1,5 +1,6 @@
 """`hotpeers run` as a process: what a reader of its file sees, whatever happens to it."""
 
+import os
 import random
 import signal
 import socket
@@ -359,3 +360,56 @@ def test_a_thousand_manifests(sidecar: Sidecar, capsys: pytest.CaptureFixture[st
             f"\n1000 manifests: ready {started:.2f} s after start, change -> file median "
             f"{sorted(times)[10] * 1000:.1f} ms, max {max(times) * 1000:.1f} ms, {memory:.0f} MB"
         )
+
+
+def run_at(peers: Path, peer_file: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hotpeers", "run", "--listen", "none"]
+    options = ["--peers-dir", str(peers), "--peer-file", str(peer_file)]
+    return subprocess.run(
+        [*command, *options], check=False, capture_output=True, text=True, timeout=SECONDS
+    )
+
+
+@pytest.mark.parametrize("place", ["below a file", "a directory", "no file system for it"])
+def test_peer_file_that_cannot_be_written_ends_the_start(tmp_path: Path, place: str) -> None:
+    (tmp_path / "peers").mkdir()
+    (tmp_path / "file").write_text("")
+    peer_file = {
+        "below a file": tmp_path / "file" / "peers.json",
+        "a directory": tmp_path,
+        "no file system for it": Path("/proc/hotpeers/peers.json"),
+    }[place]
+    done = run_at(tmp_path / "peers", peer_file)
+    assert done.returncode == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert error.startswith(f"error: {peer_file}: the peer file cannot be written: ")
+    assert "--peer-file (HOTPEERS_PEER_FILE)" in error
+    assert "Traceback" not in done.stderr
+
+
+def test_read_only_file_system_ends_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "ro,size=65536", "hotpeers-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("to mount a file system needs root")
+    try:
+        (tmp_path / "peers").mkdir()
+        done = run_at(tmp_path / "peers", folder / "peers.json")
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    assert (done.returncode, "Read-only file system" in done.stderr) == (1, True)
+
+
+def test_peer_file_that_cannot_be_written_later_is_reported_and_retried(sidecar: Sidecar) -> None:
+    sidecar.put_peer("a")
+    sidecar.start()
+    folder = sidecar.file.parent
+    folder.rename(folder.with_name("away"))
+    folder.write_text("no directory")
+    sidecar.put_peer("b")
+    until(lambda: "ProjectionFailed" in reasons(sidecar, "problems"))
+    folder.unlink()
+    until(lambda: sidecar.file.exists() and sidecar.names() == ["a", "b"])
+    until(lambda: "ProjectionFailed" not in reasons(sidecar, "problems"))
+    assert b"solved: " in sidecar.log.read_bytes()

@@ -40,26 +40,24 @@ for _command in (run, controller, mcp, policy):
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR...")
 def validate(files: tuple[str, ...]) -> None:
-    """Check manifests, agent cards and peer files; - is standard input."""
-    from .validate import validate_bytes
+    """Check manifests, agent cards and peer files; - is standard input.
 
-    bad = 0
-    for name in files:
-        try:
-            raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        except OSError as error:
-            bad += 1
-            click.echo(f"{name}: {error.strerror or error} (FileUnreadable)", err=True)
-            continue
-        finding = validate_bytes(raw, "stdin" if name == "-" else name)
+    Of a directory it reads what `hotpeers run` would.
+    """
+    from .validate import validate_inputs
+
+    bad = False
+    for finding in validate_inputs(files):
         for problem in finding.problems:
             click.echo(str(problem), err=True)
+        for warning in finding.warnings:
+            click.echo(f"warning: {warning}", err=True)
         for remark in finding.remarks:
             click.echo(f"ignored: {remark}")
         if finding.problems:
-            bad += 1
+            bad = True
         else:
             click.echo(f"{finding.where}: ok: {finding.summary}")
     if bad:

@@ -35,5 +35,9 @@ class PeerFileTakenError(HotpeersError):
     """Another process writes the peer file."""
 
 
+class PeerFileError(HotpeersError):
+    """The peer file cannot be written where it was asked for."""
+
+
 class GovernError(HotpeersError):
     """It is not certain that requests of an account are sent to the guard."""

@@ -19,7 +19,8 @@ from hotpeers_shim.contract import Ack, CallFailure, Peer, clean_text
 
 from .changes import PeerChanges
 from .kube.client import Client
-from .kube.errors import KubeError
+from .kube.errors import ForbiddenError, KubeError
+from .model.snapshot import Problem
 from .offer import Refused
 
 logger = logging.getLogger(__name__)
@@ -33,13 +34,17 @@ _MAX_NOTE = 1000
 _MAX_SUBJECTS = 1000
 _CALLS_SECONDS = 300.0
 """How long an Event on failing calls of a peer stands before there is another one for it."""
-_WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed"}
+_RIGHT = (
+    "bind ClusterRole hotpeers-feedback to the pod's ServiceAccount (k8s/rbac/orchestrator.yaml)"
+)
+_WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed", "ShimNotLoaded"}
 _ACTIONS = {
     "PeerAdded": "Offer",
     "PeerRemoved": "Withdraw",
     "PeerRefused": "Refuse",
     "ReloadRejected": "Reload",
     "CallsFailed": "Call",
+    "ShimNotLoaded": "Load",
 }
 
 
@@ -91,6 +96,10 @@ class Feedback:
                 self._calls[subject] = now
                 self._note("CallsFailed", [subject])
 
+    def not_loaded(self, problem: Problem) -> None:
+        """The agent runs, and no process of it has loaded the shim."""
+        self._note("ShimNotLoaded", [problem.message])
+
     async def run(self) -> None:
         """Tell for ever what was noted. Raises nothing but what is a bug."""
         while True:
@@ -131,7 +140,9 @@ class Feedback:
             self._failed()
             if str(error) != self._complained:
                 self._complained = str(error)
-                logger.warning("no Event could be made: %s", error, extra={"reason": reason})
+                todo = f"; {_RIGHT}" if isinstance(error, ForbiddenError) else ""
+                extra = {"reason": reason}
+                logger.warning("no Event could be made: %s%s", error, todo, extra=extra)
 
     def _event(self, reason: str, note: str, uid: str) -> dict[str, Any]:
         regarding = {

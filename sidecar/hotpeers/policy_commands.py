@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import click
 
 from .errors import HotpeersError
@@ -16,10 +13,13 @@ def policy() -> None:
 
 
 def _read_inputs(files: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    from .inputs import read_input
+    from .model.document import MAX_MANIFEST_BYTES
+
     found = []
     for name in files:
         try:
-            raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            raw = read_input(name, MAX_MANIFEST_BYTES)
         except OSError as error:
             raise HotpeersError(f"{name}: {error.strerror or error}") from error
         found.append(("stdin" if name == "-" else name, raw))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -21,9 +22,11 @@ from hotpeers_shim.contract import (
 )
 
 from .encoding import Encodings
+from .errors import PeerFileError
 
 # The contract's bound: a file that claims more cannot be continued.
 _GENERATIONS = 2**63
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ProjectionError(Exception):
@@ -140,6 +143,27 @@ def replace_file(path: Path, parts: Iterable[bytes]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of a peer file, and see that files can be made there; `PeerFileError` if not.
+
+    A disk that is full is not an error: there may be room later, and until then the file stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent):
+            pass
+    except OSError as error:
+        if error.errno in _FULL:
+            return
+        raise PeerFileError(
+            f"{path}: the peer file cannot be written: {error.strerror or error}; give user "
+            f"{os.geteuid()} a directory that it can write to, or choose another --peer-file "
+            "(HOTPEERS_PEER_FILE)"
+        ) from error
 
 
 def remove_leftovers(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -177,8 +177,16 @@ def log_refused(items: Iterable[Refused]) -> None:
         )
 
 
-def log_problems(before: Sequence[Problem], after: Sequence[Problem]) -> None:
-    """Log each problem that is new, and that one went."""
+def log_problems(
+    before: Sequence[Problem],
+    after: Sequence[Problem],
+    is_there: Callable[[Problem], bool] = lambda _: True,
+) -> None:
+    """Log each problem that is new, and those that went.
+
+    One is solved where nothing is wrong any more with what it was of: another problem of the same
+    file may only hide it. `is_there` is whether that still exists; what was removed is not solved.
+    """
     # By identity first: there may be as many as there are peers.
     same = set(map(id, before)) & set(map(id, after))
     old = dict.fromkeys(problem for problem in before if id(problem) not in same)
@@ -186,9 +194,12 @@ def log_problems(before: Sequence[Problem], after: Sequence[Problem]) -> None:
     for problem in new:
         if problem not in old:
             logger.warning("%s", problem, extra={"reason": problem.reason.value})
-    for problem in old:
-        if problem not in new:
-            logger.info("solved: %s", problem, extra={"reason": problem.reason.value})
+    ended = [problem for problem in old if problem not in new]
+    bad = {problem.where for problem in after} if ended else set()
+    for problem in ended:
+        if problem.where not in bad:
+            word = "solved" if is_there(problem) else "gone"
+            logger.info("%s: %s", word, problem, extra={"reason": problem.reason.value})
 
 
 def new_nacks(before: Acks, after: Acks) -> list[Ack]:

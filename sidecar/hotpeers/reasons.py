@@ -34,10 +34,12 @@ class Reason(StrEnum):
     NOT_SELECTED = "NotSelected"
     URL_MISSING = "UrlMissing"
     NOT_YAML = "NotYaml"
+    DUPLICATE_KEY = "DuplicateKey"
     SOURCE_MISSING = "SourceMissing"
     SOURCE_UNREADABLE = "SourceUnreadable"
     UNKNOWN_KIND = "UnknownKind"
     SHIM_NOT_INSTALLED = "ShimNotInstalled"
+    SHIM_NOT_LOADED = "ShimNotLoaded"
     PROJECTION_FAILED = "ProjectionFailed"
     WATCH_UNAVAILABLE = "WatchUnavailable"
     NOT_READY = "NotReady"
@@ -57,6 +59,9 @@ class Reason(StrEnum):
     TOKEN_UNAVAILABLE = "TokenUnavailable"  # noqa: S105 - a word
     ANNOTATION_INVALID = "AnnotationInvalid"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
+    SOURCES_UNREADABLE = "SourcesUnreadable"
+    CONTAINER_UNCLEAR = "ContainerUnclear"
+    SIDECAR_ENDLESS = "SidecarEndless"
     NOT_PYTHON = "NotPython"
     NOT_LINUX = "NotLinux"
     PYTHON_ISOLATED = "PythonIsolated"
@@ -162,10 +167,15 @@ _OWN_SENTENCES = {
     Reason.NOT_SELECTED: "Its labels do not match the selector.",
     Reason.URL_MISSING: "It does not say where its A2A server is.",
     Reason.NOT_YAML: "The file is not valid YAML, or nests or repeats more than is safe to read.",
+    Reason.DUPLICATE_KEY: "A key is there twice in one mapping; readers differ on which one counts.",
     Reason.SOURCE_MISSING: "The directory of peers does not exist; what was read before stays.",
     Reason.SOURCE_UNREADABLE: "The source could not be read; what was read before stays.",
     Reason.UNKNOWN_KIND: "It is neither a Peer, nor a kagent Agent, nor an agent card.",
     Reason.SHIM_NOT_INSTALLED: "The shim is not in the pod; an agent that started without it has no peers.",
+    Reason.SHIM_NOT_LOADED: (
+        "No process of the agent has loaded the shim, so that it has no peers: "
+        "it is no Python program, or imports no google-adk."
+    ),
     Reason.PROJECTION_FAILED: "The peer file could not be written; the one before stays.",
     Reason.WATCH_UNAVAILABLE: "Changes cannot be watched; they are looked for every few seconds.",
     Reason.NOT_READY: "It has not been ready yet.",
@@ -185,6 +195,9 @@ _OWN_SENTENCES = {
     Reason.TOKEN_UNAVAILABLE: "No OAuth2 token could be fetched; the one before is used while it is valid.",
     Reason.ANNOTATION_INVALID: "An annotation of the pod has a value that is not allowed.",
     Reason.CONTAINER_NOT_FOUND: "The pod has no container of the name that its annotation gives.",
+    Reason.SOURCES_UNREADABLE: "The pod's Agent or Namespace could not be read; delete the pod to try again.",
+    Reason.CONTAINER_UNCLEAR: "Which container of the pod is the agent's cannot be told.",
+    Reason.SIDECAR_ENDLESS: "Before Kubernetes 1.29, a sidecar would keep this pod from ending.",
     Reason.NOT_PYTHON: "The agent is not a Python program, and cannot load the shim.",
     Reason.NOT_LINUX: "The pod is not for Linux.",
     Reason.PYTHON_ISOLATED: "Python is started with -I, -E or -S, and would not load the shim.",
@@ -234,7 +247,7 @@ _OWN_SENTENCES = {
     Reason.NAME_NOT_ALLOWED: "The SpawnPolicy does not allow an agent of this name, or the name is reserved.",
     Reason.NAME_OCCUPIED: "Something that kagent would overwrite has this name.",
     Reason.NOT_SPAWNED: "The subject did not spawn this agent.",
-    Reason.UNKNOWN_FIELD: "The guard does not know this field, and so lets it not in.",
+    Reason.UNKNOWN_FIELD: "The field is not known: what it was meant to say would be lost.",
     Reason.FIELD_FORBIDDEN: "No SpawnPolicy can allow this field, or this value of it.",
     Reason.FIELD_MALFORMED: "A field has the wrong type or a value that it cannot have.",
     Reason.OBJECT_TOO_LARGE: "The object, or a part of it, is larger than is looked at.",

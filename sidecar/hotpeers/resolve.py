@@ -100,28 +100,39 @@ def held_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> li
 def _ordered(
     snapshot: Snapshot, previous: Sequence[Peer], held: Sequence[Peer], memo: Memo
 ) -> Iterable[Candidate | Peer]:
-    """By creation time where it is known; then as first seen, so that a new peer comes last."""
+    """By creation time where it is known; then as first seen, so that a new peer comes last.
+
+    The first of a name keeps it, see `_limited`.
+    """
     if not held:
         found = memo.by_creation(snapshot.candidates)
         if found is not None:
             return found
-    place = {(peer.namespace, peer.name): index for index, peer in enumerate(previous)}
+    place = {_holder(peer): index for index, peer in enumerate(previous)}
     last = len(previous)
     entries: list[tuple[tuple[object, ...], Candidate | Peer]] = []
     for candidate in snapshot.candidates:
         name = (candidate.namespace, candidate.name)
         if candidate.created is None:
-            moment: tuple[int, float] = (1, place.get(name, last))
+            moment: tuple[int, float] = (1, place.get(_holder(candidate), last))
         else:
             moment = (0, candidate.created)
         entries.append(((*moment, *name, candidate.source), candidate))
-    present = {(candidate.namespace, candidate.name) for candidate in snapshot.candidates}
+    present = set(map(_holder, snapshot.candidates))
     for peer in held:
-        name = (peer.namespace, peer.name)
-        if name not in present:
-            entries.append(((1, place[name], *name, peer.source), peer))
+        if _holder(peer) not in present:
+            name = (peer.namespace, peer.name)
+            entries.append(((1, place[_holder(peer)], *name, peer.source), peer))
     entries.sort(key=lambda entry: entry[0])
     return (entry[1] for entry in entries)
+
+
+def _holder(one: Candidate | Peer) -> tuple[str, str, str]:
+    """Who one is, and the file that it is of ("" in a cluster).
+
+    What comes from another file under the name of a peer is another one, and comes after it.
+    """
+    return one.namespace, one.name, one.source.rpartition("#")[0]
 
 
 def _limited(rows: list[Row], size_of: Callable[[Row], int]) -> Resolution:
@@ -153,7 +164,7 @@ def _beyond(peer: Peer, taken: Mapping[str, str], count: int, size: int) -> Refu
     title = f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name
     first = taken.get(peer.toolName)
     if first is not None:
-        message = f"the tool name {peer.toolName!r} is taken by {first}"
+        message = f"the tool name {peer.toolName!r} is taken by {first}; give one another name"
         return Refused(title, peer.source, Reason.NAME_COLLISION, message)
     if count >= MAX_PEERS:
         return Refused(title, peer.source, Nack.TOO_MANY_PEERS, f"the limit is {MAX_PEERS}")

@@ -5,6 +5,7 @@ Each of their options is a setting of the environment too. Each imports what it 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -77,6 +78,12 @@ def _logging(command: _Command) -> _Command:
     "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
 )
 @_setting(
+    "--agent-ports",
+    "",
+    "A,B",
+    "Where the agent beside it serves: to tell if it runs without the shim.",
+)
+@_setting(
     "--require-signed",
     "",
     "PATH",
@@ -85,7 +92,13 @@ def _logging(command: _Command) -> _Command:
 @_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
 @_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
 @_reach
-@_setting("--listen", ":8090", "HOST:PORT", "Where to serve status and metrics, or none.")
+@_setting(
+    "--listen",
+    "auto",
+    "HOST:PORT",
+    "Where to serve status and metrics, or none; auto is 127.0.0.1:8090, in a pod :8090.",
+)
+@_setting("--allowed-hosts", "", "NAMES", "Further names under which it is asked, see the docs.")
 @_logging
 def run(**raw: str) -> None:
     """Keep a peer file up to date with its source."""
@@ -93,8 +106,10 @@ def run(**raw: str) -> None:
 
     from .log import set_up_logging
     from .runner import run_sidecar
-    from .settings import Settings
+    from .settings import Settings, default_listen
 
+    if raw["listen"] == "auto":
+        raw["listen"] = default_listen(os.environ)
     settings = Settings.parse(**raw)
     set_up_logging(settings.log_format, settings.log_level)
     asyncio.run(run_sidecar(settings))
@@ -131,6 +146,18 @@ def run(**raw: str) -> None:
     "auto",
     "auto|true|false",
     "Whether agents with the name of a Secret are refused; auto: where it may get Secrets.",
+)
+@_setting(
+    "--policies-per-namespace",
+    "64",
+    "NUMBER",
+    "The most SpawnPolicies of one namespace that are served.",
+)
+@_setting(
+    "--subjects-per-namespace",
+    "256",
+    "NUMBER",
+    "The most subjects that the SpawnPolicies of one namespace may name.",
 )
 @_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
 @_setting(

@@ -19,6 +19,8 @@ DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
 EVERY_NAMESPACE = "*"
 _DEFAULT_CARD_BYTES = 1024 * 1024
 _LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
+_PORT = 8090
+_HOST = re.compile(r"[a-z0-9]([-a-z0-9_.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -48,12 +50,15 @@ class Settings(BaseModel):
     orchestrator: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
     shim_dir: Path | None = None
+    agent_ports: frozenset[int] = frozenset()
+    """Where the agent beside it serves, as far as that is known."""
     require_signed: Path | None = None
     max_card_bytes: int = _DEFAULT_CARD_BYTES
     credentials: Path | None = None
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
+    allowed_hosts: frozenset[str] = frozenset()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -78,12 +83,14 @@ class Settings(BaseModel):
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "user_headers_to": _origins(text.get("user_headers_to", "")),
                     "shim_dir": _path(text.get("shim_dir", "")),
+                    "agent_ports": _ports(text.get("agent_ports", "")),
                     "require_signed": _path(text.get("require_signed", "")),
                     "max_card_bytes": _card_bytes(text.get("max_card_bytes", "")),
                     "credentials": _path(text.get("credentials", "")),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
+                    "allowed_hosts": _hosts(text.get("allowed_hosts", "")),
                     "log_format": text["log_format"],
                     "log_level": text["log_level"].lower(),
                 }
@@ -110,6 +117,15 @@ def _check_directory(peers_dir: str, peer_file: Path) -> None:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
+
+
+def _ports(text: str) -> frozenset[int]:
+    parts = text.replace(",", " ").split()
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) < 65536 for part in parts):
+        raise SettingsError(
+            f"--agent-ports (HOTPEERS_AGENT_PORTS): {text[:80]!r}: numbers of ports are needed"
+        )
+    return frozenset(map(int, parts))
 
 
 def _card_bytes(text: str) -> int:
@@ -169,6 +185,24 @@ def parse_orchestrator(text: str) -> str:
             f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
         )
     return text
+
+
+def default_listen(environment: Mapping[str, str]) -> str:
+    """Where a sidecar listens: in a pod anywhere, for probes ask by its address; else on this host."""
+    # The kubelet sets it in each container.
+    in_a_pod = "KUBERNETES_SERVICE_HOST" in environment
+    return f":{_PORT}" if in_a_pod else f"127.0.0.1:{_PORT}"
+
+
+def _hosts(text: str) -> frozenset[str]:
+    names = frozenset(text.replace(",", " ").lower().split())
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise SettingsError(
+                f"--allowed-hosts (HOTPEERS_ALLOWED_HOSTS): {name[:80]!r} is not the name of a host; "
+                "a name has neither scheme nor port"
+            )
+    return names
 
 
 def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:

@@ -13,6 +13,7 @@ from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 
 from .errors import InstallError
+from .imagepath.program import install_program
 
 _PACKAGE = "hotpeers_shim"
 
@@ -39,10 +40,14 @@ def install_shim(target: Path) -> Path:
     Nothing is done where the same one is there. A process that starts meanwhile finds the old copy
     or the new one, and for the moment between two renames none, in which case it runs as without
     the shim.
+
+    Beside it comes the program that reads the PYTHONPATH of the agent's image. It comes first and is small,
+    because that container cannot start without it, while an agent can without the shim.
     """
     bootstrap_folder()
     place = target / _PACKAGE
     try:
+        install_program(target)
         if is_installed(target):
             return place / "bootstrap"
         target.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import time
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
@@ -21,13 +22,14 @@ from .memo import Memo, Resolution
 from .memory import settle
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
-from .project import Projection, ProjectionError, Projector, remove_leftovers
+from .project import Projection, ProjectionError, Projector, check_writable, remove_leftovers
 from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
 from .reasons import Reason
 from .resolve import resolve
 from .settings import Settings
 from .signals import raise_at_signal
 from .signature import SignatureCheck
+from .silence import Silence
 from .source import Source
 from .status import Status
 from .web.app import make_app
@@ -86,6 +88,7 @@ class Sidecar:
         self._problems: tuple[Problem, ...] = ()
         self._failure: Problem | None = None
         self._absence = Absence(settings.shim_dir)
+        self._silence = Silence(settings.agent_ports, expected=settings.shim_dir is not None)
         self._told: object = None
         self._ready = False
         self._settled = False
@@ -94,6 +97,7 @@ class Sidecar:
 
     async def run(self) -> None:
         """Work until a signal comes, which raises `Stop`."""
+        check_writable(self._settings.peer_file)
         with locked(self._settings.peer_file):
             await self._run()
 
@@ -105,7 +109,7 @@ class Sidecar:
             )
         async with AsyncExitStack() as stack:
             if self._settings.listen is not None:
-                app = make_app(self.status, self._metrics)
+                app = make_app(self.status, self._metrics, self._settings.allowed_hosts)
                 port = await stack.enter_async_context(serve(app, self._settings.listen))
                 logger.info("serving HTTP on port %d", port, extra={"port": port})
             await stack.enter_async_context(self._cards)
@@ -155,7 +159,8 @@ class Sidecar:
                 failures = new_failures(told, acks)
                 if self._feedback is not None:
                     self._feedback.failing(failures)
-                log_problems(told.problems, acks.problems)
+                names = {f"ack-{ack.pid}.json" for ack in acks.acks}
+                log_problems(told.problems, acks.problems, lambda one: one.where in names)  # noqa: B023
                 self._heard = told = acks
                 self._credentials.note_users(acks.users)
                 self._note_acked()
@@ -179,6 +184,10 @@ class Sidecar:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._absence.changes():
                 self._tell_problems()
+            if self._silence.changes(heard=bool(self._heard.acks)):
+                self._tell_problems()
+                if self._feedback is not None and self._silence.problem is not None:
+                    self._feedback.not_loaded(self._silence.problem)
             if self._ready and not self._settled and self._cards.tried:
                 # The cards have come since: most of what there is.
                 self._settled = True
@@ -276,14 +285,32 @@ class Sidecar:
         if self._feedback is not None:
             self._feedback.refused(fresh)
 
+    def _is_there(self, problem: Problem) -> bool:
+        """Whether what a problem was of is still there."""
+        where = problem.where
+        if problem.reason is Reason.TOKEN_UNAVAILABLE or where.startswith("/"):
+            # Of the operator's settings: it is there as long as this process is.
+            return True
+        if "://" in where:
+            return any(url == where for url, _ in self._followed)
+        snapshot = self._snapshot or Snapshot()
+        if self._settings.peers_dir is not None and self._settings.source == "directory":
+            return os.path.lexists(self._settings.peers_dir / where)
+        is_object = where.startswith(("Agent/", "Peer/", "Service/"))
+        return not is_object or any(one.source == where for one in snapshot.candidates)
+
     def _tell_problems(self) -> None:
         found = self._snapshot.problems if self._snapshot else ()
         credentials = self._credentials.problems
-        told = (found, self._cards.problems, self._failure, self._absence.problem, credentials)
+        own = [
+            problem
+            for problem in (self._failure, self._absence.problem, self._silence.problem)
+            if problem is not None
+        ]
+        told = (found, self._cards.problems, credentials, own)
         if told == self._told:
             return
         self._told = told
-        own = [problem for problem in (self._failure, self._absence.problem) if problem]
         problems = (*found, *self._cards.problems, *credentials, *own)
-        log_problems(self._problems, problems)
+        log_problems(self._problems, problems, self._is_there)
         self._problems = problems

@@ -17,8 +17,6 @@ Object = dict[str, Any]
 CHART = Path(__file__).parents[2] / "k8s" / "chart"
 KUBE_VERSION = "1.36.0"
 """Of a rendering with no cluster; helm itself, without its own Makefile's flags, would say 1.20."""
-SERVED = ("admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy",)
-"""What such a cluster serves, as far as templates ask."""
 _SECONDS = 120.0
 
 
@@ -50,8 +48,7 @@ class Helm:
     ) -> str:
         """The same as text, with the templates' comments."""
         command = ["template", release, self.chart, "--namespace", namespace]
-        served = [part for one in SERVED for part in ("--api-versions", one)]
-        return self.run(*command, "--kube-version", KUBE_VERSION, *served, *_set(sets))
+        return self.run(*command, "--kube-version", KUBE_VERSION, *_set(sets))
 
     def install(self, release: str, namespace: str, *sets: str) -> str:
         """Install a release, and return helm's words."""

@@ -68,18 +68,26 @@ def test_names_are_those_that_the_controller_expects(helm: Helm) -> None:
     assert found["HOTPEERS_GUARD_CONFIGURATION"] == "hotpeers-guard"
 
 
-def test_webhook_asks_for_little_and_fails_open(helm: Helm) -> None:
-    (webhook,) = one(helm.render(), MUTATING, "-injector")["webhooks"]
-    assert webhook["failurePolicy"] == "Ignore"
-    assert webhook["timeoutSeconds"] == 2
-    assert "caBundle" not in webhook["clientConfig"]
-    (selector,) = webhook["namespaceSelector"]["matchExpressions"]
-    assert selector["values"] == [
-        "kube-system",
-        "kube-public",
-        "kube-node-lease",
-        "hotpeers-system",
-    ]
+def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
+    extra = 'webhook.namespaceSelector={"matchLabels": {"team": "a"}}'
+    paths = {}
+    for webhook in one(helm.render(extra), MUTATING, "-injector")["webhooks"]:
+        assert webhook["failurePolicy"] == "Ignore"
+        assert webhook["timeoutSeconds"] == 2
+        # It tells owners by Events, and leaves a dry run without any.
+        assert webhook["sideEffects"] == "NoneOnDryRun"
+        assert "caBundle" not in webhook["clientConfig"]
+        assert webhook["namespaceSelector"]["matchLabels"] == {"team": "a"}
+        names, label = webhook["namespaceSelector"]["matchExpressions"]
+        assert names["values"] == [
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "hotpeers-system",
+        ]
+        assert (label["key"], label["values"]) == ("hotpeers.dev/injection", ["enabled"])
+        paths[label["operator"]] = webhook["clientConfig"]["service"]["path"]
+    assert paths == {"NotIn": "/inject", "In": "/inject/namespace"}
 
 
 @pytest.mark.parametrize("kind", GUARD)
@@ -166,16 +174,16 @@ def test_tools_for_spawning_are_reached_with_the_token_that_they_ask_for(helm: H
 
 def test_nobody_is_bound_to_the_rights_of_a_spawner(helm: Helm) -> None:
     objects = helm.render(*TOOLS)
-    bound = [it["roleRef"]["name"] for it in objects if it["kind"].endswith("RoleBinding")]
+    bound = [it["roleRef"]["name"] for it in objects if "roleRef" in it]
     assert "hotpeers-spawner" in {it["metadata"]["name"] for it in objects}
     assert "hotpeers-spawner" not in bound
 
 
 def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:
     objects = helm.render('webhook.excludedNamespaces=["a"]', namespace="agents")
-    (webhook,) = one(objects, MUTATING, "-injector")["webhooks"]
-    (selector,) = webhook["namespaceSelector"]["matchExpressions"]
-    assert selector["values"] == ["a", "agents"]
+    for webhook in one(objects, MUTATING, "-injector")["webhooks"]:
+        names, _ = webhook["namespaceSelector"]["matchExpressions"]
+        assert names["values"] == ["a", "agents"]
 
 
 def test_cert_manager_serves_the_names_that_are_called(helm: Helm) -> None:

@@ -91,6 +91,8 @@ class Cluster:
             f"--service-account-signing-key-file={self._signing_key}",
             f"--service-account-issuer={ISSUER}",
             "--authorization-mode=RBAC",
+            # Privileged pods are up to the level of their namespace, as on most clusters.
+            "--allow-privileged=true",
             # There is no controller that would make the default ServiceAccount, which it demands.
             "--disable-admission-plugins=ServiceAccount",
         ]

@@ -255,3 +255,13 @@ async def test_what_is_declared_is_bounded_and_not_shared_between_requests(
     await talk.turn("two")
     again = talk.model.seen[1].config.tools[0].function_declarations[0]
     assert again.description.startswith("weather does things Skills: skill: xxx")
+
+
+async def test_name_of_another_script_is_in_what_the_model_reads(peers, server, conversation):
+    one = {**peer("\u5929\u6c17", server), "namespace": "", "description": "forecasts"}
+    peers.write(one)
+    talk = conversation()
+    await talk.turn("go")
+    declaration = talk.model.seen[0].config.tools[0].function_declarations[0]
+    assert declaration.name.isascii()
+    assert declaration.description.startswith("\u5929\u6c17: forecasts")

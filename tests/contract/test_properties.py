@@ -1,8 +1,10 @@
 """What holds for any bytes, and for any valid value."""
 
+import hashlib
 import json
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,6 +186,56 @@ def test_a_tool_name_is_an_identifier(namespace: str, name: str) -> None:
     assert re.fullmatch(
         rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_TOOL_NAME - 1}}}", tool_name(namespace, name)
     )
+
+
+# What names were before, which those that show in ASCII keep: kagent names its own tools so.
+def kagents_name(namespace: str, name: str) -> str:
+    joined = f"{namespace}__NS__{name}" if namespace else name
+    ident = re.sub(r"[^A-Za-z0-9_]", "_", joined)
+    ident = f"_{ident}" if not ident or ident[0].isdigit() else ident
+    if len(ident) > MAX_TOOL_NAME:
+        mark = hashlib.sha256(joined.encode()).hexdigest()[:8]
+        ident = f"{ident[: MAX_TOOL_NAME - 9]}_{mark}"
+    return ident
+
+
+@given(
+    st.from_regex(r"([a-z0-9]([-a-z0-9.]{0,80}[a-z0-9])?)?", fullmatch=True),
+    st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", fullmatch=True)
+    | st.text(st.characters(max_codepoint=126, min_codepoint=32), min_size=1)
+    | st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: f"{text}a"),
+)
+def test_a_name_that_shows_in_ascii_keeps_its_tool_name(namespace: str, name: str) -> None:
+    assert tool_name(namespace, name) == kagents_name(namespace, name)
+
+
+NAMES = [
+    "\u5929\u6c17",
+    "\u65b0\u805e",
+    "\u5929\u6c17 2",
+    "\u65b0\u805e 2",
+    "\u041f\u043e\u0433\u043e\u0434\u0430",
+    "\u0637\u0642\u0633",
+    "\U0001f326\ufe0f",
+    "\U0001f4f0",
+    "\u5929" * 200,
+    "\u5929" * 201,
+]
+
+
+@pytest.mark.parametrize("namespace", ["", "team", "\u5929", "\u65b0"])
+def test_names_of_other_scripts_have_tool_names_of_their_own(namespace: str) -> None:
+    tools = {tool_name(namespace, name) for name in NAMES}
+    assert len(tools) == len(NAMES)
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", tool) for tool in tools)
+    others = {tool_name("other", name) for name in NAMES}
+    assert not tools & others
+
+
+def test_tool_names_of_other_scripts_stay_as_they_are() -> None:
+    assert tool_name("team", NAMES[0]) == "team__NS__peer_659ac777"
+    assert tool_name("", NAMES[2]) == "_2_2bc9d86e"
+    assert tool_name("", "caf\u00e9") == "caf_"
 
 
 @settings(max_examples=300)

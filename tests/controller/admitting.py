@@ -45,7 +45,12 @@ def under(limit: int, count: int = 10_000, window: float = 3600.0, policy: str =
 def spawned(namespace: str, name: str, policy: str = POLICY) -> Object:
     """An Agent with the stamps that are looked at here."""
     manifest = agent(namespace, name, labels={"hotpeers.dev/spawned": "true"})
-    manifest["metadata"]["annotations"] = {"hotpeers.dev/policy": policy}
+    manifest["metadata"]["annotations"] = {
+        "hotpeers.dev/policy": policy,
+        "hotpeers.dev/depth": "1",
+        "hotpeers.dev/spawned-by-serviceaccount": f"{policy.partition('/')[0]}/lead",
+        "hotpeers.dev/spawned-by-uid": "uid-of-lead",
+    }
     return manifest
 
 

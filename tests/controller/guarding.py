@@ -5,13 +5,13 @@ Nobody answers at their URL: a request that is sent is refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from cluster.client import Api, ApiError, Object
-from hotpeers.guard.governed import GOVERNED, Account
+from hotpeers.guard.asking import read_asking
+from hotpeers.guard.governed import Account
 
 _GROUP = "admissionregistration.k8s.io/v1"
 PATHS = (
@@ -59,8 +59,7 @@ def configurations(api: Api, name: str) -> Iterator[tuple[Object, Object]]:
 
 def annotated(configuration: Object) -> set[Account]:
     """The accounts that it says that it asks for."""
-    text = configuration["metadata"].get("annotations", {}).get(GOVERNED, "{}")
-    return {(namespace, name) for namespace, names in json.loads(text).items() for name in names}
+    return set(read_asking(configuration).accounts)
 
 
 def listed(api: Api, name: str) -> set[Account] | None:

@@ -18,9 +18,10 @@ from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.guard.duties import GuardDuties, Telling
 from hotpeers.controller.guard.governed import Governed
 from hotpeers.controller.guard.knowledge import Knowledge
-from hotpeers.guard.governed import Patience
+from hotpeers.guard.asking import Patience
 from hotpeers.guard.stamps import (
     ACCOUNT,
+    DEPTH,
     EXPIRES,
     POLICY,
     SPAWNED,
@@ -119,6 +120,7 @@ def spawned(
         SPAWNED_BY: title if by["kind"] == "Agent" else None,
         ACCOUNT: title,
         UID: creator["uid"],
+        DEPTH: "1",
         POLICY: f"{creator['namespace']}/workers",
         EXPIRES: written(datetime.now(UTC) + timedelta(seconds=seconds)),
         **annotations,

@@ -289,7 +289,7 @@ async def test_an_agent_that_has_the_name_of_another_is_not_deleted(
         proxy.heal()
         await until(
             lambda: any(
-                one.name == "worker" and not one.spawned for one in leading.knowledge.agents()
+                one.name == "worker" and not one.stamped for one in leading.knowledge.agents()
             )
         )
         await never(leading, api, namespace, {"lead", "worker"})
@@ -365,7 +365,7 @@ async def test_their_slots_are_free_and_the_ledger_goes_with_the_last(
         def is_seen() -> bool:
             kept = read(api, path)
             assert kept is not None
-            return not read_ledger(kept["data"]["ledger"]).slots[f"{namespace}/worker"].open
+            return not read_ledger(kept["data"]["ledger"]).slots[f"{namespace}/worker"].pending
 
         # Else its slot would be held for who is still about to be made.
         await until(is_seen)

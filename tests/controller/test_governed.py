@@ -27,7 +27,8 @@ from controller.scene import client_of, running, until
 from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.guard.governed import Governed
 from hotpeers.errors import GovernError
-from hotpeers.guard.governed import Account, Patience, asking_patch, read_asking
+from hotpeers.guard.asking import Patience, asking_patch, read_asking
+from hotpeers.guard.governed import MOST_CHARS, Account, fitted
 from hotpeers.reasons import Reason
 
 QUICK = Patience(grace=1.5, linger=0.5)
@@ -129,7 +130,7 @@ async def test_exact_with_accounts_for_several_conditions(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     ends = ("", "-", ".", "x", "-a")
-    inside = {(f"{namespace}{'-a' * (i % 2)}", f"agent-{i:03}{'.b' * (i % 3)}") for i in range(600)}
+    inside = {(f"{namespace}{'-a' * (i % 2)}", f"agent-{i:03}{'.b' * (i % 3)}") for i in range(900)}
     rng = random.Random(6)
     near = {
         (place, one[:-1] if not end else f"{one}{end}0")
@@ -152,6 +153,101 @@ async def test_the_longest_names_are_accepted(cluster: Cluster, namespace: str, 
         await governed.ensure(longest)
         await until(lambda: is_sent(cluster.api, user_of(min(longest)), namespace))
         assert not is_sent(cluster.api, user_of(("x", "y")), namespace)
+
+
+async def test_ranges_are_exact(cluster: Cluster, namespace: str, name: str) -> None:
+    first, second = namespace, f"{namespace}-b"
+    inside = {
+        (first, "alpha"),
+        (first, "worker-*"),
+        (first, "workers"),
+        (second, "*"),
+        (f"{second}-c", "z*"),
+    }
+    sent_ones = {
+        *((first, one) for one in ("alpha", "worker-", "worker-0", "worker-a.b", "workers")),
+        *((second, one) for one in ("0", "a", "z.z")),
+        *((f"{second}-c", one) for one in ("z", "z-1")),
+    }
+    others = {
+        *((first, one) for one in ("worker", "worker.a", "workersx", "alph", "alphaa")),
+        *((f"{second}-c", one) for one in ("y", "a-z")),
+        (f"{second}-", "a"),
+        (f"{second}c", "a"),
+        (f"{first}-a", "a"),
+    }
+    async with keeping(cluster, name, Subjects(set(inside))) as governed:
+        await until(lambda: governed.holds(inside))
+        await until(lambda: is_sent(cluster.api, user_of((f"{second}-c", "z")), namespace))
+        assert sent(cluster.api, sent_ones | others, namespace) == sent_ones
+        assert listed(cluster.api, name) == inside
+
+
+async def test_name_of_a_range_is_ensured_without_a_write(
+    cluster: Cluster, namespace: str, name: str
+) -> None:
+    async with keeping(cluster, name, Subjects({(namespace, "worker-*")})) as governed:
+        await until(lambda: governed.holds([(namespace, "worker-*")]))
+        before = governed.writes
+        await asyncio.gather(*(governed.ensure([(namespace, f"worker-{i}")]) for i in range(20)))
+        assert governed.writes == before
+        await governed.ensure([(namespace, "helper")])
+        assert governed.writes == before + 2
+
+
+@pytest.mark.parametrize("crowd", [{"worker-*"}, {f"agent-{i}" for i in range(600)}])
+async def test_range_goes_and_who_is_still_needed_is_sent_all_the_time(
+    cluster: Cluster, namespace: str, name: str, crowd: set[str]
+) -> None:
+    """A range of a policy, and a namespace that needed too many names."""
+    kept, gone = (namespace, "worker-1"), (namespace, "agent-1")
+    if "worker-*" in crowd:
+        gone = (namespace, "worker-2")
+    subjects = Subjects({kept, *((namespace, one) for one in crowd)})
+    async with keeping(cluster, name, subjects, QUICK, lead=True) as governed:
+        await until(lambda: is_sent(cluster.api, user_of(gone), namespace))
+        await until(lambda: governed.holds([kept]))
+        whole = {(namespace, "*")} if len(crowd) > 1 else {(namespace, "worker-*")}
+        assert listed(cluster.api, name) == whole
+        subjects.accounts = {kept}
+        governed.look()
+
+        def is_over() -> bool:
+            assert is_sent(cluster.api, user_of(kept), namespace)
+            return listed(cluster.api, name) == {kept}
+
+        await until(is_over)
+        await until(lambda: not is_sent(cluster.api, user_of(gone), namespace))
+        assert is_sent(cluster.api, user_of(kept), namespace)
+
+
+async def test_replica_that_relies_on_a_range_that_is_about_to_go_names_the_account(
+    cluster: Cluster, namespace: str, name: str
+) -> None:
+    subjects = Subjects({(namespace, "worker-*")})
+    async with keeping(cluster, name, subjects) as governed:
+        await until(lambda: governed.holds([(namespace, "worker-*")]))
+        subjects.accounts = set()
+        for path in PATHS:
+            found = read_asking(cluster.api.request("GET", f"{path}/{name}"))
+            patch = asking_patch(found, found.accounts, found.accounts)
+            edit(cluster.api, f"{path}/{name}", *patch)
+        await until(lambda: not governed.holds([(namespace, "worker-1")]))
+        await governed.ensure([(namespace, "worker-1")])
+        assert listed(cluster.api, name) == {(namespace, "worker-*"), (namespace, "worker-1")}
+
+
+async def test_most_that_is_ever_asked_for_is_accepted(cluster: Cluster, name: str) -> None:
+    places = [f"{i:03}{'n' * 60}" for i in range(14)]
+    long = {(place, f"{i:03}{'a' * 250}") for place in places for i in range(102)}
+    short = {(f"n{i // 500}", f"a{i % 500}{'-*' * (i % 2)}") for i in range(6_000)}
+    entries = fitted(frozenset(long | short))
+    assert sum(len(place) + len(one) for place, one in entries) > 0.9 * MOST_CHARS
+    for path in PATHS:
+        found = read_asking(cluster.api.request("GET", f"{path}/{name}"))
+        leaving = frozenset(sorted(entries)[-500:])
+        edit(cluster.api, f"{path}/{name}", *asking_patch(found, entries, leaving))
+    assert listed(cluster.api, name) == entries
 
 
 async def test_two_replicas_add_at_once(cluster: Cluster, namespace: str, name: str) -> None:
@@ -393,7 +489,7 @@ REPLICA = """
 import asyncio, sys
 from hotpeers.controller.election import Election, LeaderClient, Pace
 from hotpeers.controller.guard.governed import Governed
-from hotpeers.guard.governed import Patience
+from hotpeers.guard.asking import Patience
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
 

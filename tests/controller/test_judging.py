@@ -42,6 +42,10 @@ class Governing:
 
     accounts: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
+    ranges: bool = False
+
+    def spans(self, account: tuple[str, str]) -> bool:
+        return self.ranges
 
     async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
         self.accounts += accounts
@@ -277,7 +281,11 @@ async def test_agent_that_is_newer_than_what_is_known_frees_nobody(scene: Scene)
         await scene.create(declarative("worker-a", scene.namespace))
 
 
-async def test_spawned_agent_that_is_newer_than_what_is_known_is_not_free(scene: Scene) -> None:
+@pytest.mark.parametrize("ranges", [False, True])
+async def test_spawned_agent_that_is_newer_than_what_is_known_is_not_free(
+    scene: Scene, ranges: bool
+) -> None:
+    scene.governing.ranges = ranges
     somebodys = declarative("worker-a", scene.namespace)
     await scene.knows(somebodys)
     await ended(scene.following)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from spawning import policy
 
 from cluster.accounts import ServiceAccount, rule
 from cluster.client import Object
@@ -211,11 +212,11 @@ async def test_slot_of_an_agent_that_was_seen_is_free_once_it_is_gone(
     first, second = (Reservations(one, namespace, LEASE, timing=slow) for one in clients)
     assert (await first.admit([POLICY], f"{namespace}/a", under(1))).allowed
     assert await second.settle(POLICY) == 0
-    assert kept(cluster, namespace).slots[f"{namespace}/a"].open == 1
+    assert kept(cluster, namespace).slots[f"{namespace}/a"].pending == ("",)
     manifest = spawned(namespace, "a")
     cluster.api.create(manifest)
     assert not (await first.admit([POLICY], f"{namespace}/b", under(1))).allowed
-    assert kept(cluster, namespace).slots[f"{namespace}/a"].open == 0
+    assert kept(cluster, namespace).slots[f"{namespace}/a"].pending == ()
     cluster.api.delete(manifest)
     assert (await first.admit([POLICY], f"{namespace}/b", under(1))).allowed
 
@@ -255,10 +256,58 @@ async def test_settling_looks_at_what_is_doubtful_only(
         looked.append(name)
         return read(cluster.api, cluster.api.path(spawned(where, name)))
 
-    shown = [f"{namespace}/{name}" for name in ("a", "c", "by-hand")]
-    assert await first.settle(POLICY, live_read, shown) == 1
+    shown = {f"{namespace}/{name}": True for name in ("a", "c", "by-hand")}
+    forged = {f"{namespace}/forged": False}
+    assert await first.settle(POLICY, live_read, {**shown, **forged}) == 1
     assert sorted(looked) == ["b", "by-hand"]
     assert kept(cluster, namespace).slots.keys() == set(shown)
+
+
+async def test_agent_that_is_created_and_deleted_at_once_holds_no_slot(
+    cluster: Cluster, namespace: str, clients: list[Client]
+) -> None:
+    """Walls, 20: its slot was held for 67 s, in which a full policy admitted nothing."""
+    gone: dict[str, tuple[str, ...]] = {}
+    slow = Timing(hold=1000.0, bound=60.0, settle_pause=1000.0)
+    first, second = (
+        Reservations(one, namespace, LEASE, departed=lambda _: gone, timing=slow) for one in clients
+    )
+    agent = f"{namespace}/a"
+    assert (await first.admit([POLICY], agent, under(1), uid="11111111-a")).allowed
+    assert not (await second.admit([POLICY], f"{namespace}/b", under(1))).allowed
+    gone[agent] = ("11111111-a",)
+    assert (await second.admit([POLICY], f"{namespace}/b", under(1), uid="22222222-b")).allowed
+    assert kept(cluster, namespace).slots.keys() == {f"{namespace}/b"}
+    # What is known to be gone frees nothing of one that comes after it.
+    gone[f"{namespace}/b"] = ("33333333-c",)
+    assert not (await first.admit([POLICY], agent, under(1))).allowed
+
+
+async def test_forged_agents_do_not_count_when_a_ledger_is_rebuilt(
+    cluster: Cluster, namespace: str, clients: list[Client]
+) -> None:
+    """Walls, 1."""
+    place = POLICY.partition("/")[0]
+    known = policy("workers", subjects=[{"kind": "ServiceAccount", "name": "lead"}])
+    known = known.model_copy(update={"name": POLICY.partition("/")[2], "namespace": place})
+    spec = known.spec.model_copy(update={"targetNamespaces": (namespace,)})
+    known = known.model_copy(update={"spec": spec})
+    reservations = Reservations(clients[0], namespace, LEASE, policy=lambda _: known, timing=QUICK)
+    cluster.api.create(spawned(namespace, "real"))
+    for number, (key, value) in enumerate(
+        {
+            "spawned-by-serviceaccount": f"{namespace}/tenant",
+            "spawned-by-uid": None,
+            "depth": "2",
+            "spawned-by": f"{place}/lead",
+        }.items()
+    ):
+        forged = spawned(namespace, f"forged-{number}")
+        forged["metadata"]["annotations"][f"hotpeers.dev/{key}"] = value
+        cluster.api.create(forged)
+    error = await refusal(reservations, f"{namespace}/new")
+    assert error.reason is Reason.LEDGER_LOST
+    assert kept(cluster, namespace).slots.keys() == {f"{namespace}/real"}
 
 
 async def test_settling_makes_no_ledger_for_nothing(

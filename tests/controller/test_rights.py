@@ -20,8 +20,8 @@ from hotpeers.controller.grants import PEERS, Account, Binding, manifest_of
 from hotpeers.controller.guard.denials import Denials, Told
 from hotpeers.controller.guard.live import Live
 from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
+from hotpeers.guard.asking import Patience
 from hotpeers.guard.decision import Denial
-from hotpeers.guard.governed import Patience
 from hotpeers.kube.errors import ForbiddenError
 from hotpeers.reasons import Reason
 from hotpeers.registry.fault import Fault

@@ -6,9 +6,11 @@ from typing import Any, cast
 from spawning import SPEC, document
 
 from hotpeers.controller.counts.reservations import Reservations
+from hotpeers.controller.guard.departures import Departures
 from hotpeers.controller.guard.upkeep import Upkeep
-from hotpeers.guard.known import KnownAgent, KnownPolicy, read_known_policy
+from hotpeers.guard.known import Known, KnownPolicy, read_known_policy
 from hotpeers.guard.ledger import DeletionPolicy
+from hotpeers.guard.origin import KnownAgent
 
 KEY = "team/workers"
 
@@ -18,6 +20,8 @@ class World:
     """One policy and no agents."""
 
     spec: dict[str, Any]
+    known: Known = field(default_factory=Known)
+    departures: Departures = field(default_factory=Departures)
 
     def agents(self) -> list[KnownAgent]:
         return []

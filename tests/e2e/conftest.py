@@ -23,7 +23,7 @@ from e2e.stage import BASELINE, Stage, make_stage
 from e2e.team import Team
 from e2e.timings import Timings
 from node.binaries import ensure_node_binaries
-from node.images import NoWheelError, hotpeers_image, kagent_image, peer_image
+from node.images import NoWheelError, custom_image, hotpeers_image, kagent_image, peer_image
 from node.machine import NoNodeError
 from node.node import Node
 
@@ -37,7 +37,7 @@ def node(pytestconfig: pytest.Config) -> Iterator[Node]:
     say = partial(tell, pytestconfig)
     try:
         binaries = ensure_node_binaries(say)
-        images = [hotpeers_image(say), kagent_image(say), peer_image(_PEER, say)]
+        images = [hotpeers_image(say), kagent_image(say), custom_image(say), peer_image(_PEER, say)]
         running = Node(binaries, images, say)
     except (NoBinariesError, NoNodeError, NoWheelError) as error:
         pytest.exit(f"no node for the tests: {error}", returncode=1)

@@ -79,22 +79,26 @@ class Reconciler:
             if "deletionTimestamp" in metadata:
                 continue
             whole = {"apiVersion": _VERSION, "kind": _KIND, **agent}
-            error = self._make(whole, site)
-            self._tell(whole, error, deployments.get(metadata["name"]))
+            before = deployments.get(metadata["name"])
+            error = self._make(whole, site, before)
+            self._tell(whole, error, before)
 
-    def _make(self, agent: Object, site: Site) -> str:
+    def _make(self, agent: Object, site: Site, before: Object | None) -> str:
         """Make the objects of an Agent that is new or another; why that was not possible.
 
-        kagent looks again where spec or labels change, and not by itself where it failed.
+        kagent looks again where spec or labels change, and not by itself where it failed. It takes no
+        annotation of pods away that the Deployment had `before` (`mutatePodTemplate` in its mutate.go).
         """
         metadata = agent["metadata"]
         seen = json.dumps([agent["spec"], metadata.get("labels")], sort_keys=True)
-        before, said = self._made.get(metadata["uid"], ("", ""))
-        if before == seen:
+        known, said = self._made.get(metadata["uid"], ("", ""))
+        if known == seen:
             return said
         said = ""
         try:
             for one in translate(agent, site):
+                if before is not None and one["kind"] == "Deployment":
+                    _merge_annotations(before, one)
                 self._api.apply(one)
         except TranslationError as error:
             said = str(error)
@@ -133,6 +137,11 @@ class Reconciler:
         replicas = deployment["spec"].get("replicas", 1)
         message = f"Deployment is not ready, 0/{replicas} pods are ready"
         return _condition("Ready", "False", "DeploymentNotReady", message)
+
+
+def _merge_annotations(before: Object, deployment: Object) -> None:
+    merged, had = (one["spec"]["template"]["metadata"] for one in (deployment, before))
+    merged["annotations"] = {**had.get("annotations", {}), **merged.get("annotations", {})}
 
 
 def _accepted(error: str) -> Object:

@@ -121,8 +121,8 @@ class Release:
         wanted = deployment["spec"]["replicas"]
         seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
         counts = [status.get(f"{one}Replicas", 0) for one in ("updated", "available")]
-        (webhook,) = self.api.read(WEBHOOK)["webhooks"]
-        trusted = bool(webhook["clientConfig"].get("caBundle"))
+        webhooks = self.api.read(WEBHOOK)["webhooks"]
+        trusted = all(one["clientConfig"].get("caBundle") for one in webhooks)
         settled = status.get("replicas") == wanted
         return (
             seen and trusted and settled and counts == [wanted, wanted] and self._answers()

@@ -2,12 +2,14 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from urllib.request import urlopen
 
 from cluster.client import Object
 from cluster.processes import until
-from e2e.crew import Crew, orchestrator
-from e2e.pods import Pod, read_log
+from e2e.crew import INJECT, Crew, orchestrator
+from e2e.kagent import sub_agent
+from e2e.pods import Pod, read_log, wait_for_pod
 from e2e.release import Release
 from e2e.stage import Stage
 from node.node import Node
@@ -61,6 +63,37 @@ def test_agent_starts_where_the_shim_finds_no_room(release: Release, stage: Stag
     ]
     assert "No space left on device" in line
     until("the sidecar to say so", lambda: "ShimNotInstalled" in _problems(pod) or None, _SECONDS)
+
+
+def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
+    release: Release, stage: Stage
+) -> None:
+    """A Python program without google-adk: nothing of its pod says beforehand that it cannot."""
+    made = sub_agent(stage.namespace, "stranger", "Hello.")
+    agent = replace(made, annotations=INJECT)
+    created = stage.create(agent)
+    pod = stage.wait(agent)
+    assert list(pod.containers) == ["hotpeers", "kagent"]
+    until("the status to say so", lambda: "ShimNotLoaded" in _problems(pod) or None, _SECONDS)
+
+    def told() -> list[Object] | None:
+        events = stage.api.list("v1", "Event", stage.namespace)["items"]
+        return [one for one in events if one["reason"] == "ShimNotLoaded"] or None
+
+    (event,) = until("the Event on the Agent", told, _SECONDS)
+    assert event["involvedObject"]["uid"] == created["metadata"]["uid"]
+    # Its annotation is taken away; on the Deployment it stays, as kagent leaves it.
+    agent_now = {"spec": {"byo": {"deployment": {"annotations": {"hotpeers.dev/inject": None}}}}}
+    stage.api.patch(agent.manifest, agent_now)
+    stage.api.delete(pod.reference, gracePeriodSeconds=0)
+    after = wait_for_pod(
+        stage.api,
+        stage.namespace,
+        agent.selector,
+        lambda found: found.uid != pod.uid and found.is_ready,
+    )
+    assert list(after.containers) == ["kagent"]
+    assert "hotpeers.dev/inject" not in after.annotations
 
 
 def _leave_no_room(deployment: Object) -> None:

@@ -10,7 +10,7 @@ from spawning import LEAD, SPEC, document
 
 from hotpeers.cli import cli
 from hotpeers.errors import HotpeersError
-from hotpeers.guard.check import repeated_key, subject_of
+from hotpeers.guard.check import subject_of
 from hotpeers.guard.explain import explain
 from hotpeers.guard.read import read_policy
 
@@ -193,8 +193,3 @@ def test_account_is_told_from_an_agent() -> None:
     rules = read_policy(document({"subjects": [{"kind": "ServiceAccount", "name": "tools"}]}))
     assert subject_of("team/tools", [rules]).agent == ""
     assert subject_of("team/lead", [rules]).agent == LEAD.agent
-
-
-def test_repeated_key_names_its_line() -> None:
-    assert repeated_key(b"a: 1\nb: 2\na: 3\n") == '"a" in line 3'
-    assert not repeated_key(b"a: 1\nb: {a: 2}\n---\na: 1\n")

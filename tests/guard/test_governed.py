@@ -9,22 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spawning import policy
 
-from hotpeers.guard.governed import (
-    GOVERNED,
+from hotpeers.guard.asking import (
     LEAVING,
     RULES,
-    Account,
     Asking,
     Clock,
     Patience,
     asking_patch,
-    conditions_of,
-    governed_accounts,
-    is_account,
     plan_release,
     read_asking,
 )
-from hotpeers.guard.known import KnownAgent
+from hotpeers.guard.conditions import accounts_of, conditions_of
+from hotpeers.guard.governed import (
+    MOST,
+    MOST_CHARS,
+    MOST_IN_PLACE,
+    WHOLE,
+    Account,
+    Cover,
+    fitted,
+    governed_accounts,
+    is_account,
+)
+from hotpeers.guard.origin import KnownAgent
 from hotpeers.guard.spawn_policy import SubjectRef
 from hotpeers.guard.stamps import Stamps
 
@@ -83,63 +90,154 @@ def configuration(**metadata: Any) -> dict[str, Any]:
     return {"metadata": named, "webhooks": [webhook, {**webhook, "name": "other"}]}
 
 
-def test_subjects_their_agents_accounts_and_spawned_agents_are_governed() -> None:
+def test_subjects_their_agents_accounts_and_allowed_names_are_governed() -> None:
     subjects = policy(
         subjects=(
             SubjectRef(kind="ServiceAccount", name="tools"),
             SubjectRef(kind="Agent", name="lead"),
             SubjectRef(kind="Agent", name="to-come"),
-        )
+        ),
+        names=("worker-*", "helper"),
+        targetNamespaces=("team", "elsewhere"),
     )
     agents = [
         agent("lead", "runs-as"),
-        agent("worker", spawned=True, place="elsewhere"),
         agent("bystander"),
         agent("tools", "not-a-subject-of-this-kind"),
         agent("lead", "other", place="elsewhere"),
     ]
     assert governed_accounts([subjects], agents) == {
-        (subjects.namespace, "tools"),
-        (subjects.namespace, "lead"),
-        (subjects.namespace, "runs-as"),
-        (subjects.namespace, "to-come"),
-        ("elsewhere", "worker"),
+        ("team", "tools"),
+        ("team", "lead"),
+        ("team", "runs-as"),
+        ("team", "to-come"),
+        # Of its own namespace only: what a policy says must not reach accounts of another one.
+        ("team", "worker-*"),
+        ("team", "helper"),
     }
 
 
+def test_names_of_a_policy_for_another_namespace_are_no_range() -> None:
+    there = policy(targetNamespaces=("elsewhere",), names=("worker-*",))
+    here = policy(targetNamespaces=("team",), names=("worker-*",))
+    assert ("team", "worker-*") in governed_accounts([here], [])
+    assert not any(name.endswith("*") for _, name in governed_accounts([there], []))
+
+
 @pytest.mark.parametrize("name", INJECTIONS)
-def test_a_name_that_is_none_gets_into_no_condition(name: str) -> None:
+def test_text_that_is_no_name_gets_into_no_condition(name: str) -> None:
     assert not is_account(("ns", name))
     assert not is_account((name, "a"))
-    spawned = agent("worker", name or " ", spawned=True)
-    assert governed_accounts([], [spawned]) == {("team", "worker")}
-    found = read_asking(configuration(annotations={GOVERNED: json.dumps({"ns": [name, "a"]})}))
-    assert found.accounts == {A}
-    assert not found.exact
+    lead = agent("lead", name or " ")
+    assert ("team", name) not in governed_accounts([policy()], [lead])
+    if "'" not in name:
+        assert accounts_of([{"expression": f"'|ns:{name}|ns:a|'.contains(x)"}]) == {A}
+
+
+@pytest.mark.parametrize("name", ["*", "a*", "a-*", f"{'a' * 252}*"])
+def test_range_of_names_is_an_entry(name: str) -> None:
+    assert is_account(("ns", name))
+
+
+@pytest.mark.parametrize("name", ["**", "a*b", "*a", "-*", f"{'a' * 253}*"])
+def test_other_wildcards_are_none(name: str) -> None:
+    assert not is_account(("ns", name))
+
+
+_LABELS = st.text("ab-", min_size=1, max_size=3).filter(lambda one: one.strip("-") == one)
+_ENTRIES = st.tuples(_LABELS, st.one_of(_LABELS, _LABELS.map(lambda one: f"{one}*"), st.just("*")))
+_FORM = re.compile(
+    r"(request\.userInfo\.username (<|>=) 'system:serviceaccount:[-a-z0-9.:]+' \|\| ){0,2}"
+    r"('\|([-a-z0-9.:]+\|)+'\.contains\(request\.userInfo\.username"
+    r"\.replace\('system:serviceaccount:', '\|', 1\) \+ '\|'\))?( \|\| )?"
+    r"(\[('[-a-z0-9.:]+'(, )?)+\]\.exists\(one, request\.userInfo\.username"
+    r"\.startsWith\('system:serviceaccount:' \+ one\)\))?",
+    re.ASCII,
+)
+
+
+def is_true(expression: str, user: str) -> bool:
+    """What an API server makes of a condition: each of its parts in Python."""
+    for part in expression.split(" || "):
+        if match := re.fullmatch(r"request\.userInfo\.username (<|>=) '([^']*)'", part):
+            if (user < match[2]) if match[1] == "<" else (user >= match[2]):
+                return True
+        elif match := re.match(r"'([^']*)'\.contains", part):
+            if user.replace("system:serviceaccount:", "|", 1) + "|" in match[1]:
+                return True
+        elif match := re.match(r"\[([^]]*)\]", part):
+            starts = [f"system:serviceaccount:{one}" for one in re.findall("'([^']*)'", match[1])]
+            if user.startswith(tuple(starts)):
+                return True
+        else:
+            raise AssertionError(part)
+    return False
 
 
 @given(st.sets(st.tuples(st.text(max_size=70), st.text(max_size=70)), max_size=10))
-def test_whatever_names_there_are_the_conditions_are_of_one_form(names: set[Account]) -> None:
+def test_conditions_are_of_one_form_whatever_the_names(names: set[Account]) -> None:
     good = {one for one in names if is_account(one)} or {A}
     first, *others = conditions_of(good)
     assert first["expression"] == (
         "request.userInfo.username.matches('^system:serviceaccount:[-a-z0-9]+:[-a-z0-9.]+$')"
     )
-    for one in others:
-        assert re.fullmatch(
-            r"(request\.userInfo\.username (<|>=) 'system:serviceaccount:[-a-z0-9.:]+' \|\| ){0,2}"
-            r"'\|([-a-z0-9.:]+\|)+'\.contains\(request\.userInfo\.username"
-            r"\.replace\('system:serviceaccount:', '\|', 1\) \+ '\|'\)",
-            one["expression"],
-            re.ASCII,
+    assert all(_FORM.fullmatch(one["expression"]) for one in others)
+
+
+@given(st.sets(_ENTRIES, min_size=1), st.lists(st.tuples(_LABELS, _LABELS), max_size=20), st.data())
+def test_conditions_are_true_for_what_the_entries_cover_and_nothing_else(
+    entries: set[Account], others: list[Account], data: Any
+) -> None:
+    in_stretch = data.draw(st.integers(1, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hotpeers.guard.conditions._IN_STRETCH", in_stretch)
+        conditions = conditions_of(entries)
+    assert accounts_of(conditions) == entries
+    cover = Cover(entries)
+    named = [(namespace, name.removesuffix("*") or "x") for namespace, name in entries]
+    for namespace, name in (*others, *named):
+        user = f"system:serviceaccount:{namespace}:{name}"
+        expected = (namespace, name) in entries or any(
+            namespace == one and other.endswith("*") and name.startswith(other[:-1])
+            for one, other in entries
         )
+        assert ((namespace, name) in cover) is expected
+        assert all(is_true(one["expression"], user) for one in conditions[1:]) is expected
 
 
-def test_thousands_of_the_longest_names_fit_what_an_api_server_parses() -> None:
-    names = {(f"{i:063}", f"{i:0253}") for i in range(15_000)}
-    conditions = conditions_of(names)
-    assert len(conditions) <= 64
-    assert max(len(one["expression"]) for one in conditions) < 100_000
+def test_all_that_fits_is_what_an_api_server_takes() -> None:
+    places = [f"{i:03}{'n' * 60}" for i in range(14)]
+    long = {(place, f"{i:03}{'a' * 250}") for place in places for i in range(103)}
+    short = {(f"n{i // 500}", f"a{i % 500}") for i in range(6_000)}
+    wide = {(f"w{i // 500}", f"a{i % 500}-*") for i in range(6_000)}
+    for entries in (long, short, wide, long | short | wide):
+        kept = fitted(frozenset(entries))
+        conditions = conditions_of(kept)
+        assert len(conditions) <= 64
+        assert max(len(one["expression"]) for one in conditions) < 100_000
+        assert sum(len(one["expression"]) for one in conditions) < 750_000
+        cover = Cover(kept)
+        assert all(one in cover for one in entries)
+
+
+def test_namespace_that_needs_too_much_is_matched_whole_and_no_other() -> None:
+    greedy = {("greedy", f"a{i}") for i in range(MOST_IN_PLACE + 1)}
+    wordy = {("wordy", f"{'a' * 240}{i}") for i in range(140)}
+    modest = {("modest", f"a{i}") for i in range(MOST_IN_PLACE)}
+    assert fitted(frozenset(greedy | wordy | modest)) == {
+        ("greedy", WHOLE),
+        ("wordy", WHOLE),
+        *modest,
+    }
+
+
+def test_largest_namespaces_are_matched_whole_where_all_together_need_too_much() -> None:
+    crowd = {(f"crowd-{place}", f"a{i}") for place in range(20) for i in range(500)}
+    modest = {(f"modest-{place}", f"a{i}") for place in range(300) for i in range(5)}
+    found = fitted(frozenset(crowd | modest))
+    assert modest <= found
+    assert len(found) <= MOST
+    assert sum(len(namespace) + len(name) + 2 for namespace, name in found) <= MOST_CHARS
 
 
 def test_a_patch_makes_a_configuration_ask_for_exactly_these() -> None:
@@ -150,7 +248,7 @@ def test_a_patch_makes_a_configuration_ask_for_exactly_these() -> None:
         assert (found.accounts, found.leaving, found.exact) == ({A, B}, {B}, True)
         assert asking_patch(found, frozenset({A, B}), frozenset({B})) == []
         assert [one["rules"] for one in made["webhooks"]] == [RULES, RULES]
-        assert json.loads(made["metadata"]["annotations"][GOVERNED]) == {"ns": ["a", "b"]}
+        assert json.loads(made["metadata"]["annotations"][LEAVING]) == {"ns": ["b"]}
         assert found.holds(frozenset({A}))
         assert not found.holds(frozenset({B})), "it is about to leave"
 
@@ -176,10 +274,6 @@ def test_without_accounts_it_asks_for_nothing() -> None:
             {"name": "x", "expression": "false"}
         ),
         lambda data: data["webhooks"][0]["rules"][0].update(operations=["CREATE"]),
-        lambda data: data["metadata"]["annotations"].pop(GOVERNED),
-        lambda data: data["metadata"]["annotations"].update({GOVERNED: "[]"}),
-        lambda data: data["metadata"]["annotations"].update({GOVERNED: '{"ns": ["b", "a"]}'}),
-        lambda data: data["metadata"].pop("annotations"),
     ],
 )
 def test_what_somebody_else_changed_is_not_exact(edit: Any) -> None:
@@ -251,7 +345,5 @@ def test_a_new_leader_begins_anew_whatever_is_marked() -> None:
 
 
 def test_marks_of_what_is_not_there_mean_nothing() -> None:
-    found = read_asking(
-        configuration(annotations={GOVERNED: '{"ns":["a"]}', LEAVING: '{"ns":["b"]}'})
-    )
+    found = read_asking(configuration(annotations={LEAVING: '{"ns":["b"]}'}))
     assert found.leaving == frozenset()

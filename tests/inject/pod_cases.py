@@ -1,5 +1,7 @@
 """Each case: NAME.pod.yaml, and NAME.patch.json with what is to become of that pod.
 
+Those in `shapes` are pods as other controllers and injectors make them.
+
 A second YAML document changes the settings. After a change that is meant, write the patches anew,
 and read the difference:
 
@@ -43,7 +45,7 @@ class Case:
 
 
 def all_cases() -> list[Case]:
-    return [_read(path) for path in sorted(FOLDER.glob("*.pod.yaml"))]
+    return [_read(path) for path in sorted(FOLDER.rglob("*.pod.yaml"))]
 
 
 def _read(path: Path) -> Case:
@@ -52,7 +54,8 @@ def _read(path: Path) -> Case:
     identity = {"apiVersion": "v1", "kind": "Pod"}
     # As Kubernetes does before it asks a webhook.
     pod["spec"].setdefault("serviceAccountName", "default")
-    return Case(path.name.removesuffix(".pod.yaml"), {**identity, **pod}, Injection(**settings))
+    name = str(path.relative_to(FOLDER)).removesuffix(".pod.yaml")
+    return Case(name, {**identity, **pod}, Injection(**settings))
 
 
 def describe(verdict: Verdict) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from cluster.server import Cluster
 from hotpeers.inject.patch import make_patch
 
 LEVELS = ("restricted", "baseline", "privileged")
+RUNTIMES = ("gvisor", "nvidia")
 LABEL = "pod-security.kubernetes.io/enforce"
 Pod = dict[str, Any]
 Offer = Callable[[Pod, str], Pod]
@@ -27,6 +28,10 @@ def offer(shared_cluster: Cluster) -> Iterator[Offer]:
     api = shared_cluster.api
     for level in LEVELS:
         create_namespace(api, f"inject-{level}", {LABEL: level})
+
+    for name in RUNTIMES:
+        kind = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": "any"}
+        api.apply({**kind, "metadata": {"name": name}})
 
     def create(pod: Pod, level: str) -> Pod:
         path = f"/api/v1/namespaces/inject-{level}/pods?dryRun=All&fieldValidation=Strict"
@@ -62,12 +67,13 @@ def confined(pod: Pod) -> Pod:
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
 def test_a_pod_that_is_accepted_is_accepted_injected(case: Case, offer: Offer) -> None:
     # A pod whose owner is not there would be refused by nobody; its uid is no uuid, though.
-    original = confined(case.pod)
-    original["metadata"].pop("ownerReferences", None)
-    accepted = [level for level in LEVELS if is_accepted(offer, original, level)]
-    verdict = make_patch(original, "team", case.injection)
+    plain = copy.deepcopy(case.pod)
+    plain["metadata"].pop("ownerReferences", None)
+    originals = {level: confined(plain) if level == "restricted" else plain for level in LEVELS}
+    accepted = [level for level in LEVELS if is_accepted(offer, originals[level], level)]
     for level in accepted:
-        patched = jsonpatch.apply_patch(original, list(verdict.operations))
+        verdict = make_patch(originals[level], "team", case.injection)
+        patched = jsonpatch.apply_patch(originals[level], list(verdict.operations))
         found = offer(patched, level)
         assert found is not None
         for kind in ("containers", "initContainers"):
@@ -76,12 +82,20 @@ def test_a_pod_that_is_accepted_is_accepted_injected(case: Case, offer: Offer) -
                 patched["spec"].get(kind, []), found["spec"].get(kind, []), strict=True
             ):
                 assert set(ours) <= set(theirs)
+    assert "privileged" in accepted
     if case.name not in REFUSED:
         assert "restricted" in accepted
 
 
 REFUSED = {"root", "host-network", "windows", "static-pod", "ordinary-sidecar-injected"}
 REFUSED |= {"spawn-on-the-host-network", "spawn-injected"}
+REFUSED |= {
+    f"shapes/{name}"
+    for name in (
+        *("as-root", "host-network-daemon", "kagent-with-skills", "windows-host-process"),
+        *("istio-proxy-first", "linkerd-proxy-first"),
+    )
+}
 """Those that `restricted` refuses by themselves."""
 
 

@@ -4,7 +4,7 @@ import copy
 
 import jsonpatch
 import pytest
-from pod_cases import NAMESPACE, Case, all_cases, describe
+from pod_cases import FOLDER, NAMESPACE, Case, all_cases, describe
 
 from hotpeers.inject.patch import make_patch
 
@@ -23,6 +23,7 @@ def test_a_pod_becomes_what_its_file_says(case: Case) -> None:
 
 
 def test_no_file_is_left_over() -> None:
-    names = {case.name for case in CASES}
-    folder = CASES[0].file.parent
-    assert {path.name.split(".")[0] for path in folder.iterdir()} == names
+    kinds = (".pod.yaml", ".patch.json")
+    wanted = {f"{case.name}{kind}" for case in CASES for kind in kinds}
+    found = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
+    assert found == wanted

@@ -64,6 +64,11 @@ def assert_whole(pod: Pod) -> None:
         assert len(ports) == 3
     path = [entry for entry in agent["env"] if entry["name"] == "PYTHONPATH"][-1]["value"]
     assert "/opt/hotpeers/hotpeers_shim/bootstrap" in path.split(":")
+    reader = named(spec["initContainers"], "hotpeers-pythonpath")
+    if reader is not None:
+        assert "$(PYTHONPATH)" in path.split(":")
+        assert spec["initContainers"].index(reader) > 0
+        assert reader["image"] == agent["image"]
     assert pod["metadata"]["labels"]["hotpeers.dev/injected"] == "true"
     assert "hotpeers.dev/skipped" not in pod["metadata"]["annotations"]
 
@@ -145,9 +150,15 @@ def _remove_label(pod: Pod) -> None:
     del pod["metadata"]["labels"]["hotpeers.dev/injected"]
 
 
-def same_installation(second: Injection, first: Injection) -> Injection:
-    """The other one of the same installation: where a registry became known, tools are added."""
-    return replace(second, registry_url=first.registry_url)
+def same_installation(second: Injection, first: Injection, pod: Pod) -> Injection:
+    """The other one of the same installation: where a registry became known, tools are added.
+
+    A pod that ends cannot be injected by one of an older cluster.
+    """
+    second = replace(second, registry_url=first.registry_url)
+    if "restartPolicy" in pod["spec"]:
+        second = replace(second, native_sidecars=first.native_sidecars)
+    return second
 
 
 REMOVALS = [
@@ -165,7 +176,7 @@ def test_what_was_taken_away_is_put_back(
         patched = apply(pod, verdict)
         remove(patched)
         assert_whole(
-            apply(patched, make_patch(patched, NAMESPACE, same_installation(second, first)))
+            apply(patched, make_patch(patched, NAMESPACE, same_installation(second, first, pod)))
         )
 
 
@@ -177,7 +188,9 @@ def test_what_an_older_version_put_there_is_left_as_it_is(
     if verdict.injected:
         patched = apply(pod, verdict)
         _be_older(patched)
-        assert make_patch(patched, NAMESPACE, same_installation(second, first)).operations == ()
+        assert (
+            make_patch(patched, NAMESPACE, same_installation(second, first, pod)).operations == ()
+        )
 
 
 def test_an_agent_with_the_name_of_the_tools_is_not_the_tools() -> None:

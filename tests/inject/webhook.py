@@ -118,7 +118,7 @@ def pod(namespace: str, name: str, *, asked: bool = True, **spec: Any) -> Object
     """A pod that meets PodSecurity's `restricted`; fields of `spec` go to its only container."""
     container = {
         "name": "kagent",
-        "image": "agent:1",
+        "image": "ghcr.io/kagent-dev/kagent/app:0.10.4",
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         **spec,
     }

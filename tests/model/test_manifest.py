@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 
 from hotpeers.model.manifest import read_manifests
-from hotpeers.model.snapshot import Candidate
+from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.reasons import Reason
+from hotpeers.resolve import Rules, resolve
 from hotpeers_shim.contract import Nack, Skill
 
 PEER = """
@@ -103,7 +104,7 @@ def test_agent_is_read() -> None:
         Skill("query", "Query", "Runs it", ("db",)),
         Skill("nameless", "nameless"),
     )
-    assert agent.created == 1769860800.0
+    assert agent.created is None, "what a file says of its age is only text"
 
 
 def test_agent_without_the_annotation_has_no_url() -> None:
@@ -158,7 +159,8 @@ def test_objects_of_other_programs_are_ignored_and_named() -> None:
         ("kind: Peer", "kind: [", "", Reason.NOT_YAML, "line"),
         ("metadata:", "\tmetadata:", "", Reason.NOT_YAML, "line"),
         ("default", "!!python/name:os.system", "", Reason.NOT_YAML, "python/name"),
-        ("default", "2026-99-99", "", Reason.NOT_YAML, "month"),
+        ("kind: Peer", "kind: Peer\nkind: Peer", "", Reason.DUPLICATE_KEY, "'kind' is there twice"),
+        ("cardPath", "url: http://b\n  cardPath", "", Reason.DUPLICATE_KEY, "first in line"),
     ],
 )
 def test_problem_names_field_reason_and_what_is_allowed(
@@ -248,6 +250,8 @@ def test_card_whose_name_has_no_latin_letter_is_a_peer() -> None:
     assert weather.name != news.name
     assert weather.description == "\u5929\u6c17: d"
     assert weather.tool.isidentifier()
+    again = one(json.dumps(CARD_0 | {"name": "\u5929\u6c17", "description": "e"}), "b.json")
+    assert again.tool == weather.tool
     assert weather.interfaces[0].url == weather.url
 
 
@@ -261,3 +265,40 @@ def test_card_that_lists_grpc_first_is_at_its_http_address() -> None:
     assert [i.url for i in found.interfaces] == ["http://weather:8080/rpc", "http://weather:50051"]
     found = one(json.dumps({"name": "W", "supportedInterfaces": listed[:1]}), "a.json")
     assert [i.url for i in found.interfaces] == [found.url] == ["http://weather:50051"]
+
+
+@pytest.mark.parametrize(
+    "name", ["\U0001f326\ufe0f", "\u2605\u2605", "---", "\U0001f916\U0001f3fd"]
+)
+def test_card_that_is_named_by_symbols_is_a_peer(name: str) -> None:
+    found = one(json.dumps(CARD_0 | {"name": name, "description": "d"}), "a.json")
+    other = one(json.dumps(CARD_0 | {"name": f"{name}{name}", "description": "d"}), "a.json")
+    assert found.name.startswith("agent-")
+    assert found.tool.isidentifier()
+    assert found.tool != other.tool
+    assert found.description == f"{name}: d"
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Weather Agent", "weather-agent"),
+        ("caf\u00e9", "cafe"),
+        ("\u5929\u6c17 Agent", "agent"),
+        ("\U0001f326\ufe0f 2", "2"),
+        ("007", "007"),
+        ("\u0417\u0430\u043f\u0440\u043e\u0441 SQL", "sql"),
+    ],
+)
+def test_name_that_shows_in_ascii_stays_as_it_was(name: str, slug: str) -> None:
+    assert one(json.dumps(CARD_0 | {"name": name, "description": "d"}), "a.json").name == slug
+
+
+def test_two_names_of_one_tool_are_never_both_offered_nor_lost_in_silence() -> None:
+    cards = [
+        one(json.dumps(CARD_0 | {"name": f"{name} Agent"}), f"{file}.json")
+        for file, name in (("a", "\u5929\u6c17"), ("b", "\u65b0\u805e"))
+    ]
+    found = resolve(Snapshot(tuple(cards)), {}, Rules(), ())
+    assert [peer.source for peer in found.peers] == [cards[0].source]
+    assert [refused.reason for refused in found.refused] == [Reason.NAME_COLLISION]

@@ -27,7 +27,8 @@ _DEMO = ("a2a-sdk[http-server]", "httpx", "starlette", "uvicorn")
 _ENVIRONMENT = ["LANG=C.UTF-8", "PYTHONUNBUFFERED=1"]
 
 HOTPEERS = "localhost/hotpeers:1"
-KAGENT = "localhost/kagent-adk:0.10.4"
+KAGENT = "localhost/kagent-dev/kagent/app:0.10.4"
+CUSTOM = "localhost/custom-agent:1"
 KAGENT_PACKAGES = f"{_VENV}/lib/{Path(PACKAGES).parent.name}/site-packages"
 PEER = "localhost/peer:1"
 
@@ -64,6 +65,25 @@ def kagent_image(say: Say) -> Image:
         "WorkingDir": "/app",
     }
     return Image(KAGENT, layers, settings)
+
+
+def custom_image(say: Say) -> Image:
+    """An agent of a user's own: without its image's PYTHONPATH it does not find its code."""
+    base = kagent_image(say)
+    module, code = "custom_agent", "from kagent.adk.cli import run_cli\n\nrun_cli()\n"
+
+    def write(root: Path) -> None:
+        folder = root / "srv/code"
+        folder.mkdir(parents=True)
+        (folder / f"{module}.py").write_text(code)
+
+    layers = [*base.layers, cached_layer("custom", [module, code], write, say)]
+    settings = {
+        **base.settings,
+        "Entrypoint": [f"{_VENV}/bin/python", "-m", module, "static"],
+        "Env": [*base.settings["Env"], "PYTHONPATH=/srv/code"],
+    }
+    return Image(CUSTOM, layers, settings)
 
 
 def peer_image(program: Path, say: Say) -> Image:

@@ -129,6 +129,83 @@ def test_children_inherit_it():
     assert run(code, BOOTSTRAP)[0] == "True"
 
 
+OF_IMAGE = "$(PYTHONPATH)"
+PATHS = "import os, sys; print([p for p in sys.path if 'img' in p or '$' in p], os.environ['PYTHONPATH'])"
+
+
+@pytest.fixture
+def acks(tmp_path):
+    """The folder where the program of `hotpeers.imagepath` leaves what the image sets."""
+    folder = tmp_path / "acks"
+    folder.mkdir()
+
+    def answer(value):
+        if value is not None:
+            (folder / "image-pythonpath").write_text(value)
+        return {"HOTPEERS_ACK_DIR": str(folder)}
+
+    return answer
+
+
+def test_module_of_the_images_path_is_found(tmp_path, acks):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/agent_code.py").write_text("print('runs', end=' ')")
+    env = acks(str(tmp_path / "app"))
+    code = f"import agent_code; {LOADED}"
+    assert run(code, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
+    assert run(code, BOOTSTRAP, OF_IMAGE, **env, HOTPEERS_DISABLE="1")[:2] == ("runs False", "")
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    assert run(child, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
+    # The program of an agent may start others without what is ours.
+    code = "import os; os.environ.pop('HOTPEERS_ACK_DIR'); " + child
+    assert run(code, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "image", "after"),
+    [
+        ("B:$(PYTHONPATH)", "/img", "B:/img"),
+        ("B:$(PYTHONPATH)", "/img/a:/img/b", "B:/img/a:/img/b"),
+        ("/x:B:$(PYTHONPATH):/y", "/img", "/x:B:/img:/y"),
+        ("B:$(PYTHONPATH):/y", None, "B:/y"),
+        ("B:$(PYTHONPATH)", "", "B"),
+        ("B:$(PYTHONPATH)", ":/img", "B::/img"),
+        ("B:/img2:$(PYTHONPATH)", "/img2:/img", "B:/img2:/img2:/img"),
+        ("B:$(PYTHONPATH):$(PYTHONPATH)", "/img", "B:/img"),
+        ("B:/img/$(PYTHONPATH)", "/else", "B:/img/$(PYTHONPATH)"),
+        ("B", "/img", "B"),
+    ],
+)
+def test_path_is_what_python_makes_of_the_images_value(acks, value, image, after):
+    value, after = (one.replace("B", str(BOOTSTRAP)) for one in (value, after))
+    restored = run(PATHS, value, **acks(image))
+    assert restored[1:] == ("", 0)
+    assert restored[0].endswith(f" {after}")
+    # An interpreter that is given the value at once has the same path.
+    assert run(PATHS, after)[0] == restored[0]
+
+
+def test_entries_that_are_empty_or_relative_are_the_current_folder(tmp_path, acks, monkeypatch):
+    (tmp_path / "img").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.py").touch()
+    (tmp_path / "img/there.py").touch()
+    code = "import sys; sys.path.remove(''); import here, there; print('ok')"
+    assert run(code, BOOTSTRAP, OF_IMAGE, **acks(":img"))[:2] == ("ok", "")
+
+
+def test_the_images_own_sitecustomize_is_run_too(neighbour, acks):
+    assert run(SEEN, BOOTSTRAP, OF_IMAGE, **acks(str(neighbour)))[:2] == ("True True", "")
+
+
+def test_an_answer_that_cannot_be_read_stops_no_program(tmp_path, acks):
+    env = acks(None)
+    (tmp_path / "acks/image-pythonpath").mkdir()
+    out, err, code = run("print('runs')", BOOTSTRAP, OF_IMAGE, **env)
+    assert (out, code) == ("runs", 0)
+    assert err.startswith("hotpeers: the PYTHONPATH of the image was not restored: IsADirectory")
+
+
 def test_opentelemetrys_entry_point_names_the_bootstrap():
     code = (
         "from importlib.metadata import entry_points\n"

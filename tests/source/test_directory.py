@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import pickle
 import shutil
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -89,11 +92,148 @@ async def test_files_come_change_and_go(folder: Path, follower: Follower) -> Non
 async def test_other_files_are_left_alone(folder: Path, follower: Follower) -> None:
     put(folder, "readme.txt", "text")
     (folder / ".hidden.yaml").write_text("[")
-    (folder / "folder.yaml").mkdir()
-    os.mkfifo(folder / "pipe.yaml")
-    (folder / "nowhere.yaml").symlink_to("missing")
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
     put(folder, "a.yaml", manifest("a"))
     assert not (await follower.names("a")).problems
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+def make_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def make_dangling_link(path: Path) -> None:
+    path.symlink_to("missing")
+
+
+def make_endless_link(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+STRANGE = [
+    (make_folder, "a directory"),
+    (make_pipe, "a named pipe"),
+    (make_socket, "a socket"),
+    (make_device, "a device"),
+    (make_dangling_link, "a link to what is not there"),
+    (make_endless_link, "symbolic links"),
+]
+
+
+@pytest.mark.parametrize(("make", "what"), STRANGE)
+async def test_what_is_no_file_is_reported_and_keeps_what_the_file_held(
+    folder: Path, follower: Follower, make: Callable[[Path], None], what: str
+) -> None:
+    put(folder, "a.yaml", manifest("a"))
+    put(folder, "b.yaml", manifest("b"))
+    await follower.names("a", "b")
+    make(folder / ".new")
+    if (folder / ".new").is_dir():
+        (folder / "a.yaml").unlink()
+    # A link is resolved from where it is: that of the endless one has another name there.
+    if make is make_endless_link:
+        (folder / ".new").unlink()
+        (folder / ".new").symlink_to("a.yaml")
+    (folder / ".new").replace(folder / "a.yaml")
+    now = await follower.problem(Nack.FILE_UNREADABLE)
+    (problem,) = now.problems
+    assert problem.where == "a.yaml"
+    assert what in problem.message
+    assert [item.name for item in now.candidates] == ["a", "b"]
+    put(folder, "c.yaml", manifest("c"))
+    await follower.names("a", "b", "c")
+    if (folder / "a.yaml").is_dir():
+        (folder / "a.yaml").rmdir()
+    else:
+        (folder / "a.yaml").unlink()
+    assert not (await follower.names("b", "c")).problems
+
+
+async def test_what_is_no_file_from_the_start_is_unread(folder: Path, follower: Follower) -> None:
+    os.mkfifo(folder / "a.yaml")
+    assert (await follower.problem(Nack.FILE_UNREADABLE)).unread == ("a.yaml#",)
+
+
+async def test_file_that_can_be_read_again_is_no_problem_any_more(
+    folder: Path, follower: Follower
+) -> None:
+    put(folder, "a.yaml", manifest("a"))
+    await follower.names("a")
+    (folder / "a.yaml").rename(folder / "kept")
+    (folder / "a.yaml").symlink_to("missing")
+    await follower.problem(Nack.FILE_UNREADABLE)
+    (folder / "missing").symlink_to("kept")
+    await follower.until(lambda now: not now.problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason", "message"),
+    [
+        ("url:", "url: 'http://b', url:", Reason.DUPLICATE_KEY, "the key 'url' is there twice"),
+        ("description:", "descripton:", Reason.UNKNOWN_FIELD, "did you mean 'description'?"),
+        ("spec:", "sepc: {}\nspec:", Reason.UNKNOWN_FIELD, "did you mean 'spec'?"),
+    ],
+)
+async def test_misspelt_peer_stays_as_it_was(
+    folder: Path, follower: Follower, old: str, new: str, reason: Reason, message: str
+) -> None:
+    put(folder, "a.yaml", manifest("a", "before"))
+    await follower.names("a")
+    put(folder, "a.yaml", manifest("a", "after").replace(old, new))
+    now = await follower.problem(reason)
+    assert message in now.problems[0].message
+    assert [item.description for item in now.candidates] == ["before"]
+
+
+async def test_misspelt_peer_that_is_new_is_reported_and_not_taken(
+    folder: Path, follower: Follower
+) -> None:
+    put(folder, "a.yaml", manifest("a").replace("description", "descripton"))
+    now = await follower.problem(Reason.UNKNOWN_FIELD)
+    assert (now.candidates, now.problems[0].field) == ((), "spec.descripton")
+
+
+async def test_misspelt_card_is_reported_and_taken(folder: Path, follower: Follower) -> None:
+    put(folder, "a.json", '{"name": "a", "url": "http://a", "descripton": "d"}')
+    now = await follower.problem(Reason.UNKNOWN_FIELD)
+    assert ([item.name for item in now.candidates], now.unread) == (["a"], ())
+
+
+async def test_file_taken_away_and_written_again_in_pieces_keeps_its_peers(
+    folder: Path, follower: Follower
+) -> None:
+    put(folder, "a.yaml", manifest("a"))
+    await follower.names("a")
+    text = manifest("a", "in pieces")
+    (folder / "a.yaml").unlink()
+    put(folder, "0.yaml", manifest("newcomer"))
+    with (folder / "a.yaml").open("w") as file:
+        for character in text:
+            file.write(character)
+            file.flush()
+    await follower.until(lambda now: now.candidates[-1].description == "in pieces")
+    assert all("a" in [item.name for item in now.candidates] for now in follower.seen[1:])
+
+
+async def test_content_of_files_is_not_kept(folder: Path) -> None:
+    source = DirectorySource(folder)
+    put(folder, "a.yaml", "#" + "x" * 1_000_000)
+    async with aclosing(source.snapshots()) as snapshots:
+        await anext(snapshots)
+        assert sys.getsizeof(pickle.dumps(source._files)) < 10_000
 
 
 @pytest.mark.parametrize(

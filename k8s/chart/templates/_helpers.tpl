@@ -16,6 +16,16 @@
 {{ include "hotpeers.fullname" . }}-controller
 {{- end -}}
 
+{{/* The user that the controller's requests come from. */}}
+{{- define "hotpeers.account" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "hotpeers.controller" . }}
+{{- end -}}
+
+{{/* Not empty where the cluster has ValidatingAdmissionPolicies: Kubernetes 1.30 and newer. */}}
+{{- define "hotpeers.policies" -}}
+{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}true{{ end -}}
+{{- end -}}
+
 {{/* Cluster-wide, so that the namespace is no part of it: one release serves a cluster. */}}
 {{- define "hotpeers.webhook" -}}
 {{ include "hotpeers.fullname" . }}-injector

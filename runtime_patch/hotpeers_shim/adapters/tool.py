@@ -11,7 +11,7 @@ from google.adk.tools.base_tool import BaseTool
 from google.genai import types
 
 from ..catalog import Catalog
-from ..contract import Peer, clean_text
+from ..contract import Peer, clean_text, says_in_ascii
 from ..live import Live
 from . import approval, dialogue
 
@@ -141,8 +141,13 @@ def tombstones(
 
 
 def describe(peer: Peer) -> str:
-    """What the model reads of a peer: its description, then its skills as far as there is room."""
+    """What the model reads of a peer: its description, then its skills as far as there is room.
+
+    Its name comes first where the name of the tool does not show it.
+    """
     text = peer.description
+    if not says_in_ascii(peer.name) and peer.name not in text:
+        text = f"{peer.name}: {text}" if text else peer.name
     skills = [
         f"{skill.name or skill.id}: {skill.description}" if skill.description else skill.name
         for skill in peer.skills

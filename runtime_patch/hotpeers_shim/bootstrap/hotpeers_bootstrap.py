@@ -17,10 +17,51 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LOADED = "hotpeers_shim.start"
+_OF_IMAGE = "$(PYTHONPATH)"
+"""Stands in PYTHONPATH for what the image sets, which the pod's own value replaces."""
+_ANSWER = "image-pythonpath"
+"""The file with what the image sets, beside the acks; there is none where it sets nothing."""
+
+
+def restore_path() -> None:
+    """Put what the image sets into PYTHONPATH and `sys.path`, where they refer to it; never raises.
+
+    Here, and for all children: the program sees both as without the injection.
+    """
+    try:
+        value = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if _OF_IMAGE in value:
+            _restore(value, _of_image())
+    except Exception as error:  # noqa: BLE001 - the agent starts, whatever is wrong here
+        sys.stderr.write(f"hotpeers: the PYTHONPATH of the image was not restored: {error!r}\n")
+
+
+def _of_image() -> "list[str]":
+    folder = os.environ.get("HOTPEERS_ACK_DIR", "")
+    try:
+        with open(os.path.join(folder, _ANSWER), "rb") as file:
+            found = os.fsdecode(file.read())
+    except FileNotFoundError:
+        found = ""
+    # To Python an empty one is none; in one that is not, an empty entry is the current folder.
+    return found.split(os.pathsep) if found else []
+
+
+def _restore(value: "list[str]", image: "list[str]") -> None:
+    at = value.index(_OF_IMAGE)
+    value = value[:at] + image + [one for one in value[at:] if one != _OF_IMAGE]
+    os.environ["PYTHONPATH"] = os.pathsep.join(value)
+    # `site` has made each entry absolute by now.
+    places = [_OF_IMAGE, os.path.abspath(_OF_IMAGE)]
+    path = []
+    for entry in sys.path:
+        path += [os.path.abspath(one) for one in image] if entry in places else [entry]
+    sys.path[:] = dict.fromkeys(path)
 
 
 def begin() -> None:
     """Load the shim package from the folder above, without a change to `sys.path`; never raises."""
+    restore_path()
     if _LOADED in sys.modules or os.environ.get("HOTPEERS_DISABLE", "").lower() in ("1", "true"):
         return
     try:

@@ -24,7 +24,7 @@ from .limits import (
     MAX_TOOL_NAME,
     MAX_URL,
 )
-from .naming import fingerprint_of, tool_name
+from .naming import fingerprint_of, says_in_ascii, tool_name
 from .peers import (
     digest_of,
     digest_of_digests,
@@ -85,6 +85,7 @@ __all__ = [
     "load_ack",
     "load_peer_file",
     "peer_file_parts",
+    "says_in_ascii",
     "tool_name",
     "visible_text",
 ]

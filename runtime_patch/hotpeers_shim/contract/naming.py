@@ -15,15 +15,33 @@ def tool_name(namespace: str, name: str) -> str:
     `<namespace>__NS__<name>` with every character outside `[A-Za-z0-9_]` turned into `_`; just the
     name where there is no namespace. A leading digit gets a `_` before it. A name too long for a
     model's API is cut and ends in a digest of the whole.
+
+    A namespace or name that says nothing in ASCII, as one in Chinese, is `peer` or its digits, and the
+    digest keeps it apart from others; kagent has no such names.
     """
     joined = f"{namespace}__NS__{name}" if namespace else name
-    ident = re.sub(r"[^A-Za-z0-9_]", "_", joined)
+    shown = f"{_shown(namespace)}__NS__{_shown(name)}" if namespace else _shown(name)
+    ident = re.sub(r"[^A-Za-z0-9_]", "_", shown)
+    if not (says_in_ascii(namespace) and says_in_ascii(name)):
+        ident = f"{ident}_{_mark(joined)}"
     if not ident or ident[0].isdigit():
         ident = f"_{ident}"
     if len(ident) > MAX_TOOL_NAME:
-        mark = hashlib.sha256(joined.encode()).hexdigest()[:8]
-        ident = f"{ident[: MAX_TOOL_NAME - 9]}_{mark}"
+        ident = f"{ident[: MAX_TOOL_NAME - 9]}_{_mark(joined)}"
     return ident
+
+
+def says_in_ascii(name: str) -> bool:
+    """Whether a tool name can show this name: it is ASCII, or has letters that are."""
+    return name.isascii() or re.search(r"[A-Za-z]", name) is not None
+
+
+def _shown(name: str) -> str:
+    return name if says_in_ascii(name) else "_".join(re.findall(r"[0-9]+", name)) or "peer"
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def fingerprint_of(*, namespace: str, name: str, uid: str, url: str, card_path: str = "") -> str:

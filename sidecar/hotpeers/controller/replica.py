@@ -135,16 +135,12 @@ class Replica:
         return tuple(one for part in parts if part is not None for one in part.problems())
 
     def document(self) -> dict[str, Any]:
-        """How it stands, as JSON."""
+        """How it stands, as JSON, but for its problems."""
         return {
             "leading": self.leading,
             "leader": self._election.holder,
             "certificateExpires": self.expires.isoformat() if self.expires else None,
             "bindings": self.bindings,
-            "problems": [
-                {"where": one.where, "reason": one.reason.value, "message": one.message}
-                for one in self.problems()
-            ],
         }
 
     async def run(self) -> None:

@@ -11,12 +11,15 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..imagepath.program import is_known
 from ..inject.verdict import Injection
+from ..model.snapshot import Problem
 from ..web.health import make_health_app
 from ..web.serving import serve
 from ..web.tls import ServingCertificate, serve_tls
 from .folder import follow_folder
 from .metrics import ControllerMetrics
+from .owners import Owners
 from .settings import ControllerSettings
 from .webhook import Webhook
 
@@ -52,6 +55,11 @@ class Controller:
     async def run(self, client: Client | None) -> None:
         """Work until a signal comes."""
         settings = self._settings
+        self._webhook.owners = Owners(client)
+        if client is not None:
+            from .notices import Notices  # noqa: PLC0415 - with the client only
+
+            self._webhook.notices = Notices(client, self._metrics.event_lost)
         if client is not None and settings.has_duties:
             from .replica import Replica  # noqa: PLC0415 - with the client only
 
@@ -79,6 +87,8 @@ class Controller:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._end(), name="signals")
                 group.create_task(self._learn_version(client), name="version")
+                if self._webhook.notices is not None:
+                    group.create_task(self._webhook.notices.run(), name="notices")
                 if settings.certificate_dir is not None:
                     following = follow_folder(settings.certificate_dir, self._take_certificate)
                     group.create_task(following, name="certificate folder")
@@ -104,7 +114,7 @@ class Controller:
     def _metrics_text(self) -> bytes:
         if self._replica is not None:
             replica = self._replica
-            self._metrics.show(replica.leading, replica.bindings, replica.problems())
+            self._metrics.show(replica.leading, replica.bindings, self._problems())
         return self._metrics.text()
 
     def _status(self) -> dict[str, Any]:
@@ -112,7 +122,17 @@ class Controller:
         document: dict[str, Any] = {"version": __version__, "ready": not why, "unready": why}
         if self._replica is not None:
             document |= self._replica.document()
+        document["problems"] = [
+            {"where": one.where, "reason": one.reason.value, "message": one.message}
+            for one in self._problems()
+        ]
         return document
+
+    def _problems(self) -> tuple[Problem, ...]:
+        """What is wrong now; what keeps this replica from serving comes first."""
+        owners = self._webhook.owners
+        own = self._replica.problems() if self._replica is not None else ()
+        return (*own, *(owners.problems() if owners is not None else ()))
 
     async def _learn_version(self, client: Client | None) -> None:
         """Find out what to inject, and whether that changes with the cluster."""
@@ -141,6 +161,7 @@ class Controller:
             image=settings.image,
             image_pull_policy=settings.image_pull_policy,
             native_sidecars=native_sidecars,
+            reads_image=is_known(),
             resources=dict(settings.sidecar_resources),
             registry_url=settings.registry_url,
             token_secret=settings.orchestrator_token_secret,

@@ -1,4 +1,4 @@
-"""`/inject` over HTTP."""
+"""`/inject` over HTTP, and `/inject/namespace` for pods of Namespaces that opted in."""
 
 from __future__ import annotations
 
@@ -6,25 +6,38 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ..inject.review import Result, Review, review
+from ..inject.asked import NOTHING, Sources
+from ..inject.review import Request, Result, Review, judge, read_request
 from ..inject.verdict import Injection
 from ..reasons import Reason
 from .metrics import ControllerMetrics
+
+if TYPE_CHECKING:
+    from .notices import Notices
+    from .owners import Owners
 
 logger = logging.getLogger(__name__)
 
 # The API server takes objects of 3 MiB at most.
 _LARGEST_REQUEST = 8 * 1024 * 1024
+_NAMESPACE_PATH = "/inject/namespace"
 
 
 class Webhook:
-    """Answers the API server; `injection` is what to put into pods, None while that is unknown."""
+    """Answers the API server; `injection` is what to put into pods, None while that is unknown.
+
+    `owners` reads the Agents and Namespaces of pods, and `notices` tells of what was not injected;
+    None where no API server is asked.
+    """
 
     def __init__(self, metrics: ControllerMetrics, draining: Callable[[], bool]) -> None:
         self.injection: Injection | None = None
+        self.owners: Owners | None = None
+        self.notices: Notices | None = None
         self._metrics = metrics
         self._draining = draining
 
@@ -32,6 +45,8 @@ class Webhook:
         """The application that serves it."""
         app = web.Application(client_max_size=_LARGEST_REQUEST)
         app.router.add_post("/inject", self._inject)
+        # Which Namespace opted in is the API server's to say: it sends its pods here.
+        app.router.add_post(_NAMESPACE_PATH, self._inject)
         return app
 
     async def _inject(self, request: web.Request) -> web.Response:
@@ -45,10 +60,28 @@ class Webhook:
             self._metrics.reviewed(Review({}, Result.FAILED, Reason.REQUEST_INVALID), 0.0)
             raise
         begun = time.perf_counter()
-        done = review(raw, self.injection)
+        opted_in = request.path == _NAMESPACE_PATH
+        done = await self._review(raw, self.injection, opted_in=opted_in)
         response = web.Response(text=json.dumps(done.answer), content_type="application/json")
         self._metrics.reviewed(done, time.perf_counter() - begun)
         if self._draining():
             # So that the next request goes to another replica.
             response.force_close()
         return response
+
+    async def _review(self, raw: bytes, injection: Injection, *, opted_in: bool) -> Review:
+        asked = read_request(raw)
+        if isinstance(asked, Review):
+            return asked
+        sources = NOTHING
+        if self.owners is not None:
+            sources = await self.owners.sources(asked, opted_in=opted_in)
+        done = judge(asked, injection, sources)
+        self._tell(asked, sources, done)
+        return done
+
+    def _tell(self, asked: Request, sources: Sources, done: Review) -> None:
+        # A dry run must leave nothing behind.
+        if done.told is None or sources.agent is None or self.notices is None or asked.dry_run:
+            return
+        self.notices.note(asked.namespace, sources.agent, done.told)

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from hotpeers_shim.contract import MAX_NAME, MAX_URL
@@ -20,6 +19,8 @@ from hotpeers_shim.contract.prefixes import PrefixError, parse_prefix
 
 from ..model.document import DocumentError, read_documents
 from ..model.origin import UrlError, origin_of
+from ..model.reading import read_file
+from ..model.yaml_reader import YamlError
 from ..reasons import Reason
 from .grant import Grant, OAuth2
 
@@ -137,10 +138,9 @@ def _parsed(raw: bytes, name: str) -> Any:
         documents = read_documents(raw, name)
     except DocumentError as error:
         # The library's words quote what they complain of.
-        mark = getattr(error.__cause__, "problem_mark", None)
-        where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
-        kind = "YAML" if isinstance(error.__cause__, yaml.YAMLError) else "document"
-        raise _invalid(f"not a valid {kind}{where} ({error.problem.reason.value})") from None
+        kind = "YAML" if isinstance(error.__cause__, YamlError) else "document"
+        word = error.problem.reason.value
+        raise _invalid(f"not a valid {kind}{error.place} ({word})") from None
     if len(documents) != 1:
         raise _invalid(f"one document is needed, there are {len(documents)}")
     return documents[0][1]
@@ -265,8 +265,7 @@ def _beside(folder: Path, name: str, at: str) -> Path:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(_MAX_FILE + 1)
+        raw = read_file(file, _MAX_FILE)
     except OSError as error:
         raise _unreadable(error, "") from None
     if len(raw) > _MAX_FILE:

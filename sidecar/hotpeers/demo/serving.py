@@ -41,6 +41,11 @@ def serve(app: Starlette, listener: socket.socket) -> None:
     sys.stdout.write(json.dumps({"url": url_of(listener)}) + "\n")
     sys.stdout.flush()
     config = uvicorn.Config(
-        app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1, access_log=False
+        app,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        access_log=False,
+        server_header=False,
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -24,7 +24,7 @@ from ..model.scope import ScopeStatus, State
 from ..model.snapshot import Problem
 from ..reasons import Reason
 from .kind import Kind
-from .store import Key, Store
+from .store import Key, Noted, Store
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ T = TypeVar("T")
 
 
 class Scope(Generic[T]):
-    """Lists, then watches. What it knows is in `store`; `changed` is called when that changed.
+    """Lists, then watches. What it knows is in `store`; `changed` is called when that changed, and
+    `noted` with each object that did.
 
     `settled` once it is known how things stand, for good or ill; `listed` once a list was read to
     its end, or there can be none: only then does an object that is not in `store` not exist.
@@ -57,6 +58,7 @@ class Scope(Generic[T]):
         *,
         changed: Callable[[], None],
         restarted: Callable[[Reason], None],
+        noted: Noted[T] = lambda _before, _after: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -67,7 +69,7 @@ class Scope(Generic[T]):
         self._changed = changed
         self._restarted = restarted
         self._clock = clock
-        self.store: Store[T] = Store(kind.name, lingers=kind.lingers)
+        self.store: Store[T] = Store(kind.name, lingers=kind.lingers, noted=noted)
         self.settled = False
         self.listed = False
         self._state = State.STARTING

@@ -13,6 +13,7 @@ from ..model.view import MalformedError
 
 T = TypeVar("T")
 Key = tuple[str, str]
+Noted = Callable[[T | None, T | None], None]
 
 
 @dataclass(slots=True)
@@ -23,10 +24,17 @@ class _Entry(Generic[T]):
 
 
 class Store(Generic[T]):
-    """Objects by namespace and name. Every method that changes it tells whether it did."""
+    """Objects by namespace and name. Every method that changes it reports whether it did.
 
-    def __init__(self, kind: str, *, lingers: bool = False) -> None:
+    `noted` is called with the good form of an object before and after each change of it, None where
+    there is none.
+    """
+
+    def __init__(
+        self, kind: str, *, lingers: bool = False, noted: Noted[T] = lambda _before, _after: None
+    ) -> None:
         self._kind = kind
+        self._noted = noted
         self._lingers = lingers
         self._entries: dict[Key, _Entry[T]] = {}
         # What is asked for after each event, beside what is looked up: all but few are only good.
@@ -71,6 +79,9 @@ class Store(Generic[T]):
         if before is not None and before.good == entry.good:
             entry.good = before.good
         self._set(key, entry)
+        was = before.good if before is not None else None
+        if was is not entry.good:
+            self._noted(was, entry.good)
         if before is None:
             return True
         return before.good is not entry.good or before.problems != entry.problems
@@ -106,8 +117,10 @@ class Store(Generic[T]):
             self._bad.pop(key, None)
 
     def _remove(self, key: Key) -> bool:
-        self._good.pop(key, None)
+        good = self._good.pop(key, None)
         self._bad.pop(key, None)
+        if good is not None:
+            self._noted(good, None)
         return self._entries.pop(key, None) is not None
 
     def _malformed(self, key: Key, error: MalformedError) -> tuple[Problem, ...]:

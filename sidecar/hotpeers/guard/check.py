@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from hotpeers_shim.contract import Nack, clean_text
 
 from ..errors import HotpeersError
@@ -68,10 +66,6 @@ def read_files(files: Iterable[tuple[str, bytes]], namespace: str) -> Manifests:
         except DocumentError as error:
             found.problems.append(error.problem)
             continue
-        if repeated := repeated_key(raw):
-            message = f"the key {repeated} is there twice; readers differ on which one counts"
-            found.problems.append(Problem(where, Reason.NOT_YAML, message))
-            continue
         for number, data in documents:
             _sort(found, Document(where, number, data), namespace)
     return found
@@ -89,29 +83,6 @@ def _sort(found: Manifests, document: Document, namespace: str) -> None:
             found.problems.append(
                 Problem(document.where, Reason.POLICY_INVALID, wrong, document.number, path)
             )
-
-
-def repeated_key(raw: bytes) -> str:
-    """The first key that an object of a readable file has twice, and its line; "" if none has."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    left: list[Any] = list(yaml.compose_all(raw.decode("utf-8-sig"), Loader=loader))
-    seen: set[int] = set()
-    while left:
-        node = left.pop()
-        if node is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            left.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in node.value:
-                if isinstance(key, yaml.ScalarNode):
-                    if key.value in keys:
-                        return f'"{clean_text(key.value, 80)}" in line {key.start_mark.line + 1}'
-                    keys.add(key.value)
-                left += [key, value]
-    return ""
 
 
 def check(

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from ..reasons import Reason
 from .decision import Denial
-from .known import Known, KnownAgent
-from .policy import governing_policies
+from .known import Known
+from .origin import KnownAgent
 from .request import AGENT_GROUP, AGENT_KIND, Subject
-from .stamps import DEPTH, POLICY, part
+from .stamps import POLICY, part
 
 _ACCOUNT = re.compile(r"system:serviceaccount:([-a-z0-9]{1,63}):([-a-z0-9.]{1,253})")
-_DEPTH = re.compile(r"[0-9]{1,3}")
 
 
 class Standing(StrEnum):
@@ -53,9 +52,9 @@ def identify(username: str, uid: str, known: Known) -> Identity:
     namespace, account = found.groups()
     alone = Subject(namespace, account, uid)
     agents = known.agents_as(namespace, account)
-    named = bool(governing_policies(alone, known.policies_in(namespace)))
+    named = bool(known.governing(alone))
     if len(agents) > 1:
-        return _shared(alone, agents, named=named)
+        return _shared(alone, agents, known, named=named)
     if agents:
         return _of_agent(alone, agents[0], known)
     if named:
@@ -85,41 +84,28 @@ def of_orphan(identity: Identity, account: Any) -> Identity:
 
 
 def _of_agent(alone: Subject, agent: KnownAgent, known: Known) -> Identity:
-    subject = Subject(
-        namespace=alone.namespace,
-        service_account=alone.service_account,
-        service_account_uid=alone.service_account_uid,
-        agent=agent.name,
-        agent_uid=agent.uid,
-    )
-    if not agent.spawned:
-        governed = governing_policies(subject, known.policies_in(agent.namespace))
+    subject = replace(alone, agent=agent.name, agent_uid=agent.uid)
+    if not known.is_spawned(agent):
+        governed = known.governing(subject)
         return Identity(Standing.GOVERNED if governed else Standing.FREE, subject)
-    stamps = agent.stamps.annotations
-    policy, depth = stamps.get(POLICY), stamps.get(DEPTH)
-    home = policy.partition("/")[0] if isinstance(policy, str) else ""
-    if not any(one.key == policy for one in known.policies_in(home)):
-        wrong = f"the SpawnPolicy that {agent.namespace}/{agent.name} was spawned under is gone"
+    if known.policy(agent.policy) is None:
+        wrong = f"the SpawnPolicy that {agent.title} was spawned under is gone"
         return _refused(Reason.POLICY_MISSING, wrong, subject)
-    if not isinstance(depth, str) or not _DEPTH.fullmatch(depth) or int(depth) < 1:
-        wrong = f"the depth of {agent.namespace}/{agent.name} cannot be read"
+    if not agent.depth:
+        wrong = f"the depth of {agent.title} cannot be read"
         return _refused(Reason.SUBJECT_UNCLEAR, wrong, subject)
-    spawned = Subject(
-        namespace=subject.namespace,
-        service_account=subject.service_account,
-        service_account_uid=subject.service_account_uid,
-        agent=subject.agent,
-        agent_uid=subject.agent_uid,
-        policy=str(policy),
-        depth=int(depth),
-    )
-    return Identity(Standing.GOVERNED, spawned)
+    return Identity(Standing.GOVERNED, replace(subject, policy=agent.policy, depth=agent.depth))
 
 
-def _shared(alone: Subject, agents: Sequence[KnownAgent], *, named: bool) -> Identity:
-    """Several agents run as one account: it is the subject itself, or nobody knows who asks."""
-    if named and not any(one.spawned for one in agents):
+def _shared(alone: Subject, agents: Sequence[KnownAgent], known: Known, *, named: bool) -> Identity:
+    """Several agents run as one account: it is the subject itself, or the guard cannot tell who asks."""
+    spawned = any(known.is_spawned(one) for one in agents)
+    if named and not spawned:
         return _alone(alone)
+    subjects = (replace(alone, agent=one.name, agent_uid=one.uid) for one in agents)
+    if not spawned and not any(map(known.governing, subjects)):
+        # The API server sends whole ranges of names: nothing is known about these agents.
+        return Identity(Standing.FREE, alone)
     names = ", ".join(sorted(one.name for one in agents)[:3])
     more = f" and {len(agents) - 3} more" if len(agents) > 3 else ""
     wrong = f"{alone.namespace}/{alone.service_account} is the account of {names}{more}"

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .origin import KnownAgent, is_spawned, may_count
 from .read import read_leniently
+from .request import Subject
 from .spawn_policy import SpawnPolicy
-from .stamps import POLICY, SPAWNED, Stamps, part, stamps_of
-
-
-@dataclass(frozen=True, slots=True)
-class KnownAgent:
-    """One Agent of kagent. `account` is the name of the ServiceAccount that it runs as."""
-
-    namespace: str
-    name: str
-    uid: str
-    account: str
-    stamps: Stamps
-    ending: bool = False
-
-    @property
-    def spawned(self) -> bool:
-        """Whether the guard stamped it, also where somebody took a part of the stamps away."""
-        found = self.stamps
-        return found.labels.get(SPAWNED) == "true" or POLICY in found.annotations
+from .stamps import part, stamps_of
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPolicy:
     """One SpawnPolicy. `findings` says what is wrong with it: the path of each field, and what.
 
-    `status` is what was told of it last.
+    `created` is its creationTimestamp, `status` what was reported of it last.
     """
 
     policy: SpawnPolicy
     uid: str
+    created: str = ""
     generation: int = 0
     findings: tuple[tuple[str, str], ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -73,6 +58,7 @@ def read_known_policy(data: Any) -> KnownPolicy:
     return KnownPolicy(
         policy=policy,
         uid=str(metadata.get("uid") or ""),
+        created=str(metadata.get("creationTimestamp") or ""),
         generation=generation if isinstance(generation, int) else 0,
         findings=findings,
         status=part(data, "status"),
@@ -86,44 +72,70 @@ class Known:
         self, agents: Iterable[KnownAgent] = (), policies: Iterable[SpawnPolicy] = ()
     ) -> None:
         self._by_name: dict[tuple[str, str], KnownAgent] = {}
-        self._agents: dict[tuple[str, str], list[KnownAgent]] = defaultdict(list)
-        self._spawned: dict[str, set[str]] = defaultdict(set)
-        self._policies: dict[str, list[SpawnPolicy]] = {}
-        self.take_agents(agents)
-        self.take_policies(policies)
-
-    def take_agents(self, agents: Iterable[KnownAgent]) -> None:
-        """Know these agents, and no others; only what is another than before costs anything."""
-        now = {(one.namespace, one.name): one for one in agents}
-        for name in self._by_name.keys() - now.keys():
-            self._drop(self._by_name.pop(name))
-        for name, agent in now.items():
-            before = self._by_name.get(name)
-            if before is agent:
-                continue
-            if before is not None:
-                self._drop(before)
-            self._by_name[name] = agent
-            self._agents[agent.namespace, agent.account].append(agent)
-            if (key := _policy_of(agent)) is not None:
-                self._spawned[key].add(f"{agent.namespace}/{agent.name}")
-
-    def take_policies(self, policies: Iterable[SpawnPolicy]) -> None:
-        """Know these policies, and no others."""
-        found: dict[str, list[SpawnPolicy]] = defaultdict(list)
+        self._by_uid: dict[str, KnownAgent] = {}
+        self._agents: dict[tuple[str, str], list[KnownAgent]] = {}
+        self._stamped: dict[str, dict[tuple[str, str], KnownAgent]] = {}
+        self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
+        # By kind and name of a subject, in each namespace.
+        self._naming: dict[str, dict[tuple[str, str], list[SpawnPolicy]]] = {}
+        for agent in agents:
+            self.put(agent)
+        places: dict[str, list[SpawnPolicy]] = defaultdict(list)
         for policy in policies:
-            found[policy.namespace].append(policy)
-        self._policies = dict(found)
+            places[policy.namespace].append(policy)
+        for namespace, there in places.items():
+            self.set_policies(namespace, there)
 
-    def _drop(self, agent: KnownAgent) -> None:
+    def put(self, agent: KnownAgent) -> None:
+        """Know this agent, in place of another of its name."""
+        self.drop(agent.namespace, agent.name)
+        place = agent.namespace, agent.name
+        self._by_name[place] = agent
+        self._by_uid[agent.uid] = agent
+        self._agents.setdefault((agent.namespace, agent.account), []).append(agent)
+        if agent.stamped:
+            self._stamped.setdefault(agent.policy, {})[place] = agent
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Forget the agent of this name."""
+        agent = self._by_name.pop((namespace, name), None)
+        if agent is None:
+            return
+        if self._by_uid.get(agent.uid) is agent:
+            del self._by_uid[agent.uid]
         place = agent.namespace, agent.account
-        self._agents[place] = [one for one in self._agents[place] if one is not agent]
-        if not self._agents[place]:
+        left = [one for one in self._agents[place] if one is not agent]
+        if left:
+            self._agents[place] = left
+        else:
             del self._agents[place]
-        if (key := _policy_of(agent)) is not None:
-            self._spawned[key].discard(f"{agent.namespace}/{agent.name}")
-            if not self._spawned[key]:
-                del self._spawned[key]
+        if agent.stamped:
+            under = self._stamped[agent.policy]
+            under.pop((namespace, name), None)
+            if not under:
+                del self._stamped[agent.policy]
+
+    def set_policies(self, namespace: str, policies: Iterable[SpawnPolicy]) -> None:
+        """Know these policies of a namespace, and no others of it."""
+        found = tuple(policies)
+        before = self._policies.pop(namespace, ())
+        naming = self._naming.setdefault(namespace, {})
+        # A namespace may have thousands, of which one changed.
+        kept = {id(one) for one in found} & {id(one) for one in before}
+        for policy in before:
+            if id(policy) not in kept:
+                for subject in {(ref.kind, ref.name) for ref in policy.spec.subjects}:
+                    naming[subject] = [one for one in naming[subject] if one is not policy]
+                    if not naming[subject]:
+                        del naming[subject]
+        for policy in found:
+            if id(policy) not in kept:
+                for subject in {(ref.kind, ref.name) for ref in policy.spec.subjects}:
+                    naming.setdefault(subject, []).append(policy)
+        if found:
+            self._policies[namespace] = found
+        else:
+            del self._naming[namespace]
 
     def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
         """The agents that run as this ServiceAccount."""
@@ -133,9 +145,50 @@ class Known:
         """Whether there is an agent of this name."""
         return (namespace, name) in self._by_name
 
-    def spawned_under(self, key: str) -> frozenset[str]:
-        """The agents that carry the stamp of this policy, as `namespace/name`."""
-        return frozenset(self._spawned.get(key, ()))
+    def agent(self, namespace: str, name: str) -> KnownAgent | None:
+        """The agent of this name."""
+        return self._by_name.get((namespace, name))
+
+    def is_spawned(self, agent: KnownAgent) -> bool:
+        """Whether the guard can have stamped this agent; see `origin.is_spawned`."""
+        return is_spawned(agent, self._by_uid.get)
+
+    def spawned(self, *policies: str) -> Iterator[KnownAgent]:
+        """The agents that the guard can have stamped; with policies only those that carry one of them."""
+        for key in policies or tuple(self._stamped):
+            for agent in self._stamped.get(key, {}).values():
+                if self.is_spawned(agent):
+                    yield agent
+
+    def counted(self, key: str) -> dict[str, KnownAgent]:
+        """The agents that count for a policy also without a slot in its ledger, by `namespace/name`."""
+        policy = self.policy(key)
+        return {
+            agent.title: agent
+            for agent in self._stamped.get(key, {}).values()
+            if may_count(agent, key, policy, self._by_uid.get)
+        }
+
+    def under(self, key: str) -> dict[str, tuple[KnownAgent, bool]]:
+        """The agents of a policy by `namespace/name`, and whether each counts without a slot too."""
+        counted = self.counted(key)
+        return {one.title: (one, one.title in counted) for one in self.spawned(key)}
+
+    def stamped_policies(self) -> frozenset[str]:
+        """The keys of all policies that some agent carries, real or forged."""
+        return frozenset(key for key in self._stamped if key)
+
+    def governing(self, subject: Subject) -> list[SpawnPolicy]:
+        """The policies of a subject; of a spawned agent it is the one that it was spawned under."""
+        if subject.policy:
+            found = self.policy(subject.policy)
+            return [] if found is None else [found]
+        naming = self._naming.get(subject.namespace, {})
+        policies = [*naming.get(("ServiceAccount", subject.service_account), ())]
+        if subject.agent:
+            more = naming.get(("Agent", subject.agent), ())
+            policies += [one for one in more if all(one is not it for it in policies)]
+        return policies
 
     def policy(self, key: str) -> SpawnPolicy | None:
         """The policy of this key (`namespace/name`)."""
@@ -145,8 +198,3 @@ class Known:
     def policies_in(self, *namespaces: str) -> list[SpawnPolicy]:
         """The policies of some namespaces, each once."""
         return [one for place in dict.fromkeys(namespaces) for one in self._policies.get(place, ())]
-
-
-def _policy_of(agent: KnownAgent) -> str | None:
-    key = agent.stamps.annotations.get(POLICY)
-    return key if isinstance(key, str) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,8 +31,8 @@ MAX_SLOTS = 10_000
 _KEPT = 500
 """Creations that are kept though they are older than the window, so that it can be made longer."""
 _UID = 8
-_MAX_SLOT_BYTES = 900_000
-_SLOT_BYTES = 38
+_MAX_SLOT_BYTES = 930_000
+_SLOT_BYTES = 50
 
 DeletionPolicy = Literal["Delete", "Retain"]
 
@@ -45,13 +45,14 @@ class LedgerFullError(Exception):
 class Slot:
     """One name that may exist.
 
-    `number` is that of its last admission, and never comes again in this ledger. `open` are the
-    admissions that no agent has been seen of yet, `at` when the last of them was (unix seconds; 0
-    where none is open). `uid` is the beginning of that of the agent seen last, "" where none was.
+    `number` is that of its last admission, and never comes again in this ledger. `pending` has an
+    item for each admission whose agent was not seen yet: the beginning of the uid that the API server
+    had given it ("" where the request had none). `at` is when the last of them was (unix seconds; 0
+    where none is pending). `uid` is the beginning of that of the agent seen last, "" where none was.
     """
 
     number: int
-    open: int = 0
+    pending: tuple[str, ...] = ()
     at: int = 0
     uid: str = ""
 
@@ -98,17 +99,18 @@ class Ledger:
     last_denial: LastDenial | None = None
 
 
-def reserve(ledger: Ledger, agent: str, now: datetime) -> Ledger:
-    """Take the slot of this name, or share it with whoever had it; either counts for the rate.
+def reserve(ledger: Ledger, agent: str, now: datetime, uid: str = "") -> Ledger:
+    """Take the slot of this name, or share it with the one who had it; either counts for the rate.
 
-    `LedgerFullError` where there is no place for another name.
+    `uid` is that of the object in the request. `LedgerFullError` where there is no place for another name.
     """
     moment = max(math.ceil(now.timestamp()), ledger.clock)
     before = ledger.slots.get(agent)
     if before is None and _is_full(ledger.slots):
         raise LedgerFullError
     number = ledger.admissions + 1
-    slot = Slot(number, (before.open if before else 0) + 1, moment, before.uid if before else "")
+    pending = (*(before.pending if before else ()), uid[:_UID])
+    slot = Slot(number, pending, moment, before.uid if before else "")
     return replace(
         ledger,
         slots=_with(ledger.slots, agent, slot),
@@ -141,11 +143,28 @@ def seen(  # noqa: PLR0913 - what was seen, of what, when
     if slot is None or slot != before:
         return ledger
     short = uid[:_UID]
-    # Each object that was not seen before has used up one admission.
-    still = slot.open - 1 if short != slot.uid and slot.open else slot.open
-    still = 0 if _is_over(slot, now, hold) else still
+    still = () if _is_over(slot, now, hold) else _without(slot, short)
     after = Slot(slot.number, still, slot.at if still else 0, short)
     return ledger if after == slot else replace(ledger, slots=_with(ledger.slots, agent, after))
+
+
+def departed(ledger: Ledger, agent: str, uids: Collection[str]) -> Ledger:
+    """Agents of this name and these uids existed, and are gone: free what they used, without a look.
+
+    The slot goes with the last of its admissions: what has no pending one left cannot come to be.
+    """
+    slot = ledger.slots.get(agent)
+    if slot is None:
+        return ledger
+    gone = {uid[:_UID] for uid in uids if uid}
+    pending = tuple(one for one in slot.pending if one not in gone)
+    uid = "" if slot.uid in gone else slot.uid
+    if pending == slot.pending and uid == slot.uid:
+        return ledger
+    if not pending and not uid:
+        return replace(ledger, slots=_but(ledger.slots, agent))
+    after = Slot(slot.number, pending, slot.at if pending else 0, uid)
+    return replace(ledger, slots=_with(ledger.slots, agent, after))
 
 
 def release(
@@ -153,10 +172,9 @@ def release(
 ) -> Ledger:
     """There was no agent of this name, after `before` was read as its slot: free it if none can come."""
     slot = ledger.slots.get(agent)
-    if slot is None or slot != before or (slot.open and not _is_over(slot, now, hold)):
+    if slot is None or slot != before or (slot.pending and not _is_over(slot, now, hold)):
         return ledger
-    rest = {name: one for name, one in ledger.slots.items() if name != agent}
-    return replace(ledger, slots=MappingProxyType(rest))
+    return replace(ledger, slots=_but(ledger.slots, agent))
 
 
 def denied(ledger: Ledger, count: int, last: LastDenial | None) -> Ledger:
@@ -232,6 +250,20 @@ def _moment(seconds: int) -> datetime:
 
 def _is_over(slot: Slot, now: datetime, hold: float) -> bool:
     return now.timestamp() - slot.at > hold
+
+
+def _without(slot: Slot, short: str) -> tuple[str, ...]:
+    """The pending admissions but for the one of this agent."""
+    pending = list(slot.pending)
+    if short in pending:
+        pending.remove(short)
+    elif short != slot.uid and "" in pending:
+        pending.remove("")
+    return tuple(pending)
+
+
+def _but(slots: Mapping[str, Slot], agent: str) -> Mapping[str, Slot]:
+    return MappingProxyType({name: one for name, one in slots.items() if name != agent})
 
 
 def _with(slots: Mapping[str, Slot], agent: str, slot: Slot) -> Mapping[str, Slot]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import SettingsError
 from ..model.origin import UrlError
 from ..model.selector import SelectorError, parse_selector
 from ..reasons import Reason
 from ..settings import check_registry_url, read_origins
+from .resources import RESOURCES, in_bytes, millicores
 from .verdict import Skip
 
 PREFIX = "hotpeers.dev/"
@@ -36,12 +37,17 @@ EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS}
+_KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
+INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
+"""What a Namespace that opts in may say for its pods."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+# With less, a sidecar would not get up before its liveness probe ends it.
+_LEAST = {"cpu-request": "1m", "cpu-limit": "50m", "memory-request": "1Mi", "memory-limit": "96Mi"}
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -58,6 +64,8 @@ class Wishes:
     user_headers_to: str = ""
     keys: str = ""
     credentials: str = ""
+    resources: Mapping[str, str] = field(default_factory=dict)
+    """Amounts for our containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
 
 
@@ -120,8 +128,28 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         user_headers_to=_user_headers_to(annotations),
         keys=keys,
         credentials=credentials,
+        resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )
+
+
+def _resources(annotations: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name, (_, resource) in RESOURCES.items():
+        text = annotations.get(f"{PREFIX}{name}", "").strip()
+        if not text:
+            continue
+        least, unit = _LEAST[name], millicores if resource == "cpu" else in_bytes
+        amount, bound = unit(text), unit(least)
+        good = amount is not None and bound is not None and amount >= bound
+        _check(f"{PREFIX}{name}", text, good, f"an amount of at least {least} is needed")
+        found[name] = text
+    for resource, read in (("cpu", millicores), ("memory", in_bytes)):
+        request, limit = (found.get(f"{resource}-{kind}") for kind in ("request", "limit"))
+        if request and limit:
+            good = (read(request) or 0) <= (read(limit) or 0)
+            _check(f"{PREFIX}{resource}-request", request, good, f"it is above the limit {limit}")
+    return found
 
 
 def _user_headers_to(annotations: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..reasons import Reason
 from .container import SHIM, SIDECAR, SPAWNER
+from .image import IMAGE_READER, REFERENCE
 from .sidecar import AGENT_ENVIRONMENT
 from .spawner import REGISTRY_VOLUME, SPAWN_URL, spawn_url
 from .verdict import Json, Skip
@@ -24,7 +25,6 @@ from .volumes import (
 
 # Kubernetes makes the folders of these unwritable, whatever the mount says.
 _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image")
-_REFERENCE = "$(PYTHONPATH)"
 
 
 def find_conflict(pod: Json, target: Json, *, spawn: bool = False) -> Skip | None:
@@ -71,7 +71,11 @@ def _is_ours(container: Json, volume: str, folder: str) -> bool:
 
 
 def _names(pod: Json) -> Iterator[Skip]:
-    ours = ((SHIM, SHIM_VOLUME, SHIM_FOLDER), (SIDECAR, PEERS_VOLUME, PEERS_FOLDER))
+    ours = (
+        (SHIM, SHIM_VOLUME, SHIM_FOLDER),
+        (IMAGE_READER, SHIM_VOLUME, SHIM_FOLDER),
+        (SIDECAR, PEERS_VOLUME, PEERS_FOLDER),
+    )
     for name, volume, folder in ours:
         found = find_container(pod, name)
         if found is not None and not _is_ours(found, volume, folder):
@@ -139,5 +143,5 @@ def _environment(target: Json) -> Iterator[Skip]:
         yield Skip(Reason.PYTHON_PATH_NOT_LITERAL)
     texts = [str(entry.get("value") or "") for entry in entries if entry["name"] != "PYTHONPATH"]
     texts += [*(target.get("command") or []), *(target.get("args") or [])]
-    if any(_REFERENCE in text for text in texts):
+    if any(REFERENCE in text for text in texts):
         yield Skip(Reason.PYTHON_PATH_REFERENCED)

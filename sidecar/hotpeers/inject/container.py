@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .resources import choose_resources
 from .verdict import Injection, Json
 
 SHIM = "hotpeers-shim"
@@ -15,12 +16,15 @@ SPAWNER = "hotpeers-spawn"
 
 _FIRST_PORT = 8090
 _IMAGE_USER = 65532
-_MOST_CPU = 500
-_LEAST_CPU = 50
 
 
-def common(name: str, pod: Json, target: Json, injection: Injection) -> Json:
-    """A container of ours beside the agent's, which is the `target`: nothing yet of what it runs."""
+def common(
+    name: str, pod: Json, target: Json, injection: Injection, own: Mapping[str, str]
+) -> Json:
+    """A container of ours beside the agent's, which is the `target`: nothing yet of what it runs.
+
+    `own` has the resources that the pod's annotations set, see `choose_resources`.
+    """
     container: Json = {
         "name": name,
         "image": injection.image,
@@ -30,8 +34,13 @@ def common(name: str, pod: Json, target: Json, injection: Injection) -> Json:
     }
     # Where the pod as a whole has its resources, what its containers ask for must fit into them.
     if not pod["spec"].get("resources"):
-        container["resources"] = _resources(target, injection.resources)
+        container["resources"] = choose_resources(target, injection.resources, own)
     return container
+
+
+def ends(pod: Json) -> bool:
+    """Whether the pod is to end by itself: a Job's, a workflow's."""
+    return bool(pod["spec"].get("restartPolicy", "Always") != "Always")
 
 
 def liveness_probe(port: str) -> Json:
@@ -75,25 +84,3 @@ def _security_context(pod: Json, target: Json) -> Json:
             context["runAsUser"] = user or _IMAGE_USER
             break
     return context
-
-
-def _resources(target: Json, asked: Mapping[str, Json]) -> Json:
-    """The resources asked for; with a CPU limit where the agent has one, since a quota may want it."""
-    resources = {name: dict(amounts) for name, amounts in asked.items()}
-    limit = _millicores(((target.get("resources") or {}).get("limits") or {}).get("cpu"))
-    limits = resources.get("limits", {})
-    if limit is not None and "cpu" not in limits:
-        request = _millicores(resources.get("requests", {}).get("cpu", 0))
-        if request is not None:
-            resources["limits"] = {
-                **limits,
-                "cpu": f"{max(min(limit, _MOST_CPU), request, _LEAST_CPU)}m",
-            }
-    return resources
-
-
-def _millicores(quantity: object) -> int | None:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,3})?)(m?)", str(quantity))
-    if found is None:
-        return None
-    return int(float(found[1]) * (1 if found[2] else 1000))

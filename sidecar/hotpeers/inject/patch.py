@@ -12,7 +12,6 @@ from typing import Any
 from .. import __version__
 from ..reasons import Reason
 from .annotations import (
-    CONTAINER,
     INJECTED_LABEL,
     SKIPPED,
     STATUS,
@@ -20,12 +19,14 @@ from .annotations import (
     read_annotations,
 )
 from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
-from .container import SHIM, SIDECAR, SPAWNER
+from .container import SHIM, SIDECAR, SPAWNER, ends
 from .edit import Edit
 from .identity import orchestrator_name
+from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .runtime import check_runtime
 from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
+from .target import find_target
 from .verdict import Injection, Json, Skip, Verdict
 from .volumes import (
     CREDENTIALS_VOLUME,
@@ -41,29 +42,32 @@ from .volumes import (
 BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
 """Where the agent's PYTHONPATH begins."""
 
-_AGENT = "kagent"
 _STATIC_POD = "kubernetes.io/config.mirror"
 
 
-def make_patch(pod: Json, namespace: str, injection: Injection) -> Verdict:
-    """The patch for a pod that is to be created in `namespace`; the pod stays as it is."""
+def make_patch(
+    pod: Json, namespace: str, injection: Injection, *, known: Skip | None = None
+) -> Verdict:
+    """The patch for a pod that is to be created in `namespace`; the pod stays as it is.
+
+    `known` is why it cannot be served, where that is known by something else than the pod.
+    """
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     wishes = read_annotations(annotations)
     if wishes is None:
         return Verdict(asked=False)
     if isinstance(wishes, Skip):
-        return _skipped(pod, wishes)
-    at = _target(pod, wishes)
-    if at is None:
-        detail = f"{CONTAINER}: {wishes.container}"
-        return _skipped(pod, Skip(Reason.CONTAINER_NOT_FOUND, detail), wishes)
+        return skip_pod(pod, known or wishes)
+    if _STATIC_POD in annotations:
+        return skip_pod(pod, Skip(Reason.STATIC_POD), wishes)
+    at = find_target(pod, wishes)
+    if isinstance(at, Skip):
+        return _refused(pod, known or at, wishes)
     target = pod["spec"]["containers"][at]
     without = _without_spawner(pod, target, injection, wishes)
-    skip = _check(pod, target, spawn=wishes.spawn and without is None)
+    skip = known or _check(pod, target, injection, spawn=wishes.spawn and without is None)
     if skip is not None:
-        # What came after us is not ours to judge.
-        done = is_injected(pod)
-        return Verdict(warnings=wishes.warnings) if done else _skipped(pod, skip, wishes)
+        return _refused(pod, skip, wishes)
     return _injected(pod, at, namespace, injection, wishes, without)
 
 
@@ -81,42 +85,26 @@ def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wish
     return None
 
 
-def _check(pod: Json, target: Json, *, spawn: bool) -> Skip | None:
-    if _STATIC_POD in pod["metadata"]["annotations"]:
-        return Skip(Reason.STATIC_POD)
+def _check(pod: Json, target: Json, injection: Injection, *, spawn: bool) -> Skip | None:
     if not has_identity(pod):
         return Skip(Reason.NO_SERVICE_ACCOUNT)
+    if not injection.native_sidecars and ends(pod):
+        return Skip(Reason.SIDECAR_ENDLESS, f"restartPolicy {pod['spec']['restartPolicy']}")
     return check_runtime(pod, target) or find_conflict(pod, target, spawn=spawn)
 
 
-def _target(pod: Json, wishes: Wishes) -> int | None:
-    """Which container is the agent's; None where the one that is named does not exist."""
-    names = [container["name"] for container in pod["spec"]["containers"]]
-    if wishes.container:
-        return names.index(wishes.container) if wishes.container in names else None
-    before = _target_before(pod)
-    for name in (before, _AGENT):
-        if name in names:
-            return names.index(name)
-    return 0
+def _refused(pod: Json, skip: Skip, wishes: Wishes) -> Verdict:
+    # What came after us is not ours to judge.
+    done = is_injected(pod)
+    return Verdict(warnings=wishes.warnings) if done else skip_pod(pod, skip, wishes)
 
 
-def _target_before(pod: Json) -> str:
-    """The container that was injected: since then another may have been put before it."""
-    if not is_injected(pod):
-        return ""
-    try:
-        status = json.loads(pod["metadata"]["annotations"].get(STATUS, "{}"))
-    except ValueError:
-        return ""
-    return str(status.get("container", "")) if isinstance(status, dict) else ""
-
-
-def _skipped(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+    """The patch of a pod that is not served: an annotation that says why."""
     warnings = wishes.warnings if wishes is not None else ()
     edit = Edit(pod)
     # The node compares a static pod with its own manifest.
-    if skip.reason is not Reason.STATIC_POD:
+    if _STATIC_POD not in pod["metadata"]["annotations"]:
         edit.put(str(skip), "metadata", "annotations", SKIPPED)
     warning = f"hotpeers: nothing is injected: {skip}"
     return Verdict(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
@@ -138,7 +126,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
         _add_spawner(edit, target, namespace, injection, wishes)
     _add_volumes(edit, wishes)
     place = ("spec", "containers", at)
-    _add_environment(edit, target, place, spawns=spawns)
+    _add_environment(edit, target, place, injection, spawns=spawns)
     for mount in agent_mounts():
         if mount["name"] not in _names(target.get("volumeMounts")):
             edit.insert(mount, None, *place, "volumeMounts")
@@ -161,11 +149,11 @@ def _add_containers(
     found = find_container(pod, SIDECAR)
     installs = injection.native_sidecars and not has_shim if found is None else is_installing(found)
     if not has_shim and not installs:
-        edit.insert(shim_container(pod, target, injection), 0, "spec", "initContainers")
+        edit.insert(shim_container(pod, target, injection, wishes), 0, "spec", "initContainers")
     if found is not None:
         return
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
-    sidecar = sidecar_container(pod, target, injection, environment, installs=installs)
+    sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
     if wishes.keys:
         edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
     if injection.native_sidecars:
@@ -174,6 +162,11 @@ def _add_containers(
         edit.insert(sidecar, behind, "spec", "initContainers")
     else:
         edit.insert(sidecar, None, "spec", "containers")
+    # Only beside a sidecar of this version: an older one brings no program for it.
+    if must_be_read(target, injection) and find_container(pod, IMAGE_READER) is None:
+        names = [one["name"] for one in edit.items("spec", "initContainers") or []]
+        behind = max(names.index(name) for name in (SHIM, SIDECAR) if name in names) + 1
+        edit.insert(reader_container(pod, target), behind, "spec", "initContainers")
 
 
 def _add_spawner(
@@ -210,7 +203,12 @@ def _add_volumes(edit: Edit, wishes: Wishes) -> None:
 
 
 def _add_environment(
-    edit: Edit, target: Json, place: tuple[str | int, ...], *, spawns: bool
+    edit: Edit,
+    target: Json,
+    place: tuple[str | int, ...],
+    injection: Injection,
+    *,
+    spawns: bool,
 ) -> None:
     environment = dict(AGENT_ENVIRONMENT)
     spawner = find_container(edit.pod, SPAWNER) if spawns else None
@@ -222,9 +220,10 @@ def _add_environment(
     entries = edit.items(*place, "env") or []
     paths = [index for index, entry in enumerate(entries) if entry["name"] == "PYTHONPATH"]
     if not paths:
-        # References in it are resolved with what `envFrom` holds, and stay as they are otherwise:
-        # so a PYTHONPATH in there is kept, and where there is none the path names no folder.
-        rest = ":$(PYTHONPATH)" if _may_come_from_elsewhere(target) else ""
+        # kubelet resolves it with what `envFrom` holds, and leaves it as it is otherwise: then the
+        # bootstrap does, with what the image sets.
+        elsewhere = _may_come_from_elsewhere(target) or must_be_read(target, injection)
+        rest = f":{REFERENCE}" if elsewhere else ""
         entry = {"name": "PYTHONPATH", "value": BOOTSTRAP + rest}
         edit.insert(entry, None, *place, "env")
         return

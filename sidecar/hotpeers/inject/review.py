@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from ..reasons import Reason
-from .patch import make_patch
-from .verdict import Injection, Json, Verdict
+from .asked import NOTHING, Sources, settle
+from .conflicts import is_injected
+from .patch import make_patch, skip_pod
+from .verdict import Injection, Json, Skip, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -31,30 +33,55 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The answer to one request, and what to count it as."""
+    """The answer to one request, and what to count it as.
+
+    `told` is what the owner of the pod's Agent should hear of: why something was not injected.
+    """
 
     answer: Json
     result: Result
     reason: Reason | None = None
+    told: Skip | None = None
 
 
-def review(raw: bytes, injection: Injection) -> Review:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request about the creation of a pod."""
+
+    uid: str
+    pod: Json
+    namespace: str
+    dry_run: bool = False
+
+
+def review(raw: bytes, injection: Injection, sources: Sources = NOTHING) -> Review:
     """Answer the body of one request; never raises, and always allows."""
+    request = read_request(raw)
+    return request if isinstance(request, Review) else judge(request, injection, sources)
+
+
+def read_request(raw: bytes) -> Request | Review:
+    """The request in a body, or the answer to one that is not understood; never raises."""
     uid = ""
     try:
         document = json.loads(raw)
         request = document["request"]
         uid = str(request["uid"])
         pod, namespace = _pod(request)
+        return Request(uid, pod, namespace, request.get("dryRun") is True)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         # Not its repr, which may hold the pod.
         what = f"{type(error).__name__}: {str(error)[:100]}"
         extra = {"reason": Reason.REQUEST_INVALID.value}
         logger.warning("a request is not understood: %s", what, extra=extra)
         return Review(_answer(uid), Result.FAILED, Reason.REQUEST_INVALID)
-    title = _title(pod, namespace)
+
+
+def judge(request: Request, injection: Injection, sources: Sources = NOTHING) -> Review:
+    """Answer one request; never raises, and always allows."""
+    uid, title = request.uid, _title(request.pod, request.namespace)
     try:
-        verdict = make_patch(pod, namespace, injection)
+        settled, verdict = _verdict(request, injection, sources)
     except Exception:
         # A fault of ours must not keep a pod from starting.
         reason = Reason.INJECTION_FAILED
@@ -62,10 +89,24 @@ def review(raw: bytes, injection: Injection) -> Review:
         warning = f"hotpeers: nothing is injected: {reason.value}: see the controller's log"
         return Review(_answer(uid, warnings=(warning,)), Result.FAILED, reason)
     _log(verdict, title)
-    answer = _answer(uid, verdict.operations, verdict.warnings)
+    if settled:
+        logger.info("pod %s: its annotations are now those of its Agent or Namespace", title)
+    answer = _answer(uid, (*settled, *verdict.operations), verdict.warnings)
     if verdict.skip is not None:
-        return Review(answer, Result.SKIPPED, verdict.skip.reason)
-    return Review(answer, Result.INJECTED if verdict.injected else Result.UNCHANGED)
+        return Review(answer, Result.SKIPPED, verdict.skip.reason, told=verdict.skip)
+    result = Result.INJECTED if verdict.injected else Result.UNCHANGED
+    return Review(answer, result, told=verdict.without)
+
+
+def _verdict(
+    request: Request, injection: Injection, sources: Sources
+) -> tuple[tuple[Json, ...], Verdict]:
+    """The operations that bring the annotations to what holds for the pod, and what comes of it."""
+    if sources.unknown is not None:
+        injected = is_injected(request.pod)
+        return (), Verdict() if injected else skip_pod(request.pod, sources.unknown)
+    edit, known = settle(request.pod, sources)
+    return tuple(edit.operations), make_patch(edit.pod, request.namespace, injection, known=known)
 
 
 def _pod(request: Mapping[str, Any]) -> tuple[Json, str]:

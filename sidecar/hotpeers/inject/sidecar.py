@@ -30,7 +30,7 @@ CREDENTIALS = "HOTPEERS_CREDENTIALS"
 """Of the sidecar alone: where the Secret with what peers ask for is mounted."""
 
 
-def shim_container(pod: Json, target: Json, injection: Injection) -> Json:
+def shim_container(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> Json:
     """The init container that copies the shim to where the agent finds it.
 
     Only where the sidecar cannot: a container more that ends before the agent's can start.
@@ -41,7 +41,7 @@ def shim_container(pod: Json, target: Json, injection: Injection) -> Json:
         # Kubernetes would add it when it looks at the pod again, and then ask us again.
         mounts.append(token_mount(name))
     return {
-        **common(SHIM, pod, target, injection),
+        **common(SHIM, pod, target, injection, wishes.resources),
         "args": ["shim", "install", SHIM_FOLDER],
         "volumeMounts": mounts,
     }
@@ -61,11 +61,12 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
     }
 
 
-def sidecar_container(
+def sidecar_container(  # noqa: PLR0913 - all that was decided before
     pod: Json,
     target: Json,
     injection: Injection,
     environment: Mapping[str, str],
+    wishes: Wishes,
     *,
     installs: bool,
 ) -> Json:
@@ -76,9 +77,10 @@ def sidecar_container(
         **environment,
         "HOTPEERS_SHIM_DIR": SHIM_FOLDER if installs else "",
         "HOTPEERS_LISTEN": f":{port}" if port else "none",
+        "HOTPEERS_AGENT_PORTS": _agent_ports(pod, target),
     }
     container = {
-        **common(SIDECAR, pod, target, injection),
+        **common(SIDECAR, pod, target, injection, wishes.resources),
         "args": ["run", "--source", "kubernetes"],
         "env": [{"name": name, "value": value} for name, value in environment.items() if value],
         "volumeMounts": [
@@ -104,6 +106,13 @@ def sidecar_container(
         command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
         container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
     return container
+
+
+def _agent_ports(pod: Json, target: Json) -> str:
+    """Where the agent serves, as far as it says so; on the node's network others serve too."""
+    declared = [] if pod["spec"].get("hostNetwork") else target.get("ports") or []
+    ports = {one["containerPort"] for one in declared if one.get("protocol", "TCP") == "TCP"}
+    return ",".join(map(str, sorted(ports)))
 
 
 def _namespaces(own: str, asked: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .annotations import Wishes
-from .container import SPAWNER, common, free_port, liveness_probe
+from .container import SPAWNER, common, ends, free_port, liveness_probe
 from .sidecar import AGENT_ENVIRONMENT
 from .verdict import Injection, Json
 from .volumes import (
@@ -59,7 +59,7 @@ def spawner_container(
         folder = {"name": REGISTRY_VOLUME, "mountPath": _REGISTRY_FOLDER, "readOnly": True}
         secrets.append(folder)
     container = {
-        **common(SPAWNER, pod, target, injection),
+        **common(SPAWNER, pod, target, injection, wishes.resources),
         "args": ["mcp"],
         "env": [{"name": name, "value": value} for name, value in told.items()],
         "volumeMounts": [
@@ -78,8 +78,7 @@ def spawner_container(
 
 def is_native_spawner(pod: Json, injection: Injection) -> bool:
     """Whether the tools are among the init containers: an ordinary one would keep a Job from ending."""
-    ends = pod["spec"].get("restartPolicy", "Always") != "Always"
-    return ends and injection.native_sidecars
+    return ends(pod) and injection.native_sidecars
 
 
 def spawn_url(container: Json) -> str:

@@ -50,6 +50,8 @@ class Injection:
     image: str
     image_pull_policy: str = "IfNotPresent"
     native_sidecars: bool = True
+    reads_image: bool = True
+    """Whether the PYTHONPATH of an agent's image is looked for: there is a program for the machine."""
     resources: Mapping[str, Any] = field(default_factory=dict)
     registry_url: str = ""
     token_secret: str = ""

@@ -96,8 +96,8 @@ def parse_card(data: Any) -> Card:
 
 def check_depth(data: Any) -> None:
     """Refuse what nests deeper than `MAX_DEPTH`: what reads it next may be recursive."""
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
+    level: list[Any] = [[data]]
+    for _ in range(MAX_DEPTH + 1):
         level = [
             child
             for item in level
@@ -155,7 +155,7 @@ def clean_skills(
 def slug_of(name: str) -> str:
     """A name for a peer made of the name of its card, as Kubernetes would allow it.
 
-    Of a name in a script without Latin letters it is a digest; "" where there is no letter or digit.
+    Of a name in a script without Latin letters, or of symbols alone, it is a digest.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", _plain(name).lower()).strip("-")[:63].strip("-")
     if has_latin(name):
@@ -165,8 +165,11 @@ def slug_of(name: str) -> str:
 
 
 def has_latin(name: str) -> bool:
-    """Whether a name can be told by its Latin letters, or has no letters in any script."""
-    return re.search("[A-Za-z]", _plain(name)) is not None or not any(map(str.isalpha, name))
+    """Whether a name can be told by its Latin letters, or by its digits where it has no letters."""
+    plain = _plain(name)
+    if any(map(str.isalpha, name)):
+        return re.search("[A-Za-z]", plain) is not None
+    return re.search("[0-9]", plain) is not None
 
 
 def _plain(name: str) -> str:

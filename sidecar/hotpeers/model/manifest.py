@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -14,19 +15,26 @@ from .candidate import annotated_url, candidate_of_agent, candidate_of_peer
 from .card import Card, CardError, has_latin, looks_like_card, parse_card, slug_of
 from .document import DocumentError, read_documents
 from .endpoint import place
+from .fields import Finding, Spelling
 from .interface import GRPC
 from .origin import UrlError, check_peer_url
 from .resource import AgentResource
 from .snapshot import Candidate, Problem
 from .view import MalformedError, read_view, source_of
 
+_MAX_PROBLEMS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """What a file holds: candidates, or problems, and a line on each document that is not ours."""
+    """What a file holds: candidates, or problems, and a line on each document that is not ours.
+
+    A file with `problems` is not taken. `warnings` are of one that is.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
@@ -36,27 +44,37 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
         documents = read_documents(raw, where)
     except DocumentError as error:
         return Manifests(problems=(error.problem,))
+    spelling = Spelling()
     candidates: list[Candidate] = []
     problems: list[Problem] = []
+    warnings: list[Problem] = []
     ignored: list[str] = []
     for number, data in documents:
         try:
-            candidate = _candidate(data, where)
+            candidate = _candidate(data, where, spelling)
         except MalformedError as error:
             problems += [
                 Problem(where, reason, message, number, field)
                 for reason, field, message in error.findings
             ]
+            if len(problems) >= _MAX_PROBLEMS:
+                # Each is a line of the log.
+                problems.append(Problem(where, problems[-1].reason, "and more; mend these first"))
+                break
             continue
         if candidate is None:
             kind = clean_text(f"{data.get('apiVersion')}, kind {data.get('kind')}", 120)
             ignored.append(f"{where} document {number}: {kind} is none of ours")
         else:
             candidates.append(candidate)
-    return Manifests(tuple(candidates), tuple(problems), tuple(ignored))
+            warnings += [
+                Problem(where, Reason.UNKNOWN_FIELD, message, number, field)
+                for field, message in _misspelt(candidate.kind, data, spelling)
+            ]
+    return Manifests(tuple(candidates), tuple(problems), tuple(warnings), tuple(ignored))
 
 
-def _candidate(data: Any, where: str) -> Candidate | None:
+def _candidate(data: Any, where: str, spelling: Spelling) -> Candidate | None:
     """The candidate of a document; None where it is some other program's object."""
     if not isinstance(data, dict):
         raise MalformedError(
@@ -72,7 +90,7 @@ def _candidate(data: Any, where: str) -> Candidate | None:
         message = f"{' and '.join(missing)} {verb} missing, and it is no agent card"
         raise MalformedError((Reason.UNKNOWN_KIND, "", message))
     makers: dict[tuple[str, str], tuple[str, Callable[[dict[str, Any], str], Candidate]]] = {
-        ("hotpeers.dev", "Peer"): ("v1alpha1", candidate_of_peer),
+        ("hotpeers.dev", "Peer"): ("v1alpha1", partial(_of_peer, spelling)),
         ("kagent.dev", "Agent"): ("v1alpha2", _of_agent),
     }
     group, _, number = version.partition("/")
@@ -91,6 +109,29 @@ def _candidate(data: Any, where: str) -> Candidate | None:
     return maker(data, where)
 
 
+def _of_peer(spelling: Spelling, data: dict[str, Any], where: str) -> Candidate:
+    """The candidate of a `Peer`, which may have no field but its own.
+
+    An API server drops others as it stores a `Peer`; in a file they are mistakes.
+    """
+    unknown = [
+        (Reason.UNKNOWN_FIELD, field, message) for field, message in spelling.unknown_in_peer(data)
+    ]
+    try:
+        candidate = candidate_of_peer(data, where)
+    except MalformedError as error:
+        raise MalformedError(*error.findings, *unknown) from error
+    if unknown:
+        raise MalformedError(*unknown)
+    return candidate
+
+
+def _misspelt(kind: str, data: dict[str, Any], spelling: Spelling) -> list[Finding]:
+    if kind == "Agent":
+        return spelling.misspelt_in_agent(data)
+    return spelling.misspelt_in_card(data) if kind == "Card" else []
+
+
 def _of_agent(data: dict[str, Any], where: str) -> Candidate:
     agent = read_view(AgentResource, data)
     url = annotated_url(agent.metadata.annotations)
@@ -105,10 +146,6 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     if not card.name:
         raise MalformedError((Reason.CARD_INVALID, "name", "must not be empty"))
     name = slug_of(card.name)
-    if not name:
-        raise MalformedError(
-            (Nack.WRONG_SHAPE, "name", "holds no letter or digit to name a tool by")
-        )
     url = _home_of(card)
     source = source_of(where, f"Card/{name}")
     placement = place(card.interfaces, url)

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     StrictBool,
     StrictStr,
@@ -23,6 +24,7 @@ from .origin import card_urls, check_peer_url, origin_of
 
 URL_ANNOTATION = "hotpeers.dev/url"
 PIN_ANNOTATION = "hotpeers.dev/pin-address"
+_MAX_TEXTS = 1000
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -45,13 +47,16 @@ def _utc(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
-def _absent_if_null(value: Any) -> Any:
+def _texts(value: Any) -> Any:
+    """Nothing for null. Each wrong text of too many would be a finding with its own copy of it."""
+    if isinstance(value, dict) and len(value) > _MAX_TEXTS:
+        raise ValueError(f"{len(value)} entries; the limit is {_MAX_TEXTS}")
     return {} if value is None else value
 
 
 DnsName = Annotated[StrictStr, AfterValidator(_dns_name)]
 PeerUrl = Annotated[StrictStr, AfterValidator(check_peer_url)]
-Texts = Annotated[dict[StrictStr, StrictStr], BeforeValidator(_absent_if_null)]
+Texts = Annotated[dict[StrictStr, StrictStr], BeforeValidator(_texts)]
 
 
 class View(BaseModel):
@@ -96,13 +101,13 @@ class AgentSkill(View):
     id: StrictStr = ""
     name: StrictStr = ""
     description: StrictStr = ""
-    tags: list[StrictStr] = []
+    tags: Annotated[list[StrictStr], FailFast()] = []
 
 
 class A2AConfig(View):
     """`spec.declarative.a2aConfig` of a kagent `Agent`."""
 
-    skills: list[AgentSkill] = []
+    skills: Annotated[list[AgentSkill], FailFast()] = []
 
 
 class Declarative(View):

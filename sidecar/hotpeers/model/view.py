@@ -34,7 +34,8 @@ def identity_of(metadata: Metadata, kind: str, where: str) -> dict[str, Any]:
         "namespace": metadata.namespace or "",
         "uid": clean_text(metadata.uid or "", 253) or str(uuid5(NAMESPACE_URL, source)),
         "labels": metadata.labels,
-        "created": created.timestamp() if created else None,
+        # Of a file it is only what its author wrote: it must not come before what is there already.
+        "created": created.timestamp() if created and not where else None,
         "source": source,
     }
 

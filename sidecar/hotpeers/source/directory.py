@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
 from hotpeers_shim.contract import Nack, clean_text
 
 from ..model.document import MAX_MANIFEST_BYTES
 from ..model.manifest import read_manifests
+from ..model.reading import check_regular, read_file, stat_file
 from ..model.scope import ScopeStatus
 from ..model.snapshot import Candidate, Problem, Snapshot
 from ..reasons import Reason
+from ..worker import in_background
 from .watch import FolderWatch
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -33,20 +36,42 @@ Signature = tuple[int, ...]
 
 @dataclass(slots=True)
 class _File:
-    """What is known of one file. `signature` is None while the file may still be written to."""
+    """What is known of one file. `signature` is None while the file may still be written to.
+
+    `digest` is that of the content that `problems` are of, `good` what it held when it last had
+    none. `unreadable` says why the file cannot be read now. `missing` is whether it was not there at
+    the last look: it is gone if it is not there at the next one either.
+    """
 
     signature: Signature | None = None
-    raw: bytes = b""
+    digest: bytes = b""
     good: tuple[Candidate, ...] = ()
     read_once: bool = False
     problems: tuple[Problem, ...] = ()
+    unreadable: Problem | None = None
+    missing: bool = False
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Everything that is wrong with it now."""
+        return (*self.problems, self.unreadable) if self.unreadable else self.problems
+
+
+def manifest_names(folder: str | Path) -> list[str]:
+    """The names of what a directory may hold of manifests, in their order; OSError otherwise."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(_SUFFIXES) and not entry.name.startswith(".")
+        )
 
 
 class DirectorySource:
     """Reads a directory and follows its changes; see `Source`.
 
-    A file that is malformed keeps what it last held, a file that is gone loses it, and a directory
-    that is gone keeps everything.
+    A file that is malformed or cannot be read keeps what it last held, a file that is gone loses it,
+    and a directory that is gone keeps everything.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,10 +88,11 @@ class DirectorySource:
             while True:
                 seen = time.monotonic()
                 armed = watch.arm()
-                snapshot = await asyncio.to_thread(self._scan, seen, armed)
-                if last is not None and self._lost_a_file(last, snapshot):
+                scan = partial(self._scan, seen, armed)
+                snapshot = await in_background(scan, "scan")
+                if any(file.missing for file in self._files.values()):
                     await asyncio.sleep(_GONE_SECONDS)
-                    snapshot = await asyncio.to_thread(self._scan, seen, armed)
+                    snapshot = await in_background(scan, "scan")
                 if last is None or _content(snapshot) != _content(last):
                     last = snapshot
                     yield snapshot
@@ -83,17 +109,9 @@ class DirectorySource:
             return _UNSETTLED_SECONDS
         return _RESCAN_SECONDS if armed else _MISSING_SECONDS
 
-    def _lost_a_file(self, last: Snapshot, now: Snapshot) -> bool:
-        return len(now.candidates) < len(last.candidates) and now.complete
-
     def _scan(self, seen: float, armed: bool) -> Snapshot:
         try:
-            with os.scandir(self._folder) as entries:
-                names = sorted(
-                    entry.name
-                    for entry in entries
-                    if entry.name.endswith(_SUFFIXES) and not entry.name.startswith(".")
-                )
+            names = set(manifest_names(self._folder))
         except FileNotFoundError:
             return self._without_folder(Reason.SOURCE_MISSING, "the directory does not exist", seen)
         except OSError as error:
@@ -101,21 +119,29 @@ class DirectorySource:
             return self._without_folder(Reason.SOURCE_UNREADABLE, text, seen)
         self._scanned = True
         self._unsettled = False
-        found: dict[str, _File] = {}
-        for name in names:
-            file = self._files.get(name) or _File()
-            if self._refresh(name, file):
-                found[name] = file
-        self._files = found
-        problems = [problem for file in found.values() for problem in file.problems]
+        self._files = self._look_at(names)
+        problems = [problem for file in self._files.values() for problem in file.all_problems]
         if not armed:
             problems.append(
                 Problem(str(self._folder), Reason.WATCH_UNAVAILABLE, "no watch could be set")
             )
         return self._snapshot(problems, seen)
 
+    def _look_at(self, names: set[str]) -> dict[str, _File]:
+        """What there is now, by name: the files of these names, and those that may come back."""
+        found: dict[str, _File] = {}
+        for name in sorted({*names, *self._files}):
+            file = self._files.get(name) or _File()
+            if name in names and self._refresh(name, file):
+                file.missing = False
+                found[name] = file
+            elif name in self._files and not file.missing:
+                file.missing = self._unsettled = True
+                found[name] = file
+        return found
+
     def _without_folder(self, reason: Reason, message: str, seen: float) -> Snapshot:
-        problems = [problem for file in self._files.values() for problem in file.problems]
+        problems = [problem for file in self._files.values() for problem in file.all_problems]
         problems.append(Problem(clean_text(str(self._folder)), reason, message))
         return self._snapshot(problems, seen)
 
@@ -131,11 +157,10 @@ class DirectorySource:
         )
 
     def _refresh(self, name: str, file: _File) -> bool:
-        """Read a file again if it may have changed since; False where it is none, or gone."""
+        """Read a file again if it may have changed since; False where it is gone."""
         try:
-            status = os.stat(f"{self._folder}/{name}")  # noqa: PTH116 - Path costs more than stat
-            if not stat.S_ISREG(status.st_mode):
-                return False
+            status = stat_file(f"{self._folder}/{name}")
+            check_regular(status)
             signature = (
                 status.st_ino,
                 status.st_dev,
@@ -150,32 +175,28 @@ class DirectorySource:
         except OSError as error:
             file.signature = None
             message = error.strerror or type(error).__name__
-            file.problems = (Problem(clean_text(name), Nack.FILE_UNREADABLE, message),)
+            file.unreadable = Problem(clean_text(name), Nack.FILE_UNREADABLE, message)
+        else:
+            file.unreadable = None
         return True
 
     def _read(self, name: str, file: _File, signature: Signature) -> None:
         fresh = abs(time.time_ns() - signature[3]) < _UNSETTLED_NS
-        raw = _read(self._folder / name)
+        raw = read_file(f"{self._folder}/{name}", MAX_MANIFEST_BYTES)
+        digest = blake2b(raw, digest_size=16).digest()
         self._unsettled = self._unsettled or fresh
         file.signature = None if fresh else signature
-        if raw == file.raw and (file.read_once or file.problems):
+        if digest == file.digest:
             return
         result = read_manifests(raw, clean_text(name))
         if result.problems and fresh:
             # Somebody may be in the middle of writing it: the next look will tell.
             return
-        file.raw = raw
-        file.problems = result.problems
+        file.digest = digest
+        file.problems = result.problems or result.warnings
         if not result.problems:
             file.good = result.candidates
             file.read_once = True
-
-
-def _read(path: Path) -> bytes:
-    # Without blocking: somebody may have put a named pipe there since it was looked at.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
-        return file.read(MAX_MANIFEST_BYTES + 1)
 
 
 def _content(snapshot: Snapshot) -> tuple[object, ...]:

@@ -164,6 +164,7 @@ async def _listening(app: ASGIApp, listen: Listen) -> AsyncIterator[int]:
             app,
             log_config=None,
             access_log=False,
+            server_header=False,
             lifespan="on",
             timeout_graceful_shutdown=1,
             timeout_keep_alive=_IDLE_SECONDS,

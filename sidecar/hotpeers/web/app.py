@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..publish import Metrics
 from ..status import Status
+from .hosts import make_host_check
 from .page import render_page
 from .serving import METRICS_TYPE
 
@@ -18,8 +19,13 @@ _HEADERS = {
 }
 
 
-def make_app(status: Callable[[], Status], metrics: Metrics) -> web.Application:
-    """The application; `status` gives the newest status on each request."""
+def make_app(
+    status: Callable[[], Status], metrics: Metrics, hosts: frozenset[str] = frozenset()
+) -> web.Application:
+    """The application; `status` gives the newest status on each request.
+
+    `hosts` are names that it answers to, besides those of `web.hosts`.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -39,7 +45,7 @@ def make_app(status: Callable[[], Status], metrics: Metrics) -> web.Application:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=render_page(status().document()), content_type="text/html")
 
-    app = web.Application(middlewares=[_add_headers])
+    app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", show_metrics)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ..errors import CertificateError
 from ..settings import Listen
-from .serving import listen_error
+from .serving import hide_versions, listen_error
 
 _HANDSHAKE_SECONDS = 5.0
 _BACKLOG = 1024
@@ -97,6 +97,7 @@ async def serve_tls(
 
     At its end nothing new is taken, and what is in flight has `finish` seconds to be answered.
     """
+    hide_versions()
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=finish, handler_cancellation=False
     )

@@ -17,6 +17,7 @@ from ...guard.ledger import (
     opened,
     rebuilt,
 )
+from ...guard.spawn_policy import SpawnPolicy
 from ...model.snapshot import Problem
 from ...reasons import Reason
 from .ledgers import CountsError, Held, Ledgers
@@ -50,8 +51,15 @@ class Book:
 class Books:
     """The books of one replica."""
 
-    def __init__(self, ledgers: Ledgers, hold: float, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        policy: Callable[[str], SpawnPolicy | None],
+        hold: float,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._ledgers = ledgers
+        self._policy = policy
         self._hold = hold
         self._clock = clock
         self._books: dict[str, Book] = {}
@@ -92,7 +100,7 @@ class Books:
         if not live:
             held = await self.load(book, live=True)
         if held.ledger.held and self._clock().timestamp() > held.ledger.held:
-            agents = await self._ledgers.agents(book.key)
+            agents = await self._ledgers.agents(book.key, self._policy(book.key))
             ledger = opened(held.ledger, agents, self._clock())
             # Not written yet: it goes with what is written next, or is found out again.
             held = Held(ledger, held.metadata)
@@ -156,7 +164,7 @@ class Books:
     async def _rebuild(self, book: Book) -> Held:
         for _ in range(_TRIES):
             try:
-                agents = await self._ledgers.agents(book.key)
+                agents = await self._ledgers.agents(book.key, self._policy(book.key))
                 ledger = rebuilt(
                     book.key,
                     agents,

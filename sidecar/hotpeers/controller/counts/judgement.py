@@ -22,9 +22,10 @@ _COUNTED = frozenset({Reason.TOO_MANY_AGENTS, Reason.TOO_MANY_CREATES})
 
 @dataclass(slots=True)
 class Waiting:
-    """One who asks for the slot of an agent."""
+    """One who asks for the slot of an agent. `uid` is that of the object in the request."""
 
     agent: str
+    uid: str
     decide: Decide
     dry_run: bool
     answer: asyncio.Future[Decision]
@@ -146,7 +147,7 @@ class Judgement:
             found.told.append((one, decision))
         else:
             try:
-                found.drafts[key] = reserve(found.drafts[key], one.agent, now)
+                found.drafts[key] = reserve(found.drafts[key], one.agent, now, one.uid)
             except LedgerFullError:
                 message = f"the ledger of {key} has no place for another agent"
                 one.fail(CountsError(message, Reason.LEDGER_FULL))

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...errors import HotpeersError
+from ...guard.known import Known, read_agent
 from ...guard.ledger import Alive, Ledger
 from ...guard.ledger_text import LedgerError, read_ledger, written
 from ...guard.request import AGENT_API, AGENT_RESOURCE
+from ...guard.spawn_policy import SpawnPolicy
 from ...guard.stamps import POLICY, part
 from ...kube.client import Client
 from ...kube.errors import ConflictError, KubeError, NotFoundError
@@ -145,19 +147,23 @@ class Ledgers:
         self._read = {key: held for key, held in self._read.items() if key in found}
         return found
 
-    async def agents(self, key: str) -> dict[str, Alive]:
-        """All agents that carry the stamp of this policy."""
-        found: dict[str, Alive] = {}
+    async def agents(self, key: str, policy: SpawnPolicy | None) -> dict[str, Alive]:
+        """All agents that count for this policy: those with its stamp that it can have admitted."""
+        known = Known((), () if policy is None else (policy,))
+        created: dict[str, datetime] = {}
         async with self._asking("Agents"):
-            # All of them: whom somebody took the label from counts all the same.
+            # All of them: an agent counts by the agent that spawned it, and without the label too.
             pages = list_pages(self._client, f"/apis/{AGENT_API}/{AGENT_RESOURCE}", {})
             async for page in pages:
                 for one in page.items:
-                    metadata = part(one, "metadata")
-                    if part(metadata, "annotations").get(POLICY) == key:
-                        name = f"{metadata.get('namespace')}/{metadata.get('name')}"
-                        found[name] = Alive(str(metadata.get("uid")), created_at(metadata))
-        return found
+                    agent = read_agent(one)
+                    known.put(agent)
+                    if agent.policy == key:
+                        created[agent.uid] = created_at(part(one, "metadata"))
+        return {
+            title: Alive(agent.uid, created[agent.uid])
+            for title, agent in known.counted(key).items()
+        }
 
     async def agent(self, namespace: str, name: str) -> Any | None:
         """One Agent as it is now, None where there is none."""

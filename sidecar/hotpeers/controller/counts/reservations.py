@@ -7,23 +7,28 @@ was judged by. A replica that is killed after its write leaves a slot that is fr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ...guard.decision import Decision
 from ...guard.ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
-from ...guard.spawn_policy import MAX_SECONDS
+from ...guard.ledger import departed as without_departed
+from ...guard.spawn_policy import MAX_SECONDS, SpawnPolicy
 from ...kube.client import Client
 from ...model.snapshot import Problem
 from ...reasons import Reason
 from .books import Book, Books
 from .judgement import Decide, Judgement, Waiting
 from .ledgers import CountsError, Held, Ledgers
-from .settling import LiveRead, applied, look, to_look_at
+from .settling import LiveRead, Shown, applied, look, to_look_at
 
 __all__ = ["Counts", "CountsError", "Reservations", "Timing"]
+
+
+Departed = Mapping[str, Collection[str]]
+"""The uids of agents that are gone, by their `namespace/name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,10 @@ class Reservations:
     """Counts under SpawnPolicies, each named by its key `namespace/name`.
 
     `window` gives the seconds of a policy's `limits.creates.window`; without it all creations of 30
-    days are kept. `agents` gives the `namespace/name` of those that a watch shows under a policy;
-    without it all are looked at to find a free slot. Raises `CountsError`.
+    days are kept. `agents` gives those that a watch shows under a policy, by `namespace/name`;
+    without it all are looked at to find a free slot. `departed` gives the uids of those that a watch
+    showed, and that are gone, by name: their slots are free at once. `policy` gives the policy itself,
+    which says what of the agents that carry its stamp can be its own. Raises `CountsError`.
     """
 
     def __init__(  # noqa: PLR0913 - the last are for tests
@@ -68,15 +75,18 @@ class Reservations:
         lease_name: str,
         *,
         window: Callable[[str], float] | None = None,
-        agents: Callable[[str], Collection[str]] | None = None,
+        agents: Callable[[str], Shown] | None = None,
+        departed: Callable[[str], Departed] = lambda _: {},
+        policy: Callable[[str], SpawnPolicy | None] = lambda _: None,
         timing: Timing | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._timing = timing = timing or Timing()
         self._ledgers = Ledgers(client, namespace, lease_name, timing.bound)
-        self._books = Books(self._ledgers, timing.hold, clock)
+        self._books = Books(self._ledgers, policy, timing.hold, clock)
         self._window = window or (lambda _: MAX_SECONDS)
         self._agents = agents
+        self._departed = departed
         self._clock = clock
         self._queues: dict[tuple[str, ...], list[Waiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
@@ -99,13 +109,20 @@ class Reservations:
             await asyncio.sleep(self._timing.flush)
 
     async def admit(
-        self, keys: Iterable[str], agent: str, decide: Decide, *, dry_run: bool = False
+        self,
+        keys: Iterable[str],
+        agent: str,
+        decide: Decide,
+        *,
+        uid: str = "",
+        dry_run: bool = False,
     ) -> Decision:
         """Decide with what these policies have in use, and take the slot of `agent` if it is allowed.
 
-        `decide` is asked again whenever the counts turn out to be others; a dry run takes nothing.
+        `uid` is that of the object in the request. `decide` is called again whenever the counts have
+        changed; a dry run takes nothing.
         """
-        waiting = Waiting(agent, decide, dry_run, asyncio.get_running_loop().create_future())
+        waiting = Waiting(agent, uid, decide, dry_run, asyncio.get_running_loop().create_future())
         queue = tuple(sorted(set(keys)))
         waiters = self._queues.get(queue)
         if waiters is None:
@@ -126,19 +143,19 @@ class Reservations:
         self,
         key: str,
         live_read: LiveRead | None = None,
-        agents: Collection[str] | None = None,
+        agents: Shown | None = None,
     ) -> int:
         """Free the slots whose agents are gone, by a live look at each; how many were freed.
 
         Where a watch's `agents` are given, those among them that are settled are not looked at, and
-        those that have no slot get one. Nothing is made where there is no ledger and no agent.
+        those that count get a slot if they have none. Nothing is made where there is no ledger and no agent.
         """
         book = self._books[key]
         agents = self._shown(key) if agents is None else agents
         async with book.lock:
             held = await self._books.find(book, live=True)
             if held is None:
-                if agents or book.known is not None:
+                if any((agents or {}).values()) or book.known is not None:
                     await self._books.load(book, live=False)
                 return 0
         return await self._settle(book, held, live_read, agents, book.lock)
@@ -219,6 +236,13 @@ class Reservations:
 
     async def _freed(self, book: Book) -> bool:
         """Whether a policy that is full has a free slot after all; its lock is held."""
+        if book.held is None:
+            return False
+        try:
+            if await self._depart(book, book.held):
+                return True
+        except CountsError:
+            return False
         now = asyncio.get_running_loop().time()
         if now - book.settled < self._timing.settle_pause or book.held is None:
             return False
@@ -235,7 +259,7 @@ class Reservations:
         book: Book,
         held: Held,
         live_read: LiveRead | None,
-        agents: Collection[str] | None,
+        agents: Shown | None,
         lock: asyncio.Lock | None,
     ) -> int:
         names = to_look_at(book, held, agents)
@@ -244,7 +268,8 @@ class Reservations:
 
         def edit(ledger: Ledger) -> Ledger:
             nonlocal freed
-            after = applied(ledger, looks, self._clock(), self._timing.hold)
+            after = _without(ledger, self._departed(book.key))
+            after = applied(after, looks, self._clock(), self._timing.hold)
             freed = len(ledger.slots.keys() - after.slots.keys())
             return after
 
@@ -253,7 +278,16 @@ class Reservations:
             written = await self._books.change(book, edit, uid=held.uid, create=False)
         return freed if written else 0
 
-    def _shown(self, key: str) -> Collection[str] | None:
+    async def _depart(self, book: Book, held: Held) -> bool:
+        """Whether a slot is free because its agent came and went; the lock of the book is held."""
+        gone = self._departed(book.key)
+        if len(_without(held.ledger, gone).slots) == len(held.ledger.slots):
+            return False
+        return await self._books.change(
+            book, lambda ledger: _without(ledger, gone), uid=held.uid, create=False
+        )
+
+    def _shown(self, key: str) -> Shown | None:
         return None if self._agents is None else self._agents(key)
 
     async def _flush(self, book: Book) -> None:
@@ -275,3 +309,10 @@ class Reservations:
             ledger.deletion_policy,
             datetime.fromtimestamp(ledger.held, UTC) if ledger.held else None,
         )
+
+
+def _without(ledger: Ledger, gone: Departed) -> Ledger:
+    """The ledger without what the agents used that are gone; the very same where that is nothing."""
+    for agent, uids in gone.items():
+        ledger = without_departed(ledger, agent, uids)
+    return ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ MAX_LOOKS = 256
 """Agents that are looked at in one go; the next one goes on from there."""
 _AT_ONCE = 16
 
+Shown = Mapping[str, bool]
+"""The agents that a watch shows under a policy: whether each counts if it has no slot."""
 LiveRead = Callable[[str, str], Awaitable[Any | None]]
 """An Agent of a namespace and name as the API server has it now, None where there is none."""
 
@@ -30,15 +32,15 @@ class Look:
     alive: Alive | None
 
 
-def to_look_at(book: Book, held: Held, agents: Collection[str] | None) -> list[str]:
-    """Whom to look at: all but settled ones that are known to be alive (`agents`, as a watch has them)."""
+def to_look_at(book: Book, held: Held, agents: Shown | None) -> list[str]:
+    """The names to look at: all but settled ones that a watch shows alive, and those that lack a slot."""
     slots = held.ledger.slots
     if agents is None:
         names = sorted(slots)
     else:
-        known = frozenset(agents)
-        doubtful = {name for name, slot in slots.items() if slot.open or name not in known}
-        names = sorted(doubtful | (known - slots.keys()))
+        doubtful = {name for name, slot in slots.items() if slot.pending or name not in agents}
+        lacking = {name for name, counts in agents.items() if counts and name not in slots}
+        names = sorted(doubtful | lacking)
     if len(names) <= MAX_LOOKS:
         return names
     start = book.cursor % len(names)

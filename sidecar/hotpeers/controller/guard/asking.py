@@ -11,7 +11,8 @@ from typing import Any
 from ...errors import GovernError
 from ...follow.kind import Kind, Version
 from ...follow.scope import Scope
-from ...guard.governed import Account, Asking, asking_patch, read_asking
+from ...guard.asking import Asking, asking_patch, read_asking
+from ...guard.governed import Account
 from ...kube.client import Client
 from ...kube.errors import KubeError
 from ...model.scope import State
@@ -108,7 +109,7 @@ class Keeper:
         self, writer: LeaderClient, found: Asking, mark: Accounts, remove: Accounts, keep: Accounts
     ) -> None:
         """Mark and take out accounts, as long as it is the one that was looked at."""
-        accounts = found.accounts - remove
+        accounts = (found.accounts - remove) | keep
         patch = asking_patch(found, accounts, (found.leaving | mark) - remove - keep)
         if not patch:
             return
@@ -139,11 +140,12 @@ class Keeper:
             if patch:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not together
                 pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
-                added = accounts - found.accounts
+                before = found.accounts
                 self._before.add(found.version)
                 found = await self._write(patch)
                 if found is not None:
                     certain, written = False, True
+                    added = found.accounts - before
                     told = f"governed: {_names(added)}" if added else "mended"
                     logger.info("%s: %s", self._title, told)
             elif certain:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from ...guard.known import KnownAgent
 from ...guard.ledger import DeletionPolicy
+from ...guard.origin import KnownAgent
 from ...guard.stamps import ACCOUNT, EXPIRES, FORMAT, POLICY, SPAWNED, SPAWNED_BY, UID
 from ...model.snapshot import Problem
 from ...reasons import Reason

@@ -16,14 +16,16 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ...errors import HotpeersError
-from ...guard.known import KnownAgent, KnownPolicy
+from ...guard.known import Known, KnownPolicy
 from ...guard.ledger import DeletionPolicy
+from ...guard.origin import KnownAgent
 from ...guard.request import AGENT_API, AGENT_KIND, AGENT_RESOURCE
 from ...guard.stamps import ACCOUNT, EXPIRES, SPAWNED_BY
 from ...kube.errors import ConflictError, KubeError, NotFoundError
 from ...model.snapshot import Problem
 from ...reasons import Reason
 from ..election import LeaderClient
+from .departures import Departures
 from .ends import GONE_SECONDS, Around, Ending, EndPlan, Place, agent_name, plan_ends, policy_name
 from .events import make_event
 
@@ -49,6 +51,14 @@ class World(Protocol):
 
     def policies(self) -> list[KnownPolicy]:
         """Every SpawnPolicy, valid or not."""
+
+    @property
+    def known(self) -> Known:
+        """All of it, to be looked up."""
+
+    @property
+    def departures(self) -> Departures:
+        """The spawned agents that are gone."""
 
     def fresh(self) -> bool:
         """Whether that is all there is, as of now."""

@@ -47,14 +47,14 @@ class Finishing:
 
     async def _finish(self) -> None:
         now = time.monotonic()
-        ending = [one for one in self._world.agents() if one.ending and one.spawned]
+        ending = [one for one in self._world.agents() if one.ending and one.stamped]
         self._since = {one.uid: self._since.get(one.uid, now) for one in ending}
         self._failures = {uid: one for uid, one in self._failures.items() if uid in self._since}
         for agent in ending:
             if now - self._since[agent.uid] < self._wait:
                 continue
             self._since[agent.uid] = now
-            title = f"{agent.namespace}/{agent.name}"
+            title = agent.title
             path = f"/apis/{AGENT_API}/namespaces/{agent.namespace}/{AGENT_RESOURCE}/{agent.name}"
             try:
                 with suppress(NotFoundError, ConflictError):

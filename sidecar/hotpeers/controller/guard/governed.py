@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from ...errors import GovernError
-from ...guard.governed import Account, Asking, Clock, Patience, is_account, plan_release
+from ...guard.asking import Asking, Clock, Patience, plan_release
+from ...guard.governed import Account, is_account
 from ...kube.client import Client
 from ...model.snapshot import Problem
 from ..election import LeaderClient
@@ -94,6 +95,8 @@ class Governed:
         for namespace, name in wanted:
             if not is_account((namespace, name)):
                 raise GovernError(f"{namespace[:80]!r}/{name[:80]!r} is no ServiceAccount's name")
+        # What a whole range of names governs needs no write, and so no proof that it was written.
+        wanted = frozenset(one for one in wanted if not self.spans(one))
         if not wanted:
             return
         future = asyncio.get_running_loop().create_future()
@@ -183,6 +186,13 @@ class Governed:
                 if one is not None:
                     await keeper.release(writer, one, plan.mark, plan.remove, wanted)
         return plan.due
+
+    def spans(self, account: Account) -> bool:
+        """Whether both have a range of names with this account, which is not about to go."""
+        return all(
+            keeper.fresh and keeper.seen is not None and keeper.seen.spans(account)
+            for keeper in self._keepers
+        )
 
     def _wanted(self) -> Accounts:
         return self._subjects.governed() | self._held.keys()

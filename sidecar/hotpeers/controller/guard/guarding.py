@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -11,13 +11,15 @@ from aiohttp import web
 
 from ...guard.decision import Denial
 from ...guard.review import Review
-from ...guard.spawn_policy import MAX_SECONDS, seconds_of
+from ...guard.spawn_policy import MAX_SECONDS, SpawnPolicy, seconds_of
+from ...guard.tenancy import TenantLimits
 from ...kube.client import Client
 from ...model.snapshot import Problem
 from ...registry.client import Registry
 from ...registry.servers import tool_servers
 from ...registry.templates import RegistryTemplates
 from ..counts.reservations import Reservations
+from ..counts.settling import Shown
 from ..election import LeaderClient
 from ..metrics import ControllerMetrics
 from ..settings import ControllerSettings
@@ -44,7 +46,8 @@ class Guarding:
         metrics: ControllerMetrics,
         draining: Callable[[], bool],
     ) -> None:
-        self.knowledge = Knowledge(client)
+        limits = TenantLimits(settings.policies_per_namespace, settings.subjects_per_namespace)
+        self.knowledge = Knowledge(client, limits)
         self.governed = Governed(client, settings.guard_configuration, self.knowledge)
         self.knowledge.on_change(self.governed.look)
         self.knowledge.on_change(self._look)
@@ -56,7 +59,9 @@ class Guarding:
             namespace,
             settings.lease,
             window=self._window,
-            agents=self._spawned,
+            agents=self._shown,
+            departed=self.knowledge.departures.of,
+            policy=self._policy,
         )
         self._denials = Denials(client, metrics.event_lost)
         self._registry: Registry | None = None
@@ -117,11 +122,15 @@ class Guarding:
             self._denials.note(told_of(review, verdict, denial, uid))
             self.reservations.note_denial(key, last_denial(review, verdict, denial))
 
-    def _spawned(self, key: str) -> Collection[str]:
-        return self.knowledge.known.spawned_under(key)
+    def _shown(self, key: str) -> Shown:
+        under = self.knowledge.known.under(key)
+        return {title: counts for title, (_, counts) in under.items()}
+
+    def _policy(self, key: str) -> SpawnPolicy | None:
+        return self.knowledge.known.policy(key)
 
     def _window(self, key: str) -> float:
         """The seconds in which a policy counts creations; the longest where it does not say."""
-        policy = self.knowledge.known.policy(key)
+        policy = self._policy(key)
         limits = policy.spec.limits if policy else None
         return seconds_of(limits.creates.window) if limits else MAX_SECONDS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -16,8 +17,9 @@ from ...errors import HotpeersError
 from ...guard.decision import Decision, Denial
 from ...guard.feedback import is_own_event
 from ...guard.identity import Identity, Standing, identify, of_orphan
+from ...guard.known import Known
 from ...guard.naming import new_ending
-from ...guard.policy import decide, governing_policies
+from ...guard.policy import decide
 from ...guard.request import (
     AGENT_GROUP,
     AGENT_RESOURCE,
@@ -34,7 +36,8 @@ from ...guard.stamps import SPAWNED, TEMPLATE, part, stamps_of
 from ...kube.errors import KubeError
 from ...reasons import Reason
 from .knowledge import Knowledge
-from .live import Live
+from .live import Live, TooManyError
+from .looks import Looks
 from .pace import MOST, SECONDS, Pace
 
 _READ_SECONDS = 2.5
@@ -59,6 +62,7 @@ class Ledger(Protocol):
         agent: str,
         decide: Callable[[Mapping[str, Usage]], Decision],
         *,
+        uid: str = "",
         dry_run: bool = False,
     ) -> Decision:
         """Decide with what these policies have in use, and take the agent's slot if it is allowed."""
@@ -69,6 +73,9 @@ class Governing(Protocol):
 
     async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
         """Return once the API server asks about these ServiceAccounts too, each namespace and name."""
+
+    def spans(self, account: tuple[str, str]) -> bool:
+        """Whether it asks about this one because of a whole range of names."""
 
 
 class Templates(Protocol):
@@ -100,6 +107,7 @@ class Judging:
     ) -> None:
         self._knowledge = knowledge
         self._live = live
+        self._looks = Looks(live)
         self._ledger = ledger
         self._governing = governing
         self._templates = templates
@@ -126,7 +134,7 @@ class Judging:
         if identity.standing is Standing.REFUSED or subject is None:
             return identity
         async with asyncio.timeout(_READ_SECONDS):
-            known = await self._live.known_in(subject.namespace)
+            known = await self._known_now(subject)
             if identity.standing is Standing.ORPHAN:
                 account = await self._live.account(subject.namespace, subject.service_account)
                 identity = of_orphan(identity, account)
@@ -136,11 +144,25 @@ class Judging:
             raise NotReadyError("a SpawnPolicy or Agent is newer than what is known; try again")
         return identity
 
+    async def _known_now(self, subject: Subject) -> Known:
+        """What there is now about an account in its namespace, whatever our watches say."""
+        account = (subject.namespace, subject.service_account)
+        if not self._governing.spans(account):
+            with suppress(TooManyError):
+                return await self._live.known_in(subject.namespace)
+        # A range of names is asked about whoever is in it, so that lists would cost too much, and a
+        # namespace that is matched whole may be large. Its own agent is the one that may be new.
+        if not self._knowledge.fresh():
+            raise NotReadyError("what the cluster holds is not known as of now; try again")
+        agent = await self._live.agent(subject.namespace, subject.service_account)
+        policies = self._knowledge.known.policies_in(subject.namespace)
+        return Known([agent] if agent else [], policies)
+
     async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
         home = subject.policy.partition("/")[0]
         spaces = (subject.namespace, review.namespace, home)
         policies = self._knowledge.known.policies_in(*spaces)
-        governing = governing_policies(subject, policies)
+        governing = self._knowledge.known.governing(subject)
         modes = {one.key: one.spec.mode for one in governing}
         request = review.request_of(subject)
         if is_own_event(request):
@@ -167,9 +189,12 @@ class Judging:
         if not at_best.allowed or not at_best.policy:
             return at_best
         creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
+        enforced = [one.key for one in governing if one.spec.mode == "Enforce"]
+        if request.operation == "CREATE" and not creating and enforced and request.name:
+            known = self._knowledge.known.has_agent(request.namespace, request.name)
+            self._looks.begin(request.namespace, request.name, known=known)
         if not creating and not key:
             return at_best
-        enforced = [one.key for one in governing if one.spec.mode == "Enforce"]
         facts = await self._found(request, governing, facts, key, must=bool(enforced))
         if not creating or not enforced:
             return decide(request, policies, facts)
@@ -196,7 +221,15 @@ class Judging:
 
         agent = f"{request.namespace}/{request.name}"
         try:
-            decision = await self._ledger.admit(enforced, agent, decided, dry_run=request.dry_run)
+            uid = part(request.object, "metadata").get("uid")
+            decision = await self._ledger.admit(
+                enforced,
+                agent,
+                decided,
+                # The API server names the object before it asks the validating webhooks.
+                uid=uid if isinstance(uid, str) else "",
+                dry_run=request.dry_run,
+            )
             if decision.allowed and governing is not None:
                 await governing
         finally:
@@ -232,7 +265,7 @@ class Judging:
     async def _occupied(self, request: Request) -> tuple[str, ...]:
         place, name = request.namespace, request.name
         known = self._knowledge.known.has_agent(place, name)
-        return await self._live.occupied(place, name, known=known)
+        return await self._looks.occupied(place, name, known=known)
 
     async def _template(self, key: str, home: str, wanted: Any) -> dict[str, Any] | None:
         kind, _, name = key.partition(":")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import zip_longest
 
 from ...follow.kind import Kind, Version
 from ...follow.scope import Scope
-from ...guard.governed import Account, governed_accounts
-from ...guard.known import Known, KnownAgent, KnownPolicy, read_agent, read_known_policy
+from ...guard.governed import WHOLE, Account, fitted, governed_accounts, is_account
+from ...guard.known import Known, KnownPolicy, read_agent, read_known_policy
+from ...guard.origin import KnownAgent
 from ...guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
+from ...guard.tenancy import Served, TenantLimits, is_beyond, served
 from ...kube.client import Client
 from ...model.scope import State
 from ...model.snapshot import Problem
+from .departures import Departures
 
 # One that is being deleted still runs, and still governs.
 AGENTS = Kind[KnownAgent](
@@ -28,18 +32,40 @@ POLICIES = Kind[KnownPolicy](
 
 
 class Knowledge:
-    """Follows both kinds. `agents` and `policies` hold the records; `known` looks them up."""
+    """Follows both kinds. `agents` and `policies` hold the records; `known` looks them up.
 
-    def __init__(self, client: Client) -> None:
+    `departures` has the spawned agents that are gone; `limits` are those of each namespace.
+    """
+
+    def __init__(self, client: Client, limits: TenantLimits | None = None) -> None:
+        self._limits = limits or TenantLimits()
         self._listeners: list[Callable[[], None]] = []
         self._known = Known()
-        self._is_known = True
+        self.departures = Departures()
+        self._there: dict[str, dict[str, KnownPolicy]] = {}
+        self._served: dict[str, dict[str, Served]] = {}
+        # What must be computed anew: the policies, and whom they govern, of these namespaces.
+        self._changed_policies: set[str] = set()
+        self._changed_places: set[str] = set()
+        self._subjects: dict[str, frozenset[Account]] = {}
         self._governed: frozenset[Account] | None = None
         self._agents = Scope(
-            client, AGENTS, "", {}, changed=self._changed, restarted=lambda _: None
+            client,
+            AGENTS,
+            "",
+            {},
+            changed=self._changed,
+            restarted=lambda _: None,
+            noted=self._note_agent,
         )
         self._policies = Scope(
-            client, POLICIES, "", {}, changed=self._changed, restarted=lambda _: None
+            client,
+            POLICIES,
+            "",
+            {},
+            changed=self._changed,
+            restarted=lambda _: None,
+            noted=self._note_policy,
         )
 
     @property
@@ -59,17 +85,21 @@ class Knowledge:
     @property
     def known(self) -> Known:
         """All of it, to be looked up."""
-        if not self._is_known:
-            self._is_known = True
-            self._known.take_agents(self._agents.store.values())
-            self._known.take_policies(one.policy for one in self._policies.store.values())
+        self._serve()
         return self._known
 
     def governed(self) -> frozenset[Account]:
         """The accounts whose requests the guard must be asked about."""
+        self._serve()
         if self._governed is None:
-            policies = (one.policy for one in self.policies())
-            self._governed = governed_accounts(policies, self.agents())
+            for place in self._changed_places:
+                self._subjects[place] = self._subjects_of(place)
+                if not self._subjects[place]:
+                    del self._subjects[place]
+            self._changed_places.clear()
+            spawned = {(one.namespace, one.name) for one in self._known.spawned()}
+            accounts = frozenset(one for one in spawned if is_account(one))
+            self._governed = fitted(accounts.union(*self._subjects.values()))
         return self._governed
 
     def fresh(self) -> bool:
@@ -84,8 +114,12 @@ class Knowledge:
         return list(self._agents.store.values())
 
     def policies(self) -> list[KnownPolicy]:
-        """Every SpawnPolicy, valid or not."""
-        return list(self._policies.store.values())
+        """Every SpawnPolicy, valid or not: of each namespace one after the other, so that those of a
+        namespace with many do not come before those of all others.
+        """
+        self._serve()
+        columns = zip_longest(*(there.values() for there in self._served.values()))
+        return [one.policy for column in columns for one in column if one is not None]
 
     def problems(self) -> tuple[Problem, ...]:
         """Why something cannot be followed now."""
@@ -102,7 +136,52 @@ class Knowledge:
             for scope in (self._policies, self._agents):
                 group.create_task(scope.follow(), name=f"follow {scope.title}")
 
+    def _subjects_of(self, place: str) -> frozenset[Account]:
+        """Whom the policies of a namespace govern, but for the agents that were spawned."""
+        policies = [one.policy for one in self._served.get(place, {}).values()]
+        if any(is_beyond(one) for one in policies):
+            # They may name any number: their subjects are denied like all others.
+            return frozenset([(place, WHOLE)])
+        named = {ref.name for one in policies for ref in one.policy.spec.subjects}
+        agents = (self._known.agent(place, name) for name in named)
+        return governed_accounts((one.policy for one in policies), (one for one in agents if one))
+
+    def _serve(self) -> None:
+        for place in self._changed_policies:
+            there = self._there.get(place)
+            if there:
+                before = self._served.get(place, {})
+                self._served[place] = served(there.values(), self._limits, before)
+            else:
+                self._there.pop(place, None)
+                self._served.pop(place, None)
+            found = self._served.get(place, {}).values()
+            self._known.set_policies(place, (one.policy.policy for one in found))
+        self._changed_policies.clear()
+
+    def _note_agent(self, before: KnownAgent | None, after: KnownAgent | None) -> None:
+        if before is not None and (after is None or after.uid != before.uid):
+            self.departures.note(before)
+        if after is not None:
+            self._known.put(after)
+        elif before is not None:
+            self._known.drop(before.namespace, before.name)
+        for one in (before, after):
+            if one is not None:
+                self._changed_places.add(one.namespace)
+
+    def _note_policy(self, before: KnownPolicy | None, after: KnownPolicy | None) -> None:
+        one = after or before
+        assert one is not None, "one of both is there"  # noqa: S101
+        place = one.policy.namespace
+        there = self._there.setdefault(place, {})
+        there.pop(one.key, None)
+        if after is not None:
+            there[after.key] = after
+        self._changed_policies.add(place)
+        self._changed_places.add(place)
+
     def _changed(self) -> None:
-        self._is_known, self._governed = False, None
+        self._governed = None
         for listener in self._listeners:
             listener()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
 
 from ...guard.known import Known, read_agent, read_known_policy
+from ...guard.origin import KnownAgent
 from ...guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
 from ...guard.stamps import part
 from ...kube.client import Client
@@ -24,6 +26,41 @@ _OVERWRITTEN = (
 )
 _FORBIDDEN_SECONDS = 60.0
 _PROBE = "hotpeers-no-such-secret"
+_AT_MOST = 500
+_PAUSE_SECONDS = 0.1
+
+
+class TooManyError(KubeError):
+    """A namespace has more objects than are read for one request."""
+
+
+class _Turns:
+    """One read after another, each shared by all who asked before it began."""
+
+    def __init__(self, read: Callable[[], Awaitable[Known]]) -> None:
+        self._read = read
+        self._coming: asyncio.Task[Known] | None = None
+        self._running: asyncio.Task[Known] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is read."""
+        return self._coming is None and (self._running is None or self._running.done())
+
+    async def next(self) -> Known:
+        """What a read gives that begins after this call."""
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._turn(self._running), name="read namespace")
+        # Whoever gives up takes the read from nobody else.
+        return await asyncio.shield(self._coming)
+
+    async def _turn(self, before: asyncio.Task[Known] | None) -> Known:
+        if before is not None:
+            await asyncio.wait([before])
+            # A namespace that asks without end leaves time for the others.
+            await asyncio.sleep(_PAUSE_SECONDS)
+        self._running, self._coming = self._coming, None
+        return await self._read()
 
 
 class Live:
@@ -35,6 +72,7 @@ class Live:
         self._secrets_at = 0.0
         self.checks_secrets: bool | None = None if secrets == "auto" else secrets == "true"
         """Whether Secrets are looked for; None as long as that is not known."""
+        self._lists: dict[str, _Turns] = {}
 
     async def watch_rights(self, namespace: str) -> None:
         """Find out for ever whether Secrets may be read, for the status of policies."""
@@ -77,7 +115,27 @@ class Live:
         return part(found, "spec") or None
 
     async def known_in(self, namespace: str) -> Known:
-        """All agents and policies of one namespace, as they are now."""
+        """All agents and policies of one namespace, as they are after this call.
+
+        All who ask at one moment share the lists. `TooManyError` where the namespace has more than are
+        read for one request.
+        """
+        turns = self._lists.get(namespace)
+        if turns is None:
+            # Those that nobody waits for are forgotten.
+            self._lists = {key: one for key, one in self._lists.items() if not one.idle}
+            turns = self._lists[namespace] = _Turns(lambda: self._list(namespace))
+        return await turns.next()
+
+    async def agent(self, namespace: str, name: str) -> KnownAgent | None:
+        """One Agent; None where there is none."""
+        try:
+            found = await self._client.get(f"{_AGENTS}/namespaces/{namespace}/agents/{name}")
+        except NotFoundError:
+            return None
+        return read_agent(found)
+
+    async def _list(self, namespace: str) -> Known:
         agents, policies = await asyncio.gather(
             self._items(f"{_AGENTS}/namespaces/{namespace}/agents"),
             self._items(f"{_POLICIES}/namespaces/{namespace}/spawnpolicies"),
@@ -86,12 +144,14 @@ class Live:
 
     async def _items(self, path: str) -> list[Any]:
         try:
-            found = await self._client.get(path)
+            found = await self._client.get(path, {"limit": str(_AT_MOST)})
         except NotFoundError:
             return []
         items = found.get("items") if isinstance(found, dict) else None
         if not isinstance(items, list):
             raise KubeError("a list could not be read")
+        if part(found, "metadata").get("continue"):
+            raise TooManyError(f"{path}: more than {_AT_MOST} objects")
         return items
 
     async def _has(self, path: str) -> bool:

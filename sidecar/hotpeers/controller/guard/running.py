@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from ...guard.known import KnownAgent
+from ...guard.origin import KnownAgent
 from ...guard.spawn_policy import SpawnPolicy
 from ...guard.stamps import part
 from ...kube.errors import KubeError, NotFoundError

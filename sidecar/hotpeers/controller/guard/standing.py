@@ -13,10 +13,13 @@ from ...guard.known import KnownPolicy
 from ...guard.ledger import LastDenial
 from ...guard.spawn_policy import seconds_of
 from ...guard.stamps import FORMAT
+from ...guard.tenancy import is_beyond
 from ..counts.reservations import Counts
 
 READY = "Ready"
 SECRETS = "SecretNamesChecked"
+BEYOND = "LimitExceeded"
+"""The reason of a policy that is not served because its namespace has too many."""
 # As the definition has them.
 _LONGEST = {
     "time": 40,
@@ -90,7 +93,11 @@ def _ready(  # noqa: PLR0913 - all that it is made of
 ) -> Mapping[str, Any]:
     if policy.findings:
         message = "; ".join(f"{path}: {wrong}" for path, wrong in policy.findings)
-        status, reason = "False", "Invalid"
+        if is_beyond(policy):
+            message = (
+                f"{policy.findings[0][1]}; delete some, or ask the operator to raise guard.limits"
+            )
+        status, reason = "False", BEYOND if is_beyond(policy) else "Invalid"
         message = f"it allows nothing, and its subjects stay governed: {message}"
     elif not governed:
         status, reason = "False", "NotGoverned"

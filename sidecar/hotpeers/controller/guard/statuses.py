@@ -9,8 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ...guard.governed import governed_accounts
-from ...guard.known import KnownAgent, KnownPolicy
+from ...guard.known import KnownPolicy
+from ...guard.origin import KnownAgent
 from ...guard.spawn_policy import API_VERSION
+from ...guard.tenancy import is_beyond
 from ...kube.errors import KubeError, NotFoundError
 from ...model.snapshot import Problem
 from ..counts.ledgers import ledger_name
@@ -19,7 +21,7 @@ from ..election import LeaderClient
 from .expiry import World
 from .governed import Governed
 from .running import Running
-from .standing import status_change
+from .standing import BEYOND, status_change
 
 _LOOK_SECONDS = 5.0
 # At most so often is one written.
@@ -83,7 +85,7 @@ class Statuses:
         agents = _by_namespace(self._world.agents())
         async with asyncio.TaskGroup() as group:
             for policy in policies:
-                if policy.key not in self._rests:
+                if policy.key not in self._rests and not _is_told(policy):
                     # One after the other: admissions wait for the same event loop.
                     await asyncio.sleep(0)
                     there = agents.get(policy.policy.namespace, ())
@@ -137,6 +139,17 @@ class Statuses:
         """Whether there is a ledger that cannot be read."""
         name = ledger_name(key)
         return any(one.where.endswith(f"/{name}") for one in self._reservations.problems())
+
+
+def _is_told(policy: KnownPolicy) -> bool:
+    """Whether a policy that is not served says so: nothing else of it changes, and there may be many."""
+    conditions = policy.status.get("conditions")
+    return (
+        is_beyond(policy)
+        and policy.status.get("observedGeneration") == policy.generation
+        and isinstance(conditions, list)
+        and any(isinstance(one, dict) and one.get("reason") == BEYOND for one in conditions)
+    )
 
 
 def _by_namespace(agents: Iterable[KnownAgent]) -> dict[str, list[KnownAgent]]:

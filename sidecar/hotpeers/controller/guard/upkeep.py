@@ -11,9 +11,8 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from ...guard.known import KnownAgent
 from ...guard.ledger import HOLD_SECONDS, DeletionPolicy
-from ...guard.stamps import POLICY
+from ...guard.origin import KnownAgent
 from ..counts.reservations import CountsError, Reservations
 from .ends import GONE_SECONDS
 from .expiry import World
@@ -24,6 +23,9 @@ _LOOK_SECONDS = 20.0
 _UNCLEAR_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
 _GATHER_SECONDS = 0.5
+
+
+_Under = Mapping[str, tuple[KnownAgent, bool]]
 
 
 class Upkeep:
@@ -47,6 +49,7 @@ class Upkeep:
         self._again: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._listing_due = 0.0
+        self._looked = 0.0
 
     def look(self) -> None:
         """Look at once: agents or policies may be others by now."""
@@ -79,24 +82,29 @@ class Upkeep:
     async def _keep(self) -> None:
         policies = {one.key: one for one in self._world.policies()}
         for key, one in policies.items():
+            # One that is not served has no agents, and there may be many of them.
             if not one.findings:
                 self._said[key] = one.policy.spec.deletionPolicy
-        agents = _by_policy(self._world.agents())
+        agents = self._agents()
         self._note_changes(agents)
         await self._note_deletions(policies)
         now = time.monotonic()
         for key in [key for key, due in self._again.items() if due <= now]:
             del self._again[key]
-            await self._settle(key, agents.get(key, {}).values())
+            await self._settle(key, agents.get(key, {}))
         if now >= self._listing_due:
             self._listing_due = now + min(_LOOK_SECONDS, self._gone_after / 3)
             await self._forget(policies, agents, now)
 
-    def _note_changes(self, agents: Mapping[str, Mapping[str, str]]) -> None:
+    def _note_changes(self, agents: Mapping[str, _Under]) -> None:
         """Settle at once where agents came or went, and after the hold of what was admitted then."""
         now = time.monotonic()
+        # An agent that came and went between two looks shows in no uid.
+        for key in self._world.departures.since(self._looked):
+            self._again[key] = now
+        self._looked = now
         for key in {*agents, *self._seen}:
-            uids = frozenset(agents.get(key, ()))
+            uids = frozenset(one.uid for one, _ in agents.get(key, {}).values())
             if uids != self._seen.get(key, frozenset()):
                 self._again[key] = now
             self._seen[key] = uids
@@ -109,9 +117,10 @@ class Upkeep:
                     await self._reservations.set_deletion_policy(key, said)
                     self._noted[key] = said
 
-    async def _settle(self, key: str, agents: Collection[str]) -> None:
+    async def _settle(self, key: str, agents: _Under) -> None:
+        shown = {title: counts for title, (_, counts) in agents.items()}
         try:
-            freed = await self._reservations.settle(key, agents=agents)
+            freed = await self._reservations.settle(key, agents=shown)
         except CountsError:
             self._again[key] = time.monotonic() + _RETRY_SECONDS
             return
@@ -121,7 +130,7 @@ class Upkeep:
     async def _forget(
         self,
         policies: Collection[str],
-        agents: Mapping[str, Mapping[str, str]],
+        agents: Mapping[str, _Under],
         now: float,
     ) -> None:
         """Remove ledgers of policies that are gone and have no agents; free slots that nobody used."""
@@ -132,7 +141,7 @@ class Upkeep:
             self._again.setdefault(key, now + self._hold)
         for key, since in self._gone.items():
             if now - since >= self._gone_after and not agents.get(key):
-                await self._settle(key, ())
+                await self._settle(key, {})
                 with suppress(CountsError):
                     await self._drop(key)
 
@@ -142,12 +151,8 @@ class Upkeep:
             for memory in (self._said, self._noted, self._seen, self._again):
                 memory.pop(key, None)
 
-
-def _by_policy(agents: Collection[KnownAgent]) -> dict[str, dict[str, str]]:
-    """`namespace/name` of each spawned agent by its uid, by its policy."""
-    found: dict[str, dict[str, str]] = {}
-    for agent in agents:
-        key = agent.stamps.annotations.get(POLICY)
-        if agent.spawned and isinstance(key, str) and key:
-            found.setdefault(key, {})[agent.uid] = f"{agent.namespace}/{agent.name}"
-    return found
+    def _agents(self) -> dict[str, _Under]:
+        """The agents of each policy that has some."""
+        known = self._world.known
+        found = {key: known.under(key) for key in known.stamped_policies()}
+        return {key: there for key, there in found.items() if there}

@@ -1,0 +1,54 @@
+"""What one namespace may ask of the guard."""
+
+from dataclasses import replace
+
+from spawning import policy
+
+from hotpeers.guard.known import KnownPolicy
+from hotpeers.guard.spawn_policy import SubjectRef
+from hotpeers.guard.tenancy import Served, TenantLimits, is_beyond, served
+
+
+def known(name: str, created: str = "2026-11-01T00:00:00Z", subjects: int = 1) -> KnownPolicy:
+    refs = tuple(SubjectRef(kind="Agent", name=f"{name}-{i}") for i in range(subjects))
+    return KnownPolicy(policy(name, subjects=refs), name, created)
+
+
+def names(policies: dict[str, Served]) -> list[str]:
+    return [one.policy.policy.name for one in policies.values() if not is_beyond(one.policy)]
+
+
+def test_oldest_policies_are_served() -> None:
+    late, early = known("a", "2026-11-02T00:00:00Z"), known("z", "2026-11-01T00:00:00Z")
+    found = served([late, early], TenantLimits(policies=1))
+    assert names(found) == ["z"]
+    beyond = next(one.policy for one in found.values() if is_beyond(one.policy))
+    assert "more than 1 SpawnPolicies" in beyond.policy.broken
+    assert beyond.policy.spec.subjects == late.policy.spec.subjects, "they stay governed"
+
+
+def test_subjects_are_counted_once() -> None:
+    limits = TenantLimits(policies=9, subjects=4)
+    three = known("a", subjects=3).policy
+    same = replace(known("b"), policy=three.model_copy(update={"name": "b"}))
+    assert names(served([known("a", subjects=3), same], limits)) == ["a", "b"]
+    many = [known("a", subjects=3), known("b", subjects=2), known("c", subjects=1)]
+    assert names(served(many, limits)) == ["a", "c"]
+
+
+def test_policies_within_the_limits_are_as_they_were() -> None:
+    policies = [known(name) for name in "abc"]
+    found = served(policies)
+    assert all(one.policy is one.source for one in found.values())
+    assert [one.source for one in found.values()] == policies
+
+
+def test_answer_is_kept_where_nothing_changed() -> None:
+    """A namespace of thousands is looked at again with each change of one of them."""
+    policies = [known(f"p{number}", f"2026-11-01T00:00:0{number}Z") for number in range(4)]
+    limits = TenantLimits(policies=2)
+    first = served(policies, limits)
+    again = served([known("new", "2026-11-02T00:00:00Z"), *policies], limits, first)
+    assert all(again[key] is one for key, one in first.items())
+    moved = served(policies[1:], limits, first)
+    assert names(moved) == ["p1", "p2"], "the next one takes the place of one that is gone"
