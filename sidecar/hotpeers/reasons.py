@@ -81,6 +81,7 @@ class Reason(StrEnum):
     BINDING_TAKEN = "BindingTaken"
     ROLE_MISSING = "RoleMissing"
     READERS_NOT_INVITED = "ReadersNotInvited"
+    INJECTION_DISABLED = "InjectionDisabled"
     GUARD_MISSING = "GuardMissing"
     GUARD_OPEN = "GuardOpen"
     STAMP_UNREADABLE = "StampUnreadable"
@@ -143,6 +144,7 @@ class Reason(StrEnum):
     GUARD_NOT_READY = "GuardNotReady"
     GUARD_FAILED = "GuardFailed"
     REVIEW_INVALID = "ReviewInvalid"
+    TOO_BUSY = "TooBusy"
     COUNTS_BUSY = "CountsBusy"
     LEDGER_AHEAD = "LedgerAhead"
     LEDGER_BAD = "LedgerBad"
@@ -217,6 +219,7 @@ _OWN_SENTENCES = {
     Reason.BINDING_TAKEN: "Another binding of that name exists, and is left alone.",
     Reason.ROLE_MISSING: "A ClusterRole of hotpeers does not exist, so that nobody is bound to it.",
     Reason.READERS_NOT_INVITED: "The annotation hotpeers.dev/readers of the namespace leaves it out.",
+    Reason.INJECTION_DISABLED: "Nothing may be injected in this namespace, and no account of it is bound.",
     Reason.GUARD_MISSING: "A webhook configuration of the guard does not exist, so that nothing is admitted.",
     Reason.GUARD_OPEN: "A webhook configuration of the guard was changed so that requests pass by it.",
     Reason.STAMP_UNREADABLE: "A stamp of a spawned agent cannot be read; the agent is left alone.",
@@ -279,6 +282,7 @@ _OWN_SENTENCES = {
     Reason.GUARD_NOT_READY: "The guard does not know all agents and policies yet; the request is refused.",
     Reason.GUARD_FAILED: "A fault of hotpeers, or no answer in time; the request is refused.",
     Reason.REVIEW_INVALID: "The admission request was not understood, and is refused.",
+    Reason.TOO_BUSY: "Too many requests at once, of one subject or at the port; try again.",
     Reason.COUNTS_BUSY: "What is admitted could not be written down in time, and so is not admitted.",
     Reason.LEDGER_AHEAD: "The ledger was written by a clock that is ahead of this one; nothing is admitted.",
     Reason.LEDGER_BAD: "The ledger of a SpawnPolicy cannot be read; nothing is admitted.",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from hotpeers_shim.contract import clean_text
 
 from .errors import StatusError
 from .failures import in_words, time_of
@@ -27,6 +29,10 @@ def fetch_status(url: str) -> dict[str, Any]:
         # Without a proxy: the sidecar is on this machine, or behind a forwarded port.
         with build_opener(ProxyHandler({})).open(address, timeout=_SECONDS) as response:
             data = json.load(response)
+    except HTTPError as error:
+        # A sidecar says in one line which Host it does not know.
+        said = clean_text(error.read(1000).decode("utf-8", "replace"), 300)
+        raise StatusError(f"{address}: status {error.code}: {said}") from error
     except URLError as error:
         raise StatusError(f"{address}: {error.reason}; is `hotpeers run` running there?") from error
     except (OSError, ValueError) as error:

@@ -178,12 +178,24 @@ def run(**raw: str) -> None:
     "DIR",
     "A folder with tls.crt and tls.key, to serve with in place of the Secret.",
 )
+@_setting(
+    "--client-ca",
+    "",
+    "FILE",
+    "Only clients with a certificate of this authority may call the webhooks.",
+)
 @_setting("--lease", "hotpeers-controller", "NAME", "The Lease that elects a leader.")
 @_setting(
     "--bind-readers",
     "true",
     "[true|false]",
     "Give injected orchestrators the rights to read peers.",
+)
+@_setting(
+    "--injection-namespaces",
+    "",
+    "SELECTOR",
+    "Labels of the Namespaces whose injected pods may be given those rights; default all.",
 )
 @_setting("--image", "", "IMAGE", "The image that is injected; needed.")
 @_setting("--image-pull-policy", "IfNotPresent", "[IfNotPresent|Always|Never]", "Of that image.")

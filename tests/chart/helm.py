@@ -47,7 +47,7 @@ class Helm:
         self, *sets: str, release: str = "hotpeers", namespace: str = "hotpeers-system"
     ) -> str:
         """The same as text, with the templates' comments."""
-        command = ["template", release, self.chart, "--namespace", namespace]
+        command = ["template", release, self.chart, "--namespace", namespace, "--no-hooks"]
         return self.run(*command, "--kube-version", KUBE_VERSION, *_set(sets))
 
     def install(self, release: str, namespace: str, *sets: str) -> str:

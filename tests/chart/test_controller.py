@@ -18,6 +18,7 @@ from cluster.client import Api, Object
 from cluster.namespaces import create_namespace
 from cluster.processes import Process, free_ports, until
 from cluster.server import Cluster
+from controller.injected import injected
 
 PLACE, TEAM = "hotpeers-system", "team"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -58,10 +59,8 @@ def release(own_cluster: Cluster, helm_program: Path) -> Release:
         create_namespace(api, name)
     metadata = {"name": "concierge", "namespace": TEAM}
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-    labels = {"hotpeers.dev/injected": "true"}
     spec = {"serviceAccountName": "concierge", "containers": [{"name": "kagent", "image": "a"}]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}}
-    api.create({**pod, "spec": spec})
+    api.create(injected({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}))
     before = inventory(api)
     helm = Helm(helm_program, own_cluster.kubeconfig)
     helm.install("hotpeers", PLACE, "crds.keep=false")

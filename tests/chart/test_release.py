@@ -16,7 +16,7 @@ from chart.variants import VARIANTS
 from cluster.client import Api, ApiError, Object, read_yaml
 from cluster.namespaces import create_namespace
 from cluster.processes import until
-from cluster.resources import PEERS, is_served, peer
+from cluster.resources import AGENTS, PEERS, agent, install_crd, is_served, peer
 from cluster.server import Cluster
 
 PLACE = "hotpeers-system"
@@ -160,6 +160,53 @@ def test_definition_of_somebody_else_is_not_taken_over(api: Api, release: Helm) 
     release.install("hotpeers", PLACE, "crds.install=false")
     release.uninstall("hotpeers", PLACE)
     release.run("install", "hotpeers", release.chart, "--namespace", PLACE, "--take-ownership")
+
+
+def test_uninstallation_warns_of_spawned_agents_and_the_command_removes_them(
+    api: Api, release: Helm
+) -> None:
+    install_crd(api, AGENTS)
+    create_namespace(api, "team")
+    spawned = agent("team", "helper", labels={"hotpeers.dev/spawned": "true"})
+    api.create(spawned)
+    api.create(agent("team", "human"))
+    command = (
+        "kubectl delete agents.kagent.dev --all-namespaces --selector hotpeers.dev/spawned=true"
+    )
+    assert command in release.install("hotpeers", PLACE)
+    assert command not in release.upgrade("hotpeers", PLACE, "guard.enabled=false")
+    release.upgrade("hotpeers", PLACE, "guard.enabled=true")
+    assert events(api) == []
+    release.uninstall("hotpeers", PLACE)
+    (event,) = events(api)
+    assert (event["type"], event["reason"]) == ("Warning", "SpawnedAgentsStay")
+    assert event["involvedObject"]["name"] == "hotpeers-controller"
+    # What the command asks of the API server, in each namespace.
+    selector = "labelSelector=hotpeers.dev%2Fspawned%3Dtrue"
+    api.request("DELETE", f"{api.path(spawned, named=False)}?{selector}")
+    assert [one["metadata"]["name"] for one in agents(api)] == ["human"]
+    # Once more: the Event of before is in nobody's way.
+    release.install("hotpeers", PLACE)
+    release.uninstall("hotpeers", PLACE)
+    assert len(events(api)) == 1
+
+
+def test_no_event_is_made_where_nothing_was_guarded(api: Api, release: Helm) -> None:
+    release.install("hotpeers", PLACE, "guard.enabled=false")
+    release.uninstall("hotpeers", PLACE)
+    assert events(api) == []
+
+
+def events(api: Api) -> list[Object]:
+    return [
+        one
+        for one in api.list("v1", "Event", PLACE)["items"]
+        if one["reason"] == "SpawnedAgentsStay"
+    ]
+
+
+def agents(api: Api) -> list[Object]:
+    return list(api.list("kagent.dev/v1alpha2", "Agent", "team")["items"])
 
 
 def test_second_release_in_a_cluster_is_refused(api: Api, release: Helm) -> None:

@@ -85,9 +85,11 @@ def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
             "kube-node-lease",
             "hotpeers-system",
         ]
-        assert (label["key"], label["values"]) == ("hotpeers.dev/injection", ["enabled"])
-        paths[label["operator"]] = webhook["clientConfig"]["service"]["path"]
-    assert paths == {"NotIn": "/inject", "In": "/inject/namespace"}
+        assert label["key"] == "hotpeers.dev/injection"
+        paths[label["operator"], *label["values"]] = webhook["clientConfig"]["service"]["path"]
+    # Each namespace is asked about by one of both at most: where it is forbidden, by none.
+    ways = {("NotIn", "enabled", "disabled"): "/inject", ("In", "enabled"): "/inject/namespace"}
+    assert paths == ways
 
 
 @pytest.mark.parametrize("kind", GUARD)

@@ -79,7 +79,7 @@ def _whole(found: re.Match[str]) -> str:
         ('imagePullSecrets=["registry"]', "imagePullSecrets"),
         ("networkPolicy.apiServer.ports=[]", "ports"),
         ('fullnameOverride="Upper"', "fullnameOverride"),
-        ('podLabels={"a": 1}', "podLabels"),
+        ('podLabels={"a": 1.5}', "podLabels"),
     ],
 )
 def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from hotpeers_shim.adapters.transport import PeerTransport, TooLarge, Unreadable
-from hotpeers_shim.adapters.values import ValueCounter
+from hotpeers_shim.contract.counting import ValueCounter
 
 KIB = 1024
 EVENT = b'data: {"jsonrpc": "2.0", "id": 1, "result": {}}\n\n'

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.injected import injected
 from hotpeers.controller.grants import (
     DEFINITIONS,
     FEEDBACK,
@@ -22,9 +23,27 @@ from hotpeers.controller.grants import (
     read_pod,
     wanted_bindings,
 )
+from hotpeers.model.selector import parse_selector
 from hotpeers.reasons import Reason
 
 ALICE = Account("home", "alice")
+WITHOUT_OURS: list[list[Any]] = [
+    [],
+    [{"name": "hotpeers", "image": "hotpeers:1"}],
+    [{"name": "hotpeers", "image": "hotpeers:1", "volumeMounts": []}],
+    [
+        {
+            "name": "hotpeers",
+            "volumeMounts": [{"name": "hotpeers-peers", "mountPath": "/somewhere/else"}],
+        }
+    ],
+    [
+        {
+            "name": "another",
+            "volumeMounts": [{"name": "hotpeers-peers", "mountPath": "/var/run/hotpeers/peers"}],
+        }
+    ],
+]
 OWN = {
     Binding(PEERS, "home", ALICE),
     Binding(FEEDBACK, "home", ALICE),
@@ -32,27 +51,31 @@ OWN = {
 }
 
 
+def raw_pod(account: Account = ALICE, namespaces: str = "") -> Any:
+    return {
+        "metadata": {
+            "name": "p",
+            "namespace": account.namespace,
+            "annotations": {"hotpeers.dev/namespaces": namespaces},
+        },
+        "spec": {
+            "serviceAccountName": account.name,
+            "containers": [{"name": "kagent", "image": "agent"}],
+        },
+    }
+
+
 def pod(account: Account = ALICE, namespaces: str = "", phase: str = "Running") -> Any:
-    return read_pod(
-        {
-            "metadata": {
-                "name": "p",
-                "namespace": account.namespace,
-                "annotations": {"hotpeers.dev/namespaces": namespaces},
-            },
-            "spec": {"serviceAccountName": account.name},
-            "status": {"phase": phase},
-        }
-    )
+    return read_pod({**injected(raw_pod(account, namespaces)), "status": {"phase": phase}})
+
+
+def invitation(name: str, labels: dict[str, str] | None = None, said: str = "") -> Invitation:
+    metadata = {"name": name, "labels": labels, "annotations": {"hotpeers.dev/readers": said}}
+    return read_invitation({"metadata": metadata}, parse_selector("team notin (secret)"))
 
 
 def invitations(**readers: str) -> dict[str, Invitation]:
-    return {
-        name: read_invitation(
-            {"metadata": {"name": name, "annotations": {"hotpeers.dev/readers": said}}}
-        )
-        for name, said in {"home": "", **readers}.items()
-    }
+    return {name: invitation(name, said=said) for name, said in {"home": "", **readers}.items()}
 
 
 def made(binding: Binding, **change: Any) -> Existing:
@@ -77,8 +100,42 @@ def test_ended_pods_need_nothing(phase: str) -> None:
 
 
 def test_pod_without_an_account_has_the_default_one() -> None:
-    read = read_pod({"metadata": {"name": "p", "namespace": "home"}})
+    made = injected(raw_pod())
+    del made["spec"]["serviceAccountName"]
+    read = read_pod(made)
     assert (read.account, read.namespaces, read.live) == (Account("home", "default"), set(), True)
+
+
+@pytest.mark.parametrize("native_sidecars", [True, False])
+def test_pod_with_our_sidecar_is_bound_whichever_kind_it_is(native_sidecars: bool) -> None:
+    read = read_pod(injected(raw_pod(), native_sidecars=native_sidecars))
+    assert wanted_bindings([read], invitations())[0] == OWN
+
+
+@pytest.mark.parametrize("containers", WITHOUT_OURS, ids=str)
+def test_label_without_our_sidecar_binds_nobody(containers: list[Any]) -> None:
+    by_hand = raw_pod()
+    by_hand["metadata"]["labels"] = {"hotpeers.dev/injected": "true"}
+    by_hand["spec"]["containers"] += containers
+    assert wanted_bindings([read_pod(by_hand)], invitations()) == (frozenset(), ())
+
+
+@pytest.mark.parametrize(
+    "labels", [{"hotpeers.dev/injection": "disabled"}, {"team": "secret"}], ids=str
+)
+def test_namespace_where_nothing_may_be_injected_binds_nobody(labels: dict[str, str]) -> None:
+    closed = {"home": invitation("home", labels)}
+    bindings, (problem,) = wanted_bindings([pod(), pod()], closed)
+    assert bindings == frozenset()
+    assert (problem.where, problem.reason) == ("Namespace/home", Reason.INJECTION_DISABLED)
+    # At once, with the one of the cluster: rights that were withdrawn get no grace.
+    plan = make_plan(frozenset(), [made(one) for one in OWN], closed, {}, 0.0)
+    assert {one.binding for one in plan.deletes} == OWN
+
+
+@pytest.mark.parametrize("labels", [{"hotpeers.dev/injection": "enabled"}, {"team": "a"}], ids=str)
+def test_namespace_with_another_label_binds(labels: dict[str, str]) -> None:
+    assert wanted_bindings([pod()], {"home": invitation("home", labels)}) == (OWN, ())
 
 
 @pytest.mark.parametrize("said", ["*", "home", "home/alice", "other, home/alice", "x\nhome"])

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from spawning import POLICY, create, declarative, edited, policy
 
@@ -25,6 +24,7 @@ from hotpeers.guard.request import Phase, Subject
 from hotpeers.guard.review import MAX_BYTES, Review, read_review
 from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.reasons import Reason
+from hotpeers.web.port.intake import make_app
 
 LEAD = Subject("team", "lead", "account-uid", "lead", "agent-uid")
 PROMPT = "the prompt of a customer"
@@ -51,12 +51,14 @@ class Asked:
     def __init__(self, outcome: Verdict | Exception | None) -> None:
         self.outcome = outcome
         self.metrics = ControllerMetrics()
+        self.judging = 0
         self.noted: list[tuple[Review, Verdict, Denial]] = []
         guard = Guard(self._judge, self.metrics, self._note, lambda: False)
-        self.app = web.Application(client_max_size=MAX_BYTES)
+        self.app = make_app()
         guard.add_to(self.app)
 
     async def _judge(self, review: Review) -> Verdict:
+        self.judging += 1
         if self.outcome is None:
             await asyncio.Event().wait()
             raise AssertionError
@@ -133,7 +135,7 @@ async def test_fault_is_an_error_of_one_line(
 
 @pytest.mark.parametrize(
     ("raw", "status"),
-    [(b"", 400), (b"{}", 400), (body(operation="PATCH"), 400), (b" " * (MAX_BYTES + 1), 413)],
+    [(b"", 400), (b"{}", 400), (body(operation="PATCH"), 400), (b" " * (MAX_BYTES + 1), 400)],
 )
 async def test_what_is_not_understood_is_refused(raw: bytes, status: int) -> None:
     asked = Asked(Verdict(Decision(allowed=True)))
@@ -262,3 +264,41 @@ async def test_what_audit_would_refuse_is_told_and_let_through() -> None:
     assert asked.counted(operation="CREATE", decision="audited", reason="FieldMalformed") == 1
     ((review, verdict, denial),) = asked.noted
     assert "would not be let to (Audit)" in told_of(review, verdict, denial, "uid").note
+
+
+async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:
+    asked = Asked(None)
+    more = webhook._AT_ONCE + webhook._WAITING
+    other = body(userInfo={"username": "system:serviceaccount:team:other", "uid": "2"})
+    async with TestClient(TestServer(asked.app)) as client:
+
+        async def post(raw: bytes) -> tuple[int, dict[str, Any]]:
+            answer = await client.post("/guard/validate", data=io.BytesIO(raw))
+            return answer.status, json.loads(await answer.text())
+
+        waiting = [asyncio.create_task(post(body())) for _ in range(more)]
+        async with asyncio.timeout(30.0):
+            while asked.judging < webhook._AT_ONCE:
+                await asyncio.sleep(0.01)
+            while (found := await post(body()))[1]["response"]["allowed"]:
+                pass
+            status, review = found
+            assert (status, review["response"]["status"]["code"]) == (200, 429)
+            assert "send fewer at once" in review["response"]["status"]["message"]
+            asked.outcome = Verdict(Decision(allowed=True))
+            assert (await post(other))[1]["response"]["allowed"] is True
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "value", [[0] * 60_000, json.loads("[" * 70 + "]" * 70)], ids=["many", "deep"]
+)
+async def test_what_is_too_large_to_be_read_is_denied_with_a_reason(value: Any) -> None:
+    asked = Asked(Verdict(Decision(allowed=True)))
+    found, text = await asked.post("validate", body(object={"spec": value}))
+    response = json.loads(text)["response"]
+    assert (found, response["uid"], response["allowed"]) == (200, "1", False)
+    assert "(ReviewInvalid)" in response["status"]["message"]
+    assert asked.counted(operation="", decision="failed", reason="ReviewInvalid") == 1

@@ -301,7 +301,21 @@ def test_other_pods_of_the_namespace_are_left_alone(
     assert controller.metric("hotpeers_injections_total") == before
 
 
-@pytest.mark.parametrize("value", ["disabled", "true", "Enabled", ""])
+def test_namespace_that_forbids_injection_has_none(cluster: Cluster, team: str) -> None:
+    write_agent(cluster.api, team, "concierge", {INJECT: "true"})
+    place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}}
+    cluster.api.patch(place, {"metadata": {"labels": {"hotpeers.dev/injection": "disabled"}}})
+    probe = f"/api/v1/namespaces/{team}/pods?dryRun=All"
+    asked = pod(team, "concierge", **{INJECT: "true"})
+    until(
+        "the API server not to ask",
+        lambda: not injected(cluster.api.request("POST", probe, asked)) or None,
+        SECONDS,
+    )
+    assert not injected(cluster.api.create(asked))
+
+
+@pytest.mark.parametrize("value", ["true", "Enabled", ""])
 def test_label_of_another_value_means_nothing(
     cluster: Cluster, controller: Controller, value: str
 ) -> None:

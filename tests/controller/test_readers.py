@@ -12,6 +12,7 @@ from cluster.client import Api, Object, read_yaml
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.rbac import FOLDER
 from cluster.server import Cluster
+from controller.injected import injected
 from controller.scene import client_of, running, until
 from hotpeers.controller import grants
 from hotpeers.controller.election import LeaderClient
@@ -51,18 +52,29 @@ def _clean(cluster: Cluster, namespace: str) -> Iterator[None]:
             cluster.api.delete({"apiVersion": RBAC, "kind": "ClusterRoleBinding", **one})
 
 
-def pod(namespace: str, account: str, namespaces: str = "", *, injected: bool = True) -> Object:
+def bare_pod(namespace: str, account: str, namespaces: str = "") -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": f"pod-{uuid4().hex[:8]}",
             "namespace": namespace,
-            "labels": {"hotpeers.dev/injected": "true"} if injected else {},
+            "labels": {},
             "annotations": {"hotpeers.dev/namespaces": namespaces} if namespaces else {},
         },
         "spec": {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]},
     }
+
+
+def pod(namespace: str, account: str, namespaces: str = "") -> Object:
+    return injected(bare_pod(namespace, account, namespaces))
+
+
+def labelled_pod(namespace: str, account: str) -> Object:
+    """One that somebody labelled by hand."""
+    made = bare_pod(namespace, account)
+    made["metadata"]["labels"] = {"hotpeers.dev/injected": "true"}
+    return made
 
 
 def bound(api: Api, namespace: str, account: str) -> set[Binding]:
@@ -98,6 +110,11 @@ def invite(api: Api, namespace: str, said: str | None) -> None:
     api.patch(manifest, {"metadata": {"annotations": {"hotpeers.dev/readers": said}}})
 
 
+def label(api: Api, namespace: str, said: str | None) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    api.patch(manifest, {"metadata": {"labels": {"hotpeers.dev/injection": said}}})
+
+
 async def test_pod_is_bound_and_unbound_after_the_grace(
     cluster: Cluster, namespace: str, roles: list[Object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,9 +122,11 @@ async def test_pod_is_bound_and_unbound_after_the_grace(
     api = cluster.api
     async with client_of(cluster.kubeconfig) as client, readers(client) as made:
         first = api.create(pod(namespace, "alice"))
-        api.create(pod(namespace, "carol", injected=False))
+        api.create(bare_pod(namespace, "carol"))
+        api.create(labelled_pod(namespace, "mallory"))
         await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
-        assert bound(api, namespace, "carol") == set()
+        for other in ("carol", "mallory"):
+            assert bound(api, namespace, other) == set()
         await until(lambda: made.count == 3)
         one = api.list(RBAC, "RoleBinding", namespace)["items"][0]
         assert one["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "hotpeers"}
@@ -149,6 +168,24 @@ async def test_another_namespace_only_while_it_invites(
         invite(api, away, None)
         await until(lambda: there not in bound(api, namespace, "alice"), grants.GRACE_SECONDS / 2)
         assert bound(api, namespace, "alice") == own(namespace, "alice")
+
+
+async def test_nobody_is_bound_where_nothing_may_be_injected(
+    cluster: Cluster, namespace: str, away: str, roles: list[Object]
+) -> None:
+    api = cluster.api
+    label(api, away, "disabled")
+    async with client_of(cluster.kubeconfig) as client, readers(client) as made:
+        api.create(pod(away, "mallory"))
+        api.create(pod(namespace, "alice"))
+        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        told = [(f"Namespace/{away}", "InjectionDisabled")]
+        await until(lambda: [(one.where, one.reason.value) for one in made.problems()] == told)
+        assert bound(api, away, "mallory") == set()
+        label(api, away, None)
+        await until(lambda: bound(api, away, "mallory") == own(away, "mallory"))
+        label(api, away, "disabled")
+        await until(lambda: bound(api, away, "mallory") == set(), grants.GRACE_SECONDS / 2)
 
 
 async def test_all_namespaces_are_left_to_the_operator(

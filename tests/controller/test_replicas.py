@@ -19,6 +19,7 @@ from cluster.namespaces import create_namespace
 from cluster.processes import until
 from cluster.rbac import FOLDER
 from cluster.server import Cluster
+from controller.injected import injected
 from controller.process import SECONDS, Controller
 from controller.scene import read
 from hotpeers.controller.grants import ROLES
@@ -70,16 +71,13 @@ def clean(api: Api, namespace: str) -> None:
 
 
 def pod(namespace: str, name: str, account: str) -> Object:
-    return {
+    made = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"hotpeers.dev/injected": "true"},
-        },
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]},
     }
+    return injected(made)
 
 
 def bindings(api: Api, namespace: str) -> set[tuple[str, str]]:

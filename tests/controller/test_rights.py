@@ -13,6 +13,7 @@ from cluster.rbac import FOLDER
 from cluster.resources import agent, install_crd
 from cluster.server import Cluster
 from controller.guarding import configurations, listed
+from controller.injected import injected
 from controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
 from controller.scene import client_of, read, running, until
 from hotpeers.controller.counts.ledgers import ledger_name
@@ -101,14 +102,10 @@ async def test_everything_works(
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": "p",
-            "namespace": namespace,
-            "labels": {"hotpeers.dev/injected": "true"},
-        },
+        "metadata": {"name": "p", "namespace": namespace},
         "spec": {"serviceAccountName": "alice", "containers": [{"name": "c", "image": "i"}]},
     }
-    api.create(pod)
+    api.create(injected(pod))
     binding = manifest_of(Binding(PEERS, namespace, Account(namespace, "alice")), None)
     used: list[Any] = []
     async with client_of(account.kubeconfig()) as client:

@@ -72,6 +72,7 @@ def test_guard_is_on_unless_it_is_switched_off() -> None:
         ("image_pull_policy", "Sometimes", "--image-pull-policy"),
         ("native_sidecars", "maybe", "--native-sidecars"),
         ("bind_readers", "perhaps", "--bind-readers"),
+        ("injection_namespaces", "a in b", "--injection-namespaces.*is not a label requirement"),
         ("service", "A_B", "--service.*'A_B': is no name of an object"),
         ("drain_seconds", "-1", "--drain-seconds"),
         ("policies_per_namespace", "0", "--policies-per-namespace"),

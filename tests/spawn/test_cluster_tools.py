@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster.accounts import ServiceAccount, rule
 from cluster.client import ApiError
+from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
 from cluster.resources import agent, condition, set_ready
 from cluster.server import Cluster
@@ -243,7 +245,9 @@ async def test_wait_tells_how_far_an_agent_is(
             assert not failed
             return said
 
-        assert (await wait())["exists"] is False
+        said = await wait(60)
+        assert (said["exists"], said["done"]) == (False, False)
+        assert said["seconds"] < 10
         made = cluster.api.create(agent(namespace, "a"))
         assert [(said := await wait())["exists"], said["ready"], said["done"]] == [
             True,
@@ -265,6 +269,72 @@ async def test_wait_tells_how_far_an_agent_is(
         said = await wait(60)
     assert (said["done"], said["offered"], said["tool_name"]) == (True, True, "ns__NS__a")
     assert said["seconds"] < 60
+
+
+async def test_wait_for_a_missing_agent_ends_at_once_and_names_those_that_there_are(
+    cluster: Cluster, namespace: str, wanted: Any, serve_tools: Any
+) -> None:
+    async with serve_tools(wanted) as client:
+
+        async def wait() -> dict[str, Any]:
+            failed, said = await call(client, "wait_for_agent", name="tides", timeout_seconds=120)
+            assert not failed
+            assert (said["exists"], said["done"]) == (False, False)
+            assert said["seconds"] < 10
+            return said
+
+        said = await wait()
+        assert said["message"].endswith("nor any other in that namespace")
+        for name in ("anchor", "tide"):
+            cluster.api.create(agent(namespace, name))
+        said = await wait()
+    assert said["message"] == f"there is no Agent {namespace}/tides; there are: tide, anchor"
+    assert "apply its manifest first" in said["advice"]
+
+
+async def test_missing_right_names_the_namespaces_that_are_allowed(
+    cluster: Cluster, namespace: str, account: ServiceAccount, wanted: Any, serve_tools: Any
+) -> None:
+    create_namespace(cluster.api, f"{namespace}-closed")
+    create_namespace(cluster.api, f"{namespace}-open")
+    account.bind([rule("kagent.dev", "agents", "get create patch")], f"{namespace}-open")
+    peers = [
+        Peer(name, "http://a", f"ns__NS__{name}", namespace=f"{namespace}-{name}")
+        for name in ("open", "closed")
+    ]
+    file = account.folder / "peers.json"
+    file.write_bytes(dump_peer_file(PeerFile(1, tuple(peers))))
+    wanted = wanted.model_copy(update={"peer_file": file, "ack_dir": account.folder})
+    elsewhere = {"namespace": f"{namespace}-closed"}
+    manifest = json.dumps(
+        {**yaml.safe_load(MANIFEST % "x"), "metadata": {"name": "a", **elsewhere}}
+    )
+    async with serve_tools(wanted) as client:
+        for tool, arguments in (
+            ("k8s_apply_manifest", {"manifest": manifest}),
+            ("run_ephemeral_agent", {"manifest": manifest, "message": "hello"}),
+            ("wait_for_agent", {"name": "a", **elsewhere}),
+            ("list_spawned_agents", elsewhere),
+            ("delete_spawned_agent", {"name": "a", **elsewhere}),
+        ):
+            failed, said = await call(client, tool, **arguments)
+            assert (failed, said["reason"]) == (True, "RightMissing"), tool
+            allowed = f"you may create agents in: {namespace}, {namespace}-open"
+            assert said["message"].endswith(allowed), said
+            assert f"Use one of these namespaces: {namespace}, {namespace}-open." in said["advice"]
+    for ending in ("closed", "open"):
+        remove_namespace(cluster.api, f"{namespace}-{ending}")
+
+
+async def test_missing_right_says_so_where_nothing_is_allowed(
+    namespace: str, service_account: Callable[..., ServiceAccount], wanted: Any, serve_tools: Any
+) -> None:
+    poor = service_account(namespace, "poor")
+    wanted = wanted.model_copy(update={"kubeconfig": str(poor.kubeconfig())})
+    async with serve_tools(wanted) as client:
+        failed, said = await call(client, "k8s_apply_manifest", manifest=MANIFEST % "x")
+    assert (failed, said["reason"]) == (True, "RightMissing")
+    assert said["message"].endswith(f"you may not create agents in any of: {namespace}")
 
 
 async def test_wait_ends_where_kagent_does_not_accept_the_agent(

@@ -5,10 +5,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from hotpeers.errors import SettingsError
+from hotpeers.errors import SettingsError, StatusError
 from hotpeers.publish import Metrics
+from hotpeers.report import fetch_status
 from hotpeers.settings import Listen, Settings, default_listen
 from hotpeers.status import Status
 from hotpeers.web.app import make_app
@@ -128,3 +130,23 @@ def settings(folder: Path, **fields: str) -> Settings:
         log_level="info",
         **{**needed, **fields},
     )
+
+
+async def test_status_says_which_host_is_not_known() -> None:
+    # By a proxy of the operator, say, that passes its own name on.
+    app = make_app(lambda: NOW, Metrics())
+
+    async def renamed(request: web.Request) -> web.StreamResponse:
+        async with ClientSession() as session:
+            address = f"http://127.0.0.1:{port}{request.path}"
+            async with session.get(address, headers={"Host": "proxy.example"}) as answer:
+                return web.Response(status=answer.status, body=await answer.read())
+
+    proxy = web.Application()
+    proxy.router.add_get("/status", renamed)
+    here = Listen(host="127.0.0.1", port=0)
+    async with serve(app, here) as port, serve(proxy, here) as other:
+        with pytest.raises(
+            StatusError, match=r"'proxy\.example' is not known here.*--allowed-hosts"
+        ):
+            await asyncio.to_thread(fetch_status, f"http://127.0.0.1:{other}")

@@ -1,9 +1,23 @@
+{{/* What is text in Kubernetes, given as a number or a boolean: helm reads `--set image.tag=1` as the number 1. */}}
+{{- define "hotpeers.text" -}}
+{{- if kindIs "float64" . }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ toString . }}{{ end -}}
+{{- end -}}
+
+{{/* Labels, annotations and the like, whose values are text. */}}
+{{- define "hotpeers.texts" -}}
+{{- $texts := dict -}}
+{{- range $key, $value := . -}}
+{{- $_ := set $texts $key (include "hotpeers.text" $value) -}}
+{{- end -}}
+{{- toYaml $texts -}}
+{{- end -}}
+
 {{/* What names of the release's objects begin with. 41 characters leave room for the longest ending, in 63. */}}
 {{- define "hotpeers.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 41 | trimSuffix "-" -}}
+{{- include "hotpeers.text" .Values.fullnameOverride | trunc 41 | trimSuffix "-" -}}
 {{- else -}}
-{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $name := default .Chart.Name .Values.nameOverride | include "hotpeers.text" -}}
 {{- if contains $name .Release.Name -}}
 {{- .Release.Name | trunc 41 | trimSuffix "-" -}}
 {{- else -}}
@@ -54,15 +68,38 @@ app.kubernetes.io/part-of: hotpeers
 {{- end -}}
 
 {{- define "hotpeers.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | include "hotpeers.text" | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: controller
 {{- end -}}
 
+{{/* The namespaces where pods may be injected, as a label selector: what the webhook's namespaceSelector says. */}}
+{{- define "hotpeers.injectionNamespaces" -}}
+{{- $excluded := append .Values.webhook.excludedNamespaces .Release.Namespace | uniq -}}
+{{- $terms := list (printf "kubernetes.io/metadata.name notin (%s)" (join "," $excluded)) -}}
+{{- range $key, $value := .Values.webhook.namespaceSelector.matchLabels -}}
+{{- $terms = append $terms (printf "%s=%s" $key (include "hotpeers.text" $value)) -}}
+{{- end -}}
+{{- range .Values.webhook.namespaceSelector.matchExpressions -}}
+{{- $values := join "," .values -}}
+{{- $forms := dict
+    "In" (printf "%s in (%s)" .key $values)
+    "NotIn" (printf "%s notin (%s)" .key $values)
+    "Exists" .key
+    "DoesNotExist" (printf "!%s" .key) -}}
+{{- if not (hasKey $forms .operator) -}}
+{{- fail (printf "webhook.namespaceSelector.matchExpressions: operator %s is none of In, NotIn, Exists, DoesNotExist" .operator) -}}
+{{- end -}}
+{{- $terms = append $terms (get $forms .operator) -}}
+{{- end -}}
+{{- join "," $terms -}}
+{{- end -}}
+
 {{/* A reference to an image: a digest is what counts, the tag then tells people what it is. */}}
 {{- define "hotpeers.reference" -}}
-{{- $tag := ternary (printf ":%s" .tag) "" (ne .tag "") -}}
-{{- $digest := ternary (printf "@%s" .digest) "" (ne .digest "") -}}
+{{- $tag := include "hotpeers.text" .tag -}}
+{{- $tag := ternary (printf ":%s" $tag) "" (ne $tag "") -}}
+{{- $digest := ternary (printf "@%s" .digest) "" (ne (default "" .digest) "") -}}
 {{- printf "%s%s%s" .repository $tag $digest -}}
 {{- end -}}
 

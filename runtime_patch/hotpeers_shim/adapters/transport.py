@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from .values import ValueCounter
+from ..contract.counting import ValueCounter
 
 MAX_REDIRECTS = 3
 STREAM_TIMES = 8

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..inject.annotations import EVERY_NAMESPACE, NAMESPACES, read_namespaces
+from ..inject.annotations import (
+    DISABLED,
+    EVERY_NAMESPACE,
+    INJECTION_LABEL,
+    NAMESPACES,
+    read_namespaces,
+)
+from ..inject.conflicts import is_injected
+from ..model.selector import Selector
 from ..model.snapshot import Problem
 from ..reasons import Reason
 
@@ -43,7 +51,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Orchestrator:
-    """An injected pod: who it is, and the namespaces that it asks for. Not `live` once it ended."""
+    """A pod with our sidecar: its account, and the namespaces that it asks for.
+
+    Not `live` once it ended, nor where it has only our label and no sidecar.
+    """
 
     account: Account
     namespaces: frozenset[str]
@@ -52,10 +63,11 @@ class Orchestrator:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a namespace says about who may read its peers."""
+    """What a namespace says about who may read its peers, and whether pods in it may be injected."""
 
     namespace: str
     readers: frozenset[str]
+    injects: bool = True
 
     def admits(self, account: Account) -> bool:
         """Whether an account may read here. Those of the namespace itself always may."""
@@ -117,7 +129,14 @@ def wanted_bindings(
     problems: dict[Problem, None] = {}
     for pod in orchestrators:
         account = pod.account
-        if not pod.live or account.namespace not in invitations:
+        home = invitations.get(account.namespace)
+        if not pod.live or home is None:
+            continue
+        if not home.injects:
+            if len(problems) < _MAX_PROBLEMS:
+                message = "its pods with the label hotpeers.dev/injected get no rights"
+                where = f"Namespace/{home.namespace}"
+                problems[Problem(where, Reason.INJECTION_DISABLED, message)] = None
             continue
         bindings.add(Binding(FEEDBACK, account.namespace, account))
         bindings.add(Binding(DEFINITIONS, "", account))
@@ -166,6 +185,9 @@ def make_plan(
 
 
 def _admitted(binding: Binding, invitations: Mapping[str, Invitation]) -> bool:
+    home = invitations.get(binding.account.namespace)
+    if home is not None and not home.injects:
+        return False
     if not binding.place:
         return True
     invitation = invitations.get(binding.place)
@@ -173,21 +195,24 @@ def _admitted(binding: Binding, invitations: Mapping[str, Invitation]) -> bool:
 
 
 def read_pod(data: Any) -> Orchestrator:
-    """An injected pod."""
-    metadata, spec = data["metadata"], data.get("spec") or {}
+    """A pod with our label; anybody who may create pods can write that without our sidecar."""
+    metadata, spec = data["metadata"], data["spec"]
+    ended = (data.get("status") or {}).get("phase") in ("Succeeded", "Failed")
     asked = (metadata.get("annotations") or {}).get(NAMESPACES) or ""
     return Orchestrator(
         Account(str(metadata.get("namespace")), str(spec.get("serviceAccountName") or "default")),
         frozenset(read_namespaces(asked) or ()),
-        (data.get("status") or {}).get("phase") not in ("Succeeded", "Failed"),
+        is_injected(data) and not ended,
     )
 
 
-def read_invitation(data: Any) -> Invitation:
-    """What a Namespace says about who may read its peers."""
+def read_invitation(data: Any, injectable: Selector) -> Invitation:
+    """A Namespace; pods in it may be injected where its labels match `injectable`."""
     metadata = data["metadata"]
     said = (metadata.get("annotations") or {}).get(READERS) or ""
-    return Invitation(str(metadata["name"]), frozenset(said.replace(",", " ").split()))
+    labels = metadata.get("labels") or {}
+    injects = labels.get(INJECTION_LABEL) != DISABLED and injectable.matches(labels)
+    return Invitation(str(metadata["name"]), frozenset(said.replace(",", " ").split()), injects)
 
 
 def read_binding(data: Any) -> Existing:

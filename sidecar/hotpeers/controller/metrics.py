@@ -64,6 +64,18 @@ class ControllerMetrics:
             "ServiceAccounts whose requests are sent to the guard",
             registry=own,
         )
+        self._connections = Gauge(
+            "hotpeers_webhook_connections",
+            "Open connections of the webhook port: silent without TLS yet, fresh without an answer yet, kept",
+            ["stage"],
+            registry=own,
+        )
+        self._dropped = Counter(
+            "hotpeers_webhook_dropped_total",
+            "Connections of the webhook port closed for newer ones of a stage, or because they were late",
+            ["why"],
+            registry=own,
+        )
         self._reloads = Counter(
             "hotpeers_certificate_reloads_total", "Certificates taken into use", registry=own
         )
@@ -115,6 +127,14 @@ class ControllerMetrics:
     def count_governed(self, count: Callable[[], float]) -> None:
         """Show from now on how many accounts are governed."""
         self._governed.set_function(count)
+
+    def count_connections(self, stage: str, count: Callable[[], float]) -> None:
+        """Show from now on how many connections of the webhook port are in a stage."""
+        self._connections.labels(stage).set_function(count)
+
+    def connection_dropped(self, why: str) -> None:
+        """A connection of the webhook port was closed, of its caller's doing or for another."""
+        self._dropped.labels(why).inc()
 
     def event_lost(self) -> None:
         """An Event could not be made."""

@@ -15,6 +15,7 @@ from ..inject.annotations import INJECTED_LABEL
 from ..kube.client import Client
 from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError
 from ..model.scope import State
+from ..model.selector import Selector
 from ..model.snapshot import Problem
 from ..reasons import Reason
 from .election import LeaderClient
@@ -38,7 +39,6 @@ from .grants import (
 logger = logging.getLogger(__name__)
 
 _POD = Kind[Orchestrator]("Pod", "", "pods", (Version("v1", read_pod),), lingers=True)
-_NAMESPACE = Kind[Invitation]("Namespace", "", "namespaces", (Version("v1", read_invitation),))
 _ROLE_BINDING = Kind[Existing]("RoleBinding", GROUP, "rolebindings", (Version("v1", read_binding),))
 _CLUSTER_ROLE_BINDING = Kind[Existing](
     "ClusterRoleBinding", GROUP, "clusterrolebindings", (Version("v1", read_binding),)
@@ -58,11 +58,14 @@ T = TypeVar("T")
 class Readers:
     """The bindings of all injected pods, kept right as long as this replica leads."""
 
-    def __init__(self, client: Client, writer: LeaderClient) -> None:
+    def __init__(
+        self, client: Client, writer: LeaderClient, injectable: Selector | None = None
+    ) -> None:
+        """`injectable` selects the Namespaces whose accounts may be bound; None selects all."""
         self._writer = writer
         self._news = asyncio.Event()
         self._pods = self._scope(client, _POD, _INJECTED)
-        self._namespaces = self._scope(client, _NAMESPACE, {})
+        self._namespaces = self._scope(client, _namespaces(injectable or Selector()), {})
         self._bindings = (
             self._scope(client, _ROLE_BINDING, _OURS),
             self._scope(client, _CLUSTER_ROLE_BINDING, _OURS),
@@ -213,6 +216,13 @@ class Readers:
     def _scope(self, client: Client, kind: Kind[Any], params: dict[str, str]) -> Scope[Any]:
         changed: Callable[[], None] = self._news.set
         return Scope(client, kind, "", params, changed=changed, restarted=lambda _: None)
+
+
+def _namespaces(injectable: Selector) -> Kind[Invitation]:
+    def read(data: Any) -> Invitation:
+        return read_invitation(data, injectable)
+
+    return Kind[Invitation]("Namespace", "", "namespaces", (Version("v1", read),))
 
 
 def _path(place: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..follow.kind import Kind
 from ..kube.client import Client
+from ..model.selector import Selector
 from ..model.snapshot import Problem
 from ..publish import log_problems
 from .authority import Lifetimes, Pair
@@ -33,7 +34,7 @@ class Duties:
     """What a replica is to do, and by which names. `secret` "" leaves certificates to others.
 
     `names` are the DNS names of the serving certificate, `configurations` those whose caBundle is
-    kept.
+    kept, `injectable` the Namespaces whose accounts may be bound.
     """
 
     namespace: str
@@ -43,6 +44,7 @@ class Duties:
     names: tuple[str, ...]
     configurations: tuple[tuple[Kind[Configuration], str], ...]
     bind_readers: bool
+    injectable: Selector = field(default_factory=Selector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class Replica:
                     renewing = certificates.lead(writer, trust.announced)
                     group.create_task(renewing, name="renew certificates")
                 if duties.bind_readers:
-                    self._readers = Readers(self._client, writer)
+                    self._readers = Readers(self._client, writer, duties.injectable)
                     group.create_task(self._readers.run(), name="readers")
                 if self._guarding is not None:
                     group.create_task(self._guarding.lead(writer), name="guard's duties")

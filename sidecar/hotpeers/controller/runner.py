@@ -11,8 +11,11 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..errors import SettingsError
 from ..imagepath.program import is_known
 from ..inject.verdict import Injection
+from ..memory import return_large_blocks
+from ..model.selector import parse_selector
 from ..model.snapshot import Problem
 from ..web.health import make_health_app
 from ..web.serving import serve
@@ -46,7 +49,7 @@ class Controller:
     def __init__(self, settings: ControllerSettings, metrics: ControllerMetrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._certificate = ServingCertificate()
+        self._certificate = ServingCertificate(_client_authorities(settings))
         self._draining = False
         self._webhook = Webhook(metrics, lambda: self._draining)
         self._replica: Replica | None = None
@@ -81,7 +84,13 @@ class Controller:
             if self._guarding is not None:
                 self._guarding.add_to(app)
             port = await stack.enter_async_context(
-                serve_tls(app, settings.listen, self._certificate, finish=_FINISH_SECONDS)
+                serve_tls(
+                    app,
+                    settings.listen,
+                    self._certificate,
+                    finish=_FINISH_SECONDS,
+                    observer=self._metrics,
+                )
             )
             logger.info("serving webhooks on port %d", port, extra={"port": port})
             async with asyncio.TaskGroup() as group:
@@ -193,6 +202,19 @@ class Controller:
         raise Stop
 
 
+def _client_authorities(settings: ControllerSettings) -> str:
+    """What `--client-ca` holds; `SettingsError` where it cannot be read, so that nothing is open."""
+    if settings.client_ca is None:
+        return ""
+    try:
+        found = settings.client_ca.read_text()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--client-ca (HOTPEERS_CLIENT_CA): {error}") from error
+    if not found.strip():
+        raise SettingsError(f"--client-ca (HOTPEERS_CLIENT_CA): {settings.client_ca} is empty")
+    return found
+
+
 def _duties(settings: ControllerSettings, here: str) -> Duties:
     """What the settings ask a replica for; `here` is the namespace that it is in."""
     from .replica import (  # noqa: PLC0415 - with the client only
@@ -218,12 +240,14 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         names=serving_names(settings.service, namespace),
         configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
+        injectable=parse_selector(settings.injection_namespaces),
     )
 
 
 async def run_controller(settings: ControllerSettings) -> None:
     """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
     logger.info("hotpeers controller %s starts, process %d", __version__, os.getpid())
+    return_large_blocks()
     controller = Controller(settings, ControllerMetrics())
     try:
         if settings.needs_cluster:

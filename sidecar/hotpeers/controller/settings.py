@@ -8,9 +8,10 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import SettingsError
+from ..model.selector import parse_selector
 from ..settings import Listen, check_registry_url, parse_listen
 
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
@@ -41,6 +42,11 @@ def _requirements(text: str) -> dict[str, Any]:
     return {part: {n: str(amount) for n, amount in found[part].items()} for part in found}
 
 
+def _selector(text: str) -> str:
+    """A label selector; ValueError says what is wrong."""
+    return parse_selector(text).text
+
+
 class ControllerSettings(BaseModel):
     """What `hotpeers controller` was asked to do."""
 
@@ -66,8 +72,12 @@ class ControllerSettings(BaseModel):
     """NAME/KEY of a Secret of an orchestrator's own namespace, with a token for its tools."""
     certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
     certificate_dir: Path | None = None
+    client_ca: Path | None = None
+    """The authority of the certificate that callers of the webhooks must have; None: none is asked for."""
     lease: Name = "hotpeers-controller"
     bind_readers: bool = True
+    injection_namespaces: Annotated[str, AfterValidator(_selector)] = ""
+    """A selector of the Namespaces whose accounts may be bound; "" for all."""
     image: str
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from ..inject.asked import NOTHING, Sources
 from ..inject.review import Request, Result, Review, judge, read_request
 from ..inject.verdict import Injection
 from ..reasons import Reason
+from ..web.port.intake import INTAKE, BodyError, GoneError, make_app
 from .metrics import ControllerMetrics
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The API server takes objects of 3 MiB at most.
-_LARGEST_REQUEST = 8 * 1024 * 1024
 _NAMESPACE_PATH = "/inject/namespace"
 
 
@@ -43,7 +41,7 @@ class Webhook:
 
     def app(self) -> web.Application:
         """The application that serves it."""
-        app = web.Application(client_max_size=_LARGEST_REQUEST)
+        app = make_app()
         app.router.add_post("/inject", self._inject)
         # Which Namespace opted in is the API server's to say: it sends its pods here.
         app.router.add_post(_NAMESPACE_PATH, self._inject)
@@ -54,22 +52,25 @@ class Webhook:
             # The pod is admitted as it is: the webhook's failurePolicy says so.
             return web.Response(status=503, text="not ready yet\n")
         try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            logger.warning("a request is larger than %d bytes", _LARGEST_REQUEST)
-            self._metrics.reviewed(Review({}, Result.FAILED, Reason.REQUEST_INVALID), 0.0)
-            raise
-        begun = time.perf_counter()
-        opted_in = request.path == _NAMESPACE_PATH
-        done = await self._review(raw, self.injection, opted_in=opted_in)
-        response = web.Response(text=json.dumps(done.answer), content_type="application/json")
+            async with request.app[INTAKE].body(request) as body:
+                begun = time.perf_counter()
+                opted_in = request.path == _NAMESPACE_PATH
+                done = await self._review(body, self.injection, opted_in=opted_in)
+                response = web.json_response(done.answer)
+        except GoneError as error:
+            return web.Response(status=error.status)
+        except BodyError as error:
+            reason = Reason.REQUEST_INVALID if error.status < 500 else Reason.TOO_BUSY
+            logger.warning("a request is not read: %s", error, extra={"reason": reason.value})
+            self._metrics.reviewed(Review({}, Result.FAILED, reason), 0.0)
+            return web.Response(status=error.status, text=f"{error}\n")
         self._metrics.reviewed(done, time.perf_counter() - begun)
         if self._draining():
             # So that the next request goes to another replica.
             response.force_close()
         return response
 
-    async def _review(self, raw: bytes, injection: Injection, *, opted_in: bool) -> Review:
+    async def _review(self, raw: str, injection: Injection, *, opted_in: bool) -> Review:
         asked = read_request(raw)
         if isinstance(asked, Review):
             return asked

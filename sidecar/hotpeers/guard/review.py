@@ -72,8 +72,11 @@ class Review:
         )
 
 
-def read_review(raw: bytes, phase: Phase) -> Review:
-    """The request in the body of a call; `ReviewError` where it is anything else."""
+def read_review(raw: bytes | str, phase: Phase) -> Review:
+    """The request in the body of a call; `ReviewError` where it is anything else.
+
+    How many values it may have, and how deeply they may nest, is bounded by who reads the body.
+    """
     if len(raw) > MAX_BYTES:
         raise ReviewError(f"it is larger than {MAX_BYTES} bytes")
     try:
@@ -141,6 +144,25 @@ def answer(review: Review, decision: Decision) -> dict[str, Any]:
             )
             for one in decision.denials[:MAX_DENIALS]
         ]
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
+def answer_busy(review: Review, message: str) -> dict[str, Any]:
+    """The AdmissionReview that refuses a request for now: the client gets a 429, and may try again."""
+    status = {
+        "code": 429,
+        "reason": "TooManyRequests",
+        "message": message,
+        "details": {"retryAfterSeconds": 1},
+    }
+    response = {"uid": review.uid, "allowed": False, "status": status}
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
+def answer_unread(uid: str, message: str) -> dict[str, Any]:
+    """The AdmissionReview that refuses a request which is too large to be read."""
+    status = {"code": 403, "reason": "Forbidden", "message": message}
+    response = {"uid": uid, "allowed": False, "status": status}
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
 
 

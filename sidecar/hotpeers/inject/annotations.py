@@ -33,6 +33,10 @@ SKIPPED = f"{PREFIX}skipped"
 """Written by us on a pod that cannot be served: the reason and its sentence."""
 INJECTED_LABEL = f"{PREFIX}injected"
 """Set to "true" on a pod that was injected: how the controller finds its pods."""
+INJECTION_LABEL = f"{PREFIX}injection"
+"""On a Namespace: `enabled` injects all agents of kagent in it. Other values but these mean nothing."""
+DISABLED = "disabled"
+"""Nothing may be injected there, and no account is given the rights that come with it."""
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}

@@ -16,10 +16,6 @@ from .annotations import INHERITED, INJECT, PREFIX, SKIPPED, STATUS, read_annota
 from .edit import Edit
 from .verdict import Json, Skip
 
-INJECTION_LABEL = f"{PREFIX}injection"
-ENABLED = "enabled"
-"""The value of that label by which a Namespace opts in; every other one means nothing."""
-
 _WRITTEN = (STATUS, SKIPPED)
 
 

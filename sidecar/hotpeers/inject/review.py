@@ -54,13 +54,13 @@ class Request:
     dry_run: bool = False
 
 
-def review(raw: bytes, injection: Injection, sources: Sources = NOTHING) -> Review:
+def review(raw: bytes | str, injection: Injection, sources: Sources = NOTHING) -> Review:
     """Answer the body of one request; never raises, and always allows."""
     request = read_request(raw)
     return request if isinstance(request, Review) else judge(request, injection, sources)
 
 
-def read_request(raw: bytes) -> Request | Review:
+def read_request(raw: bytes | str) -> Request | Review:
     """The request in a body, or the answer to one that is not understood; never raises."""
     uid = ""
     try:

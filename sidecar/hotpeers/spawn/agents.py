@@ -60,6 +60,20 @@ class Agents:
         except KubeError as error:
             raise fault_of(error, f"Agent {namespace}/{name}") from error
 
+    async def names(self, namespace: str) -> list[str]:
+        """The names of the Agents of a namespace, of many the first. Raises `Fault`."""
+        found: list[str] = []
+        try:
+            async for page in list_pages(self._client, path_of(namespace), {}):
+                found += [_seen(one).name for one in page.items]
+                if len(found) > _MAX_LISTED:
+                    break
+        except GoneError:
+            pass  # those listed so far are there
+        except KubeError as error:
+            raise fault_of(error, f"the Agents of {namespace}") from error
+        return sorted(found)
+
     async def spawned(self, namespace: str) -> tuple[list[Seen], bool]:
         """Those with this orchestrator's stamp, and whether there are more than are listed."""
         orchestrator = self._known()

@@ -28,12 +28,8 @@ class OfferReader:
 
     def read(self, uid: str) -> Offer:
         """What is said of the Agent with this uid now. Blocks for the reading of small files."""
-        try:
-            with self._peer_file.open("rb") as file:
-                found = load_peer_file(file.read(MAX_FILE_BYTES + 1))
-        except OSError:
-            return Offer()
-        if not isinstance(found, PeerFile):
+        found = self._load()
+        if found is None:
             return Offer()
         for peer in found.peers:
             if peer.uid == uid:
@@ -41,3 +37,16 @@ class OfferReader:
                 live = acked is not None and acked >= found.generation
                 return Offer(True, live and peer.ready, peer.toolName)
         return Offer()
+
+    def namespaces(self) -> set[str]:
+        """The namespaces of the peers that there are. Blocks like `read`."""
+        found = self._load()
+        return {peer.namespace for peer in found.peers if peer.namespace} if found else set()
+
+    def _load(self) -> PeerFile | None:
+        try:
+            with self._peer_file.open("rb") as file:
+                found = load_peer_file(file.read(MAX_FILE_BYTES + 1))
+        except OSError:
+            return None
+        return found if isinstance(found, PeerFile) else None

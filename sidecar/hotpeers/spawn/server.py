@@ -30,6 +30,7 @@ from .agents import Agents
 from .catalogue import Catalogue
 from .ephemeral import Ephemeral
 from .offered import OfferReader
+from .rights import Rights
 from .settings import McpSettings
 from .toolbox import Toolbox
 from .tools import make_server
@@ -77,13 +78,19 @@ async def serve(settings: McpSettings) -> AsyncIterator[int]:
             offers = OfferReader(settings.peer_file, settings.ack_dir)
         agents = Agents(client, settings.orchestrator)
         ephemeral = await stack.enter_async_context(Ephemeral(client, agents))
+        here = settings.namespace or home or client.namespace
+
+        def known() -> set[str]:
+            return {here, home} | (offers.namespaces() if offers else set())
+
         toolbox = Toolbox(
             registry,
             catalogue,
             client,
             agents,
             ephemeral,
-            settings.namespace or home or client.namespace,
+            here,
+            Rights(client, known),
             offers,
         )
         app = _app(toolbox, settings)

@@ -36,6 +36,7 @@ from .results import (
     UnmappedField,
     WaitResult,
 )
+from .rights import Rights
 from .waiting import wait_for
 
 _MAX_TAGS = 20
@@ -56,6 +57,7 @@ class Toolbox:
     agents: Agents
     ephemeral: Ephemeral
     namespace: str
+    rights: Rights
     offers: OfferReader | None = None
 
     async def search(self, query: str, limit: int) -> SearchResult:
@@ -107,7 +109,8 @@ class Toolbox:
     async def run(self, name: str, tag: str, wish: Wish, message: str, seconds: float) -> RunResult:
         """Run an agent of the registry for one question."""
         agent, rendered, unmapped = await self._render(name, tag, wish)
-        ended = await self.ephemeral.run(rendered.manifest, message, seconds)
+        async with self.rights.explained():
+            ended = await self.ephemeral.run(rendered.manifest, message, seconds)
         return _ran(ended, agent, unmapped)
 
     async def run_manifest(
@@ -125,7 +128,8 @@ class Toolbox:
         metadata["name"] = beginning or metadata["name"]
         # What is checked becomes a part of a URL.
         await place_of(self.client, manifest, metadata["namespace"])
-        return _ran(await self.ephemeral.run(manifest, message, seconds), "", [])
+        async with self.rights.explained():
+            return _ran(await self.ephemeral.run(manifest, message, seconds), "", [])
 
     async def _render(
         self, name: str, tag: str, wish: Wish
@@ -149,9 +153,10 @@ class Toolbox:
         place = await place_of(self.client, manifest, self.namespace)
         if place.namespace:
             manifest["metadata"]["namespace"] = place.namespace
-        existed = await self._exists(place)
-        judged = await self._apply(place, manifest, dry_run=True)
-        done = judged if dry_run else await self._apply(place, manifest, dry_run=False)
+        async with self.rights.explained():
+            existed = await self._exists(place)
+            judged = await self._apply(place, manifest, dry_run=True)
+            done = judged if dry_run else await self._apply(place, manifest, dry_run=False)
         metadata = done.get("metadata") or {}
         advice = "" if dry_run else "Wait with wait_for_agent until it can be used."
         return ApplyResult(
@@ -165,16 +170,19 @@ class Toolbox:
 
     async def wait(self, namespace: str, name: str, seconds: float) -> WaitResult:
         """Wait until an agent is ready and offered, or the time has come."""
-        return await wait_for(self.agents, self.offers, namespace, name, seconds)
+        async with self.rights.explained():
+            return await wait_for(self.agents, self.offers, namespace, name, seconds)
 
     async def spawned(self, namespace: str) -> ListResult:
         """List the agents that this orchestrator spawned."""
-        found, more = await self.agents.spawned(namespace)
+        async with self.rights.explained():
+            found, more = await self.agents.spawned(namespace)
         return ListResult(agents=[_agent(one) for one in found], more=more)
 
     async def delete(self, namespace: str, name: str) -> DeleteResult:
         """Delete an agent that this orchestrator spawned."""
-        seen = await self.agents.delete(namespace, name)
+        async with self.rights.explained():
+            seen = await self.agents.delete(namespace, name)
         advice = "It ends in the background, and its tool goes."
         return DeleteResult(name=seen.name, namespace=seen.namespace, deleted=True, advice=advice)
 

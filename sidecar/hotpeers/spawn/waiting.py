@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from ..registry.fault import Fault
 from .agents import Agents, Seen
 from .offered import Offer, OfferReader
 from .results import WaitResult
 
 _LOOK_SECONDS = 0.25
+_MAX_NAMED = 20
 # kagent says so of any fault, and tries again within milliseconds where two writes met.
 _SURE_SECONDS = 1.0
 _MEND = (
@@ -35,7 +38,10 @@ class Refusal:
 async def wait_for(
     agents: Agents, offers: OfferReader | None, namespace: str, name: str, seconds: float
 ) -> WaitResult:
-    """Wait until an agent is ready and offered, where that can be seen. Raises `Fault`."""
+    """Wait until an agent is ready and offered, where that can be seen. Raises `Fault`.
+
+    Where there is no such agent, or none any more, it ends at once: who waits has applied it before.
+    """
     loop = asyncio.get_running_loop()
     start = loop.time()
     refusal = Refusal()
@@ -47,8 +53,10 @@ async def wait_for(
         now = loop.time()
         done = seen is not None and seen.ready and (offer.offered or offers is None)
         over = now - start + _LOOK_SECONDS > seconds
-        if done or over or refusal.is_sure(seen, now):
+        if seen is None or done or over or refusal.is_sure(seen, now):
             message, advice = _told(seen, offer if offers else None, done=done)
+            if seen is None:
+                message = await _missing(agents, namespace, name)
             return WaitResult(
                 name=name,
                 namespace=namespace,
@@ -64,10 +72,25 @@ async def wait_for(
         await asyncio.sleep(_LOOK_SECONDS)
 
 
+async def _missing(agents: Agents, namespace: str, name: str) -> str:
+    message = f"there is no Agent {namespace}/{name}"
+    try:
+        names = await agents.names(namespace)
+    except Fault:
+        return message  # the right to list is one that not every orchestrator has
+    if not names:
+        return f"{message}, nor any other in that namespace"
+    # The likeliest first: a name is most often misspelt.
+    alike = get_close_matches(name, names, n=_MAX_NAMED, cutoff=0.6)
+    listed = list(dict.fromkeys([*alike, *names]))
+    more = f" and {len(listed) - _MAX_NAMED} more" if len(listed) > _MAX_NAMED else ""
+    return f"{message}; there are: {', '.join(listed[:_MAX_NAMED])}{more}"
+
+
 def _told(seen: Seen | None, offer: Offer | None, *, done: bool) -> tuple[str, str]:
     """How far it has come, and what to do next."""
     if seen is None:
-        return "there is no such Agent", "Check the name, or apply its manifest."
+        return "there is no such Agent", "Check name and namespace, or apply its manifest first."
     if done and offer:
         return "it is ready and offered to you", "Call it by tool_name."
     if done:

@@ -20,9 +20,11 @@ from ...errors import HotpeersError
 from ...guard.decision import Denial
 from ...guard.ledger import LastDenial
 from ...guard.request import Phase
-from ...guard.review import MAX_BYTES, Review, ReviewError, answer, read_review
+from ...guard.review import Review, ReviewError, answer, answer_busy, answer_unread, read_review
 from ...kube.errors import KubeError
 from ...reasons import SENTENCES, Reason
+from ...web.port.intake import INTAKE, BodyError, GoneError
+from ...web.port.turns import Busy, Turns
 from ..metrics import ControllerMetrics
 from .audit import audit, what_of, who_of
 from .denials import Told
@@ -35,6 +37,10 @@ _LONGEST_MESSAGE = 1024
 
 # The API server gives the webhook five.
 _ANSWER_SECONDS = 4.5
+_ALL_AT_ONCE = 64
+_AT_ONCE, _WAITING = 8, 64
+"""Requests of one subject that are judged, and that wait, at the same time."""
+_WAIT_SECONDS = 3.0
 _FORESEEN = (TimeoutError, KubeError, HotpeersError)
 
 NoteDenial = Callable[[Review, Verdict, Denial], None]
@@ -55,6 +61,8 @@ class Guard:
         self._metrics = metrics
         self._note = note
         self._draining = draining
+        # The API server is one caller for all subjects, of whom none may take all its time.
+        self._subjects = Turns(_ALL_AT_ONCE, _AT_ONCE, _WAIT_SECONDS, queue=_WAITING)
 
     def add_to(self, app: web.Application) -> None:
         """Serve both paths in an application."""
@@ -69,34 +77,57 @@ class Guard:
 
     async def _answer(self, request: web.Request, phase: Phase) -> web.Response:
         try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            logger.warning("guard: a request is larger than %d bytes", MAX_BYTES)
-            self._metrics.judged("", "failed", Reason.REVIEW_INVALID.value)
-            raise
-        begun = time.perf_counter()
-        response = await self._judged(raw, phase)
-        self._metrics.judged_in(phase.value, time.perf_counter() - begun)
+            async with request.app[INTAKE].body(request) as body:
+                begun = time.perf_counter()
+                response = await self._judged(body, phase)
+                self._metrics.judged_in(phase.value, time.perf_counter() - begun)
+        except GoneError as error:
+            return web.Response(status=error.status)
+        except BodyError as error:
+            response = self._unread(error)
         if self._draining():
             # So that the next request goes to another replica.
             response.force_close()
         return response
 
-    async def _judged(self, raw: bytes, phase: Phase) -> web.Response:
+    def _unread(self, error: BodyError) -> web.Response:
+        reason = Reason.REVIEW_INVALID if error.status < 500 else Reason.TOO_BUSY
+        logger.warning("guard: a request is not read: %s", error, extra={"reason": reason.value})
+        self._metrics.judged("", "failed", reason.value)
+        if error.uid and error.status < 500:
+            # Whoever asks learns why, which of an error of HTTP he need not.
+            return web.json_response(answer_unread(error.uid, _line(reason, str(error))))
+        # The API server hands on what is said of these two statuses.
+        return _fault(400 if error.status < 500 else 500, reason, str(error))
+
+    async def _judged(self, body: str, phase: Phase) -> web.Response:
         try:
-            review = read_review(raw, phase)
+            review = read_review(body, phase)
         except ReviewError as error:
             logger.warning("guard: a request is not understood: %s", error)
             self._metrics.judged("", "failed", error.reason.value)
             return _fault(400, error.reason, str(error))
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(_ANSWER_SECONDS), self._subjects.turn(review.username):
                 verdict = await self._judge(review)
             told = answer(review, verdict.decision)
+        except Busy:
+            return self._too_many(review)
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
             return self._failed(review, error)
         self._tell(review, verdict)
         return web.Response(text=json.dumps(told), content_type="application/json")
+
+    def _too_many(self, review: Review) -> web.Response:
+        """Refuse one request of a subject that asks more at once than it may."""
+        self._metrics.judged(review.operation, "denied", Reason.TOO_BUSY.value)
+        audit(review, None, Reason.TOO_BUSY.value)
+        message = (
+            f"hotpeers guard: {_AT_ONCE} requests of this subject are being judged and {_WAITING} wait "
+            f"({Reason.TOO_BUSY.value}); send fewer at once"
+        )
+        told = answer_busy(review, message)
+        return web.json_response(told)
 
     def _tell(self, review: Review, verdict: Verdict) -> None:
         """Tell of a decision, once: an admission is only one after the validating phase."""
@@ -182,5 +213,8 @@ def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
 
 
 def _fault(status: int, reason: Reason, why: str) -> web.Response:
-    line = " ".join(f"hotpeers guard: {why} ({reason.value})".split())
-    return web.Response(status=status, text=line)
+    return web.Response(status=status, text=_line(reason, why))
+
+
+def _line(reason: Reason, why: str) -> str:
+    return " ".join(f"hotpeers guard: {why} ({reason.value})".split())
