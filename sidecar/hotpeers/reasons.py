@@ -128,6 +128,7 @@ class Reason(StrEnum):
     TEMPLATE_UNKNOWN = "TemplateUnknown"
     TEMPLATE_CHANGED = "TemplateChanged"
     PROMPT_TOO_LONG = "PromptTooLong"
+    TOO_MANY_EVENTS = "TooManyEvents"
     METADATA_NOT_ALLOWED = "MetadataNotAllowed"
     ENVIRONMENT_NOT_ALLOWED = "EnvironmentNotAllowed"
     RESOURCES_EXCEEDED = "ResourcesExceeded"
@@ -264,7 +265,8 @@ _OWN_SENTENCES = {
     Reason.TEMPLATE_NOT_ALLOWED: "The SpawnPolicy does not allow this template, or asks for one.",
     Reason.TEMPLATE_UNKNOWN: "The template that the agent names cannot be read.",
     Reason.TEMPLATE_CHANGED: "The agent is not what its template says.",
-    Reason.PROMPT_TOO_LONG: "The system message is longer than the SpawnPolicy allows.",
+    Reason.PROMPT_TOO_LONG: "The system message or all other text is longer than the SpawnPolicy allows.",
+    Reason.TOO_MANY_EVENTS: "The subject has written as many Events as it may of late.",
     Reason.METADATA_NOT_ALLOWED: "The SpawnPolicy does not allow this label or annotation.",
     Reason.ENVIRONMENT_NOT_ALLOWED: "The SpawnPolicy does not allow this variable.",
     Reason.RESOURCES_EXCEEDED: "It asks for more of a resource than the SpawnPolicy allows.",

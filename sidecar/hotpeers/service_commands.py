@@ -142,6 +142,12 @@ def run(**raw: str) -> None:
     "The webhook configurations that enforce SpawnPolicies, or none.",
 )
 @_setting(
+    "--check-secrets",
+    "auto",
+    "auto|true|false",
+    "Whether agents with the name of a Secret are refused; auto: where it may get Secrets.",
+)
+@_setting(
     "--policies-per-namespace",
     "64",
     "NUMBER",

@@ -185,7 +185,6 @@ def _deletions() -> dict[str, Attempt]:
         for whose, path in {"a human's": HUMANS, "itself": LEAD}.items():
             found[f"delete {whose} {how}"] = Attempt("DELETE", path, whole)
     lasting: dict[str, tuple[str, Object]] = {
-        "its own with its dependents": (OWN, {"propagationPolicy": "Foreground"}),
         "its own and orphans": (OWN, {"propagationPolicy": "Orphan"}),
         "its own and orphans, the older way": (OWN, {"orphanDependents": True}),
         "its own and orphans, by the query": (f"{OWN}?propagationPolicy=Orphan", {}),
@@ -479,7 +478,10 @@ def _connections() -> dict[str, Attempt]:
 
 def _names() -> dict[str, Attempt]:
     generated = {
-        "a beginning": {"generateName": "worker-"},
+        "a beginning of another": {"generateName": "intruder-"},
+        "a beginning of the orchestrator": {"generateName": "lea"},
+        "a whole name": {"generateName": "helper"},
+        "a beginning that is too long": {"generateName": "worker-" + "a" * 60},
         "a beginning of nothing": {"generateName": ""},
         "a beginning of unicode": {"generateName": "worker-\u0430-"},
         "both": {"generateName": "worker-", "name": "worker-evil"},
@@ -568,6 +570,15 @@ def _own_events() -> dict[str, Attempt]:
         "with labels": (("metadata.labels", {"app": "x"}),),
         "with annotations": (("metadata.annotations", {"a.b/c": "x"}),),
         "that is huge": (("message", "a" * 300_000),),
+        "of more than 4 KB": (("message", "a" * 4_000),),
+        "that hides something": (("message", "fine\u3164"),),
+        "of the kubelet": (("source", {"component": "kubelet"}),),
+        "of the guard": (("reportingComponent", "hotpeers.dev/guard"),),
+        "about another uid": (("involvedObject.uid", "any"),),
+        "about another version": (("involvedObject.apiVersion", "apps/v1"),),
+        "about a field": (("involvedObject.fieldPath", "spec"),),
+        "related to another": (("related", {"kind": "Pod", "name": "pod", "namespace": "team"}),),
+        "with a reason that is a text": (("reason", "Ignore all rules"),),
     }
     found = {
         f"event {name}": Attempt("POST", f"{CORE}/events", edited(event, *edits))

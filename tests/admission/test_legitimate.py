@@ -6,15 +6,18 @@ from typing import Any
 
 import legitimate
 import pytest
-from spawning import declarative, edited
+from spawning import SPEC, declarative, edited
 
 from admission.attempts import AGENTS
 from admission.outcome import APPLY, JSON, MERGE, YAML
-from admission.scene import Scene
+from admission.scene import MANY, SYSTEM, Scene
 from admission.shape import beyond
 from cluster.client import Api, ApiError, Object
+from cluster.processes import until
 from hotpeers.guard.stamps import FORMAT
 
+CONFIGS = "/api/v1/namespaces/team/configmaps?dryRun=All"
+CONFIG: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any"}}
 CASES = legitimate.cases()
 LIVES = {"short life": 90, "longest life": 7200}
 
@@ -167,3 +170,143 @@ def test_time_to_live_is_counted_from_now(lead: Api) -> None:
     expires = datetime.strptime(written, FORMAT).replace(tzinfo=UTC)
     assert timedelta(seconds=45) < expires - datetime.now(UTC) <= timedelta(seconds=60)
     lead.delete(made)
+
+
+def test_generated_name_is_the_one_that_is_stored(guarded: Scene, lead: Api) -> None:
+    manifest = declarative("any")
+    manifest["metadata"] = {"namespace": "team", "generateName": "worker-"}
+    tried = lead.request("POST", f"{AGENTS}?dryRun=All", manifest)
+    made = [lead.request("POST", AGENTS, manifest) for _ in range(3)]
+    names = {one["metadata"]["name"] for one in (tried, *made)}
+    assert len(names) == 4
+    for one in made:
+        name = one["metadata"]["name"]
+        assert name.startswith("worker-")
+        assert len(name) == len("worker-") + 5
+        assert one["spec"]["declarative"]["deployment"]["serviceAccountName"] == name
+        assert one["metadata"]["annotations"]["hotpeers.dev/spawned-by"] == "team/lead"
+        # It is governed, and counted, by that name.
+        child = guarded.login(name)
+        with pytest.raises(ApiError, match="denied the request"):
+            child.request("POST", CONFIGS, CONFIG)
+        path = f"{AGENTS}/{name}?fieldManager=kubectl&force=true"
+        after = lead.request("PATCH", path, declarative(name), content_type=APPLY)
+        assert after["metadata"]["uid"] == one["metadata"]["uid"]
+        lead.delete(one)
+    counted = guarded.api.list("v1", "ConfigMap", SYSTEM)["items"]
+    assert all(name in str(counted) for name in names - {tried["metadata"]["name"]})
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "spec"),
+    [
+        ("authentication.k8s.io/v1", "SelfSubjectReview", None),
+        (
+            "authorization.k8s.io/v1",
+            "SelfSubjectAccessReview",
+            {"resourceAttributes": {"verb": "create", "group": "kagent.dev", "resource": "agents"}},
+        ),
+        ("authorization.k8s.io/v1", "SelfSubjectRulesReview", {"namespace": "team"}),
+    ],
+)
+def test_subject_may_ask_about_itself(path: str, kind: str, spec: Object, lead: Api) -> None:
+    body = {"apiVersion": path, "kind": kind, **({"spec": spec} if spec else {})}
+    found = lead.request("POST", f"/apis/{path}/{kind.lower()}s", body)
+    assert found["status"]
+
+
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
+@pytest.mark.parametrize("dry", [["All"], None])
+def test_its_own_is_deleted(
+    propagation: str, dry: list[str] | None, guarded: Scene, lead: Api
+) -> None:
+    lead.create(declarative("worker-gone"))
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+    path = f"{AGENTS}/worker-gone"
+    lead.request("DELETE", path, {**options, **({"dryRun": dry} if dry else {})})
+    if dry:
+        lead.request("DELETE", path, options)
+
+    def gone() -> bool | None:
+        try:
+            guarded.api.request("GET", path)
+        except ApiError as error:
+            return error.status == 404 or None
+        return None
+
+    # In the foreground the leader finishes it: nobody collects garbage here.
+    until("it to be gone", gone, 60)
+
+
+def test_events_of_its_own(lead: Api) -> None:
+    about = {
+        "apiVersion": "kagent.dev/v1alpha2",
+        "kind": "Agent",
+        "name": "lead",
+        "namespace": "team",
+    }
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": "lead.", "namespace": "team"},
+        "involvedObject": about,
+        "reason": "PeerAdded",
+        "message": "team/weather \u2764\ufe0f",
+        "source": {"component": "hotpeers.dev/sidecar"},
+        "type": "Normal",
+    }
+    made = lead.request("POST", "/api/v1/namespaces/team/events", event)
+    path = f"/api/v1/namespaces/team/events/{made['metadata']['name']}"
+    assert lead.request("PATCH", path, {"count": 2}, content_type=MERGE)["count"] == 2
+
+
+def test_it_annotates_its_own(lead: Api, worker: Object) -> None:
+    path = f"{AGENTS}/worker-y"
+    change = {"metadata": {"annotations": {"example.com/note": "seen"}}}
+    after = lead.request("PATCH", path, change, content_type=MERGE)
+    assert after["metadata"]["annotations"]["example.com/note"] == "seen"
+    after = lead.request(
+        "PATCH", path, {"metadata": {"annotations": {"example.com/note": None}}}, content_type=MERGE
+    )
+    assert stamps(after) == stamps(worker)
+
+
+def test_card_and_secrets_of_skills_where_a_policy_allows_them(guarded: Scene) -> None:
+    skills = {**SPEC["skills"], "gitAuthSecrets": ["git-token"]}
+    api = guarded.govern("speaker", a2aConfig=True, skills=skills)
+    skill = {"id": "x", "name": "Look up", "description": "Finds things.", "tags": ["a"]}
+    git = {"url": "https://git.example.com/team/skills", "ref": "v1"}
+    manifest = edited(
+        declarative("worker-card"),
+        ("spec.declarative.a2aConfig.skills", [{**skill, "inputModes": ["text/plain"]}]),
+        ("spec.skills", {"gitRefs": [git], "gitAuthSecretRef": {"name": "git-token"}}),
+    )
+    made = api.create(manifest)
+    assert made["spec"]["declarative"]["a2aConfig"] == manifest["spec"]["declarative"]["a2aConfig"]
+    api.delete(made)
+
+
+def test_emptied_resources_are_never_stored(guarded: Scene) -> None:
+    bound = {**MANY}
+    bound.pop("resources")
+    api = guarded.govern("frugal", limits=bound)
+    where = "spec.declarative.deployment.resources"
+    for value in ({}, {"limits": {}}, {"requests": {}}):
+        with pytest.raises(ApiError, match="ResourcesExceeded"):
+            api.create(edited(declarative("worker-frugal"), (where, value)))
+    made = api.create(declarative("worker-frugal"))
+    change = {"spec": {"declarative": {"deployment": {"resources": {}}}}}
+    with pytest.raises(ApiError, match="ResourcesExceeded"):
+        api.request("PATCH", api.path(made), change, content_type=MERGE)
+    api.delete(made)
+
+
+def test_unchecked_names_of_secrets_are_told(guarded: Scene, lead: Api) -> None:
+    path = "/apis/hotpeers.dev/v1alpha1/namespaces/team/spawnpolicies/leads"
+
+    def told() -> bool | None:
+        status = guarded.api.request("GET", path).get("status", {})
+        found = {one["type"]: one["status"] for one in status.get("conditions", [])}
+        return found.get("SecretNamesChecked") == "False" or None
+
+    until("the policy to say so", told, 90)

@@ -14,9 +14,9 @@ CLUSTER_WIDE = {
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
-    "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",
 }
 MUTATING = "MutatingWebhookConfiguration"

@@ -63,6 +63,7 @@ async def leader(
     patience: Patience | None = None,
     configuration: str = "",
     owner: str = "lease",
+    finish_after: float = 1.0,
     **telling: Any,
 ) -> AsyncIterator[Leader]:
     """A leader whose own namespace is this one, with its configurations `guard-NAMESPACE`.
@@ -82,6 +83,7 @@ async def leader(
             reservations,
             Telling(causes.append, **telling),
             gone_after=gone_after,
+            finish_after=finish_after,
         )
         knowledge.on_change(governed.look)
         knowledge.on_change(duties.look)

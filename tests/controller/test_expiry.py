@@ -32,6 +32,7 @@ from hotpeers.guard.stamps import EXPIRES, POLICY, SPAWNED
 
 AGENTS = "kagent.dev/v1alpha2"
 GONE_AFTER = 2.0
+MERGE = "application/merge-patch+json"
 
 
 @pytest.fixture(autouse=True)
@@ -411,3 +412,30 @@ async def test_what_is_not_known_ends_nothing(
         await until(lambda: len(leading.knowledge.agents()) == 3)
         await asyncio.sleep(2.0)
         assert names(api, namespace) == {"lead", "worker", "expired"}
+
+
+async def test_deletion_in_the_foreground_ends(
+    cluster: Cluster, namespace: str, lead: Object
+) -> None:
+    """Nobody collects garbage here: the finalizer would stay for ever, as with a kagent that is quick."""
+    api = cluster.api
+    made = api.create(spawned(namespace, "worker", lead))
+    by_hand = api.create(agent(namespace, "by-hand"))
+    foreground = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+    for one in (made, by_hand):
+        api.request("DELETE", f"{api.path(one)}", foreground)
+        left = api.request("GET", api.path(one))["metadata"]
+        assert left["finalizers"] == ["foregroundDeletion"]
+
+    def gone() -> bool:
+        try:
+            api.request("GET", api.path(made))
+        except ApiError as error:
+            return error.status == 404
+        return False
+
+    async with leader(cluster, namespace):
+        await until(gone)
+    # What people made is theirs.
+    assert api.request("GET", api.path(by_hand))
+    api.request("PATCH", api.path(by_hand), {"metadata": {"finalizers": None}}, content_type=MERGE)

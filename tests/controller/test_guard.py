@@ -177,12 +177,12 @@ OTHERS: dict[str, tuple[str, str, Object]] = {
     ),
     "all agents": ("DELETE", "/apis/kagent.dev/v1alpha2/namespaces/{}/agents", {}),
     "itself": ("DELETE", "/apis/kagent.dev/v1alpha2/namespaces/{}/agents/lead", {}),
-    "a review of rights": (
+    "a review of another's rights": (
         "POST",
-        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
         {
             "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
+            "kind": "SubjectAccessReview",
             "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}},
         },
     ),
@@ -244,9 +244,9 @@ def test_other_namespace_is_refused(lead: Api) -> None:
     assert "TargetNotAllowed" in why
 
 
-def test_generated_name_is_refused(lead: Api, namespace: str) -> None:
+def test_generated_name_is_judged(lead: Api, namespace: str) -> None:
     manifest = declarative("x", namespace)
-    manifest["metadata"] = {"generateName": "worker-", "namespace": namespace}
+    manifest["metadata"] = {"generateName": "intruder-", "namespace": namespace}
     assert "NameNotAllowed" in refused(lead, "POST", agents(namespace), manifest)
 
 

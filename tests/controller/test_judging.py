@@ -23,6 +23,7 @@ from hotpeers.controller.counts.reservations import Reservations, Timing
 from hotpeers.controller.guard.judging import Judging, NotReadyError, Verdict
 from hotpeers.controller.guard.knowledge import Knowledge
 from hotpeers.controller.guard.live import Live
+from hotpeers.controller.guard.pace import MOST
 from hotpeers.errors import GovernError
 from hotpeers.guard.known import read_known_policy
 from hotpeers.guard.request import Phase
@@ -455,3 +456,28 @@ async def test_template_of_the_registry(scene: Scene) -> None:
     other = made_from(scene, "registry:acme.worker@2.0")
     assert reasons(await scene.create(other)) == [Reason.TEMPLATE_NOT_ALLOWED]
     assert scene.registry.asked == []
+
+
+async def test_events_of_a_subject_are_bounded_and_dry_ones_do_not_count(scene: Scene) -> None:
+    await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace))
+    about = {"kind": "Agent", "name": "lead", "namespace": scene.namespace}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "lead.1", "namespace": scene.namespace},
+        "involvedObject": about,
+        "reason": "PeerAdded",
+        "message": "x",
+    }
+    at = {"resource": {"group": "", "version": "v1", "resource": "events"}}
+
+    async def write(**changes: Any) -> Verdict:
+        return await scene.judging.judge(scene.review(event, **at, **changes))
+
+    for _ in range(MOST + 1):
+        assert (await write(dryRun=True)).decision.allowed
+        assert (await write(phase=Phase.MUTATING)).decision.allowed
+    for _ in range(MOST):
+        assert (await write()).decision.allowed
+    assert reasons(await write()) == [Reason.TOO_MANY_EVENTS]
+    assert (await write(dryRun=True)).decision.allowed

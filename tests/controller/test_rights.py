@@ -23,6 +23,7 @@ from hotpeers.controller.guard.live import Live
 from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
 from hotpeers.guard.asking import Patience
 from hotpeers.guard.decision import Denial
+from hotpeers.kube.errors import ForbiddenError
 from hotpeers.reasons import Reason
 from hotpeers.registry.fault import Fault
 from hotpeers.registry.servers import tool_servers
@@ -301,8 +302,12 @@ async def test_what_the_guard_reads_and_tells_works(
     async with client_of(account.kubeconfig()) as client:
         live = Live(client)
         assert await live.occupied(namespace, "taken", known=True) == ("ServiceAccount",)
-        # Secrets are not read unless one asks for it.
+        # Secrets are not read unless one asks for it; and where one does, a 403 lets nobody through.
         assert await live.occupied(namespace, "hidden", known=False) == ()
+        assert live.checks_secrets is False
+        with pytest.raises(ForbiddenError):
+            await Live(client, "true").occupied(namespace, "hidden", known=False)
+        assert await Live(client, "false").occupied(namespace, "hidden", known=False) == ()
         found = await live.account(namespace, "taken")
         assert found["metadata"]["uid"] == account_of["metadata"]["uid"]
         assert await live.agent_spec(namespace, "nobody") is None

@@ -160,3 +160,17 @@ def test_what_is_written_fits_the_definition() -> None:
         "field": 256,
         "message": 1024,
     }
+
+
+def test_check_of_secret_names_that_is_off_is_told() -> None:
+    one = policy()
+    names, ready = change(one, secrets=False)["conditions"]
+    assert ready["type"] == "Ready"
+    assert (names["type"], names["status"]) == ("SecretNamesChecked", "False")
+    assert "guard.checkSecrets" in names["message"]
+    after = told(one, change(one, secrets=False))
+    assert change(after, secrets=False, now=LATER) == {}
+    names, ready = change(after, secrets=True, now=LATER)["conditions"]
+    assert (names["status"], names["reason"]) == ("True", "Checked")
+    assert names["lastTransitionTime"] == "2026-11-01T12:05:00Z"
+    assert ready["lastTransitionTime"] == "2026-11-01T12:00:00Z"

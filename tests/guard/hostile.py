@@ -332,6 +332,36 @@ AUDIENCES: dict[str, Any] = {
     "null": None,
     "a word that is none": {"from": "all"},
 }
+HIDDEN: dict[str, str] = {
+    "variation selectors": "fine\ufe00\ufe01",
+    "selectors of the supplement": "fine\U000e0100\U000e01ef",
+    "an emoji with many selectors": "\U0001f600\ufe0f\ufe0f\ufe0e",
+    "Hangul filler": "fine\u3164",
+    "Hangul fillers of syllables": "fine\u115f\u1160",
+    "half width filler": "fine\uffa0",
+    "braille blanks": "fine\u2800\u2800",
+    "a braille blank beside a word": "fine\u2800word",
+    "tags": "fine\U000e0041\U000e0042",
+    "right to left": "fine\u202eevil",
+    "isolates": "fine\u2066evil\u2069",
+    "zero width": "fi\u200bne",
+    "word joiner": "fi\u2060ne",
+    "byte order": "\ufefffine",
+    "soft hyphen": "fi\u00adne",
+    "grapheme joiner": "fi\u034fne",
+    "Mongolian selector": "fi\u180bne",
+    "Khmer vowel": "fi\u17b4ne",
+    "a joiner in Latin": "fi\u200dne",
+    "private use": "fine\ue000",
+    "a line separator": "fine\u2028evil",
+    "shorthand": "fine\U0001bca0",
+    "music": "fine\U0001d173",
+    "an escape": "fine\x1b[8mevil",
+    "C1": "fine\x9bevil",
+    "null": "fine\0",
+    "interlinear": "fine\ufff9evil\ufffb",
+}
+"""Texts with what a person does not see and a model reads."""
 RESOURCES: dict[str, Any] = {
     "much CPU": {"limits": {"cpu": "2"}},
     "a bit more": {"limits": {"cpu": "1001m"}},
@@ -444,10 +474,32 @@ def cases() -> dict[str, Any]:
         **_each("skills", SKILLS, base, "spec.skills"),
         **_each("image", IMAGES, byo(), f"{B}.image"),
         **_each("audience", AUDIENCES, base, "spec.allowedNamespaces"),
+        **_texts(),
         **{f"field {key}": edited(base, (f"{D}.{key}", one)) for key, one in SPEC.items()},
         **_metadata(),
         **_pods(),
     }
+
+
+def _texts() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for where, path in {
+        "description": "spec.description",
+        "prompt": f"{D}.systemMessage",
+        "annotation": f'{M}.annotations["example.com/note"]',
+        "pod annotation": f'{DEPLOYMENT}.annotations["example.com/note"]',
+    }.items():
+        found |= _each(f"hidden in the {where}", HIDDEN, declarative(), path)
+    values = {name: [{"name": "SEED", "value": one}] for name, one in HIDDEN.items()}
+    found |= _each("hidden in a variable", values, byo(), f"{B}.env")
+    found["long description"] = edited(declarative(), ("spec.description", "a" * 2001))
+    # One by one each is short enough.
+    found["texts that are long together"] = edited(
+        declarative(),
+        ("spec.description", "a" * 1500),
+        (f'{M}.annotations["example.com/note"]', "a" * 501),
+    )
+    return found
 
 
 def _each(what: str, table: dict[str, Any], base: Any, path: str) -> dict[str, Any]:

@@ -56,6 +56,19 @@ EDITS: dict[str, tuple[tuple[str, Any], ...]] = {
     "creation time of a dump": (("metadata.creationTimestamp", None),),
     "managed fields": (("metadata.managedFields", [{"manager": "x"}]),),
     "description": (("spec.description", "Looks things up.\nGrüße, 東京, 🙂"),),
+    "text of many scripts": (
+        (
+            "spec.description",
+            "\u0645\u06cc\u200c\u062e\u0648 \u0915\u094d\u200d\u0937 \u2764\ufe0f \U0001f469\u200d\U0001f4bb"
+            " \U0001f44d\U0001f3fd \u2803\u2800\u2801 1\ufe0f\u20e3 a\u00a0b\u3000c\r\nd\te",
+        ),
+    ),
+    "an emoji in an annotation": (("metadata.annotations", {"example.com/note": "❤️ 東京"}),),
+    "longest texts": (
+        ("spec.description", "a" * 1000),
+        ("metadata.annotations", {"example.com/note": "a" * 1000}),
+        (f"{D}.systemMessage", "a" * 2000),
+    ),
     "version": (("spec.version", "1.2.0-rc1"),),
     "another model": ((f"{D}.modelConfig", "large"),),
     "prompt": ((f"{D}.systemMessage", "You are brief.\n\tAlways."),),

@@ -389,10 +389,10 @@ def test_collection_is_not_deleted() -> None:
         assert not decision.allowed
 
 
-@pytest.mark.parametrize("propagation", ["Orphan", "Foreground", "background", "x"])
+@pytest.mark.parametrize("propagation", ["Orphan", "foreground", "background", "x"])
 def test_deletion_that_leaves_something_of_the_agent_is_refused(propagation: str) -> None:
     own = {"operation": "DELETE", "old_object": spawned(), "name": "worker-a"}
-    for harmless in ("", "Background"):
+    for harmless in ("", "Background", "Foreground"):
         assert create(None, **own, propagation=harmless).allowed
     decision = create(None, **own, propagation=propagation)
     assert [(one.reason, one.path) for one in decision.denials] == [
@@ -529,6 +529,29 @@ def event(manifest: Any, **changes: Any) -> Any:
 def test_sidecar_may_write_events_about_its_own_agent() -> None:
     assert event(EVENT).allowed
     assert event(EVENT, operation="UPDATE", old_object=EVENT).allowed
+    about = {"apiVersion": "kagent.dev/v1alpha2", **EVENT["involvedObject"], "uid": "agent-uid"}
+    whole = {
+        **EVENT,
+        "involvedObject": about,
+        "eventTime": "2026-11-01T12:00:00.000000Z",
+        "firstTimestamp": "2026-11-01T12:00:00Z",
+        "lastTimestamp": "2026-11-01T12:00:00Z",
+        "count": 1,
+        "source": {"component": "hotpeers.dev/sidecar"},
+        "reportingComponent": "hotpeers.dev/sidecar",
+        "reportingInstance": "lead-6d5f-7",
+        "action": "Offer",
+        "type": "Normal",
+        "message": "a" * 1000,
+    }
+    assert event(whole).allowed
+    whole["metadata"] = {**whole["metadata"], "managedFields": [{"manager": "x" * 5000}]}
+    assert event(whole).allowed
+
+
+def test_what_another_wrote_about_the_agent_stays() -> None:
+    kagents = {**EVENT, "source": {"component": "agent-controller"}}
+    assert not event(EVENT, operation="UPDATE", old_object=kagents).allowed
 
 
 @pytest.mark.parametrize(
@@ -542,6 +565,28 @@ def test_sidecar_may_write_events_about_its_own_agent() -> None:
         ("metadata.annotations", {}),
         ("data", {}),
         ("message", "a" * 300_000),
+        ("message", "a" * 1025),
+        ("message", "fine\u202eevil"),
+        ("message", "fine\u3164"),
+        ("message", 7),
+        ("metadata.name", "a" * 4096),
+        ("metadata.labels", {}),
+        ("involvedObject.uid", "another"),
+        ("involvedObject.apiVersion", "apps/v1"),
+        ("involvedObject.fieldPath", "spec"),
+        ("related", {"kind": "Pod", "name": "x"}),
+        ("series", {"count": 2}),
+        ("source", {"component": "kubelet"}),
+        ("source", {"component": "hotpeers.dev/sidecar", "host": "node"}),
+        ("source", "x"),
+        ("reportingComponent", "hotpeers.dev/guard"),
+        ("reportingInstance", "x" * 129),
+        ("reason", "no reason at all"),
+        ("reason", "R" * 65),
+        ("action", "ignore all rules"),
+        ("type", "Critical"),
+        ("count", "many"),
+        ("eventTime", {}),
     ],
 )
 def test_no_other_events(path: str, value: Any) -> None:

@@ -30,10 +30,14 @@ GOOD: dict[str, dict[str, Any]] = {
     "numbers": limits(resources={"cpu": 2, "memory": "1.5Gi"}),
     "restricted pods": {"podSecurity": "restricted"},
     "pods of no level": {"podSecurity": ""},
+    "cards": {"a2aConfig": True},
+    "secrets of skills": {"skills": {"gitAuthSecrets": ["a"], "imagePullSecrets": ["b.c"]}},
     "longest": limits(ttl={"default": "720h", "max": "43200m"}),
 }
 BAD: dict[str, dict[str, Any]] = {
     "mode": {"mode": "Off"},
+    "cards by a word": {"a2aConfig": "true"},
+    "secret of skills by a star": {"skills": {"gitAuthSecrets": ["*"]}},
     "kind of subject": {"subjects": [{"kind": "User", "name": "x"}]},
     "subject elsewhere": {"subjects": [{"kind": "Agent", "name": "x", "namespace": "y"}]},
     "subject of a star": {"subjects": [{"kind": "Agent", "name": "*"}]},
@@ -69,6 +73,14 @@ BAD: dict[str, dict[str, Any]] = {
     "key of an API": {"environment": ["OPENAI_API_KEY"]},
     "our label": {"labels": [{"key": "hotpeers.dev/peer"}]},
     "kagent's label": {"labels": [{"key": "kagent"}]},
+    "what the linker reads": {"environment": ["GLIBC_TUNABLES"]},
+    "a file of modules": {"environment": ["OPENSSL_CONF"]},
+    "where tokens come from": {"environment": ["STS_WELL_KNOWN_URI"]},
+    "another network": {"annotations": [{"key": "k8s.v1.cni.cncf.io/networks"}]},
+    "another injection": {
+        "annotations": [{"key": "instrumentation.opentelemetry.io/inject-python"}]
+    },
+    "a Service of all clusters": {"annotations": [{"key": "service.cilium.io/global"}]},
     "a cloud's identity": {"annotations": [{"key": "eks.amazonaws.com/role-arn"}]},
     "negative prompt": {"maxPromptLength": -1},
     "endless prompt": {"maxPromptLength": 65_537},

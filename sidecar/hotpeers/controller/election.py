@@ -270,10 +270,10 @@ class LeaderClient:
         self._check()
         return await self._client.patch(path, body)
 
-    async def delete(self, path: str, uid: str = "") -> Any:
+    async def delete(self, path: str, uid: str = "", *, propagation: str = "") -> Any:
         """See `Client.delete`."""
         self._check()
-        return await self._client.delete(path, uid)
+        return await self._client.delete(path, uid, propagation=propagation)
 
     def _check(self) -> None:
         if not self._leading():

@@ -61,6 +61,8 @@ class ControllerSettings(BaseModel):
     webhook_configuration: Name = "hotpeers-injector"
     guard_configuration: Name = "hotpeers-guard"
     """Of both webhook configurations of the guard; "" for no guard at all."""
+    check_secrets: Literal["auto", "true", "false"] = "auto"
+    """Whether a Secret of an agent's name is looked for; "auto" looks where RBAC lets it."""
     policies_per_namespace: int = Field(default=64, ge=1, le=512)
     subjects_per_namespace: int = Field(default=256, ge=1, le=512)
     registry_url: str = ""

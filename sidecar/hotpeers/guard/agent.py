@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 from ..reasons import Reason
+from .card import judge_card
 from .decision import listed
 from .deployment import judge_deployment
-from .judge import Handler, Judge, fields, flag, number, only, text
+from .judge import Handler, Judge, fields, flag, number, only
 from .skills import judge_skills
+from .texts import judge_free_text, judge_prompt
 from .tools import judge_tools
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
@@ -21,7 +23,7 @@ def judge_spec(judge: Judge, path: str, value: Any) -> None:
     kind = value.get("type") if isinstance(value, dict) else None
     handlers: dict[str, Handler] = {
         "type": only(Reason.TYPE_NOT_ALLOWED, *judge.spec.types),
-        "description": text(4096),
+        "description": judge_free_text,
         "version": _version,
         "skills": judge_skills,
         "allowedNamespaces": _audience,
@@ -41,7 +43,8 @@ def _declarative(judge: Judge, path: str, value: Any) -> None:
         value,
         {
             "runtime": only(Reason.RUNTIME_NOT_ALLOWED, *judge.spec.runtimes),
-            "systemMessage": _prompt,
+            "systemMessage": judge_prompt,
+            "a2aConfig": judge_card,
             "modelConfig": models,
             "stream": flag,
             "tools": judge_tools,
@@ -64,15 +67,6 @@ def _byo(judge: Judge, path: str, value: Any) -> None:
         judge.deny(
             Reason.IMAGE_NOT_ALLOWED, f"{path}.deployment.image", wrong, "an image of the policy"
         )
-
-
-def _prompt(judge: Judge, path: str, value: Any) -> None:
-    most = judge.spec.maxPromptLength
-    if isinstance(value, str) and len(value) > most:
-        wrong = f"{len(value)} characters"
-        judge.deny(Reason.PROMPT_TOO_LONG, path, wrong, f"at most {most} characters")
-    else:
-        text(most)(judge, path, value)
 
 
 def _context(judge: Judge, path: str, value: Any) -> None:

@@ -104,7 +104,9 @@ def check(
         if decision.allowed and decision.policy:
             used = usage.get(decision.policy, Usage())
             usage[decision.policy] = Usage(used.alive + 1, (*used.created, moment))
-        title = f"{request.namespace}/{request.name}" if request.name else "an object with no name"
+        beginning = part(document.data, "metadata").get("generateName")
+        name = request.name or (f"{beginning}…" if isinstance(beginning, str) else "")
+        title = f"{request.namespace}/{name}" if name else "an object with no name"
         kind = document.data.get("kind") if isinstance(document.data, dict) else ""
         verdicts.append(Verdict(document, clean_text(f"{kind or 'object'} {title}", 200), decision))
     return verdicts

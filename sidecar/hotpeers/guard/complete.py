@@ -36,6 +36,10 @@ def completed(
         _default(found, "type", "Declarative", "spec", written)
         if namespace != home:
             _default(found, "allowedNamespaces", audience_of(home), "spec", written)
+        skills = part(found, "skills").get("gitRefs")
+        for number, one in enumerate(skills if isinstance(skills, list) else []):
+            if isinstance(one, dict):
+                _default(one, "ref", "main", f"spec.skills.gitRefs[{number}]", written)
         if found.get("type") == "Declarative":
             _declarative(found, spec, name, written)
         elif isinstance(found.get("byo"), dict):

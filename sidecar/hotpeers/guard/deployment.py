@@ -12,6 +12,7 @@ from .metadata import keyed, pod_annotations
 from .quantity import parse_quantity
 from .security import context_handlers
 from .spawn_policy import RESERVED_ENV
+from .texts import judge_line
 
 ACCOUNT = "serviceAccountName"
 _MAX_ENV = 64
@@ -60,15 +61,19 @@ def _variable_name(judge: Judge, path: str, value: Any) -> None:
 
 
 def _variable_value(judge: Judge, path: str, value: Any) -> None:
-    if not isinstance(value, str) or len(value) > 4096 or not value.isprintable():
-        judge.malformed(path, value, "at most 4096 printable characters")
-    elif "$(" in value:
+    if judge_line(judge, path, value, 4096) and "$(" in value:
         judge.deny(
             Reason.ENVIRONMENT_NOT_ALLOWED, path, "it takes in another variable", "no $(...)"
         )
 
 
 def _resources(judge: Judge, path: str, value: Any) -> None:
+    if not judge.spec.limits or not judge.spec.limits.resources:
+        # kagent gives its own requests and limits only where the field is missing
+        # (`getDefaultResources` of its translator): `{}` means none at all.
+        wrong = "kagent would drop its own limits, and the policy sets none"
+        judge.deny(Reason.RESOURCES_EXCEEDED, path, wrong, "leave it out")
+        return
     fields(judge, path, value, {"requests": _amounts, "limits": _amounts})
 
 

@@ -58,8 +58,10 @@ def _what(spec: PolicySpec) -> list[str]:
         lines.append(
             f"Declarative agents run on {_joined(spec.runtimes, 'or')} with the model of"
             f" {_joined(spec.modelConfigs, 'or')}; their system message has at most"
-            f" {spec.maxPromptLength} characters."
+            f" {spec.maxPromptLength} characters, and so has all other text of an agent together."
         )
+        if spec.a2aConfig:
+            lines.append("They may say on their agent card what they can do.")
     if "BYO" in spec.types:
         lines.append(f"Agents of an own image run {_joined(described(spec.images), 'or')}.")
     return lines

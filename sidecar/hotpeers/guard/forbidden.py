@@ -41,7 +41,6 @@ FORBIDDEN: dict[str, str] = {
     "claims": "devices are not judged by the policy",
     # of the agent
     "executeCodeBlocks": "the agent would run code that its model writes, in a privileged container",
-    "a2aConfig": _CARD,
     "iconUrl": _CARD,
     "documentationUrl": _CARD,
     "provider": _CARD,
@@ -54,7 +53,6 @@ FORBIDDEN: dict[str, str] = {
     "insecureSkipVerify": "skills would be fetched without verifying who sends them",
     "gitAuthSecretRef": _SECRET,
     # of the object
-    "generateName": "a name that nobody chose cannot be judged",
     "status": "only kagent writes a status",
     "selfLink": "only the API server writes it",
     "deletionTimestamp": "only the API server writes it",
@@ -62,3 +60,20 @@ FORBIDDEN: dict[str, str] = {
     "finalizers": "it could keep the agent from being deleted",
     "ownerReferences": "only the guard says who owns a spawned agent",
 }
+
+_BY_HAND = "leave it out, or let a person create the agent"
+REMEDIES: dict[str, str] = {
+    "promptTemplate": "leave it out, and write what it includes into systemMessage",
+    "systemMessageFrom": "leave it out, and write the text into systemMessage",
+    "memory": _BY_HAND,
+    "tolerations": _BY_HAND,
+    "affinity": _BY_HAND,
+    "nodeSelector": _BY_HAND,
+    "imagePullSecrets": "leave it out, and let an operator add it to the ServiceAccounts or to kagent",
+    "serviceAccountConfig": "leave it out, and let an operator bind roles to the agent's own account",
+    "envFrom": "leave it out, and name variables with literal values in env",
+    "valueFrom": "leave it out, and give a literal value",
+    "cmd": "leave it out, and build an image with that command",
+    "args": "leave it out, and build an image with those arguments",
+}
+"""What to do instead, where it is more than to leave a field out."""

@@ -10,7 +10,7 @@ from hotpeers_shim.contract import clean_text
 
 from ..reasons import Reason
 from .decision import Denial, shown
-from .forbidden import FORBIDDEN
+from .forbidden import FORBIDDEN, REMEDIES
 from .spawn_policy import PolicySpec
 
 
@@ -26,6 +26,10 @@ class Judge:
     """The security contexts that are stamped, by field of a deployment."""
     name: str = ""
     """Of the agent: the one account that it may run as."""
+    templated: bool = False
+    """Whether the agent is, word for word, what a template of the policy says."""
+    characters: int = 0
+    """Of free text so far, the system message apart."""
     defaulted: frozenset[str] = frozenset()
     denials: list[Denial] = field(default_factory=list)
 
@@ -60,7 +64,10 @@ def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler])
             else:
                 handlers[key](judge, where, item)
         elif key in FORBIDDEN:
-            judge.deny(Reason.FIELD_FORBIDDEN, where, FORBIDDEN[key], "leave it out")
+            remedy = (
+                "a template without it" if judge.templated else REMEDIES.get(key, "leave it out")
+            )
+            judge.deny(Reason.FIELD_FORBIDDEN, where, FORBIDDEN[key], remedy)
         else:
             judge.deny(
                 Reason.UNKNOWN_FIELD,
@@ -96,20 +103,6 @@ def flag(judge: Judge, path: str, value: Any) -> None:
     """Any boolean."""
     if not isinstance(value, bool):
         judge.malformed(path, value, "true or false")
-
-
-def text(most: int) -> Handler:
-    """Any text of at most so many characters, without control or format characters but line ends."""
-
-    def handler(judge: Judge, path: str, value: Any) -> None:
-        if not isinstance(value, str):
-            judge.malformed(path, value, "a text")
-        elif len(value) > most:
-            judge.deny(Reason.OBJECT_TOO_LARGE, path, f"{len(value)} characters", f"at most {most}")
-        elif any(not (char.isprintable() or char in "\n\t") for char in value):
-            judge.malformed(path, value, "a text without control or invisible characters")
-
-    return handler
 
 
 def number(least: int, most: int) -> Handler:

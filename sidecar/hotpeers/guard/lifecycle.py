@@ -25,7 +25,10 @@ from .stamps import (
     written,
 )
 
-_CONSTANT = ("finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds")
+_CONSTANT = (
+    *("finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds"),
+    "generateName",
+)
 
 
 def judge_stamps(

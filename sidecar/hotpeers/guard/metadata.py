@@ -10,8 +10,10 @@ from typing import Any, TypeGuard
 from ..reasons import Reason
 from .decision import listed, shown
 from .judge import Handler, Judge, fields, only, refused
+from .naming import judge_beginning
 from .spawn_policy import MetadataKey, is_reserved_key, seconds_of
 from .stamps import PEER, TEMPLATE, TTL
+from .texts import hidden_in, judge_free_text, judge_line
 
 _MAX_LAST_APPLIED = 65_536
 _TTL = re.compile(r"([0-9]{1,7}[smh]){1,3}")
@@ -34,6 +36,7 @@ def judge_metadata(judge: Judge, path: str, value: Any) -> None:
         value,
         {
             "name": lambda *_: None,  # judged with the request, which must have the same
+            "generateName": judge_beginning,
             "namespace": lambda *_: None,
             "labels": keyed(spec.labels, {PEER: only(Reason.STAMP_FORGED, "true")}),
             "annotations": keyed(
@@ -92,17 +95,19 @@ def keyed(allowed: tuple[MetadataKey, ...], known: Mapping[str, Handler]) -> Han
                 judge.deny(
                     Reason.METADATA_NOT_ALLOWED, where, "is not allowed", listed(tuple(by_key))
                 )
-            elif len(item) > 1024 or not item.isprintable():
-                judge.malformed(where, item, "at most 1024 printable characters")
-            elif by_key[key].values and item not in by_key[key].values:
-                judge.deny(
-                    Reason.METADATA_NOT_ALLOWED,
-                    where,
-                    f"{shown(item)} is not allowed",
-                    listed(by_key[key].values),
-                )
+            elif judge_line(judge, where, item, 1024):
+                _value(judge, where, item, by_key[key].values, free=path.endswith("annotations"))
 
     return handler
+
+
+def _value(judge: Judge, path: str, value: str, values: tuple[str, ...], *, free: bool) -> None:
+    """Judge a value by those that are listed; an annotation with any value is free text."""
+    if values and value not in values:
+        wrong = f"{shown(value)} is not allowed"
+        judge.deny(Reason.METADATA_NOT_ALLOWED, path, wrong, listed(values))
+    elif free and not values:
+        judge_free_text(judge, path, value)
 
 
 def pod_annotations(judge: Judge) -> Handler:
@@ -141,6 +146,7 @@ def _last_applied(judge: Judge, path: str, value: Any) -> None:
     """What `kubectl apply` notes for itself: a manifest as text, which nothing runs."""
     try:
         is_object = len(value) <= _MAX_LAST_APPLIED and isinstance(json.loads(value), dict)
+        is_object = is_object and not hidden_in(value)
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:

@@ -11,11 +11,12 @@ from ..reasons import Reason
 from .agent import judge_spec
 from .complete import completed
 from .decision import Decision, Denial, listed, shown
-from .feedback import is_own_event
+from .feedback import ALLOWED, is_own_event
 from .judge import Judge, fields
 from .lifecycle import judge_origin, judge_stamps, judge_unchanged, without_constants
 from .limits import judge_depth, judge_limits, lifetime
 from .metadata import judge_metadata, judge_name, matches
+from .naming import named
 from .request import (
     AGENT_API,
     AGENT_GROUP,
@@ -27,6 +28,7 @@ from .request import (
     Request,
     Subject,
 )
+from .reviews import is_self_review
 from .security import contexts_of
 from .size import too_large
 from .spawn_policy import SpawnPolicy
@@ -44,8 +46,10 @@ def decide(request: Request, policies: Sequence[SpawnPolicy], facts: Facts) -> D
     audits lets nothing in that one that is enforced refuses. What no policy governs is refused:
     this is asked for governed subjects only.
     """
-    if is_own_event(request):
+    if is_own_event(request) or is_self_review(request):
         return Decision(allowed=True)
+    given = request.object
+    request = named(request, facts.ending)
     governing = governing_policies(request.subject, policies)
     if not governing:
         who = f"{request.subject.namespace}/{request.subject.agent or request.subject.service_account}"
@@ -60,8 +64,9 @@ def decide(request: Request, policies: Sequence[SpawnPolicy], facts: Facts) -> D
     )
     judged = sorted(enforced or governing, key=lambda one: bool(one.broken))
     if not enforced:
-        # Nothing was stamped, so that there are no stamps to look for.
-        request = replace(request, phase=Phase.MUTATING)
+        # Nothing was stamped and named, so that there are no stamps to look for.
+        name = "" if request.operation == "CREATE" else request.name
+        request = replace(request, phase=Phase.MUTATING, name=name)
     verdicts: list[Decision] = []
     # A policy for other names or namespaces never admits this one; some of them tell why.
     for one in [one for one in judged if _is_near(request, one)] or judged[:_TOLD]:
@@ -71,7 +76,9 @@ def decide(request: Request, policies: Sequence[SpawnPolicy], facts: Facts) -> D
     # Where none admits it, the policy that comes nearest has the most useful answer.
     best = min(verdicts, key=lambda verdict: len(verdict.denials))
     if enforced:
-        return best
+        # A name that was made here is stored as it was judged, with the stamps.
+        is_new = best.allowed and best.object is None and request.object is not given
+        return replace(best, object=request.object) if is_new else best
     return Decision(allowed=True, policy=best.policy, denials=best.denials)
 
 
@@ -125,7 +132,8 @@ def _is_about_agents(judge: Judge, request: Request, facts: Facts) -> bool:
         AGENT_VERSION,
     ):
         wrong = f"{shown(f'{what}/{request.version}')} may not be written"
-        judge.deny(Reason.RESOURCE_NOT_ALLOWED, "", wrong, agents)
+        allowed = f"{agents}; {ALLOWED}" if request.resource == "events" else agents
+        judge.deny(Reason.RESOURCE_NOT_ALLOWED, "", wrong, allowed)
     elif request.subresource:
         wrong = f"the subresource {shown(request.subresource)} may not be written"
         judge.deny(Reason.RESOURCE_NOT_ALLOWED, "", wrong, agents)
@@ -151,11 +159,13 @@ def _judge_delete(judge: Judge, request: Request) -> None:
         )
         return
     _judge_spawner(judge, request)
-    # An orphaned account is nobody's; what is deleted in the foreground stays for as long as kagent,
-    # which does not look whether it is being deleted, makes its Deployment anew.
-    if request.propagation not in ("", "Background"):
+    # An orphaned account is nobody's. What is deleted in the foreground the leader finishes
+    # (`controller.guard.finishing`): kagent can keep it for ever.
+    if request.propagation not in ("", "Background", "Foreground"):
         wrong = f"{shown(request.propagation)} is not allowed; something of the agent could stay"
-        judge.deny(Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background")
+        judge.deny(
+            Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background, Foreground"
+        )
 
 
 def _judge_spawner(judge: Judge, request: Request) -> None:
@@ -225,6 +235,10 @@ def _judge_identity(
     if request.name and name != request.name:
         wrong = f"{shown(name)} is not the name of the request"
         judge.deny(Reason.NAME_NOT_ALLOWED, "metadata.name", wrong, shown(request.name))
+    mutating = request.operation == "CREATE" and request.phase is Phase.MUTATING
+    if mutating and request.name and metadata.get("generateName"):
+        wrong = "a name is given as well, so that it has no effect"
+        judge.deny(Reason.NAME_NOT_ALLOWED, "metadata.generateName", wrong, "one of both")
     if metadata.get("namespace", request.namespace) != request.namespace:
         wrong = f"{shown(metadata.get('namespace'))} is not the namespace of the request"
         judge.deny(Reason.TARGET_NOT_ALLOWED, "metadata.namespace", wrong, request.namespace)

@@ -82,3 +82,5 @@ class Facts:
     occupied: tuple[str, ...] = ()
     templates: Mapping[str, Any] = field(default_factory=dict)
     reserved_namespaces: frozenset[str] = RESERVED_NAMESPACES
+    ending: str = "xxxxx"
+    """The end of the name of an agent that has a `generateName` only; another one for each request."""

@@ -8,7 +8,7 @@ from typing import Any
 from ..reasons import Reason
 from .decision import listed, shown
 from .images import described, is_allowed
-from .judge import Judge, each, fields
+from .judge import Handler, Judge, each, fields
 
 _MAX_SOURCES = 20
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -18,16 +18,37 @@ _REGION = re.compile(r"[a-z]{2}-[a-z-]{1,20}-[0-9]")
 
 def judge_skills(judge: Judge, path: str, value: Any) -> None:
     """Judge the sources of skills."""
+    allowed, handlers = judge.spec.skills, dict[str, Handler]()
+    # Without a name in the policy they are refused as a Secret of anybody's.
+    if allowed.gitAuthSecrets:
+        handlers["gitAuthSecretRef"] = _secret(allowed.gitAuthSecrets)
+    if allowed.imagePullSecrets:
+        pull = _secret(allowed.imagePullSecrets)
+        handlers["imagePullSecrets"] = lambda one, where, item: each(
+            one, where, item, pull, _MAX_SOURCES
+        )
     fields(
         judge,
         path,
         value,
         {
+            **handlers,
             "refs": lambda one, where, item: each(one, where, item, _image, _MAX_SOURCES),
             "gitRefs": lambda one, where, item: each(one, where, item, _git, _MAX_SOURCES),
             "s3Refs": lambda one, where, item: each(one, where, item, _s3, _MAX_SOURCES),
         },
     )
+
+
+def _secret(allowed: tuple[str, ...]) -> Handler:
+    """A Secret that only the container which fetches skills gets to read."""
+
+    def handler(judge: Judge, path: str, value: Any) -> None:
+        if not isinstance(value, dict) or set(value) != {"name"} or value["name"] not in allowed:
+            wrong = "the policy does not allow this Secret for fetching skills"
+            judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(allowed))
+
+    return handler
 
 
 def _image(judge: Judge, path: str, value: Any) -> None:
@@ -82,4 +103,4 @@ def _region(judge: Judge, path: str, value: Any) -> None:
 
 
 def _is_plain(key: str) -> bool:
-    return bool(_KEY.fullmatch(key)) and ".." not in key.split("/")
+    return bool(_KEY.fullmatch(key)) and not {".", ".."} & set(key.split("/"))

@@ -25,7 +25,9 @@ _KEY = re.compile(
 
 RESERVED_KEYS = re.compile(
     r"(.*\.)?(hotpeers\.dev|kagent\.dev|k8s\.io|kubernetes\.io|amazonaws\.com|gke\.io|googleapis\.com"
-    r"|azure\.com|workload\.identity|hashicorp\.com|istio\.io|linkerd\.io|helm\.sh|argoproj\.io)/.*"
+    r"|azure\.com|workload\.identity|hashicorp\.com|istio\.io|linkerd\.io|helm\.sh|argoproj\.io"
+    r"|cncf\.io|projectcalico\.org|cilium\.io|io\.cilium|opentelemetry\.io|datadoghq\.com|dapr\.io|kuma\.io"
+    r"|banzaicloud\.io|1password\.io|1password\.com|cloud\.google\.com|oraclecloud\.com|fluxcd\.io)/.*"
     r"|azure\.workload\.identity/.*|app|kagent"
 )
 """Keys that give rights, steer other controllers or select pods: no policy can allow them.
@@ -35,9 +37,9 @@ workload identity is a credential; `app` and `kagent` are what its Services sele
 """
 
 RESERVED_ENV = re.compile(
-    r"(LD_|DYLD_|PYTHON|KAGENT|HOTPEERS|OTEL_|GO|GIT_|SSL_|NODE_|JAVA_|KUBE|AWS_|GOOGLE_|AZURE_)"
-    r".*|.*(_PROXY|_proxy|_URL|_BASE|_ENDPOINT|_HOST|_KEY|_TOKEN|_SECRET|_PASSWORD|_CA_BUNDLE)"
-    r"|PATH|HOME|SHELL|IFS|ENV|BASH_ENV|TMPDIR|HOSTALIASES|RES_OPTIONS|LOCALDOMAIN|NLSPATH"
+    r"(LD_|DYLD_|GLIBC_|GCONV_|OPENSSL_|PERL|RUBY|UV_|PIP_|GRPC_|CURL_|PYTHON|KAGENT|HOTPEERS|OTEL_|GO|GIT_|SSL_|NODE_|JAVA_|KUBE|AWS_|GOOGLE_|AZURE_)"
+    r".*|.*(_PROXY|_proxy|_URL|_URI|_BASE|_ENDPOINT|_HOST|_KEY|_TOKEN|_SECRET|_PASSWORD|_CA_BUNDLE)"
+    r"|PATH|HOME|SHELL|IFS|ENV|BASH_ENV|TMPDIR|HOSTALIASES|RES_OPTIONS|LOCALDOMAIN|NLSPATH|LOCPATH|SSLKEYLOGFILE"
 )
 """Variables that change what program runs or whom it talks to: no policy can allow them."""
 
@@ -223,6 +225,8 @@ class Skills(Strict):
     images: tuple[Image, ...] = Field(default=(), max_length=64)
     git: tuple[GitSource, ...] = Field(default=(), max_length=64)
     s3: tuple[S3Prefix, ...] = Field(default=(), max_length=64)
+    gitAuthSecrets: tuple[Name, ...] = Field(default=(), max_length=16)
+    imagePullSecrets: tuple[Name, ...] = Field(default=(), max_length=16)
 
 
 class MetadataKey(Strict):
@@ -286,6 +290,7 @@ class PolicySpec(Strict):
     labels: tuple[MetadataKey, ...] = Field(default=(), max_length=64)
     annotations: tuple[MetadataKey, ...] = Field(default=(), max_length=64)
     maxPromptLength: StrictInt = Field(default=0, ge=0, le=65_536)
+    a2aConfig: StrictBool = False
     allowOrchestrators: StrictBool = False
     podSecurity: Literal["", "restricted"] = ""
     limits: Limits | None = None

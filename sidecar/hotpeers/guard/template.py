@@ -39,6 +39,8 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
     if where := difference(whole["spec"], manifest.get("spec"), "spec"):
         wrong = f"it is not what the template {key} says"
         judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
+    else:
+        judge.templated = True
     return digest_of(template)
 
 

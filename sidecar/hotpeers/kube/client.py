@@ -106,15 +106,20 @@ class Client:
             params["dryRun"] = "All"
         return await self._call("PATCH", path, params, body)
 
-    async def delete(self, path: str, uid: str = "", version: str = "") -> Any:
+    async def delete(
+        self, path: str, uid: str = "", version: str = "", *, propagation: str = ""
+    ) -> Any:
         """The decoded JSON of a DELETE; with a `uid`, `ConflictError` where it is another object.
 
-        With a `version`, also where it has changed since.
+        With a `version`, also where it has changed since. `propagation` says what becomes of what
+        the object owns, "" leaves that to the API server.
         """
         named = {"uid": uid, "resourceVersion": version}
         wanted = {key: value for key, value in named.items() if value}
-        body = {"preconditions": wanted} if wanted else None
-        return await self._call("DELETE", path, None, body)
+        body: dict[str, Any] = {"preconditions": wanted} if wanted else {}
+        if propagation:
+            body["propagationPolicy"] = propagation
+        return await self._call("DELETE", path, None, body or None)
 
     @asynccontextmanager
     async def stream(

@@ -11,6 +11,7 @@ from ..counts.reservations import Reservations
 from ..election import LeaderClient
 from .ends import GONE_SECONDS
 from .expiry import Expiry, World
+from .finishing import WAIT_SECONDS, Finishing
 from .governed import Governed
 from .statuses import Statuses
 from .upkeep import Upkeep
@@ -27,7 +28,8 @@ class Telling:
 class GuardDuties:
     """All of it, as long as this replica leads. Call `look` when the world changed.
 
-    `gone_after` are the seconds for which a policy or an orchestrator must have been gone.
+    `gone_after` are the seconds for which a policy or an orchestrator must have been gone; `secrets` says
+    whether names of Secrets are looked for, None while that is not known.
     """
 
     def __init__(  # noqa: PLR0913 - all that it works with
@@ -39,6 +41,8 @@ class GuardDuties:
         telling: Telling | None = None,
         *,
         gone_after: float = GONE_SECONDS,
+        secrets: Callable[[], bool | None] = lambda: None,
+        finish_after: float = WAIT_SECONDS,
     ) -> None:
         telling = telling or Telling()
         self._writer = writer
@@ -52,11 +56,13 @@ class GuardDuties:
             lost=telling.lost,
             gone_after=gone_after,
         )
-        self._statuses = Statuses(writer, world, governed, reservations)
+        self._finishing = Finishing(writer, world, wait=finish_after)
+        self._statuses = Statuses(writer, world, governed, reservations, secrets)
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong now."""
-        return (*self._expiry.problems(), *self._statuses.problems())
+        parts = (self._expiry, self._finishing, self._statuses)
+        return tuple(one for part in parts for one in part.problems())
 
     def look(self) -> None:
         """Look at once: agents or policies may be others by now."""
@@ -69,5 +75,6 @@ class GuardDuties:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._governed.lead(self._writer), name="release accounts")
             group.create_task(self._expiry.run(), name="end agents")
+            group.create_task(self._finishing.run(), name="finish deletions")
             group.create_task(self._upkeep.run(), name="keep ledgers")
             group.create_task(self._statuses.run(), name="write status of policies")

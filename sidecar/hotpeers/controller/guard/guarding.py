@@ -69,7 +69,9 @@ class Guarding:
         if settings.registry_url:
             self._registry = Registry(settings.registry_url, settings.registry_token_file)
             templates = RegistryTemplates(self._registry, partial(tool_servers, client))
-        judging = Judging(self.knowledge, Live(client), self.reservations, self.governed, templates)
+        self._live = Live(client, settings.check_secrets)
+        self._namespace = namespace
+        judging = Judging(self.knowledge, self._live, self.reservations, self.governed, templates)
         self._guard = Guard(judging.judge, metrics, self._note, draining)
 
     @property
@@ -95,12 +97,14 @@ class Guarding:
                 group.create_task(self.knowledge.run(), name="knowledge")
                 group.create_task(self.governed.run(), name="governed")
                 group.create_task(self.reservations.run(), name="note denials")
+                group.create_task(self._live.watch_rights(self._namespace), name="watch rights")
                 group.create_task(self._denials.run(), name="tell denials")
 
     async def lead(self, writer: LeaderClient) -> None:
         """What only the leader does, for ever."""
         self._duties = GuardDuties(
-            writer, self.knowledge, self.governed, self.reservations, self._telling
+            *(writer, self.knowledge, self.governed, self.reservations, self._telling),
+            secrets=lambda: self._live.checks_secrets,
         )
         try:
             await self._duties.run()

@@ -15,8 +15,10 @@ from typing import Any, Protocol
 
 from ...errors import HotpeersError
 from ...guard.decision import Decision, Denial
+from ...guard.feedback import is_own_event
 from ...guard.identity import Identity, Standing, identify, of_orphan
 from ...guard.known import Known
+from ...guard.naming import new_ending
 from ...guard.policy import decide
 from ...guard.request import (
     AGENT_GROUP,
@@ -36,6 +38,7 @@ from ...reasons import Reason
 from .knowledge import Knowledge
 from .live import Live, TooManyError
 from .looks import Looks
+from .pace import MOST, SECONDS, Pace
 
 _READ_SECONDS = 2.5
 _OF_THE_TEMPLATE = (
@@ -108,6 +111,7 @@ class Judging:
         self._ledger = ledger
         self._governing = governing
         self._templates = templates
+        self._events = Pace()
 
     async def judge(self, review: Review) -> Verdict:
         """The decision about one request."""
@@ -161,13 +165,25 @@ class Judging:
         governing = self._knowledge.known.governing(subject)
         modes = {one.key: one.spec.mode for one in governing}
         request = review.request_of(subject)
+        if is_own_event(request):
+            return Verdict(self._of_event(request), subject)
         decision = await self._decided(request, policies, governing)
         return Verdict(decision, subject, modes.get(decision.policy, ""))
+
+    def _of_event(self, request: Request) -> Decision:
+        """An Event of the form that is allowed, unless there were too many. Dry runs do not count."""
+        counts = request.phase is Phase.VALIDATING and not request.dry_run
+        subject = request.subject
+        if not counts or self._events.take(f"{subject.namespace}/{subject.agent}"):
+            return Decision(allowed=True)
+        wrong = f"{MOST} Events were written within {SECONDS:.0f} seconds"
+        denial = Denial(Reason.TOO_MANY_EVENTS, "", wrong, f"{MOST}; wait")
+        return Decision(allowed=False, denials=(denial,))
 
     async def _decided(
         self, request: Request, policies: Sequence[SpawnPolicy], governing: Sequence[SpawnPolicy]
     ) -> Decision:
-        facts = Facts(now=datetime.now(UTC))
+        facts = Facts(now=datetime.now(UTC), ending=new_ending())
         key = _template_key(request, governing)
         at_best = _at_best(request, policies, facts, key)
         if not at_best.allowed or not at_best.policy:

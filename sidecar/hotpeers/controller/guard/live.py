@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 from ...guard.known import Known, read_agent, read_known_policy
 from ...guard.origin import KnownAgent
@@ -24,6 +25,7 @@ _OVERWRITTEN = (
     ("Deployment", "/apis/apps/v1", "deployments"),
 )
 _FORBIDDEN_SECONDS = 60.0
+_PROBE = "hotpeers-no-such-secret"
 _AT_MOST = 500
 _PAUSE_SECONDS = 0.1
 
@@ -64,10 +66,24 @@ class _Turns:
 class Live:
     """Reads. Every method raises `KubeError` where the API server does not tell."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, secrets: Literal["auto", "true", "false"] = "auto") -> None:
         self._client = client
+        self._secrets = secrets
         self._secrets_at = 0.0
+        self.checks_secrets: bool | None = None if secrets == "auto" else secrets == "true"
+        """Whether Secrets are looked for; None as long as that is not known."""
         self._lists: dict[str, _Turns] = {}
+
+    async def watch_rights(self, namespace: str) -> None:
+        """Find out for ever whether Secrets may be read, for the status of policies."""
+        while self._secrets == "auto":
+            with suppress(KubeError):
+                try:
+                    await self._has(f"/api/v1/namespaces/{namespace}/secrets/{_PROBE}")
+                    self.checks_secrets = True
+                except ForbiddenError:
+                    self.checks_secrets = False
+            await asyncio.sleep(_FORBIDDEN_SECONDS)
 
     async def occupied(self, namespace: str, name: str, *, known: bool) -> tuple[str, ...]:
         """The kinds of objects that have this name, and that kagent would overwrite.
@@ -146,11 +162,18 @@ class Live:
         return True
 
     async def _has_secret(self, namespace: str, name: str) -> bool:
-        """Whether a Secret has the name; where that may not be known, it is taken as free."""
-        if time.monotonic() < self._secrets_at:
+        """Whether a Secret has the name.
+
+        Where it must be known, a 403 is an error like any other, and nothing is admitted. Else the
+        status of each policy says that it is not looked for.
+        """
+        if self._secrets == "false" or time.monotonic() < self._secrets_at:
             return False
         try:
             return await self._has(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         except ForbiddenError:
+            if self._secrets == "true":
+                raise
+            self.checks_secrets = False
             self._secrets_at = time.monotonic() + _FORBIDDEN_SECONDS
             return False

@@ -17,6 +17,7 @@ from ...guard.tenancy import is_beyond
 from ..counts.reservations import Counts
 
 READY = "Ready"
+SECRETS = "SecretNamesChecked"
 BEYOND = "LimitExceeded"
 """The reason of a policy that is not served because its namespace has too many."""
 # As the definition has them.
@@ -42,11 +43,13 @@ def status_change(  # noqa: PLR0913 - all that it is made of
     strays: tuple[str, ...] = (),
     absent: tuple[str, ...] = (),
     known: bool = True,
+    secrets: bool | None = None,
 ) -> dict[str, Any]:
     """What in the status of a policy is to be written anew; empty where it is right.
 
     `governed`: whether its subjects are in the guard's configurations; `strays` are orchestrators that
     run as another account than theirs, `absent` the Agents that it names and that are not there.
+    `secrets`: whether names of Secrets are looked for, None where that is not known.
     `counts` are None where it has no ledger; where they are not `known`, what was told of them stays.
     """
     wanted: dict[str, Any] = {"observedGeneration": policy.generation}
@@ -55,7 +58,10 @@ def status_change(  # noqa: PLR0913 - all that it is made of
     held = counts.held if counts is not None else None
     ready = _ready(policy, held, now, governed=governed, strays=strays, absent=absent)
     before = policy.status.get("conditions")
-    wanted["conditions"] = _with(before if isinstance(before, list) else [], ready, now)
+    found = before if isinstance(before, list) else []
+    if secrets is not None:
+        found = _with(found, _secret_names(policy, checked=secrets), now)
+    wanted["conditions"] = _with(found, ready, now)
     return {key: value for key, value in wanted.items() if policy.status.get(key) != value}
 
 
@@ -123,6 +129,22 @@ def _ready(  # noqa: PLR0913 - all that it is made of
     }
 
 
+def _secret_names(policy: KnownPolicy, *, checked: bool) -> Mapping[str, Any]:
+    message = (
+        "an agent with the name of a Secret is refused"
+        if checked
+        else "whether a Secret has the name of an agent is not looked at, for the controller may not read"
+        " Secrets (guard.checkSecrets of the chart): keep names apart from those of Secrets"
+    )
+    return {
+        "type": SECRETS,
+        "status": "True" if checked else "False",
+        "reason": "Checked" if checked else "CheckOff",
+        "message": message,
+        "observedGeneration": policy.generation,
+    }
+
+
 def _missing(absent: tuple[str, ...]) -> str:
     # No fault: a policy comes before its orchestrator. But of a misspelt name nothing else tells.
     if not absent:
@@ -131,13 +153,13 @@ def _missing(absent: tuple[str, ...]) -> str:
     return f"; its namespace has no Agent {', '.join(absent[:3])}{more} yet"
 
 
-def _with(before: list[Any], ready: Mapping[str, Any], now: datetime) -> list[Any]:
+def _with(before: list[Any], wanted: Mapping[str, Any], now: datetime) -> list[Any]:
     """The conditions with this one; the time of one whose status is the same stays."""
     since = now.astimezone(UTC).strftime(FORMAT)
     others = []
     for one in before:
-        if not isinstance(one, dict) or one.get("type") != READY:
+        if not isinstance(one, dict) or one.get("type") != wanted["type"]:
             others.append(one)
-        elif one.get("status") == ready["status"]:
+        elif one.get("status") == wanted["status"]:
             since = str(one.get("lastTransitionTime") or since)
-    return [*others[:15], {**ready, "lastTransitionTime": since}]
+    return [*others[:15], {**wanted, "lastTransitionTime": since}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -34,8 +34,14 @@ class Statuses:
     """The status of all policies as long as this replica leads. Call `look` when the world changed."""
 
     def __init__(
-        self, writer: LeaderClient, world: World, governed: Governed, reservations: Reservations
+        self,
+        writer: LeaderClient,
+        world: World,
+        governed: Governed,
+        reservations: Reservations,
+        secrets: Callable[[], bool | None] = lambda: None,
     ) -> None:
+        self._secrets = secrets
         self._writer = writer
         self._world = world
         self._governed = governed
@@ -108,6 +114,7 @@ class Statuses:
             governed=governed,
             strays=strays,
             absent=absent,
+            secrets=self._secrets(),
             known=counts is not None and (policy.key in counts or not self._is_unread(policy.key)),
         )
         if not change:
