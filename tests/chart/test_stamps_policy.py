@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +44,19 @@ def agent(name: str = "mine", **metadata: Any) -> Object:
     }
 
 
+class Steady:
+    """True once a condition has held for two seconds."""
+
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        self._condition = condition
+        self._since = time.monotonic()
+
+    def __call__(self) -> bool | None:
+        if not self._condition():
+            self._since = time.monotonic()
+        return time.monotonic() - self._since > 2.0 or None
+
+
 @contextmanager
 def in_force(cluster: Cluster, helm: Helm, *values: str) -> Iterator[None]:
     """The policy of the chart, as the API server knows it."""
@@ -56,7 +70,9 @@ def in_force(cluster: Cluster, helm: Helm, *values: str) -> Iterator[None]:
         cluster.api.apply(one)
     probe = agent("probe", labels={"hotpeers.dev/spawned": "true"})
     try:
-        until("the policy to be in force", lambda: refusal(cluster.api, probe), 60.0)
+        # An API server that has just loaded a policy may load them all anew, and have none meanwhile.
+        steady = Steady(lambda: bool(refusal(cluster.api, probe)))
+        until("the policy to be in force", steady, 60.0)
         yield
     finally:
         for one in objects:
