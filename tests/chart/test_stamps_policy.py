@@ -122,6 +122,7 @@ def test_stamp_that_is_written_by_hand_is_refused(admin: Api, tenant: Api, stamp
     value = STAMPS[stamp].replace("tenant", "somebody")
     for api in (admin, tenant):
         assert refusal(api, agent(annotations={stamp: value}))
+        assert refusal(api, agent(annotations={stamp: ""})), "an empty one is one"
 
 
 @pytest.mark.parametrize("value", ["true", "false", "x"])
@@ -152,6 +153,8 @@ def test_account_stamps_only_what_it_creates_itself(admin: Api, tenant: Api) -> 
     own = agent(annotations=STAMPS, labels={"hotpeers.dev/spawned": "true"})
     assert not refusal(tenant, own)
     assert refusal(admin, own)
+    long = {**STAMPS, "hotpeers.dev/expires-at": "x" * 513}
+    assert refusal(tenant, agent(annotations=long)), "each replica keeps it"
     for account in (f"{PLACE}/other", f"{PLACE}:tenant", f"{PLACE}/tenant/x", "tenant", ""):
         forged = {**STAMPS, "hotpeers.dev/spawned-by-serviceaccount": account}
         assert refusal(tenant, agent(annotations=forged)), account

@@ -144,7 +144,7 @@ def test_its_time_is_that_of_the_last_turn() -> None:
 def test_conditions_of_others_stay() -> None:
     other = {"type": "Theirs", "status": "True"}
     written = change(told(policy(), {"conditions": [other]}))
-    assert [one["type"] for one in written["conditions"]] == ["Theirs", "Ready"]
+    assert [one["type"] for one in written["conditions"]] == ["Ready", "Theirs"]
 
 
 def test_what_is_written_fits_the_definition() -> None:
@@ -164,13 +164,13 @@ def test_what_is_written_fits_the_definition() -> None:
 
 def test_check_of_secret_names_that_is_off_is_told() -> None:
     one = policy()
-    names, ready = change(one, secrets=False)["conditions"]
+    ready, names = change(one, secrets=False)["conditions"]
     assert ready["type"] == "Ready"
     assert (names["type"], names["status"]) == ("SecretNamesChecked", "False")
     assert "guard.checkSecrets" in names["message"]
     after = told(one, change(one, secrets=False))
     assert change(after, secrets=False, now=LATER) == {}
-    names, ready = change(after, secrets=True, now=LATER)["conditions"]
+    ready, names = change(after, secrets=True, now=LATER)["conditions"]
     assert (names["status"], names["reason"]) == ("True", "Checked")
     assert names["lastTransitionTime"] == "2026-11-01T12:05:00Z"
     assert ready["lastTransitionTime"] == "2026-11-01T12:00:00Z"

@@ -257,6 +257,15 @@ def test_departure_frees_nothing_of_another_admission_of_the_name() -> None:
     assert not departed(seen_alive, "a/x", ["22222222-uid"]).slots
 
 
+def test_name_that_is_tried_for_ever_can_always_be_read() -> None:
+    """Something later refuses it each time, and its caller tries again."""
+    ledger = EMPTY
+    for number in range(1_000):
+        ledger = pruned(reserve(ledger, "a/x", at(number), f"{number:08d}-uid"), at(number), 60)
+    assert len(ledger.slots["a/x"].pending) < 300
+    assert read_ledger(written(ledger)) == ledger
+
+
 def test_agent_of_another_uid_settles_no_admission() -> None:
     ledger = reserve(EMPTY, "a/x", NOW, "11111111-uid")
     ledger = seen(ledger, "a/x", ledger.slots["a/x"], "33333333-uid", NOW)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from spawning import policy
+from spawning import declarative, policy
 
 from hotpeers.guard.governed import governed_accounts
 from hotpeers.guard.identity import Standing, identify
-from hotpeers.guard.known import Known
+from hotpeers.guard.known import Known, read_agent
 from hotpeers.guard.origin import KnownAgent
 from hotpeers.guard.spawn_policy import SpawnPolicy, SubjectRef
 from hotpeers.guard.stamps import ACCOUNT, DEPTH, POLICY, SPAWNED, SPAWNED_BY, UID, Stamps
@@ -131,6 +131,36 @@ def test_edit_of_a_policy_frees_nobody(edited: SpawnPolicy) -> None:
     for one in (first, second):
         asked = identify(f"system:serviceaccount:{one.title.replace('/', ':')}", "uid", found)
         assert asked.standing is Standing.GOVERNED
+
+
+@pytest.mark.parametrize("gone", [POLICY, DEPTH, ACCOUNT])
+def test_what_happens_to_a_spawner_frees_no_child(gone: str) -> None:
+    first = stamped()
+    second = stamped(name="second", by=first, depth=2)
+    for changed in (without(first, gone), replace(first, account="another")):
+        found = known(changed, second)
+        asked = identify("system:serviceaccount:sandbox:second", "uid", found)
+        assert asked.standing in {Standing.GOVERNED, Standing.REFUSED}
+
+
+def test_depth_that_no_policy_allows_is_refused_at_once() -> None:
+    """A chain of hundreds would be followed for each of its agents."""
+    deep = stamped(depth=9)
+    found = known(deep)
+    assert (deep.depth, found.is_spawned(deep)) == (0, True)
+    asked = identify("system:serviceaccount:sandbox:worker", "uid", found)
+    assert asked.standing is Standing.REFUSED
+
+
+def test_stamps_too_long_are_kept_as_ones_that_cannot_be_read() -> None:
+    """An annotation may have 256 KiB, and each replica keeps all agents."""
+    manifest = declarative("worker", "sandbox")
+    stamps = dict.fromkeys((POLICY, DEPTH, ACCOUNT, UID, SPAWNED_BY), "x" * 200000)
+    manifest["metadata"]["annotations"] = stamps
+    manifest["spec"]["declarative"]["deployment"] = {"serviceAccountName": "worker"}
+    agent = read_agent(manifest)
+    assert max(map(len, agent.stamps.annotations.values())) == 0
+    assert known(agent).is_spawned(agent)
 
 
 def test_agent_whose_spawner_is_gone_stays_governed() -> None:

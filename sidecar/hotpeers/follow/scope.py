@@ -115,12 +115,24 @@ class Scope(Generic[T]):
         """Follow for ever. Raises nothing but what is a bug."""
         while True:
             try:
-                if not self._resource_version or self._clock() >= self._list_due:
+                if not self._resource_version:
                     await self._list()
+                elif self._clock() >= self._list_due:
+                    await self._list_again()
                 await self._watch()
             except KubeError as error:
                 pause = await self._failed(error)
                 await asyncio.sleep(pause)
+
+    async def _list_again(self) -> None:
+        """List all anew, as a precaution: where that fails, the watch goes on from where it is."""
+        try:
+            await self._list()
+        except GoneError:
+            raise
+        except KubeError as error:
+            logger.warning("%s: cannot be listed again: %s", self.title, error)
+            self._list_due = self._clock() + RESYNC_SECONDS / 10
 
     async def _list(self) -> None:
         keys: list[Key] = []

@@ -11,7 +11,10 @@ from .origin import KnownAgent, is_spawned, may_count
 from .read import read_leniently
 from .request import Subject
 from .spawn_policy import SpawnPolicy
-from .stamps import part, stamps_of
+from .stamps import Stamps, part, stamps_of
+
+_LONGEST = 512
+"""Of a stamp, in characters: two names of 253."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,24 @@ def read_agent(data: Any) -> KnownAgent:
     name = str(metadata.get("name") or "")
     block = part(spec, "byo" if spec.get("type") == "BYO" else "declarative")
     account = part(block, "deployment").get("serviceAccountName")
+    stamps = stamps_of(data)
     return KnownAgent(
         namespace=str(metadata.get("namespace") or ""),
         name=name,
         uid=str(metadata.get("uid") or ""),
-        account=account if isinstance(account, str) and account else name,
-        stamps=stamps_of(data),
+        account=account[:_LONGEST] if isinstance(account, str) and account else name,
+        # Kept for as long as the agent lives, and whoever may write Agents may have written them.
+        stamps=Stamps(
+            {key: _cut(one) for key, one in stamps.annotations.items()},
+            {key: _cut(one) for key, one in stamps.labels.items()},
+        ),
         ending=bool(metadata.get("deletionTimestamp")),
     )
+
+
+def _cut(text: object) -> str:
+    """A stamp; empty, as one that cannot be read, where it is longer than any of the guard's."""
+    return text if isinstance(text, str) and len(text) <= _LONGEST else ""
 
 
 def read_known_policy(data: Any) -> KnownPolicy:
@@ -76,6 +89,7 @@ class Known:
         self._agents: dict[tuple[str, str], list[KnownAgent]] = {}
         self._stamped: dict[str, dict[tuple[str, str], KnownAgent]] = {}
         self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
+        self._by_key: dict[str, SpawnPolicy] = {}
         # By kind and name of a subject, in each namespace.
         self._naming: dict[str, dict[tuple[str, str], list[SpawnPolicy]]] = {}
         for agent in agents:
@@ -119,6 +133,9 @@ class Known:
         """Know these policies of a namespace, and no others of it."""
         found = tuple(policies)
         before = self._policies.pop(namespace, ())
+        for policy in before:
+            self._by_key.pop(policy.key, None)
+        self._by_key.update((policy.key, policy) for policy in found)
         naming = self._naming.setdefault(namespace, {})
         # A namespace may have thousands, of which one changed.
         kept = {id(one) for one in found} & {id(one) for one in before}
@@ -192,8 +209,7 @@ class Known:
 
     def policy(self, key: str) -> SpawnPolicy | None:
         """The policy of this key (`namespace/name`)."""
-        there = self._policies.get(key.partition("/")[0], ())
-        return next((one for one in there if one.key == key), None)
+        return self._by_key.get(key)
 
     def policies_in(self, *namespaces: str) -> list[SpawnPolicy]:
         """The policies of some namespaces, each once."""

@@ -31,6 +31,8 @@ MAX_SLOTS = 10_000
 _KEPT = 500
 """Creations that are kept though they are older than the window, so that it can be made longer."""
 _UID = 8
+_MOST_PENDING = 256
+"""Of one name: the same name may be tried again and again, and be refused by somebody else."""
 _MAX_SLOT_BYTES = 930_000
 _SLOT_BYTES = 50
 
@@ -109,7 +111,8 @@ def reserve(ledger: Ledger, agent: str, now: datetime, uid: str = "") -> Ledger:
     if before is None and _is_full(ledger.slots):
         raise LedgerFullError
     number = ledger.admissions + 1
-    pending = (*(before.pending if before else ()), uid[:_UID])
+    # What was admitted so many times ago is over, or told by those that came after it.
+    pending = (*(before.pending if before else ()), uid[:_UID])[-_MOST_PENDING:]
     slot = Slot(number, pending, moment, before.uid if before else "")
     return replace(
         ledger,

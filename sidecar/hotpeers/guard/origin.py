@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from .spawn_policy import SpawnPolicy
 from .stamps import ACCOUNT, DEPTH, POLICY, SPAWNED, SPAWNED_BY, UID, Stamps
 
-_DEPTH = re.compile(r"[0-9]{1,3}")
+_DEPTH = re.compile(r"[1-8]")
+"""No policy allows a deeper one (`limits.maxDepth`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,12 @@ def is_spawned(agent: KnownAgent, of_uid: OfUid) -> bool:
         if spawner is None:
             # Its spawner is gone, and so it is about to be deleted.
             return True
-        if (
-            spawner.policy != agent.policy
-            or spawner.depth != agent.depth - 1
-            or f"{spawner.namespace}/{spawner.account}" != account
-        ):
+        changed = spawner.account != spawner.name or not (spawner.policy and spawner.depth)
+        if spawner.stamped and spawner.title == account and changed:
+            # Somebody changed the spawner since, which must not free what it spawned.
+            return True
+        above = (spawner.policy, spawner.depth, spawner.title)
+        if above != (agent.policy, agent.depth - 1, account):
             return False
         agent = spawner
 
@@ -98,7 +100,13 @@ def may_count(agent: KnownAgent, key: str, policy: SpawnPolicy | None, of_uid: O
         return False
     if policy is None:
         return True
-    return agent.namespace in policy.spec.targetNamespaces and _by_subject(agent, policy, of_uid)
+    limits = policy.spec.limits
+    return (
+        agent.namespace in policy.spec.targetNamespaces
+        and limits is not None
+        and agent.depth <= limits.maxDepth
+        and _by_subject(agent, policy, of_uid)
+    )
 
 
 def _by_subject(agent: KnownAgent, policy: SpawnPolicy, of_uid: OfUid) -> bool:

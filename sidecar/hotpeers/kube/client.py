@@ -16,7 +16,7 @@ import aiohttp
 from .. import __version__
 from ..errors import ConnectionConfigError
 from .connection import Access, Connection, connect
-from .errors import ServerError, UnauthorizedError, error_of, translated
+from .errors import ServerError, TooLargeError, UnauthorizedError, error_of, translated
 from .lazy import import_lazily
 
 import_lazily()
@@ -30,7 +30,7 @@ _ANSWER_SECONDS = 15.0
 _FAREWELL_SECONDS = 0.1
 _MAX_ERROR_BYTES = 64 * 1024
 _READ_BUFFER = 2 * 1024 * 1024
-_MAX_BODY_BYTES = 64 * 1024 * 1024
+_MAX_BODY_BYTES = 16 * 1024 * 1024
 _RENEW_SECONDS = 60.0
 _MANAGER = "fieldManager"
 _JSON = "application/json"
@@ -286,5 +286,5 @@ async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > limit:
-            raise ValueError(f"larger than {limit} bytes")
+            raise TooLargeError(f"the answer is larger than {limit} bytes")
     return bytes(body)

@@ -70,6 +70,10 @@ class ServerError(KubeError):
     """5xx: the server could not answer."""
 
 
+class TooLargeError(KubeError):
+    """The answer is larger than what is read into memory."""
+
+
 class UnreachableError(KubeError):
     """There is no connection to the server, or it broke."""
 

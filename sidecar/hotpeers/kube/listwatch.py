@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .client import Client, Params
-from .errors import KubeError, UnreachableError, error_of_event, translated
+from .errors import KubeError, TooLargeError, UnreachableError, error_of_event, translated
 
-PAGE = 200
-"""Objects that are asked for in one page of a list."""
+PAGE = 100
+"""Objects that are asked for in one page of a list; fewer where a page is too large to be read."""
 WATCH_SECONDS = (18, 22)
 """How long a watch is asked to last, in seconds.
 
@@ -52,9 +52,16 @@ class Batch:
 
 async def list_pages(client: Client, path: str, params: Params) -> AsyncGenerator[Page, None]:
     """List everything, page by page. Raises `KubeError`; `GoneError` where it took too long."""
-    token = ""
+    token, limit = "", PAGE
     while True:
-        data = await client.get(path, {**params, "limit": str(PAGE), "continue": token})
+        try:
+            data = await client.get(path, {**params, "limit": str(limit), "continue": token})
+        except TooLargeError:
+            # Whoever may write objects may make them large. Few of them fit all the same.
+            if limit == 1:
+                raise
+            limit = max(limit // 4, 1)
+            continue
         if not isinstance(data, dict) or not isinstance(data.get("items") or [], list):
             raise KubeError("the answer is no list")
         metadata = data.get("metadata")

@@ -77,16 +77,17 @@ class Reservations:
         window: Callable[[str], float] | None = None,
         agents: Callable[[str], Shown] | None = None,
         departed: Callable[[str], Departed] = lambda _: {},
-        policy: Callable[[str], SpawnPolicy | None] = lambda _: None,
+        policy: Callable[[str], SpawnPolicy | None] | None = None,
         timing: Timing | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._timing = timing = timing or Timing()
         self._ledgers = Ledgers(client, namespace, lease_name, timing.bound)
-        self._books = Books(self._ledgers, policy, timing.hold, clock)
+        self._books = Books(self._ledgers, policy or (lambda _: None), timing.hold, clock)
         self._window = window or (lambda _: MAX_SECONDS)
         self._agents = agents
         self._departed = departed
+        self._policy = policy
         self._clock = clock
         self._queues: dict[tuple[str, ...], list[Waiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
@@ -155,7 +156,11 @@ class Reservations:
         async with book.lock:
             held = await self._books.find(book, live=True)
             if held is None:
-                if any((agents or {}).values()) or book.known is not None:
+                wanted = any((agents or {}).values()) and (
+                    self._policy is None or self._policy(key) is not None
+                )
+                # Stamps may name policies that never were: for them nothing is made.
+                if wanted or book.known is not None:
                     await self._books.load(book, live=False)
                 return 0
         return await self._settle(book, held, live_read, agents, book.lock)

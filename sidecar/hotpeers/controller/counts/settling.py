@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ...guard.known import read_agent
 from ...guard.ledger import Alive, Ledger, Slot, adopted, is_alike, release, seen
-from ...guard.stamps import POLICY, part
+from ...guard.origin import is_spawned
+from ...guard.stamps import part
 from .books import Book
 from .ledgers import Held, created_at
 
@@ -60,7 +62,9 @@ async def look(held: Held, names: list[str], read: LiveRead) -> list[Look]:
         before = ledger.slots.get(agent)
         metadata = part(found, "metadata")
         uid = str(metadata.get("uid") or "")
-        ours = part(metadata, "annotations").get(POLICY) == ledger.policy
+        agent_now = read_agent(found)
+        # Its spawner is not looked up: without it, what the guard can have stamped is believed.
+        ours = agent_now.policy == ledger.policy and is_spawned(agent_now, lambda _: None)
         if found is None or not (ours or is_alike(uid, before)):
             return Look(agent, before, None)
         return Look(agent, before, Alive(uid, created_at(metadata)))

@@ -117,8 +117,7 @@ class Guarding:
 
     def _note(self, review: Review, verdict: Verdict, denial: Denial) -> None:
         key = verdict.decision.policy
-        uid = next((one.uid for one in self.knowledge.policies() if one.key == key), "")
-        if uid:
+        if uid := self.knowledge.uid_of(key):
             self._denials.note(told_of(review, verdict, denial, uid))
             self.reservations.note_denial(key, last_denial(review, verdict, denial))
 

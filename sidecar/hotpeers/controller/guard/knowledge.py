@@ -121,6 +121,12 @@ class Knowledge:
         columns = zip_longest(*(there.values() for there in self._served.values()))
         return [one.policy for column in columns for one in column if one is not None]
 
+    def uid_of(self, key: str) -> str:
+        """The uid of a SpawnPolicy, "" where there is none."""
+        self._serve()
+        found = self._served.get(key.partition("/")[0], {}).get(key)
+        return found.policy.uid if found is not None else ""
+
     def problems(self) -> tuple[Problem, ...]:
         """Why something cannot be followed now."""
         scopes = (self._policies, self._agents)
@@ -161,7 +167,8 @@ class Knowledge:
 
     def _note_agent(self, before: KnownAgent | None, after: KnownAgent | None) -> None:
         if before is not None and (after is None or after.uid != before.uid):
-            self.departures.note(before)
+            if self._known.is_spawned(before):
+                self.departures.note(before)
         if after is not None:
             self._known.put(after)
         elif before is not None:

@@ -26,7 +26,7 @@ class Looks:
     def begin(self, namespace: str, name: str, *, known: bool) -> None:
         """Look now, for a request that is about to come back."""
         self._forget()
-        if len(self._begun) >= _MOST:
+        if len(self._begun) >= _MOST or (namespace, name) in self._begun:
             return
         look = asyncio.create_task(
             self._live.occupied(namespace, name, known=known), name="look at name"

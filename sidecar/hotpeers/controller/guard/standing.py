@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,9 +59,8 @@ def status_change(  # noqa: PLR0913 - all that it is made of
     ready = _ready(policy, held, now, governed=governed, strays=strays, absent=absent)
     before = policy.status.get("conditions")
     found = before if isinstance(before, list) else []
-    if secrets is not None:
-        found = _with(found, _secret_names(policy, checked=secrets), now)
-    wanted["conditions"] = _with(found, ready, now)
+    ours = [ready, *([_secret_names(policy, checked=secrets)] if secrets is not None else ())]
+    wanted["conditions"] = _with(found, ours, now)
     return {key: value for key, value in wanted.items() if policy.status.get(key) != value}
 
 
@@ -153,13 +152,16 @@ def _missing(absent: tuple[str, ...]) -> str:
     return f"; its namespace has no Agent {', '.join(absent[:3])}{more} yet"
 
 
-def _with(before: list[Any], wanted: Mapping[str, Any], now: datetime) -> list[Any]:
-    """The conditions with this one; the time of one whose status is the same stays."""
-    since = now.astimezone(UTC).strftime(FORMAT)
-    others = []
-    for one in before:
-        if not isinstance(one, dict) or one.get("type") != wanted["type"]:
-            others.append(one)
-        elif one.get("status") == wanted["status"]:
-            since = str(one.get("lastTransitionTime") or since)
-    return [*others[:15], {**wanted, "lastTransitionTime": since}]
+def _with(before: list[Any], ours: Sequence[Mapping[str, Any]], now: datetime) -> list[Any]:
+    """These conditions, then those of others. A condition whose status is the same keeps its time."""
+    moment = now.astimezone(UTC).strftime(FORMAT)
+    there = {one.get("type"): one for one in before if isinstance(one, dict)}
+    found: list[Any] = []
+    for wanted in ours:
+        last = there.get(wanted["type"], {})
+        same = last.get("status") == wanted["status"]
+        since = str(last.get("lastTransitionTime") or moment) if same else moment
+        found.append({**wanted, "lastTransitionTime": since})
+    types = {wanted["type"] for wanted in ours}
+    others = [one for one in before if not isinstance(one, dict) or one.get("type") not in types]
+    return [*found, *others[: 16 - len(found)]]
