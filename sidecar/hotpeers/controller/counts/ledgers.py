@@ -152,14 +152,14 @@ class Ledgers:
         known = Known((), () if policy is None else (policy,))
         created: dict[str, datetime] = {}
         async with self._asking("Agents"):
-            # All of them: an agent counts by the agent that spawned it, and without the label too.
-            pages = list_pages(self._client, f"/apis/{AGENT_API}/{AGENT_RESOURCE}", {})
-            async for page in pages:
-                for one in page.items:
-                    agent = read_agent(one)
-                    known.put(agent)
-                    if agent.policy == key:
-                        created[agent.uid] = created_at(part(one, "metadata"))
+            # All of each place: an agent counts by the agent that spawned it, and without the label too.
+            for path in _places(policy):
+                async for page in list_pages(self._client, path, {}):
+                    for one in page.items:
+                        agent = read_agent(one)
+                        known.put(agent)
+                        if agent.policy == key:
+                            created[agent.uid] = created_at(part(one, "metadata"))
         return {
             title: Alive(agent.uid, created[agent.uid])
             for title, agent in known.counted(key).items()
@@ -233,6 +233,15 @@ class Ledgers:
             raise CountsError(f"{where}: no answer in time", Reason.API_UNREACHABLE) from error
         except KubeError as error:
             raise CountsError(f"{where}: {error}", error.reason) from error
+
+
+def _places(policy: SpawnPolicy | None) -> list[str]:
+    """The lists that hold all Agents of a policy, and as few others as can be."""
+    base = f"/apis/{AGENT_API}"
+    if policy is None:
+        return [f"{base}/{AGENT_RESOURCE}"]
+    namespaces = dict.fromkeys((policy.namespace, *policy.spec.targetNamespaces))
+    return [f"{base}/namespaces/{one}/{AGENT_RESOURCE}" for one in namespaces]
 
 
 def created_at(metadata: Mapping[str, Any]) -> datetime:

@@ -166,9 +166,9 @@ class Knowledge:
         self._changed_policies.clear()
 
     def _note_agent(self, before: KnownAgent | None, after: KnownAgent | None) -> None:
-        if before is not None and (after is None or after.uid != before.uid):
-            if self._known.is_spawned(before):
-                self.departures.note(before)
+        gone = before is not None and (after is None or after.uid != before.uid)
+        if before is not None and gone and self._known.is_spawned(before):
+            self.departures.note(before)
         if after is not None:
             self._known.put(after)
         elif before is not None:
