@@ -302,3 +302,36 @@ async def test_what_is_too_large_to_be_read_is_denied_with_a_reason(value: Any) 
     assert (found, response["uid"], response["allowed"]) == (200, "1", False)
     assert "(ReviewInvalid)" in response["status"]["message"]
     assert asked.counted(operation="", decision="failed", reason="ReviewInvalid") == 1
+
+
+async def test_many_accounts_of_one_namespace_keep_nobody_else_waiting() -> None:
+    """Each has few requests; together they would take all that are judged at once."""
+    slow = asyncio.Event()
+    asked = Asked(Verdict(Decision(allowed=True)))
+    judge = asked._judge
+
+    async def judged(review: Review) -> Verdict:
+        if ":crowd:" in review.username:
+            asked.judging += 1
+            await slow.wait()
+        return await judge(review)
+
+    asked.app = make_app()
+    Guard(judged, asked.metrics, asked._note, lambda: False).add_to(asked.app)
+    async with TestClient(TestServer(asked.app)) as client:
+
+        def post(user: str) -> asyncio.Task[Any]:
+            raw = body(userInfo={"username": user, "uid": "1"})
+            return asyncio.ensure_future(client.post("/guard/mutate", data=io.BytesIO(raw)))
+
+        crowd = [post(f"system:serviceaccount:crowd:a{number}") for number in range(90)]
+        async with asyncio.timeout(20):
+            while asked.judging < webhook._OF_A_NAMESPACE:
+                await asyncio.sleep(0.01)
+            answers = [await post("system:serviceaccount:team:lead") for _ in range(5)]
+        assert [one.status for one in answers] == [200] * 5
+        for one in answers:
+            assert json.loads(await one.text())["response"]["allowed"]
+        assert asked.judging == webhook._OF_A_NAMESPACE + 5
+        slow.set()
+        await asyncio.gather(*crowd)

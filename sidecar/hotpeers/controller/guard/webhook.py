@@ -37,9 +37,11 @@ _LONGEST_MESSAGE = 1024
 
 # The API server gives the webhook five.
 _ANSWER_SECONDS = 4.5
-_ALL_AT_ONCE = 64
+_ALL_AT_ONCE, _OF_A_NAMESPACE = 64, 32
+"""Requests that are judged at the same time: of all, and of the subjects of one namespace."""
 _AT_ONCE, _WAITING = 8, 64
 """Requests of one subject that are judged, and that wait, at the same time."""
+_MANY = 1_000_000
 _WAIT_SECONDS = 3.0
 _FORESEEN = (TimeoutError, KubeError, HotpeersError)
 
@@ -62,7 +64,8 @@ class Guard:
         self._note = note
         self._draining = draining
         # The API server is one caller for all subjects, of whom none may take all its time.
-        self._subjects = Turns(_ALL_AT_ONCE, _AT_ONCE, _WAIT_SECONDS, queue=_WAITING)
+        self._subjects = Turns(_MANY, _AT_ONCE, _WAIT_SECONDS, queue=_WAITING)
+        self._namespaces = Turns(_ALL_AT_ONCE, _OF_A_NAMESPACE, _WAIT_SECONDS)
 
     def add_to(self, app: web.Application) -> None:
         """Serve both paths in an application."""
@@ -108,7 +111,11 @@ class Guard:
             self._metrics.judged("", "failed", error.reason.value)
             return _fault(400, error.reason, str(error))
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS), self._subjects.turn(review.username):
+            async with (
+                asyncio.timeout(_ANSWER_SECONDS),
+                self._subjects.turn(review.username),
+                self._namespaces.turn(_namespace_of(review.username)),
+            ):
                 verdict = await self._judge(review)
             told = answer(review, verdict.decision)
         except Busy:
@@ -209,6 +216,14 @@ def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
         reason=denial.reason.value,
         field=clean_text(denial.path, 256),
         message=f"{whole}{more}",
+    )
+
+
+def _namespace_of(username: str) -> str:
+    """The namespace of a ServiceAccount; any other user by itself."""
+    parts = username.split(":")
+    return (
+        parts[2] if username.startswith("system:serviceaccount:") and len(parts) == 4 else username
     )
 
 
