@@ -53,6 +53,19 @@ def test_agent_with_an_account_of_another_name() -> None:
     assert who(agent(account="writer")).standing is Standing.ORPHAN
 
 
+def test_account_that_a_subject_left_is_refused() -> None:
+    """Its old pod runs on for a while; it must not be free because its Agent was deleted or edited."""
+    writer = "system:serviceaccount:team:writer"
+    for policies, expected in (((POLICY,), Standing.REFUSED), ((), Standing.ORPHAN)):
+        known = Known([agent(account="writer")], policies)
+        known.put(agent(account="another"))
+        assert identify(writer, UID, known).standing is expected
+        known.drop("team", "lead")
+        assert identify(writer, UID, known).standing is expected
+        known.put(agent(account="writer"))
+        assert identify(writer, UID, known).standing is not Standing.REFUSED
+
+
 def test_own_image_names_its_account_in_its_own_block() -> None:
     manifest = edited(
         declarative("lead"),

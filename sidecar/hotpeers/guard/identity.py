@@ -59,6 +59,14 @@ def identify(username: str, uid: str, known: Known) -> Identity:
         return _of_agent(alone, agents[0], known)
     if named:
         return _alone(alone)
+    left = known.left_by(namespace, account)
+    if left and known.governing(replace(alone, agent=left)):
+        wrong = (
+            f"the Agent {left} of a SpawnPolicy ran as {namespace}/{account}, and does no longer"
+        )
+        return _refused(
+            Reason.POLICY_MISSING, wrong, alone, "a few minutes, or the Agent as it was"
+        )
     return Identity(Standing.ORPHAN, alone)
 
 

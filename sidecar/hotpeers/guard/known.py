@@ -58,6 +58,9 @@ def read_agent(data: Any) -> KnownAgent:
     )
 
 
+_MOST_LEFT = 1_000
+
+
 def _cut(text: object) -> str:
     """A stamp; empty, as one that cannot be read, where it is longer than any of the guard's."""
     return text if isinstance(text, str) and len(text) <= _LONGEST else ""
@@ -88,6 +91,7 @@ class Known:
         self._by_uid: dict[str, KnownAgent] = {}
         self._agents: dict[tuple[str, str], list[KnownAgent]] = {}
         self._stamped: dict[str, dict[tuple[str, str], KnownAgent]] = {}
+        self._left: dict[tuple[str, str], str] = {}
         self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
         self._by_key: dict[str, SpawnPolicy] = {}
         # By kind and name of a subject, in each namespace.
@@ -104,6 +108,7 @@ class Known:
         """Know this agent, in place of another of its name."""
         self.drop(agent.namespace, agent.name)
         place = agent.namespace, agent.name
+        self._left.pop((agent.namespace, agent.account), None)
         self._by_name[place] = agent
         self._by_uid[agent.uid] = agent
         self._agents.setdefault((agent.namespace, agent.account), []).append(agent)
@@ -115,6 +120,11 @@ class Known:
         agent = self._by_name.pop((namespace, name), None)
         if agent is None:
             return
+        if agent.account != agent.name:
+            # Its pods may run on for a while, as an account that nothing else tells of.
+            self._left[agent.namespace, agent.account] = agent.name
+            while len(self._left) > _MOST_LEFT:
+                del self._left[next(iter(self._left))]
         if self._by_uid.get(agent.uid) is agent:
             del self._by_uid[agent.uid]
         place = agent.namespace, agent.account
@@ -194,6 +204,10 @@ class Known:
     def stamped_policies(self) -> frozenset[str]:
         """The keys of all policies that some agent carries, real or forged."""
         return frozenset(key for key in self._stamped if key)
+
+    def left_by(self, namespace: str, account: str) -> str:
+        """The Agent that ran as this account, which is not its own, and does no longer; "" if none."""
+        return self._left.get((namespace, account), "")
 
     def governing(self, subject: Subject) -> list[SpawnPolicy]:
         """The policies of a subject; of a spawned agent it is the one that it was spawned under."""
