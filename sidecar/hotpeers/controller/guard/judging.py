@@ -155,8 +155,11 @@ class Judging:
         if not self._knowledge.fresh():
             raise NotReadyError("what the cluster holds is not known as of now; try again")
         agent = await self._live.agent(subject.namespace, subject.service_account)
-        policies = self._knowledge.known.policies_in(subject.namespace)
-        return Known([agent] if agent else [], policies)
+        if agent is None:
+            return Known()
+        # Of a namespace with thousands of policies, those that name this account or its agent.
+        asking = replace(subject, agent=agent.name, agent_uid=agent.uid)
+        return Known([agent], self._knowledge.known.governing(asking))
 
     async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
         home = subject.policy.partition("/")[0]
