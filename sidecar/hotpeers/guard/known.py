@@ -205,6 +205,11 @@ class Known:
         """The keys of all policies that some agent carries, real or forged."""
         return frozenset(key for key in self._stamped if key)
 
+    def naming(self, namespace: str, name: str) -> list[SpawnPolicy]:
+        """The policies of a namespace that have a subject of this name."""
+        naming = self._naming.get(namespace, {})
+        return [one for kind in ("Agent", "ServiceAccount") for one in naming.get((kind, name), ())]
+
     def left_by(self, namespace: str, account: str) -> str:
         """The Agent that ran as this account, which is not its own, and does no longer; "" if none."""
         return self._left.get((namespace, account), "")

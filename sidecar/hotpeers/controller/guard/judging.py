@@ -162,10 +162,13 @@ class Judging:
         return Known([agent], self._knowledge.known.governing(asking))
 
     async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
-        home = subject.policy.partition("/")[0]
-        spaces = (subject.namespace, review.namespace, home)
-        policies = self._knowledge.known.policies_in(*spaces)
-        governing = self._knowledge.known.governing(subject)
+        known = self._knowledge.known
+        governing = known.governing(subject)
+        # Those that may allow it, and those with a subject whose name it would take: a namespace may
+        # have thousands of others. A generated name is looked at in the validating phase, where it is whole.
+        name = review.name or str(part(review.object, "metadata").get("name") or "")
+        taken = known.naming(review.namespace, name)
+        policies = list({one.key: one for one in (*governing, *taken)}.values())
         modes = {one.key: one.spec.mode for one in governing}
         request = review.request_of(subject)
         if is_own_event(request):
