@@ -118,7 +118,7 @@ def refusal(api: Api, manifest: Object, verb: str = "POST", path: str = "") -> s
 
 @pytest.mark.parametrize("stamp", STAMPS)
 def test_stamp_that_is_written_by_hand_is_refused(admin: Api, tenant: Api, stamp: str) -> None:
-    """Walls, 1: forged agents counted for the policy of another tenant."""
+    """Forged agents counted for the policy of another tenant."""
     value = STAMPS[stamp].replace("tenant", "somebody")
     for api in (admin, tenant):
         assert refusal(api, agent(annotations={stamp: value}))
@@ -127,7 +127,7 @@ def test_stamp_that_is_written_by_hand_is_refused(admin: Api, tenant: Api, stamp
 
 @pytest.mark.parametrize("value", ["true", "false", "x"])
 def test_label_that_is_written_by_hand_is_refused(admin: Api, tenant: Api, value: str) -> None:
-    """Walls, 3: a label governed the account of a bystander."""
+    """A label governed the account of a bystander."""
     for api in (admin, tenant):
         assert refusal(api, agent(labels={"hotpeers.dev/spawned": value}))
 

@@ -266,7 +266,7 @@ async def test_settling_looks_at_what_is_doubtful_only(
 async def test_agent_that_is_created_and_deleted_at_once_holds_no_slot(
     cluster: Cluster, namespace: str, clients: list[Client]
 ) -> None:
-    """Walls, 20: its slot was held for 67 s, in which a full policy admitted nothing."""
+    """Its slot was held for 67 s, in which a full policy admitted nothing."""
     gone: dict[str, tuple[str, ...]] = {}
     slow = Timing(hold=1000.0, bound=60.0, settle_pause=1000.0)
     first, second = (
@@ -286,7 +286,6 @@ async def test_agent_that_is_created_and_deleted_at_once_holds_no_slot(
 async def test_forged_agents_do_not_count_when_a_ledger_is_rebuilt(
     cluster: Cluster, namespace: str, clients: list[Client]
 ) -> None:
-    """Walls, 1."""
     place = POLICY.partition("/")[0]
     known = policy("workers", subjects=[{"kind": "ServiceAccount", "name": "lead"}])
     known = known.model_copy(update={"name": POLICY.partition("/")[2], "namespace": place})

@@ -47,7 +47,6 @@ def scene(
 
 
 def test_attacks_of_one_tenant_do_not_reach_another(scene: Cluster) -> None:
-    """Walls, 1, 2 and 3."""
     good, evil = Good(scene), Evil(scene, seed=7)
     with closing(good), evil.attacking(30.0):
         tally = good.work(12.0, 3.0)

@@ -240,7 +240,7 @@ def test_agent_that_is_seen_twice_settles_one_admission() -> None:
 
 
 def test_agent_that_came_and_went_frees_its_slot_at_once() -> None:
-    """Walls, 20: its slot was held for 67 seconds."""
+    """Its slot was held for 67 seconds."""
     ledger = reserve(EMPTY, "a/x", NOW, "11111111-uid")
     assert not departed(ledger, "a/x", ["11111111-uid"]).slots
     assert departed(ledger, "a/x", ["22222222-uid"]) is ledger

@@ -79,7 +79,6 @@ FORGED = {
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
 def test_forged_agent_does_not_count(forged: KnownAgent) -> None:
-    """Walls, 1."""
     spawner = stamped("evil", "fake", by=EVIL)
     other = KnownAgent("team", "other", "other-uid", "other")
     assert known(forged, EVIL, spawner, other).counted(VICTIM.key) == {}
@@ -97,7 +96,7 @@ def test_forged_agent_does_not_count(forged: KnownAgent) -> None:
     ids=["complete", "no policy", "label only", "by an alien", "by a forged one"],
 )
 def test_forged_agent_governs_nobody(forged: KnownAgent) -> None:
-    """Walls, 3: all writes of the account of a bystander were refused."""
+    """All writes of the account of a bystander were refused."""
     found = known(forged, stamped("evil", "fake", by=EVIL))
     assert not found.is_spawned(forged)
     assert not any(one is forged for one in found.spawned())
