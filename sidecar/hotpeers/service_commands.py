@@ -91,6 +91,9 @@ def _logging(command: _Command) -> _Command:
 )
 @_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
 @_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
+@_setting(
+    "--drain-seconds", "0", "SECONDS", "How long GET /drain waits for the agent's turns to end; 0: not."
+)
 @_reach
 @_setting(
     "--listen",

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`, `/status` and a page for people."""
+"""`/healthz`, `/readyz`, `/metrics`, `/status`, `/drain` and a page for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from ..drain import Drain, Outcome
 from ..publish import Metrics
 from ..status import Status
 from .hosts import make_host_check
@@ -20,11 +21,15 @@ _HEADERS = {
 
 
 def make_app(
-    status: Callable[[], Status], metrics: Metrics, hosts: frozenset[str] = frozenset()
+    status: Callable[[], Status],
+    metrics: Metrics,
+    hosts: frozenset[str] = frozenset(),
+    drain: Drain | None = None,
 ) -> web.Application:
     """The application; `status` gives the newest status on each request.
 
-    `hosts` are names that it answers to, besides those of `web.hosts`.
+    `hosts` are names that it answers to, besides those of `web.hosts`. With a `drain`, `/drain` answers
+    once the agent's turns have ended, and `/drain?until=ended` once its processes have.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -45,11 +50,25 @@ def make_app(
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=render_page(status().document()), content_type="text/html")
 
+    async def wait_for_turns(request: web.Request) -> web.Response:
+        if drain is None:
+            raise web.HTTPNotFound
+
+        def is_gone() -> bool:
+            return request.transport is None or request.transport.is_closing()
+
+        until_ended = request.query.get("until") == "ended"
+        ended = await drain.wait(until_ended=until_ended, is_gone=is_gone)
+        if ended.outcome is not Outcome.OFF:
+            metrics.drained(ended.outcome)
+        return web.Response(text=f"{ended}\n")
+
     app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/status", show_status)
+    app.router.add_get("/drain", wait_for_turns, allow_head=False)
     app.router.add_get("/", page)
     return app
 
