@@ -76,8 +76,8 @@ def _on_kagent_types(module: "ModuleType") -> None:
 
 def _on_starlette(module: "ModuleType") -> None:
     """Count the requests of any agent, whether or not its framework is one that gets peers."""
-    # Older than what the rest of the shim can be read by; `unsupported` says so where it matters.
-    if sys.version_info < (3, 11):
+    # An older Python cannot read the rest of the shim; `unsupported` says so where it matters.
+    if sys.version_info < (3, 11):  # noqa: UP036
         return
     try:
         from .adapters import requests  # noqa: PLC0415

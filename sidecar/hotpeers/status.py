@@ -33,7 +33,7 @@ class Status:
     problems: tuple[Problem, ...] = ()
     acks: Acks = field(default_factory=Acks)
     scopes: tuple[ScopeStatus, ...] = ()
-    turns: Activity = Activity()
+    turns: Activity = field(default_factory=Activity)
 
     def document(self) -> dict[str, Any]:
         """The status as the JSON of `/status`."""

@@ -64,7 +64,9 @@ def _closing(send: Any, state: turns.Turnstile) -> Any:
 
     async def closing(message: Any) -> None:
         if state.draining and message["type"] == "http.response.start":
-            headers = [one for one in message.get("headers") or () if one[0].lower() != b"connection"]
+            headers = [
+                one for one in message.get("headers") or () if one[0].lower() != b"connection"
+            ]
             message = {**message, "headers": [*headers, (b"connection", b"close")]}
         await send(message)
 

@@ -50,27 +50,31 @@ def make_app(
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=render_page(status().document()), content_type="text/html")
 
-    async def wait_for_turns(request: web.Request) -> web.Response:
-        if drain is None:
-            raise web.HTTPNotFound
+    app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/status", show_status)
+    if drain is not None:
+        app.router.add_get("/drain", _make_drain(drain, metrics), allow_head=False)
+    app.router.add_get("/", page)
+    return app
 
+
+def _make_drain(
+    drain: Drain, metrics: Metrics
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def wait(request: web.Request) -> web.StreamResponse:
         def is_gone() -> bool:
             return request.transport is None or request.transport.is_closing()
 
         until_ended = request.query.get("until") == "ended"
         ended = await drain.wait(until_ended=until_ended, is_gone=is_gone)
         if ended.outcome is not Outcome.OFF:
-            metrics.drained(ended.outcome)
+            metrics.drained(ended.outcome.value)
         return web.Response(text=f"{ended}\n")
 
-    app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", show_metrics)
-    app.router.add_get("/status", show_status)
-    app.router.add_get("/drain", wait_for_turns, allow_head=False)
-    app.router.add_get("/", page)
-    return app
+    return wait
 
 
 @web.middleware
