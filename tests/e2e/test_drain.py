@@ -130,7 +130,7 @@ async def test_bound_ends_a_turn_that_takes_longer(cast: Cast, timings: Timings)
         await turn
         took = time.monotonic() - began
         await asyncio.to_thread(wait_until_gone, cast.stage.api, old)
-    assert "without its last event" in found.turns[0].failure
+    assert found.failed
     # The bound itself, and the time that the agent takes to end the stream.
     assert 8 <= took < 20
     timings.note("bound of 8 s: deleted → the stream is cut", took)
