@@ -163,8 +163,10 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     add_drain(edit, target, place, find_container(edit.pod, SIDECAR) or {})
     _add_volumes(edit, wishes, hot=extras.hot)
     _add_environment(edit, target, place, injection, extras)
+    mounted = {one["mountPath"] for one in target.get("volumeMounts") or []}
     for mount in (*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())):
-        if mount["name"] not in _names(target.get("volumeMounts")):
+        # A volume of kagent's may be mounted elsewhere too.
+        if mount["mountPath"] not in mounted:
             edit.insert(mount, None, *place, "volumeMounts")
     edit.put("true", "metadata", "labels", INJECTED_LABEL)
     if not is_injected(pod) or STATUS not in pod["metadata"]["annotations"]:
