@@ -92,6 +92,16 @@ def test_pod_is_given_the_time_that_its_turns_take(cast: Cast) -> None:
         assert (hook is None) == (name == "off")
 
 
+async def test_turn_counts_for_as_long_as_it_works_behind_its_answer(cast: Cast) -> None:
+    pod = cast.pod("alone")
+    async with traffic(cast.url("alone")) as found:
+        answer = await found.begin(3)
+        assert answer["result"]["status"]["state"] in {"submitted", "working"}
+        await until_active(pod, 1)
+    status = f"http://{pod.address}:8090/status"
+    await wait_for("its end", lambda: not get(status)["turns"]["active"] or None)
+
+
 async def test_rollout_cuts_and_refuses_nothing(cast: Cast, timings: Timings) -> None:
     agent, old = cast.agents["usual"], cast.pod("usual")
     async with traffic(cast.url("usual")) as busy, traffic(cast.url("usual")) as open_turns:

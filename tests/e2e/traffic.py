@@ -54,6 +54,13 @@ class Traffic:
         self.turns.append(turn)
         return turn
 
+    async def begin(self, seconds: float) -> dict[str, Any]:
+        """Begin a turn by a `message/send` that does not wait for its end; the answer."""
+        body = _request("message/send", seconds)
+        body["params"]["configuration"] = {"blocking": False}
+        async with self.session.post(self.url, json=body) as answer:
+            return dict(await answer.json(content_type=None))
+
     async def keep_taking(self, stop: asyncio.Event, pause: float = 0.1) -> None:
         """Have one short turn after the other, of both methods, until told to stop."""
         methods = ("message/send", "message/stream")
