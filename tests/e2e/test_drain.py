@@ -50,7 +50,7 @@ class Cast:
 def cast(node: Node, servers: None, chart_release: Release) -> Iterator[Cast]:
     chart_release.install()
     stage = make_stage(node.api, "drained")
-    waits = {"usual": "", "short": "8", "off": "0", "alone": "20"}
+    waits = {"usual": "", "short": "8", "off": "0", "alone": "1"}
     with slow_model() as url:
         agents = {}
         for name, seconds in waits.items():
@@ -83,7 +83,7 @@ async def wait_for(what: str, probe: Callable[[], Any], seconds: float = _SECOND
 
 
 def test_pod_is_given_the_time_that_its_turns_take(cast: Cast) -> None:
-    expected = {"usual": 330, "short": 38, "off": 30, "alone": 50}
+    expected = {"usual": 330, "short": 38, "off": 30, "alone": 31}
     for name, seconds in expected.items():
         spec = cast.pod(name).manifest["spec"]
         assert spec["terminationGracePeriodSeconds"] == seconds
@@ -142,7 +142,6 @@ async def test_bound_ends_a_turn_that_takes_longer(cast: Cast, timings: Timings)
         await asyncio.to_thread(cast.stage.api.delete, old.reference)
         await turn
         took = time.monotonic() - began
-        await asyncio.to_thread(wait_until_gone, cast.stage.api, old)
     assert found.failed
     # The bound itself, and the time that the agent takes to end the stream.
     assert 8 <= took < 13
@@ -182,9 +181,10 @@ async def test_pod_with_a_crashed_sidecar_ends_in_time(
         cut = await turn
         await asyncio.to_thread(wait_until_gone, stage.api, old)
     timings.note("sidecar crashed: deleted → gone", time.monotonic() - began)
-    # As without hotpeers: nothing is waited for, and the agent ends when its model has answered.
+    # As without hotpeers: the stream is cut at once, and kagent ends by its grace period.
     assert cut.failure
-    assert time.monotonic() - began < 40
+    assert cut.took < 10
+    assert time.monotonic() - began < 31 + 10
 
 
 def test_idle_pod_ends_soon(cast: Cast, timings: Timings) -> None:
