@@ -11,7 +11,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers import drain
 from hotpeers.drain import Drain, Outcome
+from hotpeers.errors import SettingsError
 from hotpeers.publish import Metrics
+from hotpeers.settings import Settings, parse_seconds
 from hotpeers.status import Status
 from hotpeers.turns import TurnsReader
 from hotpeers.web.app import make_app
@@ -195,6 +197,24 @@ async def test_sidecar_without_a_drain_has_no_such_path() -> None:
     app = make_app(lambda: Status("", ""), Metrics())
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/drain")).status == 404
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "5m", "86401", "9" * 30, "٣"])
+def test_bad_number_of_seconds_is_named(text: str) -> None:
+    assert parse_seconds(text) is None
+    with pytest.raises(SettingsError, match=r"--drain-seconds \(HOTPEERS_DRAIN_SECONDS\)"):
+        parse(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 0), ("0", 0), ("300", 300), ("86400", 86400)])
+def test_number_of_seconds_is_read(text: str, seconds: int) -> None:
+    assert parse(text).drain_seconds == seconds
+
+
+def parse(seconds: str) -> Settings:
+    raw = {"source": "kubernetes", "peers_dir": "", "peer_file": "/run/peers.json", "ack_dir": ""}
+    raw |= {"selector": "", "namespaces": "", "orchestrator": "", "listen": "none"}
+    return Settings.parse(**raw, log_format="text", log_level="info", drain_seconds=seconds)
 
 
 async def until(check: object, seconds: float = 10.0) -> None:
