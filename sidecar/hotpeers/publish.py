@@ -67,6 +67,13 @@ class Metrics:
             "Kubernetes Events that could not be made",
             registry=own,
         )
+        self._turns = Gauge("hotpeers_turns", "Turns in flight in the agent", registry=own)
+        self._drains = Counter(
+            "hotpeers_drains_total",
+            "Drains of the agent, by how they ended",
+            ["outcome"],
+            registry=own,
+        )
         self._watches = Counter(
             "hotpeers_watch_restarts_total",
             "Watches that ended otherwise than they should",
@@ -93,6 +100,7 @@ class Metrics:
         self._ready.set(sum(peer.ready for peer in status.peers))
         self._generation.set(status.generation)
         self._acked.set(status.acks.generation or 0)
+        self._turns.set(status.turns.active)
         _count(self._agents, (ack.state.value for ack in status.acks.acks))
         _count(self._refused, (item.reason.value for item in status.refused))
         self._show_calls(status)
@@ -107,6 +115,10 @@ class Metrics:
         for failure in shown[:_MAX_SERIES]:
             labels = (failure.subject, reason_label(failure.reason))
             self._calls.labels(*labels).set(failure.count)
+
+    def drained(self, outcome: str) -> None:
+        """A drain ended."""
+        self._drains.labels(outcome).inc()
 
     def projected(self, seconds: float) -> None:
         """A change reached the peer file."""

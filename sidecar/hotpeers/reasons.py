@@ -74,6 +74,10 @@ class Reason(StrEnum):
     NO_SERVICE_ACCOUNT = "NoServiceAccount"
     REGISTRY_UNKNOWN = "RegistryUnknown"
     HOST_NETWORK = "HostNetwork"
+    DRAIN_ON_HOST_NETWORK = "DrainOnHostNetwork"
+    DRAIN_SHORTENED = "DrainShortened"
+    PRE_STOP_TAKEN = "PreStopTaken"
+    HOT_CONFIG_NOT_MOUNTED = "HotConfigNotMounted"
     REQUEST_INVALID = "RequestInvalid"
     INJECTION_FAILED = "InjectionFailed"
     CERTIFICATE_INVALID = "CertificateInvalid"
@@ -212,6 +216,14 @@ _OWN_SENTENCES = {
     Reason.NO_SERVICE_ACCOUNT: "The pod has no ServiceAccount, and its sidecar could not ask the API server.",
     Reason.REGISTRY_UNKNOWN: "No agentregistry is known, so that there are no tools for spawning.",
     Reason.HOST_NETWORK: "On the network of its node others could call the pod's tools for spawning.",
+    Reason.DRAIN_ON_HOST_NETWORK: (
+        "On the network of its node the sidecar has no port, and turns are not waited for."
+    ),
+    Reason.DRAIN_SHORTENED: "The operator allows no longer drain; turns are waited for as long as that.",
+    Reason.PRE_STOP_TAKEN: "The container has a preStop hook of its own, and turns are not waited for.",
+    Reason.HOT_CONFIG_NOT_MOUNTED: (
+        "No volume that follows its source holds config.json, and changes of it take a restart."
+    ),
     Reason.REQUEST_INVALID: "The admission request was not understood; the pod is admitted as it is.",
     Reason.INJECTION_FAILED: "A fault of hotpeers; the pod is admitted as it is.",
     Reason.CERTIFICATE_INVALID: "The certificate and its key cannot be served with; those before them stay.",

@@ -91,6 +91,12 @@ def _logging(command: _Command) -> _Command:
 )
 @_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
 @_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
+@_setting(
+    "--drain-seconds",
+    "0",
+    "SECONDS",
+    "How long GET /drain waits for the agent's turns to end; 0: not.",
+)
 @_reach
 @_setting(
     "--listen",
@@ -210,6 +216,12 @@ def run(**raw: str) -> None:
     '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
     "JSON",
     "The requests and limits of each container that is injected.",
+)
+@_setting(
+    "--max-drain-seconds",
+    "600",
+    "SECONDS",
+    "The longest that an injected pod may be waited for when it is to end; 0: no pod is.",
 )
 @_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
 @_reach

@@ -14,6 +14,7 @@ from .model.scope import ScopeStatus
 from .model.snapshot import Problem
 from .offer import Refused
 from .reasons import SENTENCES
+from .turns import Activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Status:
     problems: tuple[Problem, ...] = ()
     acks: Acks = field(default_factory=Acks)
     scopes: tuple[ScopeStatus, ...] = ()
+    turns: Activity = field(default_factory=Activity)
 
     def document(self) -> dict[str, Any]:
         """The status as the JSON of `/status`."""
@@ -70,6 +72,7 @@ class Status:
                 for problem in (*self.problems, *self.acks.problems)
             ],
             "acks": [_ack(ack) for ack in self.acks.acks],
+            "turns": self.turns.document(),
         }
 
 

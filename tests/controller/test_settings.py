@@ -75,6 +75,8 @@ def test_guard_is_on_unless_it_is_switched_off() -> None:
         ("injection_namespaces", "a in b", "--injection-namespaces.*is not a label requirement"),
         ("service", "A_B", "--service.*'A_B': is no name of an object"),
         ("drain_seconds", "-1", "--drain-seconds"),
+        ("max_drain_seconds", "-1", "--max-drain-seconds"),
+        ("max_drain_seconds", "86401", "--max-drain-seconds"),
         ("policies_per_namespace", "0", "--policies-per-namespace"),
         ("policies_per_namespace", "many", "--policies-per-namespace"),
         ("subjects_per_namespace", "513", "--subjects-per-namespace"),

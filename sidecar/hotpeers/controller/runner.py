@@ -172,6 +172,7 @@ class Controller:
             native_sidecars=native_sidecars,
             reads_image=is_known(),
             resources=dict(settings.sidecar_resources),
+            max_drain_seconds=settings.max_drain_seconds,
             registry_url=settings.registry_url,
             token_secret=settings.orchestrator_token_secret,
         )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..errors import SettingsError
 from ..model.selector import parse_selector
-from ..settings import Listen, check_registry_url, parse_listen
+from ..settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
 _MOST_SECONDS = 60.0
@@ -82,6 +82,8 @@ class ControllerSettings(BaseModel):
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
     sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]
+    max_drain_seconds: int = Field(default=600, ge=0, le=MOST_DRAIN_SECONDS)
+    """The longest drain that an injected pod may ask for; 0: none is drained."""
     drain_seconds: float = Field(default=5.0, ge=0, le=_MOST_SECONDS)
     kubeconfig: str = ""
     context: str = ""
