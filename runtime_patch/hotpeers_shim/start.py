@@ -65,3 +65,8 @@ def _on_kagent_types(module: "ModuleType") -> None:
         from .adapters import kagent  # noqa: PLC0415
 
         kagent.hook_agent_config(module)
+
+    with live.optional("hot configuration"):
+        from .adapters import hotconfig  # noqa: PLC0415
+
+        hotconfig.hook(module)
