@@ -1,7 +1,6 @@
 """A mounted configuration, written as kubelet writes a volume; and a runtime that knows no kagent."""
 
 import json
-import os
 import shutil
 
 CARD = {"name": "agent"}
@@ -28,10 +27,11 @@ class Volume:
                 link.symlink_to(f"..data/{name}")
         temporary = self.path / "..data_tmp"
         temporary.symlink_to(version.name)
-        old = os.readlink(self.path / "..data") if (self.path / "..data").is_symlink() else None
-        temporary.rename(self.path / "..data")
+        data = self.path / "..data"
+        old = data.resolve() if data.is_symlink() else None
+        temporary.rename(data)
         if old:
-            shutil.rmtree(self.path / old)
+            shutil.rmtree(old)
 
     def configure(self, config, card=CARD, **more):
         self.write(**{"config.json": config, "agent-card.json": card, **more})
@@ -52,7 +52,7 @@ class PlainRuntime:
 
     def validate(self, data):
         if not isinstance(data.get("instruction"), str):
-            raise ValueError("instruction: a text is needed")
+            raise TypeError("instruction: a text is needed")
         return Config(data)
 
     def facts(self, config):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,10 @@ def test_the_files_of_one_version_belong_together_while_they_are_replaced(volume
     assert isinstance(folder.read(), Content)
 
 
+def _descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def _directory(path):
     path.mkdir()
 
@@ -84,12 +89,12 @@ def _loop(path):
 def test_what_is_no_file_is_refused_at_once(tmp_path, make):
     (tmp_path / "agent-card.json").write_bytes(b"{}")
     make(tmp_path / "config.json")
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = _descriptors()
     found = Folder(tmp_path).read()
     assert isinstance(found, Rejection)
     assert found.reason is Nack.FILE_UNREADABLE
     assert str(tmp_path) not in found.message
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert _descriptors() == descriptors
 
 
 def test_a_file_beyond_the_limit_is_refused(volume):

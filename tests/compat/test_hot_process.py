@@ -1,0 +1,169 @@
+"""A real kagent-adk process: a new configuration is live with the next request, without a restart."""
+
+import threading
+import time
+
+import pytest
+from harness import KAGENT, eventually
+from hot_agent import HotAgent, Servers
+
+pytestmark = [
+    pytest.mark.core,
+    pytest.mark.skipif(not KAGENT or KAGENT.startswith("1."), reason="of kagent-adk 0.7 to 0.10"),
+]
+
+
+@pytest.fixture(autouse=True)
+def runtime():
+    """This program is a process of its own: it is what it imports."""
+
+
+@pytest.fixture(scope="module")
+def servers():
+    running = Servers()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def agent(tmp_path, servers):
+    one = HotAgent(tmp_path, servers)
+    yield one
+    one.stop()
+
+
+def test_each_change_is_live_with_the_next_request(agent):
+    agent.configure(instruction="first")
+    agent.start()
+    first = agent.ask()
+    assert (first["model"], first["tools"]) == ("m1", ["ask_user"])
+    assert "first" in first["instruction"]
+    live = agent.becomes("live")
+
+    agent.configure(instruction="second")
+    assert "second" in agent.ask()["instruction"]
+    agent.configure(
+        instruction="second",
+        model={"model": "m2", "temperature": 0.5, "headers": {"X-Hot": "yes"}},
+        **agent.tools("tick"),
+    )
+    third = agent.ask()
+    assert (third["model"], third["temperature"], third["header"]) == ("m2", 0.5, "yes")
+    assert third["tools"] == ["ask_user", "tick"]
+    peer = {"name": "team__NS__sub", "url": "http://127.0.0.1:9", "description": "d"}
+    agent.configure(instruction="second", remote_agents=[peer], **agent.tools("other"))
+    assert agent.ask()["tools"] == ["ask_user", "other", "team__NS__sub"]
+    agent.configure(instruction="first")
+    assert agent.ask() == first
+    assert eventually(lambda: agent.acked()["digest"] == live["digest"])
+
+
+def test_without_a_request_it_is_acked_within_a_second(agent):
+    agent.configure(instruction="first")
+    agent.start()
+    before = agent.becomes("live")
+    agent.configure(instruction="second")
+    begun = time.monotonic()
+    eventually(lambda: agent.acked()["digest"] != before["digest"], within=10)
+    assert time.monotonic() - begun < 2.0
+    assert agent.acked()["state"] == "live"
+
+
+def test_a_turn_in_flight_keeps_its_configuration(agent, servers):
+    agent.configure(instruction="first", **agent.tools("tick"))
+    agent.start()
+    found = {}
+    turn = threading.Thread(target=lambda: found.update(agent.ask("hold one call tick")))
+    turn.start()
+    eventually(lambda: servers.get("/held") == ["one"], what="the model's step")
+    agent.configure(instruction="second", model={"model": "m2"})
+    assert agent.ask()["model"] == "m2"
+    servers.get("/release/one")
+    turn.join(60)
+    assert (found["model"], found["tools"]) == ("m1", ["ask_user", "tick"])
+    assert "first" in found["instruction"]
+
+
+def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
+    agent.configure(instruction="first")
+    agent.start()
+    agent.configure({**agent.config(), "instruction": 5, "http_tools": [{"params": {"url": 1}}]})
+    said = agent.becomes("refused")
+    assert said["reason"] == "ConfigRefused"
+    assert "instruction: " in said["message"]
+    assert "http_tools.0.params.url: " in said["message"]
+    assert "first" in agent.ask()["instruction"]
+    agent.configure(b'{"model": ')
+    eventually(lambda: agent.acked()["reason"] == "NotJson")
+    assert "first" in agent.ask()["instruction"]
+    agent.configure(instruction="better")
+    assert "better" in agent.ask()["instruction"]
+    agent.becomes("live")
+
+
+def test_what_needs_a_restart_is_named_and_the_restart_brings_it(agent):
+    agent.configure(instruction="first")
+    agent.start()
+    agent.configure(instruction="second", stream=True, memory={"ttl_days": 1})
+    said = agent.becomes("restart")
+    assert (said["restart"], said["reason"]) == (["memory", "stream"], "RestartNeeded")
+    assert "first" in agent.ask()["instruction"]
+    agent.stop()
+    agent.start()
+    assert agent.becomes("live")["digest"] != said["digest"]
+
+
+def test_thirty_changes_while_requests_run(agent):
+    """Each turn has one whole configuration, and each change is live with the next one."""
+    agent.configure(instruction="number 0 ends", model={"model": "m0"})
+    agent.start()
+    agent.ask()
+    done, failures, mixed = threading.Event(), [], []
+
+    def talk():
+        while not done.is_set():
+            try:
+                asked = agent.ask()
+            except Exception as error:
+                failures.append(error)
+                return
+            if f"number {asked['model'][1:]} ends" not in asked["instruction"]:
+                mixed.append(asked)
+
+    talkers = [threading.Thread(target=talk) for _ in range(4)]
+    for talker in talkers:
+        talker.start()
+    for number in range(1, 31):
+        agent.configure(instruction=f"number {number} ends", model={"model": f"m{number}"})
+        assert agent.ask()["model"] == f"m{number}"
+    done.set()
+    for talker in talkers:
+        talker.join(60)
+    assert (failures, mixed) == ([], [])
+    assert agent.becomes("live")
+
+
+def test_without_being_asked_to_nothing_is_followed(tmp_path, servers):
+    agent = HotAgent(tmp_path, servers, hot=False)
+    try:
+        agent.configure(instruction="first")
+        agent.start()
+        agent.configure(instruction="second")
+        assert "first" in agent.ask()["instruction"]
+        assert agent.acked() == {}
+    finally:
+        agent.stop()
+
+
+def test_a_model_without_its_key_fails_in_the_turn_and_not_before(agent):
+    """As it does in a pod that is made anew: kagent makes a model's client at its first use."""
+    agent.configure(instruction="first")
+    agent.start()
+    agent.configure(
+        {**agent.config(), "model": {"type": "anthropic", "model": "m", "base_url": "http://x"}}
+    )
+    agent.becomes("live")
+    with pytest.raises(AssertionError, match=r"(?i)api.?key|auth"):
+        agent.ask()
+    agent.configure(instruction="second")
+    assert "second" in agent.ask()["instruction"]
