@@ -52,6 +52,8 @@ class Servers:
 class HotAgent:
     """The agent's process, its volume and its ack."""
 
+    card = CARD
+
     def __init__(self, folder: Path, servers: Servers, *, hot: bool = True) -> None:
         self.servers = servers
         self.volume = Volume(folder / "config")
@@ -79,8 +81,8 @@ class HotAgent:
         """Replace the volume; without a configuration, by one with the fields of `more`."""
         self.volume.configure(self.config(**more) if config is None else config, card=CARD)
 
-    def start(self, **env: str) -> None:
-        """Start the process, and wait until it serves."""
+    def start(self, *command: str, **env: str) -> None:
+        """Start `kagent-adk static`, or another command of kagent-adk, and wait until it serves."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith("HOTPEERS")}
         environ |= {
             "PYTHONPATH": str(BOOTSTRAP),
@@ -94,10 +96,11 @@ class HotAgent:
             **({"HOTPEERS_HOT_CONFIG": str(self.volume.path)} if self._hot else {}),
             **env,
         }
-        command = [sys.executable, "-m", "kagent.adk.cli", "static", "--host", "127.0.0.1"]
-        command += ["--filepath", str(self.volume.path), "--port", str(self.port)]
+        what = list(command or ("static", "--filepath", str(self.volume.path)))
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        program = [sys.executable, "-m", "kagent.adk.cli", *what, *where]
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(program, env=environ, stdout=log, stderr=log)
         eventually(self._serves, within=120, what="the agent")
 
     def _serves(self) -> bool:
@@ -138,7 +141,7 @@ class HotAgent:
         path = self.peer_file.parent / f"acks/ack-{self.process.pid}.json"
         return json.loads(path.read_text()).get("config", {}) if path.exists() else {}
 
-    def becomes(self, state: str, *, instruction: str | None = None) -> dict[str, Any]:
+    def becomes(self, state: str) -> dict[str, Any]:
         """Wait until the ack says so; returns what it says."""
         return eventually(
             lambda: (ack := self.acked()).get("state") == state and ack, within=30, what=state

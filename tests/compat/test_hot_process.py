@@ -8,8 +8,8 @@ from harness import KAGENT, eventually
 from hot_agent import HotAgent, Servers
 
 pytestmark = [
-    pytest.mark.core,
-    pytest.mark.skipif(not KAGENT or KAGENT.startswith("1."), reason="of kagent-adk 0.7 to 0.10"),
+    pytest.mark.needs("hot configuration"),
+    pytest.mark.skipif(not KAGENT, reason="plain ADK has no configuration of kagent's"),
 ]
 
 
@@ -32,6 +32,7 @@ def agent(tmp_path, servers):
     one.stop()
 
 
+@pytest.mark.core
 def test_each_change_is_live_with_the_next_request(agent):
     agent.configure(instruction="first")
     agent.start()

@@ -159,7 +159,7 @@ def test_a_configuration_that_makes_no_agent_in_a_request_is_taken_back(volume, 
     assert not process.hot.roll_back(process.config, RuntimeError("of another"))
 
 
-def test_a_request_does_not_wait_while_files_are_judged(volume, process):
+def test_a_request_does_not_wait_for_long_while_files_are_judged(volume, process):
     process.hot.look()
     volume.configure({"instruction": "slow"})
     begun, end = threading.Event(), threading.Event()

@@ -30,6 +30,8 @@ MISSING_SECONDS = 2.0
 """How long config.json may be missing before that is reported: it may be being replaced."""
 PATIENCE_SECONDS = 60.0
 """How long after its start a process may take to read its configuration."""
+WAIT_SECONDS = 0.25
+"""How long a request waits for files that are being judged; it has those before them then."""
 _MESSAGE = 1000
 
 
@@ -88,8 +90,7 @@ class HotConfig:
         of = self._of
         if of is None or config is not of.target:
             return
-        # Not waited for: a request that comes while files are judged may have those before them.
-        if self.folder.stamp() != of.seen[0] and self._judging.acquire(blocking=False):
+        if self.folder.stamp() != of.seen[0] and self._judging.acquire(timeout=WAIT_SECONDS):
             try:
                 self._judge_if_changed(of)
             finally:
