@@ -61,12 +61,11 @@ def _on_kagent_types(module: "ModuleType") -> None:
         return
     from . import live  # noqa: PLC0415
 
-    with live.optional("token propagation"):
-        from .adapters import kagent  # noqa: PLC0415
-
-        kagent.hook_agent_config(module)
-
     with live.optional("hot configuration"):
         from .adapters import hotconfig  # noqa: PLC0415
 
         hotconfig.hook(module)
+    with live.optional("token propagation"):
+        from .adapters import kagent  # noqa: PLC0415
+
+        kagent.hook_agent_config(module)
