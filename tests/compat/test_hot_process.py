@@ -1,11 +1,15 @@
 """A real kagent-adk process: a new configuration is live with the next request, without a restart."""
 
+import json
 import threading
 import time
 
 import pytest
 from harness import KAGENT, eventually
 from hot_agent import HotAgent, Servers
+
+from hotpeers_shim.hot.content import Content
+from hotpeers_shim.hot.hashing import config_hash
 
 pytestmark = [
     pytest.mark.needs("hot configuration"),
@@ -68,6 +72,31 @@ def test_without_a_request_it_is_acked_within_a_second(agent):
     eventually(lambda: agent.acked()["digest"] != before["digest"], within=10)
     assert time.monotonic() - begun < 2.0
     assert agent.acked()["state"] == "live"
+
+
+def test_the_wanted_hash_is_verified_in_the_pod(agent, tmp_path):
+    """What hotpeers' controller wants of a pod whose Deployment is held."""
+    info = tmp_path / "pod"
+    info.mkdir()
+    secrets = b"\x05" * 32
+
+    def hash_of(instruction):
+        config = json.dumps(agent.config(instruction)).encode()
+        return config_hash(Content(config, json.dumps(agent.card).encode()), secrets)
+
+    def want(instruction):
+        said = {"hash": hash_of(instruction), "secrets": secrets.hex(), "try": 1}
+        (info / "held-config").write_text(json.dumps(said))
+
+    agent.configure(instruction="first")
+    (info / "config-hash").write_text(hash_of("first"))
+    (info / "held-config").write_text("")
+    agent.start(HOTPEERS_POD_INFO=str(info))
+    assert agent.becomes("live")["hash"] == ""
+    want("second")
+    agent.configure(instruction="second")
+    eventually(lambda: agent.acked()["hash"] == hash_of("second"), within=10)
+    assert "second" in agent.ask()["instruction"]
 
 
 def test_a_turn_in_flight_keeps_its_configuration(agent, servers):

@@ -160,9 +160,7 @@ REFUSED = {
     "a secret in the wrong place": (
         {
             **START,
-            "http_tools": [
-                {"params": {"url": "http://x", "headers": "SECRET"}, "tools": []}
-            ],
+            "http_tools": [{"params": {"url": "http://x", "headers": "SECRET"}, "tools": []}],
         },
         "ConfigRefused",
     ),
