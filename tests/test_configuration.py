@@ -28,10 +28,10 @@ from hotpeers_shim.contract import (
 )
 from sidecars import Sidecar, until
 
-LIVE = ConfigAck(ConfigState.LIVE, "ab" * 32, "123", time=1.0)
-REFUSED = ConfigAck(ConfigState.REFUSED, "ab" * 32, "", "NotJson", "cut at line 1", time=2.0)
+LIVE = ConfigAck(ConfigState.LIVE, "ab" * 32, "123", "123", time=1.0)
+REFUSED = ConfigAck(ConfigState.REFUSED, "ab" * 32, "", "9", "NotJson", "cut at line 1", time=2.0)
 RESTART = ConfigAck(
-    ConfigState.RESTART, "ab" * 32, "", "RestartNeeded", "It changes: stream", ("stream",), 3.0
+    ConfigState.RESTART, "ab" * 32, "", "9", "RestartNeeded", "It changes: stream", ("stream",), 3.0
 )
 
 

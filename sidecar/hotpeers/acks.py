@@ -164,6 +164,7 @@ def _clean_config(config: ConfigAck) -> ConfigAck:
         config,
         digest=clean_text(config.digest, 80),
         hash=clean_text(config.hash, 80),
+        seen=clean_text(config.seen, 80),
         reason=clean_text(config.reason, 80),
         message=clean_text(config.message),
         restart=tuple(clean_text(name, 80) for name in config.restart),

@@ -84,6 +84,7 @@ CONFIG = st.builds(
     state=st.sampled_from(ConfigState),
     digest=TEXT,
     hash=TEXT,
+    seen=TEXT,
     reason=TEXT,
     message=TEXT,
     restart=st.lists(TEXT, max_size=3).map(tuple),

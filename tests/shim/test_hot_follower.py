@@ -255,6 +255,7 @@ def test_a_rotated_secret_needs_a_restart_and_the_new_content_is_applied(held):
     held.volume.configure(new)
     ack = held.want(new, b"\x08" * 32)
     assert (ack.state, ack.restart, ack.hash) == (ConfigState.RESTART, ("secrets",), "")
+    assert ack.seen == held.hash_of(new, b"\x08" * 32)
     assert held.process.request() == "new"
 
 
@@ -262,7 +263,19 @@ def test_a_bad_configuration_is_never_acked_with_its_hash(held):
     bad = {"instruction": 5}
     held.volume.configure(bad)
     ack = held.want(bad)
-    assert (ack.state, ack.hash) == (ConfigState.REFUSED, "")
+    assert (ack.state, ack.hash, ack.seen) == (ConfigState.REFUSED, "", held.hash_of(bad))
+
+
+def test_a_refusal_of_older_files_is_told_from_one_of_what_is_wanted(held):
+    """Two changes in quick succession, the first of them bad."""
+    bad, good = {"instruction": 5}, {"instruction": "good"}
+    held.volume.configure(bad)
+    early = held.want(good)
+    assert early.state is ConfigState.REFUSED
+    assert early.seen != held.hash_of(good)
+    held.volume.configure(good)
+    ack = held.want(good)
+    assert (ack.state, ack.hash, ack.seen) == (ConfigState.LIVE, *[held.hash_of(good)] * 2)
 
 
 def test_what_needs_a_restart_is_never_acked_with_its_hash(held):

@@ -62,6 +62,7 @@ def dump_config_ack(config: ConfigAck) -> dict[str, Any]:
         "state": config.state.value,
         "digest": config.digest,
         "hash": config.hash,
+        "seen": config.seen,
         "reason": config.reason,
         "message": config.message,
         "restart": list(config.restart),
@@ -113,6 +114,7 @@ def _config(item: Any, path: str) -> ConfigAck:
         state=ConfigState(_state(data, path, ConfigState)),
         digest=get_text(data, path, "digest", MAX_NAME),
         hash=get_text(data, path, "hash", MAX_NAME),
+        seen=get_text(data, path, "seen", MAX_NAME),
         reason=get_text(data, path, "reason", MAX_NAME),
         message=get_text(data, path, "message", MAX_DESCRIPTION),
         restart=tuple(

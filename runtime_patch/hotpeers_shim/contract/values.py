@@ -132,13 +132,16 @@ class ConfigAck:
 
     `digest` is the SHA-256 of the config.json that is live, in hexadecimal ("" where none is known).
     `hash` is kagent's config-hash (decimal) that the process has proven to run, "" where it has
-    proven none. `restart` names what cannot change without a restart. `time` is when this was first
-    so, in seconds since the epoch.
+    proven none. `seen` is the config-hash that the newest files stand for, whatever became of them, ""
+    where it is unknown: a refusal is of what the controller wants only if it has that hash. `restart`
+    names what cannot change without a restart. `time` is when this was first so, in seconds since the
+    epoch.
     """
 
     state: ConfigState
     digest: str = ""
     hash: str = ""
+    seen: str = ""
     reason: str = ""
     message: str = ""
     restart: tuple[str, ...] = ()

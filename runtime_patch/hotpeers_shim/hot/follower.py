@@ -19,7 +19,7 @@ from . import changes
 from .content import Content
 from .document import parse_document
 from .folder import Folder, Stamp
-from .hashing import Start, Wanted
+from .hashing import Start, Wanted, config_hash
 from .judging import LIVE, Good, Judge, Verdict, feature_missing, refused, restart_needed
 from .proof import Proof
 from .runtime import Runtime
@@ -134,16 +134,20 @@ class HotConfig:
 
     def _now(self) -> ConfigAck | None:
         of = self._of
-        verdict, digest, proven = self._cannot, "", ""
+        verdict, digest, proven, seen = self._cannot, "", "", ""
         if of is not None and verdict is None:
             verdict, digest = of.verdict, of.live.content.digest
-            if verdict is LIVE and of.newest == of.live.content:
-                proven, rotated = of.proof.of(of.live.content, of.wanted)
-                verdict = restart_needed((changes.SECRETS,)) if rotated else verdict
+            if of.wanted is not None and isinstance(of.newest, Content):
+                seen = config_hash(of.newest, of.wanted.secrets)
+                if verdict is LIVE:
+                    proven, rotated = of.proof.of(seen, of.wanted)
+                    verdict = restart_needed((changes.SECRETS,)) if rotated else verdict
         if verdict is None:
             return None
         message = clean_text(verdict.message, _MESSAGE)
-        return ConfigAck(verdict.state, digest, proven, verdict.reason, message, verdict.restart)
+        return ConfigAck(
+            verdict.state, digest, proven, seen, verdict.reason, message, verdict.restart
+        )
 
     def _judge_if_changed(self, of: _Following) -> None:
         stamps = self.folder.stamps()

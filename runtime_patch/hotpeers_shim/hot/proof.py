@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .content import Content
-from .hashing import Start, Wanted, config_hash, started_with
+from .hashing import Start, Wanted, started_with
 
 
 class Proof:
@@ -13,12 +12,13 @@ class Proof:
         self._start = start
         self._secrets: bytes | None = None
 
-    def of(self, live: Content, wanted: Wanted | None) -> tuple[str, bool]:
-        """The hash that `live` is proven to be, "" where none; and whether a Secret was rotated.
+    def of(self, live: str, wanted: Wanted) -> tuple[str, bool]:
+        """The hash that is proven to be live, "" where none; and whether a Secret was rotated.
 
-        Where `live` is not the content that is wanted, nothing is known: its files may still come.
+        `live` is the config-hash of what is live, with the Secrets that are wanted. Where it is not the
+        wanted one, nothing is known: the files may still come.
         """
-        if wanted is None or config_hash(live, wanted.secrets) != wanted.hash:
+        if live != wanted.hash:
             return "", False
         if self._secrets is None and started_with(self._start, wanted):
             self._secrets = wanted.secrets
