@@ -168,11 +168,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("config", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_kagent_refuses(agent, config, reason):
+def test_what_kagent_refuses(agent, caplog, config, reason):
     said = agent.change(config)
     assert (said.state, said.reason) == ("refused", reason)
     assert said.message
-    assert "SECRET" not in said.message
+    assert "SECRET" not in said.message + caplog.text
     assert agent.make().static_instruction == "first"
     assert agent.change({**START, "instruction": "second"}).state == "live"
     assert agent.make().static_instruction == "second"
@@ -186,7 +186,7 @@ def test_tools_without_names_as_this_version_takes_them(agent):
         assert "http_tools.0.tools" in said.message
 
 
-def test_a_configuration_that_fails_in_a_request_is_taken_back(agent, monkeypatch):
+def test_a_configuration_that_fails_in_a_request_is_taken_back(agent, monkeypatch, caplog):
     """The trial found it good, and a request does not."""
     from kagent.adk import types
 
@@ -197,12 +197,14 @@ def test_a_configuration_that_fails_in_a_request_is_taken_back(agent, monkeypatc
     def fails_once(model):
         calls.append(model)
         if len(calls) == 1:
-            raise RuntimeError("a file is gone")
+            "SECRET\u2026".encode("ascii")
         return original(model)
 
     monkeypatch.setattr(types, "_create_llm_from_model_config", fails_once)
     assert agent.make().static_instruction == "first"
     assert agent.hot.ack().reason == "ConfigRefused"
+    assert "ascii" in caplog.text
+    assert "SECRET" not in caplog.text
 
 
 def test_trials_leave_nothing_behind(agent):

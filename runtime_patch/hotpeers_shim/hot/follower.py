@@ -114,7 +114,7 @@ class HotConfig:
         with self._state:
             back = of.take_back(error)
         if back:
-            logger.error("no agent could be made of the new configuration: %r", error)
+            logger.error("no agent could be made in a request: %s", of.verdict.message)
         return back
 
     def runner_made(self) -> None:
