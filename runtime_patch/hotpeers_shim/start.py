@@ -68,6 +68,10 @@ def _on_kagent_types(module: "ModuleType") -> None:
         return
     from . import live  # noqa: PLC0415
 
+    with live.optional("hot configuration"):
+        from .adapters import hotconfig  # noqa: PLC0415
+
+        hotconfig.hook(module)
     with live.optional("token propagation"):
         from .adapters import kagent  # noqa: PLC0415
 

@@ -10,9 +10,11 @@ from enum import StrEnum
 
 from hotpeers_shim.contract import (
     CALL_PROBLEM_SENTENCES,
+    CONFIG_PROBLEM_SENTENCES,
     NACK_SENTENCES,
     PEER_PROBLEM_SENTENCES,
     CallProblem,
+    ConfigProblem,
     Nack,
     PeerProblem,
 )
@@ -156,7 +158,7 @@ class Reason(StrEnum):
     LEDGER_LOST = "LedgerLost"
 
 
-Word = Reason | Nack | PeerProblem | CallProblem
+Word = Reason | Nack | PeerProblem | CallProblem | ConfigProblem
 """Any word of the vocabulary."""
 
 _OWN_SENTENCES = {
@@ -308,6 +310,7 @@ SENTENCES: dict[Word, str] = dict(
         *NACK_SENTENCES.items(),
         *PEER_PROBLEM_SENTENCES.items(),
         *CALL_PROBLEM_SENTENCES.items(),
+        *CONFIG_PROBLEM_SENTENCES.items(),
     ]
 )
 """The sentence of each word of the vocabulary."""

@@ -24,7 +24,7 @@ from .memory import settle
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
 from .project import Projection, ProjectionError, Projector, check_writable, remove_leftovers
-from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
+from .publish import Metrics, log_configs, log_peers, log_problems, log_refused, new_nacks
 from .reasons import Reason
 from .resolve import resolve
 from .settings import Settings
@@ -165,6 +165,7 @@ class Sidecar:
                 failures = new_failures(told, acks)
                 if self._feedback is not None:
                     self._feedback.failing(failures)
+                log_configs(told, acks, self._metrics)
                 names = {f"ack-{ack.pid}.json" for ack in acks.acks}
                 log_problems(told.problems, acks.problems, lambda one: one.where in names)  # noqa: B023
                 self._heard = told = acks
