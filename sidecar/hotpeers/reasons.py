@@ -299,7 +299,7 @@ _OWN_SENTENCES = {
     Reason.ACK_MISSING: "A pod did not say in time that it has the new configuration.",
     Reason.ROLLOUT_STUCK: "A rollout of the Deployment does not get on.",
     Reason.HOLD_UNREADABLE: "The Deployment has the label of a hold, and is not one that can be held.",
-    Reason.HELD_AGAIN: "The webhook held what the controller released: it does not know the controller's user.",
+    Reason.HELD_AGAIN: "The webhook held what the controller released: it does not know its user.",
 }
 
 SENTENCES: dict[Word, str] = dict(
