@@ -18,7 +18,7 @@ from cluster.accounts import ServiceAccount, make_account
 from cluster.client import ApiError, Object, read_yaml
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.rbac import FOLDER
-from cluster.resources import AGENTS, install_crd
+from cluster.resources import AGENTS, agent, install_crd
 from cluster.server import Cluster
 from controller.holding import (
     HASH,
@@ -66,7 +66,8 @@ def webhook(
 ) -> Iterator[Controller]:
     install_crd(shared_cluster.api, AGENTS)
     install_kinds(shared_cluster.api)
-    flags = (f"--account={USER}", "--guard-configuration=none", "--native-sidecars=true")
+    # In a namespace that does not exist there is no Lease: it answers, and never leads.
+    flags = (f"--account={USER}", "--guard-configuration=none", "--namespace=nowhere")
     made = Controller(tmp_path_factory.mktemp("hold"), shared_cluster, *flags)
     made.start()
     configuration = made.configuration("zz-hotpeers-hold")
@@ -183,7 +184,7 @@ async def test_resync_after_each_event_does_not_loop(
         await until(lambda: lead.held == "")
         assert lead.running == A
         assert lead.asked_for()[0]["hash"] == A
-        assert leader.results[-1] == ("reverted", "")
+        await until(lambda: leader.results[-1] == ("reverted", ""))
         lead.sync(A)
         versions = lead.versions()
         for _ in range(5):
@@ -256,7 +257,7 @@ async def test_pod_that_answers_anything_counts_as_silent(
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
         await until(lambda: lead.running == B, 15.0)
-        assert leader.results == [("released", "AckMissing")]
+        await until(lambda: leader.results == [("released", "AckMissing")])
 
 
 async def test_pod_that_never_answers_holds_up_no_other(
@@ -382,7 +383,7 @@ async def test_pod_without_sidecar_rolls_the_deployment(
     async with leading(account, ack_seconds=60.0) as leader:
         lead.sync(B)
         await until(lambda: lead.running == B)
-        assert leader.results == [("released", "AckMissing")]
+        await until(lambda: leader.results == [("released", "AckMissing")])
 
 
 async def test_pod_of_another_owner_is_never_asked(
@@ -448,7 +449,8 @@ async def test_hold_without_readable_annotations_is_taken_away(
     lead.api.patch(lead.reference, {"metadata": metadata})
     async with leading(account) as leader:
         await until(lambda: "hotpeers.dev/held" not in lead.read()["metadata"]["labels"])
-        assert (lead.running, lead.held, leader.results) == (A, "", [("overtaken", "")])
+        await until(lambda: leader.results == [("overtaken", "")])
+        assert (lead.running, lead.held) == (A, "")
 
 
 async def test_controller_down_lets_kagent_roll(
@@ -463,7 +465,8 @@ async def test_controller_down_lets_kagent_roll(
     lead.roll()
     async with leading(account) as leader:
         await until(lambda: lead.held == "")
-        assert (lead.running, leader.results) == (C, [("overtaken", "")])
+        await until(lambda: leader.results == [("overtaken", "")])
+        assert lead.running == C
 
 
 async def test_debt_of_an_idle_orchestrator_is_repaid(
@@ -495,7 +498,38 @@ async def test_secret_hashes_that_cannot_be_read_hold_nothing_for_ever(
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
         await until(lambda: lead.running == B)
-        assert [one[0] for one in leader.results] == ["released"]
+        await until(lambda: [one[0] for one in leader.results] == ["released"])
+
+
+@pytest.mark.parametrize("invited", [True, False])
+async def test_server_of_another_namespace_counts_where_it_invites(
+    lead: Orchestrator, account: ServiceAccount, cluster: Cluster, invited: bool
+) -> None:
+    away = f"{lead.namespace}-away"
+    create_namespace(cluster.api, away)
+    server = {
+        "apiVersion": "kagent.dev/v1alpha2",
+        "kind": "RemoteMCPServer",
+        "metadata": {"name": "tools", "namespace": away},
+        "spec": {"allowedNamespaces": {"from": "All" if invited else "Same"}},
+    }
+    cluster.api.create(server)
+    cluster.api.patch(server, {"status": {"secretHash": "cd" * 32}}, "status")
+    tool = {"kind": "RemoteMCPServer", "name": "tools", "namespace": away}
+    tools = [{"type": "McpServer", "mcpServer": tool}]
+    one = agent(lead.namespace, "lead")
+    cluster.api.patch(one, {"spec": {"declarative": {"tools": tools}}})
+    try:
+        async with leading(account, ack_seconds=1.0) as leader:
+            lead.sync(B)
+            if invited:
+                await until(lambda: leader.state() == "live")
+                assert lead.asked_for()[0]["secrets"] == S_HASH + "cd" * 32
+            else:
+                await until(lambda: lead.running == B)
+                assert lead.asked_for() == [{}]
+    finally:
+        remove_namespace(cluster.api, away)
 
 
 async def test_dry_run_leaves_no_trace(lead: Orchestrator, webhook: Controller) -> None:

@@ -60,14 +60,8 @@ class Asking:
         self._ack_seconds = ack_seconds
         self._pods: dict[str, _Known] = {}
         self._began = time.monotonic()
-        self.progress = WAITING
         self.summary: dict[str, str] = {}
         """What each pod says, by its name."""
-
-    @property
-    def is_late(self) -> bool:
-        """Whether this leader has looked at it for as long as pods may take."""
-        return time.monotonic() - self._began >= self._ack_seconds
 
     async def look(self, one: HeldDeployment, hold: Hold) -> Progress:
         """Ask all pods once, and see how the hold stands. Raises `KubeError` and `SecretsError`."""
@@ -75,14 +69,12 @@ class Asking:
             # Pods come and go; when they are bound to be there is that rollout's matter.
             self._pods.clear()
             self._began = time.monotonic()
-            self.progress = await self._rolling(one)
-            return self.progress
+            return await self._rolling(one)
         pods = await self.current(one)
         await self._ask(one, hold, pods)
         now = time.monotonic()
         asked = [self._asked(pod, now) for pod in pods]
-        self.progress = judge(asked, one.replicas, now - self._began, self._ack_seconds)
-        return self.progress
+        return judge(asked, one.replicas, now - self._began, self._ack_seconds)
 
     async def current(self, one: HeldDeployment) -> list[Pod]:
         """The pods of the newest ReplicaSet, as the API server reports them."""

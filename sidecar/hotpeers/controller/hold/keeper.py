@@ -11,6 +11,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from ...follow.kind import Kind, Version
@@ -24,7 +25,7 @@ from ...hold.secrets import SecretsError
 from ...hold.state import Hold, template_hash
 from ...hold.workload import HeldDeployment, read_deployment
 from ...kube.client import Client
-from ...kube.errors import ForbiddenError, KubeError, NotFoundError
+from ...kube.errors import ForbiddenError, KubeError
 from ...model.snapshot import Problem
 from ...reasons import Reason
 from ..election import LeaderClient
@@ -47,6 +48,16 @@ Key = tuple[str, str]
 _DEPLOYMENT = Kind[HeldDeployment](
     "Deployment", "apps", "deployments", (Version("v1", read_deployment),)
 )
+
+
+class _End(Enum):
+    """What came of the patch that ends a hold."""
+
+    DONE = auto()
+    OVERTAKEN = auto()
+    """The Deployment is another one by now."""
+    HELD_AGAIN = auto()
+    """The webhook held it again."""
 
 
 @dataclass(slots=True)
@@ -144,7 +155,9 @@ class Keeper:
     async def repay(self, key: Key) -> bool:
         """Roll a debt; whether it was done. Raises `KubeError`."""
         one = self._find(key)
-        if one is None or one.hold is None or not await self._release(one, one.hold):
+        if one is None or one.hold is None:
+            return False
+        if await self._release(one, one.hold) is not _End.DONE:
             return False
         self._telling.repaid(one)
         return True
@@ -207,8 +220,8 @@ class Keeper:
             return _LIVE_SECONDS
         if hold is None or hold.template != one.template:
             # Nobody can say what it owes; or it was rolled while the webhook was not asked.
-            await self._release(one, None)
-            self._telling.cleared(one, "overtaken")
+            if await self._release(one, None) is _End.DONE:
+                self._telling.cleared(one, "overtaken")
             return _REST_SECONDS
         if (case.hold, case.uid) != (hold, one.uid):
             case.hold, case.uid, case.live = hold, one.uid, False
@@ -232,7 +245,7 @@ class Keeper:
         if progress.stand is Stand.WAITING:
             return _WAIT_SECONDS
         if hold.wanted == hold.template:
-            if await self._release(one, hold):
+            if await self._release(one, hold) is _End.DONE:
                 self._telling.cleared(one, "reverted")
             return _REST_SECONDS
         if not case.live:
@@ -244,12 +257,15 @@ class Keeper:
         self, one: HeldDeployment, hold: Hold, case: _Case, reason: Reason, message: str
     ) -> float:
         case.live = False
-        if not await self._release(one, hold):
+        end = await self._release(one, hold)
+        if end is _End.HELD_AGAIN:
             case.problem = Problem(
                 _where(one), Reason.HELD_AGAIN, "set HOTPEERS_ACCOUNT to the controller's user"
             )
             return _REST_SECONDS
         case.problem = None
+        if end is _End.OVERTAKEN:
+            return _WAIT_SECONDS
         if hold.wanted == hold.template:
             self._telling.cleared(one, "reverted")
         else:
@@ -277,19 +293,18 @@ class Keeper:
             case.problem = Problem(_where(one), failure.reason, f"it cannot be released: {failure}")
             return _REST_SECONDS
 
-    async def _release(self, one: HeldDeployment, hold: Hold | None) -> bool:
-        """End a hold; False where the webhook held it again. Raises `KubeError`."""
+    async def _release(self, one: HeldDeployment, hold: Hold | None) -> _End:
+        """End a hold. Raises `KubeError`."""
         path = f"/apis/apps/v1/namespaces/{one.namespace}/deployments/{one.name}"
         try:
             found: Json = await self._writer.patch(path, release_patch(one.uid, hold, one.marks))
-        except NotFoundError:
-            return True
         except KubeError as error:
-            # 409 and 422: it is another one by now, as the watch is about to tell.
-            if error.status in (409, 422):
-                return True
+            # It is gone, or another one by now, as the watch is about to tell.
+            if error.status in (404, 409, 422):
+                return _End.OVERTAKEN
             raise
-        return hold is None or template_hash(found) == hold.wanted
+        done = hold is None or template_hash(found) == hold.wanted
+        return _End.DONE if done else _End.HELD_AGAIN
 
 
 def _where(one: HeldDeployment) -> str:
