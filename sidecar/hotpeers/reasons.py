@@ -156,6 +156,12 @@ class Reason(StrEnum):
     LEDGER_BAD = "LedgerBad"
     LEDGER_FULL = "LedgerFull"
     LEDGER_LOST = "LedgerLost"
+    HELD_REFUSED = "HeldConfigRefused"
+    HELD_RESTART = "HeldConfigNeedsRestart"
+    ACK_MISSING = "AckMissing"
+    ROLLOUT_STUCK = "RolloutStuck"
+    HOLD_UNREADABLE = "HoldUnreadable"
+    HELD_AGAIN = "HeldAgain"
 
 
 Word = Reason | Nack | PeerProblem | CallProblem | ConfigProblem
@@ -302,6 +308,12 @@ _OWN_SENTENCES = {
     Reason.LEDGER_BAD: "The ledger of a SpawnPolicy cannot be read; nothing is admitted.",
     Reason.LEDGER_FULL: "The ledger of a SpawnPolicy has no place for another agent.",
     Reason.LEDGER_LOST: "The ledger of a SpawnPolicy was lost; nothing is admitted for a minute.",
+    Reason.HELD_REFUSED: "The agent refuses its new configuration, and keeps the one before it.",
+    Reason.HELD_RESTART: "The new configuration changes something that the agent reads at its start only.",
+    Reason.ACK_MISSING: "A pod did not say in time that it has the new configuration.",
+    Reason.ROLLOUT_STUCK: "A rollout of the Deployment does not get on.",
+    Reason.HOLD_UNREADABLE: "The Deployment has the label of a hold, and is not one that can be held.",
+    Reason.HELD_AGAIN: "The webhook held what the controller released: it does not know its user.",
 }
 
 SENTENCES: dict[Word, str] = dict(

@@ -148,6 +148,34 @@ def run(**raw: str) -> None:
     "The webhook configurations that enforce SpawnPolicies, or none.",
 )
 @_setting(
+    "--hold-configuration",
+    "zz-hotpeers-hold",
+    "NAME",
+    "The webhook configuration that holds rollouts of hot configurations, or none.",
+)
+@_setting(
+    "--account", "", "USER", "The controller's own user, such as system:serviceaccount:NS:NAME."
+)
+@_setting(
+    "--hold-ack-seconds",
+    "20",
+    "SECONDS",
+    "How long a Ready pod may take to have a held configuration, before its Deployment rolls.",
+)
+@_setting(
+    "--hold-repay",
+    "true",
+    "[true|false]",
+    "Whether held Deployments are rolled once they are idle.",
+)
+@_setting("--hold-idle-seconds", "600", "SECONDS", "How long their pods must have been idle.")
+@_setting(
+    "--hold-window",
+    "",
+    "WINDOW",
+    "When that may be, such as 'Sat,Sun 02:00-05:00'; default always.",
+)
+@_setting(
     "--check-secrets",
     "auto",
     "auto|true|false",
