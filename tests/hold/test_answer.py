@@ -30,6 +30,12 @@ def test_one_that_refuses_speaks_for_all() -> None:
     assert (found.says, found.message) == (Says.RESTART, "stream, memory")
 
 
+def test_refusal_of_an_older_file_says_nothing() -> None:
+    for state in ("refused", "restart"):
+        assert read_answer(status(config(state, seen="6")), "7").says is Says.OTHER
+        assert read_answer(status(config(state, seen="7")), "7").says is Says(state)
+
+
 def test_idle_is_known_only_without_turns() -> None:
     assert read_answer(status(active=0, idleSeconds=3), "").idle == 3.0
     for turns in ({"active": 1, "idleSeconds": 3}, {"active": 0}, {}, {"idleSeconds": 3}):

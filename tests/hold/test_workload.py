@@ -5,7 +5,7 @@ import jsonpatch
 
 from hold.deployments import A, B, deployment
 from hotpeers.hold.release import release_patch
-from hotpeers.hold.state import is_marked, template_hash
+from hotpeers.hold.state import Hold, is_marked, template_hash
 from hotpeers.hold.workload import (
     Pod,
     asking_patch,
@@ -79,14 +79,15 @@ def test_only_pods_of_that_replica_set_are_asked() -> None:
 
 def test_request_names_the_pod_by_uid() -> None:
     bare = {"metadata": {"uid": "p"}}
-    found = jsonpatch.apply_patch(
-        bare, asking_patch(Pod("x", "p", has_annotations=False), B, "ab", 3)
-    )
+    hold = Hold(B, A, since=1_795_000_000.0)
+    patch = asking_patch(Pod("x", "p", has_annotations=False), hold, "ab", 3)
+    found = jsonpatch.apply_patch(bare, patch)
     held = json.loads(found["metadata"]["annotations"]["hotpeers.dev/held-config"])
-    assert held == {"hash": B, "secrets": "ab", "try": 3}
+    since = "2026-11-18T11:06:40Z"
+    assert held == {"hash": B, "secrets": "ab", "try": 3, "since": since}
     other = {"metadata": {"uid": "q", "annotations": {"a": "b"}}}
     try:
-        jsonpatch.apply_patch(other, asking_patch(Pod("x", "p"), B, "ab", 3))
+        jsonpatch.apply_patch(other, asking_patch(Pod("x", "p"), hold, "ab", 3))
     except jsonpatch.JsonPatchTestFailed:
         return
     raise AssertionError("it was asked")

@@ -43,14 +43,18 @@ SILENT = Answer(Says.NOTHING)
 
 
 def read_answer(document: object, wanted: str) -> Answer:
-    """The answer in the JSON of `/status`. All processes must have the configuration live."""
+    """The answer in the JSON of `/status`. All processes must have the configuration live.
+
+    `seen` of a process is the hash of the files that it speaks of: a refusal of others says nothing of
+    what is wanted.
+    """
     idle = _idle(part(document, "turns"))
     configs = [part(one, "config") for one in items(document, "acks")[:_MAX_PROCESSES]]
     configs = [one for one in configs if one]
     stamp = "|".join(sorted(f"{text(one, 'state')} {one.get('time')}" for one in configs))[:4000]
     for state in (Says.RESTART, Says.REFUSED):
         for one in configs:
-            if text(one, "state") == state:
+            if text(one, "state") == state and text(one, "seen") in ("", wanted):
                 return Answer(state, _message(one), stamp, idle)
     live = [text(one, "state") == "live" and text(one, "hash") == wanted for one in configs]
     says = Says.LIVE if live and all(live) else Says.OTHER

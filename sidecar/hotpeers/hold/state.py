@@ -18,6 +18,7 @@ from .names import (
 from .parts import Json, items, number, part, text
 
 _HASH = re.compile(r"[0-9]{1,20}")
+_LATEST = 2**33
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,10 @@ def written_time(now: datetime) -> str:
 
 
 def read_time(written: str) -> float:
-    """Seconds since the epoch of a time in RFC 3339; 0.0 where it is none."""
+    """Seconds since the epoch of a time in RFC 3339; 0.0 where it is none, or one of another age."""
     try:
         found = datetime.fromisoformat(written)
-        return found.timestamp() if found.tzinfo is not None else 0.0
+        seconds = found.timestamp() if found.tzinfo is not None else 0.0
     except (ValueError, OverflowError):
         return 0.0
+    return seconds if 0 < seconds < _LATEST else 0.0

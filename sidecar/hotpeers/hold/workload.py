@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL, POD_CONFIG
 from .parts import Json, items, number, part, text
-from .state import Hold, Owner, can_wait, follows, owner_of, read_hold, template_hash
+from .state import (
+    Hold,
+    Owner,
+    can_wait,
+    follows,
+    owner_of,
+    read_hold,
+    template_hash,
+    written_time,
+)
 
 SIDECAR = "hotpeers"
 _REVISION = "deployment.kubernetes.io/revision"
@@ -171,12 +181,16 @@ def _asked(written: str) -> tuple[int, tuple[str, str]]:
     return max(number(found, "try"), 0), (text(found, "hash"), text(found, "secrets"))
 
 
-def asking_patch(pod: Pod, wanted: str, secrets: str, tries: int) -> list[Json]:
-    """A JSON patch that asks a pod to follow `wanted`; kubelet then refreshes its volumes.
+def asking_patch(pod: Pod, hold: Hold, secrets: str, tries: int) -> list[Json]:
+    """A JSON patch that asks a pod to follow what is wanted; kubelet then refreshes its volumes.
 
-    It names the uid, so that it never reaches another pod of that name.
+    With the time since when it is wanted, a pod that started later proves that it has the Secrets of
+    then (`hotpeers_shim.hot.hashing`). It names the uid, so that it never reaches another pod of that name.
     """
-    value = json.dumps({"hash": wanted, "secrets": secrets, "try": tries}, separators=(",", ":"))
+    asked: Json = {"hash": hold.wanted, "secrets": secrets, "try": tries}
+    if hold.since:
+        asked["since"] = written_time(datetime.fromtimestamp(hold.since, UTC))
+    value = json.dumps(asked, separators=(",", ":"))
     key = POD_CONFIG.replace("/", "~1")
     where: Json = {"op": "add", "path": f"/metadata/annotations/{key}", "value": value}
     if not pod.has_annotations:

@@ -128,7 +128,7 @@ class Asking:
     ) -> None:
         path = f"/api/v1/namespaces/{one.namespace}/pods/{pod.name}"
         try:
-            await self._client.patch(path, asking_patch(pod, hold.wanted, secrets, pod.tries + 1))
+            await self._client.patch(path, asking_patch(pod, hold, secrets, pod.tries + 1))
         except (NotFoundError, ConflictError):
             pass  # it is gone, or another one by now
         except KubeError as error:
