@@ -14,8 +14,9 @@ from admission.outcome import APPLY, MERGE, PATCH, Attempt, By, Outcome, at_once
 from admission.scene import Scene
 from cluster.client import Api, ApiError, Object
 from cluster.namespaces import create_namespace
+from e2e.site import Site
 from e2e.stage import RESTRICTED as ENFORCED
-from e2e.translator import Site, translate
+from e2e.translator import translate
 
 CASES = loosening.cases()
 DEPLOYMENT = "spec.declarative.deployment"

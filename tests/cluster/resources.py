@@ -12,7 +12,10 @@ from cluster.processes import until
 
 _ROOT = Path(__file__).parents[2]
 PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
-AGENTS = Path(__file__).parent / "crds" / "agents.kagent.dev.yaml"
+_KAGENT = Path(__file__).parent / "crds"
+AGENTS = _KAGENT / "agents.kagent.dev.yaml"
+MODEL_CONFIGS = _KAGENT / "modelconfigs.kagent.dev.yaml"
+MCP_SERVERS = _KAGENT / "remotemcpservers.kagent.dev.yaml"
 CRD_FILES = (PEERS, AGENTS)
 _SECONDS = 60.0
 

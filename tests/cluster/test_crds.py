@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cluster.client import ApiError, Object, read_yaml
-from cluster.resources import AGENTS, PEERS, agent, peer, set_ready
+from cluster.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, PEERS, agent, peer, set_ready
 from cluster.server import Cluster
 from hotpeers.model.manifest import read_manifests
 from hotpeers.model.snapshot import Problem
@@ -190,10 +190,12 @@ def test_agent_keeps_what_we_do_not_read_and_has_a_status(
 
 
 @pytest.mark.skipif("KAGENT_CHECKOUT" not in os.environ, reason="KAGENT_CHECKOUT names none")
-def test_agent_has_the_fields_that_kagent_gives_it() -> None:
+@pytest.mark.parametrize("file", [AGENTS, MODEL_CONFIGS, MCP_SERVERS], ids=lambda file: file.stem)
+def test_object_has_the_fields_that_kagent_gives_it(file: Path) -> None:
     checkout = Path(os.environ["KAGENT_CHECKOUT"])
-    (theirs,) = read_yaml(checkout / "go/api/config/crd/bases/kagent.dev_agents.yaml")
-    (ours,) = read_yaml(AGENTS)
+    plural = file.name.split(".")[0]
+    (theirs,) = read_yaml(checkout / f"go/api/config/crd/bases/kagent.dev_{plural}.yaml")
+    (ours,) = read_yaml(file)
     assert theirs["metadata"]["name"] == ours["metadata"]["name"]
     for same in ("group", "scope", "names"):
         assert theirs["spec"][same] == ours["spec"][same]

@@ -13,7 +13,7 @@ from chart.binaries import ensure_helm
 from chart.helm import Helm
 from cluster.fixtures import tell
 from cluster.gobuild import NoBinariesError
-from cluster.resources import AGENTS, install_crd
+from cluster.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, install_crd
 from e2e.backing import Servers, controller_objects
 from e2e.crew import Crew
 from e2e.reconciler import Reconciler
@@ -33,7 +33,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config) -> Iterator[Node]:
-    """A node that has all images and knows kagent's Agents."""
+    """A node that has all images and knows kagent's objects."""
     say = partial(tell, pytestconfig)
     try:
         binaries = ensure_node_binaries(say)
@@ -43,7 +43,8 @@ def node(pytestconfig: pytest.Config) -> Iterator[Node]:
         pytest.exit(f"no node for the tests: {error}", returncode=1)
     try:
         running.start()
-        install_crd(running.api, AGENTS)
+        for definition in (AGENTS, MODEL_CONFIGS, MCP_SERVERS):
+            install_crd(running.api, definition)
         yield running
     finally:
         running.close()

@@ -8,7 +8,8 @@ from typing import Any
 
 from cluster.client import Object
 from cluster.resources import agent
-from e2e.translator import KAGENT_PROBE, PORT, QUICK_PROBE, Site, translate
+from e2e.site import KAGENT_PROBE, PORT, QUICK_PROBE, Site
+from e2e.translator import translate
 from node.images import KAGENT, PEER
 
 RESTRICTED_POD = {

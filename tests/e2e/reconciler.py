@@ -8,15 +8,47 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.client import Access, Api, ApiError, Object
 from cluster.resources import condition
-from e2e.translator import Site, TranslationError, translate
+from e2e.models import secret_hash
+from e2e.site import Key, Site, TranslationError, by_key
+from e2e.translator import translate
+from e2e.writing import create_or_update
 
 _VERSION, _KIND = "kagent.dev/v1alpha2", "Agent"
+_REFERRED = ("ModelConfig", "RemoteMCPServer")
 _LOOK_SECONDS = 0.1
+_SECRETS_SECONDS = 1.0
 _SECONDS = 30.0
+
+
+@dataclass
+class _Place:
+    """One namespace that is seen to; `resync` is in seconds, 0 for never."""
+
+    site: Site
+    resync: float = 0.0
+    resynced: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        """Whether everything is to be written anew; counts as done."""
+        if not self.resync or time.monotonic() - self.resynced < self.resync:
+            return False
+        self.resynced = time.monotonic()
+        return True
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is at one moment, of all namespaces."""
+
+    agents: list[Object]
+    deployments: dict[Key, Object]
+    referred: dict[Key, Object]
 
 
 class Reconciler:
@@ -26,10 +58,15 @@ class Reconciler:
     """
 
     def __init__(self, access: Access) -> None:
+        self.looks = 0
+        """How often it has looked at all Agents."""
+        self.writes = 0
+        """How often it has written an object of an Agent's."""
         self._api = Api(access)
-        self._sites: dict[str, Site] = {}
+        self._places: dict[str, _Place] = {}
         self._made: dict[str, tuple[str, str]] = {}
         self._ready: dict[str, float] = {}
+        self._secrets_read = 0.0
         self._failure: Exception | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kagent")
@@ -37,13 +74,17 @@ class Reconciler:
     def start(self) -> None:
         self._thread.start()
 
-    def follow(self, namespace: str, site: Site) -> None:
-        """See to all Agents of a namespace from now on."""
-        self._sites[namespace] = site
+    def follow(self, namespace: str, site: Site, resync: float = 0.0) -> None:
+        """See to all Agents of a namespace from now on.
+
+        With `resync`, all of their objects are written anew every so many seconds, as kagent's
+        controller does when it starts or an MCP server is seen again.
+        """
+        self._places[namespace] = _Place(site, resync)
 
     def leave(self, namespace: str) -> None:
         """See to them no longer; their pods stay."""
-        del self._sites[namespace]
+        del self._places[namespace]
 
     def close(self) -> None:
         """End; raises what ended it before, if something did."""
@@ -62,44 +103,87 @@ class Reconciler:
     def _run(self) -> None:
         try:
             while not self._stop.wait(_LOOK_SECONDS):
-                for namespace, site in tuple(self._sites.items()):
-                    self._look(namespace, site)
+                self._look()
+                self.looks += 1
         except Exception as error:  # noqa: BLE001 - told by `close`
             self._failure = error
 
-    def _look(self, namespace: str, site: Site) -> None:
+    def _look(self) -> None:
+        places = dict(self._places)
+        if not places:
+            return
         try:
-            agents = self._api.list(_VERSION, _KIND, namespace)["items"]
-            found = self._api.list("apps/v1", "Deployment", namespace)["items"]
-        except OSError:
+            found = self._find()
+            self._hash_secrets(found.referred, places)
+        except (ApiError, OSError):
             return  # asked again in a moment
-        deployments = {one["metadata"]["name"]: one for one in found}
-        for agent in agents:
+        due = {namespace for namespace, place in places.items() if place.is_due()}
+        for agent in found.agents:
             metadata = agent["metadata"]
-            if "deletionTimestamp" in metadata:
+            namespace = metadata["namespace"]
+            if namespace not in places or "deletionTimestamp" in metadata:
                 continue
+            if namespace in due:
+                self._made.pop(metadata["uid"], None)
             whole = {"apiVersion": _VERSION, "kind": _KIND, **agent}
-            before = deployments.get(metadata["name"])
-            error = self._make(whole, site, before)
+            before = found.deployments.get(("Deployment", namespace, metadata["name"]))
+            error = self._make(whole, places[namespace].site, before, found)
             self._tell(whole, error, before)
 
-    def _make(self, agent: Object, site: Site, before: Object | None) -> str:
+    def _find(self) -> _Found:
+        listed = {kind: self._api.list(_VERSION, kind)["items"] for kind in (_KIND, *_REFERRED)}
+        deployments = by_key("Deployment", self._api.list("apps/v1", "Deployment")["items"])
+        referred = {
+            key: one for kind in _REFERRED for key, one in by_key(kind, listed[kind]).items()
+        }
+        return _Found(listed[_KIND], deployments, referred)
+
+    def _hash_secrets(self, referred: Mapping[Key, Object], places: Mapping[str, _Place]) -> None:
+        """Say in the status of each ModelConfig what its Secret hashes to, once a second.
+
+        A Secret that is missing does not count, as in `ReconcileKagentModelConfig`.
+        """
+        if time.monotonic() - self._secrets_read < _SECRETS_SECONDS:
+            return
+        self._secrets_read = time.monotonic()
+        for (kind, namespace, _), one in referred.items():
+            if kind != "ModelConfig" or namespace not in places:
+                continue
+            digest = secret_hash(self._secrets(namespace, one["spec"].get("apiKeySecret")))
+            if one.get("status", {}).get("secretHash") != digest:
+                whole = {"apiVersion": _VERSION, "kind": kind, **one}
+                self._api.patch(whole, {"status": {"secretHash": digest}}, subresource="status")
+
+    def _secrets(self, namespace: str, name: str | None) -> list[Object]:
+        if not name:
+            return []
+        place = {"name": name, "namespace": namespace}
+        try:
+            return [self._api.read({"apiVersion": "v1", "kind": "Secret", "metadata": place})]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return []
+
+    def _make(self, agent: Object, site: Site, before: Object | None, found: _Found) -> str:
         """Make the objects of an Agent that is new or another; why that was not possible.
 
-        kagent looks again where spec or labels change, and not by itself where it failed. It takes no
-        annotation of pods away that the Deployment had `before` (`mutatePodTemplate` in its mutate.go).
+        kagent looks again where spec or labels change, where what the Agent refers to or its Deployment
+        is another, and not by itself where it failed. Other Agents that it refers to do not count.
         """
         metadata = agent["metadata"]
-        seen = json.dumps([agent["spec"], metadata.get("labels")], sort_keys=True)
+        seen = json.dumps(
+            [agent["spec"], metadata.get("labels"), _versions(agent, before, found)], sort_keys=True
+        )
         known, said = self._made.get(metadata["uid"], ("", ""))
         if known == seen:
             return said
         said = ""
+        objects = {**found.referred, **by_key(_KIND, found.agents)}
         try:
-            for one in translate(agent, site):
-                if before is not None and one["kind"] == "Deployment":
-                    _merge_annotations(before, one)
-                self._api.apply(one)
+            for one in translate(agent, replace(site, objects=objects)):
+                create_or_update(self._api, one)
+                self.writes += 1
         except TranslationError as error:
             said = str(error)
         except (ApiError, OSError) as error:
@@ -139,9 +223,19 @@ class Reconciler:
         return _condition("Ready", "False", "DeploymentNotReady", message)
 
 
-def _merge_annotations(before: Object, deployment: Object) -> None:
-    merged, had = (one["spec"]["template"]["metadata"] for one in (deployment, before))
-    merged["annotations"] = {**had.get("annotations", {}), **merged.get("annotations", {})}
+def _versions(agent: Object, deployment: Object | None, found: _Found) -> list[str]:
+    """The versions of the objects whose change has kagent look at an Agent again.
+
+    All MCP servers, and the ModelConfigs of its namespace: more than the Agent refers to.
+    """
+    namespace = agent["metadata"]["namespace"]
+    near = [
+        one
+        for (kind, where, _), one in sorted(found.referred.items())
+        if kind == "RemoteMCPServer" or where == namespace
+    ]
+    whole = [deployment] if deployment is not None else []
+    return [one["metadata"]["resourceVersion"] for one in (*whole, *near)]
 
 
 def _accepted(error: str) -> Object:

@@ -15,9 +15,9 @@ from e2e.kagent import SCRIPTED, Agent
 from e2e.pods import Pod, describe, list_pods
 from e2e.reconciler import Reconciler
 from e2e.release import NAMESPACE as SYSTEM
+from e2e.site import KAGENT_PROBE, QUICK_PROBE, Site
 from e2e.stage import Stage
 from e2e.talk import Conversation
-from e2e.translator import KAGENT_PROBE, QUICK_PROBE, Site
 
 SPAWN = {**INJECT, "hotpeers.dev/spawn": "true"}
 LEAD = "lead"

@@ -3,9 +3,9 @@
 from e2e.backing import MODEL_URL
 from e2e.kagent import SCRIPTED, Agent
 from e2e.reconciler import Reconciler
+from e2e.site import QUICK_PROBE, Site
 from e2e.stage import BASELINE, Stage, make_stage
 from e2e.team import helper
-from e2e.translator import QUICK_PROBE, Site
 from node.node import Node
 
 

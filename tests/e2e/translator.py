@@ -2,55 +2,26 @@
 
 Read in v0.10.0-rc3 (`translator/agent/{compiler,deployments,manifest_builder}.go` and the golden files
 beside them), and compared with what that controller made of the same Agents at a real API server.
-Everything comes from the Agent itself, whoever wrote it; owners, labels, names, probes, arguments and
-volumes are kagent's own. Only the key of the model is a word here, and there that of a Secret.
+Everything comes from the Agent itself, whoever wrote it; owners, labels, names, probes, arguments,
+volumes and the hash of the configuration are kagent's own.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.client import Object
+from e2e.configuration import HASH, configure
+from e2e.site import PORT, Site
+from e2e.skills import FOLDER, IMAGE, KEY, MOUNT, config_map_name, has_skills
 from node.images import KAGENT
 
-PORT = 8080
-KAGENT_PROBE = {
-    "httpGet": {"path": "/.well-known/agent-card.json", "port": "http"},
-    "initialDelaySeconds": 15,
-    "periodSeconds": 15,
-    "timeoutSeconds": 15,
-}
-QUICK_PROBE = {**KAGENT_PROBE, "initialDelaySeconds": 0, "periodSeconds": 1}
 _TOKEN = {"audience": "kagent", "expirationSeconds": 3600, "path": "kagent-token"}
 _DEFAULT_RESOURCES = {
     "requests": {"cpu": "100m", "memory": "384Mi"},
     "limits": {"cpu": "2000m", "memory": "1Gi"},
 }
-SKILLS_INIT = "ghcr.io/kagent-dev/kagent/skills-init:0.10.0"
-_SKILLS_CONFIG = "/etc/kagent/skills-init"
-_SKILLS_ENV = {
-    "KAGENT_SKILLS_FOLDER": "/skills",
-    "KAGENT_SRT_SETTINGS_PATH": "/config/srt-settings.json",
-}
-_API = {"api_format": "chatCompletions"}
-_DEFAULT_MODEL = "default-model-config"
-
-
-class TranslationError(Exception):
-    """An Agent that kagent would not run, or that nothing here can stand in for."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """What an Agent refers to: ModelConfigs by name, as base URLs of an OpenAI API."""
-
-    models: Mapping[str, str] = field(default_factory=dict)
-    probe: Mapping[str, Any] = field(default_factory=lambda: KAGENT_PROBE)
-    """kagent's own; `QUICK_PROBE` where nothing is measured."""
 
 
 def translate(agent: Object, site: Site) -> list[Object]:
@@ -69,15 +40,15 @@ class _Translation:
         self._byo = self._spec.get("type") == "BYO"
         self._own = self._spec["byo" if self._byo else "declarative"]
         self._deployment = self._own.get("deployment") or {}
+        self._configuration = configure(agent, site)
 
     def objects(self) -> list[Object]:
-        secret = self._secret()
-        text = json.dumps(secret["stringData"], sort_keys=True)
-        config_hash = str(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16))
-        made = [secret]
+        made = [self._object("v1", "Secret", stringData=self._configuration.files)]
         if self._account == self._name:
             made.append(self._object("v1", "ServiceAccount"))
-        made += [self._service(), self._workload(config_hash)]
+        if has_skills(self._spec):
+            made.append(self._skills_sources())
+        made += [self._service(), self._workload()]
         owner = {
             "apiVersion": self._agent["apiVersion"],
             "kind": "Agent",
@@ -113,66 +84,22 @@ class _Translation:
             metadata["annotations"] = dict(annotations)
         return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
-    def _secret(self) -> Object:
-        data = {
-            "config.json": json.dumps(self._config()),
-            "agent-card.json": json.dumps(self._card()),
-        }
-        return self._object("v1", "Secret", stringData=data)
-
-    def _config(self) -> Object:
-        description = self._spec.get("description", "")
-        if self._byo:
-            return {"model": None, "description": description, "instruction": ""}
-        runtime = self._own.get("runtime") or "python"
-        if runtime != "python":
-            raise TranslationError(f"there is no image of the runtime {runtime} here")
-        if self._own.get("tools"):
-            raise TranslationError("tools are not translated here")
-        if not self._own.get("systemMessage"):
-            raise TranslationError("at least one system message source must be specified")
-        model = self._own.get("modelConfig") or _DEFAULT_MODEL
-        if model not in self._site.models:
-            raise TranslationError(f'ModelConfig "{model}" not found')
-        url = self._site.models[model]
-        return {
-            "model": {"type": "openai", "model": "scripted", "base_url": url, **_API},
-            "description": description,
-            "instruction": self._own["systemMessage"],
-            "stream": False,
-        }
-
-    def _card(self) -> Object:
-        url = f"http://{self._name}.{self._namespace}:{PORT}"
-        return {
-            "name": self._name.replace("-", "_"),
-            "description": self._spec.get("description", ""),
-            "url": url,
-            "supportedInterfaces": [
-                {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": version}
-                for version in ("0.3", "1.0")
-            ],
-            "version": "",
-            "protocolVersion": "0.3",
-            "preferredTransport": "JSONRPC",
-            "capabilities": {"streaming": True},
-            "defaultInputModes": ["text"],
-            "defaultOutputModes": ["text"],
-            "skills": [],
-        }
+    def _skills_sources(self) -> Object:
+        made = self._object("v1", "ConfigMap", data={KEY: self._configuration.skills})
+        name = config_map_name(self._name)
+        made["metadata"] = {"name": name, "namespace": self._namespace}
+        return made
 
     def _service(self) -> Object:
         port = {"name": "http", "port": PORT, "targetPort": PORT}
-        if self._byo:
+        if self._byo or self._own.get("a2aConfig"):
             port["appProtocol"] = "kgateway.dev/a2a"
         spec = {"type": "ClusterIP", "selector": self._selector, "ports": [port]}
         return self._object("v1", "Service", spec=spec)
 
-    def _workload(self, config_hash: str) -> Object:
-        annotations = {
-            **(self._deployment.get("annotations") or {}),
-            "kagent.dev/config-hash": config_hash,
-        }
+    def _workload(self) -> Object:
+        own = self._deployment.get("annotations") or {}
+        annotations = {**own, HASH: self._configuration.hash}
         template = {
             "metadata": {"annotations": annotations, "labels": self._labels},
             "spec": self._pod(),
@@ -197,57 +124,53 @@ class _Translation:
                 {"name": "kagent-token", "projected": token},
             ],
         }
-        if self._has_skills:
+        if has_skills(self._spec):
             spec["initContainers"] = [self._skills_container()]
         return _with(spec, self._deployment, podSecurityContext="securityContext")
 
-    @property
-    def _has_skills(self) -> bool:
-        skills = self._spec.get("skills") or {}
-        return any(skills.get(key) for key in ("refs", "gitRefs", "s3Refs"))
-
     def _skills_volumes(self) -> list[Object]:
-        if not self._has_skills:
+        if not has_skills(self._spec):
             return []
         folder = {"name": "kagent-skills", "emptyDir": {}}
-        sources = {"name": f"{self._name}-skills-init"}
+        sources = {"name": config_map_name(self._name)}
         return [folder, {"name": "skills-init-config", "configMap": sources}]
 
     def _skills_container(self) -> Object:
         mounts = [
-            {"name": "kagent-skills", "mountPath": "/skills"},
-            {"name": "skills-init-config", "mountPath": _SKILLS_CONFIG, "readOnly": True},
+            {"name": "kagent-skills", "mountPath": FOLDER},
+            {"name": "skills-init-config", "mountPath": MOUNT, "readOnly": True},
         ]
         container = {
             "name": "skills-init",
-            "image": SKILLS_INIT,
+            "image": IMAGE,
             "resources": _DEFAULT_RESOURCES,
             "volumeMounts": mounts,
         }
         return _with(container, self._deployment, securityContext="securityContext")
 
     def _security_context(self) -> Object:
-        """Privileged for skills, unless the Agent says that no privileges are to be gained."""
+        """Privileged where it runs code, unless the Agent says that no privileges are to be gained."""
         given = self._deployment.get("securityContext")
-        if self._has_skills and (given or {}).get("allowPrivilegeEscalation") is not False:
+        runs_code = has_skills(self._spec) or self._own.get("executeCodeBlocks")
+        if runs_code and (given or {}).get("allowPrivilegeEscalation") is not False:
             return {"securityContext": {**(given or {}), "privileged": True}}
         return {} if given is None else {"securityContext": given}
 
     def _container(self) -> Object:
         namespace = {"fieldRef": {"fieldPath": "metadata.namespace"}}
-        # Of the model's Secret, where there is a model.
-        key = [] if self._byo else [{"name": "OPENAI_API_KEY", "value": "none-is-needed"}]
         env = [
             *(self._deployment.get("env") or []),
-            *key,
+            *self._configuration.env,
             {"name": "KAGENT_NAMESPACE", "valueFrom": namespace},
             {"name": "KAGENT_NAME", "value": self._name},
             {"name": "KAGENT_URL", "value": "http://kagent-controller.kagent:8083"},
         ]
         skills: list[Object] = []
-        if self._has_skills:
-            env += [{"name": name, "value": value} for name, value in _SKILLS_ENV.items()]
-            skills = [{"name": "kagent-skills", "mountPath": "/skills", "readOnly": True}]
+        if has_skills(self._spec):
+            env.append({"name": "KAGENT_SKILLS_FOLDER", "value": FOLDER})
+            skills = [{"name": "kagent-skills", "mountPath": FOLDER, "readOnly": True}]
+        if self._configuration.is_sandboxed:
+            env.append({"name": "KAGENT_SRT_SETTINGS_PATH", "value": "/config/srt-settings.json"})
         arguments = ["--host", "0.0.0.0", "--port", str(PORT), "--filepath", "/config"]
         container = {
             "name": "kagent",

@@ -17,14 +17,13 @@ from cluster.client import Api, ApiError, Object, read_yaml
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
 from cluster.rbac import FOLDER
-from cluster.resources import AGENTS, install_crd, remove_crd
+from cluster.resources import AGENTS, MCP_SERVERS, install_crd, remove_crd
 from cluster.server import Cluster
 from controller.guard_scene import asked
 from registries import KINDS, FakeRegistry
 
 EXAMPLES = FOLDER.parent / "examples"
 POLICIES = FOLDER.parent / "crds" / "spawnpolicies.hotpeers.dev.yaml"
-SERVERS = Path(__file__).parent / "remotemcpservers.kagent.dev.yaml"
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
@@ -82,7 +81,7 @@ def example(request: pytest.FixtureRequest, registry: FakeRegistry) -> Example:
 def scene(cluster: Cluster, example: Example) -> Iterator[ServiceAccount]:
     """The objects of the example, and its subject with the rights of a spawner and no other."""
     api = cluster.api
-    for definition in (AGENTS, POLICIES, SERVERS):
+    for definition in (AGENTS, POLICIES, MCP_SERVERS):
         install_crd(api, definition)
     for name in example.namespaces:
         create_namespace(api, name)
@@ -101,7 +100,7 @@ def scene(cluster: Cluster, example: Example) -> Iterator[ServiceAccount]:
     yield account
     for name in example.namespaces:
         remove_namespace(api, name)
-    remove_crd(api, SERVERS)
+    remove_crd(api, MCP_SERVERS)
 
 
 def spawner(namespace: str, account: ServiceAccount) -> Object:

@@ -1,23 +1,20 @@
 """The RemoteMCPServers of a namespace in a rendered manifest, read from a real API server."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from cluster.accounts import ServiceAccount, rule
-from cluster.resources import install_crd, remove_crd
+from cluster.resources import MCP_SERVERS, install_crd, remove_crd
 from cluster.server import Cluster
-
-CRD = Path(__file__).parent / "remotemcpservers.kagent.dev.yaml"
 
 
 @pytest.fixture
 def tool_server(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator[str]:
     assert crds
-    install_crd(cluster.api, CRD)
+    install_crd(cluster.api, MCP_SERVERS)
     made = {
         "apiVersion": "kagent.dev/v1alpha2",
         "kind": "RemoteMCPServer",
@@ -28,7 +25,7 @@ def tool_server(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator[s
     found = [{"name": "define", "description": "x"}, {"name": "alter", "description": "y"}]
     cluster.api.patch(made, {"status": {"discoveredTools": found}}, subresource="status")
     yield namespace
-    remove_crd(cluster.api, CRD)
+    remove_crd(cluster.api, MCP_SERVERS)
 
 
 @pytest.mark.parametrize(
