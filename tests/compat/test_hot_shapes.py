@@ -219,7 +219,8 @@ def test_trials_leave_nothing_behind(agent):
     before = open_now()
     for number in range(40):
         assert agent.change({**full, "instruction": str(number)}).state == "live"
-    assert open_now() == before
+    # Not equal: a thread of kagent's libraries may end meanwhile (litellm's, in kagent-adk 0.7).
+    assert all(now <= then for now, then in zip(open_now(), before, strict=True))
     gc.collect()
     import httpx
 
