@@ -364,13 +364,14 @@ async def test_nothing_is_decided_while_a_rollout_is_under_way(
         await until(lambda: leader.state() == "live")
 
 
+@pytest.mark.parametrize("waiting", ["CrashLoopBackOff", ""])
 async def test_rollout_that_does_not_get_on_is_replaced(
-    lead: Orchestrator, account: ServiceAccount
+    lead: Orchestrator, account: ServiceAccount, waiting: str
 ) -> None:
     (name,) = lead.sidecars
-    lead.set_ready(name, ready=False, waiting="CrashLoopBackOff")
+    lead.set_ready(name, ready=False, waiting=waiting)
     lead.report(replicas=2)
-    async with leading(account) as leader:
+    async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
         await until(lambda: lead.running == B)
         await until(lambda: leader.results == [("released", "RolloutStuck")])

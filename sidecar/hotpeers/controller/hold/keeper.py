@@ -34,6 +34,7 @@ from .telling import Telling
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 0.5
+_ROLLING_SECONDS = 2.0
 _LIVE_SECONDS = 60.0
 _REST_SECONDS = 10.0
 _GATHER_SECONDS = 0.02
@@ -231,7 +232,7 @@ class Keeper:
             return await self._give_up(one, hold, case, progress.reason, progress.message)
         case.problem = None
         if progress.stand is Stand.WAITING:
-            return _WAIT_SECONDS
+            return _ROLLING_SECONDS if one.rolling else _WAIT_SECONDS
         if hold.wanted == hold.template:
             if await release(self._writer, one, hold) is End.DONE:
                 self._telling.cleared(one, "reverted")
