@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from webhook import Controller
 
-from cluster.accounts import ServiceAccount, make_account
+from cluster.accounts import ServiceAccount, make_account, rule
 from cluster.client import ApiError, Object, read_yaml
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.rbac import FOLDER
@@ -51,11 +51,12 @@ def account(shared_cluster: Cluster) -> Iterator[ServiceAccount]:
     shared_cluster.start()
     create_namespace(shared_cluster.api, PLACE)
     rules = [
-        rule
+        each
         for one in read_yaml(FOLDER / "controller.yaml")
         if one["kind"] == "ClusterRole" and one["metadata"]["name"] in RULES
-        for rule in one["rules"]
+        for each in one["rules"]
     ]
+    rules.append(rule("coordination.k8s.io", "leases", "get create update"))
     yield make_account(shared_cluster, PLACE, "hotpeers-controller", cluster_rules=rules)
     remove_namespace(shared_cluster.api, PLACE)
 
@@ -363,13 +364,14 @@ async def test_nothing_is_decided_while_a_rollout_is_under_way(
         await until(lambda: leader.state() == "live")
 
 
+@pytest.mark.parametrize("waiting", ["CrashLoopBackOff", ""])
 async def test_rollout_that_does_not_get_on_is_replaced(
-    lead: Orchestrator, account: ServiceAccount
+    lead: Orchestrator, account: ServiceAccount, waiting: str
 ) -> None:
     (name,) = lead.sidecars
-    lead.set_ready(name, ready=False, waiting="CrashLoopBackOff")
+    lead.set_ready(name, ready=False, waiting=waiting)
     lead.report(replicas=2)
-    async with leading(account) as leader:
+    async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
         await until(lambda: lead.running == B)
         await until(lambda: leader.results == [("released", "RolloutStuck")])
@@ -384,6 +386,30 @@ async def test_pod_without_sidecar_rolls_the_deployment(
         lead.sync(B)
         await until(lambda: lead.running == B)
         await until(lambda: leader.results == [("released", "AckMissing")])
+
+
+async def test_whole_controller_leads_and_tells(
+    lead: Orchestrator, account: ServiceAccount, cluster: Cluster, tmp_path: Path
+) -> None:
+    flags = (f"--kubeconfig={account.kubeconfig()}", f"--namespace={PLACE}", f"--account={USER}")
+    more = ("--guard-configuration=none", "--hold-ack-seconds=600", "--hold-window=Sat 02:00-05:00")
+    controller = Controller(tmp_path / "whole", cluster, *flags, *more)
+    lead.report(replicas=2)
+    try:
+        controller.start()
+        lead.sync(B)
+        await until(lambda: controller.metric("hotpeers_held_deployments") == 1)
+        assert (lead.running, lead.held) == (A, B)
+        (shown,) = controller.document("/status")["holds"]
+        assert (shown["name"], shown["wanted"], shown["state"]) == ("lead", B, "rolling")
+        # Its pods are not where pods may be: nobody can be asked.
+        lead.report()
+        await until(lambda: lead.running == B)
+        reason = {"result": "released", "reason": "AckMissing"}
+        await until(lambda: controller.metric("hotpeers_hold_results_total", **reason) == 1)
+        await until(lambda: controller.metric("hotpeers_held_deployments") == 0)
+    finally:
+        controller.stop(signal.SIGKILL)
 
 
 async def test_pod_of_another_owner_is_never_asked(
@@ -605,10 +631,10 @@ async def test_account_that_the_webhook_does_not_know_is_told(
         lead.namespace,
         "stranger",
         cluster_rules=[
-            rule
+            each
             for one in read_yaml(FOLDER / "controller.yaml")
             if one["kind"] == "ClusterRole" and one["metadata"]["name"] in RULES
-            for rule in one["rules"]
+            for each in one["rules"]
         ],
     )
     lead.says = saying("restart")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ...hold.answer import SILENT, Answer, Says
-from ...hold.progress import WAITING, Asked, Progress, Stand, judge
+from ...hold.progress import UNREADY_FACTOR, WAITING, Asked, Progress, Stand, judge
 from ...hold.state import Hold
 from ...hold.workload import (
     HeldDeployment,
@@ -59,6 +59,8 @@ class Asking:
         self._sidecars = sidecars
         self._ack_seconds = ack_seconds
         self._pods: dict[str, _Known] = {}
+        self._unready: dict[str, float] = {}
+        """Since when pods of a rollout are seen, and are not Ready."""
         self._began = time.monotonic()
         self.summary: dict[str, str] = {}
         """What each pod says, by its name."""
@@ -96,9 +98,15 @@ class Asking:
     async def _rolling(self, one: HeldDeployment) -> Progress:
         if one.stuck:
             return Progress(Stand.RELEASE, Reason.ROLLOUT_STUCK, "its deadline has passed")
+        now, bound = time.monotonic(), self._ack_seconds * UNREADY_FACTOR
+        unready = {}
         for pod in await self.current(one):
-            if pod.failing:
-                return Progress(Stand.RELEASE, Reason.ROLLOUT_STUCK, f"pod {pod.name} cannot start")
+            if not pod.ready:
+                unready[pod.uid] = first = self._unready.get(pod.uid, now)
+                if pod.failing or now - first >= bound:
+                    message = f"pod {pod.name} {'cannot start' if pod.failing else 'is not Ready'}"
+                    return Progress(Stand.RELEASE, Reason.ROLLOUT_STUCK, message)
+        self._unready = unready
         return WAITING
 
     async def _ask(self, one: HeldDeployment, hold: Hold, pods: list[Pod]) -> None:

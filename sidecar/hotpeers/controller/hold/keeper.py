@@ -11,18 +11,15 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
 from ...follow.kind import Kind, Version
 from ...follow.scope import Scope
 from ...hold.names import HELD_LABEL
-from ...hold.parts import Json
 from ...hold.progress import Progress, Stand
-from ...hold.release import release_patch
 from ...hold.repay import Debt
 from ...hold.secrets import SecretsError
-from ...hold.state import Hold, template_hash
+from ...hold.state import Hold
 from ...hold.workload import HeldDeployment, read_deployment
 from ...kube.client import Client
 from ...kube.errors import ForbiddenError, KubeError
@@ -30,12 +27,14 @@ from ...model.snapshot import Problem
 from ...reasons import Reason
 from ..election import LeaderClient
 from .asking import Asking
+from .releasing import End, release
 from .sidecars import Sidecars
 from .telling import Telling
 
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 0.5
+_ROLLING_SECONDS = 2.0
 _LIVE_SECONDS = 60.0
 _REST_SECONDS = 10.0
 _GATHER_SECONDS = 0.02
@@ -48,16 +47,6 @@ Key = tuple[str, str]
 _DEPLOYMENT = Kind[HeldDeployment](
     "Deployment", "apps", "deployments", (Version("v1", read_deployment),)
 )
-
-
-class _End(Enum):
-    """What came of the patch that ends a hold."""
-
-    DONE = auto()
-    OVERTAKEN = auto()
-    """The Deployment is another one by now."""
-    HELD_AGAIN = auto()
-    """The webhook held it again."""
 
 
 @dataclass(slots=True)
@@ -157,7 +146,7 @@ class Keeper:
         one = self._find(key)
         if one is None or one.hold is None:
             return False
-        if await self._release(one, one.hold) is not _End.DONE:
+        if await release(self._writer, one, one.hold) is not End.DONE:
             return False
         self._telling.repaid(one)
         return True
@@ -220,7 +209,7 @@ class Keeper:
             return _LIVE_SECONDS
         if hold is None or hold.template != one.template:
             # Nobody can say what it owes; or it was rolled while the webhook was not asked.
-            if await self._release(one, None) is _End.DONE:
+            if await release(self._writer, one, None) is End.DONE:
                 self._telling.cleared(one, "overtaken")
             return _REST_SECONDS
         if (case.hold, case.uid) != (hold, one.uid):
@@ -243,9 +232,9 @@ class Keeper:
             return await self._give_up(one, hold, case, progress.reason, progress.message)
         case.problem = None
         if progress.stand is Stand.WAITING:
-            return _WAIT_SECONDS
+            return _ROLLING_SECONDS if one.rolling else _WAIT_SECONDS
         if hold.wanted == hold.template:
-            if await self._release(one, hold) is _End.DONE:
+            if await release(self._writer, one, hold) is End.DONE:
                 self._telling.cleared(one, "reverted")
             return _REST_SECONDS
         if not case.live:
@@ -257,14 +246,14 @@ class Keeper:
         self, one: HeldDeployment, hold: Hold, case: _Case, reason: Reason, message: str
     ) -> float:
         case.live = False
-        end = await self._release(one, hold)
-        if end is _End.HELD_AGAIN:
+        end = await release(self._writer, one, hold)
+        if end is End.HELD_AGAIN:
             case.problem = Problem(
                 _where(one), Reason.HELD_AGAIN, "set HOTPEERS_ACCOUNT to the controller's user"
             )
             return _REST_SECONDS
         case.problem = None
-        if end is _End.OVERTAKEN:
+        if end is End.OVERTAKEN:
             return _WAIT_SECONDS
         if hold.wanted == hold.template:
             self._telling.cleared(one, "reverted")
@@ -292,19 +281,6 @@ class Keeper:
         except KubeError as failure:
             case.problem = Problem(_where(one), failure.reason, f"it cannot be released: {failure}")
             return _REST_SECONDS
-
-    async def _release(self, one: HeldDeployment, hold: Hold | None) -> _End:
-        """End a hold. Raises `KubeError`."""
-        path = f"/apis/apps/v1/namespaces/{one.namespace}/deployments/{one.name}"
-        try:
-            found: Json = await self._writer.patch(path, release_patch(one.uid, hold, one.marks))
-        except KubeError as error:
-            # It is gone, or another one by now, as the watch is about to tell.
-            if error.status in (404, 409, 422):
-                return _End.OVERTAKEN
-            raise
-        done = hold is None or template_hash(found) == hold.wanted
-        return _End.DONE if done else _End.HELD_AGAIN
 
 
 def _where(one: HeldDeployment) -> str:
