@@ -88,11 +88,11 @@ class Stage:
     def talk(self, agent: Agent) -> Conversation:
         """Begin a conversation, by the Service as another agent would, once it leads to the pod."""
         self.wait_until_served(agent)
-        return Conversation(self._url(agent))
+        return Conversation(self.url(agent))
 
     def wait_until_served(self, agent: Agent) -> None:
         """Wait until the Service of an Agent leads to its pod: that follows readiness by a moment."""
-        url = f"{self._url(agent)}/.well-known/agent-card.json"
+        url = f"{self.url(agent)}/.well-known/agent-card.json"
 
         def answers() -> bool | None:
             with suppress(OSError):
@@ -101,7 +101,8 @@ class Stage:
 
         until(f"the Service of {agent.name}", answers, _SECONDS)
 
-    def _url(self, agent: Agent) -> str:
+    def url(self, agent: Agent) -> str:
+        """Where the Service of an Agent is, for this machine."""
         place = {"name": agent.name, "namespace": self.namespace}
         service = self.api.read({"apiVersion": "v1", "kind": "Service", "metadata": place})
         return f"http://{service['spec']['clusterIP']}:8080"
