@@ -1,0 +1,119 @@
+"""A definition changes and its pods stay: hot configuration and the hold of rollouts, on the node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.conversations import conversations
+from e2e.hotagent import HotAgent
+from e2e.reconciler import Reconciler
+from e2e.release import Release
+from e2e.site import QUICK_PROBE, Site
+from e2e.stage import BASELINE, make_stage
+from e2e.timings import Timings
+from e2e.toolserver import tool_server
+from e2e.watchful_model import watchful_model
+from node.node import Node
+
+_CHANGES = 30
+_CLOCK_SKEW = 6.0
+
+
+@pytest.fixture(scope="module")
+def lead(node: Node, reconciler: Reconciler, chart_release: Release) -> Iterator[HotAgent]:
+    """An orchestrator that runs from the first test of this file to the last."""
+    chart_release.install()
+    stage = make_stage(node.api, "hot", BASELINE)
+    reconciler.follow(stage.namespace, Site(probe=QUICK_PROBE))
+    with watchful_model() as model, tool_server() as tools:
+        made = HotAgent(stage, model, tools)
+        made.create()
+        yield made
+        reconciler.leave(stage.namespace)
+        node.api.request("DELETE", f"/api/v1/namespaces/{stage.namespace}")
+
+
+def test_thirty_changes_while_ten_conversations_run_restart_nothing(
+    lead: HotAgent, timings: Timings
+) -> None:
+    revision, began = lead.revision(), [(one.uid, one.name) for one in lead.pods()]
+    took = []
+    with conversations(lead.stage.url(lead.agent)) as talk:
+        for number in range(1, _CHANGES + 1):
+            took.append(lead.wait_until_live(lead.change(number)))
+            timings.note("a changed Agent → the first request with it", took[-1])
+    assert talk.failed == []
+    assert talk.turns > _CHANGES
+    assert lead.revision() == revision
+    pods = lead.pods()
+    assert [(one.uid, one.name) for one in pods] == began
+    assert [pods[0].restarts(name) for name in pods[0].containers] == [0, 0]
+    assert lead.is_held()
+    assert max(took) < 5.0, sorted(took)
+
+
+def test_controller_that_writes_everything_every_second_changes_nothing(
+    lead: HotAgent, reconciler: Reconciler
+) -> None:
+    site = Site(probe=QUICK_PROBE)
+    lead.wait("the hold", lead.owes)
+    revision, uids = lead.revision(), [one.uid for one in lead.pods()]
+    reconciler.follow(lead.stage.namespace, site, resync=1.0)
+    writes = reconciler.writes
+    lead.wait("two resyncs", lambda: reconciler.writes > writes + 30)
+    version, writes = lead.deployment()["metadata"]["resourceVersion"], reconciler.writes
+    lead.wait("five resyncs", lambda: reconciler.writes > writes + 60)
+    assert lead.deployment()["metadata"]["resourceVersion"] == version
+    reconciler.follow(lead.stage.namespace, site)
+    assert (lead.revision(), [one.uid for one in lead.pods()]) == (revision, uids)
+
+
+def test_pod_that_is_deleted_while_held_comes_back_with_the_newest_definition(
+    lead: HotAgent,
+) -> None:
+    with conversations(lead.stage.url(lead.agent)):
+        lead.wait_until_live(lead.change(lead.number + 4))
+    # Clocks may differ: a pod made sooner cannot prove that it started with what is wanted.
+    lead.wait("a hold of some seconds", lambda: lead.owed_for() > _CLOCK_SKEW)
+    revision = lead.revision()
+    (gone,) = lead.pods()
+    lead.stage.api.delete(gone.reference)
+    lead.wait(
+        "another pod",
+        lambda: any(one.is_ready and one.uid != gone.uid for one in lead.pods()),
+    )
+    lead.stage.wait_until_served(lead.agent)
+    assert lead.revision() == revision, lead.told()
+    (pod,) = lead.pods()
+    with conversations(lead.stage.url(lead.agent)) as talk:
+        lead.wait_until_live(time.time())
+        lead.wait_until_live(lead.change(lead.number + 4))
+    assert talk.failed == []
+    assert [one.uid for one in lead.pods()] == [pod.uid]
+    assert lead.revision() == revision
+
+
+def test_rollback_ends_the_hold_without_a_rollout(lead: HotAgent) -> None:
+    revision, uids = lead.revision(), [one.uid for one in lead.pods()]
+    lead.number, lead.config, lead.words, lead.others = 0, "one", ("define",), ("weather",)
+    with conversations(lead.stage.url(lead.agent)) as talk:
+        lead.wait_until_live(lead.write())
+    lead.wait("the end of the hold", lambda: not lead.is_held())
+    assert talk.failed == []
+    assert (lead.revision(), [one.uid for one in lead.pods()]) == (revision, uids)
+
+
+def test_definition_that_needs_a_restart_rolls_and_pays_the_debt(lead: HotAgent) -> None:
+    lead.write()
+    with conversations(lead.stage.url(lead.agent)) as talk:
+        lead.wait_until_live(lead.change(lead.number + 4))
+        revision, (old,) = lead.revision(), lead.pods()
+        lead.stream = True
+        lead.write()
+        lead.wait("the rollout", lambda: lead.revision() != revision)
+        lead.wait("the end of the hold", lambda: not lead.is_held())
+        lead.wait("the old pod to go", lambda: all(one.uid != old.uid for one in lead.pods()))
+    assert talk.failed == []

@@ -1,0 +1,93 @@
+"""A model that notes what each request gave it: the model's name, the instruction and the tools.
+
+It answers “Take 20 s” after 20 seconds, and all else at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+from hotpeers.demo.script import last_user_text, offered_names
+from node import addresses
+
+_PORT = 8088
+_TAKE = re.compile(r"Take ([0-9]+(?:\.[0-9]+)?) s")
+_MARK = re.compile(r"You are number ([0-9]+)\.")
+_INSTRUCTING = ("system", "developer")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request: when it came, in seconds since 1970, and what it says of the agent."""
+
+    time: float
+    model: str
+    number: int
+    tools: frozenset[str]
+
+
+@dataclass
+class WatchfulModel:
+    """What was asked, in order."""
+
+    url: str
+    seen: list[Seen] = field(default_factory=list)
+
+    def note(self, asked: dict[str, Any]) -> float:
+        """Note a request; for how long it is to take."""
+        told = [one for one in asked["messages"] if one.get("role") in _INSTRUCTING]
+        found = _MARK.search(json.dumps(told))
+        tools = frozenset(offered_names(asked.get("tools") or []))
+        number = int(found[1]) if found else -1
+        self.seen.append(Seen(time.time(), str(asked.get("model")), number, tools))
+        wish = _TAKE.search(last_user_text(asked["messages"]))
+        return float(wish[1]) if wish else 0.0
+
+
+@contextmanager
+def watchful_model() -> Iterator[WatchfulModel]:
+    """Serve it on this machine."""
+    model = WatchfulModel(f"http://{addresses.HOST}:{_PORT}/v1")
+    handler = type("Handler", (_Handler,), {"model": model})
+    server = ThreadingHTTPServer((addresses.HOST, _PORT), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield model
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    model: ClassVar[WatchfulModel]
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        seconds = self.model.note(asked)
+        # How long the model takes is what the turn asks for: nothing is waited for by it.
+        time.sleep(seconds)
+        message = {"role": "assistant", "content": f"It took {seconds:g} s."}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": "watchful"}
+        body = json.dumps({**head, "choices": [choice], "usage": usage}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(ConnectionError):  # who asked has been stopped
+            self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: a turn that was cut says so itself."""
