@@ -175,3 +175,23 @@ def test_two_replicas_follow_together(held: Held, timings: Timings) -> None:
     assert {pod.restarts("kagent") for pod in held.pods(agent)} == {0}
     with suppress(ApiError):
         held.stage.api.delete(agent.manifest)
+
+
+def test_without_our_controller_kagent_rolls_and_marks_go_once_it_is_back(
+    held: Held, release: Release
+) -> None:
+    """The webhook fails open: what is held is a debt, which kagent's next write collects."""
+    agent = held.start("left")
+    held.answer(agent, "I am held.")
+    (pod,) = held.pods(agent)
+    release.scale(0)
+    try:
+        held.edit(agent, systemMessage="Answer every question with: I was rolled.")
+        held.wait("another pod", agent, lambda: _replaced(held, agent, pod))
+        held.stage.wait_until_served(agent)
+        held.wait("its answer", agent, lambda: "I was rolled." in held.says(agent))
+        assert held.wanted(agent), "nobody is there to take the marks away"
+    finally:
+        release.scale(2)
+    held.wait("no marks", agent, lambda: not held.wanted(agent))
+    held.stage.api.delete(agent.manifest)
