@@ -215,17 +215,20 @@ def test_trials_leave_nothing_behind(agent):
     def open_now():
         return sum(1 for _ in Path("/proc/self/fd").iterdir()), threading.active_count()
 
+    def clients():
+        import httpx
+
+        gc.collect()
+        return sum(isinstance(one, httpx.AsyncClient) for one in gc.get_objects())
+
     agent.change({**full, "instruction": "warm"})
-    before = open_now()
+    before, clients_before = open_now(), clients()
     for number in range(40):
         assert agent.change({**full, "instruction": str(number)}).state == "live"
     # Not equal: a thread of kagent's libraries may end meanwhile (litellm's, in kagent-adk 0.7).
     assert all(now <= then for now, then in zip(open_now(), before, strict=True))
-    gc.collect()
-    import httpx
-
-    clients = [one for one in gc.get_objects() if isinstance(one, httpx.AsyncClient)]
-    assert len(clients) < 20
+    # Those of the last configuration may still be referred to; other tests left theirs before.
+    assert clients() < clients_before + 10
 
 
 def test_a_look_costs_little(agent):
