@@ -15,6 +15,7 @@ from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
 from cluster.server import Cluster
 from hotpeers.hold.release import release_patch
+from hotpeers.hold.state import Hold
 from hotpeers.hold.workload import Pod, asking_patch, read_deployment
 
 PLACE, HOME = "hotpeers-system", "holds-home"
@@ -123,7 +124,9 @@ def test_asking_a_pod_passes(api: Api, admin: Api) -> None:
     uid = made["metadata"]["uid"]
     try:
         for bare in (True, False):
-            change = asking_patch(Pod("asked", uid, has_annotations=not bare), "2", "ab", 1)
+            change = asking_patch(
+                Pod("asked", uid, has_annotations=not bare), Hold("2", "1"), "ab", 1
+            )
             assert not refused(api, made, change)
             admin.patch(made, {"metadata": {"annotations": {"a": "b"}}})
     finally:

@@ -146,7 +146,8 @@ async def test_configuration_that_pods_take_rolls_nothing(
     async with leading(account) as leader:
         await held_and_live(lead, leader)
         (asked,) = lead.asked_for()
-        assert asked == {"hash": B, "secrets": S_HASH, "try": 1}
+        since = lead.read()["metadata"]["annotations"]["hotpeers.dev/held-since"]
+        assert asked == {"hash": B, "secrets": S_HASH, "try": 1, "since": since}
         assert (lead.running, lead.held) == (A, B)
         await until(lambda: {"ConfigurationHeld", "ConfigurationLive"} <= set(lead.events()))
         assert leader.reasons() == set()
@@ -157,8 +158,9 @@ async def test_controller_that_rewrites_the_hash_causes_no_writes(
 ) -> None:
     async with leading(account) as leader:
         await held_and_live(lead, leader)
-        # After a write of somebody else the API server moves kagent's entry of managedFields, once.
-        lead.sync(B)
+        # After a write of somebody else the API server moves kagent's entry of managedFields to the
+        # end, once: they are sorted by their times, in seconds.
+        await until(lambda: "subresource" not in lead.sync(B)["metadata"]["managedFields"][-1])
         versions = lead.versions()
         began, syncs = time.monotonic(), 0
         while time.monotonic() - began < 6.0 or syncs < 20:
@@ -342,7 +344,7 @@ async def test_pod_made_while_held_is_asked_too(
         lead.remove(old)
         new = lead.add_pod(ready=False)
         lead.report(availableReplicas=0, readyReplicas=0)
-        await until(lambda: lead.asked_for() == [{"hash": B, "secrets": S_HASH, "try": 1}])
+        await until(lambda: [one.get("hash") for one in lead.asked_for()] == [B])
         lead.set_ready(new["metadata"]["name"])
         lead.report()
         await until(lambda: leader.state() == "live")
