@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -673,3 +673,72 @@ def test_webhook_is_the_last_one_and_lets_all_pass_while_down() -> None:
     (hook,) = found["webhooks"]
     assert (hook["failurePolicy"], hook["timeoutSeconds"]) == ("Ignore", 2)
     assert hook["reinvocationPolicy"] == "Never"
+
+
+@contextmanager
+def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
+    """A policy of the cluster that keeps the label of held Deployments where it is."""
+    group = "admissionregistration.k8s.io/v1"
+    rule_of = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["UPDATE"],
+        "resources": ["deployments"],
+    }
+    held = "'hotpeers.dev/held' in {}.metadata.labels"
+    keeps = f"!({held.format('oldObject')}) || {held.format('object')}"
+    probe = "metadata.?annotations.?probe.orValue('')"
+    policy: Object = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": f"keep-{lead.namespace}"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [rule_of]},
+            "validations": [
+                {"expression": keeps, "message": "labels stay"},
+                {"expression": f"object.{probe} == oldObject.{probe}"},
+            ],
+        },
+    }
+    here = {"matchLabels": {"kubernetes.io/metadata.name": lead.namespace}}
+    binding: Object = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": policy["metadata"]["name"]},
+        "spec": {
+            "policyName": policy["metadata"]["name"],
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": here},
+        },
+    }
+    made = [cluster.api.create(policy), cluster.api.create(binding)]
+    try:
+        for number in range(300):
+            try:
+                cluster.api.patch(
+                    lead.reference, {"metadata": {"annotations": {"probe": f"{number}"}}}
+                )
+            except ApiError:
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        for one in made:
+            cluster.api.delete(one)
+
+
+async def test_release_that_a_policy_forbids_is_told_and_done_later(
+    lead: Orchestrator, account: ServiceAccount, cluster: Cluster
+) -> None:
+    """The API server answers 422, as where the Deployment is another one by now."""
+    lead.says = saying("restart")
+    with forbidden(cluster, lead):
+        async with leading(account, ack_seconds=1.0) as leader:
+            lead.sync(B)
+            await until(
+                lambda: any("labels stay" in one.message for one in leader.keeper.problems())
+            )
+            assert (lead.running, lead.held) == (A, B)
+    async with leading(account, ack_seconds=1.0):
+        await until(lambda: (lead.running, lead.held) == (B, ""), 20.0)

@@ -58,6 +58,18 @@ def test_rollback_asks_pods_for_what_the_template_has() -> None:
     assert after(stored, updated(stored, A)) == (Result.KEPT, stored)
 
 
+@pytest.mark.parametrize("change", ["label", "annotation", "replicas"])
+def test_change_of_somebody_else_is_no_rollback(change: str) -> None:
+    """`kubectl annotate` and the like write the hash as they found it."""
+    old = deployment(A, held=(B, A))
+    new = updated(old, A)
+    if change == "replicas":
+        new["spec"]["replicas"] = 3
+    else:
+        new["metadata"][f"{change}s"]["team.example/contact"] = "x"
+    assert after(old, new) == (Result.KEPT, new)
+
+
 IMAGE = [{"name": "kagent", "image": "app:0.11.0", "resources": {}}]
 
 

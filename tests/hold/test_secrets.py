@@ -90,3 +90,19 @@ def test_audience_is_kagents() -> None:
     assert admits(chosen, {"a": "c"}) is False
     with pytest.raises(SecretsError):
         admits({"from": "Others"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "..", "../../other/remotemcpservers/x", "a?b", "a%2fb", "a#b", "A", "x" * 254, "a\n"],
+)
+def test_names_that_would_lead_to_other_objects_are_refused(name: str) -> None:
+    for odd in (
+        agent(tools=[server(name)]),
+        agent(tools=[server("a", namespace=name or "..")]),
+        agent(modelConfig=name),
+        agent(memory={"modelConfig": name}),
+    ):
+        with pytest.raises(SecretsError, match="no name"):
+            sources_of(odd)
+    assert names(sources_of(agent(modelConfig="gpt-4.1-mini"))) == [f"{MODELS}/team/gpt-4.1-mini"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .difference import rolls_anyway
+from .difference import changes_beside, rolls_anyway
 from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_HASH, HELD_LABEL, HELD_SINCE, HELD_TEMPLATE
 from .parts import Json, part, pointer, text
 from .state import (
@@ -67,13 +67,17 @@ def decide(old: Json, new: Json, now: datetime) -> Decision:
         return _roll(old, new, newest)
     if asked == running and before is None:
         return Decision(Result.UNCHANGED, tuple(_unmark(new)))
+    if asked == running and before is not None and changes_beside(old, new):
+        # Not a word of what is wanted. kagent, if it was kagent, writes the same again.
+        asked = before.wanted
     since = text(old, "metadata", "annotations", HELD_SINCE)
     same = before is not None and before.wanted == asked
     hold = Hold(asked, running)
     operations = _mark(new, hold, since if same else written_time(now))
     if asked == running:
         return Decision(Result.KEPT if same else Result.REVERTED, tuple(operations))
-    operations += _set_hash(new, running)
+    if template_hash(new) != running:
+        operations += _set_hash(new, running)
     return Decision(Result.KEPT if same else Result.HELD, tuple(operations))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .names import CONFIG_HASH
-from .parts import Json, part
+from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL
+from .parts import Json, items, part
 
 
 def rolls_anyway(old: Json, new: Json) -> bool:
@@ -22,3 +22,23 @@ def _rest(template: Json) -> Json:
     }
     kept = {key: value for key, value in metadata.items() if key != "annotations"}
     return {**template, "metadata": {**kept, "annotations": annotations}}
+
+
+def changes_beside(old: Json, new: Json) -> bool:
+    """Whether something differs beside the template and our marks: labels, annotations, replicas.
+
+    kagent writes all that it wants of a Deployment at once, again and again; a change beside it is
+    somebody else's, who took the hash as it was: `kubectl annotate`, or `kubectl edit`.
+    """
+    return _beside(old) != _beside(new)
+
+
+def _beside(deployment: Json) -> tuple[Json, ...]:
+    metadata, marks = part(deployment, "metadata"), (HELD_LABEL, *HELD_ANNOTATIONS)
+    labels, annotations = (
+        {key: value for key, value in part(metadata, field).items() if key not in marks}
+        for field in ("labels", "annotations")
+    )
+    lists = {field: items(metadata, field) for field in ("ownerReferences", "finalizers")}
+    spec = {key: value for key, value in part(deployment, "spec").items() if key != "template"}
+    return labels, annotations, lists, spec

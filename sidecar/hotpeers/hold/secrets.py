@@ -16,6 +16,8 @@ from .parts import Json, items, part, text
 
 _MAX_OBJECTS = 200
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){0,128}")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+"""Names of objects and of namespaces: what an Agent names becomes part of a path."""
 MODELS, SERVERS = "modelconfigs", "remotemcpservers"
 
 
@@ -33,7 +35,10 @@ class Source:
 
 
 def sources_of(agent: Json) -> tuple[Source, ...]:
-    """The sources of an Agent (v1alpha2), in their order. `SecretsError` where there are too many."""
+    """The sources of an Agent (v1alpha2), in their order.
+
+    `SecretsError` where there are too many, or where one cannot be the name of an object.
+    """
     namespace = text(agent, "metadata", "namespace")
     spec = part(agent, "spec")
     if spec.get("type") != "Declarative":
@@ -56,6 +61,12 @@ def sources_of(agent: Json) -> tuple[Source, ...]:
             found.append(Source(SERVERS, place, text(server, "name")))
     if len(found) > _MAX_OBJECTS:
         raise SecretsError(f"the Agent names {len(found)} models and servers")
+    for one in found:
+        if not (_NAME.fullmatch(one.namespace) and _NAME.fullmatch(one.name)):
+            # `../../other/remotemcpservers/x` would be read past `audience_of`.
+            raise SecretsError(
+                f"the Agent names {one.name[:100]!r} of {one.plural}, which is no name"
+            )
     return tuple(found)
 
 

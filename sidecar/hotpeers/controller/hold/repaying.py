@@ -63,14 +63,23 @@ class Repaying:
         self._skipped += _MOST_ASKED
         for debt in (due[begin:] + due[:begin])[:_MOST_ASKED]:
             key = (debt.namespace, debt.name)
-            if idle_enough(await self._keeper.idle(key), self._terms) and await self._keeper.repay(
-                key
-            ):
+            if await self._is_repaid(key):
                 self._skipped = 0
                 return key
         if len(due) <= _MOST_ASKED:
             self._skipped = 0
         return None
+
+    async def _is_repaid(self, key: Key) -> bool:
+        try:
+            idle = await self._keeper.idle(key)
+            return idle_enough(idle, self._terms) and await self._keeper.repay(key)
+        except KubeError as error:
+            # One that cannot be rolled keeps no other from its turn.
+            extra = {"reason": error.reason.value}
+            title = "/".join(key)
+            logger.warning("Deployment %s cannot be repaid: %s", title, error, extra=extra)
+            return False
 
     async def _rolled(self, key: Key) -> None:
         """Wait until the rollout of a Deployment is over, within bounds."""
