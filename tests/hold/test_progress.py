@@ -41,6 +41,18 @@ def test_silence_releases_after_its_time() -> None:
         assert stand(replace(pod, seconds=20.0)) == (Stand.RELEASE, Reason.ACK_MISSING)
 
 
+def test_silence_of_a_pod_that_was_live_releases_nothing() -> None:
+    """The network between the controller and the pods may be cut, for all of them at once."""
+    pod = replace(POD, answer=SILENT, proven=True, seconds=10_000.0)
+    assert stand(pod) == (Stand.WAITING, None)
+    assert stand(replace(pod, answer=Answer(Says.OTHER)))[0] is Stand.RELEASE
+
+
+def test_message_says_why_a_pod_could_not_be_asked() -> None:
+    pod = replace(POD, answer=SILENT, denied="a policy denied it", seconds=20.0)
+    assert judge([pod], 1, 1.0, 20.0).message.endswith("cannot be annotated: a policy denied it")
+
+
 def test_pod_that_is_not_ready_gets_longer() -> None:
     pod = replace(POD, answer=SILENT, ready=False, seconds=100.0)
     assert stand(pod)[0] is Stand.WAITING

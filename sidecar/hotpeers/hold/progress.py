@@ -35,6 +35,10 @@ class Asked:
     answer: Answer
     before: str = ""
     """The stamp of its answer before it was asked."""
+    proven: bool = False
+    """Whether it had the configuration live when it answered last."""
+    denied: str = ""
+    """Why the pod cannot be annotated, "" where it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,12 @@ def _give_up(pod: Asked, ack_seconds: float) -> Progress | None:
         return _release(Reason.HELD_RESTART, f"pod {pod.name}: {said.message}")
     if pod.failing:
         return _release(Reason.ROLLOUT_STUCK, f"pod {pod.name} cannot start")
+    # A controller that is cut off from pods that were live must not roll all of them.
+    live = said.says is Says.LIVE or (said.says is Says.NOTHING and pod.proven)
     bound = ack_seconds if pod.ready else ack_seconds * UNREADY_FACTOR
-    if said.says is not Says.LIVE and pod.seconds >= bound:
-        return _release(Reason.ACK_MISSING, f"pod {pod.name}: nothing for {pod.seconds:.0f} s")
+    if not live and pod.seconds >= bound:
+        why = f"; it cannot be annotated: {pod.denied}" if pod.denied else ""
+        return _release(Reason.ACK_MISSING, f"pod {pod.name}: no ack for {pod.seconds:.0f} s{why}")
     return None
 
 

@@ -38,10 +38,16 @@ class _Known:
     before: str
     answer: Answer = SILENT
     ready: bool = False
+    proven: bool = False
+    """Whether it had the configuration live when it answered last."""
+    denied: str = ""
+    """Why it could not be asked last, "" where it was."""
 
     def take(self, pod: Pod, answer: Answer, now: float) -> None:
-        """Note an answer. A pod that was live, or just became Ready, is given its time anew."""
-        lost = self.answer.says is Says.LIVE and answer.says is not Says.LIVE
+        """Note an answer. A pod that says it is live no more, or is just Ready, has its time anew."""
+        lost = self.proven and answer.says not in (Says.LIVE, Says.NOTHING)
+        if answer.says is not Says.NOTHING:
+            self.proven = answer.says is Says.LIVE
         if lost:
             self.before = ""
             self.ready = pod.ready
@@ -140,8 +146,12 @@ class Asking:
         except (NotFoundError, ConflictError):
             pass  # it is gone, or another one by now
         except KubeError as error:
+            # Another pod has its name by now, or a policy of the cluster denies it.
             if error.status != 422:
                 raise
+            known.denied = str(error)
+        else:
+            known.denied = ""
         known.last = time.monotonic()
 
     def _asked(self, pod: Pod, now: float) -> Asked:
@@ -155,4 +165,6 @@ class Asking:
             seconds=now - known.first,
             answer=known.answer,
             before=known.before,
+            proven=known.proven,
+            denied=known.denied,
         )

@@ -204,7 +204,10 @@ class Keeper:
         hold = one.hold
         if one.owner is None:
             # Somebody's label on something that is not kagent's: nothing of it is written.
-            message = "it is no Deployment of a kagent Agent; take away its label"
+            message = (
+                "it is no Deployment of a kagent Agent: take away its label hotpeers.dev/held, and"
+                " run kubectl rollout restart if its template has an older kagent.dev/config-hash"
+            )
             case.problem = Problem(_where(one), Reason.HOLD_UNREADABLE, message)
             return _LIVE_SECONDS
         if hold is None or hold.template != one.template:
