@@ -16,6 +16,7 @@ from typing import Any
 
 from ..contract import ConfigAck, Nack, Rejection, clean_text
 from . import changes
+from .container import container_start
 from .content import Content
 from .document import parse_document
 from .folder import Folder, Stamp
@@ -66,7 +67,7 @@ class HotConfig:
 
         Raises what `runtime` raises.
         """
-        start = Start(content, self._own_hash, self._began)
+        start = Start(content, self._own_hash, container_start(self._began))
         self._cannot = None
         self._of = _Following(runtime, Good(content, config, runtime.facts(config)), start)
 

@@ -33,7 +33,7 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Start:
     """How this process started: with which files, under which config-hash of its pod ("" where that is
-    unknown), and when, in seconds since the epoch."""
+    unknown), and when its container did, in seconds since the epoch (0.0 where that is unknown)."""
 
     content: Content
     hash: str
