@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cluster.client import Object
@@ -71,7 +72,10 @@ class HotAgent:
                 "apiKeySecretKey": "key",
                 "openAI": {"baseUrl": self.model.url},
             }
-            api.create(self._object("ModelConfig", name, spec=spec))
+            model = api.create(self._object("ModelConfig", name, spec=spec))
+            # Until kagent's controller has written it, it is not in the hash of an Agent, which would
+            # roll once it is.
+            until("its secretHash", partial(self._has_hash, model), _SECONDS)
         server = {"description": "Words", "url": self.tools_url, "protocol": "STREAMABLE_HTTP"}
         api.create(self._object("RemoteMCPServer", "words", spec=server))
         for name in ("weather", "news"):
@@ -168,6 +172,9 @@ class HotAgent:
 
     def wait(self, what: str, holds: Callable[[], bool], seconds: float = _SECONDS) -> None:
         until(what, lambda: holds() or None, seconds)
+
+    def _has_hash(self, model: Object) -> bool | None:
+        return bool(self.stage.api.read(model).get("status", {}).get("secretHash")) or None
 
     def _all_ready(self) -> bool | None:
         pods = self.pods()
