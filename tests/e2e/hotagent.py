@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cluster.client import Object
@@ -72,6 +73,8 @@ class HotAgent:
                 "openAI": {"baseUrl": self.model.url},
             }
             api.create(self._object("ModelConfig", name, spec=spec))
+            # The hash of its Secret comes a moment later, and an Agent made before that is rolled by it.
+            until(f"the status of {name}", partial(self._secret_hash, name), _SECONDS)
         server = {"description": "Words", "url": self.tools_url, "protocol": "STREAMABLE_HTTP"}
         api.create(self._object("RemoteMCPServer", "words", spec=server))
         for name in ("weather", "news"):
@@ -83,6 +86,10 @@ class HotAgent:
         api.create(manifest)
         until("all pods of the agent", self._all_ready, _SECONDS)
         self.stage.wait_until_served(self.agent)
+
+    def _secret_hash(self, name: str) -> str | None:
+        found = self.stage.api.read(self._object("ModelConfig", name))
+        return found.get("status", {}).get("secretHash")
 
     def change(self, number: int) -> float:
         """Change one thing after the other: instruction, model, tools, sub-agents; when it was."""
@@ -112,6 +119,13 @@ class HotAgent:
         wanted = {*self.words, *(f"{place}__NS__{one}" for one in self.others)}
         found = (seen.model, seen.number, names)
         return found == (f"model-{self.config}", self.number, wanted)
+
+    def write_config(self, config: str, config_hash: str) -> None:
+        """Write config.json and the hash of the configuration as kagent's controller would."""
+        name = self.agent.name
+        self.stage.api.patch(self._object("Secret", name), {"stringData": {"config.json": config}})
+        template = {"metadata": {"annotations": {HASH: config_hash}}}
+        self.stage.api.patch(self.deployment(), {"spec": {"template": template}})
 
     def wait_until_live(self, began: float, seconds: float = _SECONDS) -> float:
         """Wait for the first request with the definition as it is now; how long it took."""
@@ -168,6 +182,15 @@ class HotAgent:
 
     def wait(self, what: str, holds: Callable[[], bool], seconds: float = _SECONDS) -> None:
         until(what, lambda: holds() or None, seconds)
+
+    def is_settled(self) -> bool:
+        """Whether all of its pods are of the newest template, and ready."""
+        found = self.deployment()
+        status, generation = found["status"], found["metadata"]["generation"]
+        counts = {
+            status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")
+        }
+        return status.get("observedGeneration") == generation and counts == {self.replicas}
 
     def _all_ready(self) -> bool | None:
         pods = self.pods()
