@@ -11,7 +11,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk test-compat compat test-docker image bench-shim bench-admission bench-guard bench-tenants bench-flood e2e lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk test-compat compat test-docker image bench-shim bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
@@ -28,6 +28,8 @@ help:
 	@echo "make bench-guard  what the guard costs governed subjects, beside others"
 	@echo "make bench-tenants  what a tenant sees while another one attacks the guard"
 	@echo "make bench-flood  what attackers of the webhook port cost"
+	@echo "make bench-definitions  what changes of a definition do to conversations, with us and without"
+	@echo "make bench-rollouts  what rollouts do to turns in flight, with us and without"
 	@echo "make lock        compile requirements/*.txt anew from requirements/*.in"
 	@echo "make clean       remove what the other targets made"
 
@@ -180,6 +182,16 @@ bench-tenants: $(VENV)/.ready cluster helm
 
 bench-flood: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/flood.py $(ARGS)
+
+bench-rollouts: $(VENV)/.ready helm
+	@$(NODE) check
+	@$(NODE)
+	$(VENV)/bin/python bench/rollouts.py $(ARGS)
+
+bench-definitions: $(VENV)/.ready helm
+	@$(NODE) check
+	@$(NODE)
+	$(VENV)/bin/python bench/definitions.py $(ARGS)
 
 # -- upkeep
 LOCK_ANY := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --custom-compile-command "make lock"

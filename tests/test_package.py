@@ -6,7 +6,7 @@ from pathlib import Path
 import hotpeers
 import hotpeers_shim
 from hotpeers.reasons import SENTENCES, Reason
-from hotpeers_shim.contract import CallProblem, Nack, PeerProblem
+from hotpeers_shim.contract import CallProblem, ConfigProblem, Nack, PeerProblem
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,7 +20,7 @@ def test_the_wheel_is_what_is_tested() -> None:
 
 
 def test_every_word_has_one_meaning_and_one_sentence() -> None:
-    words = [*Reason, *Nack, *PeerProblem, *CallProblem]
+    words = [*Reason, *Nack, *PeerProblem, *CallProblem, *ConfigProblem]
     assert len({word.value for word in words}) == len(words)
     assert set(SENTENCES) == set(words)
     assert all(sentence.endswith(".") for sentence in SENTENCES.values())

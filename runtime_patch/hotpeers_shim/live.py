@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from . import compat
 from .ack import AckWriter
@@ -32,10 +33,15 @@ from .contract import (
 from .reader import PeerReader, View
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from .hot.follower import HotConfig
+
 logger = logging.getLogger("hotpeers_shim")
 
 CHECK_SECONDS = 0.5
 """How often the background thread looks at the peer file."""
+HOT_CHECK_SECONDS = 0.2
+"""How often it looks where the agent's own configuration is followed too."""
 HEARTBEAT_SECONDS = 15.0
 """How often an unchanged ack is written again: the sidecar cannot see this process otherwise."""
 MAX_REFUSALS = 100
@@ -50,6 +56,8 @@ class Live:
         self.on_change: list[Callable[[Catalog], None]] = []
         self.usable: Callable[[Peer], bool] = lambda _: True
         """Whether this process can call a peer at all; set before the first look at the file."""
+        self.hot = _hot_config(settings)
+        """The agent's own configuration; None where it is not followed."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
@@ -186,6 +194,7 @@ class Live:
             message=message,
             refusals=tuple(self._refusals())[:MAX_REFUSALS],
             failures=tuple(self._failures.values()),
+            config=self.hot.ack() if self.hot is not None else None,
             runtime=compat.versions(),
         )
 
@@ -221,6 +230,7 @@ class Live:
         while True:
             try:
                 self.catalog()
+                self._look_at_configuration()
                 ack = self.ack()
                 if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
                     at = time.monotonic()
@@ -230,8 +240,24 @@ class Live:
                 if not complained:
                     logger.warning("ack not written to %s: %s", self.settings.ack_dir, error)
                 complained = True
-            self._wake.wait(CHECK_SECONDS)
+            self._wake.wait(CHECK_SECONDS if self.hot is None else HOT_CHECK_SECONDS)
             self._wake.clear()
+
+    def _look_at_configuration(self) -> None:
+        if self.hot is not None:
+            with optional("hot configuration"):
+                self.hot.look()
+
+
+def _hot_config(settings: Settings) -> HotConfig | None:
+    if settings.hot_config is None:
+        return None
+    from .hot.folder import Folder  # noqa: PLC0415 - only where it is asked for
+    from .hot.follower import HotConfig  # noqa: PLC0415
+
+    return HotConfig(
+        Folder(settings.hot_config, pod_info=settings.pod_info, skills=settings.skills_config)
+    )
 
 
 _live: Live | None = None

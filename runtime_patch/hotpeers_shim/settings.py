@@ -23,6 +23,10 @@ class Settings:
     which costs memory whatever its size. `max_reply_characters` is what a model is given of a reply at
     the most, and `max_file_bytes` the largest inline file that is saved as an artifact of the session.
     The defaults fit an agent with 512 MiB of memory.
+
+    `hot_config` is the folder of the agent's own configuration, None where that is not followed.
+    `pod_info` is the folder of the pod's annotations, and `skills_config` the configuration of the
+    container that fetches skills; both serve to verify what runs.
     """
 
     peer_file: Path
@@ -35,12 +39,15 @@ class Settings:
     max_reply_values: int = 50_000
     max_reply_characters: int = 100_000
     max_file_bytes: int = 1024 * 1024
+    hot_config: Path | None = None
+    pod_info: Path | None = None
+    skills_config: Path | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL`,
-        `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS` and
-        `_MAX_FILE_BYTES`.
+        `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS`,
+        `_MAX_FILE_BYTES`, `_HOT_CONFIG`, `_POD_INFO` and `_SKILLS_CONFIG`.
 
         A value that is no positive number is ignored: the default is safer than no agent.
         """
@@ -57,7 +64,14 @@ class Settings:
             max_reply_values=_count(environ.get("HOTPEERS_MAX_REPLY_VALUES"), 50_000),
             max_reply_characters=_count(environ.get("HOTPEERS_MAX_REPLY_CHARACTERS"), 100_000),
             max_file_bytes=_count(environ.get("HOTPEERS_MAX_FILE_BYTES"), 1024 * 1024),
+            hot_config=_path(environ.get("HOTPEERS_HOT_CONFIG")),
+            pod_info=_path(environ.get("HOTPEERS_POD_INFO")),
+            skills_config=_path(environ.get("HOTPEERS_SKILLS_CONFIG")),
         )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _seconds(text: str | None, default: float) -> float:

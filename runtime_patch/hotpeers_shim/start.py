@@ -19,6 +19,7 @@ def begin() -> None:
     """Wait for the modules that have to be patched."""
     FINDER.when_imported("google.adk.runners", _on_runners)
     FINDER.when_imported("kagent.adk.types", _on_kagent_types)
+    FINDER.when_imported("starlette.applications", _on_starlette)
 
 
 def _can_work() -> bool:
@@ -53,6 +54,12 @@ def _on_runners(module: "ModuleType") -> None:
         from .adapters import attach  # noqa: PLC0415
 
         attach.hook_runner(module)
+    with live.optional("counting turns"):
+        from . import turns  # noqa: PLC0415
+        from .adapters import invocations  # noqa: PLC0415
+
+        invocations.hook_runs(module.Runner)
+        turns.get().start()
     live.start()
 
 
@@ -61,7 +68,24 @@ def _on_kagent_types(module: "ModuleType") -> None:
         return
     from . import live  # noqa: PLC0415
 
+    with live.optional("hot configuration"):
+        from .adapters import hotconfig  # noqa: PLC0415
+
+        hotconfig.hook(module)
     with live.optional("token propagation"):
         from .adapters import kagent  # noqa: PLC0415
 
         kagent.hook_agent_config(module)
+
+
+def _on_starlette(module: "ModuleType") -> None:
+    """Count the requests of any agent, whether or not its framework is one that gets peers."""
+    # An older Python cannot read the rest of the shim; `unsupported` says so where it matters.
+    if sys.version_info < (3, 11):  # noqa: UP036
+        return
+    try:
+        from .adapters import requests  # noqa: PLC0415
+
+        requests.hook_starlette(module)
+    except Exception as error:  # noqa: BLE001 - the import that this follows must not fail
+        sys.stderr.write(f"hotpeers: turns are not counted: {error!r}\n")

@@ -11,7 +11,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hotpeers_shim.contract import MAX_ACK_BYTES, Ack, AckState, Rejection, clean_text, load_ack
+from hotpeers_shim.contract import (
+    MAX_ACK_BYTES,
+    Ack,
+    AckState,
+    ConfigAck,
+    Rejection,
+    clean_text,
+    load_ack,
+)
 
 from .model.snapshot import Problem
 
@@ -146,5 +154,18 @@ def _load(path: Path) -> Ack | Problem:
             )
             for failure in ack.failures
         ),
+        config=_clean_config(ack.config) if ack.config is not None else None,
         runtime={clean_text(key, 80): clean_text(value, 80) for key, value in ack.runtime.items()},
+    )
+
+
+def _clean_config(config: ConfigAck) -> ConfigAck:
+    return replace(
+        config,
+        digest=clean_text(config.digest, 80),
+        hash=clean_text(config.hash, 80),
+        seen=clean_text(config.seen, 80),
+        reason=clean_text(config.reason, 80),
+        message=clean_text(config.message),
+        restart=tuple(clean_text(name, 80) for name in config.restart),
     )

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
-from hotpeers_shim.contract import Ack, Nack, Peer, PeerProblem
+from hotpeers_shim.contract import Ack, ConfigState, Nack, Peer, PeerProblem
 
 from . import __version__
 from .acks import Acks
 from .changes import PeerChanges
+from .configuration import config_problems, new_configs, where_of
 from .failures import failing_calls, reason_label
 from .model.snapshot import Problem
 from .offer import Refused
@@ -44,6 +45,18 @@ class Metrics:
             registry=own,
         )
         self._agents = Gauge("hotpeers_agents", "Agent processes by state", ["state"], registry=own)
+        self._configs = Gauge(
+            "hotpeers_config_agents",
+            "Agent processes whose own configuration is followed, by its state",
+            ["state"],
+            registry=own,
+        )
+        self._config_changes = Counter(
+            "hotpeers_config_changes_total",
+            "Changes of the agent's own configuration, by what became of them",
+            ["state"],
+            registry=own,
+        )
         self._refused = Gauge(
             "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], registry=own
         )
@@ -65,6 +78,13 @@ class Metrics:
         self._untold = Counter(
             "hotpeers_event_failures_total",
             "Kubernetes Events that could not be made",
+            registry=own,
+        )
+        self._turns = Gauge("hotpeers_turns", "Turns in flight in the agent", registry=own)
+        self._drains = Counter(
+            "hotpeers_drains_total",
+            "Drains of the agent, by how they ended",
+            ["outcome"],
             registry=own,
         )
         self._watches = Counter(
@@ -93,11 +113,13 @@ class Metrics:
         self._ready.set(sum(peer.ready for peer in status.peers))
         self._generation.set(status.generation)
         self._acked.set(status.acks.generation or 0)
+        self._turns.set(status.turns.active)
         _count(self._agents, (ack.state.value for ack in status.acks.acks))
         _count(self._refused, (item.reason.value for item in status.refused))
         self._show_calls(status)
-        problems = (*status.problems, *status.acks.problems)
-        _count(self._problems, (problem.reason.value for problem in problems))
+        _count(self._problems, (problem.reason.value for problem in status.all_problems))
+        configs = (ack.config for ack in status.acks.acks)
+        _count(self._configs, (one.state.value for one in configs if one is not None))
 
     def _show_calls(self, status: Status) -> None:
         self._calls.clear()
@@ -107,6 +129,10 @@ class Metrics:
         for failure in shown[:_MAX_SERIES]:
             labels = (failure.subject, reason_label(failure.reason))
             self._calls.labels(*labels).set(failure.count)
+
+    def drained(self, outcome: str) -> None:
+        """A drain ended."""
+        self._drains.labels(outcome).inc()
 
     def projected(self, seconds: float) -> None:
         """A change reached the peer file."""
@@ -127,6 +153,10 @@ class Metrics:
     def event_failed(self) -> None:
         """A Kubernetes Event could not be made."""
         self._untold.inc()
+
+    def configured(self, state: ConfigState) -> None:
+        """The configuration of an agent process became this."""
+        self._config_changes.labels(state.value).inc()
 
     def nacked(self, reason: str) -> None:
         """An agent process refused the newest file, or could not do its work."""
@@ -200,6 +230,16 @@ def log_problems(
         if problem.where not in bad:
             word = "solved" if is_there(problem) else "gone"
             logger.info("%s: %s", word, problem, extra={"reason": problem.reason.value})
+
+
+def log_configs(before: Acks, after: Acks, metrics: Metrics) -> None:
+    """Log and count what became of the configurations of agent processes."""
+    for config in new_configs(before, after):
+        metrics.configured(config.state)
+    places = {where_of(ack.pid) for ack in after.acks}
+    log_problems(
+        config_problems(before), config_problems(after), lambda problem: problem.where in places
+    )
 
 
 def new_nacks(before: Acks, after: Acks) -> list[Ack]:

@@ -10,9 +10,11 @@ from enum import StrEnum
 
 from hotpeers_shim.contract import (
     CALL_PROBLEM_SENTENCES,
+    CONFIG_PROBLEM_SENTENCES,
     NACK_SENTENCES,
     PEER_PROBLEM_SENTENCES,
     CallProblem,
+    ConfigProblem,
     Nack,
     PeerProblem,
 )
@@ -74,6 +76,10 @@ class Reason(StrEnum):
     NO_SERVICE_ACCOUNT = "NoServiceAccount"
     REGISTRY_UNKNOWN = "RegistryUnknown"
     HOST_NETWORK = "HostNetwork"
+    DRAIN_ON_HOST_NETWORK = "DrainOnHostNetwork"
+    DRAIN_SHORTENED = "DrainShortened"
+    PRE_STOP_TAKEN = "PreStopTaken"
+    HOT_CONFIG_NOT_MOUNTED = "HotConfigNotMounted"
     REQUEST_INVALID = "RequestInvalid"
     INJECTION_FAILED = "InjectionFailed"
     CERTIFICATE_INVALID = "CertificateInvalid"
@@ -150,9 +156,15 @@ class Reason(StrEnum):
     LEDGER_BAD = "LedgerBad"
     LEDGER_FULL = "LedgerFull"
     LEDGER_LOST = "LedgerLost"
+    HELD_REFUSED = "HeldConfigRefused"
+    HELD_RESTART = "HeldConfigNeedsRestart"
+    ACK_MISSING = "AckMissing"
+    ROLLOUT_STUCK = "RolloutStuck"
+    HOLD_UNREADABLE = "HoldUnreadable"
+    HELD_AGAIN = "HeldAgain"
 
 
-Word = Reason | Nack | PeerProblem | CallProblem
+Word = Reason | Nack | PeerProblem | CallProblem | ConfigProblem
 """Any word of the vocabulary."""
 
 _OWN_SENTENCES = {
@@ -212,6 +224,14 @@ _OWN_SENTENCES = {
     Reason.NO_SERVICE_ACCOUNT: "The pod has no ServiceAccount, and its sidecar could not ask the API server.",
     Reason.REGISTRY_UNKNOWN: "No agentregistry is known, so that there are no tools for spawning.",
     Reason.HOST_NETWORK: "On the network of its node others could call the pod's tools for spawning.",
+    Reason.DRAIN_ON_HOST_NETWORK: (
+        "On the network of its node the sidecar has no port, and turns are not waited for."
+    ),
+    Reason.DRAIN_SHORTENED: "The operator allows no longer drain; turns are waited for as long as that.",
+    Reason.PRE_STOP_TAKEN: "The container has a preStop hook of its own, and turns are not waited for.",
+    Reason.HOT_CONFIG_NOT_MOUNTED: (
+        "No volume that follows its source holds config.json, and changes of it take a restart."
+    ),
     Reason.REQUEST_INVALID: "The admission request was not understood; the pod is admitted as it is.",
     Reason.INJECTION_FAILED: "A fault of hotpeers; the pod is admitted as it is.",
     Reason.CERTIFICATE_INVALID: "The certificate and its key cannot be served with; those before them stay.",
@@ -288,6 +308,12 @@ _OWN_SENTENCES = {
     Reason.LEDGER_BAD: "The ledger of a SpawnPolicy cannot be read; nothing is admitted.",
     Reason.LEDGER_FULL: "The ledger of a SpawnPolicy has no place for another agent.",
     Reason.LEDGER_LOST: "The ledger of a SpawnPolicy was lost; nothing is admitted for a minute.",
+    Reason.HELD_REFUSED: "The agent refuses its new configuration, and keeps the one before it.",
+    Reason.HELD_RESTART: "The new configuration changes something that the agent reads at its start only.",
+    Reason.ACK_MISSING: "A pod did not say in time that it has the new configuration.",
+    Reason.ROLLOUT_STUCK: "A rollout of the Deployment does not get on.",
+    Reason.HOLD_UNREADABLE: "The Deployment has the label of a hold, and is not one that can be held.",
+    Reason.HELD_AGAIN: "The webhook held what the controller released: it does not know its user.",
 }
 
 SENTENCES: dict[Word, str] = dict(
@@ -296,6 +322,7 @@ SENTENCES: dict[Word, str] = dict(
         *NACK_SENTENCES.items(),
         *PEER_PROBLEM_SENTENCES.items(),
         *CALL_PROBLEM_SENTENCES.items(),
+        *CONFIG_PROBLEM_SENTENCES.items(),
     ]
 )
 """The sentence of each word of the vocabulary."""

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from hotpeers_shim.contract import clean_text
 
+from .configuration import CONFIG_HEADS, config_row
 from .errors import StatusError
 from .failures import in_words, time_of
 
@@ -85,6 +86,12 @@ def show_status(status: dict[str, Any], console: Console) -> None:
             (ack["pid"], ack["state"], ack["generation"], ack["reason"], ack["message"])
             for ack in status["acks"]
         ),
+    )
+    _table(
+        console,
+        "Configuration of the agent",
+        CONFIG_HEADS,
+        (row for ack in status["acks"] if (row := config_row(ack)) is not None),
     )
     _table(
         console,

@@ -91,6 +91,12 @@ def _logging(command: _Command) -> _Command:
 )
 @_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
 @_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
+@_setting(
+    "--drain-seconds",
+    "0",
+    "SECONDS",
+    "How long GET /drain waits for the agent's turns to end; 0: not.",
+)
 @_reach
 @_setting(
     "--listen",
@@ -140,6 +146,34 @@ def run(**raw: str) -> None:
     "hotpeers-guard",
     "NAME",
     "The webhook configurations that enforce SpawnPolicies, or none.",
+)
+@_setting(
+    "--hold-configuration",
+    "zz-hotpeers-hold",
+    "NAME",
+    "The webhook configuration that holds rollouts of hot configurations, or none.",
+)
+@_setting(
+    "--account", "", "USER", "The controller's own user, such as system:serviceaccount:NS:NAME."
+)
+@_setting(
+    "--hold-ack-seconds",
+    "20",
+    "SECONDS",
+    "How long a Ready pod may take to have a held configuration, before its Deployment rolls.",
+)
+@_setting(
+    "--hold-repay",
+    "true",
+    "[true|false]",
+    "Whether held Deployments are rolled once they are idle.",
+)
+@_setting("--hold-idle-seconds", "600", "SECONDS", "How long their pods must have been idle.")
+@_setting(
+    "--hold-window",
+    "",
+    "WINDOW",
+    "When that may be, such as 'Sat,Sun 02:00-05:00'; default always.",
 )
 @_setting(
     "--check-secrets",
@@ -210,6 +244,12 @@ def run(**raw: str) -> None:
     '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
     "JSON",
     "The requests and limits of each container that is injected.",
+)
+@_setting(
+    "--max-drain-seconds",
+    "600",
+    "SECONDS",
+    "The longest that an injected pod may be waited for when it is to end; 0: no pod is.",
 )
 @_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
 @_reach

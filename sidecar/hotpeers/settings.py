@@ -17,6 +17,7 @@ from .model.selector import Selector, SelectorError, parse_selector
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
 """What a source of a cluster selects where nothing else is asked for."""
 EVERY_NAMESPACE = "*"
+MOST_DRAIN_SECONDS = 86_400
 _DEFAULT_CARD_BYTES = 1024 * 1024
 _LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
 _PORT = 8090
@@ -55,6 +56,8 @@ class Settings(BaseModel):
     require_signed: Path | None = None
     max_card_bytes: int = _DEFAULT_CARD_BYTES
     credentials: Path | None = None
+    drain_seconds: int = 0
+    """How long the turns in flight are waited for before the agent is stopped; 0: not at all."""
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -87,6 +90,7 @@ class Settings(BaseModel):
                     "require_signed": _path(text.get("require_signed", "")),
                     "max_card_bytes": _card_bytes(text.get("max_card_bytes", "")),
                     "credentials": _path(text.get("credentials", "")),
+                    "drain_seconds": _drain_seconds(text.get("drain_seconds", "")),
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
@@ -137,6 +141,22 @@ def _card_bytes(text: str) -> int:
             f"from {_LEAST_CARD_BYTES} to {_MOST_CARD_BYTES}"
         )
     return int(text)
+
+
+def _drain_seconds(text: str) -> int:
+    seconds = parse_seconds(text or "0")
+    if seconds is None:
+        raise SettingsError(
+            f"--drain-seconds (HOTPEERS_DRAIN_SECONDS): {text[:80]!r} is not a number of seconds "
+            f"from 0 to {MOST_DRAIN_SECONDS}"
+        )
+    return seconds
+
+
+def parse_seconds(text: str) -> int | None:
+    """A whole number of seconds that a drain may take; None where it is none."""
+    good = text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if good and int(text) <= MOST_DRAIN_SECONDS else None
 
 
 def _selector(text: Mapping[str, str]) -> Selector:

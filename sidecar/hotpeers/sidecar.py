@@ -16,6 +16,7 @@ from .acks import AckReader, Acks
 from .card import CardReader
 from .changes import new_refusals, peer_changes
 from .credentials.keeper import CredentialKeeper
+from .drain import Drain
 from .failures import new_failures
 from .lock import locked
 from .memo import Memo, Resolution
@@ -23,7 +24,7 @@ from .memory import settle
 from .model.snapshot import CardKey, Problem, Snapshot
 from .offer import Refused, Rules
 from .project import Projection, ProjectionError, Projector, check_writable, remove_leftovers
-from .publish import Metrics, log_peers, log_problems, log_refused, new_nacks
+from .publish import Metrics, log_configs, log_peers, log_problems, log_refused, new_nacks
 from .reasons import Reason
 from .resolve import resolve
 from .settings import Settings
@@ -32,6 +33,7 @@ from .signature import SignatureCheck
 from .silence import Silence
 from .source import Source
 from .status import Status
+from .turns import TurnsReader
 from .web.app import make_app
 from .web.serving import serve
 
@@ -67,6 +69,8 @@ class Sidecar:
         self._projector = Projector(settings.peer_file, settings.orchestrator)
         self._acks = AckReader(settings.ack_dir)
         self._heard = self._acks.read()
+        turns = TurnsReader(settings.ack_dir)
+        self._drain = Drain(settings.peer_file.parent, turns, settings.drain_seconds)
         self._dirty = asyncio.Event()
         self._credentials = CredentialKeeper(
             settings.credentials, settings.peer_file, self._tell_problems
@@ -109,7 +113,8 @@ class Sidecar:
             )
         async with AsyncExitStack() as stack:
             if self._settings.listen is not None:
-                app = make_app(self.status, self._metrics, self._settings.allowed_hosts)
+                hosts = self._settings.allowed_hosts
+                app = make_app(self.status, self._metrics, hosts, self._drain)
                 port = await stack.enter_async_context(serve(app, self._settings.listen))
                 logger.info("serving HTTP on port %d", port, extra={"port": port})
             await stack.enter_async_context(self._cards)
@@ -138,6 +143,7 @@ class Sidecar:
             refused=self._refused,
             problems=self._problems,
             acks=self._heard,
+            turns=self._drain.activity(),
         )
 
     async def _follow_source(self) -> None:
@@ -159,6 +165,7 @@ class Sidecar:
                 failures = new_failures(told, acks)
                 if self._feedback is not None:
                     self._feedback.failing(failures)
+                log_configs(told, acks, self._metrics)
                 names = {f"ack-{ack.pid}.json" for ack in acks.acks}
                 log_problems(told.problems, acks.problems, lambda one: one.where in names)  # noqa: B023
                 self._heard = told = acks

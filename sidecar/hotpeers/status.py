@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotpeers_shim.contract import Ack, CallFailure, Peer
+from hotpeers_shim.contract import Ack, CallFailure, Peer, dump_config_ack
 
 from . import __version__
 from .acks import Acks
+from .configuration import config_problems
 from .failures import failing_calls
 from .model.scope import ScopeStatus
 from .model.snapshot import Problem
 from .offer import Refused
 from .reasons import SENTENCES
+from .turns import Activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Status:
     problems: tuple[Problem, ...] = ()
     acks: Acks = field(default_factory=Acks)
     scopes: tuple[ScopeStatus, ...] = ()
+    turns: Activity = field(default_factory=Activity)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Everything that is wrong now: with sources and files, acks and the agent's configuration."""
+        return (*self.problems, *self.acks.problems, *config_problems(self.acks))
 
     def document(self) -> dict[str, Any]:
         """The status as the JSON of `/status`."""
@@ -67,9 +75,10 @@ class Status:
                     "reason": problem.reason.value,
                     "message": problem.message,
                 }
-                for problem in (*self.problems, *self.acks.problems)
+                for problem in self.all_problems
             ],
             "acks": [_ack(ack) for ack in self.acks.acks],
+            "turns": self.turns.document(),
         }
 
 
@@ -125,6 +134,7 @@ def _ack(ack: Ack) -> dict[str, Any]:
             for item in ack.refusals
         ],
         "failures": [_failure(failure) for failure in ack.failures],
+        "config": dump_config_ack(ack.config) if ack.config is not None else None,
         "runtime": ack.runtime,
         "time": ack.time,
     }

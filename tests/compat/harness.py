@@ -48,6 +48,8 @@ def lacks() -> dict[str, str]:
         found["to_a2a"] = "to_a2a, which needs a2a-sdk 1.x there"
     if find_spec("grpc") is None:
         found["grpc"] = "gRPC, which takes the package grpcio"
+    if KAGENT and _KAGENT >= (1, 0):
+        found["hot configuration"] = "hot configuration, of which kagent 1.0 has its own way"
     if KAGENT and _KAGENT < (0, 8):
         found |= _OF_KAGENT_TOOL
     if KAGENT and _KAGENT < (0, 9):

@@ -14,6 +14,8 @@ from hotpeers_shim.contract import (
     Ack,
     AckState,
     CallFailure,
+    ConfigAck,
+    ConfigState,
     Interface,
     Peer,
     PeerFile,
@@ -77,6 +79,17 @@ PEER_FILE = st.builds(
     orchestrator=TEXT,
     digest=st.text(min_size=1, max_size=80),
 )
+CONFIG = st.builds(
+    ConfigAck,
+    state=st.sampled_from(ConfigState),
+    digest=TEXT,
+    hash=TEXT,
+    seen=TEXT,
+    reason=TEXT,
+    message=TEXT,
+    restart=st.lists(TEXT, max_size=3).map(tuple),
+    time=st.floats(min_value=0, max_value=1e11),
+)
 ACK = st.builds(
     Ack,
     pid=st.integers(0, 2**31),
@@ -100,6 +113,7 @@ ACK = st.builds(
         ),
         max_size=3,
     ).map(tuple),
+    config=st.none() | CONFIG,
     runtime=st.dictionaries(TEXT, TEXT, max_size=3),
     time=st.floats(min_value=0, max_value=1e11),
 )

@@ -209,6 +209,20 @@ def test_nothing_else_is_written(api: Api, configuration: Object) -> None:
     assert refused(api, "GET", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/other")
 
 
+def test_of_deployments_nothing_else_is_written(api: Api, namespace: str) -> None:
+    """What may be patched of them is limited by `chart/test_holds_policy`."""
+    base = f"/apis/apps/v1/namespaces/{namespace}"
+    for verb, path in (("POST", ""), ("PUT", "/any"), ("DELETE", "/any"), ("PATCH", "/any/scale")):
+        assert refused(api, verb, f"{base}/deployments{path}", {})
+    for verb, path in (("GET", "/any"), ("PATCH", "/any"), ("DELETE", "/any")):
+        assert refused(api, verb, f"{base}/replicasets{path}", {})
+    kagent = f"/apis/kagent.dev/v1alpha2/namespaces/{namespace}"
+    for plural in ("modelconfigs", "remotemcpservers"):
+        for verb, path in (("GET", ""), ("POST", ""), ("PATCH", "/any"), ("DELETE", "/any")):
+            if (verb, path, plural) != ("GET", "", "remotemcpservers"):
+                assert refused(api, verb, f"{kagent}/{plural}{path}", {})
+
+
 def test_configmaps_are_open_in_its_own_namespace_only(api: Api) -> None:
     name = {"name": "ledger", "namespace": SYSTEM}
     made = api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": name})
@@ -329,7 +343,7 @@ async def test_what_the_guard_reads_and_tells_works(
         assert lost == []
     agents = f"/apis/kagent.dev/v1alpha2/namespaces/{namespace}/agents"
     assert refused(api, "POST", agents, {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent"})
-    for path in ("/api/v1/serviceaccounts", "/api/v1/services", "/apis/apps/v1/deployments"):
+    for path in ("/api/v1/serviceaccounts", "/api/v1/services", "/apis/apps/v1/statefulsets"):
         assert refused(api, "GET", path)
     assert refused(api, "GET", f"/api/v1/namespaces/{namespace}/secrets/hidden")
     assert refused(api, "GET", f"/api/v1/namespaces/{namespace}/configmaps")

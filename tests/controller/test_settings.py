@@ -51,8 +51,32 @@ def test_without_a_cluster() -> None:
         bind_readers="false",
         native_sidecars="true",
         guard_configuration="none",
+        hold_configuration="none",
     )
     assert not settings.needs_cluster
+
+
+def test_hold_is_on_unless_it_is_switched_off() -> None:
+    settings = parse()
+    assert settings.holds
+    assert (settings.hold_ack_seconds, settings.hold_idle_seconds) == (20.0, 600.0)
+    assert not parse(hold_configuration="none").holds
+    assert parse(hold_window="Sat 02:00-05:00").hold_window == "Sat 02:00-05:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hold_window", "at night"),
+        ("hold_ack_seconds", "0"),
+        ("hold_idle_seconds", "-1"),
+        ("hold_repay", "maybe"),
+        ("account", "a user"),
+    ],
+)
+def test_setting_of_the_hold_that_is_none_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name.replace("_", "-")):
+        parse(**{name: value})
 
 
 def test_guard_is_on_unless_it_is_switched_off() -> None:
@@ -75,6 +99,8 @@ def test_guard_is_on_unless_it_is_switched_off() -> None:
         ("injection_namespaces", "a in b", "--injection-namespaces.*is not a label requirement"),
         ("service", "A_B", "--service.*'A_B': is no name of an object"),
         ("drain_seconds", "-1", "--drain-seconds"),
+        ("max_drain_seconds", "-1", "--max-drain-seconds"),
+        ("max_drain_seconds", "86401", "--max-drain-seconds"),
         ("policies_per_namespace", "0", "--policies-per-namespace"),
         ("policies_per_namespace", "many", "--policies-per-namespace"),
         ("subjects_per_namespace", "513", "--subjects-per-namespace"),

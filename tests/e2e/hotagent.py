@@ -72,9 +72,10 @@ class HotAgent:
                 "apiKeySecretKey": "key",
                 "openAI": {"baseUrl": self.model.url},
             }
-            api.create(self._object("ModelConfig", name, spec=spec))
-            # The hash of its Secret comes a moment later, and an Agent made before that is rolled by it.
-            until(f"the status of {name}", partial(self._secret_hash, name), _SECONDS)
+            model = api.create(self._object("ModelConfig", name, spec=spec))
+            # Until kagent's controller has written it, it is not in the hash of an Agent, which would
+            # roll once it is.
+            until("its secretHash", partial(self._has_hash, model), _SECONDS)
         server = {"description": "Words", "url": self.tools_url, "protocol": "STREAMABLE_HTTP"}
         api.create(self._object("RemoteMCPServer", "words", spec=server))
         for name in ("weather", "news"):
@@ -86,10 +87,6 @@ class HotAgent:
         api.create(manifest)
         until("all pods of the agent", self._all_ready, _SECONDS)
         self.stage.wait_until_served(self.agent)
-
-    def _secret_hash(self, name: str) -> str | None:
-        found = self.stage.api.read(self._object("ModelConfig", name))
-        return found.get("status", {}).get("secretHash")
 
     def change(self, number: int) -> float:
         """Change one thing after the other: instruction, model, tools, sub-agents; when it was."""
@@ -191,6 +188,9 @@ class HotAgent:
             status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")
         }
         return status.get("observedGeneration") == generation and counts == {self.replicas}
+
+    def _has_hash(self, model: Object) -> bool | None:
+        return bool(self.stage.api.read(model).get("status", {}).get("secretHash")) or None
 
     def _all_ready(self) -> bool | None:
         pods = self.pods()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from spawning import policy
 
-from hotpeers.guard.known import KnownPolicy
+from hotpeers.guard.known import Known, KnownPolicy
 from hotpeers.guard.spawn_policy import SubjectRef
 from hotpeers.guard.tenancy import Served, TenantLimits, is_beyond, served
 
@@ -24,7 +24,7 @@ def test_oldest_policies_are_served() -> None:
     assert names(found) == ["z"]
     beyond = next(one.policy for one in found.values() if is_beyond(one.policy))
     assert "more than 1 SpawnPolicies" in beyond.policy.broken
-    assert beyond.policy.spec.subjects == late.policy.spec.subjects, "they stay governed"
+    assert beyond.policy.subject_keys == late.policy.subject_keys, "they stay governed"
 
 
 def test_subjects_are_counted_once() -> None:
@@ -39,8 +39,7 @@ def test_subjects_are_counted_once() -> None:
 def test_policies_within_the_limits_are_as_they_were() -> None:
     policies = [known(name) for name in "abc"]
     found = served(policies)
-    assert all(one.policy is one.source for one in found.values())
-    assert [one.source for one in found.values()] == policies
+    assert [one.policy for one in found.values()] == policies
 
 
 def test_answer_is_kept_where_nothing_changed() -> None:
@@ -48,7 +47,27 @@ def test_answer_is_kept_where_nothing_changed() -> None:
     policies = [known(f"p{number}", f"2026-11-01T00:00:0{number}Z") for number in range(4)]
     limits = TenantLimits(policies=2)
     first = served(policies, limits)
-    again = served([known("new", "2026-11-02T00:00:00Z"), *policies], limits, first)
+    kept = [one.policy for one in first.values()]
+    again = served([known("new", "2026-11-02T00:00:00Z"), *kept], limits, first)
     assert all(again[key] is one for key, one in first.items())
-    moved = served(policies[1:], limits, first)
-    assert names(moved) == ["p1", "p2"], "the next one takes the place of one that is gone"
+
+
+def test_unserved_policy_is_kept_without_its_rules() -> None:
+    full = known("b", "2026-11-02T00:00:00Z", subjects=3)
+    kept = served([known("a"), full], TenantLimits(policies=1))[full.key].policy
+    assert kept.reduced
+    assert kept.policy.spec.subjects == kept.policy.spec.names == ()
+    assert kept.policy.spec.limits == full.policy.spec.limits, (
+        "its agents are still counted by them"
+    )
+    assert Known(policies=[kept.policy]).naming("team", "b-2") == [kept.policy]
+
+
+def test_reduced_policy_is_read_again_before_it_is_served() -> None:
+    limits = TenantLimits(policies=1)
+    first, second = known("a"), known("b", "2026-11-02T00:00:00Z")
+    kept = served([first, second], limits)[second.key].policy
+    found = served([kept], limits)[second.key]
+    assert found.stale
+    assert is_beyond(found.policy), "it allows nothing until it was read"
+    assert not served([second], limits)[second.key].stale

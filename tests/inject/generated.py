@@ -29,11 +29,12 @@ ENVIRONMENT: tuple[dict[str, Any], ...] = (
     {"name": "HOME_OF_IT", "value": "/home"},
 )
 VOLUMES = ("one", "two", "hotpeers-peers", "hotpeers-shim", "hotpeers-token", "kube-api-access-7")
-VOLUMES += ("hotpeers-card-keys",)
+VOLUMES += ("hotpeers-card-keys", "hotpeers-pod")
 SOURCES: tuple[dict[str, Any], ...] = (
     {"emptyDir": {}},
     {"secret": {"secretName": "s"}},
     {"projected": {"sources": [{"secret": {"name": "s"}}]}},
+    {"configMap": {"name": "concierge-skills-init"}},
 )
 PATHS = ("/data", "/opt", "/run/hotpeers", "/config", "/tmp", "/var/run/hotpeers/acks/x")
 ANNOTATIONS = {
@@ -45,7 +46,17 @@ ANNOTATIONS = {
     "hotpeers.dev/spawn": ("true", "false"),
     "hotpeers.dev/registry": ("http://r:1", "ftp://r"),
     "hotpeers.dev/require-signed": ("keys", "configmap/keys", "A b"),
+    "hotpeers.dev/hot-config": ("true", "true", "false", "yes"),
+    "hotpeers.dev/drain-seconds": ("0", "20", "86400", "5m"),
 }
+SERVING: tuple[dict[str, Any], ...] = (
+    {"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}},
+    {"lifecycle": {"postStart": {"exec": {"command": ["true"]}}}},
+    {"livenessProbe": {"tcpSocket": {"port": 8080}}},
+    {"startupProbe": {"tcpSocket": {"port": 8080}, "terminationGracePeriodSeconds": 7}},
+    {"readinessProbe": {"tcpSocket": {"port": 8080}}},
+)
+"""What an ordinary container may have, and an init container may not."""
 SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
@@ -91,6 +102,9 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
     own = draw(st.integers(1, len(names)))
     inside = [draw(containers(name, [one["name"] for one in volumes])) for name in names]
+    for one in inside[:own]:
+        for part in draw(some(SERVING)):
+            one.update(part)
     annotations = {"hotpeers.dev/inject": draw(st.sampled_from(["true"] * 8 + ["false", "1"]))}
     for name, values in ANNOTATIONS.items():
         annotations |= draw(seldom(name, st.sampled_from(values)))
@@ -114,5 +128,6 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
             **({"volumes": volumes} if volumes else {}),
             **draw(maybe("automountServiceAccountToken", st.just(False))),
             **draw(seldom("restartPolicy", st.just("Never"))),
+            **draw(seldom("terminationGracePeriodSeconds", st.sampled_from([0, 45]))),
         },
     }

@@ -272,3 +272,30 @@ def test_go_runtime_is_known_by_the_agent_whatever_its_image_is_called(image: st
 def test_byo_agent_has_no_runtime() -> None:
     spec = {"type": "BYO", "byo": {}, "declarative": {"runtime": "go"}}
     assert read_agent({"metadata": {"name": "a"}, "spec": spec}).runtime == ""
+
+
+def test_hot_configuration_and_drains_may_be_a_namespaces_defaults() -> None:
+    defaults = {"hotpeers.dev/hot-config": "true", "hotpeers.dev/drain-seconds": "40"}
+    pod = pod_of()
+    pod["spec"]["volumes"] = [{"name": "config", "secret": {"secretName": "concierge"}}]
+    pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "config", "mountPath": "/config"}]
+    own = Agent("concierge", annotations={"hotpeers.dev/drain-seconds": "20"})
+    _, after = ask(pod, Sources(agent=own, namespace=defaults))
+    assert after["spec"]["terminationGracePeriodSeconds"] == 50
+    variables = {one["name"] for one in after["spec"]["containers"][0]["env"]}
+    assert {"HOTPEERS_HOT_CONFIG", "HOTPEERS_POD_INFO"} <= variables
+    spawned = Agent("concierge", annotations={INJECT: "true"}, spawned=True)
+    _, after = ask(pod, Sources(agent=spawned, namespace=defaults))
+    assert after["spec"]["terminationGracePeriodSeconds"] == 330
+    assert "HOTPEERS_HOT_CONFIG" not in str(after)
+
+
+def test_owner_is_told_of_each_thing_that_is_left_out() -> None:
+    asked = {INJECT: "true", SPAWN: "true", "hotpeers.dev/hot-config": "true"}
+    pod = pod_of(**asked)
+    pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 1}}}
+    done, _ = ask(pod, Sources(agent=Agent("concierge", annotations=asked)))
+    assert done.result is Result.INJECTED
+    reasons = [Reason.REGISTRY_UNKNOWN, Reason.HOT_CONFIG_NOT_MOUNTED, Reason.PRE_STOP_TAKEN]
+    assert [skip.reason for skip in done.told] == reasons
+    assert len(done.answer["response"]["warnings"]) == len(reasons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import re
 import signal
 import sys
@@ -95,6 +96,12 @@ class Controller:
         found = re.findall(rf"^{name}(?:\{{(.*?)\}})? (\S+)$", text, re.MULTILINE)
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(float(value) for inner, value in found if all(one in inner for one in wanted))
+
+    def document(self, path: str) -> Object:
+        """What its health server answers at a path, as JSON."""
+        with urlopen(f"http://127.0.0.1:{self.health_port}{path}", timeout=30) as answer:
+            found: Object = json.loads(answer.read())
+        return found
 
     def configuration(
         self, name: str = "hotpeers-injector", kind: str = "MutatingWebhookConfiguration"

@@ -50,6 +50,11 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hotpeers.controller" 
 {{ include "hotpeers.fullname" . }}-guard
 {{- end -}}
 
+{{/* Configurations are asked in the order of their names, and this one is to be the last. */}}
+{{- define "hotpeers.hold" -}}
+zz-{{ include "hotpeers.fullname" . }}-hold
+{{- end -}}
+
 {{/* The Secret that the controller keeps its CA and certificates in. */}}
 {{- define "hotpeers.certificates" -}}
 {{ include "hotpeers.fullname" . }}-certificates

@@ -39,6 +39,7 @@ _AGENT_TOOLS = (
 
 def hook_runner(module: ModuleType) -> None:
     """Wrap `Runner.__init__`: after the framework's own work, the runner's agents get their peers."""
+    hot = live.get().hot
     live.get().usable = _usable
     original = module.Runner.__init__
 
@@ -48,6 +49,9 @@ def hook_runner(module: ModuleType) -> None:
         if not role.nested.get():
             with live.guarded("giving an agent its peers"):
                 _attach(self.agent)
+            if hot is not None:
+                with live.optional("hot configuration"):
+                    hot.runner_made()
 
     module.Runner.__init__ = __init__
 

@@ -9,7 +9,7 @@ the value or a `Rejection` that names the reason and the field. Unknown fields a
 major versions refused. For every valid value, `load(dump(value)) == value`.
 """
 
-from .acks import dump_ack, load_ack
+from .acks import dump_ack, dump_config_ack, load_ack
 from .limits import (
     API_VERSION,
     MAX_ACK_BYTES,
@@ -19,6 +19,7 @@ from .limits import (
     MAX_NAME,
     MAX_PEER_BYTES,
     MAX_PEERS,
+    MAX_RESTARTS,
     MAX_SKILLS,
     MAX_TIMEOUT,
     MAX_TOOL_NAME,
@@ -36,18 +37,33 @@ from .peers import (
 )
 from .reasons import (
     CALL_PROBLEM_SENTENCES,
+    CONFIG_PROBLEM_SENTENCES,
     NACK_SENTENCES,
     PEER_PROBLEM_SENTENCES,
     CallProblem,
+    ConfigProblem,
     Nack,
     PeerProblem,
 )
 from .text import clean_text, cut_text, visible_text
-from .values import Ack, AckState, CallFailure, Interface, Peer, PeerFile, Refusal, Rejection, Skill
+from .values import (
+    Ack,
+    AckState,
+    CallFailure,
+    ConfigAck,
+    ConfigState,
+    Interface,
+    Peer,
+    PeerFile,
+    Refusal,
+    Rejection,
+    Skill,
+)
 
 __all__ = [
     "API_VERSION",
     "CALL_PROBLEM_SENTENCES",
+    "CONFIG_PROBLEM_SENTENCES",
     "MAX_ACK_BYTES",
     "MAX_DESCRIPTION",
     "MAX_FILE_BYTES",
@@ -55,6 +71,7 @@ __all__ = [
     "MAX_NAME",
     "MAX_PEERS",
     "MAX_PEER_BYTES",
+    "MAX_RESTARTS",
     "MAX_SKILLS",
     "MAX_TIMEOUT",
     "MAX_TOOL_NAME",
@@ -65,6 +82,9 @@ __all__ = [
     "AckState",
     "CallFailure",
     "CallProblem",
+    "ConfigAck",
+    "ConfigProblem",
+    "ConfigState",
     "Interface",
     "Nack",
     "Peer",
@@ -79,6 +99,7 @@ __all__ = [
     "digest_of_digests",
     "digest_of_peer",
     "dump_ack",
+    "dump_config_ack",
     "dump_peer_file",
     "encode_peer",
     "fingerprint_of",

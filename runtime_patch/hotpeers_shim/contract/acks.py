@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from .codec import decode, encode
 from .fields import (
+    at,
     check_text,
     get_integer,
     get_list,
@@ -14,8 +16,8 @@ from .fields import (
     get_time,
     wrong,
 )
-from .limits import MAX_ACK_BYTES, MAX_DESCRIPTION, MAX_NAME, MAX_URL
-from .values import Ack, AckState, CallFailure, Refusal, Rejection
+from .limits import MAX_ACK_BYTES, MAX_DESCRIPTION, MAX_NAME, MAX_RESTARTS, MAX_URL
+from .values import Ack, AckState, CallFailure, ConfigAck, ConfigState, Refusal, Rejection
 
 
 def load_ack(raw: bytes) -> Ack | Rejection:
@@ -25,7 +27,7 @@ def load_ack(raw: bytes) -> Ack | Rejection:
 
 def dump_ack(ack: Ack) -> bytes:
     """Encode an ack as one line of UTF-8 JSON, ending in a newline."""
-    data = {
+    data: dict[str, Any] = {
         "apiVersion": ack.apiVersion,
         "pid": ack.pid,
         "state": ack.state,
@@ -49,18 +51,30 @@ def dump_ack(ack: Ack) -> bytes:
         "runtime": dict(ack.runtime),
         "time": ack.time,
     }
+    if ack.config is not None:
+        data["config"] = dump_config_ack(ack.config)
     return encode(data) + b"\n"
 
 
+def dump_config_ack(config: ConfigAck) -> dict[str, Any]:
+    """The JSON object of what an ack says of the agent's own configuration."""
+    return {
+        "state": config.state.value,
+        "digest": config.digest,
+        "hash": config.hash,
+        "seen": config.seen,
+        "reason": config.reason,
+        "message": config.message,
+        "restart": list(config.restart),
+        "time": config.time,
+    }
+
+
 def _ack(data: dict[str, Any]) -> Ack:
-    state = get_text(data, "", "state", MAX_NAME, required=True)
-    if state not in list(AckState):
-        allowed = ", ".join(AckState)
-        raise wrong("state", f"{state!r} is not one of {allowed}")
     runtime = get_object(data.get("runtime", {}), "runtime")
     return Ack(
         pid=get_integer(data, "", "pid"),
-        state=AckState(state),
+        state=AckState(_state(data, "", AckState)),
         generation=(
             None if data.get("generation") is None else get_integer(data, "", "generation")
         ),
@@ -75,11 +89,39 @@ def _ack(data: dict[str, Any]) -> Ack:
             _failure(item, f"failures[{index}]")
             for index, item in enumerate(get_list(data, "", "failures"))
         ),
+        config=None if data.get("config") is None else _config(data["config"], "config"),
         runtime={
             check_text(key, "runtime", "", MAX_NAME): check_text(value, "runtime", key, MAX_NAME)
             for key, value in runtime.items()
         },
         time=get_time(data, "", "time"),
+    )
+
+
+def _state(data: dict[str, Any], path: str, states: type[StrEnum]) -> str:
+    state = get_text(data, path, "state", MAX_NAME, required=True)
+    if state not in list(states):
+        raise wrong(at(path, "state"), f"{state!r} is not one of {', '.join(states)}")
+    return state
+
+
+def _config(item: Any, path: str) -> ConfigAck:
+    data = get_object(item, path)
+    restart = get_list(data, path, "restart")
+    if len(restart) > MAX_RESTARTS:
+        raise wrong(at(path, "restart"), f"{len(restart)} items; the limit is {MAX_RESTARTS}")
+    return ConfigAck(
+        state=ConfigState(_state(data, path, ConfigState)),
+        digest=get_text(data, path, "digest", MAX_NAME),
+        hash=get_text(data, path, "hash", MAX_NAME),
+        seen=get_text(data, path, "seen", MAX_NAME),
+        reason=get_text(data, path, "reason", MAX_NAME),
+        message=get_text(data, path, "message", MAX_DESCRIPTION),
+        restart=tuple(
+            check_text(name, path, f"restart[{index}]", MAX_NAME)
+            for index, name in enumerate(restart)
+        ),
+        time=get_time(data, path, "time"),
     )
 
 

@@ -26,3 +26,5 @@ MAX_TIMEOUT = 86_400.0
 """Longest timeout of a call, in seconds."""
 MAX_INTERFACES = 16
 """Most interfaces that a peer may list."""
+MAX_RESTARTS = 64
+"""Most things that an ack names as changeable with a restart only."""

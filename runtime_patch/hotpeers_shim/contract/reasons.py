@@ -83,3 +83,20 @@ CALL_PROBLEM_SENTENCES: dict[CallProblem, str] = {
     CallProblem.ANSWER_TOO_LARGE: "The peer's answer is larger than the limit.",
     CallProblem.TIMED_OUT: "The peer did not answer within the time limit of the call.",
 }
+
+
+class ConfigProblem(StrEnum):
+    """Why a new configuration of the agent is not live. `Nack` has the words for a bad file."""
+
+    REFUSED = "ConfigRefused"
+    RESTART_NEEDED = "RestartNeeded"
+
+
+CONFIG_PROBLEM_SENTENCES: dict[ConfigProblem, str] = {
+    ConfigProblem.REFUSED: (
+        "kagent refuses the new configuration; the agent keeps the one before it."
+    ),
+    ConfigProblem.RESTART_NEEDED: (
+        "The new configuration changes something that the agent reads at its start only."
+    ),
+}

@@ -23,6 +23,17 @@ class AckState(StrEnum):
     """The shim could not do its work; the agent runs as without it."""
 
 
+class ConfigState(StrEnum):
+    """What the shim has to say of the newest configuration of the agent that it saw."""
+
+    LIVE = "live"
+    """The next request to the agent has it."""
+    REFUSED = "refused"
+    """It is not valid, or cannot be followed here; what was live before still is."""
+    RESTART = "restart"
+    """The agent has to be started again for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skill:
     """A skill of a peer, as its agent card lists it."""
@@ -116,11 +127,34 @@ class CallFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigAck:
+    """What one agent process has live of its own configuration, where that is followed.
+
+    `digest` is the SHA-256 of the config.json that is live, in hexadecimal ("" where none is known).
+    `hash` is kagent's config-hash (decimal) that the process has proven to run, "" where it has
+    proven none. `seen` is the config-hash that the newest files stand for, whatever became of them, ""
+    where it is unknown: a refusal is of what the controller wants only if it has that hash. `restart`
+    names what cannot change without a restart. `time` is when this was first so, in seconds since the
+    epoch.
+    """
+
+    state: ConfigState
+    digest: str = ""
+    hash: str = ""
+    seen: str = ""
+    reason: str = ""
+    message: str = ""
+    restart: tuple[str, ...] = ()
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """What one agent process has live.
 
     `generation` and `digest` name the live peer file (None and "" before the first). `state`,
-    `reason` and `message` speak of the newest file seen. `time` is in seconds since the epoch.
+    `reason` and `message` speak of the newest file seen. `config` is None where the agent's own
+    configuration is not followed. `time` is in seconds since the epoch.
     """
 
     pid: int
@@ -131,6 +165,7 @@ class Ack:
     message: str = ""
     refusals: tuple[Refusal, ...] = ()
     failures: tuple[CallFailure, ...] = ()
+    config: ConfigAck | None = None
     runtime: dict[str, str] = field(default_factory=dict)
     time: float = 0.0
     apiVersion: str = API_VERSION

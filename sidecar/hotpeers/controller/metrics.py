@@ -64,6 +64,35 @@ class ControllerMetrics:
             "ServiceAccounts whose requests are sent to the guard",
             registry=own,
         )
+        self._hold_asked = Counter(
+            "hotpeers_hold_requests_total",
+            "Updates of Deployments that were asked about, by what became of them",
+            ["result"],
+            registry=own,
+        )
+        self._hold_seconds = Histogram(
+            "hotpeers_hold_seconds",
+            "From the whole request to the answer",
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self._hold_ends = Counter(
+            "hotpeers_hold_results_total",
+            "What came of holds: live, released, repaid, reverted or overtaken, and why",
+            ["result", "reason"],
+            registry=own,
+        )
+        self._hold_live = Histogram(
+            "hotpeers_hold_live_seconds",
+            "From the update of a held Deployment until all of its pods have the configuration",
+            buckets=(0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 600.0),
+            registry=own,
+        )
+        self._held = Gauge(
+            "hotpeers_held_deployments",
+            "Deployments that are held; 0 where this replica does not lead",
+            registry=own,
+        )
         self._connections = Gauge(
             "hotpeers_webhook_connections",
             "Open connections of the webhook port: silent without TLS yet, fresh without an answer yet, kept",
@@ -127,6 +156,23 @@ class ControllerMetrics:
     def count_governed(self, count: Callable[[], float]) -> None:
         """Show from now on how many accounts are governed."""
         self._governed.set_function(count)
+
+    def hold_asked(self, result: str, seconds: float) -> None:
+        """A request about a Deployment was answered."""
+        self._hold_asked.labels(result).inc()
+        self._hold_seconds.observe(seconds)
+
+    def hold_ended(self, result: str, reason: str) -> None:
+        """A hold is live, or ended."""
+        self._hold_ends.labels(result, reason).inc()
+
+    def hold_live_in(self, seconds: float) -> None:
+        """All pods of a held Deployment have its configuration, after so long."""
+        self._hold_live.observe(seconds)
+
+    def count_held(self, count: Callable[[], float]) -> None:
+        """Show from now on how many Deployments are held."""
+        self._held.set_function(count)
 
     def count_connections(self, stage: str, count: Callable[[], float]) -> None:
         """Show from now on how many connections of the webhook port are in a stage."""

@@ -21,6 +21,7 @@ from .authority import Lifetimes, Pair
 from .certificates import Certificates
 from .election import Election, LeaderClient, Pace
 from .guard.guarding import Guarding
+from .hold.holding import Holding
 from .readers import Readers
 from .trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
 
@@ -75,10 +76,11 @@ def validating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
 class Replica:
     """One replica; `use` is called with each certificate and key to serve with from now on.
 
-    Where they are of no use it raises `CertificateError`. `guarding` is its guard, where it has one.
+    Where they are of no use it raises `CertificateError`. `guarding` is its guard and `holding` its
+    hold, where it has them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two of them are parts that may be missing
         self,
         client: Client,
         duties: Duties,
@@ -86,9 +88,11 @@ class Replica:
         timing: Timing | None = None,
         *,
         guarding: Guarding | None = None,
+        holding: Holding | None = None,
     ) -> None:
         self._client = client
         self._guarding = guarding
+        self._holding = holding
         self._duties = duties
         self._timing = timing = timing or Timing()
         self._use = use
@@ -133,6 +137,7 @@ class Replica:
             self._trust,
             self._readers,
             self._guarding,
+            self._holding,
         )
         return tuple(one for part in parts if part is not None for one in part.problems())
 
@@ -143,6 +148,7 @@ class Replica:
             "leader": self._election.holder,
             "certificateExpires": self.expires.isoformat() if self.expires else None,
             "bindings": self.bindings,
+            "holds": self._holding.document() if self._holding is not None else [],
         }
 
     async def run(self) -> None:
@@ -176,6 +182,8 @@ class Replica:
                     group.create_task(self._readers.run(), name="readers")
                 if self._guarding is not None:
                     group.create_task(self._guarding.lead(writer), name="guard's duties")
+                if self._holding is not None:
+                    group.create_task(self._holding.lead(self._client, writer), name="holds")
         finally:
             self._trust = self._readers = None
 

@@ -21,6 +21,7 @@ from ..web.health import make_health_app
 from ..web.serving import serve
 from ..web.tls import ServingCertificate, serve_tls
 from .folder import follow_folder
+from .hold.holding import Holding
 from .metrics import ControllerMetrics
 from .owners import Owners
 from .settings import ControllerSettings
@@ -54,6 +55,9 @@ class Controller:
         self._webhook = Webhook(metrics, lambda: self._draining)
         self._replica: Replica | None = None
         self._guarding: Guarding | None = None
+        self._holding: Holding | None = None
+        if settings.holds:
+            self._holding = Holding(settings, metrics, lambda: self._draining)
 
     async def run(self, client: Client | None) -> None:
         """Work until a signal comes."""
@@ -73,7 +77,13 @@ class Controller:
                 self._guarding = Guarding(
                     client, duties.namespace, settings, self._metrics, lambda: self._draining
                 )
-            self._replica = Replica(client, duties, self._take_certificate, guarding=self._guarding)
+            self._replica = Replica(
+                client,
+                duties,
+                self._take_certificate,
+                guarding=self._guarding,
+                holding=self._holding,
+            )
         async with AsyncExitStack() as stack:
             if settings.health_listen is not None:
                 app = make_health_app(self._unready, self._metrics_text, self._status)
@@ -83,6 +93,8 @@ class Controller:
             app = self._webhook.app()
             if self._guarding is not None:
                 self._guarding.add_to(app)
+            if self._holding is not None:
+                self._holding.add_to(app)
             port = await stack.enter_async_context(
                 serve_tls(
                     app,
@@ -172,6 +184,7 @@ class Controller:
             native_sidecars=native_sidecars,
             reads_image=is_known(),
             resources=dict(settings.sidecar_resources),
+            max_drain_seconds=settings.max_drain_seconds,
             registry_url=settings.registry_url,
             token_secret=settings.orchestrator_token_secret,
         )
@@ -231,6 +244,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         *mutating(settings.webhook_configuration),
         *mutating(guard),
         *validating(guard),
+        *mutating(settings.hold_configuration),
     )
     return Duties(
         namespace=namespace,

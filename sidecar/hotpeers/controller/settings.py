@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import SettingsError
+from ..hold.window import parse_window
 from ..model.selector import parse_selector
-from ..settings import Listen, check_registry_url, parse_listen
+from ..settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
 _MOST_SECONDS = 60.0
@@ -21,6 +22,7 @@ Name = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 SecretKey = Annotated[
     str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._A-Za-z0-9]{1,253})?$")
 ]
+Account = Annotated[str, Field(pattern=r"^[!-~]{0,317}$")]
 Requirements = dict[str, dict[str, str]]
 
 
@@ -47,6 +49,12 @@ def _selector(text: str) -> str:
     return parse_selector(text).text
 
 
+def _window(text: str) -> str:
+    """A window of time; ValueError says what is wrong."""
+    parse_window(text)
+    return text
+
+
 class ControllerSettings(BaseModel):
     """What `hotpeers controller` was asked to do."""
 
@@ -61,6 +69,17 @@ class ControllerSettings(BaseModel):
     webhook_configuration: Name = "hotpeers-injector"
     guard_configuration: Name = "hotpeers-guard"
     """Of both webhook configurations of the guard; "" for no guard at all."""
+    hold_configuration: Name = "zz-hotpeers-hold"
+    """The webhook configuration that holds rollouts; "" for no holds at all."""
+    account: Account = ""
+    """The user that the controller's own requests come from; "" where that is unknown."""
+    hold_ack_seconds: float = Field(default=20.0, ge=1, le=600)
+    """How long a pod that is Ready may take to have a new configuration."""
+    hold_repay: bool = True
+    hold_idle_seconds: float = Field(default=600.0, ge=1, le=7 * 86400)
+    """For how long each pod must have been idle before its Deployment is rolled."""
+    hold_window: Annotated[str, AfterValidator(_window)] = ""
+    """When that may be; "" for always."""
     check_secrets: Literal["auto", "true", "false"] = "auto"
     """Whether a Secret of an agent's name is looked for; "auto" looks where RBAC lets it."""
     policies_per_namespace: int = Field(default=64, ge=1, le=512)
@@ -82,6 +101,8 @@ class ControllerSettings(BaseModel):
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
     sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]
+    max_drain_seconds: int = Field(default=600, ge=0, le=MOST_DRAIN_SECONDS)
+    """The longest drain that an injected pod may ask for; 0: none is drained."""
     drain_seconds: float = Field(default=5.0, ge=0, le=_MOST_SECONDS)
     kubeconfig: str = ""
     context: str = ""
@@ -91,12 +112,17 @@ class ControllerSettings(BaseModel):
     @property
     def has_duties(self) -> bool:
         """Whether anything is to be kept in the cluster: certificates, readers, whom is governed."""
-        return self.certificate_dir is None or self.bind_readers or self.guards
+        return self.certificate_dir is None or self.bind_readers or self.guards or self.holds
 
     @property
     def guards(self) -> bool:
         """Whether SpawnPolicies are enforced."""
         return bool(self.guard_configuration)
+
+    @property
+    def holds(self) -> bool:
+        """Whether rollouts of hot configurations are held."""
+        return bool(self.hold_configuration)
 
     @property
     def needs_cluster(self) -> bool:
@@ -113,7 +139,7 @@ class ControllerSettings(BaseModel):
         health = parse_listen(text.pop("health_listen"), "--health-listen (HOTPEERS_HEALTH_LISTEN)")
         if not text["image"]:
             raise SettingsError("--image (HOTPEERS_IMAGE) is missing: name the image to inject")
-        for name in ("webhook_configuration", "guard_configuration"):
+        for name in ("webhook_configuration", "guard_configuration", "hold_configuration"):
             if text[name] == "none":
                 text[name] = ""
         if text["registry_url"]:
@@ -137,4 +163,9 @@ class ControllerSettings(BaseModel):
             raise SettingsError(f"{flag}: {str(text.get(name))[:80]!r}: {wrong}") from error
 
 
-_MAY_BE_EMPTY = ("webhook_configuration", "guard_configuration", "sidecar_resources")
+_MAY_BE_EMPTY = (
+    "webhook_configuration",
+    "guard_configuration",
+    "hold_configuration",
+    "sidecar_resources",
+)

@@ -83,6 +83,7 @@ class Webhook:
 
     def _tell(self, asked: Request, sources: Sources, done: Review) -> None:
         # A dry run must leave nothing behind.
-        if done.told is None or sources.agent is None or self.notices is None or asked.dry_run:
+        if sources.agent is None or self.notices is None or asked.dry_run:
             return
-        self.notices.note(asked.namespace, sources.agent, done.told)
+        for skip in done.told:
+            self.notices.note(asked.namespace, sources.agent, skip)

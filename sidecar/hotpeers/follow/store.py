@@ -59,8 +59,11 @@ class Store(Generic[T]):
             if entry.good is None:
                 yield self._title(key)
 
-    def put(self, data: Any, read: Callable[[Any], T]) -> bool:
-        """Take in an object that was added or changed; one that is being deleted leaves, as a rule."""
+    def put(self, data: Any, read: Callable[[Any], T], *, anew: bool = False) -> bool:
+        """Take in an object that was added or changed; one that is being deleted leaves, as a rule.
+
+        `anew` reads it also where this version of it was read before.
+        """
         key = _key(data)
         if key is None:
             return False
@@ -69,7 +72,7 @@ class Store(Generic[T]):
             return self.drop(data)
         version = str(metadata.get("resourceVersion") or "")
         before = self._entries.get(key)
-        if before is not None and version and before.version == version:
+        if not anew and before is not None and version and before.version == version:
             return False
         try:
             entry = _Entry(version, read(data))
@@ -85,6 +88,12 @@ class Store(Generic[T]):
         if before is None:
             return True
         return before.good is not entry.good or before.problems != entry.problems
+
+    def keep_as(self, key: Key, form: T) -> None:
+        """Keep another form of an object in place of its good one; nobody is notified."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.good is not None:
+            entry.good = self._good[key] = form
 
     def drop(self, data: Any) -> bool:
         """Take out an object that was deleted."""

@@ -10,7 +10,7 @@ from typing import Any
 from .origin import KnownAgent, is_spawned, may_count
 from .read import read_leniently
 from .request import Subject
-from .spawn_policy import SpawnPolicy
+from .spawn_policy import SpawnPolicy, subject_key
 from .stamps import Stamps, part, stamps_of
 
 _LONGEST = 512
@@ -21,7 +21,8 @@ _LONGEST = 512
 class KnownPolicy:
     """One SpawnPolicy. `findings` says what is wrong with it: the path of each field, and what.
 
-    `created` is its creationTimestamp, `status` what was reported of it last.
+    `created` is its creationTimestamp, `status` what was reported of it last. It is `reduced` where
+    `policy` lacks what is of no use while it is not served.
     """
 
     policy: SpawnPolicy
@@ -30,6 +31,7 @@ class KnownPolicy:
     generation: int = 0
     findings: tuple[tuple[str, str], ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    reduced: bool = False
 
     @property
     def key(self) -> str:
@@ -94,8 +96,8 @@ class Known:
         self._left: dict[tuple[str, str], str] = {}
         self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
         self._by_key: dict[str, SpawnPolicy] = {}
-        # By kind and name of a subject, in each namespace.
-        self._naming: dict[str, dict[tuple[str, str], list[SpawnPolicy]]] = {}
+        # By the key of a subject, in each namespace.
+        self._naming: dict[str, dict[int, tuple[SpawnPolicy, ...]]] = {}
         for agent in agents:
             self.put(agent)
         places: dict[str, list[SpawnPolicy]] = defaultdict(list)
@@ -143,22 +145,21 @@ class Known:
         """Know these policies of a namespace, and no others of it."""
         found = tuple(policies)
         before = self._policies.pop(namespace, ())
-        for policy in before:
-            self._by_key.pop(policy.key, None)
-        self._by_key.update((policy.key, policy) for policy in found)
         naming = self._naming.setdefault(namespace, {})
         # A namespace may have thousands, of which one changed.
         kept = {id(one) for one in found} & {id(one) for one in before}
         for policy in before:
             if id(policy) not in kept:
-                for subject in {(ref.kind, ref.name) for ref in policy.spec.subjects}:
-                    naming[subject] = [one for one in naming[subject] if one is not policy]
+                del self._by_key[policy.key]
+                for subject in policy.subject_keys:
+                    naming[subject] = tuple(one for one in naming[subject] if one is not policy)
                     if not naming[subject]:
                         del naming[subject]
         for policy in found:
             if id(policy) not in kept:
-                for subject in {(ref.kind, ref.name) for ref in policy.spec.subjects}:
-                    naming.setdefault(subject, []).append(policy)
+                self._by_key[policy.key] = policy
+                for subject in policy.subject_keys:
+                    naming[subject] = (*naming.get(subject, ()), policy)
         if found:
             self._policies[namespace] = found
         else:
@@ -208,7 +209,8 @@ class Known:
     def naming(self, namespace: str, name: str) -> list[SpawnPolicy]:
         """The policies of a namespace that have a subject of this name."""
         naming = self._naming.get(namespace, {})
-        return [one for kind in ("Agent", "ServiceAccount") for one in naming.get((kind, name), ())]
+        keys = [subject_key(kind, name) for kind in ("Agent", "ServiceAccount")]
+        return [one for key in keys for one in naming.get(key, ())]
 
     def left_by(self, namespace: str, account: str) -> str:
         """The Agent that ran as this account, which is not its own, and does no longer; "" if none."""
@@ -220,9 +222,9 @@ class Known:
             found = self.policy(subject.policy)
             return [] if found is None else [found]
         naming = self._naming.get(subject.namespace, {})
-        policies = [*naming.get(("ServiceAccount", subject.service_account), ())]
+        policies = [*naming.get(subject_key("ServiceAccount", subject.service_account), ())]
         if subject.agent:
-            more = naming.get(("Agent", subject.agent), ())
+            more = naming.get(subject_key("Agent", subject.agent), ())
             policies += [one for one in more if all(one is not it for it in policies)]
         return policies
 

@@ -114,13 +114,15 @@ def _by_subject(agent: KnownAgent, policy: SpawnPolicy, of_uid: OfUid) -> bool:
     spawner = of_uid(agent.stamp(UID))
     if agent.depth > 1:
         return spawner is not None
-    subjects = {(ref.kind, ref.name) for ref in policy.spec.subjects}
     namespace, _, account = agent.stamp(ACCOUNT).partition("/")
     if not agent.stamp(SPAWNED_BY):
-        return namespace == policy.namespace and ("ServiceAccount", account) in subjects
+        return namespace == policy.namespace and policy.names_subject("ServiceAccount", account)
     return (
         spawner is not None
         and spawner.namespace == policy.namespace
         and spawner.account == account
-        and not {("Agent", spawner.name), ("ServiceAccount", account)}.isdisjoint(subjects)
+        and (
+            policy.names_subject("Agent", spawner.name)
+            or policy.names_subject("ServiceAccount", account)
+        )
     )

@@ -7,6 +7,7 @@ the one that allows least.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -304,8 +305,30 @@ class SpawnPolicy(Strict):
     spec: PolicySpec
     broken: str = ""
     """What is wrong with an object that cannot be read; it governs its subjects, and allows nothing."""
+    dropped: frozenset[int] = frozenset()
+    """The keys of subjects that `spec` no longer lists, to save memory; they stay governed."""
 
     @property
     def key(self) -> str:
         """`namespace/name`, as in the stamp `hotpeers.dev/policy`."""
         return f"{self.namespace}/{self.name}"
+
+    @cached_property
+    def subject_keys(self) -> frozenset[int]:
+        """The key (see `subject_key`) of each subject.
+
+        Cached: a namespace may have thousands of policies, and each change of one looks at all.
+        """
+        return self.dropped.union(subject_key(one.kind, one.name) for one in self.spec.subjects)
+
+    def names_subject(self, kind: str, name: str) -> bool:
+        """Whether this is one of its subjects."""
+        return subject_key(kind, name) in self.subject_keys
+
+
+def subject_key(kind: str, name: str) -> int:
+    """A number in place of a subject's kind and name, which takes little memory.
+
+    It is Python's hash, keyed anew in each process: nobody can make two names meet.
+    """
+    return hash((kind, name))

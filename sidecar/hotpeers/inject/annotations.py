@@ -10,7 +10,7 @@ from ..errors import SettingsError
 from ..model.origin import UrlError
 from ..model.selector import SelectorError, parse_selector
 from ..reasons import Reason
-from ..settings import check_registry_url, read_origins
+from ..settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
 from .resources import RESOURCES, in_bytes, millicores
 from .verdict import Skip
 
@@ -25,8 +25,8 @@ REGISTRY = f"{PREFIX}registry"
 USER_HEADERS_TO = f"{PREFIX}user-headers-to"
 REQUIRE_SIGNED = f"{PREFIX}require-signed"
 CREDENTIALS = f"{PREFIX}credentials"
-RESERVED = (f"{PREFIX}hot-config",)
-"""For a later version: ignored by this one, with a warning."""
+HOT_CONFIG = f"{PREFIX}hot-config"
+DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 STATUS = f"{PREFIX}status"
 """Written by us on a pod that was injected: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
@@ -40,7 +40,7 @@ DISABLED = "disabled"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
-_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS}
+_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -57,7 +57,7 @@ _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a pod asks for; "" and () where it leaves that to the defaults."""
+    """What a pod asks for; "", () and None where it leaves that to the defaults."""
 
     selector: str = ""
     namespaces: tuple[str, ...] = ()
@@ -68,6 +68,8 @@ class Wishes:
     user_headers_to: str = ""
     keys: str = ""
     credentials: str = ""
+    hot_config: bool = False
+    drain_seconds: int | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
     """Amounts for our containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
@@ -110,8 +112,6 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     level = annotations.get(LOG_LEVEL, "").strip().lower()
     good = not level or level in _LOG_LEVELS
     _check(LOG_LEVEL, level, good, f"one of {', '.join(_LOG_LEVELS)} is needed")
-    spawn = annotations.get(SPAWN, "").strip()
-    _check(SPAWN, spawn, spawn in _SWITCHES, 'only "true" and "false" are allowed')
     registry = annotations.get(REGISTRY, "").strip()
     if not _is_registry(registry):
         # Not quoted: it may hold a password.
@@ -127,14 +127,32 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         namespaces=namespaces,
         container=container,
         log_level=level,
-        spawn=spawn == "true",
+        spawn=_switch(annotations, SPAWN),
         registry=registry,
         user_headers_to=_user_headers_to(annotations),
         keys=keys,
         credentials=credentials,
+        hot_config=_switch(annotations, HOT_CONFIG),
+        drain_seconds=_drain_seconds(annotations),
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )
+
+
+def _switch(annotations: Mapping[str, str], name: str) -> bool:
+    text = annotations.get(name, "").strip()
+    _check(name, text, text in _SWITCHES, 'only "true" and "false" are allowed')
+    return text == "true"
+
+
+def _drain_seconds(annotations: Mapping[str, str]) -> int | None:
+    text = annotations.get(DRAIN_SECONDS, "").strip()
+    if not text:
+        return None
+    seconds = parse_seconds(text)
+    allowed = f"a whole number of seconds from 0 to {MOST_DRAIN_SECONDS} is needed"
+    _check(DRAIN_SECONDS, text, seconds is not None, allowed)
+    return seconds
 
 
 def _resources(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -186,10 +204,7 @@ def read_namespaces(text: str) -> tuple[str, ...] | None:
 
 
 def _warnings(annotations: Mapping[str, str]) -> list[str]:
-    warnings = []
-    for name in sorted(annotations):
-        if name in RESERVED:
-            warnings.append(f"{name} is not known to this version of hotpeers, and is ignored")
-        elif name.startswith(PREFIX) and name not in _KNOWN:
-            warnings.append(f"{name[:100]} is no annotation of hotpeers, and is ignored")
-    return warnings
+    unknown = [
+        name for name in sorted(annotations) if name.startswith(PREFIX) and name not in _KNOWN
+    ]
+    return [f"{name[:100]} is no annotation of hotpeers, and is ignored" for name in unknown]

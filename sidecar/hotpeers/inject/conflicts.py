@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..reasons import Reason
 from .container import SHIM, SIDECAR, SPAWNER
+from .hotconfig import POD_VOLUME, hot_environment, hot_mounts
 from .image import IMAGE_READER, REFERENCE
 from .sidecar import AGENT_ENVIRONMENT
 from .spawner import REGISTRY_VOLUME, SPAWN_URL, spawn_url
@@ -27,15 +28,18 @@ from .volumes import (
 _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image")
 
 
-def find_conflict(pod: Json, target: Json, *, spawn: bool = False) -> Skip | None:
+def find_conflict(
+    pod: Json, target: Json, *, spawn: bool = False, hot: bool = False
+) -> Skip | None:
     """The first thing that stands in the way; what an earlier injection put there does not."""
-    return next(_conflicts(pod, target, spawn=spawn), None)
+    return next(_conflicts(pod, target, spawn=spawn, hot=hot), None)
 
 
-def _conflicts(pod: Json, target: Json, *, spawn: bool) -> Iterator[Skip]:
+def _conflicts(pod: Json, target: Json, *, spawn: bool, hot: bool) -> Iterator[Skip]:
     yield from _names(pod)
-    yield from _mounts(pod, target)
-    yield from _environment(target)
+    more = {one["mountPath"]: one["name"] for one in hot_mounts(pod)} if hot else {}
+    yield from _mounts(pod, target, more)
+    yield from _environment(target, hot_environment(pod, target) if hot else {})
     if spawn:
         yield from _spawner(pod, target)
 
@@ -86,13 +90,14 @@ def _names(pod: Json) -> Iterator[Skip]:
         # Nothing of ours yet: whatever has this name is another's.
         kinds[KEYS_VOLUME] = ""
     kinds[CREDENTIALS_VOLUME] = "secret"
+    kinds[POD_VOLUME] = "downwardAPI"
     for one in pod["spec"].get("volumes") or []:
         if kinds.get(one["name"], "name") not in one:
             yield Skip(Reason.NAME_TAKEN, f"volume {one['name']}")
 
 
-def _mounts(pod: Json, target: Json) -> Iterator[Skip]:
-    ours = {SHIM_FOLDER: SHIM_VOLUME, PEERS_FOLDER: PEERS_VOLUME, ACKS_FOLDER: ACKS_VOLUME}
+def _mounts(pod: Json, target: Json, more: dict[str, str]) -> Iterator[Skip]:
+    ours = {SHIM_FOLDER: SHIM_VOLUME, PEERS_FOLDER: PEERS_VOLUME, ACKS_FOLDER: ACKS_VOLUME, **more}
     read_only = {
         volume["name"]
         for volume in pod["spec"].get("volumes") or []
@@ -132,10 +137,11 @@ def _is_below(path: str, folder: str) -> bool:
     return path != folder and path.startswith(folder.rstrip("/") + "/")
 
 
-def _environment(target: Json) -> Iterator[Skip]:
+def _environment(target: Json, more: dict[str, str]) -> Iterator[Skip]:
     entries = target.get("env") or []
+    ours = {**AGENT_ENVIRONMENT, **more}
     for entry in entries:
-        expected = AGENT_ENVIRONMENT.get(entry["name"])
+        expected = ours.get(entry["name"])
         if expected is not None and entry.get("value") != expected:
             yield Skip(Reason.ENVIRONMENT_TAKEN, entry["name"])
     paths = [entry for entry in entries if entry["name"] == "PYTHONPATH"]

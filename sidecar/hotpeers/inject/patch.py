@@ -7,6 +7,7 @@ injected before gets what is missing, which is nothing unless somebody took it a
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
@@ -20,7 +21,9 @@ from .annotations import (
 )
 from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
 from .container import SHIM, SIDECAR, SPAWNER, ends
+from .drain import DRAIN_VARIABLE, DrainPlan, add_drain, add_time, plan_drain
 from .edit import Edit
+from .hotconfig import check_config, hot_environment, hot_mounts, pod_volume
 from .identity import orchestrator_name
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .runtime import check_runtime
@@ -45,6 +48,17 @@ BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
 _STATIC_POD = "kubernetes.io/config.mirror"
 
 
+@dataclass(frozen=True, slots=True)
+class _Extras:
+    """What the pod gets beside the sidecar and the shim; `without` is why not all that it asks for."""
+
+    drain: DrainPlan
+    spawns: bool = False
+    hot: bool = False
+    without: tuple[Skip, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 def make_patch(
     pod: Json, namespace: str, injection: Injection, *, known: Skip | None = None
 ) -> Verdict:
@@ -64,11 +78,29 @@ def make_patch(
     if isinstance(at, Skip):
         return _refused(pod, known or at, wishes)
     target = pod["spec"]["containers"][at]
-    without = _without_spawner(pod, target, injection, wishes)
-    skip = known or _check(pod, target, injection, spawn=wishes.spawn and without is None)
+    extras = _extras(pod, target, injection, wishes)
+    skip = known or _check(pod, target, injection, extras)
     if skip is not None:
         return _refused(pod, skip, wishes)
-    return _injected(pod, at, namespace, injection, wishes, without)
+    return _injected(pod, at, namespace, injection, wishes, extras)
+
+
+def _extras(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> _Extras:
+    spawner = _without_spawner(pod, target, injection, wishes)
+    config = check_config(pod, target) if wishes.hot_config else None
+    # It was decided once, with the grace period as its author wrote it.
+    fresh = find_container(pod, SIDECAR) is None
+    drain = plan_drain(pod, target, injection, wishes) if fresh else DrainPlan()
+    warnings = [f"hotpeers: {skip}" for skip in (config, drain.skip) if skip is not None]
+    if spawner is not None:
+        warnings.insert(0, f"hotpeers: there are no tools for spawning: {spawner}")
+    return _Extras(
+        spawns=wishes.spawn and spawner is None,
+        hot=wishes.hot_config and config is None,
+        drain=drain,
+        without=tuple(skip for skip in (spawner, config, drain.skip) if skip is not None),
+        warnings=(*warnings, *wishes.warnings),
+    )
 
 
 def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> Skip | None:
@@ -85,12 +117,14 @@ def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wish
     return None
 
 
-def _check(pod: Json, target: Json, injection: Injection, *, spawn: bool) -> Skip | None:
+def _check(pod: Json, target: Json, injection: Injection, extras: _Extras) -> Skip | None:
     if not has_identity(pod):
         return Skip(Reason.NO_SERVICE_ACCOUNT)
     if not injection.native_sidecars and ends(pod):
         return Skip(Reason.SIDECAR_ENDLESS, f"restartPolicy {pod['spec']['restartPolicy']}")
-    return check_runtime(pod, target) or find_conflict(pod, target, spawn=spawn)
+    return check_runtime(pod, target) or find_conflict(
+        pod, target, spawn=extras.spawns, hot=extras.hot
+    )
 
 
 def _refused(pod: Json, skip: Skip, wishes: Wishes) -> Verdict:
@@ -116,33 +150,39 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     namespace: str,
     injection: Injection,
     wishes: Wishes,
-    without: Skip | None,
+    extras: _Extras,
 ) -> Verdict:
     target = pod["spec"]["containers"][at]
     edit = Edit(pod)
-    _add_containers(edit, target, namespace, injection, wishes)
-    spawns = wishes.spawn and without is None
-    if spawns:
-        _add_spawner(edit, target, namespace, injection, wishes)
-    _add_volumes(edit, wishes)
     place = ("spec", "containers", at)
-    _add_environment(edit, target, place, injection, spawns=spawns)
-    for mount in agent_mounts():
-        if mount["name"] not in _names(target.get("volumeMounts")):
+    _add_containers(edit, target, namespace, injection, wishes, extras.drain)
+    if extras.spawns:
+        _add_spawner(edit, target, namespace, injection, wishes)
+    if extras.drain.seconds:
+        add_time(edit, target, place, extras.drain.seconds)
+    add_drain(edit, target, place, find_container(edit.pod, SIDECAR) or {})
+    _add_volumes(edit, wishes, hot=extras.hot)
+    _add_environment(edit, target, place, injection, extras)
+    mounted = {one["mountPath"] for one in target.get("volumeMounts") or []}
+    for mount in (*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())):
+        # A volume of kagent's may be mounted elsewhere too.
+        if mount["mountPath"] not in mounted:
             edit.insert(mount, None, *place, "volumeMounts")
     edit.put("true", "metadata", "labels", INJECTED_LABEL)
     if not is_injected(pod) or STATUS not in pod["metadata"]["annotations"]:
         status = {"container": target["name"], "image": injection.image, "version": __version__}
         edit.put(json.dumps(status), "metadata", "annotations", STATUS)
         edit.remove("metadata", "annotations", SKIPPED)
-    warnings = wishes.warnings
-    if without is not None:
-        warnings = (f"hotpeers: there are no tools for spawning: {without}", *warnings)
-    return Verdict(tuple(edit.operations), without=without, warnings=warnings)
+    return Verdict(tuple(edit.operations), without=extras.without, warnings=extras.warnings)
 
 
-def _add_containers(
-    edit: Edit, target: Json, namespace: str, injection: Injection, wishes: Wishes
+def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
+    edit: Edit,
+    target: Json,
+    namespace: str,
+    injection: Injection,
+    wishes: Wishes,
+    drain: DrainPlan,
 ) -> None:
     pod = edit.pod
     has_shim = find_container(pod, SHIM) is not None
@@ -153,6 +193,7 @@ def _add_containers(
     if found is not None:
         return
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    environment[DRAIN_VARIABLE] = str(drain.seconds or "")
     sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
     if wishes.keys:
         edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
@@ -189,8 +230,8 @@ def _add_spawner(
         edit.insert(spawner, None, "spec", "containers")
 
 
-def _add_volumes(edit: Edit, wishes: Wishes) -> None:
-    for volume in volumes():
+def _add_volumes(edit: Edit, wishes: Wishes, *, hot: bool) -> None:
+    for volume in (*volumes(), *([pod_volume()] if hot else [])):
         if volume["name"] not in _names(edit.items("spec", "volumes")):
             edit.insert(volume, None, "spec", "volumes")
     name, missing = token_volume(edit.pod)
@@ -207,11 +248,12 @@ def _add_environment(
     target: Json,
     place: tuple[str | int, ...],
     injection: Injection,
-    *,
-    spawns: bool,
+    extras: _Extras,
 ) -> None:
     environment = dict(AGENT_ENVIRONMENT)
-    spawner = find_container(edit.pod, SPAWNER) if spawns else None
+    if extras.hot:
+        environment |= hot_environment(edit.pod, target)
+    spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None
     if spawner is not None:
         environment[SPAWN_URL] = spawn_url(spawner)
     for name, value in environment.items():

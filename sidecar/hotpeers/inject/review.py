@@ -41,7 +41,7 @@ class Review:
     answer: Json
     result: Result
     reason: Reason | None = None
-    told: Skip | None = None
+    told: tuple[Skip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def judge(request: Request, injection: Injection, sources: Sources = NOTHING) ->
         logger.info("pod %s: its annotations are now those of its Agent or Namespace", title)
     answer = _answer(uid, (*settled, *verdict.operations), verdict.warnings)
     if verdict.skip is not None:
-        return Review(answer, Result.SKIPPED, verdict.skip.reason, told=verdict.skip)
+        return Review(answer, Result.SKIPPED, verdict.skip.reason, told=(verdict.skip,))
     result = Result.INJECTED if verdict.injected else Result.UNCHANGED
     return Review(answer, result, told=verdict.without)
 
@@ -141,9 +141,8 @@ def _log(verdict: Verdict, title: str) -> None:
     if verdict.skip is not None:
         reason = verdict.skip.reason.value
         logger.warning("pod %s is skipped: %s", title, verdict.skip, extra={"reason": reason})
-    elif verdict.injected and verdict.without is not None:
-        reason = verdict.without.reason.value
-        told = "pod %s is injected without tools for spawning: %s"
-        logger.warning(told, title, verdict.without, extra={"reason": reason})
     elif verdict.injected:
         logger.info("pod %s is injected", title)
+        for one in verdict.without:
+            extra = {"reason": one.reason.value}
+            logger.warning("pod %s is not given all it asks for: %s", title, one, extra=extra)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from .annotations import Wishes
 from .container import SHIM, SIDECAR, common, free_port, liveness_probe
+from .drain import DRAIN_VARIABLE, hook_until_ended
 from .verdict import Injection, Json
 from .volumes import (
     ACKS_FOLDER,
@@ -94,6 +95,9 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
         container["livenessProbe"] = liveness_probe(SIDECAR)
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
+    elif port and environment.get(DRAIN_VARIABLE):
+        # kubelet stops ordinary containers together: it must serve for as long as the agent does.
+        container["lifecycle"] = {"preStop": hook_until_ended(port)}
     if environment.get("HOTPEERS_REQUIRE_SIGNED"):
         keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}
         container["volumeMounts"].append(keys)

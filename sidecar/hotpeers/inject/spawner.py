@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .annotations import Wishes
-from .container import SPAWNER, common, ends, free_port, liveness_probe
+from .container import SIDECAR, SPAWNER, common, ends, free_port, liveness_probe
+from .drain import drains, hook_until_ended, sidecar_port
 from .sidecar import AGENT_ENVIRONMENT
 from .verdict import Injection, Json
 from .volumes import (
@@ -42,7 +43,10 @@ def registry_of(injection: Injection, wishes: Wishes) -> tuple[str, Json | None]
 def spawner_container(
     pod: Json, target: Json, injection: Injection, environment: Mapping[str, str], wishes: Wishes
 ) -> Json:
-    """The container with the tools for spawning; who is not in the pod can only ask for its health."""
+    """The container with the tools for spawning; who is not in the pod can only ask for its health.
+
+    The sidecar is in the pod by now.
+    """
     port = free_port(pod)
     health = free_port(pod, but=port)
     registry, token = registry_of(injection, wishes)
@@ -73,6 +77,12 @@ def spawner_container(
     }
     if is_native_spawner(pod, injection):
         container["restartPolicy"] = "Always"
+        return container
+    every = [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+    sidecar = next(one for one in every if one["name"] == SIDECAR)
+    port = sidecar_port(sidecar)
+    if port is not None and drains(sidecar):
+        container["lifecycle"] = {"preStop": hook_until_ended(port)}
     return container
 
 

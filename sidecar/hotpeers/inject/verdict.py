@@ -28,13 +28,13 @@ class Skip:
 class Verdict:
     """The patch of one pod; `skip` says why it holds no more than an annotation.
 
-    `without` says why the pod has no tools for spawning that it asks for.
+    `without` says of each thing that the pod asks for, and does not get beside the rest, why.
     """
 
     operations: tuple[Json, ...] = ()
     asked: bool = True
     skip: Skip | None = None
-    without: Skip | None = None
+    without: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -54,5 +54,7 @@ class Injection:
     """Whether the PYTHONPATH of an agent's image is looked for: there is a program for the machine."""
     resources: Mapping[str, Any] = field(default_factory=dict)
     registry_url: str = ""
+    max_drain_seconds: int = 600
+    """The longest drain that a pod may have; 0: none has any."""
     token_secret: str = ""
     """NAME/KEY of the Secret of the pod's own namespace with a token for that registry, "" for none."""

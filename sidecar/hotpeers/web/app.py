@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`, `/status` and a page for people."""
+"""`/healthz`, `/readyz`, `/metrics`, `/status`, `/drain` and a page for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from ..drain import Drain, Outcome
 from ..publish import Metrics
 from ..status import Status
 from .hosts import make_host_check
@@ -20,11 +21,15 @@ _HEADERS = {
 
 
 def make_app(
-    status: Callable[[], Status], metrics: Metrics, hosts: frozenset[str] = frozenset()
+    status: Callable[[], Status],
+    metrics: Metrics,
+    hosts: frozenset[str] = frozenset(),
+    drain: Drain | None = None,
 ) -> web.Application:
     """The application; `status` gives the newest status on each request.
 
-    `hosts` are names that it answers to, besides those of `web.hosts`.
+    `hosts` are names that it answers to, besides those of `web.hosts`. With a `drain`, `/drain` answers
+    once the agent's turns have ended, and `/drain?until=ended` once its processes have.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -50,8 +55,26 @@ def make_app(
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/status", show_status)
+    if drain is not None:
+        app.router.add_get("/drain", _make_drain(drain, metrics), allow_head=False)
     app.router.add_get("/", page)
     return app
+
+
+def _make_drain(
+    drain: Drain, metrics: Metrics
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def wait(request: web.Request) -> web.StreamResponse:
+        def is_gone() -> bool:
+            return request.transport is None or request.transport.is_closing()
+
+        until_ended = request.query.get("until") == "ended"
+        ended = await drain.wait(until_ended=until_ended, is_gone=is_gone)
+        if ended.outcome is not Outcome.OFF:
+            metrics.drained(ended.outcome.value)
+        return web.Response(text=f"{ended}\n")
+
+    return wait
 
 
 @web.middleware

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from ..configuration import CONFIG_HEADS, config_row
 from ..failures import in_words, time_of
 
 _STYLE = """
@@ -70,6 +71,11 @@ def render_page(status: dict[str, Any]) -> str:
                 (a["pid"], a["state"], a["generation"], a["reason"], a["message"])
                 for a in status["acks"]
             ),
+        ),
+        _table(
+            "Configuration of the agent",
+            CONFIG_HEADS,
+            (row for ack in status["acks"] if (row := config_row(ack)) is not None),
         ),
     ]
     return "\n".join(part for part in parts if part) + "\n"

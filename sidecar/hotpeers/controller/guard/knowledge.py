@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from itertools import zip_longest
 
@@ -14,9 +15,14 @@ from ...guard.origin import KnownAgent
 from ...guard.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
 from ...guard.tenancy import Served, TenantLimits, is_beyond, served
 from ...kube.client import Client
+from ...kube.errors import KubeError, NotFoundError
 from ...model.scope import State
 from ...model.snapshot import Problem
 from .departures import Departures
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
 
 # One that is being deleted still runs, and still governs.
 AGENTS = Kind[KnownAgent](
@@ -38,7 +44,10 @@ class Knowledge:
     """
 
     def __init__(self, client: Client, limits: TenantLimits | None = None) -> None:
+        self._client = client
         self._limits = limits or TenantLimits()
+        self._stale: set[str] = set()
+        self._stale_news = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
         self._known = Known()
         self.departures = Departures()
@@ -141,6 +150,7 @@ class Knowledge:
         async with asyncio.TaskGroup() as group:
             for scope in (self._policies, self._agents):
                 group.create_task(scope.follow(), name=f"follow {scope.title}")
+            group.create_task(self._read_stale(), name="read SpawnPolicies again")
 
     def _subjects_of(self, place: str) -> frozenset[Account]:
         """Whom the policies of a namespace govern, but for the agents that were spawned."""
@@ -158,12 +168,46 @@ class Knowledge:
             if there:
                 before = self._served.get(place, {})
                 self._served[place] = served(there.values(), self._limits, before)
+                self._reduce(place, there)
             else:
                 self._there.pop(place, None)
                 self._served.pop(place, None)
             found = self._served.get(place, {}).values()
             self._known.set_policies(place, (one.policy.policy for one in found))
         self._changed_policies.clear()
+
+    def _reduce(self, place: str, there: dict[str, KnownPolicy]) -> None:
+        """Keep no more of policies that are not served than is needed; note those to read again."""
+        for key, one in self._served[place].items():
+            if one.policy is not there[key]:
+                there[key] = one.policy
+                self._policies.store.keep_as((place, one.policy.policy.name), one.policy)
+            if one.stale:
+                self._stale.add(key)
+                self._stale_news.set()
+
+    async def _read_stale(self) -> None:
+        """Read policies again that are within the limits by now; until then they stay unserved."""
+        version = POLICIES.versions[0]
+        while True:
+            await self._stale_news.wait()
+            self._stale_news.clear()
+            stale, self._stale = self._stale, set()
+            for key in stale:
+                place, _, name = key.partition("/")
+                try:
+                    data = await self._client.get(f"{POLICIES.path(version, place)}/{name}")
+                except NotFoundError:
+                    continue  # the watch is about to tell
+                except KubeError as error:
+                    logger.warning("SpawnPolicy/%s: cannot be read again: %s", key, error)
+                    self._stale.add(key)
+                    continue
+                if self._policies.store.put(data, version.read, anew=True):
+                    self._changed()
+            if self._stale:
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._stale_news.set()
 
     def _note_agent(self, before: KnownAgent | None, after: KnownAgent | None) -> None:
         gone = before is not None and (after is None or after.uid != before.uid)

@@ -35,14 +35,13 @@ class Running:
 
         One without a Deployment, or whose Deployment cannot be read, is none.
         """
-        subjects = {(one.kind, one.name) for one in policy.spec.subjects}
         found = []
         for agent in agents:
-            if ("Agent", agent.name) not in subjects:
+            if not policy.names_subject("Agent", agent.name):
                 continue
             account = await self._account(agent.namespace, agent.name)
             expected = account in (None, agent.account)
-            if not expected and ("ServiceAccount", account) not in subjects:
+            if not expected and not policy.names_subject("ServiceAccount", account or ""):
                 found.append(f"{agent.name} runs as {account}")
         return tuple(sorted(found))
 

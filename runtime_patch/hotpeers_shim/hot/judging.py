@@ -1,0 +1,91 @@
+"""Judges the files of a configuration, as a whole: they are good, or there is a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..contract import (
+    CONFIG_PROBLEM_SENTENCES,
+    ConfigProblem,
+    ConfigState,
+    PeerProblem,
+    Rejection,
+)
+from . import changes
+from .content import Content
+from .document import parse_document
+from .runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """Files that were found good, and the configuration object that was made of them."""
+
+    content: Content
+    config: Any
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be said of the newest files."""
+
+    state: ConfigState
+    reason: str = ""
+    message: str = ""
+    restart: tuple[str, ...] = ()
+
+
+LIVE = Verdict(ConfigState.LIVE)
+
+
+def refused(why: str) -> Verdict:
+    """kagent refuses the configuration."""
+    problem = ConfigProblem.REFUSED
+    message = f"{CONFIG_PROBLEM_SENTENCES[problem]} {why}"
+    return Verdict(ConfigState.REFUSED, problem.value, message)
+
+
+def restart_needed(names: tuple[str, ...]) -> Verdict:
+    """The configuration changes things that the agent reads at its start only."""
+    problem = ConfigProblem.RESTART_NEEDED
+    message = f"{CONFIG_PROBLEM_SENTENCES[problem]} Changed: {', '.join(names)}."
+    return Verdict(ConfigState.RESTART, problem.value, message, names)
+
+
+def feature_missing(why: str) -> Verdict:
+    """The configuration of this process cannot be followed."""
+    return Verdict(ConfigState.REFUSED, PeerProblem.FEATURE_MISSING.value, why)
+
+
+class Judge:
+    """Judges new files against those that the process started with."""
+
+    def __init__(self, runtime: Runtime, start: Good) -> None:
+        self._runtime = runtime
+        self._start = start
+
+    def judge(self, newest: Content | Rejection) -> Good | Verdict:
+        """Parse, validate, compare with the start, and try to make an agent. Never raises."""
+        if isinstance(newest, Rejection):
+            return _rejected(newest)
+        document = parse_document(newest.config)
+        if isinstance(document, Rejection):
+            return _rejected(document)
+        try:
+            config = self._runtime.validate(document)
+            facts = self._runtime.facts(config)
+            names = changes.restarts(self._start.facts, facts)
+            names += changes.changed_files(self._start.content, newest)
+            if names:
+                return restart_needed(names)
+            self._runtime.build(config)
+        except Exception as error:  # noqa: BLE001 - whatever kagent raises is a refusal
+            return refused(self._runtime.explain(error))
+        return Good(newest, config, facts)
+
+
+def _rejected(rejection: Rejection) -> Verdict:
+    return Verdict(ConfigState.REFUSED, rejection.reason.value, rejection.message)

@@ -1,0 +1,77 @@
+"""Puts the hold of one replica together: its webhook, and its duties while it leads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ...hold.repay import Terms
+from ...hold.window import parse_window
+from ...hold.workload import Pod
+from ...model.snapshot import Problem
+from ..metrics import ControllerMetrics
+from ..settings import ControllerSettings
+from .sidecars import Place, Sidecars, place_of
+from .webhook import HoldWebhook
+
+if TYPE_CHECKING:
+    from ...kube.client import Client
+    from ..election import LeaderClient
+    from .keeper import Keeper
+
+
+class Holding:
+    """The hold of one replica. `place` is where the sidecar of each pod is asked."""
+
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        metrics: ControllerMetrics,
+        draining: Callable[[], bool],
+        *,
+        place: Callable[[Pod], Place | None] = place_of,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._place = place
+        self._webhook = HoldWebhook(settings.account, metrics, draining)
+        self._keeper: Keeper | None = None
+        metrics.count_held(lambda: self._keeper.count if self._keeper is not None else 0)
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve it in an application."""
+        self._webhook.add_to(app)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        return self._keeper.problems() if self._keeper is not None else ()
+
+    def document(self) -> list[dict[str, Any]]:
+        """The held Deployments; none where this replica does not lead."""
+        return self._keeper.document() if self._keeper is not None else []
+
+    async def lead(self, client: Client, writer: LeaderClient) -> None:
+        """What only the leader does, for ever."""
+        from .keeper import Keeper  # noqa: PLC0415 - with the client only
+        from .repaying import Repaying  # noqa: PLC0415
+        from .telling import Telling  # noqa: PLC0415
+
+        settings = self._settings
+        terms = Terms(
+            settings.hold_repay, settings.hold_idle_seconds, parse_window(settings.hold_window)
+        )
+        telling = Telling(writer, self._metrics)
+        async with Sidecars(self._place) as sidecars:
+            self._keeper = keeper = Keeper(
+                client, writer, sidecars, telling, settings.hold_ack_seconds
+            )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(keeper.run(), name="keeper")
+                    group.create_task(telling.run(), name="tell of holds")
+                    group.create_task(Repaying(writer, keeper, terms).run(), name="repay")
+            finally:
+                self._keeper = None

@@ -1,0 +1,300 @@
+"""Looks after held Deployments as long as this replica leads: asks their pods, and releases.
+
+All state is on the Deployments: another leader goes on from there. It gives pods their time anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...follow.kind import Kind, Version
+from ...follow.scope import Scope
+from ...hold.names import HELD_LABEL
+from ...hold.progress import Progress, Stand
+from ...hold.repay import Debt
+from ...hold.secrets import SecretsError
+from ...hold.state import Hold
+from ...hold.workload import HeldDeployment, read_deployment
+from ...kube.client import Client
+from ...kube.errors import ForbiddenError, KubeError
+from ...model.snapshot import Problem
+from ...reasons import Reason
+from ..election import LeaderClient
+from .asking import Asking
+from .releasing import End, release
+from .sidecars import Sidecars
+from .telling import Telling
+
+logger = logging.getLogger(__name__)
+
+_WAIT_SECONDS = 0.5
+_ROLLING_SECONDS = 2.0
+_LIVE_SECONDS = 60.0
+_REST_SECONDS = 10.0
+_GATHER_SECONDS = 0.02
+_AT_ONCE = 8
+_MOST_SHOWN = 200
+_RIGHT = "see ClusterRole …-hold of k8s/rbac/controller.yaml"
+
+Key = tuple[str, str]
+
+_DEPLOYMENT = Kind[HeldDeployment](
+    "Deployment", "apps", "deployments", (Version("v1", read_deployment),)
+)
+
+
+@dataclass(slots=True)
+class _Case:
+    """One held Deployment: the task that looks after it, and what it knows."""
+
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    hold: Hold | None = None
+    uid: str = ""
+    asking: Asking | None = None
+    live: bool = False
+    problem: Problem | None = None
+    trouble_since: float | None = None
+    """Since when its pods cannot be asked for a fault that is not theirs."""
+
+
+class Keeper:
+    """The held Deployments of a cluster. `ack_seconds` is how long a Ready pod may take."""
+
+    def __init__(
+        self,
+        client: Client,
+        writer: LeaderClient,
+        sidecars: Sidecars,
+        telling: Telling,
+        ack_seconds: float,
+    ) -> None:
+        self._writer = writer
+        self._sidecars = sidecars
+        self._telling = telling
+        self._ack_seconds = ack_seconds
+        self._cases: dict[Key, _Case] = {}
+        self._news = asyncio.Event()
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._scope = Scope(
+            client,
+            _DEPLOYMENT,
+            "",
+            {"labelSelector": f"{HELD_LABEL}=true"},
+            changed=self._news.set,
+            restarted=lambda _: None,
+            noted=self._note,
+        )
+
+    @property
+    def count(self) -> int:
+        """How many Deployments are held."""
+        return len(self._scope.store)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        unread = [self._scope.problem] if self._scope.problem is not None else []
+        return (*unread, *(one.problem for one in self._cases.values() if one.problem is not None))
+
+    def document(self) -> list[dict[str, Any]]:
+        """The held Deployments, for the status document."""
+        found = []
+        for one in list(self._scope.store.values())[:_MOST_SHOWN]:
+            case = self._cases.get(one.key, _Case())
+            hold = one.hold or Hold("", "")
+            asking = case.asking
+            found.append(
+                {
+                    "namespace": one.namespace,
+                    "name": one.name,
+                    "wanted": hold.wanted,
+                    "template": hold.template,
+                    "since": hold.since or None,
+                    "state": "live" if case.live else "rolling" if one.rolling else "waiting",
+                    "pods": dict(asking.summary) if asking is not None else {},
+                }
+            )
+        return found
+
+    def debts(self) -> list[Debt]:
+        """Those whose pods all have what kagent wants, and that roll out nothing."""
+        return [
+            Debt(one.namespace, one.name, one.hold.since)
+            for one in self._scope.store.values()
+            if one.hold is not None
+            and not one.rolling
+            and (case := self._cases.get(one.key)) is not None
+            and case.live
+            and case.hold == one.hold
+        ]
+
+    async def idle(self, key: Key) -> list[float | None]:
+        """For how long each pod of a debt has been idle. Raises `KubeError`."""
+        one, case = self._find(key), self._cases.get(key)
+        if one is None or one.hold is None or case is None or case.asking is None:
+            return []
+        return await case.asking.idle(one, one.hold)
+
+    async def repay(self, key: Key) -> bool:
+        """Roll a debt; whether it was done. Raises `KubeError`."""
+        one = self._find(key)
+        if one is None or one.hold is None:
+            return False
+        if await release(self._writer, one, one.hold) is not End.DONE:
+            return False
+        self._telling.repaid(one)
+        return True
+
+    async def run(self) -> None:
+        """Look after them for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._scope.follow(), name=f"follow {self._scope.title}")
+            group.create_task(self._dispatch(group), name="held Deployments")
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        """One task for each Deployment that is held."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            for key in {one.key for one in self._scope.store.values()} - self._cases.keys():
+                case = self._cases[key] = _Case()
+                case.task = group.create_task(self._follow(key, case), name="held Deployment")
+
+    def _note(self, before: HeldDeployment | None, after: HeldDeployment | None) -> None:
+        one = after or before
+        assert one is not None, "one of both is there"  # noqa: S101
+        case = self._cases.get(one.key)
+        if case is not None:
+            case.news.set()
+
+    def _find(self, key: Key) -> HeldDeployment | None:
+        return next((one for one in self._scope.store.values() if one.key == key), None)
+
+    async def _follow(self, key: Key, case: _Case) -> None:
+        try:
+            while (one := self._find(key)) is not None:
+                case.news.clear()
+                async with self._free:
+                    seconds = await self._look(one, case)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await case.news.wait()
+                await asyncio.sleep(_GATHER_SECONDS)
+        finally:
+            self._cases.pop(key, None)
+            # It may be held again by now.
+            self._news.set()
+
+    async def _look(self, one: HeldDeployment, case: _Case) -> float:
+        """Look at one, and act; the seconds until the next look."""
+        try:
+            seconds = await self._act(one, case)
+        except (KubeError, SecretsError, ExceptionGroup) as error:
+            return await self._trouble(one, case, _first(error))
+        case.trouble_since = None
+        return seconds
+
+    async def _act(self, one: HeldDeployment, case: _Case) -> float:
+        hold = one.hold
+        if one.owner is None:
+            # Somebody's label on something that is not kagent's: nothing of it is written.
+            message = (
+                "it is no Deployment of a kagent Agent: take away its label hotpeers.dev/held, and"
+                " run kubectl rollout restart if its template has an older kagent.dev/config-hash"
+            )
+            case.problem = Problem(_where(one), Reason.HOLD_UNREADABLE, message)
+            return _LIVE_SECONDS
+        if hold is None or hold.template != one.template:
+            # Nobody can say what it owes; or it was rolled while the webhook was not asked.
+            if await release(self._writer, one, None) is End.DONE:
+                self._telling.cleared(one, "overtaken")
+            return _REST_SECONDS
+        if (case.hold, case.uid) != (hold, one.uid):
+            case.hold, case.uid, case.live = hold, one.uid, False
+            case.asking = Asking(self._writer, self._sidecars, self._ack_seconds)
+            if hold.wanted != hold.template:
+                self._telling.held(one)
+        if not one.follows or not one.runs:
+            return await self._give_up(
+                one, hold, case, Reason.ACK_MISSING, "no pod of it follows its configuration"
+            )
+        assert case.asking is not None, "it was just made"  # noqa: S101
+        progress = await case.asking.look(one, hold)
+        return await self._proceed(one, hold, case, progress)
+
+    async def _proceed(
+        self, one: HeldDeployment, hold: Hold, case: _Case, progress: Progress
+    ) -> float:
+        if progress.stand is Stand.RELEASE and progress.reason is not None:
+            return await self._give_up(one, hold, case, progress.reason, progress.message)
+        case.problem = None
+        if progress.stand is Stand.WAITING:
+            return _ROLLING_SECONDS if one.rolling else _WAIT_SECONDS
+        if hold.wanted == hold.template:
+            if await release(self._writer, one, hold) is End.DONE:
+                self._telling.cleared(one, "reverted")
+            return _REST_SECONDS
+        if not case.live:
+            case.live = True
+            self._telling.live(one)
+        return _LIVE_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - so that not all come at once
+
+    async def _give_up(
+        self, one: HeldDeployment, hold: Hold, case: _Case, reason: Reason, message: str
+    ) -> float:
+        case.live = False
+        end = await release(self._writer, one, hold)
+        if end is End.HELD_AGAIN:
+            case.problem = Problem(
+                _where(one), Reason.HELD_AGAIN, "set HOTPEERS_ACCOUNT to the controller's user"
+            )
+            return _REST_SECONDS
+        case.problem = None
+        if end is End.OVERTAKEN:
+            return _WAIT_SECONDS
+        if hold.wanted == hold.template:
+            self._telling.cleared(one, "reverted")
+        else:
+            self._telling.released(one, reason, message)
+        return _REST_SECONDS
+
+    async def _trouble(self, one: HeldDeployment, case: _Case, error: Exception) -> float:
+        """Something cannot be read or written. That holds nothing for longer than pods may."""
+        reason = error.reason if isinstance(error, KubeError) else Reason.SOURCES_UNREADABLE
+        todo = f"; {_RIGHT}" if isinstance(error, ForbiddenError) else ""
+        message = f"{error}{todo}"
+        case.problem = Problem(_where(one), reason, message)
+        now = time.monotonic()
+        if case.trouble_since is None:
+            case.trouble_since = now
+        hold = one.hold
+        if now - case.trouble_since < self._ack_seconds or hold is None or one.owner is None:
+            return _WAIT_SECONDS * 2
+        if case.live:
+            # What is live stays so, whatever this leader cannot see now.
+            return _REST_SECONDS
+        try:
+            return await self._give_up(one, hold, case, reason, message)
+        except KubeError as failure:
+            case.problem = Problem(_where(one), failure.reason, f"it cannot be released: {failure}")
+            return _REST_SECONDS
+
+
+def _where(one: HeldDeployment) -> str:
+    return f"Deployment/{one.title}"
+
+
+def _first(error: Exception) -> Exception:
+    """The error itself, or the first one of a group; raises what is none of ours."""
+    if isinstance(error, ExceptionGroup):
+        found, others = error.split((KubeError, SecretsError))
+        if others is not None or found is None:
+            raise error
+        return _first(found.exceptions[0])
+    return error

@@ -1,0 +1,48 @@
+"""Ends a hold on the API server."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from ...hold.parts import Json
+from ...hold.release import release_patch
+from ...hold.state import Hold, template_hash
+from ...hold.workload import HeldDeployment, read_deployment
+from ...kube.errors import KubeError, NotFoundError
+from ..election import LeaderClient
+
+
+class End(Enum):
+    """What came of the patch that ends a hold."""
+
+    DONE = auto()
+    OVERTAKEN = auto()
+    """The Deployment is another one by now."""
+    HELD_AGAIN = auto()
+    """The webhook held it again."""
+
+
+async def release(writer: LeaderClient, one: HeldDeployment, hold: Hold | None) -> End:
+    """End a hold; without one, take away the marks alone. Raises `KubeError`."""
+    path = f"/apis/apps/v1/namespaces/{one.namespace}/deployments/{one.name}"
+    try:
+        found: Json = await writer.patch(path, release_patch(one.uid, hold, one.marks))
+    except KubeError as error:
+        # It is gone, or another one by now, as the watch is about to tell. A policy of the cluster
+        # that forbids the update answers 422 too.
+        if error.status in (404, 409) or (
+            error.status == 422 and await _is_another(writer, path, one)
+        ):
+            return End.OVERTAKEN
+        raise
+    done = hold is None or template_hash(found) == hold.wanted
+    return End.DONE if done else End.HELD_AGAIN
+
+
+async def _is_another(writer: LeaderClient, path: str, one: HeldDeployment) -> bool:
+    try:
+        now = read_deployment(await writer.get(path))
+    except NotFoundError:
+        return True
+    seen = (one.uid, one.hold, one.template, one.marks)
+    return (now.uid, now.hold, now.template, now.marks) != seen

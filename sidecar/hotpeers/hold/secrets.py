@@ -1,0 +1,114 @@
+"""S of kagent's config-hash: which objects' `status.secretHash` it is made of, in which order.
+
+As `translateInlineAgent` of go/core/internal/controller/translator/agent/compiler.go has it (0.10.0-rc3):
+the model, the summarizer's model and memory's where they are others, then each RemoteMCPServer of the
+tools. 0.7 to 0.9 know fewer of these fields, which are then missing from the Agent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..model.audience import Audience, selector_of
+from ..model.selector import Selector
+from .parts import Json, items, part, text
+
+_MAX_OBJECTS = 200
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){0,128}")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+"""Names of objects and of namespaces: what an Agent names becomes part of a path."""
+MODELS, SERVERS = "modelconfigs", "remotemcpservers"
+
+
+class SecretsError(Exception):
+    """S cannot be computed; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An object of kagent.dev/v1alpha2 whose `status.secretHash` is a part of S."""
+
+    plural: str
+    namespace: str
+    name: str
+
+
+def sources_of(agent: Json) -> tuple[Source, ...]:
+    """The sources of an Agent (v1alpha2), in their order.
+
+    `SecretsError` where there are too many, or where one cannot be the name of an object.
+    """
+    namespace = text(agent, "metadata", "namespace")
+    spec = part(agent, "spec")
+    if spec.get("type") != "Declarative":
+        return ()
+    declarative = part(spec, "declarative")
+    main = text(declarative, "modelConfig")
+    names = [main]
+    summarizer = text(declarative, "context", "compaction", "summarizer", "modelConfig")
+    if summarizer not in ("", main):
+        names.append(summarizer)
+    memory = text(declarative, "memory", "modelConfig")
+    if part(declarative, "memory") and memory != main:
+        names.append(memory)
+    found = [Source(MODELS, namespace, name) for name in names]
+    for tool in items(declarative, "tools"):
+        server = part(tool, "mcpServer")
+        remote = text(server, "kind") == "RemoteMCPServer"
+        if remote and text(server, "apiGroup") in ("", "kagent.dev"):
+            place = text(server, "namespace") or namespace
+            found.append(Source(SERVERS, place, text(server, "name")))
+    if len(found) > _MAX_OBJECTS:
+        raise SecretsError(f"the Agent names {len(found)} models and servers")
+    for one in found:
+        if not (_NAME.fullmatch(one.namespace) and _NAME.fullmatch(one.name)):
+            # `../../other/remotemcpservers/x` would be read past `audience_of`.
+            raise SecretsError(
+                f"the Agent names {one.name[:100]!r} of {one.plural}, which is no name"
+            )
+    return tuple(found)
+
+
+def secrets_of(hashes: list[tuple[Source, str]]) -> str:
+    """S in hexadecimal, of each source's `status.secretHash` in their order.
+
+    kagent refuses an Agent whose model has a bad one (`SecretsError`), and skips a server's.
+    """
+    parts = []
+    for source, written in hashes:
+        if _HEX.fullmatch(written):
+            parts.append(bytes.fromhex(written))
+        elif source.plural == MODELS:
+            where = f"{source.namespace}/{source.name}"
+            raise SecretsError(f"ModelConfig {where}: its secretHash is not hex")
+    return b"".join(parts).hex()
+
+
+def audience_of(server: Json) -> Audience:
+    """Which namespaces may refer to a RemoteMCPServer; `SecretsError` where that is not said clearly.
+
+    `AllowsNamespace` of go/api/v1alpha2/common_types.go. kagent looks before it translates, so that
+    the secretHash of a server that did not invite the Agent is no part of its hash.
+    """
+    allowed = part(server, "spec", "allowedNamespaces")
+    match text(allowed, "from"):
+        case "All":
+            return Audience(everyone=True)
+        case "" | "Same":
+            return Audience()
+        case "Selector":
+            return Audience(selector=_selector(part(allowed, "selector")))
+    raise SecretsError("allowedNamespaces of a RemoteMCPServer is not understood")
+
+
+def _selector(selector: Json) -> Selector:
+    labels = {str(key): str(value) for key, value in part(selector, "matchLabels").items()}
+    expressions = [
+        (text(one, "key"), text(one, "operator"), tuple(map(str, items(one, "values"))))
+        for one in items(selector, "matchExpressions")
+    ]
+    try:
+        return selector_of(labels, expressions)
+    except ValueError as error:
+        raise SecretsError("allowedNamespaces of a RemoteMCPServer is not understood") from error

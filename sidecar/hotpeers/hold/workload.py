@@ -1,0 +1,198 @@
+"""A Deployment with the label, its ReplicaSets and its pods, as records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL, POD_CONFIG
+from .parts import Json, items, number, part, text
+from .state import (
+    Hold,
+    Owner,
+    can_wait,
+    follows,
+    owner_of,
+    read_hold,
+    template_hash,
+    written_time,
+)
+
+SIDECAR = "hotpeers"
+_REVISION = "deployment.kubernetes.io/revision"
+_MAX_PODS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDeployment:
+    """A Deployment with the label `hotpeers.dev/held`.
+
+    `hold` is None where its annotations are unreadable, `owner` where it is not one of kagent's.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    hold: Hold | None
+    owner: Owner | None
+    template: str
+    follows: bool = False
+    runs: bool = False
+    replicas: int = 1
+    rolling: bool = False
+    """A rollout is under way: pods of an older template run, or too few of the newest were made."""
+    stuck: bool = False
+    """Its rollout does not get on (`Progressing` is False)."""
+    available: int = 0
+    revision: str = ""
+    selector: tuple[tuple[str, str], ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.namespace}/{self.name}"
+
+
+def read_deployment(data: Json) -> HeldDeployment:
+    """A Deployment as the API server has it (apps/v1)."""
+    metadata, spec, status = part(data, "metadata"), part(data, "spec"), part(data, "status")
+    replicas = number(spec, "replicas", default=1)
+    updated = number(status, "updatedReplicas")
+    conditions = {text(one, "type"): one for one in items(status, "conditions")}
+    labels, annotations = part(metadata, "labels"), part(metadata, "annotations")
+    marks = [("labels", HELD_LABEL)] if HELD_LABEL in labels else []
+    marks += [("annotations", name) for name in HELD_ANNOTATIONS if name in annotations]
+    return HeldDeployment(
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        hold=read_hold(data),
+        owner=owner_of(data),
+        template=template_hash(data),
+        follows=follows(data),
+        runs=can_wait(data),
+        replicas=replicas,
+        rolling=(
+            number(status, "observedGeneration") < number(metadata, "generation")
+            or updated < replicas
+            or number(status, "replicas") > updated
+        ),
+        stuck=text(conditions.get("Progressing"), "status") == "False",
+        available=number(status, "availableReplicas"),
+        revision=text(annotations, _REVISION),
+        selector=tuple(
+            sorted((key, str(one)) for key, one in part(spec, "selector", "matchLabels").items())
+        ),
+        marks=tuple(marks),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of the newest ReplicaSet. `port` is that of its sidecar, 0 where it has none to ask."""
+
+    name: str
+    uid: str
+    ip: str = ""
+    port: int = 0
+    ready: bool = False
+    failing: bool = False
+    """A container of it ended, and waits to be started again (`CrashLoopBackOff`)."""
+    tries: int = 0
+    """The `try` of the request that stands on it."""
+    asked: tuple[str, str] = field(default=("", ""))
+    """`hash` and `secrets` of that request."""
+    has_annotations: bool = True
+
+
+def newest_replica_set(sets: Json, deployment: HeldDeployment) -> Json | None:
+    """The ReplicaSet of the Deployment's template, of a list; None where there is none yet."""
+    for one in items(sets, "items"):
+        if (
+            _controller(one) == ("Deployment", deployment.uid)
+            and text(one, "metadata", "annotations", _REVISION) == deployment.revision
+            and text(one, "spec", "template", "metadata", "annotations", CONFIG_HASH)
+            == deployment.template
+        ):
+            found: Json = one
+            return found
+    return None
+
+
+def pods_of(pods: Json, replica_set: Json) -> list[Pod]:
+    """The pods that a ReplicaSet controls, of a list, but for those that are ending."""
+    owner = ("ReplicaSet", text(replica_set, "metadata", "uid"))
+    return [
+        _read_pod(one)
+        for one in items(pods, "items")[:_MAX_PODS]
+        if _controller(one) == owner
+        and "deletionTimestamp" not in part(one, "metadata")
+        and text(one, "status", "phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def _controller(data: Json) -> tuple[str, str]:
+    for one in items(data, "metadata", "ownerReferences"):
+        if part({"": one}, "").get("controller") is True:
+            return text(one, "kind"), text(one, "uid")
+    return "", ""
+
+
+def _read_pod(data: Json) -> Pod:
+    spec, status = part(data, "spec"), part(data, "status")
+    states = [*items(status, "containerStatuses"), *items(status, "initContainerStatuses")]
+    waiting = {text(one, "state", "waiting", "reason") for one in states}
+    conditions = {text(one, "type"): text(one, "status") for one in items(status, "conditions")}
+    tries, asked = _asked(text(data, "metadata", "annotations", POD_CONFIG))
+    return Pod(
+        name=text(data, "metadata", "name"),
+        uid=text(data, "metadata", "uid"),
+        ip=text(status, "podIP"),
+        # On the node's own network its address would be that of everything on the node.
+        port=0 if spec.get("hostNetwork") is True else _port(spec),
+        ready=conditions.get("Ready") == "True",
+        failing="CrashLoopBackOff" in waiting,
+        tries=tries,
+        asked=asked,
+        has_annotations=bool(part(data, "metadata", "annotations")),
+    )
+
+
+def _port(spec: Json) -> int:
+    for one in [*items(spec, "initContainers"), *items(spec, "containers")]:
+        if text(one, "name") == SIDECAR:
+            ports = [number(port, "containerPort") for port in items(one, "ports")]
+            return next((port for port in ports if 0 < port < 65536), 0)
+    return 0
+
+
+def _asked(written: str) -> tuple[int, tuple[str, str]]:
+    try:
+        found = json.loads(written) if 0 < len(written) <= 64 * 1024 else {}
+    except (ValueError, RecursionError):
+        found = {}
+    return max(number(found, "try"), 0), (text(found, "hash"), text(found, "secrets"))
+
+
+def asking_patch(pod: Pod, hold: Hold, secrets: str, tries: int) -> list[Json]:
+    """A JSON patch that asks a pod to follow what is wanted; kubelet then refreshes its volumes.
+
+    With the time since when it is wanted, a pod that started later proves that it has the Secrets of
+    then (`hotpeers_shim.hot.hashing`). It names the uid, so that it never reaches another pod of that name.
+    """
+    asked: Json = {"hash": hold.wanted, "secrets": secrets, "try": tries}
+    if hold.since:
+        asked["since"] = written_time(datetime.fromtimestamp(hold.since, UTC))
+    value = json.dumps(asked, separators=(",", ":"))
+    key = POD_CONFIG.replace("/", "~1")
+    where: Json = {"op": "add", "path": f"/metadata/annotations/{key}", "value": value}
+    if not pod.has_annotations:
+        where = {"op": "add", "path": "/metadata/annotations", "value": {POD_CONFIG: value}}
+    return [{"op": "test", "path": "/metadata/uid", "value": pod.uid}, where]

@@ -1,0 +1,40 @@
+"""Debts, one after the other, where some cannot be repaid."""
+
+import asyncio
+from typing import Any
+
+from hotpeers.controller.hold.repaying import Repaying
+from hotpeers.hold.repay import Debt, Terms
+from hotpeers.kube.errors import ForbiddenError
+
+
+class Debts:
+    """Two Deployments; a policy of the cluster forbids that the older one is rolled."""
+
+    def __init__(self) -> None:
+        self.repaid: list[str] = []
+
+    def debts(self) -> list[Debt]:
+        return [Debt("team", "old", 1.0), Debt("team", "new", 2.0)]
+
+    async def idle(self, _key: tuple[str, str]) -> list[float | None]:
+        return [9999.0]
+
+    async def repay(self, key: tuple[str, str]) -> bool:
+        if key[1] == "old":
+            raise ForbiddenError("labels stay")
+        self.repaid.append(key[1])
+        return True
+
+
+async def test_debt_that_cannot_be_repaid_keeps_no_other_from_its_turn() -> None:
+    debts: Any = Debts()
+    writer: Any = None
+    task = asyncio.create_task(Repaying(writer, debts, Terms(), look=0.01).run())
+    try:
+        async with asyncio.timeout(5.0):
+            while not debts.repaid:
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+    assert debts.repaid == ["new"]
