@@ -117,6 +117,13 @@ class HotAgent:
         found = (seen.model, seen.number, names)
         return found == (f"model-{self.config}", self.number, wanted)
 
+    def write_config(self, config: str, config_hash: str) -> None:
+        """Write config.json and the hash of the configuration as kagent's controller would."""
+        name = self.agent.name
+        self.stage.api.patch(self._object("Secret", name), {"stringData": {"config.json": config}})
+        template = {"metadata": {"annotations": {HASH: config_hash}}}
+        self.stage.api.patch(self.deployment(), {"spec": {"template": template}})
+
     def wait_until_live(self, began: float, seconds: float = _SECONDS) -> float:
         """Wait for the first request with the definition as it is now; how long it took."""
 
@@ -172,6 +179,15 @@ class HotAgent:
 
     def wait(self, what: str, holds: Callable[[], bool], seconds: float = _SECONDS) -> None:
         until(what, lambda: holds() or None, seconds)
+
+    def is_settled(self) -> bool:
+        """Whether all of its pods are of the newest template, and ready."""
+        found = self.deployment()
+        status, generation = found["status"], found["metadata"]["generation"]
+        counts = {
+            status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")
+        }
+        return status.get("observedGeneration") == generation and counts == {self.replicas}
 
     def _has_hash(self, model: Object) -> bool | None:
         return bool(self.stage.api.read(model).get("status", {}).get("secretHash")) or None

@@ -116,4 +116,25 @@ def test_definition_that_needs_a_restart_rolls_and_pays_the_debt(lead: HotAgent)
         lead.wait("the rollout", lambda: lead.revision() != revision)
         lead.wait("the end of the hold", lambda: not lead.is_held())
         lead.wait("the old pod to go", lambda: all(one.uid != old.uid for one in lead.pods()))
+        turns = talk.turns
+        lead.wait("turns with the new pod", lambda: talk.turns > turns + 10)
+    assert talk.failed == []
+
+
+def test_bad_configuration_fails_no_turn_until_it_is_mended(
+    lead: HotAgent, reconciler: Reconciler
+) -> None:
+    (old,) = lead.pods()
+    reconciler.leave(lead.stage.namespace)
+    with conversations(lead.stage.url(lead.agent)) as talk:
+        lead.write_config("{", "1")
+        lead.wait("the refusal", lambda: any("HeldConfigRefused" in one for one in lead.told()))
+        lead.wait("the rollout that cannot end", lambda: len(lead.pods()) > 1)
+        assert [one.uid for one in lead.pods() if one.is_ready] == [old.uid]
+        turns = talk.turns
+        lead.wait("turns with the old pod", lambda: talk.turns > turns + 10)
+        reconciler.follow(lead.stage.namespace, Site(probe=QUICK_PROBE))
+        # The pod that fails may read the mended files and end the rollout, before the hold is released.
+        lead.wait_until_live(lead.change(lead.number + 4))
+        lead.wait("the end of all rollouts", lead.is_settled)
     assert talk.failed == []

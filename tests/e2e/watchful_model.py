@@ -21,6 +21,8 @@ from node import addresses
 _PORT = 8088
 _TAKE = re.compile(r"Take ([0-9]+(?:\.[0-9]+)?) s")
 _MARK = re.compile(r"You are number ([0-9]+)\.")
+_HEAD = {"id": "chatcmpl-1", "created": 0, "model": "watchful"}
+_USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 _INSTRUCTING = ("system", "developer")
 
 
@@ -69,6 +71,20 @@ def watchful_model() -> Iterator[WatchfulModel]:
         thread.join()
 
 
+def _whole(words: str) -> tuple[str, bytes]:
+    message = {"role": "assistant", "content": words}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    answer = {**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
+    return "application/json", json.dumps(answer).encode()
+
+
+def _stream(words: str) -> tuple[str, bytes]:
+    delta = {"role": "assistant", "content": words}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop"}
+    chunk = {**_HEAD, "object": "chat.completion.chunk", "choices": [choice], "usage": _USAGE}
+    return "text/event-stream", f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode()
+
+
 class _Handler(BaseHTTPRequestHandler):
     model: ClassVar[WatchfulModel]
 
@@ -77,13 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
         seconds = self.model.note(asked)
         # How long the model takes is what the turn asks for: nothing is waited for by it.
         time.sleep(seconds)
-        message = {"role": "assistant", "content": f"It took {seconds:g} s."}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": "watchful"}
-        body = json.dumps({**head, "choices": [choice], "usage": usage}).encode()
+        words = f"It took {seconds:g} s."
+        kind, body = _stream(words) if asked.get("stream") else _whole(words)
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with suppress(ConnectionError):  # who asked has been stopped
