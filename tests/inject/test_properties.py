@@ -74,14 +74,19 @@ def assert_whole(pod: Pod) -> None:
 
 
 def assert_kept(before: Any, after: Any) -> None:
-    """All that was there is there still, lists in their order; PYTHONPATH ends as it did."""
+    """All that was there is there still, lists in their order; PYTHONPATH ends as it did.
+
+    The grace period grows by the drain.
+    """
     if isinstance(before, dict):
         if before.get("name") == "PYTHONPATH":
             assert after["name"] == "PYTHONPATH"
             assert after.get("value", "").endswith(before.get("value", ""))
             return
         for key in before:
-            if key not in {"hotpeers.dev/skipped", "hotpeers.dev/status"}:
+            if key == "terminationGracePeriodSeconds":
+                assert after[key] >= before[key], "a drain takes time"
+            elif key not in {"hotpeers.dev/skipped", "hotpeers.dev/status"}:
                 assert_kept(before[key], after[key])
     elif isinstance(before, list) and all(isinstance(item, dict) for item in before):
         rest = iter(after)
