@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 
 from cluster.client import Object
 from cluster.processes import until
+from e2e.configuration import HASH, config_hash
 from e2e.crew import INJECT
 from e2e.kagent import Agent, sub_agent
 from e2e.pods import Pod, list_pods
@@ -18,7 +20,6 @@ from e2e.stage import Stage
 from e2e.watchful_model import Seen, WatchfulModel
 
 HOT = {**INJECT, "hotpeers.dev/hot-config": "true"}
-HASH = "kagent.dev/config-hash"
 _VERSION = "kagent.dev/v1alpha2"
 _KEY = {"key": "bm9uZS1pcy1uZWVkZWQ="}
 _MODELS = ("one", "two")
@@ -117,11 +118,16 @@ class HotAgent:
         found = (seen.model, seen.number, names)
         return found == (f"model-{self.config}", self.number, wanted)
 
-    def write_config(self, config: str, config_hash: str) -> None:
-        """Write config.json and the hash of the configuration as kagent's controller would."""
-        name = self.agent.name
-        self.stage.api.patch(self._object("Secret", name), {"stringData": {"config.json": config}})
-        template = {"metadata": {"annotations": {HASH: config_hash}}}
+    def write_config(self, config: str) -> None:
+        """Write config.json, then the hash of the configuration, as kagent's controller would."""
+        read = self.stage.api.read
+        secret = self._object("Secret", self.agent.name)
+        files = {name: b64decode(one).decode() for name, one in read(secret)["data"].items()}
+        model = read(self._object("ModelConfig", self.config))
+        digest = bytes.fromhex(model["status"]["secretHash"])
+        self.stage.api.patch(secret, {"stringData": {"config.json": config}})
+        hashed = config_hash({**files, "config.json": config}, digest)
+        template = {"metadata": {"annotations": {HASH: hashed}}}
         self.stage.api.patch(self.deployment(), {"spec": {"template": template}})
 
     def wait_until_live(self, began: float, seconds: float = _SECONDS) -> float:

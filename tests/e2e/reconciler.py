@@ -68,6 +68,7 @@ class Reconciler:
         self._ready: dict[str, float] = {}
         self._secrets_read = 0.0
         self._failure: Exception | None = None
+        self._looking = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kagent")
 
@@ -83,8 +84,9 @@ class Reconciler:
         self._places[namespace] = _Place(site, resync)
 
     def leave(self, namespace: str) -> None:
-        """See to them no longer; their pods stay."""
-        del self._places[namespace]
+        """See to them no longer; their pods stay. Nothing is written there once this returns."""
+        with self._looking:
+            self._places.pop(namespace, None)
 
     def close(self) -> None:
         """End; raises what ended it before, if something did."""
@@ -103,7 +105,8 @@ class Reconciler:
     def _run(self) -> None:
         try:
             while not self._stop.wait(_LOOK_SECONDS):
-                self._look()
+                with self._looking:
+                    self._look()
                 self.looks += 1
         except Exception as error:  # noqa: BLE001 - told by `close`
             self._failure = error

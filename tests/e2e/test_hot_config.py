@@ -127,7 +127,7 @@ def test_bad_configuration_fails_no_turn_until_it_is_mended(
     (old,) = lead.pods()
     reconciler.leave(lead.stage.namespace)
     with conversations(lead.stage.url(lead.agent)) as talk:
-        lead.write_config("{", "1")
+        lead.write_config("{")
         lead.wait("the refusal", lambda: any("HeldConfigRefused" in one for one in lead.told()))
         lead.wait("the rollout that cannot end", lambda: len(lead.pods()) > 1)
         assert [one.uid for one in lead.pods() if one.is_ready] == [old.uid]
