@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .fields import ShapeError, get_text, kind_of, wrong
+from .counting import JsonCounter
+from .fields import ShapeError, get_object, get_text
 from .limits import API_VERSION, MAX_NAME
 from .reasons import Nack
 from .values import Rejection
@@ -23,6 +24,26 @@ def decode(raw: bytes, limit: int, build: Callable[[dict[str, Any]], T]) -> T | 
 
 
 def _document(raw: bytes, limit: int) -> dict[str, Any]:
+    data = parse_object(raw, limit, parse_constant=_no_constant)
+    version = get_text(data, "", "apiVersion", MAX_NAME, default=API_VERSION)
+    if version != API_VERSION:
+        raise ShapeError(
+            Nack.UNSUPPORTED_VERSION, "apiVersion", f"{version!r} is not {API_VERSION!r}"
+        )
+    return data
+
+
+def parse_object(
+    raw: bytes,
+    limit: int,
+    *,
+    most_values: int | None = None,
+    parse_constant: Callable[[str], Any] | None = None,
+) -> dict[str, Any]:
+    """The JSON object in at most `limit` bytes and `most_values` values; `ShapeError` says why not.
+
+    `parse_constant` is that of `json.loads`: without it NaN and Infinity are numbers.
+    """
     if len(raw) > limit:
         raise ShapeError(Nack.FILE_TOO_LARGE, "", f"{len(raw)} bytes; the limit is {limit}")
     if not raw.strip(b" \t\r\n\x00"):
@@ -31,22 +52,20 @@ def _document(raw: bytes, limit: int) -> dict[str, Any]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ShapeError(Nack.NOT_UTF8, "", f"byte {error.start} is not UTF-8") from error
+    if most_values is not None:
+        counter = JsonCounter()
+        counter.add(raw)
+        if counter.values > most_values:
+            raise ShapeError(Nack.FILE_TOO_LARGE, "", f"the limit is {most_values} JSON values")
     try:
-        data = json.loads(text, parse_constant=_no_constant)
+        data = json.loads(text, parse_constant=parse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise ShapeError(Nack.NOT_JSON, "", f"{error.msg} at {where}") from error
     # ValueError: an integer of thousands of digits; RecursionError: brackets thousands deep.
     except (ValueError, RecursionError) as error:
         raise ShapeError(Nack.NOT_JSON, "", f"not readable as JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise wrong("", f"an object is needed, not {kind_of(data)}")
-    version = get_text(data, "", "apiVersion", MAX_NAME, default=API_VERSION)
-    if version != API_VERSION:
-        raise ShapeError(
-            Nack.UNSUPPORTED_VERSION, "apiVersion", f"{version!r} is not {API_VERSION!r}"
-        )
-    return data
+    return get_object(data, "")
 
 
 def _no_constant(name: str) -> Any:
