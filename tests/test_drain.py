@@ -69,6 +69,16 @@ def make(folder: Path, seconds: float = 30) -> Drain:
     return Drain(folder, TurnsReader(folder), seconds)
 
 
+async def test_drain_of_an_idle_pod_ends_where_nobody_can_be_asked(
+    tmp_path: Path, agent: Agent
+) -> None:
+    """The volume is full, or read-only: an idle pod must not wait for the whole bound."""
+    missing = tmp_path / "missing"
+    waiting = Drain(missing, TurnsReader(tmp_path), 30)
+    ended = await asyncio.wait_for(waiting.wait(), 5)
+    assert ended.outcome is Outcome.IDLE
+
+
 async def test_drain_lasts_as_long_as_the_turns_do(tmp_path: Path, agent: Agent) -> None:
     agent.active = 2
     waiting = make(tmp_path)

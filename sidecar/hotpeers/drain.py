@@ -89,9 +89,9 @@ class Drain:
         if self._seconds <= 0:
             return Ended(Outcome.OFF)
         begun = time.monotonic()
-        with self._sign_up():
+        with self._sign_up() as signed:
             logger.info("draining: %d turns in flight", _active(self._look()))
-            judge = _Ending() if until_ended else _Quiet(self._seconds)
+            judge = _Ending() if until_ended else _Quiet(self._seconds, signed=signed)
             while True:
                 seen = self._look()
                 passed = time.monotonic() - begun
@@ -111,13 +111,17 @@ class Drain:
         return self._seen
 
     @contextmanager
-    def _sign_up(self) -> Iterator[None]:
+    def _sign_up(self) -> Iterator[bool]:
+        """Ask the processes to drain; whether the file that asks them could be written."""
         self._waiting += 1
+        signed = True
         try:
-            # A full volume: the turns are waited for all the same, as far as they are known.
-            with suppress(OSError):
+            try:
                 self._sign.touch()
-            yield
+            except OSError as error:
+                signed = False
+                logger.warning("drain: %s cannot be written: %s", self._sign, error)
+            yield signed
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -133,17 +137,22 @@ def _active(seen: list[Process]) -> int:
 
 
 class _Quiet:
-    """Waits for the turns: `bound` is the longest time."""
+    """Waits for the turns: `bound` is the longest time.
 
-    def __init__(self, bound: float) -> None:
+    `signed` is whether the processes were asked to drain; else what they say by themselves must do.
+    """
+
+    def __init__(self, bound: float, *, signed: bool) -> None:
         self._bound = bound
+        self._signed = signed
         self._since: float | None = None
 
     def outcome(self, seen: list[Process], passed: float) -> Outcome | None:
         """How the drain ends after `passed` seconds; None where it goes on."""
         # Of one that has not said that it knows of the drain, the number may be an old one.
         busy = any(
-            (one.turns.active or not one.turns.draining) and min(one.age, passed) < GONE_SECONDS
+            (one.turns.active or (self._signed and not one.turns.draining))
+            and min(one.age, passed) < GONE_SECONDS
             for one in seen
         )
         self._since = None if busy else passed if self._since is None else self._since
