@@ -108,6 +108,11 @@ class HotAgent:
         self.stage.api.patch(self.agent.manifest, {"spec": {"declarative": self.declarative()}})
         return began
 
+    def rotate_key(self) -> None:
+        """Write another key into the Secret of its models."""
+        secret = self._object("Secret", "model-key", stringData={"key": "another"})
+        self.stage.api.patch(secret, {"stringData": secret["stringData"]})
+
     def is_shown(self, seen: Seen) -> bool:
         """Whether a request to the model was made with the definition as it is now."""
         names = {one for one in seen.tools if "__NS__" in one} | (
@@ -162,9 +167,13 @@ class HotAgent:
 
     def owes(self) -> bool:
         """Whether it is held with another hash than its template has."""
-        found = self.deployment()
-        wanted = found["metadata"]["annotations"].get("hotpeers.dev/held-config-hash")
-        return wanted not in (None, found["spec"]["template"]["metadata"]["annotations"][HASH])
+        template = self.deployment()["spec"]["template"]["metadata"]["annotations"][HASH]
+        return self.wanted() not in ("", template)
+
+    def wanted(self) -> str:
+        """The hash that it is held for, "" where it is not held."""
+        annotations = self.deployment()["metadata"]["annotations"]
+        return str(annotations.get("hotpeers.dev/held-config-hash", ""))
 
     def owed_for(self) -> float:
         """For how many seconds it has been held with that hash; 0 where it owes none."""
@@ -178,6 +187,10 @@ class HotAgent:
         found = self.stage.api.list("v1", "Event", self.stage.namespace)["items"]
         about = [one for one in found if one["involvedObject"].get("name") == self.agent.name]
         return [f"{one['reason']}: {one['message']}" for one in about]
+
+    def has_told(self, words: str) -> bool:
+        """Whether an Event that is not about the hold itself has these words."""
+        return any(words in one for one in self.told() if "ConfigurationHeld" not in one)
 
     def pods(self) -> list[Pod]:
         found = list_pods(self.stage.api, self.stage.namespace, self.agent.selector)
