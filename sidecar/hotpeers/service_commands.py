@@ -95,7 +95,7 @@ def _logging(command: _Command) -> _Command:
     "--drain-seconds",
     "0",
     "SECONDS",
-    "How long GET /drain waits for the agent's turns to end; 0: not.",
+    "How long GET /drain waits for the agent's turns to end; 0 disables it.",
 )
 @_reach
 @_setting(
@@ -173,7 +173,7 @@ def run(**raw: str) -> None:
     "--hold-window",
     "",
     "WINDOW",
-    "When that may be, such as 'Sat,Sun 02:00-05:00'; default always.",
+    "When they may be rolled, in UTC, such as 'Sat,Sun 02:00-05:00'; default: always.",
 )
 @_setting(
     "--check-secrets",
@@ -249,7 +249,7 @@ def run(**raw: str) -> None:
     "--max-drain-seconds",
     "600",
     "SECONDS",
-    "The longest that an injected pod may be waited for when it is to end; 0: no pod is.",
+    "Longest drain that an injected pod may ask for; 0 disables drains.",
 )
 @_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
 @_reach

@@ -18,7 +18,7 @@ _Run = Callable[..., AsyncGenerator[Any, Any]]
 
 
 def hook_runs(runner: Any) -> None:
-    """Wrap the methods of `Runner`; AttributeError where there is none that is known."""
+    """Wrap the methods of `Runner` that run an agent. Raises AttributeError if it has none of them."""
     found = [name for name in ("run_async", "run_live") if _is_known(runner, name)]
     if "run_async" not in found:
         raise AttributeError("Runner.run_async is no async generator")

@@ -19,7 +19,7 @@ from .wanted import MAX_BYTES as MAX_ANNOTATION
 from .wanted import parse_wanted
 
 Stamp = tuple[int, int, int, int, int] | None
-"""Identity, size and times of a file; None where there is none."""
+"""Device, inode, size and times of a file; None if the file does not exist."""
 
 _TRIES = 3
 
@@ -28,7 +28,7 @@ class Folder:
     """The files of one agent's configuration.
 
     `path` holds config.json. `pod_info` holds the pod's annotations as files, `skills` is the
-    configuration of the container that fetches skills; each None where there is none.
+    configuration of the container that fetches skills. Both are None if the pod does not have them.
     """
 
     def __init__(
