@@ -16,29 +16,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from chart.binaries import ensure_helm
-from chart.helm import Helm
 from cluster.processes import until
-from cluster.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, install_crd
-from e2e.backing import Servers, controller_objects
 from e2e.conversations import conversations
 from e2e.hotagent import HOT, HotAgent
 from e2e.reconciler import Reconciler
-from e2e.release import Release
 from e2e.site import Site
 from e2e.stage import BASELINE, make_stage
 from e2e.toolserver import tool_server
 from e2e.watchful_model import watchful_model
-from node.binaries import ensure_node_binaries
-from node.images import hotpeers_image, kagent_image, peer_image
-from node.node import Node
+from lab import say, start_node
 
-PEER = Path(__file__).resolve().parents[1] / "tests/e2e/peer.py"
 SECONDS = 180.0
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def is_settled(lead):
@@ -66,30 +54,12 @@ def measure(title, lead, changes):
         print(f"    {failure}")
 
 
-def prepare(stack, folder):
-    images = [hotpeers_image(say), kagent_image(say), peer_image(PEER, say)]
-    node = Node(ensure_node_binaries(say), images, say)
-    stack.callback(node.close)
-    node.start()
-    for definition in (AGENTS, MODEL_CONFIGS, MCP_SERVERS):
-        install_crd(node.api, definition)
-    servers = Servers(folder)
-    stack.callback(servers.close)
-    servers.start()
-    for one in controller_objects():
-        node.api.apply(one)
-    release = Release(node.api, Helm(ensure_helm(say), node.kubeconfig))
-    release.prepare()
-    release.install()
-    return node
-
-
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--changes", type=int, default=30)
     asked = options.parse_args()
     with ExitStack() as stack:
-        node = prepare(stack, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        node = start_node(stack, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         reconciler = Reconciler(node.access)
         stack.callback(reconciler.close)
         reconciler.start()

@@ -20,28 +20,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from chart.binaries import ensure_helm
-from chart.helm import Helm
 from cluster.processes import until
-from cluster.resources import AGENTS, install_crd
-from e2e.backing import Servers, controller_objects
 from e2e.crew import INJECT
 from e2e.kagent import Agent
 from e2e.pods import wait_until_gone
-from e2e.release import Release
 from e2e.slow_model import slow_model
 from e2e.stage import make_stage
 from e2e.traffic import traffic
-from node.binaries import ensure_node_binaries
-from node.images import hotpeers_image, kagent_image
-from node.node import Node
+from lab import say, start_node
 
 METHODS = ("message/send", "message/stream")
 SECONDS = 400.0
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 class Side:
@@ -108,23 +97,6 @@ async def measure(sides, rounds, lengths):
         say(f"round {number} is done")
 
 
-def prepare(stack, folder):
-    binaries = ensure_node_binaries(say)
-    node = Node(binaries, [hotpeers_image(say), kagent_image(say)], say)
-    stack.callback(node.close)
-    node.start()
-    install_crd(node.api, AGENTS)
-    servers = Servers(folder)
-    stack.callback(servers.close)
-    servers.start()
-    for one in controller_objects():
-        node.api.apply(one)
-    release = Release(node.api, Helm(ensure_helm(say), node.kubeconfig))
-    release.prepare()
-    release.install()
-    return make_stage(node.api, "rollouts")
-
-
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=10)
@@ -132,7 +104,7 @@ def main():
     asked = options.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stage = prepare(stack, folder)
+        stage = make_stage(start_node(stack, folder).api, "rollouts")
         model = stack.enter_context(slow_model())
         sides = {}
         for title, annotations in (("with hotpeers", INJECT), ("as kagent makes it", {})):
