@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.client import Api, ApiError
+from cluster.processes import until
 from e2e.conversations import conversations
 from e2e.hotagent import HotAgent
+from e2e.pods import Pod
 from e2e.reconciler import Reconciler
 from e2e.release import Release
 from e2e.site import QUICK_PROBE, Site
@@ -69,8 +72,34 @@ def test_controller_that_writes_everything_every_second_changes_nothing(
     assert (lead.revision(), [one.uid for one in lead.pods()]) == (revision, uids)
 
 
-def test_pod_that_is_deleted_while_held_comes_back_with_the_newest_definition(
-    lead: HotAgent,
+def _delete(api: Api, pod: Pod) -> None:
+    api.delete(pod.reference)
+
+
+def _drain_node(api: Api, pod: Pod) -> None:
+    """As `kubectl drain` does it, of this one pod; the node takes pods again at the end."""
+    (found,) = api.list("v1", "Node")["items"]
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": found["metadata"]["name"]}}
+    api.patch(node, {"spec": {"unschedulable": True}})
+    try:
+        place = {key: pod.reference["metadata"][key] for key in ("name", "namespace")}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": place}
+        api.request("POST", f"{api.path(pod.reference)}/eviction", eviction)
+        until("the end of the pod", lambda: _is_ending(api, pod), 30.0)
+    finally:
+        api.patch(node, {"spec": {"unschedulable": None}})
+
+
+def _is_ending(api: Api, pod: Pod) -> bool | None:
+    try:
+        return "deletionTimestamp" in api.read(pod.reference)["metadata"] or None
+    except ApiError as error:
+        return True if error.status == 404 else None
+
+
+@pytest.mark.parametrize("take_away", [_delete, _drain_node])
+def test_pod_that_is_taken_away_while_held_comes_back_with_the_newest_definition(
+    lead: HotAgent, take_away: Callable[[Api, Pod], None]
 ) -> None:
     with conversations(lead.stage.url(lead.agent)):
         lead.wait_until_live(lead.change(lead.number + 4))
@@ -78,7 +107,7 @@ def test_pod_that_is_deleted_while_held_comes_back_with_the_newest_definition(
     lead.wait("a hold of some seconds", lambda: lead.owed_for() > _CLOCK_SKEW)
     revision = lead.revision()
     (gone,) = lead.pods()
-    lead.stage.api.delete(gone.reference)
+    take_away(lead.stage.api, gone)
     lead.wait(
         "another pod",
         lambda: any(one.is_ready and one.uid != gone.uid for one in lead.pods()),
