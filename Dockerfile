@@ -23,6 +23,11 @@ COPY sidecar sidecar
 COPY runtime_patch runtime_patch
 RUN uv build --quiet --wheel --require-hashes --build-constraints requirements/build.txt --out-dir dist
 
+FROM tools AS demo-wheel
+COPY requirements/build.txt requirements/
+COPY demo demo
+RUN uv build --quiet --wheel --require-hashes --build-constraints requirements/build.txt --out-dir dist demo
+
 # Bytecode that is never checked against its source, since neither changes in an image: processes start sooner, and
 # two builds give the same bytes. What the sidecar never imports of the Kubernetes client (hotpeers/kube/lazy.py) has none.
 # Dependencies come first, so that a change of ours does not fetch them again.
@@ -37,7 +42,9 @@ RUN pip --python /opt/venv/bin/python install --quiet --no-compile --no-deps --n
 
 FROM product AS product-demo
 COPY requirements/demo.txt requirements/
-RUN uv pip install --quiet --no-build --require-hashes -r requirements/demo.txt \
+RUN uv pip install --quiet --no-build --require-hashes -r requirements/demo.txt
+COPY --from=demo-wheel /src/dist dist
+RUN pip --python /opt/venv/bin/python install --quiet --no-compile --no-deps --no-index --find-links dist hotpeers-demo \
  && /opt/venv/bin/python -m compileall -q $BYTECODE /opt/venv/lib
 
 FROM tools AS kagent

@@ -8,7 +8,7 @@ UV := $(VENV)/bin/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
-SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch -type f -not -path '*/__pycache__/*')
+SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
 .PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-kagent test-adk test-compat compat test-docker image bench-shim bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
@@ -40,9 +40,12 @@ $(UV): requirements/uv.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
+# The product's wheel, and the demonstration's, which is no part of it.
+BUILD_WHEEL := $(UV) build --quiet --wheel --build-constraints requirements/build.txt --python $(VENV)/bin/python --out-dir dist
 $(WHEEL): $(UV) requirements/build.txt $(SOURCES)
 	@rm -f dist/*.whl
-	$(UV) build --quiet --wheel --build-constraints requirements/build.txt --python $(VENV)/bin/python --out-dir dist
+	$(BUILD_WHEEL)
+	$(BUILD_WHEEL) demo
 	@touch $@
 
 $(VENV)/.ready: $(UV) requirements/dev.txt $(WHEEL)
@@ -205,7 +208,7 @@ lock: $(UV)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) pyproject.toml -o requirements/product.txt
-	$(LOCK) -c requirements/product.txt pyproject.toml --extra demo -o requirements/demo.txt
+	$(LOCK) -c requirements/product.txt pyproject.toml requirements/demo.in -o requirements/demo.txt
 	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt

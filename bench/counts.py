@@ -26,9 +26,9 @@ from cluster.resources import CRD_FILES, install_crd  # noqa: E402
 from cluster.server import Cluster  # noqa: E402
 from controller.admitting import LEASE, POLICY, ledger_path, under  # noqa: E402
 from controller.scene import client_of  # noqa: E402
-from hotpeers.controller.counts.reservations import Reservations, Timing  # noqa: E402
-from hotpeers.guard.ledger import Ledger, Slot  # noqa: E402
-from hotpeers.guard.ledger_text import written  # noqa: E402
+from hotpeers.controller.quota.ledger import Ledger, Slot  # noqa: E402
+from hotpeers.controller.quota.ledger_text import written  # noqa: E402
+from hotpeers.controller.quota.reservations import Reservations, Timing  # noqa: E402
 
 NAMESPACE = "bench"
 

@@ -28,9 +28,9 @@ from cluster.namespaces import create_namespace  # noqa: E402
 from cluster.server import Cluster  # noqa: E402
 from controller.guarding import PATHS, configurations, user_of  # noqa: E402
 from controller.scene import client_of, running  # noqa: E402
-from hotpeers.controller.guard.governed import Governed  # noqa: E402
-from hotpeers.guard import asking as form  # noqa: E402
-from hotpeers.guard import conditions  # noqa: E402
+from hotpeers.controller.webhook_config import conditions  # noqa: E402
+from hotpeers.controller.webhook_config import matching as form  # noqa: E402
+from hotpeers.controller.webhook_config.accounts import Governed  # noqa: E402
 
 NAMESPACE, NAME = "bench", "bench-guard"
 NAMES = (f"agent-{number}" for number in itertools.count())

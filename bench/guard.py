@@ -39,9 +39,9 @@ from cluster.processes import until  # noqa: E402
 from cluster.resources import AGENTS, PEERS, install_crd  # noqa: E402
 from cluster.server import Cluster  # noqa: E402
 from controller.guard_scene import EVERYTHING, asked, take, until_asked  # noqa: E402
-from hotpeers.controller.counts.ledgers import LEDGER_LABEL, ledger_name  # noqa: E402
-from hotpeers.guard.ledger import Ledger, Slot  # noqa: E402
-from hotpeers.guard.ledger_text import written  # noqa: E402
+from hotpeers.controller.quota.ledger import Ledger, Slot  # noqa: E402
+from hotpeers.controller.quota.ledger_text import written  # noqa: E402
+from hotpeers.controller.quota.ledgers import LEDGER_LABEL, ledger_name  # noqa: E402
 
 POLICIES = ROOT / "k8s/crds/spawnpolicies.hotpeers.dev.yaml"
 CALLS = "apiserver_admission_webhook_admission_duration_seconds"

@@ -33,7 +33,7 @@ from google.adk.runners import Runner
 from google.adk.sessions import InMemorySessionService
 from google.genai import types
 
-from hotpeers.shim import install_shim
+from hotpeers.sidecar.shim.install import install_shim
 from hotpeers_shim import live
 from hotpeers_shim.adapters import role
 

@@ -1,6 +1,6 @@
 """Files that are made to cost much, by what they are made of; each is within the limit of a file."""
 
-from hotpeers.model.document import MAX_MANIFEST_BYTES
+from hotpeers.model.yaml.document import MAX_MANIFEST_BYTES
 
 PEER = "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nmetadata: {name: w}\n"
 AGENT = "apiVersion: kagent.dev/v1alpha2\nkind: Agent\nmetadata: {name: w}\n"

@@ -6,7 +6,7 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from hotpeers.acks import SILENT_SECONDS, AckReader, Acks
+from hotpeers.sidecar.acks.reader import SILENT_SECONDS, AckReader, Acks
 from hotpeers_shim.contract import Ack, AckState, Nack, Refusal, dump_ack
 
 

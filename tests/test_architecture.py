@@ -16,11 +16,11 @@ def rooms(folder: Path) -> set[str]:
     return modules | packages
 
 
-def shown(heading: str) -> list[str]:
-    """What the tables of a section have in their first column: `a/b`, `c` stands for a/b and a/c."""
-    section = TEXT.partition(f"\n## {heading}")[2].partition("\n## ")[0]
+def shown(begin: str, end: str) -> list[str]:
+    """What a part of the text has in the first column of its tables: `a/b`, `c` stands for a/b and a/c."""
     found = []
-    for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE):
+    part = TEXT.partition(begin)[2].partition(end)[0]
+    for cell in re.findall(r"^\| (`[^|]*) \|", part, re.MULTILINE):
         parent = ""
         for name in re.findall(r"`([^`]+)`", cell):
             if "/" in name.rstrip("/"):
@@ -30,17 +30,19 @@ def shown(heading: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("heading", "folder", "opened"),
+    ("begin", "end", "folder", "opened"),
     [
-        ("The sidecar", "sidecar/hotpeers", []),
-        ("The shim", "runtime_patch/hotpeers_shim", ["adapters"]),
+        ("\n## The programs", "\nInside `sidecar/`", "sidecar/hotpeers", []),
+        ("\nInside `sidecar/`", "\nInside `controller/`", "sidecar/hotpeers/sidecar", []),
+        ("\nInside `controller/`", "\n## ", "sidecar/hotpeers/controller", []),
+        ("\n## The shim", "\n## ", "runtime_patch/hotpeers_shim", ["adapters"]),
     ],
 )
 def test_every_module_is_on_the_map_and_nothing_else(
-    heading: str, folder: str, opened: list[str]
+    begin: str, end: str, folder: str, opened: list[str]
 ) -> None:
     place = ROOT / folder
-    names = shown(heading)
+    names = shown(begin, end)
     assert len(names) == len(set(names))
     for name in names:
         assert (place / name).is_dir() or (place / f"{name}.py").is_file(), name

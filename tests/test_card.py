@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hotpeers.card import MAX_CARD_BYTES, CardReader, CardState
-from hotpeers.credentials.keeper import Access
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.sidecar.cards.reader import MAX_CARD_BYTES, CardReader, CardState
+from hotpeers.sidecar.credentials.keeper import Access
 
 CARD: dict[str, Any] = {
     "name": "Weather",

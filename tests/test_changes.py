@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpeers.changes import changed_span
+from hotpeers.sidecar.resolve.changes import changed_span
 
 OBJECTS = [object() for _ in range(6)]
 LISTS = st.lists(st.sampled_from(OBJECTS), max_size=8)

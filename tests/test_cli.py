@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hotpeers import __version__
-from hotpeers.cli import cli
-from hotpeers.errors import HotpeersError
-from hotpeers.status import Status
+from hotpeers.base.errors import HotpeersError
+from hotpeers.cli.main import cli
+from hotpeers.sidecar.status.document import Status
 
 PEER = "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nmetadata: {name: a}\nspec: {url: http://a}\n"
 
@@ -92,7 +92,7 @@ def test_shim_path_is_the_bootstrap_folder() -> None:
 
 def test_shim_path_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from hotpeers.cli import cli; cli(['shim', 'path'], standalone_mode=False);"
+        "import sys; from hotpeers.cli.main import cli; cli(['shim', 'path'], standalone_mode=False);"
         "heavy = {'aiohttp', 'pydantic', 'a2a', 'rich', 'yaml', 'prometheus_client'};"
         "shim = {name for name in sys.modules if name.startswith('hotpeers_shim.')};"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys(); assert not shim, shim"

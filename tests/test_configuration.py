@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from hotpeers.acks import AckReader, Acks
-from hotpeers.configuration import config_problems
-from hotpeers.publish import Metrics, log_configs
-from hotpeers.reasons import SENTENCES
-from hotpeers.report import show_status
-from hotpeers.status import Status
-from hotpeers.web.page import render_page
+from hotpeers.base.reasons import SENTENCES
+from hotpeers.cli.status import show_status
+from hotpeers.sidecar.acks.configuration import config_problems
+from hotpeers.sidecar.acks.reader import AckReader, Acks
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.metrics import Metrics, log_configs
+from hotpeers.sidecar.status.page import render_page
 from hotpeers_shim.contract import (
     Ack,
     AckState,

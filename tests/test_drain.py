@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from hotpeers import drain
-from hotpeers.drain import Drain, Outcome
-from hotpeers.errors import SettingsError
-from hotpeers.publish import Metrics
-from hotpeers.settings import Settings, parse_seconds
-from hotpeers.status import Status
-from hotpeers.turns import TurnsReader
-from hotpeers.web.app import make_app
+from hotpeers.base.errors import SettingsError
+from hotpeers.base.settings import parse_seconds
+from hotpeers.sidecar import drain
+from hotpeers.sidecar.acks.turns import TurnsReader
+from hotpeers.sidecar.drain import Drain, Outcome
+from hotpeers.sidecar.settings import Settings
+from hotpeers.sidecar.status.app import make_app
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract.turns import Turns, dump_turns
 
 

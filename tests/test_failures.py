@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers.acks import AckReader, Acks
-from hotpeers.failures import OTHER, failing_calls, new_failures, reason_label, time_of
-from hotpeers.publish import Metrics
-from hotpeers.status import Status
+from hotpeers.sidecar.acks.failures import OTHER, failing_calls, new_failures, reason_label, time_of
+from hotpeers.sidecar.acks.reader import AckReader, Acks
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer, dump_ack
 
 DOWN = CallFailure("demo__NS__weather", "PeerUnreachable", "refused", 2, 1000.0)

@@ -10,13 +10,13 @@ from typing import Any
 from cluster.accounts import ServiceAccount, rule
 from cluster.resources import agent
 from cluster.server import Cluster
-from hotpeers.changes import PeerChanges, new_refusals, peer_changes
-from hotpeers.feedback import Feedback, note_of
+from hotpeers.base.problems import Problem
+from hotpeers.base.reasons import SENTENCES, Reason
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
-from hotpeers.model.snapshot import Problem
-from hotpeers.offer import Refused
-from hotpeers.reasons import SENTENCES, Reason
+from hotpeers.sidecar.resolve.changes import PeerChanges, new_refusals, peer_changes
+from hotpeers.sidecar.resolve.eligibility import Refused
+from hotpeers.sidecar.status.events import Feedback, note_of
 from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer
 
 SECONDS = 60.0

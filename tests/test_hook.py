@@ -11,10 +11,10 @@ import pytest
 
 from cluster.processes import until
 from hotpeers import hook
-from hotpeers.absence import Absence
+from hotpeers.base.reasons import Reason
 from hotpeers.hook import install_in_time
-from hotpeers.imagepath.program import PROGRAM
-from hotpeers.reasons import Reason
+from hotpeers.inject.imagepath.program import PROGRAM
+from hotpeers.sidecar.shim.absence import Absence
 
 
 def run(folder: Path | str) -> subprocess.CompletedProcess[str]:
@@ -79,7 +79,7 @@ def test_it_gives_up_in_time_and_leaves_nothing_half_done(
     def hang(_folder: Path, _place: Path) -> None:
         time.sleep(60)
 
-    monkeypatch.setattr("hotpeers.shim._compile", hang)
+    monkeypatch.setattr("hotpeers.sidecar.shim.install._compile", hang)
     began = time.monotonic()
     install_in_time(tmp_path, 0.1)
     assert time.monotonic() - began < 30

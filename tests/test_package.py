@@ -5,7 +5,7 @@ from pathlib import Path
 
 import hotpeers
 import hotpeers_shim
-from hotpeers.reasons import SENTENCES, Reason
+from hotpeers.base.reasons import SENTENCES, Reason
 from hotpeers_shim.contract import CallProblem, ConfigProblem, Nack, PeerProblem
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpeers.encoding import Encodings
-from hotpeers.project import ProjectionError, Projector, remove_leftovers
+from hotpeers.sidecar.peerfile.encoding import Encodings
+from hotpeers.sidecar.peerfile.writer import ProjectionError, Projector, remove_leftovers
 from hotpeers_shim.contract import Peer, PeerFile, digest_of, encode_peer, load_peer_file
 
 
@@ -164,7 +164,7 @@ def test_unchanged_peers_are_not_encoded_again(path: Path, monkeypatch: pytest.M
         encoded.append(one.name)
         return encode_peer(one)
 
-    monkeypatch.setattr("hotpeers.encoding.encode_peer", counting)
+    monkeypatch.setattr("hotpeers.sidecar.peerfile.encoding.encode_peer", counting)
     projector = Projector(path)
     same = peer("a")
     projector.project([same, peer("b")])

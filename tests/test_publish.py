@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers.model.snapshot import Problem
-from hotpeers.publish import log_problems
-from hotpeers.reasons import Reason
+from hotpeers.base.problems import Problem, log_problems
+from hotpeers.base.reasons import Reason
 from hotpeers_shim.contract import Nack
 from sidecars import Sidecar, until
 

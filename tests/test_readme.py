@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from hotpeers.reasons import SENTENCES
+from hotpeers.base.reasons import SENTENCES
 
 ROOT = Path(__file__).parents[1]
 # Said by the shim where it failed itself: no reason of something that was refused.

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies
 
-from hotpeers.card import CardState
-from hotpeers.memo import Memo, Resolution
+from hotpeers.base.reasons import Reason, Word
 from hotpeers.model.audience import Audience
-from hotpeers.model.card import Card
+from hotpeers.model.cards.card import Card
 from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
-from hotpeers.offer import Rules
-from hotpeers.reasons import Reason, Word
-from hotpeers.resolve import resolve
+from hotpeers.sidecar.cards.reader import CardState
+from hotpeers.sidecar.resolve.eligibility import Rules
+from hotpeers.sidecar.resolve.memo import Memo, Resolution
+from hotpeers.sidecar.resolve.resolver import resolve
 from hotpeers_shim.contract import MAX_PEERS, Interface, Nack, Peer, Skill
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hotpeers.schedule import Lane, Schedule
+from hotpeers.sidecar.cards.schedule import Lane, Schedule
 
 
 class Work:

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from google.protobuf.json_format import MessageToDict
 from jwt.utils import base64url_encode
 
-from hotpeers.model.card import CardError, parse_card
-from hotpeers.reasons import Reason
-from hotpeers.signature import SignatureCheck
+from hotpeers.base.reasons import Reason
+from hotpeers.model.cards.card import CardError, parse_card
+from hotpeers.sidecar.cards.signature import SignatureCheck
 
 CARD: dict[str, Any] = {
     "name": "Wetter \u2014 \u5929\u6c17",
@@ -215,7 +215,8 @@ def test_nothing_of_the_library_is_imported_before_a_card_is_verified() -> None:
     import sys
 
     code = (
-        "import sys, hotpeers.signature, hotpeers.card, hotpeers.runner\n"
+        "import sys, hotpeers.sidecar.cards.signature, hotpeers.sidecar.cards.reader\n"
+        "import hotpeers.sidecar.runner\n"
         "assert not {'a2a', 'jwt', 'google.protobuf'} & sys.modules.keys(), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from cluster.processes import free_ports
-from hotpeers import sidecar as module
-from hotpeers.errors import SettingsError
-from hotpeers.offer import Rules
-from hotpeers.publish import Metrics
-from hotpeers.reasons import Reason
-from hotpeers.settings import Settings
-from hotpeers.sidecar import Sidecar
-from hotpeers.silence import Silence
-from hotpeers.source.directory import DirectorySource
+from hotpeers.base.errors import SettingsError
+from hotpeers.base.reasons import Reason
+from hotpeers.sidecar import sidecar as module
+from hotpeers.sidecar.resolve.eligibility import Rules
+from hotpeers.sidecar.settings import Settings
+from hotpeers.sidecar.shim.silence import Silence
+from hotpeers.sidecar.sidecar import Sidecar
+from hotpeers.sidecar.sources.directory import DirectorySource
+from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import Ack, AckState, dump_ack
 
 

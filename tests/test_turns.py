@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers.turns import SILENT_SECONDS, Activity, TurnsReader
+from hotpeers.sidecar.acks.turns import SILENT_SECONDS, Activity, TurnsReader
 from hotpeers_shim.contract.turns import MAX_TURNS_BYTES, Turns, dump_turns
 
 

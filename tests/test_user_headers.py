@@ -1,15 +1,16 @@
-"""To which peers the headers go that identify the user: see `offer.takes_user_headers`."""
+"""To which peers the headers go that identify the user: see `resolve.eligibility`."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hotpeers.errors import SettingsError
+from hotpeers.base.errors import SettingsError
+from hotpeers.base.origin import UrlError
+from hotpeers.base.settings import read_origins
 from hotpeers.model.cluster import read_agent, read_agent_v1alpha3, read_peer
-from hotpeers.model.origin import UrlError
-from hotpeers.offer import takes_user_headers
-from hotpeers.settings import _origins, read_origins
+from hotpeers.sidecar.resolve.eligibility import takes_user_headers
+from hotpeers.sidecar.settings import _origins
 from sidecars import Sidecar, until
 
 NOBODY = frozenset()

@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from .errors import InstallError
-from .shim import install_shim
+from .base.errors import InstallError
+from .sidecar.shim.install import install_shim
 
-# Less than the sidecar gives it (`absence`).
+# Less than the sidecar gives it (`sidecar.shim.absence`).
 _SECONDS = 10.0
 _LOG = Path("/proc/1/fd/2")
 

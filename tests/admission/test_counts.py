@@ -13,8 +13,8 @@ from cluster.client import Api
 from cluster.processes import until
 from cluster.server import Cluster
 from controller.scene import read
-from hotpeers.controller.counts.ledgers import ledger_name
-from hotpeers.guard.ledger_text import read_ledger
+from hotpeers.controller.quota.ledger_text import read_ledger
+from hotpeers.controller.quota.ledgers import ledger_name
 
 LIMIT, CLIENTS = 10, 200
 # A slot that the killed one took, and whose agent never came, is free 65 s later.

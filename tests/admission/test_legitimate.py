@@ -14,7 +14,7 @@ from admission.scene import MANY, SYSTEM, Scene
 from admission.shape import beyond
 from cluster.client import Api, ApiError, Object
 from cluster.processes import until
-from hotpeers.guard.stamps import FORMAT
+from hotpeers.spawnpolicy.stamps import FORMAT
 
 CONFIGS = "/api/v1/namespaces/team/configmaps?dryRun=All"
 CONFIG: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any"}}

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster.server import Cluster
-from hotpeers.runner import run_sidecar
-from hotpeers.settings import Settings
+from hotpeers.sidecar.runner import run_sidecar
+from hotpeers.sidecar.settings import Settings
 
 
 def settings_of(cluster: Cluster, namespace: str, folder: Path) -> Settings:

@@ -17,8 +17,8 @@ from cluster.processes import until
 # parent, and that one when its input ends.
 _PARENT = """
 import ctypes, json, os, signal, sys
-import hotpeers.cli, hotpeers.log, hotpeers.runner, hotpeers.settings
-import hotpeers.kube.client, hotpeers.kube.connection, hotpeers.source.kubernetes
+import hotpeers.cli.main, hotpeers.base.log, hotpeers.sidecar.runner, hotpeers.sidecar.settings
+import hotpeers.kube.client, hotpeers.kube.connection, hotpeers.sidecar.sources.kubernetes
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
@@ -27,7 +27,7 @@ for line in sys.stdin:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         sys.argv = ["hotpeers", *json.loads(line)]
-        hotpeers.cli.main()
+        hotpeers.cli.main.main()
     print(pid, flush=True)
 """
 

@@ -16,17 +16,17 @@ import yaml
 
 from chart.promql import Series, evaluate
 from chart.rendering import K8S
-from hotpeers.acks import Acks
-from hotpeers.controller.authority import Lifetimes, new_keyring
+from hotpeers.base.problems import Problem
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.certificates.authority import Lifetimes, new_keyring
 from hotpeers.controller.metrics import ControllerMetrics
+from hotpeers.inject.outcome import Injection
 from hotpeers.inject.review import Result, Review, review
-from hotpeers.inject.verdict import Injection
-from hotpeers.model.snapshot import Problem
-from hotpeers.offer import Refused
-from hotpeers.publish import Metrics
-from hotpeers.reasons import Reason
-from hotpeers.silence import Silence
-from hotpeers.status import Status
+from hotpeers.sidecar.acks.reader import Acks
+from hotpeers.sidecar.resolve.eligibility import Refused
+from hotpeers.sidecar.shim.silence import Silence
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer
 
 ALERTS = yaml.safe_load((K8S / "alerts" / "hotpeers.yaml").read_text())

@@ -14,7 +14,7 @@ from cluster.client import Api, ApiError, Object
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
 from cluster.server import Cluster
-from hotpeers.controller.grants import (
+from hotpeers.controller.rbac.grants import (
     DEFINITIONS,
     FEEDBACK,
     PEERS,

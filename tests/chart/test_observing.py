@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 from chart.helm import Helm
 from chart.rendering import K8S
 from chart.variants import OBSERVED
+from hotpeers.base.reasons import SENTENCES
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.inject.review import Result
-from hotpeers.publish import Metrics
-from hotpeers.reasons import SENTENCES
+from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import AckState
 
 DASHBOARDS = sorted((K8S / "dashboards").glob("*.json"))

@@ -9,8 +9,8 @@ import pytest
 from cluster.client import ApiError, Object, read_yaml
 from cluster.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, PEERS, agent, peer, set_ready
 from cluster.server import Cluster
+from hotpeers.base.problems import Problem
 from hotpeers.model.manifest import read_manifests
-from hotpeers.model.snapshot import Problem
 
 URL = "http://weather:8080"
 GOOD: dict[str, Object] = {

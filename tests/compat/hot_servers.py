@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from hotpeers.demo import controller, serving
+from hotpeers_demo import controller, serving
 
 SECONDS = 60.0
 

@@ -1,6 +1,6 @@
 """Agent cards as servers publish them, read as the sidecar reads them: the peer can be called.
 
-`hotpeers.model.card` needs pydantic alone, which the agents have too.
+`hotpeers.model.cards.card` needs pydantic alone, which the agents have too.
 """
 
 from importlib import metadata
@@ -11,8 +11,8 @@ import pytest
 from harness import peer
 from scripted import call, results
 
-from hotpeers.model.card import parse_card
-from hotpeers.model.endpoint import place
+from hotpeers.model.cards.card import parse_card
+from hotpeers.model.cards.endpoint import place
 from hotpeers_shim.adapters import wire
 from hotpeers_shim.contract import Interface
 

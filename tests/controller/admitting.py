@@ -12,12 +12,12 @@ from typing import Any
 from cluster.client import Object
 from cluster.resources import agent
 from controller.scene import client_of
-from hotpeers.controller.counts.ledgers import ledger_name
-from hotpeers.controller.counts.reservations import Reservations
-from hotpeers.guard.decision import Decision, Denial
-from hotpeers.guard.request import Usage
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.quota.ledgers import ledger_name
+from hotpeers.controller.quota.reservations import Reservations
 from hotpeers.kube.client import Client
-from hotpeers.reasons import Reason
+from hotpeers.spawnpolicy.decision import Decision, Denial
+from hotpeers.spawnpolicy.request import Usage
 
 POLICY = "team/policy"
 LEASE = "hotpeers-controller"

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from cluster.client import Api, ApiError, Object
-from hotpeers.guard.asking import read_asking
-from hotpeers.guard.governed import Account
+from hotpeers.controller.webhook_config.matching import read_asking
+from hotpeers.spawnpolicy.governed import Account
 
 _GROUP = "admissionregistration.k8s.io/v1"
 PATHS = (

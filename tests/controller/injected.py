@@ -7,8 +7,8 @@ import copy
 import jsonpatch
 
 from cluster.client import Object
-from hotpeers.inject.patch import make_patch
-from hotpeers.inject.verdict import Injection
+from hotpeers.inject.injector import make_patch
+from hotpeers.inject.outcome import Injection
 
 _ASKS = {"hotpeers.dev/inject": "true"}
 

@@ -13,13 +13,13 @@ from cluster.client import Api, Object
 from cluster.resources import agent
 from cluster.server import Cluster
 from controller.scene import client_of, running
-from hotpeers.controller.counts.reservations import Reservations, Timing
+from hotpeers.controller.admission.knowledge import Knowledge
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.guard.duties import GuardDuties, Telling
-from hotpeers.controller.guard.governed import Governed
-from hotpeers.controller.guard.knowledge import Knowledge
-from hotpeers.guard.asking import Patience
-from hotpeers.guard.stamps import (
+from hotpeers.controller.lifecycle.duties import GuardDuties, Telling
+from hotpeers.controller.quota.reservations import Reservations, Timing
+from hotpeers.controller.webhook_config.accounts import Governed
+from hotpeers.controller.webhook_config.matching import Patience
+from hotpeers.spawnpolicy.stamps import (
     ACCOUNT,
     DEPTH,
     EXPIRES,

@@ -11,7 +11,7 @@ from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotpeers.controller.authority import (
+from hotpeers.controller.certificates.authority import (
     BadCertificatesError,
     Keyring,
     Lifetimes,

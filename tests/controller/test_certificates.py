@@ -12,7 +12,7 @@ from cluster.accounts import ServiceAccount, rule
 from cluster.client import Object
 from cluster.server import Cluster
 from controller.scene import client_of, ended, read, running, until
-from hotpeers.controller.authority import (
+from hotpeers.controller.certificates.authority import (
     Keyring,
     Lifetimes,
     Pair,
@@ -20,10 +20,10 @@ from hotpeers.controller.authority import (
     load_keyring,
     new_keyring,
 )
-from hotpeers.controller.certificates import Certificates
+from hotpeers.controller.certificates.keeper import Certificates
+from hotpeers.controller.certificates.secret import MARK
 from hotpeers.controller.election import Pace
 from hotpeers.controller.replica import Duties, Replica, Timing, mutating
-from hotpeers.controller.secret import MARK
 from hotpeers.kube.client import Client
 
 NAMES = ("controller.ns.svc",)

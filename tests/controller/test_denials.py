@@ -10,9 +10,9 @@ from cluster.accounts import ServiceAccount
 from cluster.client import Object
 from cluster.server import Cluster
 from controller.scene import client_of, running, until
-from hotpeers.controller.guard.denials import MOST_WAITING, Denials, Told
-from hotpeers.guard.decision import Denial
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.admission.denials import MOST_WAITING, Denials, Told
+from hotpeers.spawnpolicy.decision import Denial
 
 DENIAL = Denial(Reason.RUNTIME_NOT_ALLOWED, "spec.declarative.runtime", "")
 

@@ -1,9 +1,9 @@
 """The agents that are gone, and the slots that they free."""
 
-from hotpeers.controller.guard import departures
-from hotpeers.controller.guard.departures import Departures
-from hotpeers.guard.origin import KnownAgent
-from hotpeers.guard.stamps import POLICY, Stamps
+from hotpeers.controller.lifecycle import departures
+from hotpeers.controller.lifecycle.departures import Departures
+from hotpeers.spawnpolicy.origin import KnownAgent
+from hotpeers.spawnpolicy.stamps import POLICY, Stamps
 
 
 def agent(name: str, uid: str, policy: str = "team/workers") -> KnownAgent:

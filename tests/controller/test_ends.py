@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotpeers.base.reasons import Reason
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.guard.ends import Around, Cause, EndPlan, plan_ends, read_time
-from hotpeers.controller.guard.expiry import Expiry
-from hotpeers.guard.known import KnownAgent, KnownPolicy
-from hotpeers.guard.ledger import DeletionPolicy
-from hotpeers.guard.stamps import (
+from hotpeers.controller.lifecycle.ends import Around, Cause, EndPlan, plan_ends, read_time
+from hotpeers.controller.lifecycle.expiry import Expiry
+from hotpeers.controller.quota.ledger import DeletionPolicy
+from hotpeers.kube.client import Client
+from hotpeers.spawnpolicy.known import KnownAgent, KnownPolicy
+from hotpeers.spawnpolicy.stamps import (
     ACCOUNT,
     EXPIRES,
     POLICY,
@@ -23,8 +25,6 @@ from hotpeers.guard.stamps import (
     Stamps,
     written,
 )
-from hotpeers.kube.client import Client
-from hotpeers.reasons import Reason
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 AROUND = Around(frozenset({"team/workers"}))

@@ -24,11 +24,11 @@ from controller.leading import (
     spawned,
 )
 from controller.scene import read, until
-from hotpeers.controller.counts.ledgers import ledger_name
-from hotpeers.controller.guard.ends import read_time
-from hotpeers.guard.decision import Decision
-from hotpeers.guard.ledger_text import read_ledger
-from hotpeers.guard.stamps import EXPIRES, POLICY, SPAWNED
+from hotpeers.controller.lifecycle.ends import read_time
+from hotpeers.controller.quota.ledger_text import read_ledger
+from hotpeers.controller.quota.ledgers import ledger_name
+from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.stamps import EXPIRES, POLICY, SPAWNED
 
 AGENTS = "kagent.dev/v1alpha2"
 GONE_AFTER = 2.0

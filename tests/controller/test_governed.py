@@ -24,12 +24,12 @@ from controller.guarding import (
     user_of,
 )
 from controller.scene import client_of, running, until
+from hotpeers.base.errors import GovernError
+from hotpeers.base.reasons import Reason
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.guard.governed import Governed
-from hotpeers.errors import GovernError
-from hotpeers.guard.asking import Patience, asking_patch, read_asking
-from hotpeers.guard.governed import MOST_CHARS, Account, fitted
-from hotpeers.reasons import Reason
+from hotpeers.controller.webhook_config.accounts import Governed
+from hotpeers.controller.webhook_config.matching import Patience, asking_patch, read_asking
+from hotpeers.spawnpolicy.governed import MOST_CHARS, Account, fitted
 
 QUICK = Patience(grace=1.5, linger=0.5)
 PATIENT = Patience()
@@ -63,8 +63,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bound_of(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    for module in ("asking", "governed"):
-        monkeypatch.setattr(f"hotpeers.controller.guard.{module}.BOUND_SECONDS", seconds)
+    for module in ("configuration", "accounts"):
+        monkeypatch.setattr(f"hotpeers.controller.webhook_config.{module}.BOUND_SECONDS", seconds)
 
 
 @asynccontextmanager
@@ -488,8 +488,8 @@ async def test_one_that_a_replica_relies_on_anew_stays(
 REPLICA = """
 import asyncio, sys
 from hotpeers.controller.election import Election, LeaderClient, Pace
-from hotpeers.controller.guard.governed import Governed
-from hotpeers.guard.asking import Patience
+from hotpeers.controller.webhook_config.accounts import Governed
+from hotpeers.controller.webhook_config.matching import Patience
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.injected import injected
-from hotpeers.controller.grants import (
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.rbac.grants import (
     DEFINITIONS,
     FEEDBACK,
     GRACE_SECONDS,
@@ -24,7 +25,6 @@ from hotpeers.controller.grants import (
     wanted_bindings,
 )
 from hotpeers.model.selector import parse_selector
-from hotpeers.reasons import Reason
 
 ALICE = Account("home", "alice")
 WITHOUT_OURS: list[list[Any]] = [

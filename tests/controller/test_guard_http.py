@@ -13,18 +13,18 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from spawning import POLICY, create, declarative, edited, policy
 
-from hotpeers.controller.counts.ledgers import CountsError
-from hotpeers.controller.guard import webhook
-from hotpeers.controller.guard.judging import NotReadyError, Verdict
-from hotpeers.controller.guard.webhook import Guard, last_denial, told_of
+from hotpeers.base.errors import GovernError
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.admission import guard as webhook
+from hotpeers.controller.admission.guard import Guard, last_denial, told_of
+from hotpeers.controller.admission.judging import NotReadyError, Verdict
 from hotpeers.controller.metrics import ControllerMetrics
-from hotpeers.errors import GovernError
-from hotpeers.guard.decision import Decision, Denial
-from hotpeers.guard.request import Phase, Subject
-from hotpeers.guard.review import MAX_BYTES, Review, read_review
+from hotpeers.controller.port.intake import make_app
+from hotpeers.controller.quota.ledgers import CountsError
 from hotpeers.kube.errors import ForbiddenError, UnreachableError
-from hotpeers.reasons import Reason
-from hotpeers.web.port.intake import make_app
+from hotpeers.spawnpolicy.decision import Decision, Denial
+from hotpeers.spawnpolicy.request import Phase, Subject
+from hotpeers.spawnpolicy.review import MAX_BYTES, Review, read_review
 
 LEAD = Subject("team", "lead", "account-uid", "lead", "agent-uid")
 PROMPT = "the prompt of a customer"

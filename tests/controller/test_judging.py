@@ -19,18 +19,18 @@ from cluster.resources import install_crd
 from cluster.server import Cluster
 from controller.guard_scene import orchestrator, spawn_policy
 from controller.scene import client_of, ended, running, until
-from hotpeers.controller.counts.reservations import Reservations, Timing
-from hotpeers.controller.guard.judging import Judging, NotReadyError, Verdict
-from hotpeers.controller.guard.knowledge import Knowledge
-from hotpeers.controller.guard.live import Live
-from hotpeers.controller.guard.pace import MOST
-from hotpeers.errors import GovernError
-from hotpeers.guard.known import read_known_policy
-from hotpeers.guard.request import Phase
-from hotpeers.guard.review import Review, read_review
+from hotpeers.base.errors import GovernError
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.admission.judging import Judging, NotReadyError, Verdict
+from hotpeers.controller.admission.knowledge import Knowledge
+from hotpeers.controller.admission.live import Live
+from hotpeers.controller.admission.pace import MOST
+from hotpeers.controller.quota.reservations import Reservations, Timing
 from hotpeers.kube.client import Client
 from hotpeers.kube.errors import ForbiddenError, KubeError, UnreachableError
-from hotpeers.reasons import Reason
+from hotpeers.spawnpolicy.known import read_known_policy
+from hotpeers.spawnpolicy.request import Phase
+from hotpeers.spawnpolicy.review import Review, read_review
 
 POLICIES = Path(__file__).parents[2] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from hotpeers.controller.guard.looks import Looks
+from hotpeers.controller.admission.looks import Looks
 
 
 @dataclass

@@ -27,12 +27,12 @@ from cluster.rbac import FOLDER
 from cluster.resources import AGENTS, agent, install_crd
 from cluster.server import Cluster
 from controller.scene import client_of
-from hotpeers.controller import owners as owners_module
-from hotpeers.controller.owners import READ_SECONDS, Owners
-from hotpeers.inject.asked import Sources
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.admission import owners as owners_module
+from hotpeers.controller.admission.owners import READ_SECONDS, Owners
+from hotpeers.inject.effective import Sources
 from hotpeers.inject.review import Request
 from hotpeers.kube.client import Client
-from hotpeers.reasons import Reason
 
 INJECT, SPAWN, SELECTOR = "hotpeers.dev/inject", "hotpeers.dev/spawn", "hotpeers.dev/selector"
 OPTED_IN = {"hotpeers.dev/injection": "enabled"}

@@ -1,6 +1,6 @@
 """How many Events a subject may write."""
 
-from hotpeers.controller.guard.pace import Pace
+from hotpeers.controller.admission.pace import Pace
 
 
 def test_only_so_many_in_a_window() -> None:

@@ -14,10 +14,10 @@ from cluster.rbac import FOLDER
 from cluster.server import Cluster
 from controller.injected import injected
 from controller.scene import client_of, running, until
-from hotpeers.controller import grants
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.grants import DEFINITIONS, FEEDBACK, PEERS, Account, Binding
-from hotpeers.controller.readers import Readers
+from hotpeers.controller.rbac import grants
+from hotpeers.controller.rbac.grants import DEFINITIONS, FEEDBACK, PEERS, Account, Binding
+from hotpeers.controller.rbac.readers import Readers
 from hotpeers.kube.client import Client
 
 RBAC = "rbac.authorization.k8s.io/v1"

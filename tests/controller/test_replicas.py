@@ -22,7 +22,7 @@ from cluster.server import Cluster
 from controller.injected import injected
 from controller.process import SECONDS, Controller
 from controller.scene import read
-from hotpeers.controller.grants import ROLES
+from hotpeers.controller.rbac.grants import ROLES
 
 Make = Callable[..., Controller]
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/hotpeers-controller"

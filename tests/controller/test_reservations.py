@@ -23,12 +23,12 @@ from cluster.proxy import Proxy
 from cluster.server import Cluster
 from controller.admitting import LEASE, POLICY, ledger_path, spawned, under
 from controller.scene import client_of, read, running, until
-from hotpeers.controller.counts.reservations import CountsError, Reservations, Timing
-from hotpeers.guard.decision import Decision
-from hotpeers.guard.ledger import LastDenial, Ledger, Slot
-from hotpeers.guard.ledger_text import read_ledger, written
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.quota.ledger import LastDenial, Ledger, Slot
+from hotpeers.controller.quota.ledger_text import read_ledger, written
+from hotpeers.controller.quota.reservations import CountsError, Reservations, Timing
 from hotpeers.kube.client import Client
-from hotpeers.reasons import Reason
+from hotpeers.spawnpolicy.decision import Decision
 
 ROOT = Path(__file__).parents[2]
 # A slot that no agent uses is held for longer than any test takes,

@@ -16,17 +16,17 @@ from controller.guarding import configurations, listed
 from controller.injected import injected
 from controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
 from controller.scene import client_of, read, running, until
-from hotpeers.controller.counts.ledgers import ledger_name
-from hotpeers.controller.grants import PEERS, Account, Binding, manifest_of
-from hotpeers.controller.guard.denials import Denials, Told
-from hotpeers.controller.guard.live import Live
+from hotpeers.base.reasons import Reason
+from hotpeers.controller.admission.denials import Denials, Told
+from hotpeers.controller.admission.live import Live
+from hotpeers.controller.quota.ledgers import ledger_name
+from hotpeers.controller.rbac.grants import PEERS, Account, Binding, manifest_of
 from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
-from hotpeers.guard.asking import Patience
-from hotpeers.guard.decision import Denial
+from hotpeers.controller.webhook_config.matching import Patience
 from hotpeers.kube.errors import ForbiddenError
-from hotpeers.reasons import Reason
 from hotpeers.registry.fault import Fault
 from hotpeers.registry.servers import tool_servers
+from hotpeers.spawnpolicy.decision import Denial
 
 SYSTEM = "hotpeers-system"
 RBAC = "rbac.authorization.k8s.io/v1"

@@ -12,14 +12,14 @@ import pytest
 from cluster.client import Api, Object
 from cluster.server import Cluster
 from controller.scene import client_of, read, running, until
-from hotpeers.controller.authority import Lifetimes
+from hotpeers.base.settings import Listen
+from hotpeers.controller.admission.injection import Webhook
+from hotpeers.controller.certificates.authority import Lifetimes
 from hotpeers.controller.election import Pace
 from hotpeers.controller.metrics import ControllerMetrics
+from hotpeers.controller.port.tls import ServingCertificate, serve_tls
 from hotpeers.controller.replica import Duties, Replica, Timing, mutating
-from hotpeers.controller.webhook import Webhook
-from hotpeers.inject.verdict import Injection
-from hotpeers.settings import Listen
-from hotpeers.web.tls import ServingCertificate, serve_tls
+from hotpeers.inject.outcome import Injection
 
 LIFETIMES = Lifetimes(timedelta(seconds=20), timedelta(seconds=11))
 # On a busy machine an API server takes its time until it uses a bundle.

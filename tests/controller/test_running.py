@@ -6,10 +6,10 @@ import pytest
 from spawning import declarative, edited, policy
 
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.guard.running import Running
-from hotpeers.guard.known import KnownAgent, read_agent
+from hotpeers.controller.status.running import Running
 from hotpeers.kube.client import Client
 from hotpeers.kube.errors import KubeError, NotFoundError, UnreachableError
+from hotpeers.spawnpolicy.known import KnownAgent, read_agent
 
 ACCOUNT = "spec.declarative.deployment.serviceAccountName"
 BOTH = policy(

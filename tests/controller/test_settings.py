@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hotpeers.cli import cli
+from hotpeers.base.errors import SettingsError
+from hotpeers.cli.main import cli
 from hotpeers.controller.settings import ControllerSettings
-from hotpeers.errors import SettingsError
 
 
 def parse(**given: str) -> ControllerSettings:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hotpeers.controller.counts.reservations import Counts
-from hotpeers.controller.guard.standing import status_change
-from hotpeers.guard.known import KnownPolicy, read_known_policy
-from hotpeers.guard.ledger import LastDenial
+from hotpeers.controller.quota.ledger import LastDenial
+from hotpeers.controller.quota.reservations import Counts
+from hotpeers.controller.status.standing import status_change
+from hotpeers.spawnpolicy.known import KnownPolicy, read_known_policy
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -12,8 +12,8 @@ from cluster.server import Cluster
 from controller.guarding import configurations
 from controller.leading import SPAWN_POLICIES, leader, lease, spawn_policy
 from controller.scene import until
-from hotpeers.guard.decision import Decision
-from hotpeers.guard.ledger import LastDenial
+from hotpeers.controller.quota.ledger import LastDenial
+from hotpeers.spawnpolicy.decision import Decision
 
 DENIAL = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")
 

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 from spawning import SPEC, document
 
-from hotpeers.controller.counts.reservations import Reservations
-from hotpeers.controller.guard.departures import Departures
-from hotpeers.controller.guard.upkeep import Upkeep
-from hotpeers.guard.known import Known, KnownPolicy, read_known_policy
-from hotpeers.guard.ledger import DeletionPolicy
-from hotpeers.guard.origin import KnownAgent
+from hotpeers.controller.lifecycle.departures import Departures
+from hotpeers.controller.lifecycle.upkeep import Upkeep
+from hotpeers.controller.quota.ledger import DeletionPolicy
+from hotpeers.controller.quota.reservations import Reservations
+from hotpeers.spawnpolicy.known import Known, KnownPolicy, read_known_policy
+from hotpeers.spawnpolicy.origin import KnownAgent
 
 KEY = "team/workers"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from hotpeers.controller.admission.injection import Webhook
 from hotpeers.controller.metrics import ControllerMetrics
-from hotpeers.controller.webhook import Webhook
-from hotpeers.inject.verdict import Injection
+from hotpeers.inject.outcome import Injection
 
 POD = {
     "metadata": {"annotations": {"hotpeers.dev/inject": "true"}},

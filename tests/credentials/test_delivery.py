@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers.credentials.delivery import Delivery
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.sidecar.credentials.delivery import Delivery
 from hotpeers_shim.contract.credentials import Credential, load_credential_file
 from hotpeers_shim.contract.prefixes import parse_prefix
 
@@ -26,7 +26,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to run as other
 DELIVER = """
 import sys
 from pathlib import Path
-from hotpeers.credentials.delivery import Delivery
+from hotpeers.sidecar.credentials.delivery import Delivery
 from hotpeers_shim.contract.credentials import Credential
 from hotpeers_shim.contract.prefixes import parse_prefix
 #

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trustme
 
-from hotpeers.credentials.document import CredentialsError, files_of, read_document
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.sidecar.credentials.document import CredentialsError, files_of, read_document
 
 S = "s3cret-value"
 OAUTH = {"tokenUrl": "https://idp.example/token", "clientId": "me", "clientSecret": S}

@@ -13,10 +13,10 @@ import pytest
 import trustme
 from servers import PeerServer, server_context, serving
 
-from hotpeers.credentials import relay as module
-from hotpeers.credentials.document import CertificatePart, _context
-from hotpeers.credentials.grant import Grant
-from hotpeers.credentials.relay import Relay
+from hotpeers.sidecar.credentials import relay as module
+from hotpeers.sidecar.credentials.document import CertificatePart, _context
+from hotpeers.sidecar.credentials.grant import Grant
+from hotpeers.sidecar.credentials.relay import Relay
 from hotpeers_shim.contract.credentials import RELAY_FAULT, RELAY_KEY, RELAY_TARGET
 from hotpeers_shim.contract.prefixes import longest, parse_prefix
 

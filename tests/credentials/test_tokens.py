@@ -12,10 +12,10 @@ import trustme
 from aiohttp import web
 from servers import TokenServer, server_context, serving
 
-from hotpeers.credentials.document import _context
-from hotpeers.credentials.grant import OAuth2
-from hotpeers.credentials.tokens import TokenKeeper
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.sidecar.credentials.document import _context
+from hotpeers.sidecar.credentials.grant import OAuth2
+from hotpeers.sidecar.credentials.tokens import TokenKeeper
 
 SECRET = "client-s3cret"
 

@@ -8,10 +8,10 @@ from threading import Thread
 import pytest
 import uvicorn
 
-from hotpeers.demo import serving
-from hotpeers.demo.configure import main as configure
-from hotpeers.demo.model_proxy import OPENAI
-from hotpeers.demo.subagent import SubAgent, make_app
+from hotpeers_demo import serving
+from hotpeers_demo.configure import main as configure
+from hotpeers_demo.model_proxy import OPENAI
+from hotpeers_demo.subagent import SubAgent, make_app
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def serving_agent():
 
 def ask(url, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "hotpeers.demo.ask", "--url", url, *arguments],
+        [sys.executable, "-m", "hotpeers_demo.ask", "--url", url, *arguments],
         capture_output=True,
         text=True,
         timeout=120,

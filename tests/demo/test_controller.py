@@ -1,4 +1,4 @@
-from hotpeers.demo.controller import make_app
+from hotpeers_demo.controller import make_app
 
 USER = {"user_id": "ada"}
 

@@ -6,8 +6,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from hotpeers.demo import model_proxy
-from hotpeers.demo.model_server import make_app
+from hotpeers_demo import model_proxy
+from hotpeers_demo.model_server import make_app
 
 TOOLS = [
     {

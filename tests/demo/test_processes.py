@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from hotpeers.demo.outcome import CannotStartError
-from hotpeers.demo.processes import Processes, WaitedTooLongError, start_time, until
-from hotpeers.demo.stage import base_env, shim_path
+from hotpeers_demo.outcome import CannotStartError
+from hotpeers_demo.processes import Processes, WaitedTooLongError, start_time, until
+from hotpeers_demo.stage import base_env, shim_path
 
 SERVE = "import json, time\nprint(json.dumps({'url': 'http://x'}), flush=True)\ntime.sleep(600)"
 STUBBORN = f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SERVE}"
@@ -86,7 +86,7 @@ async def test_a_killed_process_leaves_no_child_of_its_own(processes, tmp_path):
     parent = (
         "import os, sys, time\n"
         "from pathlib import Path\n"
-        "from hotpeers.demo.processes import Processes\n"
+        "from hotpeers_demo.processes import Processes\n"
         "processes = Processes(Path(sys.argv[1]))\n"
         f"child = processes.start('inner', [sys.executable, '-c', {SERVE!r}], env=os.environ)\n"
         'print(\'{"url": "%d"}\' % child.pid, flush=True)\n'

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hotpeers.demo.script import Ask, CallAgain, CallTool, Say, Use, decide, parse
+from hotpeers_demo.script import Ask, CallAgain, CallTool, Say, Use, decide, parse
 
 
 def tool(name, parameter="request"):

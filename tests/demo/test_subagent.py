@@ -8,14 +8,14 @@ import httpx
 import pytest
 from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
 
-from hotpeers.demo.conversation import Conversation
-from hotpeers.demo.processes import Processes, until
+from hotpeers_demo.conversation import Conversation
+from hotpeers_demo.processes import Processes, until
 
 
 @pytest.fixture
 async def weather(tmp_path):
     processes = Processes(tmp_path)
-    command = [sys.executable, "-m", "hotpeers.demo.subagent", "--name", "weather"]
+    command = [sys.executable, "-m", "hotpeers_demo.subagent", "--name", "weather"]
     child = processes.start("weather", [*command, "--says", "dry."], env=os.environ)
     try:
         yield await child.ready_url()

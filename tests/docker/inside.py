@@ -42,7 +42,7 @@ def digest(root: Path) -> str:
 
 def uncompiled() -> list[str]:
     """The modules that a sidecar runs and that have no bytecode beside their source."""
-    for name in ("hotpeers.runner", "hotpeers.kube.client", "hotpeers.controller.runner"):
+    for name in ("hotpeers.sidecar.runner", "hotpeers.kube.client", "hotpeers.controller.runner"):
         importlib.import_module(name)
     from hotpeers.kube.lazy import PACKAGES
 

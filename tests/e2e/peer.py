@@ -7,7 +7,7 @@ import os
 
 import uvicorn
 
-from hotpeers.demo.subagent import SubAgent, make_app
+from hotpeers_demo.subagent import SubAgent, make_app
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import sys
 
 import uvicorn
 
-from hotpeers.demo import controller, model_server
+from hotpeers_demo import controller, model_server
 
 _APPS = {"model": model_server.make_app, "controller": controller.make_app}
 

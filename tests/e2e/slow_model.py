@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from hotpeers.demo.script import last_user_text
+from hotpeers_demo.script import last_user_text
 from node import addresses
 
 _PORT = 8087

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
-from hotpeers.demo.script import last_user_text, offered_names
+from hotpeers_demo.script import last_user_text, offered_names
 from node import addresses
 
 _PORT = 8088

@@ -8,10 +8,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from cluster.kubeconfig import write_kubeconfig
-from hotpeers.follow.kind import Kind, Version
-from hotpeers.follow.scope import RESYNC_SECONDS, Scope
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
+from hotpeers.kube.informer.kind import Kind, Version
+from hotpeers.kube.informer.scope import RESYNC_SECONDS, Scope
 
 WATCH_SECONDS = 20.0
 KIND = Kind("Service", "", "services", (Version("v1", lambda data: data["metadata"]["name"]),))

@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hotpeers.guard.decision import Decision
-from hotpeers.guard.policy import decide
-from hotpeers.guard.read import read_policy
-from hotpeers.guard.request import Facts, Phase, Request, Subject
-from hotpeers.guard.spawn_policy import SpawnPolicy
+from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.request import Facts, Phase, Request, Subject
+from hotpeers.spawnpolicy.schema.policy import SpawnPolicy
+from hotpeers.spawnpolicy.schema.reading import read_policy
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 DIGEST = f"sha256:{'ab' * 32}"

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 from spawning import LEAD, SPEC, document
 
-from hotpeers.cli import cli
-from hotpeers.errors import HotpeersError
-from hotpeers.guard.check import subject_of
-from hotpeers.guard.explain import explain
-from hotpeers.guard.read import read_policy
+from hotpeers.base.errors import HotpeersError
+from hotpeers.cli.main import cli
+from hotpeers.spawnpolicy.check import subject_of
+from hotpeers.spawnpolicy.explain import explain
+from hotpeers.spawnpolicy.schema.reading import read_policy
 
 EXAMPLES = Path(__file__).parents[2] / "k8s" / "examples"
 SUBJECTS = {

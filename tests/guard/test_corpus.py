@@ -24,9 +24,9 @@ from spawning import (
     update,
 )
 
-from hotpeers.guard.policy import decide
-from hotpeers.guard.request import Facts
-from hotpeers.reasons import SENTENCES, Reason
+from hotpeers.base.reasons import SENTENCES, Reason
+from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.request import Facts
 
 HOSTILE = hostile.cases()
 LEGITIMATE = legitimate.cases()

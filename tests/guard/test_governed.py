@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spawning import policy
 
-from hotpeers.guard.asking import (
+from hotpeers.controller.webhook_config.conditions import accounts_of, conditions_of
+from hotpeers.controller.webhook_config.matching import (
     LEAVING,
     RULES,
     Asking,
@@ -19,8 +20,7 @@ from hotpeers.guard.asking import (
     plan_release,
     read_asking,
 )
-from hotpeers.guard.conditions import accounts_of, conditions_of
-from hotpeers.guard.governed import (
+from hotpeers.spawnpolicy.governed import (
     MOST,
     MOST_CHARS,
     MOST_IN_PLACE,
@@ -31,9 +31,9 @@ from hotpeers.guard.governed import (
     governed_accounts,
     is_account,
 )
-from hotpeers.guard.origin import KnownAgent
-from hotpeers.guard.spawn_policy import SubjectRef
-from hotpeers.guard.stamps import Stamps
+from hotpeers.spawnpolicy.origin import KnownAgent
+from hotpeers.spawnpolicy.schema.policy import SubjectRef
+from hotpeers.spawnpolicy.stamps import Stamps
 
 PATIENCE = Patience(grace=100.0, linger=20.0)
 A, B = ("ns", "a"), ("ns", "b")
@@ -190,7 +190,7 @@ def test_conditions_are_true_for_what_the_entries_cover_and_nothing_else(
 ) -> None:
     in_stretch = data.draw(st.integers(1, 4))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hotpeers.guard.conditions._IN_STRETCH", in_stretch)
+        patch.setattr("hotpeers.controller.webhook_config.conditions._IN_STRETCH", in_stretch)
         conditions = conditions_of(entries)
     assert accounts_of(conditions) == entries
     cover = Cover(entries)

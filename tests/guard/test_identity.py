@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spawning import NOW, SPEC, declarative, document, edited, policy, request, spawned
 
-from hotpeers.guard.identity import Identity, Standing, identify, of_orphan
-from hotpeers.guard.known import Known, KnownAgent, read_agent, read_known_policy
-from hotpeers.guard.policy import decide
-from hotpeers.guard.request import Facts, Subject
-from hotpeers.guard.spawn_policy import SpawnPolicy
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.identity import Identity, Standing, identify, of_orphan
+from hotpeers.spawnpolicy.known import Known, KnownAgent, read_agent, read_known_policy
+from hotpeers.spawnpolicy.request import Facts, Subject
+from hotpeers.spawnpolicy.schema.policy import SpawnPolicy
 
 USER, UID = "system:serviceaccount:team:lead", "account-uid"
 ACCOUNT = policy("by-account", subjects=[{"kind": "ServiceAccount", "name": "lead"}])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hotpeers.guard.ledger import (
+from hotpeers.controller.quota.ledger import (
     HOLD_SECONDS,
     MAX_SLOTS,
     Alive,
@@ -31,7 +31,7 @@ from hotpeers.guard.ledger import (
     seen,
     usage,
 )
-from hotpeers.guard.ledger_text import MAX_BYTES, LedgerError, read_ledger, written
+from hotpeers.controller.quota.ledger_text import MAX_BYTES, LedgerError, read_ledger, written
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 EMPTY = Ledger("team/policy")

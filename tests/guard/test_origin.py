@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from spawning import declarative, policy
 
-from hotpeers.guard.governed import governed_accounts
-from hotpeers.guard.identity import Standing, identify
-from hotpeers.guard.known import Known, read_agent
-from hotpeers.guard.origin import KnownAgent
-from hotpeers.guard.spawn_policy import SpawnPolicy, SubjectRef
-from hotpeers.guard.stamps import ACCOUNT, DEPTH, POLICY, SPAWNED, SPAWNED_BY, UID, Stamps
+from hotpeers.spawnpolicy.governed import governed_accounts
+from hotpeers.spawnpolicy.identity import Standing, identify
+from hotpeers.spawnpolicy.known import Known, read_agent
+from hotpeers.spawnpolicy.origin import KnownAgent
+from hotpeers.spawnpolicy.schema.policy import SpawnPolicy, SubjectRef
+from hotpeers.spawnpolicy.stamps import ACCOUNT, DEPTH, POLICY, SPAWNED, SPAWNED_BY, UID, Stamps
 
 VICTIM = policy(targetNamespaces=("team", "sandbox"))
 LEAD = KnownAgent("team", "lead", "lead-uid", "lead")

@@ -22,10 +22,10 @@ from spawning import (
     update,
 )
 
-from hotpeers.guard.policy import decide
-from hotpeers.guard.request import Facts, Subject, Usage
-from hotpeers.guard.size import MAX_NODES
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.request import Facts, Subject, Usage
+from hotpeers.spawnpolicy.rules.size import MAX_NODES
 
 CHILD = Subject("team", "worker-a", "child-account", "worker-a", "child-uid", "team/workers", 1)
 ACCOUNT = Subject("team", "tools", "tools-uid")

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spawning import LEAD, NOW, POLICY, declarative, edited, parts, policy, spawned
 
-from hotpeers.guard.decision import Decision, Denial
-from hotpeers.guard.policy import decide
-from hotpeers.guard.request import Facts, Phase
-from hotpeers.guard.review import MAX_BYTES, ReviewError, answer, read_review
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.decision import Decision, Denial
+from hotpeers.spawnpolicy.request import Facts, Phase
+from hotpeers.spawnpolicy.review import MAX_BYTES, ReviewError, answer, read_review
 
 
 def review(manifest: Any = None, **changes: Any) -> dict[str, Any]:

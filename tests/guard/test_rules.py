@@ -21,10 +21,10 @@ from spawning import (
     update,
 )
 
-from hotpeers.guard.decision import Decision
-from hotpeers.guard.policy import decide
-from hotpeers.guard.request import Facts
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.request import Facts
 
 CARD = "spec.declarative.a2aConfig"
 SKILLS = f"{CARD}.skills"

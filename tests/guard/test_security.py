@@ -12,10 +12,10 @@ from loosening import GIT, RESTRICTED, RESTRICTED_POD
 from spawning import NOW, SPEC, VALIDATING, byo, create, declarative, edited, policy, update
 from test_closure import SLOW, changed
 
-from hotpeers.guard.digest import digest_of
-from hotpeers.guard.explain import explain
-from hotpeers.guard.request import Facts
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.spawnpolicy.digest import digest_of
+from hotpeers.spawnpolicy.explain import explain
+from hotpeers.spawnpolicy.request import Facts
 
 STRICT = policy(podSecurity="restricted")
 LOOSE = loosening.cases()

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from spawning import policy
 
-from hotpeers.guard.known import Known, KnownPolicy
-from hotpeers.guard.spawn_policy import SubjectRef
-from hotpeers.guard.tenancy import Served, TenantLimits, is_beyond, served
+from hotpeers.spawnpolicy.known import Known, KnownPolicy
+from hotpeers.spawnpolicy.schema.policy import SubjectRef
+from hotpeers.spawnpolicy.tenancy import Served, TenantLimits, is_beyond, served
 
 
 def known(name: str, created: str = "2026-11-01T00:00:00Z", subjects: int = 1) -> KnownPolicy:

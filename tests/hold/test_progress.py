@@ -1,8 +1,8 @@
 from dataclasses import replace
 
+from hotpeers.base.reasons import Reason
 from hotpeers.hold.answer import SILENT, Answer, Says
 from hotpeers.hold.progress import Asked, Stand, judge
-from hotpeers.reasons import Reason
 
 POD = Asked("lead-1", True, False, True, 1.0, Answer(Says.LIVE))
 

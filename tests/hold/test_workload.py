@@ -6,13 +6,7 @@ import jsonpatch
 from hold.deployments import A, B, deployment
 from hotpeers.hold.release import release_patch
 from hotpeers.hold.state import Hold, is_marked, template_hash
-from hotpeers.hold.workload import (
-    Pod,
-    asking_patch,
-    newest_replica_set,
-    pods_of,
-    read_deployment,
-)
+from hotpeers.hold.workload import Pod, asking_patch, newest_replica_set, pods_of, read_deployment
 
 
 def running(**status: Any) -> dict[str, Any]:

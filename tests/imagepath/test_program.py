@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers import imagepath
-from hotpeers.imagepath.program import PROGRAM, install_program, is_known, make_program
+from hotpeers.inject import imagepath
+from hotpeers.inject.imagepath.program import PROGRAM, install_program, is_known, make_program
 
-SOURCES = Path(__file__).parents[2] / "sidecar/hotpeers/imagepath"
+SOURCES = Path(__file__).parents[2] / "sidecar/hotpeers/inject/imagepath"
 MACHINES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
 
 pytestmark = pytest.mark.skipif(not is_known(), reason="no program for this machine")

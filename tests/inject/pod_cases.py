@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from hotpeers.inject.patch import make_patch
-from hotpeers.inject.verdict import Injection, Verdict
+from hotpeers.inject.injector import make_patch
+from hotpeers.inject.outcome import Injection, Verdict
 
 FOLDER = Path(__file__).parent / "cases"
 NAMESPACE = "team"

@@ -13,7 +13,7 @@ from pod_cases import INJECTION, Case, all_cases
 from cluster.client import ApiError
 from cluster.namespaces import create_namespace, remove_namespace
 from cluster.server import Cluster
-from hotpeers.inject.patch import make_patch
+from hotpeers.inject.injector import make_patch
 
 LEVELS = ("restricted", "baseline", "privileged")
 RUNTIMES = ("gvisor", "nvidia")

@@ -11,13 +11,13 @@ import jsonpatch
 import pytest
 from pod_cases import INJECTION
 
-from hotpeers.guard import stamps
-from hotpeers.inject import agent as agents
-from hotpeers.inject.agent import Agent, agent_name, read_agent
-from hotpeers.inject.asked import Sources
+from hotpeers.base.reasons import Reason
+from hotpeers.inject import owner as agents
+from hotpeers.inject.effective import Sources
+from hotpeers.inject.outcome import Skip
+from hotpeers.inject.owner import Agent, agent_name, read_agent
 from hotpeers.inject.review import Result, Review, review
-from hotpeers.inject.verdict import Skip
-from hotpeers.reasons import Reason
+from hotpeers.spawnpolicy import stamps
 
 Object = dict[str, Any]
 INJECT = "hotpeers.dev/inject"

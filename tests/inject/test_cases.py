@@ -6,7 +6,7 @@ import jsonpatch
 import pytest
 from pod_cases import FOLDER, NAMESPACE, Case, all_cases, describe
 
-from hotpeers.inject.patch import make_patch
+from hotpeers.inject.injector import make_patch
 
 CASES = all_cases()
 

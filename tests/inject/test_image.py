@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hotpeers.inject.image import must_be_read
-from hotpeers.inject.verdict import Injection
+from hotpeers.inject.outcome import Injection
 
 INJECTION = Injection("hotpeers:1")
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pod_cases import INJECTION, NAMESPACE
 
-from hotpeers.inject.patch import make_patch
-from hotpeers.inject.verdict import Injection, Verdict
+from hotpeers.inject.injector import make_patch
+from hotpeers.inject.outcome import Injection, Verdict
 
 VOLUMES = {"hotpeers-shim", "hotpeers-peers", "hotpeers-acks"}
 REGISTRY = "http://registry:12121"

@@ -15,9 +15,9 @@ from cluster.namespaces import create_namespace, remove_namespace
 from cluster.processes import until
 from cluster.server import Cluster
 from hotpeers.inject.annotations import Wishes, read_annotations
-from hotpeers.inject.patch import make_patch
+from hotpeers.inject.injector import make_patch
+from hotpeers.inject.outcome import Injection, Skip
 from hotpeers.inject.resources import choose_resources, in_bytes, millicores
-from hotpeers.inject.verdict import Injection, Skip
 
 INJECTION = Injection("hotpeers:1", resources=DEFAULTS, registry_url="http://registry:12121")
 Resources = dict[str, dict[str, str]]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pod_cases import INJECTION
 
+from hotpeers.base.reasons import Reason
 from hotpeers.inject import review as module
 from hotpeers.inject.review import Result, review
-from hotpeers.reasons import Reason
 
 
 def request(pod: Any = None, **changes: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from hotpeers.base.reasons import Reason
 from hotpeers.inject.runtime import check_runtime
-from hotpeers.reasons import Reason
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from hotpeers.base.reasons import Reason
+from hotpeers.inject.agent_container import find_target
 from hotpeers.inject.annotations import Wishes
 from hotpeers.inject.companions import is_companion
-from hotpeers.inject.target import find_target
-from hotpeers.inject.verdict import Skip
-from hotpeers.reasons import Reason
+from hotpeers.inject.outcome import Skip
 
 DEFAULT = "kubectl.kubernetes.io/default-container"
 

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from cluster.accounts import ServiceAccount, rule
 from cluster.kubeconfig import NOWHERE, write_kubeconfig
 from cluster.server import Cluster
-from hotpeers.errors import ConnectionConfigError
+from hotpeers.base.errors import ConnectionConfigError
 from hotpeers.kube import errors
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bombs import AGENT, BOMBS, PEER, SPEC
-from hotpeers.model.document import MAX_MANIFEST_BYTES
 from hotpeers.model.manifest import read_manifests
+from hotpeers.model.yaml.document import MAX_MANIFEST_BYTES
 
 SECONDS = 1.0
 # What a bomb repeats: tokens of YAML, numbers of each form, and whole entries.

@@ -7,7 +7,7 @@ from a2a.client.card_resolver import parse_agent_card
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from google.protobuf.json_format import MessageToDict
 
-from hotpeers.model.card import CardError, parse_card
+from hotpeers.model.cards.card import CardError, parse_card
 from hotpeers_shim.contract import Interface
 
 SKILL = {"id": "forecast", "name": "Forecast", "description": "Of rain.", "tags": ["sky", "sea"]}

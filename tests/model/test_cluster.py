@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from hotpeers.base.view import MalformedError
 from hotpeers.model.audience import Audience, selector_of
 from hotpeers.model.cluster import read_agent, read_agent_v1alpha3, read_peer, read_service
-from hotpeers.model.view import MalformedError
 from hotpeers_shim.contract import Skill
 
 PIN = "hotpeers.dev/pin-address"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from hotpeers.base.reasons import Reason
 from hotpeers.model.manifest import Manifests, read_manifests
-from hotpeers.reasons import Reason
 
 PEER = {
     "apiVersion": "hotpeers.dev/v1alpha1",

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotpeers.model.card import Card, CardError, parse_card
-from hotpeers.model.endpoint import place
-from hotpeers.model.interface import GRPC, HTTP_JSON, JSON_RPC, declared_interfaces
-from hotpeers.model.origin import origin_of
-from hotpeers.reasons import Reason
+from hotpeers.base.origin import origin_of
+from hotpeers.base.reasons import Reason
+from hotpeers.model.cards.card import Card, CardError, parse_card
+from hotpeers.model.cards.endpoint import place
+from hotpeers.model.cards.interface import GRPC, HTTP_JSON, JSON_RPC, declared_interfaces
 from hotpeers_shim.contract import Interface
 
 HOME = "http://weather:8080"

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
+from hotpeers.base.reasons import Reason
 from hotpeers.model.manifest import read_manifests
 from hotpeers.model.snapshot import Candidate, Snapshot
-from hotpeers.reasons import Reason
-from hotpeers.resolve import Rules, resolve
+from hotpeers.sidecar.resolve.resolver import Rules, resolve
 from hotpeers_shim.contract import Nack, Skill
 
 PEER = """

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpeers.model.card import Card, CardError, parse_card
+from hotpeers.base.origin import Origin, UrlError, origin_of
+from hotpeers.model.cards.card import Card, CardError, parse_card
 from hotpeers.model.manifest import read_manifests
-from hotpeers.model.origin import Origin, UrlError, origin_of
 from hotpeers.model.snapshot import Snapshot
-from hotpeers.resolve import Rules, resolve
+from hotpeers.sidecar.resolve.resolver import Rules, resolve
 from hotpeers_shim.contract import (
     MAX_DESCRIPTION,
     PeerFile,

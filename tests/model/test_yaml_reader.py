@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hotpeers.model.yaml_reader import Limits, YamlError, read_yaml
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.model.yaml.reader import Limits, YamlError, read_yaml
 
 
 def one(text: str) -> Any:

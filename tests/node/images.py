@@ -127,7 +127,7 @@ def _wheel_layer(say: Say) -> Layer:
             archive.extractall(root / PACKAGES.lstrip("/"))
         # As in the real image: no pod can write there.
         compileall.compile_dir(root, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-        write_script(root, "/usr/local/bin/hotpeers", PYTHON, "hotpeers.cli", "main")
+        write_script(root, "/usr/local/bin/hotpeers", PYTHON, "hotpeers.cli.main", "main")
 
     return cached_layer("hotpeers", [wheel.read_bytes(), "compiled"], unpack, say)
 

@@ -11,15 +11,15 @@ import pytest
 from aiohttp import web
 from spawning import NOW, create, edited, policy
 
-from hotpeers.guard.decision import Decision
-from hotpeers.guard.request import Facts
-from hotpeers.guard.spawn_policy import SpawnPolicy
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
 from hotpeers.registry.client import Registry
 from hotpeers.registry.fault import Fault
 from hotpeers.registry.manifest import Rendered, ToolServer, Wish, render
 from hotpeers.registry.template import read_template
 from hotpeers.registry.templates import RegistryTemplates
+from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.request import Facts
+from hotpeers.spawnpolicy.schema.policy import SpawnPolicy
 from registries import FakeRegistry
 
 SERVERS = [ToolServer("web", "http://dict:80/mcp", ("fetch", "search", "upload"))]

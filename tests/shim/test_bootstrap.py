@@ -135,7 +135,7 @@ PATHS = "import os, sys; print([p for p in sys.path if 'img' in p or '$' in p], 
 
 @pytest.fixture
 def acks(tmp_path):
-    """The folder where the program of `hotpeers.imagepath` leaves what the image sets."""
+    """The folder where the program of `hotpeers.inject.imagepath` leaves what the image sets."""
     folder = tmp_path / "acks"
     folder.mkdir()
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster.accounts import rule
+from hotpeers.base.scope import State
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
-from hotpeers.model.scope import State
 from hotpeers.model.snapshot import Snapshot
-from hotpeers.source import Source
-from hotpeers.source.kubernetes import KubernetesSource
+from hotpeers.sidecar.sources import Source
+from hotpeers.sidecar.sources.kubernetes import KubernetesSource
 
 SECONDS = 60.0
 SELECTOR = "hotpeers.dev/peer=true"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from hotpeers.base.reasons import Reason
 from hotpeers.model.snapshot import Snapshot
-from hotpeers.reasons import Reason
-from hotpeers.source.directory import DirectorySource
+from hotpeers.sidecar.sources.directory import DirectorySource
 from hotpeers_shim.contract import Nack
 
 SECONDS = 60.0
@@ -371,7 +371,7 @@ async def test_lost_notice_is_made_up_for_by_looking_again(
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr("hotpeers.source.directory.FolderWatch", Deaf)
+    monkeypatch.setattr("hotpeers.sidecar.sources.directory.FolderWatch", Deaf)
     follower = Follower(DirectorySource(folder))
     task = asyncio.create_task(follower.follow())
     put(folder, "a.yaml", manifest("a"))

@@ -8,8 +8,8 @@ from cluster.accounts import ServiceAccount
 from cluster.proxy import Proxy
 from cluster.resources import AGENTS, PEERS, agent, install_crd, peer, remove_crd
 from cluster.server import Cluster
-from hotpeers.model.scope import State
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.base.scope import State
 from source.following import EVERYTHING, LABELS, Follow, following, problems
 
 

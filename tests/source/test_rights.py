@@ -10,8 +10,8 @@ from cluster.accounts import ServiceAccount, make_account, rule
 from cluster.namespaces import create_namespace
 from cluster.resources import agent, peer
 from cluster.server import Cluster
-from hotpeers.model.scope import State
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.base.scope import State
 from source.following import EVERYTHING, LABELS, following, problems
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers.source.watch import FolderWatch
+from hotpeers.sidecar.sources.watch import FolderWatch
 
 SECONDS = 60.0
 

@@ -9,8 +9,8 @@ import pytest
 from mcp import Client
 
 from cluster.kubeconfig import NOWHERE, write_kubeconfig
-from hotpeers.spawn.server import serve
-from hotpeers.spawn.settings import McpSettings
+from hotpeers.mcp.server import serve
+from hotpeers.mcp.settings import McpSettings
 from registries import FakeRegistry, running_registry
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hotpeers.kube.client import Client
-from hotpeers.spawn.agents import Agents, path_of
+from hotpeers.mcp.agents import Agents, path_of
 
 
 class One(Client):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
+from hotpeers.mcp.document import read_object
 from hotpeers.registry.fault import Fault
-from hotpeers.spawn.document import read_object
 
 HEAD = "apiVersion: v1\nkind: Agent\nmetadata: {name: a}\n"
 

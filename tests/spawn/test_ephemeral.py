@@ -23,15 +23,15 @@ from cluster.client import ApiError
 from cluster.proxy import Proxy
 from cluster.resources import agent, condition, set_ready
 from cluster.server import Cluster
-from hotpeers.demo.processes import Processes, until
+from hotpeers.base.reasons import Reason
 from hotpeers.kube.client import Client as KubeClient
 from hotpeers.kube.connection import Access, connect
 from hotpeers.kube.errors import ForbiddenError, UnreachableError
-from hotpeers.reasons import Reason
+from hotpeers.mcp.agents import Agents
+from hotpeers.mcp.ephemeral import Ended, Ephemeral
+from hotpeers.mcp.job import own_name
 from hotpeers.registry.fault import Fault
-from hotpeers.spawn.agents import Agents
-from hotpeers.spawn.ephemeral import Ended, Ephemeral
-from hotpeers.spawn.job import own_name
+from hotpeers_demo.processes import Processes, until
 from hotpeers_shim.contract import cut_text
 
 RIGHTS = "get list create patch delete"
@@ -74,7 +74,7 @@ async def worker(tmp_path: Path) -> AsyncIterator[str]:
     command = [
         sys.executable,
         "-m",
-        "hotpeers.demo.subagent",
+        "hotpeers_demo.subagent",
         "--name",
         "worker",
         "--says",
@@ -285,7 +285,7 @@ async def test_nobody_there_or_another_origin_leaves_nothing(
     cluster: Cluster, namespace: str, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as hasty:
-        hasty.setattr("hotpeers.spawn.asking._CARD_SECONDS", 0.5)
+        hasty.setattr("hotpeers.mcp.asking._CARD_SECONDS", 0.5)
         fault = await outcome(cluster, namespace, account, "http://127.0.0.1:9")
     assert isinstance(fault, Fault)
     assert fault.reason is Reason.AGENT_UNREACHABLE
@@ -541,7 +541,7 @@ def offered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
     made = partial(Ephemeral, url_of=lambda *_: worker)
-    monkeypatch.setattr("hotpeers.spawn.server.Ephemeral", made)
+    monkeypatch.setattr("hotpeers.mcp.server.Ephemeral", made)
     kubeconfig = str(account.kubeconfig())
     home = f"{account.namespace}/asker"
     return serve_tools(

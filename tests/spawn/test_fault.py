@@ -2,8 +2,8 @@
 
 import pytest
 
+from hotpeers.base.reasons import Reason
 from hotpeers.kube import errors
-from hotpeers.reasons import Reason
 from hotpeers.registry.fault import fault_of, fault_of_write
 
 DENIED = 'admission webhook "guard.hotpeers.dev" denied the request: no'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
 from hotpeers.registry.entry import Agent, McpServer, Prompt
 from hotpeers.registry.fault import Fault
 from hotpeers.registry.manifest import Rendered, Template, ToolServer, Wish, kubernetes_name, render

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from hotpeers.demo import orchestrator
-from hotpeers.demo.processes import Processes, until
-from hotpeers.demo.stage import base_env, shim_path
+from hotpeers.mcp.asking import ask
+from hotpeers.mcp.server import serve
 from hotpeers.registry.fault import Fault
-from hotpeers.spawn.asking import ask
-from hotpeers.spawn.server import serve
+from hotpeers_demo import orchestrator
+from hotpeers_demo.processes import Processes, until
+from hotpeers_demo.stage import base_env, shim_path
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.environ.get("HOTPEERS_TEST_KAGENT", ROOT / ".venvs/kagent/bin/python"))
@@ -27,8 +27,8 @@ async def test_kagent_searches_the_registry_and_is_asked_over_a2a(
     demo = [sys.executable, "-m"]
     env = base_env()
     try:
-        model = processes.start("model", [*demo, "hotpeers.demo.model_server"], env=env)
-        controller = processes.start("controller", [*demo, "hotpeers.demo.controller"], env=env)
+        model = processes.start("model", [*demo, "hotpeers_demo.model_server"], env=env)
+        controller = processes.start("controller", [*demo, "hotpeers_demo.controller"], env=env)
         model_url, controller_url = await model.ready_url(120), await controller.ready_url(120)
         wanted = make_settings(registry_url=registry.url, kubeconfig=kubeconfig_of_nothing)
         async with serve(wanted) as port:

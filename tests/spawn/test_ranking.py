@@ -1,6 +1,6 @@
 """What a query may cost: words, and beginnings of words, of most entries are not all scored."""
 
-from hotpeers.spawn.ranking import Document, Ranking
+from hotpeers.mcp.ranking import Document, Ranking
 
 WORDS = [
     "summarize",

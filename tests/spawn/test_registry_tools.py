@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hotpeers.reasons import Reason
+from hotpeers.base.reasons import Reason
 from hotpeers.registry.client import Registry
 from hotpeers.registry.fault import Fault
 
@@ -167,7 +167,7 @@ async def test_token_is_needed_where_one_is_set(
 ) -> None:
     import aiohttp
 
-    from hotpeers.spawn.server import serve
+    from hotpeers.mcp.server import serve
 
     secret = tmp_path / "token"
     secret.write_text("s3cret\n")
@@ -215,8 +215,8 @@ async def test_token_of_the_registry_that_is_missing_is_told_and_found_later(
 
 
 async def test_slow_registry_does_not_hold_a_search_that_knows_something(registry: Any) -> None:
+    from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
-    from hotpeers.spawn.catalogue import Catalogue
 
     now = [0.0]
     stuck = asyncio.Event()
@@ -238,8 +238,8 @@ async def test_slow_registry_does_not_hold_a_search_that_knows_something(registr
 
 
 async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) -> None:
+    from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
-    from hotpeers.spawn.catalogue import Catalogue
 
     now = [0.0]
     async with (
@@ -263,8 +263,8 @@ async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) 
 
 
 async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
+    from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
-    from hotpeers.spawn.catalogue import Catalogue
 
     registry.put("agents", "sly", description="zebra \u202e\x00\n" + "x" * 5000)
     for name in ("../x", "A B", "a" * 300, "", None, 7):
@@ -281,9 +281,9 @@ async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
 
 
 async def test_pages_that_never_end_are_refused(registry: Any) -> None:
+    from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
     from hotpeers.registry.fault import Fault
-    from hotpeers.spawn.catalogue import Catalogue
 
     registry.fault = lambda _: web.json_response({"items": [], "nextCursor": "again"})
     async with Registry(registry.url) as client, Catalogue(client) as catalogue:
@@ -295,7 +295,7 @@ async def test_pages_that_never_end_are_refused(registry: Any) -> None:
 async def test_registry_that_hangs_is_given_up(registry: Any) -> None:
     import aiohttp
 
-    from hotpeers.reasons import Reason
+    from hotpeers.base.reasons import Reason
     from hotpeers.registry.client import Registry
     from hotpeers.registry.fault import Fault
 

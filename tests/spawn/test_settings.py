@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotpeers.errors import SettingsError
+from hotpeers.base.errors import SettingsError
 
 
 def test_defaults(make_settings: Any) -> None:
@@ -44,7 +44,8 @@ def test_this_host_needs_no_token(listen: str, make_settings: Any) -> None:
 
 def test_no_other_command_loads_the_sdk() -> None:
     code = (
-        "import sys, hotpeers.cli, hotpeers.runner, hotpeers.sidecar, hotpeers.source.kubernetes, "
+        "import sys, hotpeers.cli.main, hotpeers.sidecar.runner, hotpeers.sidecar.sidecar, "
+        "hotpeers.sidecar.sources.kubernetes, "
         "hotpeers.controller.runner; "
         "print([m for m in ('mcp', 'starlette', 'uvicorn', 'sqlite3') if m in sys.modules])"
     )

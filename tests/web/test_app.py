@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from hotpeers.publish import Metrics
-from hotpeers.reasons import Reason
-from hotpeers.resolve import Refused
-from hotpeers.status import Status
-from hotpeers.web.app import make_app
-from hotpeers.web.page import render_page
+from hotpeers.base.reasons import Reason
+from hotpeers.sidecar.resolve.resolver import Refused
+from hotpeers.sidecar.status.app import make_app
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.metrics import Metrics
+from hotpeers.sidecar.status.page import render_page
 from hotpeers_shim.contract import Peer
 
 EVIL = "<script>alert(1)</script>\"'&"

@@ -8,14 +8,15 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from hotpeers.errors import SettingsError, StatusError
-from hotpeers.publish import Metrics
-from hotpeers.report import fetch_status
-from hotpeers.settings import Listen, Settings, default_listen
-from hotpeers.status import Status
-from hotpeers.web.app import make_app
-from hotpeers.web.hosts import is_allowed
-from hotpeers.web.serving import serve
+from hotpeers.base.errors import SettingsError, StatusError
+from hotpeers.base.http import serve
+from hotpeers.base.settings import Listen, default_listen
+from hotpeers.cli.status import fetch_status
+from hotpeers.sidecar.settings import Settings
+from hotpeers.sidecar.status.app import make_app
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.hosts import is_allowed
+from hotpeers.sidecar.status.metrics import Metrics
 
 NOW = Status("directory /peers", "/run/peers.json")
 

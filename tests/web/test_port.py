@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 
 from cluster.certificates import Authority
-from hotpeers.settings import Listen
-from hotpeers.web.port.connections import Connection, Stage
-from hotpeers.web.port.intake import INTAKE, BodyError, cost_of, make_app, subject_of
-from hotpeers.web.port.limits import Limits
-from hotpeers.web.port.turns import Busy, Turns
-from hotpeers.web.tls import ServingCertificate, serve_tls
+from hotpeers.base.settings import Listen
+from hotpeers.controller.port.connections import Connection, Stage
+from hotpeers.controller.port.intake import INTAKE, BodyError, cost_of, make_app, subject_of
+from hotpeers.controller.port.limits import Limits
+from hotpeers.controller.port.tls import ServingCertificate, serve_tls
+from hotpeers.controller.port.turns import Busy, Turns
 
 LIMITS = Limits(
     fresh=4,

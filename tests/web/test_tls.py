@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cluster.certificates import Authority
-from hotpeers.errors import CertificateError, ListenError
-from hotpeers.settings import Listen
-from hotpeers.web.tls import ServingCertificate, serve_tls
+from hotpeers.base.errors import CertificateError, ListenError
+from hotpeers.base.settings import Listen
+from hotpeers.controller.port.tls import ServingCertificate, serve_tls
 
 SECONDS = 60.0
 

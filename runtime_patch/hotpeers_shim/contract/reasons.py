@@ -1,6 +1,6 @@
 """The closed words in which the shim says no, each with its sentence.
 
-The sidecar's own vocabulary (`hotpeers.reasons`) takes these in: one word means one thing everywhere.
+The sidecar's own vocabulary (`hotpeers.base.reasons`) takes these in: one word means one thing everywhere.
 """
 
 from __future__ import annotations

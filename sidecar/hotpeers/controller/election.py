@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from ..base.problems import Problem
+from ..base.reasons import Reason
 from ..kube.client import Body, Client
 from ..kube.errors import ConflictError, KubeError, NotFoundError
-from ..model.snapshot import Problem
-from ..reasons import Reason
 
 logger = logging.getLogger(__name__)
 

@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..follow.kind import Kind
+from ..base.problems import Problem, log_problems
 from ..kube.client import Client
+from ..kube.informer.kind import Kind
 from ..model.selector import Selector
-from ..model.snapshot import Problem
-from ..publish import log_problems
-from .authority import Lifetimes, Pair
-from .certificates import Certificates
+from .certificates.authority import Lifetimes, Pair
+from .certificates.keeper import Certificates
 from .election import Election, LeaderClient, Pace
-from .guard.guarding import Guarding
+from .guarding import Guarding
 from .hold.holding import Holding
-from .readers import Readers
-from .trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
+from .rbac.readers import Readers
+from .webhook_config.trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
 
 logger = logging.getLogger(__name__)
 

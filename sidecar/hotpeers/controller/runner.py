@@ -11,25 +11,25 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import SettingsError
-from ..imagepath.program import is_known
-from ..inject.verdict import Injection
-from ..memory import return_large_blocks
+from ..base.errors import SettingsError
+from ..base.http import serve
+from ..base.memory import return_large_blocks
+from ..base.problems import Problem
+from ..inject.imagepath.program import is_known
+from ..inject.outcome import Injection
 from ..model.selector import parse_selector
-from ..model.snapshot import Problem
-from ..web.health import make_health_app
-from ..web.serving import serve
-from ..web.tls import ServingCertificate, serve_tls
-from .folder import follow_folder
+from .admission.injection import Webhook
+from .admission.owners import Owners
+from .certificates.folder import follow_folder
+from .health import make_health_app
 from .hold.holding import Holding
 from .metrics import ControllerMetrics
-from .owners import Owners
+from .port.tls import ServingCertificate, serve_tls
 from .settings import ControllerSettings
-from .webhook import Webhook
 
 if TYPE_CHECKING:
     from ..kube.client import Client
-    from .guard.guarding import Guarding
+    from .guarding import Guarding
     from .replica import Duties, Replica
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Controller:
         settings = self._settings
         self._webhook.owners = Owners(client)
         if client is not None:
-            from .notices import Notices  # noqa: PLC0415 - with the client only
+            from .admission.notices import Notices  # noqa: PLC0415 - with the client only
 
             self._webhook.notices = Notices(client, self._metrics.event_lost)
         if client is not None and settings.has_duties:
@@ -72,7 +72,7 @@ class Controller:
 
             duties = _duties(settings, client.namespace)
             if settings.guards:
-                from .guard.guarding import Guarding  # noqa: PLC0415 - with the client only
+                from .guarding import Guarding  # noqa: PLC0415 - with the client only
 
                 self._guarding = Guarding(
                     client, duties.namespace, settings, self._metrics, lambda: self._draining
@@ -230,12 +230,7 @@ def _client_authorities(settings: ControllerSettings) -> str:
 
 def _duties(settings: ControllerSettings, here: str) -> Duties:
     """What the settings ask a replica for; `here` is the namespace that it is in."""
-    from .replica import (  # noqa: PLC0415 - with the client only
-        Duties,
-        mutating,
-        serving_names,
-        validating,
-    )
+    from .replica import Duties, mutating, serving_names, validating  # noqa: PLC0415 - with the client only
 
     namespace = settings.namespace or here
     own = settings.certificate_dir is None

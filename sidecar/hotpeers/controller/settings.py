@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ..errors import SettingsError
+from ..base.errors import SettingsError
+from ..base.settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 from ..hold.window import parse_window
 from ..model.selector import parse_selector
-from ..settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
 _MOST_SECONDS = 60.0

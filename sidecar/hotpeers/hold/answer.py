@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from hotpeers_shim.contract import clean_text
 
-from .parts import Json, items, part, text
+from ..base.parts import Json, items, part, text
 
 _MAX_PROCESSES = 256
 

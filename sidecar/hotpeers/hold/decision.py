@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ..base.parts import Json, part, pointer, text
 from .difference import changes_beside, rolls_anyway
 from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_HASH, HELD_LABEL, HELD_SINCE, HELD_TEMPLATE
-from .parts import Json, part, pointer, text
 from .state import (
     Hold,
     can_wait,

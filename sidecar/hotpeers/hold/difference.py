@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..base.parts import Json, items, part
 from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL
-from .parts import Json, items, part
 
 
 def rolls_anyway(old: Json, new: Json) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..reasons import Reason
+from ..base.reasons import Reason
 from .answer import Answer, Says
 
 STALE_SECONDS = 5.0

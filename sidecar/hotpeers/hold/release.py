@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..base.parts import Json, pointer
 from .names import CONFIG_HASH, HELD_HASH
-from .parts import Json, pointer
 from .state import Hold
 
 

@@ -8,8 +8,8 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..base.parts import Json, part, text
 from .decision import Decision, Result, decide
-from .parts import Json, part, text
 
 logger = logging.getLogger(__name__)
 

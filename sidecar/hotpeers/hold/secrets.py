@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..base.parts import Json, items, part, text
 from ..model.audience import Audience, selector_of
 from ..model.selector import Selector
-from .parts import Json, items, part, text
 
 _MAX_OBJECTS = 200
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){0,128}")

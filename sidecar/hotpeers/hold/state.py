@@ -6,16 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .names import (
-    CONFIG_HASH,
-    HELD_HASH,
-    HELD_LABEL,
-    HELD_SINCE,
-    HELD_TEMPLATE,
-    HOT_CONFIG,
-    INJECT,
-)
-from .parts import Json, items, number, part, text
+from ..base.parts import Json, items, number, part, text
+from .names import CONFIG_HASH, HELD_HASH, HELD_LABEL, HELD_SINCE, HELD_TEMPLATE, HOT_CONFIG, INJECT
 
 _HASH = re.compile(r"[0-9]{1,20}")
 _LATEST = 2**33

@@ -6,18 +6,9 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..base.parts import Json, items, number, part, text
 from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL, POD_CONFIG
-from .parts import Json, items, number, part, text
-from .state import (
-    Hold,
-    Owner,
-    can_wait,
-    follows,
-    owner_of,
-    read_hold,
-    template_hash,
-    written_time,
-)
+from .state import Hold, Owner, can_wait, follows, owner_of, read_hold, template_hash, written_time
 
 SIDECAR = "hotpeers"
 _REVISION = "deployment.kubernetes.io/revision"

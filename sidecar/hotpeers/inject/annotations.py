@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..errors import SettingsError
-from ..model.origin import UrlError
+from ..base.errors import SettingsError
+from ..base.origin import UrlError
+from ..base.reasons import Reason
+from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
 from ..model.selector import SelectorError, parse_selector
-from ..reasons import Reason
-from ..settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
+from .outcome import Skip
 from .resources import RESOURCES, in_bytes, millicores
-from .verdict import Skip
 
 PREFIX = "hotpeers.dev/"
 INJECT = f"{PREFIX}inject"

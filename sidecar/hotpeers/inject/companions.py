@@ -6,7 +6,7 @@ name stay in a mirror. Each is a product's own: a word that an agent may be call
 
 from __future__ import annotations
 
-from .verdict import Json
+from .outcome import Json
 
 _NAMES = frozenset(
     [

@@ -5,13 +5,13 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from ..reasons import Reason
-from .container import SHIM, SIDECAR, SPAWNER
+from ..base.reasons import Reason
 from .hotconfig import POD_VOLUME, hot_environment, hot_mounts
 from .image import IMAGE_READER, REFERENCE
+from .outcome import Json, Skip
+from .own_container import SHIM, SIDECAR, SPAWNER
 from .sidecar import AGENT_ENVIRONMENT
 from .spawner import REGISTRY_VOLUME, SPAWN_URL, spawn_url
-from .verdict import Json, Skip
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..reasons import Reason
+from ..base.reasons import Reason
 from .annotations import DRAIN_SECONDS, Wishes
-from .container import SIDECAR, ends
 from .edit import Edit, Key
-from .verdict import Injection, Json, Skip
+from .outcome import Injection, Json, Skip
+from .own_container import SIDECAR, ends
 
 DEFAULT_SECONDS = 300
 DRAIN_VARIABLE = "HOTPEERS_DRAIN_SECONDS"

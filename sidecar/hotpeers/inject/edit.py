@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .verdict import Json
+from .outcome import Json
 
 Key = str | int
 

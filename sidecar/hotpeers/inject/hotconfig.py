@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from ..reasons import Reason
+from ..base.reasons import Reason
 from .annotations import PREFIX
-from .verdict import Json, Skip
+from .outcome import Json, Skip
 
 HOT_CONFIG_VARIABLE = "HOTPEERS_HOT_CONFIG"
 """Of the agent's container: the folder of config.json."""

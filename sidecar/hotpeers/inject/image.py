@@ -9,16 +9,9 @@ from __future__ import annotations
 
 import re
 
-from ..imagepath.program import ANSWER, PROGRAM
-from .verdict import Injection, Json
-from .volumes import (
-    ACKS_FOLDER,
-    ACKS_VOLUME,
-    SHIM_FOLDER,
-    SHIM_VOLUME,
-    token_mount,
-    token_volume,
-)
+from .imagepath.program import ANSWER, PROGRAM
+from .outcome import Injection, Json
+from .volumes import ACKS_FOLDER, ACKS_VOLUME, SHIM_FOLDER, SHIM_VOLUME, token_mount, token_volume
 
 IMAGE_READER = "hotpeers-pythonpath"
 REFERENCE = "$(PYTHONPATH)"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .verdict import Json
+from .outcome import Json
 
 RESOURCES = {
     "cpu-request": ("requests", "cpu"),

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ..reasons import Reason
-from .asked import NOTHING, Sources, settle
+from ..base.reasons import Reason
 from .conflicts import is_injected
-from .patch import make_patch, skip_pod
-from .verdict import Injection, Json, Skip, Verdict
+from .effective import NOTHING, Sources, settle
+from .injector import make_patch, skip_pod
+from .outcome import Injection, Json, Skip, Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from ..reasons import Reason
-from .verdict import Json, Skip
+from ..base.reasons import Reason
+from .outcome import Json, Skip
 
 # kagent's Go runtime is told from its Python runtime by nothing but its image: no command, and the
 # same arguments (kagent 0.10.0-rc3, go/core/internal/controller/translator/agent/deployments.go).

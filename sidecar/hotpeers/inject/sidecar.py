@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .annotations import Wishes
-from .container import SHIM, SIDECAR, common, free_port, liveness_probe
 from .drain import DRAIN_VARIABLE, hook_until_ended
-from .verdict import Injection, Json
+from .outcome import Injection, Json
+from .own_container import SHIM, SIDECAR, common, free_port, liveness_probe
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,

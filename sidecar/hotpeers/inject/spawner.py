@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .annotations import Wishes
-from .container import SIDECAR, SPAWNER, common, ends, free_port, liveness_probe
 from .drain import drains, hook_until_ended, sidecar_port
+from .outcome import Injection, Json
+from .own_container import SIDECAR, SPAWNER, common, ends, free_port, liveness_probe
 from .sidecar import AGENT_ENVIRONMENT
-from .verdict import Injection, Json
-from .volumes import (
-    ACKS_FOLDER,
-    ACKS_VOLUME,
-    PEERS_FOLDER,
-    PEERS_VOLUME,
-    token_mount,
-    token_volume,
-)
+from .volumes import ACKS_FOLDER, ACKS_VOLUME, PEERS_FOLDER, PEERS_VOLUME, token_mount, token_volume
 
 REGISTRY_VOLUME = "hotpeers-registry-token"
 SPAWN_URL = "HOTPEERS_SPAWN_URL"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .verdict import Json
+from .outcome import Json
 
 SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME = "hotpeers-shim", "hotpeers-peers", "hotpeers-acks"
 TOKEN_VOLUME = "hotpeers-token"  # noqa: S105 - the name of a volume

@@ -14,7 +14,7 @@ from urllib.request import getproxies
 import aiohttp
 
 from .. import __version__
-from ..errors import ConnectionConfigError
+from ..base.errors import ConnectionConfigError
 from .connection import Access, Connection, connect
 from .errors import ServerError, TooLargeError, UnauthorizedError, error_of, translated
 from .lazy import import_lazily

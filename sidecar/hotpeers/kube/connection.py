@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConnectionConfigError
+from ..base.errors import ConnectionConfigError
 from .lazy import import_lazily
 
 import_lazily()

@@ -11,7 +11,7 @@ import aiohttp
 
 from hotpeers_shim.contract import clean_text
 
-from ..reasons import Reason
+from ..base.reasons import Reason
 
 _MAX_MESSAGE = 300
 _MAX_DETAIL = 4096

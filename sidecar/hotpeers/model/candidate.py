@@ -7,17 +7,12 @@ from typing import Any
 
 from hotpeers_shim.contract import Nack, clean_text
 
-from .card import clean_skills
-from .origin import UrlError, check_peer_url
-from .resource import (
-    PIN_ANNOTATION,
-    URL_ANNOTATION,
-    AgentResource,
-    PeerResource,
-    check_card_path,
-)
+from ..base.origin import UrlError, check_peer_url
+from ..base.view import MalformedError, read_view
+from .cards.card import clean_skills
+from .identity import identity_of
+from .resource import PIN_ANNOTATION, URL_ANNOTATION, AgentResource, PeerResource, check_card_path
 from .snapshot import Candidate
-from .view import MalformedError, identity_of, read_view
 
 
 def candidate_of_peer(data: Any, where: str) -> Candidate:

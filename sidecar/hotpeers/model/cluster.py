@@ -9,11 +9,12 @@ from pydantic import Field, StrictInt, StrictStr
 
 from hotpeers_shim.contract import Nack
 
+from ..base.view import MalformedError, View, read_view
 from .audience import Audience, selector_of
 from .candidate import annotated_url, candidate_of_agent, candidate_of_peer, is_pinned
-from .resource import AgentResource, AgentSpec, Metadata, View
+from .identity import identity_of
+from .resource import AgentResource, AgentSpec, Metadata
 from .snapshot import Candidate
-from .view import MalformedError, identity_of, read_view
 
 AGENT_PORT = 8080
 """The port of the Service that kagent makes for each of its agents."""

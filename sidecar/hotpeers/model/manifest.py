@@ -10,17 +10,19 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hotpeers_shim.contract import Nack, clean_text
 
-from ..reasons import Reason
+from ..base.origin import UrlError, check_peer_url
+from ..base.problems import Problem
+from ..base.reasons import Reason
+from ..base.view import MalformedError, read_view
 from .candidate import annotated_url, candidate_of_agent, candidate_of_peer
-from .card import Card, CardError, has_latin, looks_like_card, parse_card, slug_of
-from .document import DocumentError, read_documents
-from .endpoint import place
+from .cards.card import Card, CardError, has_latin, looks_like_card, parse_card, slug_of
+from .cards.endpoint import place
+from .cards.interface import GRPC
 from .fields import Finding, Spelling
-from .interface import GRPC
-from .origin import UrlError, check_peer_url
+from .identity import source_of
 from .resource import AgentResource
-from .snapshot import Candidate, Problem
-from .view import MalformedError, read_view, source_of
+from .snapshot import Candidate
+from .yaml.document import DocumentError, read_documents
 
 _MAX_PROBLEMS = 50
 

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     FailFast,
     Field,
     StrictBool,
@@ -19,8 +17,9 @@ from pydantic import (
 
 from hotpeers_shim.contract import MAX_URL
 
+from ..base.origin import card_urls, check_peer_url, origin_of
+from ..base.view import View
 from .duration import parse_duration
-from .origin import card_urls, check_peer_url, origin_of
 
 URL_ANNOTATION = "hotpeers.dev/url"
 PIN_ANNOTATION = "hotpeers.dev/pin-address"
@@ -57,12 +56,6 @@ def _texts(value: Any) -> Any:
 DnsName = Annotated[StrictStr, AfterValidator(_dns_name)]
 PeerUrl = Annotated[StrictStr, AfterValidator(check_peer_url)]
 Texts = Annotated[dict[StrictStr, StrictStr], BeforeValidator(_texts)]
-
-
-class View(BaseModel):
-    """A part of a manifest; fields that we do not read are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Metadata(View):

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hotpeers_shim.contract import Interface, Skill, fingerprint_of, tool_name
 
-from ..reasons import Word
+from ..base.problems import Problem
 from .audience import Audience
 
 CardKey = tuple[str, str]
@@ -75,22 +75,6 @@ class Candidate:
     def title(self) -> str:
         """`namespace/name`, or the name where there is no namespace."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing of a source, a card, a file of ours or an ack that is not as it should be."""
-
-    where: str
-    reason: Word
-    message: str
-    document: int | None = None
-    field: str = ""
-
-    def __str__(self) -> str:
-        document = "" if self.document is None else f" document {self.document}"
-        place = f": {self.field}" if self.field else ""
-        return f"{self.where}{document}{place}: {self.message} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import aiohttp
 from hotpeers_shim.contract import clean_text
 
 from .. import __version__
-from ..reasons import Reason
+from ..base.reasons import Reason
 from .fault import Fault
 
 PAGE = 250

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, Field, StrictStr
 
 from hotpeers_shim.contract import clean_text
 
-from ..model.resource import View
-from ..model.view import MalformedError, read_view
-from ..reasons import Reason
+from ..base.reasons import Reason
+from ..base.view import MalformedError, View, read_view
 from .fault import Fault
 from .text import clean_block
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hotpeers_shim.contract import clean_text
 
+from ..base.reasons import Reason
 from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
-from ..reasons import Reason
 
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."

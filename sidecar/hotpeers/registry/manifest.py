@@ -15,10 +15,10 @@ from typing import Any
 
 import yaml
 
-from ..guard.complete import DEFAULT_MODEL_CONFIG
-from ..guard.digest import digest_of
-from ..guard.stamps import PEER, TEMPLATE
-from ..reasons import Reason
+from ..base.reasons import Reason
+from ..spawnpolicy.digest import digest_of
+from ..spawnpolicy.rules.defaults import DEFAULT_MODEL_CONFIG
+from ..spawnpolicy.stamps import PEER, TEMPLATE
 from .entry import Agent, McpServer, Prompt, Ref
 from .fault import Fault
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from ..model.resource import View
-from ..reasons import Reason
+from ..base.reasons import Reason
+from ..base.view import View
 from .client import Registry
 from .entry import Agent, McpServer, Prompt, Ref, read_entry
 from .fault import Fault

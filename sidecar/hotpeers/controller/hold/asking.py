@@ -7,18 +7,12 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from ...base.reasons import Reason
 from ...hold.answer import SILENT, Answer, Says
 from ...hold.progress import UNREADY_FACTOR, WAITING, Asked, Progress, Stand, judge
 from ...hold.state import Hold
-from ...hold.workload import (
-    HeldDeployment,
-    Pod,
-    asking_patch,
-    newest_replica_set,
-    pods_of,
-)
+from ...hold.workload import HeldDeployment, Pod, asking_patch, newest_replica_set, pods_of
 from ...kube.errors import ConflictError, KubeError, NotFoundError
-from ...reasons import Reason
 from ..election import LeaderClient
 from .secrets import read_secrets
 from .sidecars import Sidecars

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ...base.problems import Problem
 from ...hold.repay import Terms
 from ...hold.window import parse_window
 from ...hold.workload import Pod
-from ...model.snapshot import Problem
 from ..metrics import ControllerMetrics
 from ..settings import ControllerSettings
 from .sidecars import Place, Sidecars, place_of

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...follow.kind import Kind, Version
-from ...follow.scope import Scope
+from ...base.problems import Problem
+from ...base.reasons import Reason
 from ...hold.names import HELD_LABEL
 from ...hold.progress import Progress, Stand
 from ...hold.repay import Debt
@@ -23,8 +23,8 @@ from ...hold.state import Hold
 from ...hold.workload import HeldDeployment, read_deployment
 from ...kube.client import Client
 from ...kube.errors import ForbiddenError, KubeError
-from ...model.snapshot import Problem
-from ...reasons import Reason
+from ...kube.informer.kind import Kind, Version
+from ...kube.informer.scope import Scope
 from ..election import LeaderClient
 from .asking import Asking
 from .releasing import End, release

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from ...hold.parts import Json
+from ...base.parts import Json
 from ...hold.release import release_patch
 from ...hold.state import Hold, template_hash
 from ...hold.workload import HeldDeployment, read_deployment

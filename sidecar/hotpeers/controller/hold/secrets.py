@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ...hold.parts import Json, part, text
-from ...hold.secrets import (
-    SERVERS,
-    SecretsError,
-    Source,
-    audience_of,
-    secrets_of,
-    sources_of,
-)
+from ...base.parts import Json, part, text
+from ...hold.secrets import SERVERS, SecretsError, Source, audience_of, secrets_of, sources_of
 from ...hold.workload import HeldDeployment
 from ..election import LeaderClient
 

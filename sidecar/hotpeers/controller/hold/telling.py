@@ -7,12 +7,12 @@ import logging
 import time
 from collections import deque
 
+from ...base.reasons import Reason
 from ...hold.workload import HeldDeployment
 from ...kube.errors import KubeError
-from ...reasons import Reason
+from ...kube.events import make_event
+from ..admission.pace import Pace
 from ..election import LeaderClient
-from ..guard.events import make_event
-from ..guard.pace import Pace
 from ..metrics import ControllerMetrics
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from ...base.reasons import Reason
 from ...hold.decision import Result
 from ...hold.review import review
-from ...reasons import Reason
-from ...web.port.intake import INTAKE, BodyError, GoneError
 from ..metrics import ControllerMetrics
+from ..port.intake import INTAKE, BodyError, GoneError
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,228 @@
+"""Everything that the conversation needs, running: servers, sub-agents, sidecar, orchestrator."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from hotpeers_demo import orchestrator, place
+from hotpeers_demo.conversation import Caller
+from hotpeers_demo.outcome import CannotStartError
+from hotpeers_demo.place import Place
+from hotpeers_demo.processes import Child, Processes, WaitedTooLongError, until
+from hotpeers_demo.serving import HOST
+from hotpeers_shim import contract
+
+ANSWERS = {"weather": "it will stay dry.", "news": "nobody is bored."}
+_START = 90.0
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Which orchestrator plays, and which model."""
+
+    runtime: str
+    python: str
+    model: str | None
+    """The name of a real model; None for the scripted one."""
+
+
+@dataclass
+class Stage:
+    """The running processes, and the questions that can be put to them."""
+
+    cast: Cast
+    folder: Path
+    place: Place
+    processes: Processes = field(init=False)
+    http: httpx.AsyncClient = field(init=False)
+    urls: dict[str, str] = field(default_factory=dict)
+    orchestrator: Child = field(init=False)
+    caller: Caller = field(init=False)
+    sidecar: Child = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.processes = Processes(self.folder / "logs")
+        self.http = httpx.AsyncClient(timeout=10.0, trust_env=False)
+
+    @property
+    def peer_file(self) -> Path:
+        """The file that the sidecar writes and the orchestrator follows."""
+        return self.folder / "peers.json"
+
+    async def start(self) -> None:
+        """Start all processes, the slow ones side by side, and wait until each answers."""
+        await self.place.open()
+        await self._start_servers()
+        self.start_sidecar()
+        self._start_orchestrator()
+        self.caller = Caller(self.urls["orchestrator"])
+        await asyncio.gather(self.sidecar_ready(), self._orchestrator_ready())
+
+    async def close(self) -> None:
+        """End every process."""
+        try:
+            await self.http.aclose()
+            if "orchestrator" in self.urls:
+                await self.caller.close()
+            await self.place.close()
+        finally:
+            await self.processes.close()
+
+    def start_sidecar(self) -> None:
+        """Start the sidecar as anybody would."""
+        port = orchestrator.free_port()
+        self.urls["sidecar"] = f"http://{HOST}:{port}"
+        command = [sys.executable, "-m", "hotpeers", "run", *self.place.source]
+        command += ["--peer-file", str(self.peer_file), "--listen", f"{HOST}:{port}"]
+        self.sidecar = self.processes.start("sidecar", command, env=base_env())
+
+    async def sidecar_ready(self) -> None:
+        """Wait until the sidecar says that it is ready."""
+
+        async def probe() -> bool | None:
+            self.sidecar.check()
+            try:
+                answer = await self.http.get(f"{self.urls['sidecar']}/readyz")
+            except httpx.HTTPError:
+                return None
+            return True if answer.status_code == 200 else None
+
+        await _start("the sidecar", probe)
+
+    async def add_peer(self, name: str, *, of: str = "", description: str = "") -> None:
+        """Put a peer, one of the sub-agents, to where the sidecar looks."""
+        agent = of or name
+        await self.place.put(name, self.urls[agent], description or self.about(agent))
+
+    async def remove_peer(self, name: str) -> None:
+        """Take a peer away."""
+        await self.place.take(name)
+
+    def about(self, agent: str) -> str:
+        """Describe a sub-agent."""
+        return f"Answers questions about {agent}."
+
+    def tool(self, name: str) -> str:
+        """Name the tool of a peer."""
+        return place.tool(name)
+
+    def projected(self) -> contract.PeerFile | None:
+        """Return what the peer file says now; None if it is not there or not whole."""
+        try:
+            loaded = contract.load_peer_file(self.peer_file.read_bytes())
+        except OSError:
+            return None
+        return loaded if isinstance(loaded, contract.PeerFile) else None
+
+    def ack(self) -> contract.Ack | None:
+        """Return what the orchestrator's process says that it has live."""
+        path = self.folder / "acks" / f"ack-{self.orchestrator.pid}.json"
+        try:
+            loaded = contract.load_ack(path.read_bytes())
+        except OSError:
+            return None
+        return loaded if isinstance(loaded, contract.Ack) else None
+
+    async def problems(self) -> list[dict[str, Any]]:
+        """Return what the sidecar's status says is wrong with the manifests."""
+        status = (await self.http.get(f"{self.urls['sidecar']}/status")).json()
+        problems: list[dict[str, Any]] = status["problems"]
+        return problems
+
+    async def requests(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the requests to the model after a number."""
+        answer = await self.http.get(f"{self.urls['model']}/log", params={"after": after})
+        entries: list[dict[str, Any]] = answer.json()["requests"]
+        return entries
+
+    async def heard(self, agent: str) -> list[dict[str, Any]]:
+        """Return what a sub-agent was asked."""
+        entries: list[dict[str, Any]] = (await self.http.get(f"{self.urls[agent]}/log")).json()[
+            "requests"
+        ]
+        return entries
+
+    async def hold(self, agent: str) -> None:
+        """Let a sub-agent work on each question until it is released."""
+        (await self.http.post(f"{self.urls[agent]}/hold")).raise_for_status()
+
+    async def release(self, agent: str) -> None:
+        """Let a sub-agent answer."""
+        (await self.http.post(f"{self.urls[agent]}/release")).raise_for_status()
+
+    async def _start_servers(self) -> None:
+        env = base_env()
+        servers = {"model": ["model_proxy" if self.cast.model else "model_server"]}
+        if self.cast.runtime == "kagent":
+            servers["controller"] = ["controller"]
+        for name, says in ANSWERS.items():
+            servers[name] = ["subagent", "--name", name, "--says", says]
+        started = {
+            name: self.processes.start(
+                name, [sys.executable, "-m", f"hotpeers_demo.{module}", *arguments], env=env
+            )
+            for name, (module, *arguments) in servers.items()
+        }
+        try:
+            urls = await asyncio.gather(*(child.ready_url(_START) for child in started.values()))
+        except WaitedTooLongError as error:
+            raise CannotStartError(str(error)) from error
+        self.urls.update(zip(started, urls, strict=True))
+
+    def _start_orchestrator(self) -> None:
+        model, model_url = self.cast.model or "scripted", f"{self.urls['model']}/v1"
+        folder = self.folder / "orchestrator"
+        if self.cast.runtime == "kagent":
+            launch = orchestrator.launch_kagent(
+                self.cast.python, folder, model, model_url, self.urls["controller"]
+            )
+        else:
+            launch = orchestrator.launch_adk(self.cast.python, folder, model, model_url)
+        env = {**base_env(), **launch.env}
+        if self.cast.model is None:
+            env["OPENAI_API_KEY"] = "none-needed"
+        # These two are all that makes an agent follow a peer file.
+        env["PYTHONPATH"] = str(shim_path())
+        env["HOTPEERS_PEER_FILE"] = str(self.peer_file)
+        self.urls["orchestrator"] = launch.url
+        self.orchestrator = self.processes.start("orchestrator", launch.command, env=env)
+
+    async def _orchestrator_ready(self) -> None:
+        async def probe() -> bool | None:
+            self.orchestrator.check()
+            return True if await self.caller.connect() else None
+
+        await _start("the orchestrator", probe)
+
+
+async def _start(what: str, probe: Any) -> None:
+    try:
+        await until(f"{what} to answer", probe, _START)
+    except WaitedTooLongError as error:
+        raise CannotStartError(str(error)) from error
+
+
+def shim_path() -> Path:
+    """Return what `hotpeers shim path` prints."""
+    return Path(contract.__file__).resolve().parents[1] / "bootstrap"
+
+
+def base_env(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process: ours, less what would change how hotpeers behaves."""
+    ours = os.environ if environ is None else environ
+    env = {
+        key: value
+        for key, value in ours.items()
+        if not key.startswith("HOTPEERS_") or key == "HOTPEERS_DISABLE"
+    }
+    if any(key.lower().endswith("_proxy") for key in env):
+        # Everything here is on this machine; a proxy could not reach it.
+        for key in ("NO_PROXY", "no_proxy"):
+            env[key] = ",".join(filter(None, [env.get(key), HOST, "localhost"]))
+    return env

@@ -1,0 +1,99 @@
+"""What a person sees of the demonstration while it works."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hotpeers_demo.outcome import Report, Step
+from hotpeers_demo.processes import Child
+
+_HEIGHT = 12
+
+
+class Timeline:
+    """Prints one line for each thing that happens, with the time since the start."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = time.monotonic()
+
+    def event(self, text: str) -> None:
+        """Say what happens."""
+        self._line("[dim]·[/]", escape(text))
+
+    def begin(self, number: int, step: Step) -> None:
+        """Announce a step."""
+        self._console.print()
+        self._line("[bold cyan]▸[/]", f"[bold]{number}. {escape(step.title)}[/]")
+
+    def end(self, step: Step) -> None:
+        """Say how a step went, and what proves it."""
+        proof = ", ".join(f"{key} {_short(value)}" for key, value in step.facts.items())
+        if step.held:
+            self._line("[bold green]✓[/]", f"[green]held[/] [dim]{escape(proof)}[/]")
+            return
+        self._line("[bold red]✗[/]", f"[red]did not hold[/] [dim]{escape(proof)}[/]")
+        self._line(" ", f"expected: {escape(step.expected)}")
+        self._line(" ", f"saw:      {escape(step.seen)}")
+
+    def end_all(self, report: Report) -> None:
+        """Show the figures and the verdict."""
+        self._console.print()
+        if report.figures:
+            self._console.print(_figures(report))
+        skipped = [step.title for step in report.steps if step.held is None]
+        if skipped:
+            self._line("[dim]-[/]", f"[dim]not tried: {escape('; '.join(skipped))}[/]")
+        if report.held:
+            text = f"[bold green]Every step held[/], in {report.seconds:.0f} s."
+        else:
+            text = "[bold red]Not every step held.[/]"
+        self._line("", text)
+
+    def logs(self, children: Sequence[Child]) -> None:
+        """Show the last lines of each process's log."""
+        for child in children:
+            state = "runs" if child.alive else "has ended"
+            self._console.print(f"\n[bold]{child.name}[/] {state}; {escape(str(child.log))}")
+            for line in child.tail(_HEIGHT):
+                self._console.print(f"  [dim]{escape(line[:240])}[/]", soft_wrap=True)
+
+    def plain(self, text: str) -> None:
+        """Print text that somebody may copy, unbroken."""
+        self._console.print(escape(text), soft_wrap=True, highlight=False)
+
+    def _line(self, mark: str, text: str) -> None:
+        seconds = time.monotonic() - self._start
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(justify="right", width=7, style="dim", no_wrap=True)
+        grid.add_column(width=1, no_wrap=True)
+        grid.add_column()
+        grid.add_row(f"{seconds:.2f}", mark, text)
+        self._console.print(grid, highlight=False)
+
+
+def _figures(report: Report) -> Table:
+    table = Table(title="From the change of a manifest", title_justify="left", title_style="bold")
+    for column in ("change", "count", "p50", "max", "resolution"):
+        table.add_column(column, justify="left" if column == "change" else "right")
+    for figure in report.figures:
+        table.add_row(
+            figure.title,
+            str(figure.count),
+            f"{figure.p50_ms:.0f} ms",
+            f"{figure.max_ms:.0f} ms",
+            f"± {figure.resolution_ms:.0f} ms",
+        )
+    table.caption = "resolution: the time between two looks (at the model: two of its requests)"
+    table.caption_justify = "left"
+    return table
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    text = str(value)
+    return text if len(text) <= 90 else text[:89] + "…"

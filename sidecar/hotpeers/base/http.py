@@ -1,0 +1,48 @@
+"""Serves an application over plain HTTP while a context lasts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web, web_response
+
+from .errors import ListenError
+from .settings import Listen
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The content type of Prometheus' text format."""
+
+
+def hide_versions() -> None:
+    """Have no answer of this process name the versions of Python and aiohttp.
+
+    aiohttp has no setting for it, and its answer to what is no HTTP passes no hook.
+    """
+    web_response.SERVER_SOFTWARE = "hotpeers"  # type: ignore[attr-defined]
+
+
+@asynccontextmanager
+async def serve(
+    app: web.Application, listen: Listen, flag: str = "--listen (HOTPEERS_LISTEN)"
+) -> AsyncIterator[int]:
+    """Serve while the context lasts; yields the port. `ListenError` where that is not possible."""
+    hide_versions()
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, listen.host or None, listen.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise listen_error(listen, flag, error) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def listen_error(listen: Listen, flag: str, error: OSError) -> ListenError:
+    """What is said where nothing can be served."""
+    return ListenError(
+        f"cannot listen on {listen}: {error.strerror or error}; choose another with {flag}, or none"
+    )

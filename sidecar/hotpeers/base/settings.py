@@ -1,0 +1,88 @@
+"""Settings that several programs have. Each raises `SettingsError` with the name of its flag."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import SettingsError
+from .origin import Origin, UrlError, check_peer_url, origin_of
+
+EVERY_NAMESPACE = "*"
+MOST_DRAIN_SECONDS = 86_400
+_PORT = 8090
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+class Listen(BaseModel):
+    """Where the HTTP server listens; an empty host means every address."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def parse_seconds(text: str) -> int | None:
+    """A whole number of seconds that a drain may take; None where it is none."""
+    good = text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if good and int(text) <= MOST_DRAIN_SECONDS else None
+
+
+def read_origins(text: str) -> frozenset[Origin]:
+    """The origins of a list with commas; `UrlError` says which of them is none."""
+    origins = set()
+    for url in text.replace(",", " ").split():
+        origin = origin_of(check_peer_url(url))
+        # A path would look as if it narrowed what is allowed.
+        if urlsplit(url).path not in ("", "/"):
+            raise UrlError(f"{url!r} has a path; an origin is scheme, host and port")
+        origins.add(origin)
+    return frozenset(origins)
+
+
+def parse_orchestrator(text: str) -> str:
+    """Check the namespace/name of an orchestrator; "" is none. `SettingsError` names the flag."""
+    parts = text.split("/")
+    if text and (len(parts) != 2 or not all(NAMESPACE.fullmatch(part) for part in parts)):
+        raise SettingsError(
+            f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
+        )
+    return text
+
+
+def default_listen(environment: Mapping[str, str]) -> str:
+    """Where a sidecar listens: in a pod anywhere, for probes ask by its address; else on this host."""
+    # The kubelet sets it in each container.
+    in_a_pod = "KUBERNETES_SERVICE_HOST" in environment
+    return f":{_PORT}" if in_a_pod else f"127.0.0.1:{_PORT}"
+
+
+def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:
+    """Where to listen; None for "none" and "". `SettingsError` names the flag."""
+    if text in ("", "none"):
+        return None
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"{flag}: {text!r} is not of the form host:port, :port or none")
+    return Listen(host=host.strip("[]"), port=int(port))
+
+
+def check_registry_url(url: str) -> None:
+    """Check the URL of an agentregistry; `SettingsError` says what is wrong with it."""
+    flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
+    if not url:
+        raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username or parts.password:
+        raise SettingsError(f"{flag}: not an http(s) URL without user, query and fragment")

@@ -1,0 +1,68 @@
+"""Objects as views: validated, with one clear line for each thing that is wrong."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hotpeers_shim.contract import Nack, clean_text
+
+from .reasons import Word
+
+
+class View(BaseModel):
+    """A part of a manifest; fields that we do not read are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+_V = TypeVar("_V", bound=View)
+
+
+class MalformedError(Exception):
+    """One object is not what its kind asks for: word, field and message of each finding."""
+
+    def __init__(self, *findings: tuple[Word, str, str]) -> None:
+        super().__init__(str(findings))
+        self.findings = findings
+
+
+def read_view(kind: type[_V], data: Any) -> _V:
+    """The view of an object; `MalformedError` says what is wrong with it."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        findings = [
+            (
+                Nack.WRONG_SHAPE,
+                clean_text(_path(item["loc"]), 200),
+                clean_text(_message(dict(item)), 300),
+            )
+            for item in error.errors(include_url=False)[:20]
+        ]
+        raise MalformedError(*findings) from error
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "missing":
+        return "is missing"
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
+    text = str(item["msg"]).removeprefix("Input should be ")
+    needed = text.removeprefix("a valid ").removeprefix("a ")
+    given = "null" if item["input"] is None else type(item["input"]).__name__
+    return f"{needed} is needed, not {given}" if text != item["msg"] else text
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        # Pydantic names the branch of a union, which is no field of the file.
+        if isinstance(part, str) and ("[" in part or part in ("str", "datetime")):
+            continue
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else part
+    return path

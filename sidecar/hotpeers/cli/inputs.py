@@ -1,0 +1,24 @@
+"""Reads what a person names on the command line: files, standard input and pipes of a shell."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ..model.yaml.file import read_file
+
+_PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+
+
+def read_input(name: str, limit: int) -> bytes:
+    """The first `limit` + 1 bytes of a file, or of standard input for `-`; OSError otherwise.
+
+    A pipe is read where the shell holds the other end, as of `<(helm template …)`. A named one is
+    not: it might never be written to.
+    """
+    if name == "-":
+        return sys.stdin.buffer.read(limit + 1)
+    if name.startswith(_PIPES):
+        with Path(name).open("rb") as file:
+            return file.read(limit + 1)
+    return read_file(name, limit)

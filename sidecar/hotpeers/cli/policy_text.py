@@ -1,0 +1,56 @@
+"""What `hotpeers policy` prints for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from ..spawnpolicy.check import Manifests, Verdict
+from ..spawnpolicy.explain import explain
+
+
+def show_check(manifests: Manifests, verdicts: Sequence[Verdict], console: Console) -> None:
+    """Print each verdict with a line for each denial, and what is wrong with the files."""
+    _problems(manifests, console)
+    for verdict in verdicts:
+        decision = verdict.decision
+        under = f" under {decision.policy}" if decision.policy else ""
+        if not decision.allowed:
+            word, style = "refused", "red"
+        elif decision.denials:
+            word, style = "would be refused", "yellow"
+        else:
+            word, style = "admitted", "green"
+        _line(
+            console, f"{verdict.document.place}: ", f"{verdict.title} ", (f"{word}{under}", style)
+        )
+        for line in decision.message.splitlines():
+            _line(console, f"  {line}")
+    if not verdicts and not manifests.problems:
+        _line(console, "there is nothing to check besides policies")
+
+
+def show_policies(manifests: Manifests, console: Console) -> None:
+    """Print what each policy allows."""
+    _problems(manifests, console)
+    for number, policy in enumerate(manifests.policies):
+        head, *lines = explain(policy)
+        if number:
+            _line(console, "")
+        _line(console, (head, "bold"))
+        for line in lines:
+            _line(console, f"- {line}")
+    if not manifests.policies and not manifests.problems:
+        _line(console, "there is no SpawnPolicy in it")
+
+
+def _problems(manifests: Manifests, console: Console) -> None:
+    for problem in manifests.problems:
+        _line(console, (str(problem), "red"))
+
+
+def _line(console: Console, *parts: str | tuple[str, str]) -> None:
+    # As text, for what a manifest says is no markup; unbroken, for machines read it too.
+    console.print(Text.assemble(*parts), soft_wrap=True)

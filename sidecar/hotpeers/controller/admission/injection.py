@@ -1,0 +1,89 @@
+"""`/inject` over HTTP, and `/inject/namespace` for pods of Namespaces that opted in."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ...base.reasons import Reason
+from ...inject.effective import NOTHING, Sources
+from ...inject.outcome import Injection
+from ...inject.review import Request, Result, Review, judge, read_request
+from ..metrics import ControllerMetrics
+from ..port.intake import INTAKE, BodyError, GoneError, make_app
+
+if TYPE_CHECKING:
+    from .notices import Notices
+    from .owners import Owners
+
+logger = logging.getLogger(__name__)
+
+_NAMESPACE_PATH = "/inject/namespace"
+
+
+class Webhook:
+    """Answers the API server; `injection` is what to put into pods, None while that is unknown.
+
+    `owners` reads the Agents and Namespaces of pods, and `notices` tells of what was not injected;
+    None where no API server is asked.
+    """
+
+    def __init__(self, metrics: ControllerMetrics, draining: Callable[[], bool]) -> None:
+        self.injection: Injection | None = None
+        self.owners: Owners | None = None
+        self.notices: Notices | None = None
+        self._metrics = metrics
+        self._draining = draining
+
+    def app(self) -> web.Application:
+        """The application that serves it."""
+        app = make_app()
+        app.router.add_post("/inject", self._inject)
+        # Which Namespace opted in is the API server's to say: it sends its pods here.
+        app.router.add_post(_NAMESPACE_PATH, self._inject)
+        return app
+
+    async def _inject(self, request: web.Request) -> web.Response:
+        if self.injection is None:
+            # The pod is admitted as it is: the webhook's failurePolicy says so.
+            return web.Response(status=503, text="not ready yet\n")
+        try:
+            async with request.app[INTAKE].body(request) as body:
+                begun = time.perf_counter()
+                opted_in = request.path == _NAMESPACE_PATH
+                done = await self._review(body, self.injection, opted_in=opted_in)
+                response = web.json_response(done.answer)
+        except GoneError as error:
+            return web.Response(status=error.status)
+        except BodyError as error:
+            reason = Reason.REQUEST_INVALID if error.status < 500 else Reason.TOO_BUSY
+            logger.warning("a request is not read: %s", error, extra={"reason": reason.value})
+            self._metrics.reviewed(Review({}, Result.FAILED, reason), 0.0)
+            return web.Response(status=error.status, text=f"{error}\n")
+        self._metrics.reviewed(done, time.perf_counter() - begun)
+        if self._draining():
+            # So that the next request goes to another replica.
+            response.force_close()
+        return response
+
+    async def _review(self, raw: str, injection: Injection, *, opted_in: bool) -> Review:
+        asked = read_request(raw)
+        if isinstance(asked, Review):
+            return asked
+        sources = NOTHING
+        if self.owners is not None:
+            sources = await self.owners.sources(asked, opted_in=opted_in)
+        done = judge(asked, injection, sources)
+        self._tell(asked, sources, done)
+        return done
+
+    def _tell(self, asked: Request, sources: Sources, done: Review) -> None:
+        # A dry run must leave nothing behind.
+        if sources.agent is None or self.notices is None or asked.dry_run:
+            return
+        for skip in done.told:
+            self.notices.note(asked.namespace, sources.agent, skip)

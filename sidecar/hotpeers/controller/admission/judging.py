@@ -1,0 +1,334 @@
+"""From one admission request to a decision: gathers what `spawnpolicy.decide` needs to know.
+
+What is refused anyway costs no look at anything but memory. What cannot be found out is an error,
+and never an admission.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from ...base.errors import HotpeersError
+from ...base.reasons import Reason
+from ...kube.errors import KubeError
+from ...spawnpolicy.decide import decide
+from ...spawnpolicy.decision import Decision, Denial
+from ...spawnpolicy.identity import Identity, Standing, identify, of_orphan
+from ...spawnpolicy.known import Known
+from ...spawnpolicy.request import (
+    AGENT_GROUP,
+    AGENT_RESOURCE,
+    AGENT_VERSION,
+    Facts,
+    Phase,
+    Request,
+    Subject,
+    Usage,
+)
+from ...spawnpolicy.review import Review
+from ...spawnpolicy.rules.events import is_own_event
+from ...spawnpolicy.rules.naming import new_ending
+from ...spawnpolicy.schema.policy import SpawnPolicy
+from ...spawnpolicy.stamps import SPAWNED, TEMPLATE, part, stamps_of
+from .knowledge import Knowledge
+from .live import Live, TooManyError
+from .looks import Looks
+from .pace import MOST, SECONDS, Pace
+
+_READ_SECONDS = 2.5
+_OF_THE_TEMPLATE = (
+    Reason.TEMPLATE_UNKNOWN,
+    Reason.TEMPLATE_CHANGED,
+    Reason.STAMP_FORGED,
+    Reason.NOT_AS_STAMPED,
+)
+
+
+class NotReadyError(HotpeersError):
+    """This replica does not know enough to judge now."""
+
+
+class Ledger(Protocol):
+    """Counts that are exact over all replicas."""
+
+    async def admit(
+        self,
+        keys: Iterable[str],
+        agent: str,
+        decide: Callable[[Mapping[str, Usage]], Decision],
+        *,
+        uid: str = "",
+        dry_run: bool = False,
+    ) -> Decision:
+        """Decide with what these policies have in use, and take the agent's slot if it is allowed."""
+
+
+class Governing(Protocol):
+    """Whom the API server asks about."""
+
+    async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
+        """Return once the API server asks about these ServiceAccounts too, each namespace and name."""
+
+    def spans(self, account: tuple[str, str]) -> bool:
+        """Whether it asks about this one because of a whole range of names."""
+
+
+class Templates(Protocol):
+    """Specs of agents in a registry."""
+
+    async def spec_of(self, key: str, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The spec that a template stands for, None where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided, and who asked. `mode` is that of the policy: Enforce, Audit, or ""."""
+
+    decision: Decision
+    subject: Subject | None = None
+    mode: str = ""
+
+
+class Judging:
+    """Judges one request after another. Raises `KubeError`, `HotpeersError` or `TimeoutError`."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        live: Live,
+        ledger: Ledger,
+        governing: Governing,
+        templates: Templates | None = None,
+    ) -> None:
+        self._knowledge = knowledge
+        self._live = live
+        self._looks = Looks(live)
+        self._ledger = ledger
+        self._governing = governing
+        self._templates = templates
+        self._events = Pace()
+
+    async def judge(self, review: Review) -> Verdict:
+        """The decision about one request."""
+        if why := self._knowledge.unready:
+            raise NotReadyError(why)
+        identity = identify(review.username, review.user_uid, self._knowledge.known)
+        if identity.standing is Standing.GOVERNED:
+            assert identity.subject is not None, "whoever is governed is known"  # noqa: S101
+            return await self._of_governed(review, identity.subject)
+        if review.phase is Phase.VALIDATING:
+            identity = await self._confirmed(review, identity)
+        denial = identity.denial or (_forged(review) if identity.subject else None)
+        if denial is not None:
+            return Verdict(Decision(allowed=False, denials=(denial,)), identity.subject)
+        return Verdict(Decision(allowed=True), identity.subject)
+
+    async def _confirmed(self, review: Review, identity: Identity) -> Identity:
+        """Who asks, where nobody is known to govern it: the API server asks us for a reason."""
+        subject = identity.subject
+        if identity.standing is Standing.REFUSED or subject is None:
+            return identity
+        async with asyncio.timeout(_READ_SECONDS):
+            known = await self._known_now(subject)
+            if identity.standing is Standing.ORPHAN:
+                account = await self._live.account(subject.namespace, subject.service_account)
+                identity = of_orphan(identity, account)
+        again = identify(review.username, review.user_uid, known)
+        # The policy of an agent that was spawned may be in a namespace that was not looked at.
+        if again.standing in {Standing.GOVERNED, Standing.REFUSED}:
+            raise NotReadyError("a SpawnPolicy or Agent is newer than what is known; try again")
+        return identity
+
+    async def _known_now(self, subject: Subject) -> Known:
+        """What there is now about an account in its namespace, whatever our watches say."""
+        account = (subject.namespace, subject.service_account)
+        if not self._governing.spans(account):
+            with suppress(TooManyError):
+                return await self._live.known_in(subject.namespace)
+        # A range of names is asked about whoever is in it, so that lists would cost too much, and a
+        # namespace that is matched whole may be large. Its own agent is the one that may be new.
+        if not self._knowledge.fresh():
+            raise NotReadyError("what the cluster holds is not known as of now; try again")
+        agent = await self._live.agent(subject.namespace, subject.service_account)
+        if agent is None:
+            return Known()
+        # Of a namespace with thousands of policies, those that name this account or its agent.
+        asking = replace(subject, agent=agent.name, agent_uid=agent.uid)
+        return Known([agent], self._knowledge.known.governing(asking))
+
+    async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
+        known = self._knowledge.known
+        governing = known.governing(subject)
+        # Those that may allow it, and those with a subject whose name it would take: a namespace may
+        # have thousands of others. A generated name is looked at in the validating phase, where it is whole.
+        name = review.name or str(part(review.object, "metadata").get("name") or "")
+        taken = known.naming(review.namespace, name)
+        policies = list({one.key: one for one in (*governing, *taken)}.values())
+        modes = {one.key: one.spec.mode for one in governing}
+        request = review.request_of(subject)
+        if is_own_event(request):
+            return Verdict(self._of_event(request), subject)
+        decision = await self._decided(request, policies, governing)
+        return Verdict(decision, subject, modes.get(decision.policy, ""))
+
+    def _of_event(self, request: Request) -> Decision:
+        """An Event of the form that is allowed, unless there were too many. Dry runs do not count."""
+        counts = request.phase is Phase.VALIDATING and not request.dry_run
+        subject = request.subject
+        if not counts or self._events.take(f"{subject.namespace}/{subject.agent}"):
+            return Decision(allowed=True)
+        wrong = f"{MOST} Events were written within {SECONDS:.0f} seconds"
+        denial = Denial(Reason.TOO_MANY_EVENTS, "", wrong, f"{MOST}; wait")
+        return Decision(allowed=False, denials=(denial,))
+
+    async def _decided(
+        self, request: Request, policies: Sequence[SpawnPolicy], governing: Sequence[SpawnPolicy]
+    ) -> Decision:
+        facts = Facts(now=datetime.now(UTC), ending=new_ending())
+        key = _template_key(request, governing)
+        at_best = _at_best(request, policies, facts, key)
+        if not at_best.allowed or not at_best.policy:
+            return at_best
+        creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
+        enforced = [one.key for one in governing if one.spec.mode == "Enforce"]
+        if request.operation == "CREATE" and not creating and enforced and request.name:
+            known = self._knowledge.known.has_agent(request.namespace, request.name)
+            self._looks.begin(request.namespace, request.name, known=known)
+        if not creating and not key:
+            return at_best
+        facts = await self._found(request, governing, facts, key, must=bool(enforced))
+        if not creating or not enforced:
+            return decide(request, policies, facts)
+        return await self._counted(request, policies, facts, enforced)
+
+    async def _counted(
+        self,
+        request: Request,
+        policies: Sequence[SpawnPolicy],
+        facts: Facts,
+        enforced: Sequence[str],
+    ) -> Decision:
+        """The decision by what is in use; one that is allowed has its slot, and is governed."""
+        governing: asyncio.Future[None] | None = None
+
+        def decided(usage: Mapping[str, Usage]) -> Decision:
+            nonlocal governing
+            decision = decide(request, policies, replace(facts, usage=usage))
+            if decision.allowed and not request.dry_run and governing is None:
+                # Both take a write, so that they go side by side.
+                account = (request.namespace, request.name)
+                governing = asyncio.ensure_future(self._governing.ensure([account]))
+            return decision
+
+        agent = f"{request.namespace}/{request.name}"
+        try:
+            uid = part(request.object, "metadata").get("uid")
+            decision = await self._ledger.admit(
+                enforced,
+                agent,
+                decided,
+                # The API server names the object before it asks the validating webhooks.
+                uid=uid if isinstance(uid, str) else "",
+                dry_run=request.dry_run,
+            )
+            if decision.allowed and governing is not None:
+                await governing
+        finally:
+            if governing is not None:
+                governing.cancel()
+                await asyncio.gather(governing, return_exceptions=True)
+        return decision
+
+    async def _found(
+        self,
+        request: Request,
+        governing: Sequence[SpawnPolicy],
+        facts: Facts,
+        key: str,
+        *,
+        must: bool,
+    ) -> Facts:
+        """The facts with what is read now; under policies that only audit, with what can be."""
+        creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                occupied, template = await asyncio.gather(
+                    self._occupied(request) if creating else _nothing(),
+                    self._template(key, governing[0].namespace, request.object),
+                )
+        except (KubeError, TimeoutError):
+            if must:
+                raise
+            return facts
+        templates = {} if template is None else {key: template}
+        return replace(facts, occupied=occupied, templates=templates)
+
+    async def _occupied(self, request: Request) -> tuple[str, ...]:
+        place, name = request.namespace, request.name
+        known = self._knowledge.known.has_agent(place, name)
+        return await self._looks.occupied(place, name, known=known)
+
+    async def _template(self, key: str, home: str, wanted: Any) -> dict[str, Any] | None:
+        kind, _, name = key.partition(":")
+        if kind == "agent":
+            return await self._live.agent_spec(home, name)
+        if kind == "registry" and self._templates is not None:
+            return await self._templates.spec_of(key, wanted)
+        return None
+
+
+async def _nothing() -> tuple[str, ...]:
+    return ()
+
+
+def _template_key(request: Request, governing: Sequence[SpawnPolicy]) -> str:
+    """The template that an agent says it is made from, "" where none or no policy allows it."""
+    if request.operation not in ("CREATE", "UPDATE") or not _is_agent(request):
+        return ""
+    # An update that leaves it out is held to what the agent was made from.
+    told = [
+        part(part(one, "metadata"), "annotations") for one in (request.object, request.old_object)
+    ]
+    key = next((one[TEMPLATE] for one in told if TEMPLATE in one), None)
+    allowed = (one.spec.templates.keys() for one in governing if one.spec.templates)
+    return key if isinstance(key, str) and any(key in keys for keys in allowed) else ""
+
+
+def _at_best(request: Request, policies: Sequence[SpawnPolicy], facts: Facts, key: str) -> Decision:
+    """The decision if nothing else spoke against it: no name taken, nothing counted, a template kept."""
+    if not key:
+        return decide(request, policies, facts)
+    templates = {key: part(request.object, "spec")}
+    decision = decide(request, policies, replace(facts, templates=templates))
+    denials = tuple(one for one in decision.denials if one.reason not in _OF_THE_TEMPLATE)
+    return replace(decision, allowed=decision.allowed or not denials, denials=denials)
+
+
+def _is_agent(request: Request | Review) -> bool:
+    return (request.group, request.version, request.resource, request.subresource) == (
+        AGENT_GROUP,
+        AGENT_VERSION,
+        AGENT_RESOURCE,
+        "",
+    )
+
+
+def _forged(review: Review) -> Denial | None:
+    """Whether one whom nobody governs writes stamps: another replica knows of a policy that we do not."""
+    if not _is_agent(review) or review.operation not in ("CREATE", "UPDATE"):
+        return None
+    now, before = stamps_of(review.object), stamps_of(review.old_object)
+    same = now.annotations == before.annotations and (
+        now.labels.get(SPAWNED) == before.labels.get(SPAWNED)
+    )
+    if same or review.phase is Phase.MUTATING:
+        return None
+    return Denial(Reason.STAMP_FORGED, "metadata", "stamps, and no SpawnPolicy that put them on")
+
+
+Judge = Callable[[Review], Awaitable[Verdict]]

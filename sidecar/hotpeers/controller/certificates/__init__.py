@@ -1,0 +1,1 @@
+"""The controller's own certificates: makes, stores, renews and serves them."""

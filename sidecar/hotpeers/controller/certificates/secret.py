@@ -1,0 +1,84 @@
+"""The Secret that keeps the certificates, as it is read and written. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...base.reasons import Reason
+from ...base.view import MalformedError
+from ...kube.informer.kind import Kind, Version
+from .authority import (
+    NEXT_AUTHORITY,
+    NEXT_KEY,
+    BadCertificatesError,
+    Keyring,
+    dump_keyring,
+    load_keyring,
+)
+
+MARK = "hotpeers.dev/certificates"
+"""The annotation by which a Secret is known to be ours to change."""
+_LABELS = {"app.kubernetes.io/managed-by": "hotpeers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A Secret of ours in one of its versions; `keyring` is None where it holds nothing yet."""
+
+    version: str
+    keyring: Keyring | None
+
+
+def read_secret(data: Any) -> Stored:
+    """What a Secret keeps; `MalformedError` where it is not ours, or not what we wrote."""
+    metadata = data.get("metadata") or {}
+    version = str(metadata.get("resourceVersion") or "")
+    held = {name: value for name, value in (data.get("data") or {}).items() if value}
+    if not held:
+        return Stored(version, None)
+    if MARK not in (metadata.get("annotations") or {}):
+        message = f"has data that hotpeers did not write (no annotation {MARK}): empty or remove it"
+        raise MalformedError((Reason.CERTIFICATES_BAD, "data", message))
+    try:
+        decoded = {name: base64.b64decode(value, validate=True) for name, value in held.items()}
+        return Stored(version, load_keyring(decoded))
+    except (binascii.Error, BadCertificatesError) as error:
+        message = f"{error}: empty the Secret to have it written anew"
+        raise MalformedError((Reason.CERTIFICATES_BAD, "data", message)) from error
+
+
+def new_secret(namespace: str, name: str, keyring: Keyring) -> dict[str, Any]:
+    """A Secret to create."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "labels": _LABELS,
+            "annotations": {MARK: "1"},
+        },
+        "data": _encoded(dump_keyring(keyring)),
+    }
+
+
+def secret_patch(version: str, keyring: Keyring) -> dict[str, Any]:
+    """A merge patch that puts a keyring into a Secret of this version, and of no other."""
+    # What is not there any more must be said to be null.
+    data: dict[str, str | None] = {NEXT_AUTHORITY: None, NEXT_KEY: None}
+    return {
+        "metadata": {"resourceVersion": version, "annotations": {MARK: "1"}},
+        "data": {**data, **_encoded(dump_keyring(keyring))},
+    }
+
+
+def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: base64.b64encode(value).decode() for name, value in data.items()}
+
+
+SECRET = Kind[Stored]("Secret", "", "secrets", (Version("v1", read_secret),))

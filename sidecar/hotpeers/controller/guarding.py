@@ -1,0 +1,135 @@
+"""Puts the guard of one replica together: what it knows, reads, counts and tells, and its duties."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+
+from aiohttp import web
+
+from ..base.problems import Problem
+from ..kube.client import Client
+from ..registry.client import Registry
+from ..registry.servers import tool_servers
+from ..registry.templates import RegistryTemplates
+from ..spawnpolicy.decision import Denial
+from ..spawnpolicy.review import Review
+from ..spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy, seconds_of
+from ..spawnpolicy.tenancy import TenantLimits
+from .admission.denials import Denials
+from .admission.guard import Guard, last_denial, told_of
+from .admission.judging import Judging, Verdict
+from .admission.knowledge import Knowledge
+from .admission.live import Live
+from .election import LeaderClient
+from .lifecycle.duties import GuardDuties, Telling
+from .metrics import ControllerMetrics
+from .quota.reservations import Reservations
+from .quota.settling import Shown
+from .settings import ControllerSettings
+from .webhook_config.accounts import Governed
+
+
+class Guarding:
+    """The guard of one replica, in the controller's `namespace`.
+
+    `draining` says whether it is about to end.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        settings: ControllerSettings,
+        metrics: ControllerMetrics,
+        draining: Callable[[], bool],
+    ) -> None:
+        limits = TenantLimits(settings.policies_per_namespace, settings.subjects_per_namespace)
+        self.knowledge = Knowledge(client, limits)
+        self.governed = Governed(client, settings.guard_configuration, self.knowledge)
+        self.knowledge.on_change(self.governed.look)
+        self.knowledge.on_change(self._look)
+        self._telling = Telling(metrics.spawned_deleted, metrics.event_lost)
+        self._duties: GuardDuties | None = None
+        metrics.count_governed(lambda: self.governed.count)
+        self.reservations = Reservations(
+            client,
+            namespace,
+            settings.lease,
+            window=self._window,
+            agents=self._shown,
+            departed=self.knowledge.departures.of,
+            policy=self._policy,
+        )
+        self._denials = Denials(client, metrics.event_lost)
+        self._registry: Registry | None = None
+        templates: RegistryTemplates | None = None
+        if settings.registry_url:
+            self._registry = Registry(settings.registry_url, settings.registry_token_file)
+            templates = RegistryTemplates(self._registry, partial(tool_servers, client))
+        self._live = Live(client, settings.check_secrets)
+        self._namespace = namespace
+        judging = Judging(self.knowledge, self._live, self.reservations, self.governed, templates)
+        self._guard = Guard(judging.judge, metrics, self._note, draining)
+
+    @property
+    def unready(self) -> str:
+        """Why it cannot judge yet; "" where it can."""
+        return self.knowledge.unready
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        parts = (self.knowledge, self.governed, self.reservations, self._duties)
+        return tuple(one for part in parts if part is not None for one in part.problems())
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve it in an application."""
+        self._guard.add_to(app)
+
+    async def run(self) -> None:
+        """What every replica does, for ever."""
+        async with AsyncExitStack() as stack:
+            if self._registry is not None:
+                await stack.enter_async_context(self._registry)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.knowledge.run(), name="knowledge")
+                group.create_task(self.governed.run(), name="governed")
+                group.create_task(self.reservations.run(), name="note denials")
+                group.create_task(self._live.watch_rights(self._namespace), name="watch rights")
+                group.create_task(self._denials.run(), name="tell denials")
+
+    async def lead(self, writer: LeaderClient) -> None:
+        """What only the leader does, for ever."""
+        self._duties = GuardDuties(
+            *(writer, self.knowledge, self.governed, self.reservations, self._telling),
+            secrets=lambda: self._live.checks_secrets,
+        )
+        try:
+            await self._duties.run()
+        finally:
+            self._duties = None
+
+    def _look(self) -> None:
+        if self._duties is not None:
+            self._duties.look()
+
+    def _note(self, review: Review, verdict: Verdict, denial: Denial) -> None:
+        key = verdict.decision.policy
+        if uid := self.knowledge.uid_of(key):
+            self._denials.note(told_of(review, verdict, denial, uid))
+            self.reservations.note_denial(key, last_denial(review, verdict, denial))
+
+    def _shown(self, key: str) -> Shown:
+        under = self.knowledge.known.under(key)
+        return {title: counts for title, (_, counts) in under.items()}
+
+    def _policy(self, key: str) -> SpawnPolicy | None:
+        return self.knowledge.known.policy(key)
+
+    def _window(self, key: str) -> float:
+        """The seconds in which a policy counts creations; the longest where it does not say."""
+        policy = self._policy(key)
+        limits = policy.spec.limits if policy else None
+        return seconds_of(limits.creates.window) if limits else MAX_SECONDS

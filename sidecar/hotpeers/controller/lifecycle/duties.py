@@ -1,0 +1,80 @@
+"""What the leader does for the guard: accounts leave, agents end, ledgers and status are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...base.problems import Problem
+from ..election import LeaderClient
+from ..quota.reservations import Reservations
+from ..status.statuses import Statuses
+from ..webhook_config.accounts import Governed
+from .ends import GONE_SECONDS
+from .expiry import Expiry, World
+from .finishing import WAIT_SECONDS, Finishing
+from .upkeep import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Whom to call: for each agent that was deleted, with the cause; for each Event that is lost."""
+
+    deleted: Callable[[str], None] = lambda _: None
+    lost: Callable[[], None] = lambda: None
+
+
+class GuardDuties:
+    """All of it, as long as this replica leads. Call `look` when the world changed.
+
+    `gone_after` are the seconds for which a policy or an orchestrator must have been gone; `secrets` says
+    whether names of Secrets are looked for, None while that is not known.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that it works with
+        self,
+        writer: LeaderClient,
+        world: World,
+        governed: Governed,
+        reservations: Reservations,
+        telling: Telling | None = None,
+        *,
+        gone_after: float = GONE_SECONDS,
+        secrets: Callable[[], bool | None] = lambda: None,
+        finish_after: float = WAIT_SECONDS,
+    ) -> None:
+        telling = telling or Telling()
+        self._writer = writer
+        self._governed = governed
+        self._upkeep = Upkeep(reservations, world, gone_after=gone_after)
+        self._expiry = Expiry(
+            writer,
+            world,
+            self._upkeep,
+            deleted=telling.deleted,
+            lost=telling.lost,
+            gone_after=gone_after,
+        )
+        self._finishing = Finishing(writer, world, wait=finish_after)
+        self._statuses = Statuses(writer, world, governed, reservations, secrets)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        parts = (self._expiry, self._finishing, self._statuses)
+        return tuple(one for part in parts for one in part.problems())
+
+    def look(self) -> None:
+        """Look at once: agents or policies may be others by now."""
+        self._expiry.look()
+        self._upkeep.look()
+        self._statuses.look()
+
+    async def run(self) -> None:
+        """Work for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._governed.lead(self._writer), name="release accounts")
+            group.create_task(self._expiry.run(), name="end agents")
+            group.create_task(self._finishing.run(), name="finish deletions")
+            group.create_task(self._upkeep.run(), name="keep ledgers")
+            group.create_task(self._statuses.run(), name="write status of policies")

@@ -1,0 +1,210 @@
+"""Which spawned agents are to end, and why. Pure.
+
+An agent without the guard's label and stamps is nobody's business here, and a stamp that cannot be
+read is told and ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+
+from ...base.problems import Problem
+from ...base.reasons import Reason
+from ...spawnpolicy.origin import KnownAgent
+from ...spawnpolicy.stamps import ACCOUNT, EXPIRES, FORMAT, POLICY, SPAWNED, SPAWNED_BY, UID
+from ..quota.ledger import DeletionPolicy
+
+GONE_SECONDS = 60.0
+"""How long a policy or an orchestrator must have been gone: one may be made anew."""
+_MAX_PROBLEMS = 100
+
+Place = tuple[str, str]
+"""Namespace and name."""
+
+
+class Cause(StrEnum):
+    """Why an agent ends: the reason of its Event, and of the metric."""
+
+    EXPIRED = "AgentExpired"
+    POLICY_GONE = "PolicyGone"
+    ORCHESTRATOR_GONE = "OrchestratorGone"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One agent that is to be deleted. `detail` says of what, for people."""
+
+    agent: KnownAgent
+    cause: Cause
+    policy: str
+    detail: str
+
+    @property
+    def title(self) -> str:
+        """The agent, for people."""
+        return f"{self.agent.namespace}/{self.agent.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known besides the agents, as of now.
+
+    `policies` are those that exist. `deletion` says what becomes of the agents of some that are
+    gone, where that was asked. `accounts` are the uids of ServiceAccounts that spawned, "" of one that
+    is gone; one that is not in it has not been looked at. `since` tells from which moment on a
+    policy or orchestrator has been gone.
+    """
+
+    policies: frozenset[str]
+    deletion: Mapping[str, DeletionPolicy] = field(default_factory=dict)
+    accounts: Mapping[Place, str] = field(default_factory=dict)
+    since: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EndPlan:
+    """What is to be done. `due` is in how many seconds something else may be; None for never.
+
+    `ask` are policies whose deletionPolicy decides, `look_at` the ServiceAccounts that spawned.
+    """
+
+    endings: tuple[Ending, ...] = ()
+    since: Mapping[str, float] = field(default_factory=dict)
+    due: float | None = None
+    ask: frozenset[str] = frozenset()
+    look_at: frozenset[Place] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+
+def plan_ends(
+    agents: Iterable[KnownAgent],
+    around: Around,
+    now: datetime,
+    moment: float,
+    gone_after: float = GONE_SECONDS,
+) -> EndPlan:
+    """Which of all agents end now. `moment` is a clock that never goes back, in seconds."""
+    everyone = tuple(agents)
+    planning = _Planning(around, frozenset(one.uid for one in everyone), now, moment, gone_after)
+    for agent in everyone:
+        stamps = agent.stamps
+        if stamps.labels.get(SPAWNED) == "true" and not agent.ending:
+            planning.add(agent, stamps.annotations)
+    return EndPlan(
+        tuple(planning.endings),
+        planning.since,
+        min(planning.times, default=None),
+        frozenset(planning.ask),
+        frozenset(planning.look_at),
+        tuple(planning.problems),
+    )
+
+
+class _Planning:
+    def __init__(
+        self,
+        around: Around,
+        alive: frozenset[str],
+        now: datetime,
+        moment: float,
+        gone_after: float,
+    ) -> None:
+        self._around = around
+        self._alive = alive
+        self._now = now
+        self._moment = moment
+        self._gone_after = gone_after
+        self.endings: list[Ending] = []
+        self.since: dict[str, float] = {}
+        self.times: list[float] = []
+        self.ask: set[str] = set()
+        self.look_at: set[Place] = set()
+        self.problems: list[Problem] = []
+
+    def add(self, agent: KnownAgent, stamps: Mapping[str, str]) -> None:
+        """Judge one agent; the first cause is told."""
+        policy = _text(stamps, POLICY)
+        for cause, detail in (
+            (Cause.EXPIRED, self._expired(agent, _text(stamps, EXPIRES))),
+            (Cause.POLICY_GONE, self._policy_gone(policy)),
+            (Cause.ORCHESTRATOR_GONE, self._orchestrator_gone(stamps)),
+        ):
+            if detail:
+                self.endings.append(Ending(agent, cause, policy, detail))
+                return
+
+    def _expired(self, agent: KnownAgent, text: str) -> str:
+        expires = read_time(text)
+        if expires is None:
+            if len(self.problems) < _MAX_PROBLEMS:
+                where = f"Agent/{agent.namespace}/{agent.name}"
+                message = f"{EXPIRES} is {text[:40]!r}, no time such as 2026-01-31T12:00:00Z"
+                self.problems.append(Problem(where, Reason.STAMP_UNREADABLE, message))
+            return ""
+        left = (expires - self._now).total_seconds()
+        if left <= 0:
+            return f"its time ended at {text}"
+        self.times.append(left)
+        return ""
+
+    def _policy_gone(self, policy: str) -> str:
+        if not policy or policy in self._around.policies or not self._is_gone(policy_name(policy)):
+            return ""
+        what = self._around.deletion.get(policy)
+        if what is None:
+            self.ask.add(policy)
+        return f"its SpawnPolicy {policy} is gone" if what == "Delete" else ""
+
+    def _orchestrator_gone(self, stamps: Mapping[str, str]) -> str:
+        uid, agent = _text(stamps, UID), _text(stamps, SPAWNED_BY)
+        if not uid:
+            return ""
+        if agent:
+            if uid in self._alive or not self._is_gone(agent_name(uid)):
+                return ""
+            return f"its orchestrator {agent} is gone"
+        namespace, _, name = _text(stamps, ACCOUNT).partition("/")
+        if not namespace or not name:
+            return ""
+        self.look_at.add((namespace, name))
+        found = self._around.accounts.get((namespace, name))
+        if found is None or found == uid or not self._is_gone(f"account {uid}"):
+            return ""
+        return f"the ServiceAccount {namespace}/{name} that spawned it is gone"
+
+    def _is_gone(self, what: str) -> bool:
+        """Whether something that is not there has been gone for long enough."""
+        since = self.since[what] = self._around.since.get(what, self._moment)
+        left = since + self._gone_after - self._moment
+        if left > 0:
+            self.times.append(left)
+        return left <= 0
+
+
+def policy_name(key: str) -> str:
+    """A policy in `since`."""
+    return f"policy {key}"
+
+
+def agent_name(uid: str) -> str:
+    """An orchestrator in `since`."""
+    return f"agent {uid}"
+
+
+@lru_cache(maxsize=8192)
+def read_time(text: str) -> datetime | None:
+    """The time of a stamp; None where it is not exactly as the guard writes them."""
+    try:
+        found = datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return found if found.strftime(FORMAT) == text else None
+
+
+def _text(stamps: Mapping[str, str], key: str) -> str:
+    found = stamps.get(key)
+    return found if isinstance(found, str) else ""

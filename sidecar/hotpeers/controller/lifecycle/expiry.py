@@ -1,0 +1,278 @@
+"""Ends spawned agents when it is time, and frees their slots, while leading.
+
+What is not known as of now takes nothing away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from ...base.errors import HotpeersError
+from ...base.problems import Problem
+from ...base.reasons import Reason
+from ...kube.errors import ConflictError, KubeError, NotFoundError
+from ...kube.events import make_event
+from ...spawnpolicy.known import Known, KnownPolicy
+from ...spawnpolicy.origin import KnownAgent
+from ...spawnpolicy.request import AGENT_API, AGENT_KIND, AGENT_RESOURCE
+from ...spawnpolicy.stamps import ACCOUNT, EXPIRES, SPAWNED_BY
+from ..election import LeaderClient
+from ..quota.ledger import DeletionPolicy
+from .departures import Departures
+from .ends import GONE_SECONDS, Around, Ending, EndPlan, Place, agent_name, plan_ends, policy_name
+
+logger = logging.getLogger(__name__)
+audit = logging.getLogger("hotpeers.audit")
+
+_AT_ONCE = 8
+# At most so long until everything is looked at again: clocks are set, and a look may have failed.
+_LOOK_SECONDS = 10.0
+_UNCLEAR_SECONDS = 0.2
+_GATHER_SECONDS = 0.2
+# What failed, and what the watch has not told of yet, is left for so long.
+_REST_SECONDS = 10.0
+# No request lasts longer.
+_MOST_SECONDS = 60.0
+
+
+class World(Protocol):
+    """What the cluster holds."""
+
+    def agents(self) -> list[KnownAgent]:
+        """Every Agent."""
+
+    def policies(self) -> list[KnownPolicy]:
+        """Every SpawnPolicy, valid or not."""
+
+    @property
+    def known(self) -> Known:
+        """All of it, to be looked up."""
+
+    @property
+    def departures(self) -> Departures:
+        """The spawned agents that are gone."""
+
+    def fresh(self) -> bool:
+        """Whether that is all there is, as of now."""
+
+
+class Deletions(Protocol):
+    """What becomes of the agents of a policy that is gone."""
+
+    async def deletion_policy(self, key: str) -> DeletionPolicy:
+        """As the policy said last. Raises `HotpeersError` where it cannot be told now."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """The uid of a ServiceAccount, "" where there is none, and when it was looked at."""
+
+    uid: str
+    at: float
+
+
+class Expiry:
+    """Deletes what has to end. Call `look` when the world changed.
+
+    `deleted` is called with each cause, `lost` for each Event that could not be made. `gone_after`
+    is for how long a policy or an orchestrator must have been gone.
+    """
+
+    def __init__(  # noqa: PLR0913 - two are callbacks, the last for tests
+        self,
+        writer: LeaderClient,
+        world: World,
+        deletions: Deletions,
+        *,
+        deleted: Callable[[str], None] = lambda _: None,
+        lost: Callable[[], None] = lambda: None,
+        gone_after: float = GONE_SECONDS,
+    ) -> None:
+        self._writer = writer
+        self._world = world
+        self._deletions = deletions
+        self._deleted, self._lost = deleted, lost
+        self._gone_after = gone_after
+        self._pace = min(_LOOK_SECONDS, gone_after / 3)
+        self._news = asyncio.Event()
+        self._since: dict[str, float] = {}
+        self._said: dict[str, DeletionPolicy] = {}
+        self._accounts: dict[Place, _Look] = {}
+        self._rests: dict[str, float] = {}
+        self._failures: dict[str, Problem] = {}
+        self._unknown: dict[str | Place, Problem] = {}
+        self._unreadable: tuple[Problem, ...] = ()
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        return (*self._failures.values(), *self._unknown.values(), *self._unreadable)
+
+    def look(self) -> None:
+        """Look at once: agents or policies may be others by now."""
+        if self._since:
+            # What is there now was not gone, also if it goes again before it is looked at.
+            there = {policy_name(one.key) for one in self._world.policies()}
+            there |= {agent_name(one.uid) for one in self._world.agents()}
+            self._since = {key: at for key, at in self._since.items() if key not in there}
+        self._news.set()
+
+    async def run(self) -> None:
+        """End agents for ever."""
+        while True:
+            self._news.clear()
+            due = await self._end() if self._world.fresh() else _UNCLEAR_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(due):
+                    await self._news.wait()
+                    # What comes together is looked at once.
+                    await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _end(self) -> float:
+        """End what is due; the seconds until something else may be."""
+        agents = self._world.agents()
+        plan = self._plan(agents)
+        self._unknown = {
+            key: one for key, one in self._unknown.items() if key in plan.ask or key in plan.look_at
+        }
+        if plan.ask or plan.look_at:
+            await self._ask(plan)
+            if not self._world.fresh():
+                return 0.0
+            agents = self._world.agents()
+            plan = self._plan(agents)
+        now = time.monotonic()
+        self._unreadable = plan.problems
+        known = {one.uid for one in agents}
+        self._rests = {uid: end for uid, end in self._rests.items() if end > now and uid in known}
+        self._failures = {uid: one for uid, one in self._failures.items() if uid in known}
+        await self._each(one for one in plan.endings if one.agent.uid not in self._rests)
+        rests = min((end - time.monotonic() for end in self._rests.values()), default=_LOOK_SECONDS)
+        due = _LOOK_SECONDS if plan.due is None else plan.due - (time.monotonic() - now)
+        again = self._pace if plan.look_at or self._unknown else _LOOK_SECONDS
+        return max(min(due, rests, again), 0.0)
+
+    def _plan(self, agents: list[KnownAgent]) -> EndPlan:
+        now = time.monotonic()
+        policies = frozenset(one.key for one in self._world.policies())
+        self._said = {key: what for key, what in self._said.items() if key not in policies}
+        recent = now - 2 * self._pace - _MOST_SECONDS
+        accounts = {one: look.uid for one, look in self._accounts.items() if look.at > recent}
+        around = Around(policies, self._said, accounts, self._since)
+        plan = plan_ends(agents, around, datetime.now(UTC), now, self._gone_after)
+        self._since = dict(plan.since)
+        return plan
+
+    async def _ask(self, plan: EndPlan) -> None:
+        """Find out what the world does not tell by itself."""
+        now = time.monotonic()
+        self._accounts = {one: look for one, look in self._accounts.items() if one in plan.look_at}
+        old = [
+            one
+            for one in plan.look_at
+            if one not in self._accounts or now - self._accounts[one].at >= self._pace
+        ]
+        async with asyncio.TaskGroup() as group:
+            for key in plan.ask:
+                group.create_task(self._ask_policy(key), name="ask deletionPolicy")
+            for account in old:
+                group.create_task(self._look_at(account), name="look at ServiceAccount")
+
+    async def _ask_policy(self, key: str) -> None:
+        try:
+            self._said[key] = await self._deletions.deletion_policy(key)
+            self._unknown.pop(key, None)
+        except HotpeersError as error:
+            where = f"SpawnPolicy/{key}"
+            message = f"it is gone, and what becomes of its agents is not known: {error}"
+            self._unknown[key] = Problem(where, Reason.DELETION_UNKNOWN, message)
+
+    async def _look_at(self, account: Place) -> None:
+        namespace, name = account
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+        where = f"ServiceAccount/{namespace}/{name}"
+        async with self._free:
+            try:
+                data = await self._writer.get(path)
+                uid = str(data["metadata"]["uid"])
+            except NotFoundError:
+                uid = ""
+            except KubeError as error:
+                message = f"whether it is gone, and what it spawned with it, is not known: {error}"
+                self._unknown[account] = Problem(where, error.reason, message)
+                return
+        self._unknown.pop(account, None)
+        self._accounts[account] = _Look(uid, time.monotonic())
+
+    async def _each(self, endings: Iterable[Ending]) -> None:
+        async def one(ending: Ending) -> None:
+            async with self._free:
+                await self._delete(ending)
+
+        async with asyncio.TaskGroup() as group:
+            for ending in endings:
+                group.create_task(one(ending), name="end agent")
+
+    async def _delete(self, ending: Ending) -> None:
+        agent = ending.agent
+        where = f"Agent/{ending.title}"
+        self._rests[agent.uid] = time.monotonic() + _REST_SECONDS
+        path = f"/apis/{AGENT_API}/namespaces/{agent.namespace}/{AGENT_RESOURCE}/{agent.name}"
+        try:
+            await self._writer.delete(path, agent.uid)
+        except (NotFoundError, ConflictError):
+            # It is gone, or another one by now, as the watch is about to tell.
+            self._failures.pop(agent.uid, None)
+            return
+        except KubeError as error:
+            message = f"{ending.detail}, and it cannot be deleted: {error}"
+            self._failures[agent.uid] = Problem(where, error.reason, message)
+            return
+        self._failures.pop(agent.uid, None)
+        self._deleted(ending.cause.value)
+        logger.info("deleted %s: %s", where, ending.detail)
+        audit.info(json.dumps(_line(ending)))
+        await self._tell(ending)
+
+    async def _tell(self, ending: Ending) -> None:
+        agent = ending.agent
+        regarding = {
+            "apiVersion": AGENT_API,
+            "kind": AGENT_KIND,
+            "namespace": agent.namespace,
+            "name": agent.name,
+            "uid": agent.uid,
+        }
+        event = make_event(regarding, ending.cause.value, "Delete", f"deleted: {ending.detail}")
+        try:
+            await self._writer.post(f"/api/v1/namespaces/{agent.namespace}/events", event)
+        except KubeError as error:
+            self._lost()
+            logger.warning("no Event of the end of %s could be made: %s", ending.title, error)
+
+
+def _line(ending: Ending) -> dict[str, object]:
+    """One line of the audit log."""
+    stamps = ending.agent.stamps.annotations
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "logger": audit.name,
+        "operation": "DELETE",
+        "resource": f"{AGENT_RESOURCE}.{AGENT_API}",
+        "namespace": ending.agent.namespace,
+        "name": ending.agent.name,
+        "uid": ending.agent.uid,
+        "phase": "Expiry",
+        "reason": ending.cause.value,
+        "policy": ending.policy,
+        "spawnedBy": stamps.get(SPAWNED_BY) or stamps.get(ACCOUNT) or "",
+        "expiresAt": stamps.get(EXPIRES, ""),
+    }

@@ -1,0 +1,178 @@
+"""Decides for all who wait at one moment, one after the other, and writes what they took at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ...base.reasons import Reason
+from ...spawnpolicy.decision import Decision
+from ...spawnpolicy.request import Usage
+from .books import Book, Books
+from .ledger import Ledger, LedgerFullError, pruned, reserve, usage
+from .ledgers import CountsError, Held
+
+Decide = Callable[[Mapping[str, Usage]], Decision]
+"""Decides by what each policy has in use; pure, and asked more than once."""
+
+_COUNTED = frozenset({Reason.TOO_MANY_AGENTS, Reason.TOO_MANY_CREATES})
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One who asks for the slot of an agent. `uid` is that of the object in the request."""
+
+    agent: str
+    uid: str
+    decide: Decide
+    dry_run: bool
+    answer: asyncio.Future[Decision]
+
+    def fail(self, error: Exception) -> None:
+        """Answer by an error, if nothing was answered yet."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def tell(self, decision: Decision) -> None:
+        """Answer by a decision, if nothing was answered yet."""
+        if not self.answer.done():
+            self.answer.set_result(decision)
+
+
+@dataclass(slots=True)
+class _Round:
+    """One look at the ledgers, and what comes of it: `drafts` are the ledgers after all who took."""
+
+    held: dict[str, Held] = field(default_factory=dict)
+    drafts: dict[str, Ledger] = field(default_factory=dict)
+    failed: dict[str, CountsError] = field(default_factory=dict)
+    told: list[tuple[Waiting, Decision]] = field(default_factory=list)
+    took: list[tuple[Waiting, Decision]] = field(default_factory=list)
+
+    def full(self) -> set[Reason]:
+        """For which counts somebody would be refused."""
+        return {one.reason for _, told in self.told for one in told.denials} & _COUNTED
+
+
+class Judgement:
+    """Over some policies, whose locks are held while `answer` runs.
+
+    `window` gives the seconds of each policy's window; `freed` tries to free slots of a full one.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        policies: Mapping[str, Book],
+        window: Callable[[str], float],
+        clock: Callable[[], datetime],
+        freed: Callable[[Book], Awaitable[bool]],
+    ) -> None:
+        self._books = books
+        self._policies = policies
+        self._window = window
+        self._clock = clock
+        self._freed = freed
+
+    async def answer(self, waiting: list[Waiting]) -> None:
+        """Answer everybody."""
+        try:
+            await self._answer(waiting)
+        # Whatever is wrong, nobody waits for an answer that does not come; each raises it.
+        except Exception as error:  # noqa: BLE001
+            for one in waiting:
+                one.fail(error)
+
+    async def _answer(self, waiting: list[Waiting]) -> None:
+        # What is remembered is proved by the write; a dry run writes nothing.
+        live = any(one.dry_run for one in waiting)
+        settled = False
+        while waiting := [one for one in waiting if not one.answer.done()]:
+            found = await self._look(live=live)
+            for one in waiting:
+                self._judge(one, found)
+                # The event loop has others too.
+                await asyncio.sleep(0)
+            if full := found.full():
+                # What is only remembered never refuses.
+                if not live:
+                    live = True
+                    continue
+                if Reason.TOO_MANY_AGENTS in full and not settled:
+                    settled = True
+                    if await self._settled(found):
+                        continue
+            conflict = await self._write(found)
+            for one, decision in found.told:
+                # He was refused because of those who have not got it now.
+                if not (conflict and any(each.reason in _COUNTED for each in decision.denials)):
+                    one.tell(decision)
+            live = live or conflict
+
+    async def _look(self, *, live: bool) -> _Round:
+        found = _Round()
+        for key, book in self._policies.items():
+            try:
+                held = await self._books.opened(book, live=live)
+            except CountsError as error:
+                found.failed[key] = error
+            else:
+                found.held[key] = held
+                found.drafts[key] = pruned(held.ledger, self._clock(), self._window(key))
+        return found
+
+    def _judge(self, one: Waiting, found: _Round) -> None:
+        now = self._clock()
+        try:
+            decision = one.decide(
+                {
+                    key: usage(draft, one.agent, now, self._window(key))
+                    for key, draft in found.drafts.items()
+                }
+            )
+        # A fault of the decision about one request is no business of the others.
+        except Exception as error:  # noqa: BLE001
+            one.fail(error)
+            return
+        key = decision.policy
+        if not decision.allowed or not key:
+            found.told.append((one, decision))
+        elif key in found.failed:
+            one.fail(found.failed[key])
+        elif key not in found.drafts:
+            one.fail(CountsError(f"nobody asked for the counts of {key}", Reason.GUARD_FAILED))
+        elif one.dry_run:
+            found.told.append((one, decision))
+        else:
+            try:
+                found.drafts[key] = reserve(found.drafts[key], one.agent, now, one.uid)
+            except LedgerFullError:
+                message = f"the ledger of {key} has no place for another agent"
+                one.fail(CountsError(message, Reason.LEDGER_FULL))
+            else:
+                found.took.append((one, decision))
+
+    async def _settled(self, found: _Round) -> bool:
+        """Whether some slot was freed. Nothing was written yet, so that all are judged again."""
+        return any([await self._freed(self._policies[key]) for key in found.held])
+
+    async def _write(self, found: _Round) -> bool:
+        """Write what was taken, and answer those who did; whether somebody else wrote meanwhile."""
+        conflict = False
+        for key, held in found.held.items():
+            took = [pair for pair in found.took if pair[1].policy == key]
+            if not took:
+                continue
+            try:
+                stored = await self._books.store(self._policies[key], held, found.drafts[key])
+            except CountsError as error:
+                for one, _ in took:
+                    one.fail(error)
+                conflict = True
+                continue
+            conflict = conflict or not stored
+            for one, decision in took if stored else ():
+                one.tell(decision)
+        return conflict

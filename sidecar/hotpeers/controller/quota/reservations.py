@@ -1,0 +1,323 @@
+"""Counts of SpawnPolicies that are exact over all replicas: a slot is taken before an agent is admitted.
+
+What is decided here is decided on the newest ledger or not at all: each write names the version that
+was judged by. A replica that is killed after its write leaves a slot that is free again after the hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ...base.problems import Problem
+from ...base.reasons import Reason
+from ...kube.client import Client
+from ...spawnpolicy.decision import Decision
+from ...spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy
+from .books import Book, Books
+from .judgement import Decide, Judgement, Waiting
+from .ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
+from .ledger import departed as without_departed
+from .ledgers import CountsError, Held, Ledgers
+from .settling import LiveRead, Shown, applied, look, to_look_at
+
+__all__ = ["Counts", "CountsError", "Reservations", "Timing"]
+
+
+Departed = Mapping[str, Collection[str]]
+"""The uids of agents that are gone, by their `namespace/name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All in seconds; another than the default only in tests.
+
+    `hold`: how long an admitted request may still make its agent. `bound`: for one admission, and
+    for each request to the API server. `settle_pause`: between two looks for slots that are free
+    because somebody was to be refused. `flush`: between two writes of denials.
+    """
+
+    hold: float = HOLD_SECONDS
+    bound: float = 3.0
+    settle_pause: float = 2.0
+    flush: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a policy has in use, for its status. `held` is until when nothing is admitted."""
+
+    alive: int
+    created: tuple[datetime, ...]
+    denials: int = 0
+    last_denial: LastDenial | None = None
+    deletion_policy: DeletionPolicy = "Delete"
+    held: datetime | None = None
+
+
+class Reservations:
+    """Counts under SpawnPolicies, each named by its key `namespace/name`.
+
+    `window` gives the seconds of a policy's `limits.creates.window`; without it all creations of 30
+    days are kept. `agents` gives those that a watch shows under a policy, by `namespace/name`;
+    without it all are looked at to find a free slot. `departed` gives the uids of those that a watch
+    showed, and that are gone, by name: their slots are free at once. `policy` gives the policy itself,
+    which says what of the agents that carry its stamp can be its own. Raises `CountsError`.
+    """
+
+    def __init__(  # noqa: PLR0913 - the last are for tests
+        self,
+        client: Client,
+        namespace: str,
+        lease_name: str,
+        *,
+        window: Callable[[str], float] | None = None,
+        agents: Callable[[str], Shown] | None = None,
+        departed: Callable[[str], Departed] = lambda _: {},
+        policy: Callable[[str], SpawnPolicy | None] | None = None,
+        timing: Timing | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._timing = timing = timing or Timing()
+        self._ledgers = Ledgers(client, namespace, lease_name, timing.bound)
+        self._books = Books(self._ledgers, policy or (lambda _: None), timing.hold, clock)
+        self._window = window or (lambda _: MAX_SECONDS)
+        self._agents = agents
+        self._departed = departed
+        self._policy = policy
+        self._clock = clock
+        self._queues: dict[tuple[str, ...], list[Waiting]] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self._denied = asyncio.Event()
+        self._unread: tuple[Problem, ...] = ()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now with the ledgers that were asked for."""
+        own = {one.problem for one in self._books.all() if one.problem is not None}
+        return (*sorted(own, key=str), *(one for one in self._unread if one not in own))
+
+    async def run(self) -> None:
+        """Write denials for ever. Nothing else waits for it."""
+        while True:
+            await self._denied.wait()
+            self._denied.clear()
+            for book in self._books.all():
+                if book.denials:
+                    await self._flush(book)
+            await asyncio.sleep(self._timing.flush)
+
+    async def admit(
+        self,
+        keys: Iterable[str],
+        agent: str,
+        decide: Decide,
+        *,
+        uid: str = "",
+        dry_run: bool = False,
+    ) -> Decision:
+        """Decide with what these policies have in use, and take the slot of `agent` if it is allowed.
+
+        `uid` is that of the object in the request. `decide` is called again whenever the counts have
+        changed; a dry run takes nothing.
+        """
+        waiting = Waiting(agent, uid, decide, dry_run, asyncio.get_running_loop().create_future())
+        queue = tuple(sorted(set(keys)))
+        waiters = self._queues.get(queue)
+        if waiters is None:
+            self._queues[queue] = [waiting]
+            worker = asyncio.create_task(self._work(queue), name="admit")
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        else:
+            waiters.append(waiting)
+        try:
+            async with asyncio.timeout(self._timing.bound):
+                return await waiting.answer
+        except TimeoutError as error:
+            message = f"the counts of {', '.join(queue)}: not decided in {self._timing.bound:g} s"
+            raise CountsError(message, Reason.COUNTS_BUSY) from error
+
+    async def settle(
+        self,
+        key: str,
+        live_read: LiveRead | None = None,
+        agents: Shown | None = None,
+    ) -> int:
+        """Free the slots whose agents are gone, by a live look at each; how many were freed.
+
+        Where a watch's `agents` are given, those among them that are settled are not looked at, and
+        those that count get a slot if they have none. Nothing is made where there is no ledger and no agent.
+        """
+        book = self._books[key]
+        agents = self._shown(key) if agents is None else agents
+        async with book.lock:
+            held = await self._books.find(book, live=True)
+            if held is None:
+                wanted = any((agents or {}).values()) and (
+                    self._policy is None or self._policy(key) is not None
+                )
+                # Stamps may name policies that never were: for them nothing is made.
+                if wanted or book.known is not None:
+                    await self._books.load(book, live=False)
+                return 0
+        return await self._settle(book, held, live_read, agents, book.lock)
+
+    async def counts(self, key: str) -> Counts | None:
+        """What a policy has in use now, None where it has no ledger yet."""
+        book = self._books[key]
+        async with book.lock:
+            held = await self._books.find(book, live=True)
+        return None if held is None else self._counts(held.ledger, book)
+
+    async def every(self) -> dict[str, Counts]:
+        """The same of all policies that have a ledger which can be read, by one list."""
+        found, unread = {}, []
+        for key, held in (await self._ledgers.every()).items():
+            if isinstance(held, CountsError):
+                unread.append(Problem(self._ledgers.where(key), held.reason, str(held)))
+            else:
+                found[key] = self._counts(held.ledger, self._books[key])
+        self._unread = tuple(unread)
+        return found
+
+    async def keys(self) -> frozenset[str]:
+        """The policies that have a ledger, also one that cannot be read."""
+        return frozenset(await self._ledgers.every())
+
+    def note_denial(self, key: str, denial: LastDenial) -> None:
+        """A request was refused under this policy, or would be: written soon, by `run`."""
+        book = self._books[key]
+        book.denials += 1
+        if book.last_denial is None or book.last_denial.time <= denial.time:
+            book.last_denial = denial
+        self._denied.set()
+
+    async def set_deletion_policy(self, key: str, policy: DeletionPolicy) -> None:
+        """Remember what becomes of the agents once the SpawnPolicy is gone.
+
+        No ledger is made to say `Delete`, which holds where there is none.
+        """
+
+        def edit(ledger: Ledger) -> Ledger:
+            if ledger.deletion_policy == policy:
+                return ledger
+            return replace(ledger, deletion_policy=policy)
+
+        book = self._books[key]
+        async with book.lock:
+            await self._books.change(book, edit, live=True, create=policy != "Delete")
+
+    async def forget(self, key: str) -> bool:
+        """Remove the ledger of a policy that is gone; False where it has slots, or changed meanwhile."""
+        book = self._books[key]
+        async with book.lock:
+            held = await self._books.find(book, live=True)
+            now = self._clock().timestamp()
+            if held is not None and (held.ledger.slots or held.ledger.held >= now):
+                return False
+            if held is not None and not await self._ledgers.remove(key, held):
+                return False
+            book.held = book.known = book.last_denial = None
+            book.denials = 0
+        return True
+
+    # -- below
+
+    async def _work(self, queue: tuple[str, ...]) -> None:
+        """Answer all who wait for the same policies, those who came meanwhile together."""
+        books = {key: self._books[key] for key in queue}
+        judgement = Judgement(self._books, books, self._window, self._clock, self._freed)
+        while self._queues[queue]:
+            async with AsyncExitStack() as stack:
+                # In the order of their keys, as everybody takes them.
+                for book in books.values():
+                    await stack.enter_async_context(book.lock)
+                waiting, self._queues[queue] = self._queues[queue], []
+                await judgement.answer(waiting)
+        del self._queues[queue]
+
+    async def _freed(self, book: Book) -> bool:
+        """Whether a policy that is full has a free slot after all; its lock is held."""
+        if book.held is None:
+            return False
+        try:
+            if await self._depart(book, book.held):
+                return True
+        except CountsError:
+            return False
+        now = asyncio.get_running_loop().time()
+        if now - book.settled < self._timing.settle_pause or book.held is None:
+            return False
+        book.settled = now
+        try:
+            async with asyncio.timeout(self._timing.bound / 3):
+                shown = self._shown(book.key)
+                return await self._settle(book, book.held, None, shown, None) > 0
+        except (CountsError, TimeoutError):
+            return False
+
+    async def _settle(
+        self,
+        book: Book,
+        held: Held,
+        live_read: LiveRead | None,
+        agents: Shown | None,
+        lock: asyncio.Lock | None,
+    ) -> int:
+        names = to_look_at(book, held, agents)
+        looks = await look(held, names, live_read or self._ledgers.agent)
+        freed = 0
+
+        def edit(ledger: Ledger) -> Ledger:
+            nonlocal freed
+            after = _without(ledger, self._departed(book.key))
+            after = applied(after, looks, self._clock(), self._timing.hold)
+            freed = len(ledger.slots.keys() - after.slots.keys())
+            return after
+
+        async with lock or nullcontext():
+            # One that was rebuilt meanwhile has the same numbers for other admissions.
+            written = await self._books.change(book, edit, uid=held.uid, create=False)
+        return freed if written else 0
+
+    async def _depart(self, book: Book, held: Held) -> bool:
+        """Whether a slot is free because its agent came and went; the lock of the book is held."""
+        gone = self._departed(book.key)
+        if len(_without(held.ledger, gone).slots) == len(held.ledger.slots):
+            return False
+        return await self._books.change(
+            book, lambda ledger: _without(ledger, gone), uid=held.uid, create=False
+        )
+
+    def _shown(self, key: str) -> Shown | None:
+        return None if self._agents is None else self._agents(key)
+
+    async def _flush(self, book: Book) -> None:
+        try:
+            async with book.lock:
+                await self._books.change(book, lambda ledger: ledger)
+        except CountsError:
+            # It is among the problems; the denials stay where they are.
+            self._denied.set()
+
+    def _counts(self, ledger: Ledger, book: Book) -> Counts:
+        ledger = denied(ledger, book.denials, book.last_denial)
+        used = usage(ledger, "", self._clock(), self._window(ledger.policy))
+        return Counts(
+            used.alive,
+            used.created,
+            ledger.denials,
+            ledger.last_denial,
+            ledger.deletion_policy,
+            datetime.fromtimestamp(ledger.held, UTC) if ledger.held else None,
+        )
+
+
+def _without(ledger: Ledger, gone: Departed) -> Ledger:
+    """The ledger without what the agents used that are gone; the very same where that is nothing."""
+    for agent, uids in gone.items():
+        ledger = without_departed(ledger, agent, uids)
+    return ledger

@@ -1,0 +1,1 @@
+"""The RoleBindings that let injected sidecars read peers."""

@@ -1,0 +1,252 @@
+"""Who may read where: which bindings there must be for the injected pods that there are. Pure.
+
+A binding is ours only if it has our label and the name that its content leads to: what anybody else
+made, or changed since, is never taken away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...base.problems import Problem
+from ...base.reasons import Reason
+from ...inject.annotations import (
+    DISABLED,
+    EVERY_NAMESPACE,
+    INJECTION_LABEL,
+    NAMESPACES,
+    read_namespaces,
+)
+from ...inject.conflicts import is_injected
+from ...model.selector import Selector
+
+PEERS, FEEDBACK, DEFINITIONS = "hotpeers-peers", "hotpeers-feedback", "hotpeers-definitions"
+ROLES = (PEERS, FEEDBACK, DEFINITIONS)
+GROUP = "rbac.authorization.k8s.io"
+MANAGED_BY = ("app.kubernetes.io/managed-by", "hotpeers")
+GRACE_SECONDS = 60.0
+"""How long a binding stays without a pod that needs it: pods are replaced."""
+READERS = "hotpeers.dev/readers"
+"""The annotation by which a Namespace invites."""
+_MAX_NAME = 200
+_MAX_PROBLEMS = 100
+
+Key = tuple[str, str]
+"""Namespace ("" for a ClusterRoleBinding) and name of a binding."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Account:
+    """A ServiceAccount."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestrator:
+    """A pod with our sidecar: its account, and the namespaces that it asks for.
+
+    Not `live` once it ended, nor where it has only our label and no sidecar.
+    """
+
+    account: Account
+    namespaces: frozenset[str]
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What a namespace says about who may read its peers, and whether pods in it may be injected."""
+
+    namespace: str
+    readers: frozenset[str]
+    injects: bool = True
+
+    def admits(self, account: Account) -> bool:
+        """Whether an account may read here. Those of the namespace itself always may."""
+        names = (EVERY_NAMESPACE, account.namespace, str(account))
+        return account.namespace == self.namespace or not self.readers.isdisjoint(names)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Binding:
+    """An account bound to a role, in the namespace `place`, or in the cluster where that is ""."""
+
+    role: str
+    place: str
+    account: Account
+
+    @property
+    def name(self) -> str:
+        """Deterministic, bounded, and different for each: what is cut off is in the digest."""
+        content = "/".join((self.role, self.place, str(self.account)))
+        digest = hashlib.sha256(content.encode()).hexdigest()[:10]
+        title = f"{self.role}-{self.account.namespace}-{self.account.name}"
+        return f"{title[:_MAX_NAME]}-{digest}"
+
+    @property
+    def key(self) -> Key:
+        """Where it is."""
+        return (self.place, self.name)
+
+    def __str__(self) -> str:
+        if self.place:
+            return f"RoleBinding/{self.place}/{self.name}"
+        return f"ClusterRoleBinding/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A binding with our label as it is. `binding` is None where it is not of our making."""
+
+    key: Key
+    uid: str
+    binding: Binding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done. `idle` says since when each binding that is still there is not needed."""
+
+    creates: tuple[Binding, ...] = ()
+    deletes: tuple[Existing, ...] = ()
+    idle: Mapping[Key, float] = field(default_factory=dict)
+    due: float | None = None
+
+
+def wanted_bindings(
+    orchestrators: Iterable[Orchestrator], invitations: Mapping[str, Invitation]
+) -> tuple[frozenset[Binding], tuple[Problem, ...]]:
+    """The bindings that the live pods need, and what is asked for and not granted."""
+    bindings: set[Binding] = set()
+    problems: dict[Problem, None] = {}
+    for pod in orchestrators:
+        account = pod.account
+        home = invitations.get(account.namespace)
+        if not pod.live or home is None:
+            continue
+        if not home.injects:
+            if len(problems) < _MAX_PROBLEMS:
+                message = "its pods with the label hotpeers.dev/injected get no rights"
+                where = f"Namespace/{home.namespace}"
+                problems[Problem(where, Reason.INJECTION_DISABLED, message)] = None
+            continue
+        bindings.add(Binding(FEEDBACK, account.namespace, account))
+        bindings.add(Binding(DEFINITIONS, "", account))
+        # Every namespace is a right over the whole cluster, which an operator alone gives.
+        for place in sorted({*pod.namespaces, account.namespace} - {EVERY_NAMESPACE}):
+            invitation = invitations.get(place)
+            if invitation is not None and invitation.admits(account):
+                bindings.add(Binding(PEERS, place, account))
+            elif len(problems) < _MAX_PROBLEMS:
+                what = "does not exist" if invitation is None else f"does not name {account}"
+                message = f"it {what}, whose pods ask for its peers"
+                if invitation is None:
+                    message = f"it does not exist, and pods of {account} ask for its peers"
+                problems[Problem(f"Namespace/{place}", Reason.READERS_NOT_INVITED, message)] = None
+    return frozenset(bindings), tuple(problems)
+
+
+def make_plan(
+    wanted: frozenset[Binding],
+    existing: Iterable[Existing],
+    invitations: Mapping[str, Invitation],
+    idle: Mapping[Key, float],
+    now: float,
+) -> Plan:
+    """What to create and delete. A right that a namespace has withdrawn goes at once."""
+    names = {binding.key: binding for binding in wanted}
+    there: set[Key] = set()
+    deletes: list[Existing] = []
+    still: dict[Key, float] = {}
+    for one in existing:
+        binding = one.binding
+        if one.key in names and binding != names[one.key]:
+            # Ours by its name, and changed since: its role cannot be, so that it is made anew.
+            deletes.append(one)
+        elif one.key in names:
+            there.add(one.key)
+        elif binding is not None:
+            since = idle.get(one.key, now)
+            if not _admitted(binding, invitations) or now - since >= GRACE_SECONDS:
+                deletes.append(one)
+            else:
+                still[one.key] = since
+    creates = sorted(binding for key, binding in names.items() if key not in there)
+    due = min(still.values()) + GRACE_SECONDS if still else None
+    return Plan(tuple(creates), tuple(deletes), still, due)
+
+
+def _admitted(binding: Binding, invitations: Mapping[str, Invitation]) -> bool:
+    home = invitations.get(binding.account.namespace)
+    if home is not None and not home.injects:
+        return False
+    if not binding.place:
+        return True
+    invitation = invitations.get(binding.place)
+    return invitation is not None and invitation.admits(binding.account)
+
+
+def read_pod(data: Any) -> Orchestrator:
+    """A pod with our label; anybody who may create pods can write that without our sidecar."""
+    metadata, spec = data["metadata"], data["spec"]
+    ended = (data.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    asked = (metadata.get("annotations") or {}).get(NAMESPACES) or ""
+    return Orchestrator(
+        Account(str(metadata.get("namespace")), str(spec.get("serviceAccountName") or "default")),
+        frozenset(read_namespaces(asked) or ()),
+        is_injected(data) and not ended,
+    )
+
+
+def read_invitation(data: Any, injectable: Selector) -> Invitation:
+    """A Namespace; pods in it may be injected where its labels match `injectable`."""
+    metadata = data["metadata"]
+    said = (metadata.get("annotations") or {}).get(READERS) or ""
+    labels = metadata.get("labels") or {}
+    injects = labels.get(INJECTION_LABEL) != DISABLED and injectable.matches(labels)
+    return Invitation(str(metadata["name"]), frozenset(said.replace(",", " ").split()), injects)
+
+
+def read_binding(data: Any) -> Existing:
+    """A RoleBinding or ClusterRoleBinding with our label."""
+    metadata = data["metadata"]
+    key = (str(metadata.get("namespace") or ""), str(metadata["name"]))
+    subjects = data.get("subjects") or []
+    binding = None
+    if len(subjects) == 1 and subjects[0].get("kind") == "ServiceAccount":
+        account = Account(str(subjects[0].get("namespace")), str(subjects[0].get("name")))
+        read = Binding(str((data.get("roleRef") or {}).get("name")), key[0], account)
+        # That the content leads to the name tells that nobody changed it.
+        if data == {**data, **_content(read)} and read.key == key and read.role in ROLES:
+            binding = read
+    return Existing(key, str(metadata.get("uid") or ""), binding)
+
+
+def manifest_of(binding: Binding, owner: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The object to create. It goes with its `owner`, the ClusterRole, if one is given."""
+    metadata: dict[str, Any] = {"name": binding.name, "labels": dict([MANAGED_BY])}
+    if binding.place:
+        metadata["namespace"] = binding.place
+    if owner is not None:
+        metadata["ownerReferences"] = [dict(owner)]
+    kind = "RoleBinding" if binding.place else "ClusterRoleBinding"
+    base = {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata}
+    return {**base, **_content(binding)}
+
+
+def _content(binding: Binding) -> dict[str, Any]:
+    account = binding.account
+    return {
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": binding.role},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
+        ],
+    }

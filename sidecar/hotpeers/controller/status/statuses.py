@@ -1,0 +1,159 @@
+"""Writes the status of each SpawnPolicy, while leading, and only where it is another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from ...base.problems import Problem
+from ...kube.errors import KubeError, NotFoundError
+from ...spawnpolicy.governed import governed_accounts
+from ...spawnpolicy.known import KnownPolicy
+from ...spawnpolicy.origin import KnownAgent
+from ...spawnpolicy.schema.policy import API_VERSION
+from ...spawnpolicy.tenancy import is_beyond
+from ..election import LeaderClient
+from ..lifecycle.expiry import World
+from ..quota.ledgers import ledger_name
+from ..quota.reservations import Counts, CountsError, Reservations
+from ..webhook_config.accounts import Governed
+from .running import Running
+from .standing import BEYOND, status_change
+
+_LOOK_SECONDS = 5.0
+# At most so often is one written.
+_PACE_SECONDS = 1.0
+_REST_SECONDS = 10.0
+_AT_ONCE = 8
+
+
+class Statuses:
+    """The status of all policies as long as this replica leads. Call `look` when the world changed."""
+
+    def __init__(
+        self,
+        writer: LeaderClient,
+        world: World,
+        governed: Governed,
+        reservations: Reservations,
+        secrets: Callable[[], bool | None] = lambda: None,
+    ) -> None:
+        self._secrets = secrets
+        self._writer = writer
+        self._world = world
+        self._governed = governed
+        self._reservations = reservations
+        self._running = Running(writer)
+        self._news = asyncio.Event()
+        self._rests: dict[str, float] = {}
+        self._failures: dict[str, Problem] = {}
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        return tuple(self._failures.values())
+
+    def look(self) -> None:
+        """Look soon: agents, policies or configurations may be others by now."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write them for ever."""
+        while True:
+            self._news.clear()
+            if self._world.fresh():
+                await self._write_all()
+            await asyncio.sleep(_PACE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS - _PACE_SECONDS):
+                    await self._news.wait()
+
+    async def _write_all(self) -> None:
+        policies = self._world.policies()
+        keys = {one.key for one in policies}
+        self._failures = {key: one for key, one in self._failures.items() if key in keys}
+        now = time.monotonic()
+        self._rests = {key: end for key, end in self._rests.items() if end > now}
+        if not policies:
+            return
+        counts: Mapping[str, Counts] | None = None
+        with suppress(CountsError):  # which is among the problems of the ledgers
+            counts = await self._reservations.every()
+        agents = _by_namespace(self._world.agents())
+        async with asyncio.TaskGroup() as group:
+            for policy in policies:
+                if policy.key not in self._rests and not _is_told(policy):
+                    # One after the other: admissions wait for the same event loop.
+                    await asyncio.sleep(0)
+                    there = agents.get(policy.policy.namespace, ())
+                    group.create_task(self._write(policy, there, counts), name="write status")
+
+    async def _write(
+        self,
+        policy: KnownPolicy,
+        agents: Iterable[KnownAgent],
+        counts: Mapping[str, Counts] | None,
+    ) -> None:
+        subjects = {ref.name for ref in policy.policy.spec.subjects}
+        orchestrators = [one for one in agents if one.name in subjects]
+        accounts = governed_accounts([policy.policy], orchestrators)
+        named = {ref.name for ref in policy.policy.spec.subjects if ref.kind == "Agent"}
+        absent = tuple(sorted(named - {one.name for one in orchestrators}))
+        strays = await self._running.strays(policy.policy, orchestrators)
+        governed = self._governed.holds(accounts)
+        if not governed:
+            # The configurations are no part of the world.
+            self._news.set()
+        change = status_change(
+            policy,
+            counts.get(policy.key) if counts is not None else None,
+            datetime.now(UTC),
+            governed=governed,
+            strays=strays,
+            absent=absent,
+            secrets=self._secrets(),
+            known=counts is not None and (policy.key in counts or not self._is_unread(policy.key)),
+        )
+        if not change:
+            return
+        namespace, name = policy.policy.namespace, policy.policy.name
+        path = f"/apis/{API_VERSION}/namespaces/{namespace}/spawnpolicies/{name}/status"
+        async with self._free:
+            try:
+                await self._writer.patch(path, {"status": change})
+            except NotFoundError:
+                pass  # it is gone, as the watch is about to tell
+            except KubeError as error:
+                self._rests[policy.key] = time.monotonic() + _REST_SECONDS
+                message = f"its status cannot be written: {error}"
+                self._failures[policy.key] = Problem(
+                    f"SpawnPolicy/{policy.key}", error.reason, message
+                )
+                return
+        self._failures.pop(policy.key, None)
+
+    def _is_unread(self, key: str) -> bool:
+        """Whether there is a ledger that cannot be read."""
+        name = ledger_name(key)
+        return any(one.where.endswith(f"/{name}") for one in self._reservations.problems())
+
+
+def _is_told(policy: KnownPolicy) -> bool:
+    """Whether a policy that is not served says so: nothing else of it changes, and there may be many."""
+    conditions = policy.status.get("conditions")
+    return (
+        is_beyond(policy)
+        and policy.status.get("observedGeneration") == policy.generation
+        and isinstance(conditions, list)
+        and any(isinstance(one, dict) and one.get("reason") == BEYOND for one in conditions)
+    )
+
+
+def _by_namespace(agents: Iterable[KnownAgent]) -> dict[str, list[KnownAgent]]:
+    found: dict[str, list[KnownAgent]] = {}
+    for agent in agents:
+        found.setdefault(agent.namespace, []).append(agent)
+    return found

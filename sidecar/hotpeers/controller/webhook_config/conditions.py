@@ -1,0 +1,90 @@
+"""Accounts as matchConditions of a webhook: CEL that is true for their requests. Pure.
+
+The conditions are also the list: what they hold is read back from them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...spawnpolicy.governed import WHOLE, Account, is_account
+
+# A webhook has at most 64 conditions, and the API server parses 100,000 characters of each. With these a
+# stretch and what overlaps with it stay below that, and 63 stretches hold all that `governed.MOST` allows.
+_IN_STRETCH, _CHARS_IN_STRETCH = 400, 60_000
+_PREFIX = "system:serviceaccount:"
+_USER = "request.userInfo.username"
+_LISTED = re.compile(r"'\|([^']*)\|'\.contains")
+_RANGES = re.compile(r"\[([^\]]*)\]\.exists")
+
+
+def conditions_of(accounts: Iterable[Account]) -> list[dict[str, str]]:
+    """matchConditions that are true for exactly these accounts, which are not none.
+
+    All conditions must be true, and none may be longer than the API server parses: so each is about
+    one stretch of the alphabet, and true for users outside of it. One long string is compiled faster
+    than a list of as many strings, and each change is compiled again.
+    """
+    # Only the form of an account's name can match: a `|` is in no name.
+    account = f"{_USER}.matches('^{_PREFIX}[-a-z0-9]+:[-a-z0-9.]+$')"
+    conditions = [{"name": "account", "expression": account}]
+    stretches = _stretches(accounts)
+    for i, stretch in enumerate(stretches):
+        outside = []
+        if i > 0:
+            outside.append(f"{_USER} < '{_PREFIX}{_base(stretch[0])}'")
+        if i + 1 < len(stretches):
+            outside.append(f"{_USER} >= '{_PREFIX}{_base(stretches[i + 1][0])}'")
+        expression = " || ".join((*outside, *_inside(stretch)))
+        conditions.append({"name": f"governed-{i}", "expression": expression})
+    return conditions
+
+
+def _inside(stretch: Sequence[str]) -> Iterable[str]:
+    names = [one for one in stretch if not one.endswith(WHOLE)]
+    ranges = [_base(one) for one in stretch if one.endswith(WHOLE)]
+    if names:
+        listed = "|".join(("", *names, ""))
+        yield f"'{listed}'.contains({_USER}.replace('{_PREFIX}', '|', 1) + '|')"
+    if ranges:
+        listed = ", ".join(f"'{one}'" for one in ranges)
+        yield f"[{listed}].exists(one, {_USER}.startsWith('{_PREFIX}' + one))"
+
+
+def _stretches(accounts: Iterable[Account]) -> list[list[str]]:
+    """All entries in the order of the alphabet, cut where no range is cut."""
+    stretches: list[list[str]] = []
+    chars, end = 0, ""
+    for entry in sorted((f"{namespace}:{name}" for namespace, name in accounts), key=_base):
+        base = _base(entry)
+        full = bool(stretches) and (len(stretches[-1]) >= _IN_STRETCH or chars >= _CHARS_IN_STRETCH)
+        within = bool(end) and base.startswith(end)
+        if not stretches or (full and not within):
+            stretches.append([])
+            chars = 0
+        stretches[-1].append(entry)
+        chars += len(entry) + 4
+        if entry.endswith(WHOLE) and not within:
+            end = base
+    return stretches
+
+
+def _base(entry: str) -> str:
+    return entry.removesuffix(WHOLE)
+
+
+def accounts_of(conditions: Any) -> frozenset[Account]:
+    """The entries of conditions, which somebody may have edited."""
+    found: list[Account] = []
+    for one in conditions if isinstance(conditions, list) else ():
+        text = str(one.get("expression")) if isinstance(one, dict) else ""
+        listed = [name for match in _LISTED.findall(text) for name in match.split("|")]
+        ranges = [
+            name.strip("'") + WHOLE for match in _RANGES.findall(text) for name in match.split(", ")
+        ]
+        for entry in (*listed, *ranges):
+            namespace, _, name = entry.partition(":")
+            found.append((namespace, name))
+    return frozenset(one for one in found if is_account(one))

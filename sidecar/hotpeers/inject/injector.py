@@ -1,0 +1,279 @@
+"""A pod in, a JSON patch out, or the reason why it cannot be served.
+
+Everything is decided first, for the whole pod; only then is anything written. A pod that was
+injected before gets what is missing, which is nothing unless somebody took it away.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .. import __version__
+from ..base.reasons import Reason
+from .agent_container import find_target
+from .annotations import INJECTED_LABEL, SKIPPED, STATUS, Wishes, read_annotations
+from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
+from .drain import DRAIN_VARIABLE, DrainPlan, add_drain, add_time, plan_drain
+from .edit import Edit
+from .hotconfig import check_config, hot_environment, hot_mounts, pod_volume
+from .identity import orchestrator_name
+from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
+from .outcome import Injection, Json, Skip, Verdict
+from .own_container import SHIM, SIDECAR, SPAWNER, ends
+from .runtime import check_runtime
+from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
+from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
+from .volumes import (
+    CREDENTIALS_VOLUME,
+    SHIM_FOLDER,
+    agent_mounts,
+    credentials_volume,
+    has_identity,
+    keys_volume,
+    token_volume,
+    volumes,
+)
+
+BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
+"""Where the agent's PYTHONPATH begins."""
+
+_STATIC_POD = "kubernetes.io/config.mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class _Extras:
+    """What the pod gets beside the sidecar and the shim; `without` is why not all that it asks for."""
+
+    drain: DrainPlan
+    spawns: bool = False
+    hot: bool = False
+    without: tuple[Skip, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def make_patch(
+    pod: Json, namespace: str, injection: Injection, *, known: Skip | None = None
+) -> Verdict:
+    """The patch for a pod that is to be created in `namespace`; the pod stays as it is.
+
+    `known` is why it cannot be served, where that is known by something else than the pod.
+    """
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    wishes = read_annotations(annotations)
+    if wishes is None:
+        return Verdict(asked=False)
+    if isinstance(wishes, Skip):
+        return skip_pod(pod, known or wishes)
+    if _STATIC_POD in annotations:
+        return skip_pod(pod, Skip(Reason.STATIC_POD), wishes)
+    at = find_target(pod, wishes)
+    if isinstance(at, Skip):
+        return _refused(pod, known or at, wishes)
+    target = pod["spec"]["containers"][at]
+    extras = _extras(pod, target, injection, wishes)
+    skip = known or _check(pod, target, injection, extras)
+    if skip is not None:
+        return _refused(pod, skip, wishes)
+    return _injected(pod, at, namespace, injection, wishes, extras)
+
+
+def _extras(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> _Extras:
+    spawner = _without_spawner(pod, target, injection, wishes)
+    config = check_config(pod, target) if wishes.hot_config else None
+    # It was decided once, with the grace period as its author wrote it.
+    fresh = find_container(pod, SIDECAR) is None
+    drain = plan_drain(pod, target, injection, wishes) if fresh else DrainPlan()
+    warnings = [f"hotpeers: {skip}" for skip in (config, drain.skip) if skip is not None]
+    if spawner is not None:
+        warnings.insert(0, f"hotpeers: there are no tools for spawning: {spawner}")
+    return _Extras(
+        spawns=wishes.spawn and spawner is None,
+        hot=wishes.hot_config and config is None,
+        drain=drain,
+        without=tuple(skip for skip in (spawner, config, drain.skip) if skip is not None),
+        warnings=(*warnings, *wishes.warnings),
+    )
+
+
+def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> Skip | None:
+    """Why the pod gets no tools for spawning that it asks for; the rest it gets all the same."""
+    before = find_container(pod, SPAWNER)
+    # An agent of that name knows the peers too, and is none of ours.
+    ours = before is not None and before is not target and is_ours(before)
+    if not wishes.spawn or ours:
+        return None
+    if pod["spec"].get("hostNetwork"):
+        return Skip(Reason.HOST_NETWORK)
+    if not (wishes.registry or injection.registry_url):
+        return Skip(Reason.REGISTRY_UNKNOWN)
+    return None
+
+
+def _check(pod: Json, target: Json, injection: Injection, extras: _Extras) -> Skip | None:
+    if not has_identity(pod):
+        return Skip(Reason.NO_SERVICE_ACCOUNT)
+    if not injection.native_sidecars and ends(pod):
+        return Skip(Reason.SIDECAR_ENDLESS, f"restartPolicy {pod['spec']['restartPolicy']}")
+    return check_runtime(pod, target) or find_conflict(
+        pod, target, spawn=extras.spawns, hot=extras.hot
+    )
+
+
+def _refused(pod: Json, skip: Skip, wishes: Wishes) -> Verdict:
+    # What came after us is not ours to judge.
+    done = is_injected(pod)
+    return Verdict(warnings=wishes.warnings) if done else skip_pod(pod, skip, wishes)
+
+
+def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+    """The patch of a pod that is not served: an annotation that says why."""
+    warnings = wishes.warnings if wishes is not None else ()
+    edit = Edit(pod)
+    # The node compares a static pod with its own manifest.
+    if _STATIC_POD not in pod["metadata"]["annotations"]:
+        edit.put(str(skip), "metadata", "annotations", SKIPPED)
+    warning = f"hotpeers: nothing is injected: {skip}"
+    return Verdict(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
+
+
+def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
+    pod: Json,
+    at: int,
+    namespace: str,
+    injection: Injection,
+    wishes: Wishes,
+    extras: _Extras,
+) -> Verdict:
+    target = pod["spec"]["containers"][at]
+    edit = Edit(pod)
+    place = ("spec", "containers", at)
+    _add_containers(edit, target, namespace, injection, wishes, extras.drain)
+    if extras.spawns:
+        _add_spawner(edit, target, namespace, injection, wishes)
+    if extras.drain.seconds:
+        add_time(edit, target, place, extras.drain.seconds)
+    add_drain(edit, target, place, find_container(edit.pod, SIDECAR) or {})
+    _add_volumes(edit, wishes, hot=extras.hot)
+    _add_environment(edit, target, place, injection, extras)
+    mounted = {one["mountPath"] for one in target.get("volumeMounts") or []}
+    for mount in (*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())):
+        # A volume of kagent's may be mounted elsewhere too.
+        if mount["mountPath"] not in mounted:
+            edit.insert(mount, None, *place, "volumeMounts")
+    edit.put("true", "metadata", "labels", INJECTED_LABEL)
+    if not is_injected(pod) or STATUS not in pod["metadata"]["annotations"]:
+        status = {"container": target["name"], "image": injection.image, "version": __version__}
+        edit.put(json.dumps(status), "metadata", "annotations", STATUS)
+        edit.remove("metadata", "annotations", SKIPPED)
+    return Verdict(tuple(edit.operations), without=extras.without, warnings=extras.warnings)
+
+
+def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
+    edit: Edit,
+    target: Json,
+    namespace: str,
+    injection: Injection,
+    wishes: Wishes,
+    drain: DrainPlan,
+) -> None:
+    pod = edit.pod
+    has_shim = find_container(pod, SHIM) is not None
+    found = find_container(pod, SIDECAR)
+    installs = injection.native_sidecars and not has_shim if found is None else is_installing(found)
+    if not has_shim and not installs:
+        edit.insert(shim_container(pod, target, injection, wishes), 0, "spec", "initContainers")
+    if found is not None:
+        return
+    environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    environment[DRAIN_VARIABLE] = str(drain.seconds or "")
+    sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
+    if wishes.keys:
+        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
+    if injection.native_sidecars:
+        names = [one["name"] for one in edit.items("spec", "initContainers") or []]
+        behind = names.index(SHIM) + 1 if SHIM in names else 0
+        edit.insert(sidecar, behind, "spec", "initContainers")
+    else:
+        edit.insert(sidecar, None, "spec", "containers")
+    # Only beside a sidecar of this version: an older one brings no program for it.
+    if must_be_read(target, injection) and find_container(pod, IMAGE_READER) is None:
+        names = [one["name"] for one in edit.items("spec", "initContainers") or []]
+        behind = max(names.index(name) for name in (SHIM, SIDECAR) if name in names) + 1
+        edit.insert(reader_container(pod, target), behind, "spec", "initContainers")
+
+
+def _add_spawner(
+    edit: Edit, target: Json, namespace: str, injection: Injection, wishes: Wishes
+) -> None:
+    pod = edit.pod
+    if find_container(pod, SPAWNER) is not None:
+        return
+    environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    spawner = spawner_container(pod, target, injection, environment, wishes)
+    _, token = registry_of(injection, wishes)
+    if token is not None:
+        edit.insert(token, None, "spec", "volumes")
+    if is_native_spawner(pod, injection):
+        names = [one["name"] for one in pod["spec"].get("initContainers") or []]
+        behind = names.index(SIDECAR) + 1 if SIDECAR in names else None
+        edit.insert(spawner, behind, "spec", "initContainers")
+    else:
+        # Behind the agent, which is not to wait for it.
+        edit.insert(spawner, None, "spec", "containers")
+
+
+def _add_volumes(edit: Edit, wishes: Wishes, *, hot: bool) -> None:
+    for volume in (*volumes(), *([pod_volume()] if hot else [])):
+        if volume["name"] not in _names(edit.items("spec", "volumes")):
+            edit.insert(volume, None, "spec", "volumes")
+    name, missing = token_volume(edit.pod)
+    mounts = _names((find_container(edit.pod, SIDECAR) or {}).get("volumeMounts"))
+    if missing and name in mounts and name not in _names(edit.items("spec", "volumes")):
+        edit.insert(missing, None, "spec", "volumes")
+    names = _names(edit.items("spec", "volumes"))
+    if wishes.credentials and CREDENTIALS_VOLUME in mounts and CREDENTIALS_VOLUME not in names:
+        edit.insert(credentials_volume(wishes.credentials), None, "spec", "volumes")
+
+
+def _add_environment(
+    edit: Edit,
+    target: Json,
+    place: tuple[str | int, ...],
+    injection: Injection,
+    extras: _Extras,
+) -> None:
+    environment = dict(AGENT_ENVIRONMENT)
+    if extras.hot:
+        environment |= hot_environment(edit.pod, target)
+    spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None
+    if spawner is not None:
+        environment[SPAWN_URL] = spawn_url(spawner)
+    for name, value in environment.items():
+        if name not in _names(target.get("env")):
+            edit.insert({"name": name, "value": value}, None, *place, "env")
+    entries = edit.items(*place, "env") or []
+    paths = [index for index, entry in enumerate(entries) if entry["name"] == "PYTHONPATH"]
+    if not paths:
+        # kubelet resolves it with what `envFrom` holds, and leaves it as it is otherwise: then the
+        # bootstrap does, with what the image sets.
+        elsewhere = _may_come_from_elsewhere(target) or must_be_read(target, injection)
+        rest = f":{REFERENCE}" if elsewhere else ""
+        entry = {"name": "PYTHONPATH", "value": BOOTSTRAP + rest}
+        edit.insert(entry, None, *place, "env")
+        return
+    # Of two the last one holds.
+    value = entries[paths[-1]].get("value") or ""
+    if BOOTSTRAP not in value.split(":"):
+        path = f"{BOOTSTRAP}:{value}" if value else BOOTSTRAP
+        edit.put(path, *place, "env", paths[-1], "value")
+
+
+def _may_come_from_elsewhere(target: Json) -> bool:
+    sources = target.get("envFrom") or []
+    return any("PYTHONPATH".startswith(source.get("prefix") or "") for source in sources)
+
+
+def _names(items: list[Any] | None) -> set[str]:
+    return {item["name"] for item in items or []}

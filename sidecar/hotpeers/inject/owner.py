@@ -1,0 +1,75 @@
+"""The kagent Agent that a pod belongs to, and what it says about injection. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .annotations import PREFIX
+from .outcome import Json
+
+SPAWNED_BY = f"{PREFIX}spawned-by"
+"""The stamp of the guard on an Agent that another agent created; see `spawnpolicy.stamps`."""
+SPAWNED_LABEL = f"{PREFIX}spawned"
+GO = "go"
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What counts of an Agent. `annotations` are those that it asks its pods to have."""
+
+    name: str
+    uid: str = ""
+    api_version: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    spawned: bool = False
+    runtime: str = ""
+    """`spec.declarative.runtime`; "" where it says nothing, which kagent takes as Python."""
+
+
+def agent_name(pod: Json) -> str:
+    """The name of the Agent whose Deployment made this pod; "" for every other pod.
+
+    kagent names the Deployment after the Agent and labels its pods `app: kagent, kagent: NAME`
+    (`newManifestContext` of translator/agent/manifest_builder.go, 0.7 to 0.10). The ReplicaSet must
+    bear the name too: a label alone does not make a pod one of an Agent.
+    """
+    metadata = pod.get("metadata") or {}
+    labels = metadata.get("labels") or {}
+    name, template = str(labels.get("kagent") or ""), labels.get("pod-template-hash")
+    if labels.get("app") != "kagent" or not template or not _NAME.fullmatch(name):
+        return ""
+    made_by = {
+        str(owner.get("name"))
+        for owner in metadata.get("ownerReferences") or []
+        if owner.get("controller") and owner.get("kind") == "ReplicaSet"
+    }
+    return name if made_by == {f"{name}-{template}"} else ""
+
+
+def read_agent(data: Any) -> Agent:
+    """An Agent of v1alpha2 or v1alpha1. Raises KeyError, TypeError or AttributeError if it is none.
+
+    kagent copies the annotations of `deployment` to the pod template, and those of the Agent's own
+    metadata to no pod (`buildPodTemplate`). In v1alpha1 `deployment` stands in the spec itself.
+    """
+    metadata, spec = data["metadata"], data.get("spec") or {}
+    kind = spec.get("type")
+    declarative, byo = spec.get("declarative") or {}, spec.get("byo") or {}
+    places = {"Declarative": [declarative], "BYO": [byo]}.get(str(kind), [spec, declarative, byo])
+    annotations: dict[str, str] = {}
+    for place in places:
+        annotations |= (place.get("deployment") or {}).get("annotations") or {}
+    stamps = metadata.get("annotations") or {}
+    return Agent(
+        name=str(metadata["name"]),
+        uid=str(metadata.get("uid") or ""),
+        api_version=str(data.get("apiVersion") or ""),
+        annotations={str(key): str(value) for key, value in annotations.items()},
+        spawned=SPAWNED_BY in stamps or SPAWNED_LABEL in (metadata.get("labels") or {}),
+        runtime=str(declarative.get("runtime") or "") if kind != "BYO" else "",
+    )

@@ -1,0 +1,177 @@
+"""One question to an agent over A2A, from its card to the end of the task.
+
+a2a-sdk and httpx are imported when somebody asks: the other tools do without their memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hotpeers_shim.contract import clean_text
+from hotpeers_shim.reply import State, Transcript, contents, parse_event
+
+from ..base.origin import UrlError, origin_of
+from ..base.reasons import Reason
+from ..registry.fault import Fault
+
+if TYPE_CHECKING:
+    import httpx
+    from a2a.client import Client
+
+logger = logging.getLogger(__name__)
+
+MAX_ANSWER = 32 * 1024
+"""Longest answer that is handed on, in characters; of a longer one the middle is cut."""
+_MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+_LOOK_SECONDS = 0.5
+_CARD_SECONDS = 15.0
+_REQUEST_SECONDS = 30.0
+_MAX_LOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the task ended (`completed`, `failed`, `input-required` …), and what the agent said."""
+
+    state: str
+    text: str
+    cut: bool = False
+
+
+async def ask(url: str, message: str) -> Answer:
+    """Ask the agent at `url`; bounded in time by the caller. Raises `Fault`."""
+    async with _http_client() as http:
+        client = await _connect(http, url)
+        try:
+            return await _converse(client, message)
+        except Fault:
+            raise
+        # What an A2A client raises has no common base.
+        except Exception as error:
+            raise _unreachable(url, error) from error
+
+
+async def _connect(http: httpx.AsyncClient, url: str) -> Client:
+    """The client that the agent's card asks for; an agent may be ready before its Service leads to it."""
+    from a2a.client import A2ACardResolver, ClientConfig, ClientFactory  # noqa: PLC0415
+
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _CARD_SECONDS
+    while True:
+        try:
+            card = await A2ACardResolver(http, url).get_agent_card()
+            break
+        except Exception as error:
+            if loop.time() > end:
+                raise _unreachable(url, error) from error
+        await asyncio.sleep(_LOOK_SECONDS)
+    usable = [one for one in card.supported_interfaces if one.protocol_binding == "JSONRPC"]
+    if not usable:
+        raise Fault(Reason.AGENT_UNREACHABLE, f"{url}: its agent card names no JSON-RPC address")
+    for one in usable:
+        _check_origin(one.url, url)
+    del card.supported_interfaces[:]
+    card.supported_interfaces.extend(usable)
+    return ClientFactory(ClientConfig(httpx_client=http, streaming=False, polling=True)).create(
+        card
+    )
+
+
+def _check_origin(found: str, url: str) -> None:
+    try:
+        same = origin_of(found) == origin_of(url)
+    except UrlError:
+        same = False
+    if not same:
+        said = clean_text(found, 200)
+        message = f"{url}: its agent card sends calls to another origin, {said!r}"
+        raise Fault(Reason.CARD_ORIGIN_MISMATCH, message)
+
+
+async def _converse(client: Client, text: str) -> Answer:
+    from a2a.types import Message, Part, Role, SendMessageRequest  # noqa: PLC0415
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+
+    message = Message(message_id=str(uuid.uuid4()), role=Role.ROLE_USER, parts=[Part(text=text)])
+    transcript = Transcript()
+    async for event in client.send_message(SendMessageRequest(message=message)):
+        transcript.add(parse_event(MessageToDict(event)))
+    if transcript.is_empty:
+        raise Fault(
+            Reason.AGENT_UNREACHABLE, "the agent answered with neither a message nor a task"
+        )
+    await _follow(client, transcript)
+    said, cut = contents(transcript.reply(), limit=MAX_ANSWER)
+    return Answer(transcript.state.value, said, cut)
+
+
+async def _follow(client: Client, transcript: Transcript) -> None:
+    from a2a.types import GetTaskRequest  # noqa: PLC0415
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+
+    lost = 0
+    while transcript.state is State.WORKING and transcript.task_id:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            task = await client.get_task(GetTaskRequest(id=transcript.task_id))
+        except Exception as error:
+            lost += 1
+            if lost > _MAX_LOST:
+                raise
+            said = clean_text(str(error), 200)
+            logger.info("task %s cannot be read now: %s", transcript.task_id, said)
+        else:
+            lost = 0
+            transcript.add(parse_event(MessageToDict(task)))
+
+
+def _unreachable(url: str, error: Exception) -> Fault:
+    said = clean_text(str(error), 300) or type(error).__name__
+    return Fault(Reason.AGENT_UNREACHABLE, f"{url}: {said}")
+
+
+@asynccontextmanager
+async def _http_client() -> AsyncIterator[httpx.AsyncClient]:
+    import httpx  # noqa: PLC0415
+
+    async def bound(response: httpx.Response) -> None:
+        # What is packed can be any size once it is unpacked.
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise httpx.DecodingError("it packs its answer, though asked not to")
+        response.stream = _bounded(response.stream)
+
+    async with httpx.AsyncClient(
+        timeout=httpx.Timeout(_REQUEST_SECONDS, connect=5.0),
+        # Before the agent closes what is idle, or a request is lost that is sent at that moment.
+        limits=httpx.Limits(keepalive_expiry=1.0),
+        follow_redirects=False,
+        # Within the cluster no proxy is asked.
+        trust_env=False,
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"response": [bound]},
+    ) as http:
+        yield http
+
+
+def _bounded(stream: Any) -> Any:
+    import httpx  # noqa: PLC0415
+
+    class Bounded(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in stream:
+                size += len(chunk)
+                if size > _MAX_RESPONSE_BYTES:
+                    raise httpx.ReadError(f"its answer is larger than {_MAX_RESPONSE_BYTES} bytes")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    return Bounded()

@@ -1,0 +1,109 @@
+"""Files of manifests as documents: safe YAML and JSON, of a source that is not trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hotpeers_shim.contract import MAX_PEERS, Nack, clean_text
+
+from ...base.problems import Problem
+from ...base.reasons import Reason
+from ..cards.card import check_depth
+from .reader import YamlError, read_yaml
+
+MAX_MANIFEST_BYTES = 1024 * 1024
+"""Largest file of manifests or cards that is read, in bytes."""
+
+
+class DocumentError(ValueError):
+    """A file cannot be taken apart into documents."""
+
+    def __init__(self, problem: Problem, place: str = "") -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.place = place
+        """` at line 3 column 7`, or "" where that is not known."""
+
+
+def read_documents(raw: bytes, where: str) -> list[tuple[int, Any]]:
+    """The documents of a file with their numbers from 1; the items of a `List` one by one.
+
+    `DocumentError` tells why the file is not readable.
+    """
+    if len(raw) > MAX_MANIFEST_BYTES:
+        message = f"larger than the limit of {MAX_MANIFEST_BYTES} bytes"
+        raise DocumentError(Problem(where, Nack.FILE_TOO_LARGE, message))
+    if not raw.strip():
+        raise DocumentError(Problem(where, Nack.FILE_EMPTY, "there is nothing in it"))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start} is not UTF-8"
+        raise DocumentError(Problem(where, Nack.NOT_UTF8, message)) from error
+    if where.endswith(".json"):
+        documents = [(1, _json(text, where))]
+    else:
+        documents = [
+            (number, data)
+            for number, data in enumerate(_yaml(text, where), start=1)
+            if data is not None
+        ]
+    return list(_items(documents, where))
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        data = json.loads(text, object_pairs_hook=_pairs)
+        check_depth(data)
+    except _RepeatedKeyError as error:
+        message = f"the key {clean_text(str(error), 80)!r} is there twice"
+        raise DocumentError(Problem(where, Reason.DUPLICATE_KEY, message)) from error
+    except json.JSONDecodeError as error:
+        message = f"{error.msg} at line {error.lineno} column {error.colno}"
+        raise DocumentError(Problem(where, Nack.NOT_JSON, message)) from error
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(Problem(where, Nack.NOT_JSON, str(error)[:200])) from error
+    return data
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _RepeatedKeyError(key)
+            seen.add(key)
+    return found
+
+
+class _RepeatedKeyError(Exception):
+    """A key of a JSON object is there twice."""
+
+
+def _yaml(text: str, where: str) -> list[Any]:
+    try:
+        return read_yaml(text)
+    except YamlError as error:
+        problem = Problem(where, error.reason, clean_text(f"{error}{error.place}", 300))
+        raise DocumentError(problem, error.place) from error
+
+
+def _items(documents: list[tuple[int, Any]], where: str) -> Iterator[tuple[int, Any]]:
+    count = 0
+    for number, data in documents:
+        kind = data.get("kind") if isinstance(data, dict) else None
+        is_list = isinstance(kind, str) and kind.endswith("List")
+        items = data.get("items") if is_list else [data]
+        if not isinstance(items, list):
+            raise DocumentError(
+                Problem(where, Nack.WRONG_SHAPE, "a list is needed", number, "items")
+            )
+        count += len(items)
+        if count > MAX_PEERS:
+            message = f"{count} objects; the limit is {MAX_PEERS}"
+            raise DocumentError(Problem(where, Nack.TOO_MANY_PEERS, message, number))
+        for item in items:
+            yield number, item

@@ -1,0 +1,127 @@
+"""Delivers the credential file to the agent, readable by the agent's user alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from hotpeers_shim.contract import Rejection
+from hotpeers_shim.contract.credentials import (
+    CREDENTIAL_FILE,
+    MAX_CREDENTIAL_BYTES,
+    Credential,
+    dump_credential_file,
+    load_credential_file,
+)
+
+from ...base.problems import Problem
+from ...base.reasons import Reason
+from .acl import let_read
+
+_MAX_USERS = 16
+
+
+class Delivery:
+    """The credential file beside a peer file. `problem` says why agents cannot read it, if so."""
+
+    def __init__(self, peer_file: Path) -> None:
+        self._path = peer_file.parent / CREDENTIAL_FILE
+        self._written: tuple[bytes, frozenset[int]] | None = None
+        self._stamp: tuple[int, ...] | None = None
+        self.problem: Problem | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a file, of this run or of one before it."""
+        return self._path.exists()
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a sidecar that was killed while it wrote."""
+        for entry in self._path.parent.glob(f".{self._path.name}.*.tmp"):
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+    def read(self) -> tuple[Credential, ...]:
+        """What was delivered last, by this run or one before it; () where it cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                found = load_credential_file(file.read(MAX_CREDENTIAL_BYTES + 1))
+        except OSError:
+            return ()
+        return () if isinstance(found, Rejection) else found.credentials
+
+    @property
+    def intact(self) -> bool:
+        """Whether the file is still as it was written last."""
+        return self._written is not None and self._stamp == _stamp(self._path)
+
+    def bring(self, credentials: Iterable[Credential], users: frozenset[int]) -> None:
+        """Write what agents of these user ids may read. What fails is in `problem`, and is tried again.
+
+        The file belongs to the sidecar's own user with mode 0600, and each other user gets an entry
+        of an access control list. Where that is unsupported, and no agent runs as the sidecar's own
+        user, a file without credentials is written.
+        """
+        others = frozenset(sorted(users - {os.geteuid()})[:_MAX_USERS])
+        raw = dump_credential_file(credentials)
+        if self._written == (raw, users) and self.intact:
+            return
+        self._written = None
+        self.problem = None
+        if len(raw) > MAX_CREDENTIAL_BYTES:
+            message = f"{len(raw)} bytes; the limit is {MAX_CREDENTIAL_BYTES}"
+            self._fail(message)
+            return
+        try:
+            self._replace(raw, others)
+        except _NoListsError as error:
+            names = ", ".join(map(str, sorted(others)))
+            self._fail(f"the file system has no access control lists, for user {names}: {error}")
+            mine = os.geteuid() in users
+            with contextlib.suppress(OSError):
+                self._replace(raw if mine else dump_credential_file(()), frozenset())
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            return
+        self._written = (raw, users)
+        self._stamp = _stamp(self._path)
+
+    def _fail(self, message: str) -> None:
+        self.problem = Problem(str(self._path), Reason.CREDENTIALS_NOT_DELIVERED, message)
+
+    def _replace(self, raw: bytes, others: frozenset[int]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if others:
+                    # While it is empty: a file that cannot be protected must not hold a secret.
+                    try:
+                        let_read(file.fileno(), others)
+                    except OSError as error:
+                        raise _NoListsError(error.strerror or str(error)) from error
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+class _NoListsError(Exception):
+    """The file system cannot let another user read the file."""
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_mode)

@@ -1,0 +1,202 @@
+"""Decides of one candidate whether it is offered, and as which peer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hotpeers_shim.contract import Interface, Peer
+
+from ...base.origin import Origin, origin_of
+from ...base.reasons import Reason, Word
+from ...model.cards.endpoint import place
+from ...model.cluster import agent_url
+from ...model.selector import Selector
+from ...model.snapshot import Candidate
+from ..cards.reader import CardState
+
+_NEEDS = {
+    "Agent": "this Agent needs the annotation hotpeers.dev/url",
+    "Service": "none of several ports is named a2a or has the appProtocol a2a",
+}
+_UNVERIFIED = (Reason.CARD_UNSIGNED, Reason.CARD_SIGNATURE_BAD)
+_UNUSABLE = (Reason.CARD_INVALID, Reason.INTERFACE_MISSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an operator asks for. `home` is the namespace that refers to the peers.
+
+    `user_headers_to` are the origins of peers that may know the user, besides kagent's own Agents.
+    `require_signed` is whether nothing is offered whose agent card was not verified.
+    """
+
+    selector: Selector = field(default_factory=Selector)
+    namespaces: frozenset[str] = frozenset()
+    orchestrator: str = ""
+    home: str = ""
+    user_headers_to: frozenset[Origin] = frozenset()
+    require_signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A candidate that is not offered, and why. `by_card` where its agent card is the reason."""
+
+    title: str
+    source: str
+    reason: Word
+    message: str = ""
+    by_card: bool = False
+
+
+def judge(
+    candidate: Candidate,
+    state: CardState,
+    rules: Rules,
+    home_labels: Mapping[str, str] | None,
+    before: Peer | None,
+) -> Peer | Refused:
+    """Judge one candidate by itself.
+
+    `state` is that of its card. `before` is what it is in the peer file now: what cannot be looked
+    at stays, and what an agent card once told stays until that card was read again.
+    """
+    return (
+        _ruled_out(candidate, rules)
+        or _uninvited(candidate, rules, home_labels, before)
+        or _never_ready(candidate, before)
+        or _unsigned(candidate, state, rules, before)
+        or _offer(candidate, state, rules, before)
+    )
+
+
+def wants_card(candidate: Candidate, outcome: Peer | Refused) -> bool:
+    """Whether the agent card of a candidate is worth reading."""
+    if candidate.card_read:
+        return False
+    return isinstance(outcome, Peer) or outcome.by_card
+
+
+def _ruled_out(candidate: Candidate, rules: Rules) -> Refused | None:
+    """What needs no agent card to be said."""
+    if rules.orchestrator and rules.orchestrator == f"{candidate.namespace}/{candidate.name}":
+        return _refuse(candidate, Reason.IS_ORCHESTRATOR)
+    if rules.namespaces and candidate.namespace not in rules.namespaces:
+        allowed = ", ".join(sorted(rules.namespaces))
+        message = f"namespace {candidate.namespace!r} is not one of: {allowed}"
+        return _refuse(candidate, Reason.NAMESPACE_NOT_ALLOWED, message)
+    if not rules.selector.matches(candidate.labels):
+        return _refuse(candidate, Reason.NOT_SELECTED, f"selector {rules.selector.text!r}")
+    if not candidate.url:
+        return _refuse(candidate, Reason.URL_MISSING, _NEEDS.get(candidate.kind, ""))
+    return None
+
+
+def _uninvited(
+    candidate: Candidate,
+    rules: Rules,
+    home_labels: Mapping[str, str] | None,
+    before: Peer | None,
+) -> Refused | None:
+    """What does not want to be referred to from the namespace of the orchestrator."""
+    if candidate.audience is None:
+        return None
+    admits = candidate.audience.admits(rules.home, candidate.namespace, home_labels)
+    if admits or (admits is None and before is not None):
+        return None
+    message = f"it does not allow namespace {rules.home!r} to refer to it"
+    if admits is None:
+        message = f"it goes by the labels of namespace {rules.home!r}, which were not read"
+    return _refuse(candidate, Reason.NAMESPACE_NOT_INVITED, message)
+
+
+def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
+    """What says of itself that it is not ready, and was not before either."""
+    if candidate.ready is False and before is None:
+        return _refuse(candidate, Reason.NOT_READY, "its condition Ready is not True yet")
+    return None
+
+
+def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
+    """Whether the headers that identify the user may be sent to a peer.
+
+    They go to a kagent Agent at the address of its own Service, as kagent sends them, and to the
+    origins that the operator `listed`. An Agent whose annotation names any other address is a
+    stranger: its author must not be able to redirect a user's token.
+    """
+    origin = origin_of(candidate.url)
+    if origin in listed:
+        return True
+    if candidate.kind != "Agent" or not candidate.namespace:
+        return False
+    return origin == origin_of(agent_url(candidate.namespace, candidate.name))
+
+
+def _unsigned(
+    candidate: Candidate, state: CardState, rules: Rules, before: Peer | None
+) -> Refused | None:
+    """What is not offered because its card was not verified. A card in a file is its operator's word."""
+    if not rules.require_signed or candidate.card_read:
+        return None
+    if state.reason in _UNVERIFIED:
+        return _refuse(candidate, state.reason, state.message, by_card=True)
+    verified = state.card is not None or (before is not None and before.interfaces)
+    return None if verified else _card_missing(candidate, state)
+
+
+def _card_missing(candidate: Candidate, state: CardState) -> Refused:
+    reason = state.reason or Reason.CARD_UNAVAILABLE
+    return _refuse(candidate, reason, state.message or "not read yet", by_card=True)
+
+
+def _offer(
+    candidate: Candidate, state: CardState, rules: Rules, before: Peer | None
+) -> Peer | Refused:
+    card = state.card
+    description, skills, ready = candidate.description, candidate.skills, candidate.card_read
+    interfaces: tuple[Interface, ...] = candidate.interfaces
+    if card is not None:
+        placement = place(card.interfaces, candidate.url, pinned=candidate.pinned)
+        if not placement.interfaces:
+            message = placement.stray
+            return _refuse(candidate, Reason.CARD_ORIGIN_MISMATCH, message, by_card=True)
+        interfaces = placement.interfaces
+        description = description or card.description
+        skills = card.skills or skills
+        ready = state.ready
+    elif not candidate.card_read and before is not None:
+        # After a restart nothing of it was read yet: what its card told before still stands.
+        interfaces = before.interfaces
+        description = description or before.description
+        skills = before.skills or skills
+        ready = before.ready and not state.failures
+    if candidate.ready is not None:
+        # Its own status says more of whether it is up than one lost card, and nothing of how to call it.
+        ready = candidate.ready and bool(interfaces) and (ready or state.reason not in _UNUSABLE)
+    unknown = card is None and before is None and not candidate.card_read
+    # Without a description there is nothing to offer, and without an interface nothing to call.
+    if unknown and (not description or state.reason in _UNUSABLE):
+        return _card_missing(candidate, state)
+    return Peer(
+        name=candidate.name,
+        namespace=candidate.namespace,
+        uid=candidate.uid,
+        toolName=candidate.tool,
+        description=description,
+        url=candidate.url,
+        cardPath=candidate.card_path,
+        timeout=candidate.timeout,
+        skills=skills,
+        ready=ready,
+        fingerprint=candidate.fingerprint,
+        source=candidate.source,
+        userHeaders=takes_user_headers(candidate, rules.user_headers_to),
+        interfaces=interfaces,
+    )
+
+
+def _refuse(
+    candidate: Candidate, reason: Word, message: str = "", *, by_card: bool = False
+) -> Refused:
+    return Refused(candidate.title, candidate.source, reason, message, by_card)

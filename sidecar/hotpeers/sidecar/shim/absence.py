@@ -1,0 +1,67 @@
+"""Whether the shim is missing where the agent would find it; if so, another try to bring it there.
+
+An agent that started without the shim goes on without its peers. One that cannot start without it,
+because its PYTHONPATH is restored by the shim's bootstrap, is started again by kubelet and finds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ...base.problems import Problem
+from ...base.reasons import SENTENCES, Reason
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 15.0
+"""Seconds that an installation may take; longer than the hook that does it (`hook`)."""
+_LONGEST_PAUSE = 300.0
+
+
+class Absence:
+    """The absence of the shim from a folder, None being none that anybody looks at.
+
+    `pause` is how many seconds pass before the first try to install it again, and at least between two.
+    """
+
+    def __init__(
+        self, folder: Path | None, patience: float = _PATIENCE, pause: float = _PATIENCE
+    ) -> None:
+        self._place = folder / "hotpeers_shim" if folder is not None else None
+        self._due = time.monotonic() + patience
+        self._pause = pause
+        self._next = self._due + pause
+        self._try: subprocess.Popen[bytes] | None = None
+        self.problem: Problem | None = None
+
+    @property
+    def installing(self) -> bool:
+        """Whether another try is under way."""
+        return self._try is not None and self._try.poll() is None
+
+    def changes(self) -> bool:
+        """Look there, after a while; whether `problem` is another one since."""
+        if self._place is None or time.monotonic() < self._due:
+            return False
+        before = self.problem
+        self.problem = None
+        if not self._place.is_dir():
+            reason = Reason.SHIM_NOT_INSTALLED
+            self.problem = Problem(str(self._place), reason, SENTENCES[reason])
+            if not self.installing and time.monotonic() >= self._next:
+                self._install(self._place.parent)
+        return self.problem != before
+
+    def _install(self, folder: Path) -> None:
+        """Begin another installation, in a process of its own: a disk may be slow or full."""
+        self._next = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        command = [sys.executable, "-m", "hotpeers.hook", str(folder)]
+        try:
+            self._try = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own
+        except OSError as error:
+            logger.warning("the shim cannot be installed again: %s", error)

@@ -1,0 +1,78 @@
+"""Whether the agent runs and no process of it has loaded the shim."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ...base.problems import Problem
+from ...base.reasons import SENTENCES, Reason
+
+_LISTENING = "0A"
+"""The state of a listening socket in /proc/net/tcp (`TCP_LISTEN` of the kernel)."""
+_MAX_TABLE = 4 * 1024 * 1024
+_PATIENCE = 30.0
+"""Seconds that an agent that serves may say nothing: its ack comes before it serves."""
+_LONG_PATIENCE = 300.0
+"""The same where it is not known when it serves: its image may have to be pulled first."""
+
+
+class Silence:
+    """The silence of an agent that serves at `ports`.
+
+    Where no ports are known and an agent is `expected`, the patience begins with this object. Where
+    none is expected either, nothing is looked at. `tables` is the folder of tcp and tcp6.
+    """
+
+    def __init__(
+        self,
+        ports: frozenset[int],
+        *,
+        expected: bool = False,
+        patience: float | None = None,
+        tables: Path = Path("/proc/net"),
+    ) -> None:
+        self._ports = ports
+        self._tables = tables
+        self._looks = bool(ports) or expected
+        usual = _PATIENCE if ports else _LONG_PATIENCE
+        self._patience = usual if patience is None else patience
+        self._since = None if ports else time.monotonic()
+        self.problem: Problem | None = None
+
+    def changes(self, *, heard: bool) -> bool:
+        """Look there; `heard` is whether a process says anything now. Whether `problem` is another."""
+        if not self._looks:
+            return False
+        before = self.problem
+        now = time.monotonic()
+        if heard:
+            self._since, self.problem = (None if self._ports else now), None
+        elif self._ports and not self._serves(self._ports):
+            # It is down, or starts: whatever was wrong may be another thing next time.
+            self._since, self.problem = None, None
+        else:
+            self._since = now if self._since is None else self._since
+            if now - self._since >= self._patience:
+                reason = Reason.SHIM_NOT_LOADED
+                self.problem = self.problem or Problem("agent", reason, SENTENCES[reason])
+        return self.problem != before
+
+    def _serves(self, ports: frozenset[int]) -> bool:
+        """Whether something listens there; the sidecar shares the network of its pod."""
+        return any(
+            not ports.isdisjoint(_listening(self._tables / name)) for name in ("tcp", "tcp6")
+        )
+
+
+def _listening(table: Path) -> set[int]:
+    found = set()
+    with suppress(OSError), table.open(encoding="ascii", errors="replace") as file:
+        # sl local_address rem_address st …, with the port behind the last colon, in hexadecimal.
+        for line in file.read(_MAX_TABLE).splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 3 and fields[3] == _LISTENING:
+                with suppress(ValueError):
+                    found.add(int(fields[1].rpartition(":")[2], 16))
+    return found

@@ -1,0 +1,330 @@
+"""The sidecar: it brings what a source holds into the peer file, and tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import time
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..base.http import serve
+from ..base.memory import settle
+from ..base.problems import Problem, log_problems
+from ..base.reasons import Reason
+from ..base.signals import raise_at_signal
+from ..model.snapshot import CardKey, Snapshot
+from .acks.failures import new_failures
+from .acks.reader import AckReader, Acks
+from .acks.turns import TurnsReader
+from .cards.reader import CardReader
+from .cards.signature import SignatureCheck
+from .credentials.keeper import CredentialKeeper
+from .drain import Drain
+from .peerfile.lock import locked
+from .peerfile.writer import (
+    Projection,
+    ProjectionError,
+    Projector,
+    check_writable,
+    remove_leftovers,
+)
+from .resolve.changes import new_refusals, peer_changes
+from .resolve.eligibility import Refused, Rules
+from .resolve.memo import Memo, Resolution
+from .resolve.resolver import resolve
+from .settings import Settings
+from .shim.absence import Absence
+from .shim.silence import Silence
+from .sources import Source
+from .status.app import make_app
+from .status.document import Status
+from .status.metrics import Metrics, log_configs, log_peers, log_refused, new_nacks
+
+if TYPE_CHECKING:
+    from .status.events import Feedback
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_CARDS_WAIT, _CARDS_WAIT_LONGEST = 0.002, 5.0
+_FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
+_FAST = 0.01
+
+
+class Sidecar:
+    """One running sidecar: the newest of everything, and the tasks that keep it so."""
+
+    def __init__(  # noqa: PLR0913 - what it wires
+        self,
+        settings: Settings,
+        source: Source,
+        metrics: Metrics,
+        *,
+        rules: Rules,
+        origin: str,
+        feedback: Feedback | None = None,
+    ) -> None:
+        self._feedback = feedback
+        self._settings = settings
+        self._source = source
+        self._rules = rules
+        self._origin = origin
+        self._projector = Projector(settings.peer_file, settings.orchestrator)
+        self._acks = AckReader(settings.ack_dir)
+        self._heard = self._acks.read()
+        turns = TurnsReader(settings.ack_dir)
+        self._drain = Drain(settings.peer_file.parent, turns, settings.drain_seconds)
+        self._dirty = asyncio.Event()
+        self._credentials = CredentialKeeper(
+            settings.credentials, settings.peer_file, self._tell_problems
+        )
+        keys = settings.require_signed
+        self._cards = CardReader(
+            self._note_card,
+            max_bytes=settings.max_card_bytes,
+            check=SignatureCheck(keys) if keys is not None else None,
+            access=self._credentials.access,
+        )
+        self._cards_due: asyncio.TimerHandle | None = None
+        self._cost = 0.0
+        self._last_write = math.inf
+        self._followed: frozenset[CardKey] = frozenset()
+        self._metrics = metrics
+        self._snapshot: Snapshot | None = None
+        self._refused: tuple[Refused, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self._failure: Problem | None = None
+        self._absence = Absence(settings.shim_dir)
+        self._silence = Silence(settings.agent_ports, expected=settings.shim_dir is not None)
+        self._told: object = None
+        self._ready = False
+        self._settled = False
+        self._events: dict[int, float] = {}
+        self._memo = Memo()
+
+    async def run(self) -> None:
+        """Work until a signal comes, which raises `Stop`."""
+        check_writable(self._settings.peer_file)
+        with locked(self._settings.peer_file):
+            await self._run()
+
+    async def _run(self) -> None:
+        remove_leftovers(self._settings.peer_file)
+        if self._projector.rejection is not None:
+            logger.warning(
+                "%s is replaced: %s", self._settings.peer_file, self._projector.rejection
+            )
+        async with AsyncExitStack() as stack:
+            if self._settings.listen is not None:
+                hosts = self._settings.allowed_hosts
+                app = make_app(self.status, self._metrics, hosts, self._drain)
+                port = await stack.enter_async_context(serve(app, self._settings.listen))
+                logger.info("serving HTTP on port %d", port, extra={"port": port})
+            await stack.enter_async_context(self._cards)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(raise_at_signal(), name="signals")
+                group.create_task(self._follow_source(), name="source")
+                group.create_task(self._follow_acks(), name="acks")
+                group.create_task(self._keep_projecting(), name="project")
+                group.create_task(self._look_after(), name="look after")
+                group.create_task(self._credentials.run(), name="credentials")
+                if self._feedback is not None:
+                    group.create_task(self._feedback.run(), name="feedback")
+
+    def status(self) -> Status:
+        """The status as of now."""
+        return Status(
+            source=self._origin,
+            scopes=self._source.scopes(),
+            peer_file=str(self._settings.peer_file),
+            orchestrator=self._settings.orchestrator,
+            ready=self._ready,
+            complete=self._snapshot is not None and self._snapshot.complete,
+            generation=self._projector.generation,
+            digest=self._projector.digest,
+            peers=self._projector.peers,
+            refused=self._refused,
+            problems=self._problems,
+            acks=self._heard,
+            turns=self._drain.activity(),
+        )
+
+    async def _follow_source(self) -> None:
+        async with aclosing(self._source.snapshots()) as snapshots:
+            async for snapshot in snapshots:
+                self._snapshot = snapshot
+                self._dirty.set()
+
+    async def _follow_acks(self) -> None:
+        async with aclosing(self._acks.changes()) as changes:
+            # What stood there before this start is news too.
+            told = Acks()
+            async for acks in changes:
+                nacks = new_nacks(told, acks)
+                for nack in nacks:
+                    self._metrics.nacked(nack.reason)
+                if self._feedback is not None:
+                    self._feedback.nacked(nacks)
+                failures = new_failures(told, acks)
+                if self._feedback is not None:
+                    self._feedback.failing(failures)
+                log_configs(told, acks, self._metrics)
+                names = {f"ack-{ack.pid}.json" for ack in acks.acks}
+                log_problems(told.problems, acks.problems, lambda one: one.where in names)  # noqa: B023
+                self._heard = told = acks
+                self._credentials.note_users(acks.users)
+                self._note_acked()
+
+    async def _keep_projecting(self) -> None:
+        retry = _FIRST_RETRY
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            if self._snapshot is None:
+                continue
+            if await self._project(self._snapshot):
+                retry = _FIRST_RETRY
+            else:
+                asyncio.get_running_loop().call_later(retry, self._dirty.set)
+                retry = min(retry * 2, _LONGEST_RETRY)
+
+    async def _look_after(self) -> None:
+        """Put the peer file back where somebody took it away, and see whether the shim is there."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._absence.changes():
+                self._tell_problems()
+            if self._silence.changes(heard=bool(self._heard.acks)):
+                self._tell_problems()
+                if self._feedback is not None and self._silence.problem is not None:
+                    self._feedback.not_loaded(self._silence.problem)
+            if self._ready and not self._settled and self._cards.tried:
+                # The cards have come since: most of what there is.
+                self._settled = True
+                settle()
+            if self._ready and not self._projector.intact:
+                self._dirty.set()
+
+    async def _project(self, snapshot: Snapshot) -> bool:
+        begun = time.monotonic()
+        before = self._projector.peers
+        resolution = resolve(snapshot, self._cards.states, self._rules, before, self._memo)
+        written = await self._write(snapshot, resolution)
+        # Not before: an agent waits for the file, and nobody for these.
+        # Comparing two sets of thousands takes its time, also where they are one.
+        if resolution.cards is not self._followed and resolution.cards != self._followed:
+            self._followed = resolution.cards
+            self._cards.follow(resolution.cards)
+        if resolution.refused != self._refused:
+            self._tell_refused(resolution.refused)
+        self._tell_problems()
+        if written and self._projector.peers is not before:
+            changes = peer_changes(before, self._projector.peers)
+            log_peers(changes, self._projector.generation)
+            if self._feedback is not None:
+                self._feedback.peers(changes)
+        self._cost = time.monotonic() - begun
+        return written
+
+    def _note_card(self) -> None:
+        """Project what a card changed, soon: where there are many, they come one after the other."""
+        if self._cards_due is None:
+            wait = min(max(_CARDS_WAIT, 10 * self._cost), _CARDS_WAIT_LONGEST)
+            self._cards_due = asyncio.get_running_loop().call_later(wait, self._take_cards)
+
+    def _take_cards(self) -> None:
+        self._cards_due = None
+        self._dirty.set()
+
+    async def _write(self, snapshot: Snapshot, resolution: Resolution) -> bool:
+        """Bring the peer file up to date; False where that failed and is to be tried again."""
+        if not snapshot.complete:
+            # Nothing is known yet: the file stays as it was found.
+            return True
+        try:
+            projection = await self._bring(resolution)
+        except ProjectionError as error:
+            self._metrics.projection_failed()
+            self._failure = Problem(
+                str(self._settings.peer_file), Reason.PROJECTION_FAILED, str(error)
+            )
+            return False
+        self._failure = None
+        if not self._ready:
+            self._ready = True
+            settle()
+        if projection.written:
+            self._metrics.projected(time.monotonic() - snapshot.seen)
+            if self._heard.acks:
+                # How long an agent takes is not how long nobody started one.
+                self._events[projection.generation] = snapshot.seen
+                # A fast one has said so already.
+                self._note_acked()
+            logger.info(
+                "generation %d written: %d peers",
+                projection.generation,
+                len(projection.peers),
+                extra={"generation": projection.generation, "peers": len(projection.peers)},
+            )
+        return True
+
+    async def _bring(self, resolution: Resolution) -> Projection:
+        """Project; in a thread unless the file lies where writing is as good as done at once.
+
+        A thread costs a quarter of a millisecond, as much as all the rest that is done of an event.
+        """
+        project = partial(self._projector.project, resolution.peers, acked=self._heard.largest)
+        begun = time.monotonic()
+        try:
+            return project() if self._last_write < _FAST else await asyncio.to_thread(project)
+        finally:
+            self._last_write = time.monotonic() - begun
+
+    def _note_acked(self) -> None:
+        """Observe how long the changes took that have become live in every agent process."""
+        live = self._heard.generation or 0
+        for generation in [number for number in self._events if number <= live]:
+            self._metrics.reloaded(time.monotonic() - self._events.pop(generation))
+        while len(self._events) > 1000:
+            self._events.pop(next(iter(self._events)))
+
+    def _tell_refused(self, refused: tuple[Refused, ...]) -> None:
+        fresh = new_refusals(self._refused, refused)
+        self._refused = refused
+        log_refused(fresh)
+        if self._feedback is not None:
+            self._feedback.refused(fresh)
+
+    def _is_there(self, problem: Problem) -> bool:
+        """Whether what a problem was of is still there."""
+        where = problem.where
+        if problem.reason is Reason.TOKEN_UNAVAILABLE or where.startswith("/"):
+            # Of the operator's settings: it is there as long as this process is.
+            return True
+        if "://" in where:
+            return any(url == where for url, _ in self._followed)
+        snapshot = self._snapshot or Snapshot()
+        if self._settings.peers_dir is not None and self._settings.source == "directory":
+            return os.path.lexists(self._settings.peers_dir / where)
+        is_object = where.startswith(("Agent/", "Peer/", "Service/"))
+        return not is_object or any(one.source == where for one in snapshot.candidates)
+
+    def _tell_problems(self) -> None:
+        found = self._snapshot.problems if self._snapshot else ()
+        credentials = self._credentials.problems
+        own = [
+            problem
+            for problem in (self._failure, self._absence.problem, self._silence.problem)
+            if problem is not None
+        ]
+        told = (found, self._cards.problems, credentials, own)
+        if told == self._told:
+            return
+        self._told = told
+        problems = (*found, *self._cards.problems, *credentials, *own)
+        log_problems(self._problems, problems, self._is_there)
+        self._problems = problems

@@ -1,0 +1,86 @@
+"""`/healthz`, `/readyz`, `/metrics`, `/status`, `/drain` and a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from ...base.http import METRICS_TYPE
+from ..drain import Drain, Outcome
+from .document import Status
+from .hosts import make_host_check
+from .metrics import Metrics
+from .page import render_page
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def make_app(
+    status: Callable[[], Status],
+    metrics: Metrics,
+    hosts: frozenset[str] = frozenset(),
+    drain: Drain | None = None,
+) -> web.Application:
+    """The application; `status` gives the newest status on each request.
+
+    `hosts` are names that it answers to, besides those of `hosts`. With a `drain`, `/drain` answers
+    once the agent's turns have ended, and `/drain?until=ended` once its processes have.
+    """
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if status().ready:
+            return web.Response(text="ok\n")
+        return web.Response(text="no complete list of peers was written yet\n", status=503)
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        metrics.show(status())
+        return web.Response(body=metrics.text(), headers={"Content-Type": METRICS_TYPE})
+
+    async def show_status(_: web.Request) -> web.Response:
+        return web.json_response(status().document())
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=render_page(status().document()), content_type="text/html")
+
+    app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/status", show_status)
+    if drain is not None:
+        app.router.add_get("/drain", _make_drain(drain, metrics), allow_head=False)
+    app.router.add_get("/", page)
+    return app
+
+
+def _make_drain(
+    drain: Drain, metrics: Metrics
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def wait(request: web.Request) -> web.StreamResponse:
+        def is_gone() -> bool:
+            return request.transport is None or request.transport.is_closing()
+
+        until_ended = request.query.get("until") == "ended"
+        ended = await drain.wait(until_ended=until_ended, is_gone=is_gone)
+        if ended.outcome is not Outcome.OFF:
+            metrics.drained(ended.outcome.value)
+        return web.Response(text=f"{ended}\n")
+
+    return wait
+
+
+@web.middleware
+async def _add_headers(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    response = await handler(request)
+    response.headers.update(_HEADERS)
+    return response

@@ -1,0 +1,234 @@
+"""Publishes the status: as metrics, and as a log line for each thing that changed."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from hotpeers_shim.contract import Ack, ConfigState, Nack, Peer, PeerProblem
+
+from ... import __version__
+from ...base.problems import log_problems
+from ...base.reasons import Reason
+from ..acks.configuration import config_problems, new_configs, where_of
+from ..acks.failures import failing_calls, reason_label
+from ..acks.reader import Acks
+from ..resolve.changes import PeerChanges
+from ..resolve.eligibility import Refused
+from .document import Status
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MAX_SERIES = 100
+_WORDS = {word.value for word in (*Nack, *PeerProblem)}
+
+
+class Metrics:
+    """The metrics of one sidecar, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        own = self.registry
+        self._peers = Gauge("hotpeers_peers", "Peers in the peer file", registry=own)
+        self._ready = Gauge(
+            "hotpeers_peers_ready", "Peers whose agent card can be read", registry=own
+        )
+        self._generation = Gauge("hotpeers_generation", "Generation of the peer file", registry=own)
+        self._acked = Gauge(
+            "hotpeers_acked_generation",
+            "Generation that every agent process has live",
+            registry=own,
+        )
+        self._agents = Gauge("hotpeers_agents", "Agent processes by state", ["state"], registry=own)
+        self._configs = Gauge(
+            "hotpeers_config_agents",
+            "Agent processes whose own configuration is followed, by its state",
+            ["state"],
+            registry=own,
+        )
+        self._config_changes = Counter(
+            "hotpeers_config_changes_total",
+            "Changes of the agent's own configuration, by what became of them",
+            ["state"],
+            registry=own,
+        )
+        self._refused = Gauge(
+            "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], registry=own
+        )
+        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
+        self._calls = Gauge(
+            "hotpeers_call_failures",
+            "Calls of a peer that failed since the last one that did not",
+            ["peer", "reason"],
+            registry=own,
+        )
+        self._nacks = Counter(
+            "hotpeers_nacks_total", "Files refused by agents", ["reason"], registry=own
+        )
+        self._failures = Counter(
+            "hotpeers_projection_failures_total",
+            "Writes of the peer file that failed",
+            registry=own,
+        )
+        self._untold = Counter(
+            "hotpeers_event_failures_total",
+            "Kubernetes Events that could not be made",
+            registry=own,
+        )
+        self._turns = Gauge("hotpeers_turns", "Turns in flight in the agent", registry=own)
+        self._drains = Counter(
+            "hotpeers_drains_total",
+            "Drains of the agent, by how they ended",
+            ["outcome"],
+            registry=own,
+        )
+        self._watches = Counter(
+            "hotpeers_watch_restarts_total",
+            "Watches that ended otherwise than they should",
+            ["reason"],
+            registry=own,
+        )
+        self._projection = Histogram(
+            "hotpeers_projection_seconds", "From event to peer file", buckets=_SECONDS, registry=own
+        )
+        self._reload = Histogram(
+            "hotpeers_reload_seconds", "From event to ack", buckets=_SECONDS, registry=own
+        )
+        Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
+            1
+        )
+
+    def text(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def show(self, status: Status) -> None:
+        """Set the gauges to what the status says."""
+        self._peers.set(len(status.peers))
+        self._ready.set(sum(peer.ready for peer in status.peers))
+        self._generation.set(status.generation)
+        self._acked.set(status.acks.generation or 0)
+        self._turns.set(status.turns.active)
+        _count(self._agents, (ack.state.value for ack in status.acks.acks))
+        _count(self._refused, (item.reason.value for item in status.refused))
+        self._show_calls(status)
+        _count(self._problems, (problem.reason.value for problem in status.all_problems))
+        configs = (ack.config for ack in status.acks.acks)
+        _count(self._configs, (one.state.value for one in configs if one is not None))
+
+    def _show_calls(self, status: Status) -> None:
+        self._calls.clear()
+        # Of peers in the file alone: what an agent writes must not make series without end.
+        known = {peer.toolName for peer in status.peers}
+        shown = [one for one in failing_calls(status.acks).values() if one.subject in known]
+        for failure in shown[:_MAX_SERIES]:
+            labels = (failure.subject, reason_label(failure.reason))
+            self._calls.labels(*labels).set(failure.count)
+
+    def drained(self, outcome: str) -> None:
+        """A drain ended."""
+        self._drains.labels(outcome).inc()
+
+    def projected(self, seconds: float) -> None:
+        """A change reached the peer file."""
+        self._projection.observe(seconds)
+
+    def reloaded(self, seconds: float) -> None:
+        """A change is live in every agent process."""
+        self._reload.observe(seconds)
+
+    def projection_failed(self) -> None:
+        """The peer file could not be written."""
+        self._failures.inc()
+
+    def watch_restarted(self, reason: Reason) -> None:
+        """A watch of the source ended, and is started anew."""
+        self._watches.labels(reason.value).inc()
+
+    def event_failed(self) -> None:
+        """A Kubernetes Event could not be made."""
+        self._untold.inc()
+
+    def configured(self, state: ConfigState) -> None:
+        """The configuration of an agent process became this."""
+        self._config_changes.labels(state.value).inc()
+
+    def nacked(self, reason: str) -> None:
+        """An agent process refused the newest file, or could not do its work."""
+        # A label must not take any text that an agent cares to write.
+        self._nacks.labels(reason if reason in _WORDS else "Other").inc()
+
+
+def _count(gauge: Gauge, words: Iterable[str]) -> None:
+    gauge.clear()
+    for word, count in Tally(words).items():
+        gauge.labels(word).set(count)
+
+
+def log_peers(changes: PeerChanges, generation: int) -> None:
+    """Log each peer that came, went or changed."""
+    for peer in changes.added:
+        _log_peer("peer added", peer, generation)
+    for peer in changes.changed:
+        _log_peer("peer changed", peer, generation)
+    for peer in changes.removed:
+        _log_peer("peer removed", peer, generation)
+
+
+def _log_peer(what: str, peer: Peer, generation: int) -> None:
+    title = f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name
+    logger.info(
+        "%s: %s at %s (ready=%s, generation %d, from %s)",
+        what,
+        title,
+        peer.url,
+        str(peer.ready).lower(),
+        generation,
+        peer.source,
+        extra={"peer": title, "generation": generation, "source": peer.source},
+    )
+
+
+def log_refused(items: Iterable[Refused]) -> None:
+    """Log refusals."""
+    for item in items:
+        logger.warning(
+            "peer refused: %s: %s: %s (from %s)",
+            item.title,
+            item.reason.value,
+            item.message,
+            item.source,
+            extra={"peer": item.title, "reason": item.reason.value},
+        )
+
+
+def log_configs(before: Acks, after: Acks, metrics: Metrics) -> None:
+    """Log and count what became of the configurations of agent processes."""
+    for config in new_configs(before, after):
+        metrics.configured(config.state)
+    places = {where_of(ack.pid) for ack in after.acks}
+    log_problems(
+        config_problems(before), config_problems(after), lambda problem: problem.where in places
+    )
+
+
+def new_nacks(before: Acks, after: Acks) -> list[Ack]:
+    """The acks that say no to something that they did not say no to before; each is logged."""
+    old = {(ack.pid, ack.reason, ack.message) for ack in before.refusing}
+    fresh = [ack for ack in after.refusing if (ack.pid, ack.reason, ack.message) not in old]
+    for ack in fresh:
+        logger.warning(
+            "agent process %d: %s: %s: %s (live: generation %s)",
+            ack.pid,
+            ack.state.value,
+            ack.reason,
+            ack.message,
+            ack.generation,
+            extra={"pid": ack.pid, "reason": ack.reason},
+        )
+    return fresh

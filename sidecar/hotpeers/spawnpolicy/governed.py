@@ -1,0 +1,121 @@
+"""Whom the API server sends to the guard: ServiceAccounts, and ranges of their names. Pure.
+
+A name that ends in `*` stands for all accounts of its namespace that begin so, and `*` alone for the
+whole namespace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+
+from .origin import KnownAgent
+from .schema.policy import SpawnPolicy
+
+WHOLE = "*"
+"""In place of a name: every account of the namespace."""
+MOST_IN_PLACE, MOST_CHARS_IN_PLACE = 512, 32_768
+"""Of one namespace, in names and characters; beyond, the namespace is matched as a whole."""
+MOST, MOST_CHARS = 8_000, 500_000
+"""Of all namespaces: an object of the API server holds 1.5 MB. Beyond, the largest are matched as a whole."""
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|([a-z0-9][-a-z0-9.]{0,251})?\*")
+
+Account = tuple[str, str]
+"""Namespace and name of a ServiceAccount, or of a range of them."""
+
+
+@lru_cache(maxsize=32_768)
+def is_account(account: Account) -> bool:
+    """Whether there can be such accounts; nothing else is ever written into a condition."""
+    namespace, name = account
+    return _NAMESPACE.fullmatch(namespace) is not None and _NAME.fullmatch(name) is not None
+
+
+def governed_accounts(
+    policies: Iterable[SpawnPolicy], agents: Iterable[KnownAgent]
+) -> frozenset[Account]:
+    """The accounts of all subjects of these policies, and those that their agents will have.
+
+    `agents` are the Agents of the policies' namespaces. The names that a policy allows in its own
+    namespace are governed before any agent exists: an admission then waits for no write.
+    """
+    policies = tuple(policies)
+    subjects = {(one.namespace, ref.name) for one in policies for ref in one.spec.subjects}
+    named = {
+        (one.namespace, ref.name)
+        for one in policies
+        for ref in one.spec.subjects
+        if ref.kind == "Agent"
+    }
+    # An Agent that is yet to be made will run as the account of its name.
+    found = subjects | {
+        (agent.namespace, agent.account)
+        for agent in agents
+        if (agent.namespace, agent.name) in named
+    }
+    for policy in policies:
+        if policy.namespace in policy.spec.targetNamespaces:
+            found |= {(policy.namespace, pattern) for pattern in policy.spec.names}
+    return frozenset(one for one in found if is_account(one))
+
+
+class Cover:
+    """Which accounts some entries stand for: `account in cover`."""
+
+    def __init__(self, entries: Iterable[Account]) -> None:
+        self._entries = frozenset(entries)
+        ranges: dict[str, list[str]] = defaultdict(list)
+        for namespace, name in self._entries:
+            if name.endswith(WHOLE):
+                ranges[namespace].append(name[:-1])
+        self._ranges = {namespace: tuple(them) for namespace, them in ranges.items()}
+
+    def __contains__(self, account: Account) -> bool:
+        return account in self._entries or self.spans(account)
+
+    def spans(self, account: Account) -> bool:
+        """Whether a range holds it; a range holds itself."""
+        namespace, name = account
+        ranges = self._ranges.get(namespace)
+        return ranges is not None and name.removesuffix(WHOLE).startswith(ranges)
+
+    def spares(self, entry: Account) -> bool:
+        """Whether an entry says nothing that another one does not say."""
+        namespace, name = entry
+        base = name.removesuffix(WHOLE)
+        ranges = self._ranges.get(namespace, ())
+        if not name.endswith(WHOLE):
+            return base.startswith(ranges) if ranges else False
+        return any(base.startswith(one) and one != base for one in ranges)
+
+
+def fitted(entries: frozenset[Account]) -> frozenset[Account]:
+    """The same or more accounts, as entries that fit into a configuration.
+
+    A namespace that needs more than its share is matched as a whole, and so affects nobody else.
+    """
+    places: dict[str, list[Account]] = defaultdict(list)
+    for entry in entries:
+        places[entry[0]].append(entry)
+    sizes = {
+        namespace: sum(len(namespace) + len(name) + 2 for _, name in there)
+        for namespace, there in places.items()
+    }
+    count, chars = len(entries), sum(sizes.values())
+    whole: set[str] = set()
+    for namespace in sorted(places, key=lambda one: sizes[one], reverse=True):
+        there = len(places[namespace])
+        over = there > MOST_IN_PLACE or sizes[namespace] > MOST_CHARS_IN_PLACE
+        if not over and count <= MOST and chars <= MOST_CHARS:
+            if sizes[namespace] <= MOST_IN_PLACE:
+                break  # no smaller one can have too many
+            continue
+        whole.add(namespace)
+        count, chars = count - there + 1, chars - sizes[namespace] + len(namespace) + 3
+    if not whole:
+        return entries
+    kept = (one for one in entries if one[0] not in whole)
+    return frozenset((*kept, *((namespace, WHOLE) for namespace in whole)))

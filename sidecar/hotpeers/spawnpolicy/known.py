@@ -1,0 +1,237 @@
+"""What is known of a cluster's agents and policies, as small records, and looked up by account."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .origin import KnownAgent, is_spawned, may_count
+from .request import Subject
+from .schema.policy import SpawnPolicy, subject_key
+from .schema.reading import read_leniently
+from .stamps import Stamps, part, stamps_of
+
+_LONGEST = 512
+"""Of a stamp, in characters: two names of 253."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPolicy:
+    """One SpawnPolicy. `findings` says what is wrong with it: the path of each field, and what.
+
+    `created` is its creationTimestamp, `status` what was reported of it last. It is `reduced` where
+    `policy` lacks what is of no use while it is not served.
+    """
+
+    policy: SpawnPolicy
+    uid: str
+    created: str = ""
+    generation: int = 0
+    findings: tuple[tuple[str, str], ...] = ()
+    status: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    reduced: bool = False
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return self.policy.key
+
+
+def read_agent(data: Any) -> KnownAgent:
+    """The record of an Agent as the API server has it."""
+    metadata, spec = part(data, "metadata"), part(data, "spec")
+    name = str(metadata.get("name") or "")
+    block = part(spec, "byo" if spec.get("type") == "BYO" else "declarative")
+    account = part(block, "deployment").get("serviceAccountName")
+    stamps = stamps_of(data)
+    return KnownAgent(
+        namespace=str(metadata.get("namespace") or ""),
+        name=name,
+        uid=str(metadata.get("uid") or ""),
+        account=account[:_LONGEST] if isinstance(account, str) and account else name,
+        # Kept for as long as the agent lives, and whoever may write Agents may have written them.
+        stamps=Stamps(
+            {key: _cut(one) for key, one in stamps.annotations.items()},
+            {key: _cut(one) for key, one in stamps.labels.items()},
+        ),
+        ending=bool(metadata.get("deletionTimestamp")),
+    )
+
+
+_MOST_LEFT = 1_000
+
+
+def _cut(text: object) -> str:
+    """A stamp; empty, as one that cannot be read, where it is longer than any of the guard's."""
+    return text if isinstance(text, str) and len(text) <= _LONGEST else ""
+
+
+def read_known_policy(data: Any) -> KnownPolicy:
+    """The record of a SpawnPolicy as the API server has it, whether or not it is valid."""
+    metadata = part(data, "metadata")
+    policy, findings = read_leniently(data)
+    generation = metadata.get("generation")
+    return KnownPolicy(
+        policy=policy,
+        uid=str(metadata.get("uid") or ""),
+        created=str(metadata.get("creationTimestamp") or ""),
+        generation=generation if isinstance(generation, int) else 0,
+        findings=findings,
+        status=part(data, "status"),
+    )
+
+
+class Known:
+    """Agents by account, policies by namespace: what a lookup costs does not grow with the cluster."""
+
+    def __init__(
+        self, agents: Iterable[KnownAgent] = (), policies: Iterable[SpawnPolicy] = ()
+    ) -> None:
+        self._by_name: dict[tuple[str, str], KnownAgent] = {}
+        self._by_uid: dict[str, KnownAgent] = {}
+        self._agents: dict[tuple[str, str], list[KnownAgent]] = {}
+        self._stamped: dict[str, dict[tuple[str, str], KnownAgent]] = {}
+        self._left: dict[tuple[str, str], str] = {}
+        self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
+        self._by_key: dict[str, SpawnPolicy] = {}
+        # By the key of a subject, in each namespace.
+        self._naming: dict[str, dict[int, tuple[SpawnPolicy, ...]]] = {}
+        for agent in agents:
+            self.put(agent)
+        places: dict[str, list[SpawnPolicy]] = defaultdict(list)
+        for policy in policies:
+            places[policy.namespace].append(policy)
+        for namespace, there in places.items():
+            self.set_policies(namespace, there)
+
+    def put(self, agent: KnownAgent) -> None:
+        """Know this agent, in place of another of its name."""
+        self.drop(agent.namespace, agent.name)
+        place = agent.namespace, agent.name
+        self._left.pop((agent.namespace, agent.account), None)
+        self._by_name[place] = agent
+        self._by_uid[agent.uid] = agent
+        self._agents.setdefault((agent.namespace, agent.account), []).append(agent)
+        if agent.stamped:
+            self._stamped.setdefault(agent.policy, {})[place] = agent
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Forget the agent of this name."""
+        agent = self._by_name.pop((namespace, name), None)
+        if agent is None:
+            return
+        if agent.account != agent.name:
+            # Its pods may run on for a while, as an account that nothing else tells of.
+            self._left[agent.namespace, agent.account] = agent.name
+            while len(self._left) > _MOST_LEFT:
+                del self._left[next(iter(self._left))]
+        if self._by_uid.get(agent.uid) is agent:
+            del self._by_uid[agent.uid]
+        place = agent.namespace, agent.account
+        left = [one for one in self._agents[place] if one is not agent]
+        if left:
+            self._agents[place] = left
+        else:
+            del self._agents[place]
+        if agent.stamped:
+            under = self._stamped[agent.policy]
+            under.pop((namespace, name), None)
+            if not under:
+                del self._stamped[agent.policy]
+
+    def set_policies(self, namespace: str, policies: Iterable[SpawnPolicy]) -> None:
+        """Know these policies of a namespace, and no others of it."""
+        found = tuple(policies)
+        before = self._policies.pop(namespace, ())
+        naming = self._naming.setdefault(namespace, {})
+        # A namespace may have thousands, of which one changed.
+        kept = {id(one) for one in found} & {id(one) for one in before}
+        for policy in before:
+            if id(policy) not in kept:
+                del self._by_key[policy.key]
+                for subject in policy.subject_keys:
+                    naming[subject] = tuple(one for one in naming[subject] if one is not policy)
+                    if not naming[subject]:
+                        del naming[subject]
+        for policy in found:
+            if id(policy) not in kept:
+                self._by_key[policy.key] = policy
+                for subject in policy.subject_keys:
+                    naming[subject] = (*naming.get(subject, ()), policy)
+        if found:
+            self._policies[namespace] = found
+        else:
+            del self._naming[namespace]
+
+    def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
+        """The agents that run as this ServiceAccount."""
+        return self._agents.get((namespace, account), ())
+
+    def has_agent(self, namespace: str, name: str) -> bool:
+        """Whether there is an agent of this name."""
+        return (namespace, name) in self._by_name
+
+    def agent(self, namespace: str, name: str) -> KnownAgent | None:
+        """The agent of this name."""
+        return self._by_name.get((namespace, name))
+
+    def is_spawned(self, agent: KnownAgent) -> bool:
+        """Whether the guard can have stamped this agent; see `origin.is_spawned`."""
+        return is_spawned(agent, self._by_uid.get)
+
+    def spawned(self, *policies: str) -> Iterator[KnownAgent]:
+        """The agents that the guard can have stamped; with policies only those that carry one of them."""
+        for key in policies or tuple(self._stamped):
+            for agent in self._stamped.get(key, {}).values():
+                if self.is_spawned(agent):
+                    yield agent
+
+    def counted(self, key: str) -> dict[str, KnownAgent]:
+        """The agents that count for a policy also without a slot in its ledger, by `namespace/name`."""
+        policy = self.policy(key)
+        return {
+            agent.title: agent
+            for agent in self._stamped.get(key, {}).values()
+            if may_count(agent, key, policy, self._by_uid.get)
+        }
+
+    def under(self, key: str) -> dict[str, tuple[KnownAgent, bool]]:
+        """The agents of a policy by `namespace/name`, and whether each counts without a slot too."""
+        counted = self.counted(key)
+        return {one.title: (one, one.title in counted) for one in self.spawned(key)}
+
+    def stamped_policies(self) -> frozenset[str]:
+        """The keys of all policies that some agent carries, real or forged."""
+        return frozenset(key for key in self._stamped if key)
+
+    def naming(self, namespace: str, name: str) -> list[SpawnPolicy]:
+        """The policies of a namespace that have a subject of this name."""
+        naming = self._naming.get(namespace, {})
+        keys = [subject_key(kind, name) for kind in ("Agent", "ServiceAccount")]
+        return [one for key in keys for one in naming.get(key, ())]
+
+    def left_by(self, namespace: str, account: str) -> str:
+        """The Agent that ran as this account, which is not its own, and does no longer; "" if none."""
+        return self._left.get((namespace, account), "")
+
+    def governing(self, subject: Subject) -> list[SpawnPolicy]:
+        """The policies of a subject; of a spawned agent it is the one that it was spawned under."""
+        if subject.policy:
+            found = self.policy(subject.policy)
+            return [] if found is None else [found]
+        naming = self._naming.get(subject.namespace, {})
+        policies = [*naming.get(subject_key("ServiceAccount", subject.service_account), ())]
+        if subject.agent:
+            more = naming.get(subject_key("Agent", subject.agent), ())
+            policies += [one for one in more if all(one is not it for it in policies)]
+        return policies
+
+    def policy(self, key: str) -> SpawnPolicy | None:
+        """The policy of this key (`namespace/name`)."""
+        return self._by_key.get(key)
+
+    def policies_in(self, *namespaces: str) -> list[SpawnPolicy]:
+        """The policies of some namespaces, each once."""
+        return [one for place in dict.fromkeys(namespaces) for one in self._policies.get(place, ())]

@@ -1,0 +1,63 @@
+"""Rules of `spec.declarative.a2aConfig`: what an agent's card says of its skills.
+
+It is text for other models and people. In kagent 0.10 it changes nothing else but the `appProtocol` of the
+agent's Service.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ...base.reasons import Reason
+from .texts import judge_free_text
+from .walk import Judge, each, fields
+
+_MAX_SKILLS = 32
+_MAX_ITEMS = 20
+_MEDIA_TYPE = re.compile(r"[a-z]{1,32}(/[A-Za-z0-9][A-Za-z0-9.+_-]{0,126})?")
+
+
+def judge_card(judge: Judge, path: str, value: Any) -> None:
+    """Judge the card: written by whoever creates the agent, or by the template's author."""
+    if not judge.spec.a2aConfig and not judge.templated:
+        wrong = "the policy allows no text of its own on the agent card"
+        allowed = "leave it out, a template that has it, or a policy with a2aConfig: true"
+        judge.deny(Reason.FIELD_FORBIDDEN, path, wrong, allowed)
+        return
+    fields(
+        judge,
+        path,
+        value,
+        {"skills": lambda one, where, item: each(one, where, item, _skill, _MAX_SKILLS)},
+    )
+
+
+def _skill(judge: Judge, path: str, value: Any) -> None:
+    fields(
+        judge,
+        path,
+        value,
+        {
+            "id": judge_free_text,
+            "name": judge_free_text,
+            "description": judge_free_text,
+            "tags": _texts,
+            "examples": _texts,
+            "inputModes": _modes,
+            "outputModes": _modes,
+        },
+    )
+
+
+def _texts(judge: Judge, path: str, value: Any) -> None:
+    each(judge, path, value, judge_free_text, _MAX_ITEMS)
+
+
+def _modes(judge: Judge, path: str, value: Any) -> None:
+    each(judge, path, value, _mode, _MAX_ITEMS)
+
+
+def _mode(judge: Judge, path: str, value: Any) -> None:
+    if not isinstance(value, str) or not _MEDIA_TYPE.fullmatch(value):
+        judge.malformed(path, value, "a media type such as text/plain")

@@ -1,0 +1,136 @@
+"""What an object carries that its writer does not decide: stamps, and what stays as it was."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+from ...base.reasons import Reason
+from ..decision import shown
+from ..request import Phase, Request
+from ..stamps import (
+    ANNOTATIONS,
+    DIGEST,
+    EXPIRES,
+    FORMAT,
+    LABELS,
+    PEER,
+    POLICY,
+    TEMPLATE,
+    TTL,
+    Stamps,
+    part,
+    written,
+)
+from .walk import Judge
+
+_CONSTANT = (
+    *("finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds"),
+    "generateName",
+)
+
+
+def judge_stamps(
+    judge: Judge, manifest: Any, expected: Stamps, request: Request, now: datetime
+) -> None:
+    """Judge the stamps that a request carries: those of the guard, or none.
+
+    A new object has none before the guard has put them on, and exactly those of now afterwards. One
+    that is updated may keep those that it has; those that are missing are put back.
+    """
+    creating = request.operation == "CREATE"
+    after = request.phase is Phase.VALIDATING
+    metadata = part(manifest, "metadata")
+    for kind, keys, right in (
+        ("annotations", ANNOTATIONS, expected.annotations),
+        ("labels", LABELS, expected.labels),
+    ):
+        found = part(metadata, kind)
+        for key in keys:
+            path = f'metadata.{kind}["{key}"]'
+            if key not in found:
+                if after and key in right:
+                    judge.deny(Reason.NOT_AS_STAMPED, path, "the guard's stamp is missing")
+                continue
+            if key == PEER and found[key] == right.get(key):
+                continue
+            if creating and not after:
+                wrong = "only the guard writes it"
+                judge.deny(Reason.STAMP_FORGED, path, wrong, "leave it out")
+            elif creating and key == EXPIRES:
+                _judge_expiry(judge, path, found[key], right[key], now)
+            elif found[key] != right.get(key):
+                wrong = f"{shown(found[key])} is not what the guard wrote"
+                judge.deny(Reason.STAMP_FORGED, path, wrong, "leave it out")
+    if creating and after and expected.owners and "ownerReferences" not in metadata:
+        judge.deny(Reason.NOT_AS_STAMPED, "metadata.ownerReferences", "the owner is missing")
+
+
+def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: datetime) -> None:
+    """Between both webhooks the clock went on: an end that was written a moment ago is earlier."""
+    try:
+        moment = datetime.strptime(str(found), FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        moment = now
+    # Times of this format are ordered as texts; strptime also takes what is written otherwise.
+    fits = written(moment) == found and written(now) < found <= latest
+    if not fits:
+        judge.deny(Reason.STAMP_FORGED, path, f"{shown(found)} is not what the guard wrote", latest)
+
+
+def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
+    """Judge what an UPDATE may never change; what it leaves out is put back into `manifest`."""
+    metadata, before = part(manifest, "metadata"), part(old, "metadata")
+    for key in ("uid", "name", "namespace"):
+        if key in metadata and metadata[key] != before.get(key):
+            judge.deny(Reason.CHANGED, f"metadata.{key}", "it can never be changed", "as it was")
+    for key in _CONSTANT:
+        _keep(judge, f"metadata.{key}", key, metadata, before)
+    old_annotations = part(before, "annotations")
+    if any(key in old_annotations for key in (TTL, TEMPLATE)):
+        metadata.setdefault("annotations", {})
+    annotations = part(metadata, "annotations")
+    for key in (TTL, TEMPLATE):
+        _keep(judge, f'metadata.annotations["{key}"]', key, annotations, old_annotations)
+    was = old.get("status") if isinstance(old, dict) else None
+    if isinstance(manifest, dict) and manifest.get("status", was) != was:
+        judge.deny(Reason.FIELD_FORBIDDEN, "status", "only kagent writes a status", "as it was")
+
+
+def judge_origin(judge: Judge, stamps: Stamps, policy: str, digest: str) -> None:
+    """Judge that an agent stays under the policy, and of the template, that it was created with."""
+    if stamps.annotations.get(POLICY) != policy:
+        wrong = f"it was spawned under the policy {shown(stamps.annotations.get(POLICY))}"
+        judge.deny(Reason.NOT_SPAWNED, "metadata.name", wrong, f"agents spawned under {policy}")
+    if digest != stamps.annotations.get(DIGEST, ""):
+        judge.deny(Reason.TEMPLATE_CHANGED, "spec", "the template has changed since", "a new agent")
+
+
+def _keep(judge: Judge, path: str, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
+    if key in now and (key not in before or now[key] != before[key]):
+        judge.deny(Reason.CHANGED, path, "it can never be changed", "as it was")
+    elif key in before and key not in now:
+        now[key] = copy.deepcopy(before[key])
+
+
+def without_constants(manifest: Any, old: Any, expected: Stamps) -> Any:
+    """The manifest without what was judged as a stamp, or is as it was before: the writer's part."""
+    rest = copy.copy(manifest)
+    metadata = rest.get("metadata")
+    if isinstance(old, dict) and rest.get("status") == old.get("status"):
+        rest.pop("status", None)
+    if not isinstance(metadata, dict):
+        return rest
+    metadata = rest["metadata"] = dict(metadata)
+    owners = list(expected.owners)
+    before = {**part(old, "metadata"), **({"ownerReferences": owners} if owners else {})}
+    for key in _CONSTANT:
+        if key in metadata and key in before and metadata[key] == before[key]:
+            del metadata[key]
+    for kind, keys in (("annotations", ANNOTATIONS), ("labels", LABELS)):
+        if isinstance(metadata.get(kind), dict):
+            metadata[kind] = {
+                key: item for key, item in metadata[kind].items() if key not in keys or key == PEER
+            }
+    return rest

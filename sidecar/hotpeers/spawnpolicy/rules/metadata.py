@@ -1,0 +1,153 @@
+"""Rules of an Agent's metadata, and of labels and annotations anywhere in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from ...base.reasons import Reason
+from ..decision import listed, shown
+from ..schema.policy import MetadataKey, is_reserved_key, seconds_of
+from ..stamps import PEER, TEMPLATE, TTL
+from .naming import judge_beginning
+from .texts import hidden_in, judge_free_text, judge_line
+from .walk import Handler, Judge, fields, only, refused
+
+_MAX_LAST_APPLIED = 65_536
+_TTL = re.compile(r"([0-9]{1,7}[smh]){1,3}")
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_RESERVED_NAME = re.compile(r"default|kagent|hotpeers|kubernetes|(kube|kagent|hotpeers|system)-.*")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_INJECT, _SPAWN = "hotpeers.dev/inject", "hotpeers.dev/spawn"
+_SYSTEM = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
+"""The API server writes these itself, whatever a request says."""
+
+
+def judge_metadata(judge: Judge, path: str, value: Any) -> None:
+    """Judge `metadata` without stamps and without what may only stay as it was."""
+    spec = judge.spec
+    if isinstance(value, dict):
+        value = {key: item for key, item in value.items() if key not in _SYSTEM}
+    fields(
+        judge,
+        path,
+        value,
+        {
+            "name": lambda *_: None,  # judged with the request, which must have the same
+            "generateName": judge_beginning,
+            "namespace": lambda *_: None,
+            "labels": keyed(spec.labels, {PEER: only(Reason.STAMP_FORGED, "true")}),
+            "annotations": keyed(
+                spec.annotations,
+                {TTL: _ttl, TEMPLATE: _template, _LAST_APPLIED: _last_applied},
+            ),
+        },
+    )
+
+
+def judge_name(judge: Judge, name: object, taken: frozenset[str]) -> None:
+    """Judge the name of an agent: kagent's objects of that name are made, or overwritten."""
+    path = "metadata.name"
+    patterns = judge.spec.names
+    if not is_name(name):
+        needed = "lower case letters, digits and '-', a letter first, at most 63"
+        judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not a name", needed)
+    elif not any(matches(name, pattern) for pattern in patterns):
+        judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not allowed", listed(patterns))
+    elif _RESERVED_NAME.fullmatch(name):
+        judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is reserved", listed(patterns))
+    elif name in taken:
+        wrong = f"{shown(name)} is a subject of a SpawnPolicy, whose rights it would get"
+        judge.deny(Reason.NAME_NOT_ALLOWED, path, wrong, "another name")
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Whether an agent can have this name: its Service has it too."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name is that of a pattern: itself, or a beginning and `*`."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def keyed(allowed: tuple[MetadataKey, ...], known: Mapping[str, Handler]) -> Handler:
+    """Labels or annotations: those of the policy, and some that have rules of their own."""
+    by_key = {one.key: one for one in allowed}
+
+    def handler(judge: Judge, path: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            judge.malformed(path, value, "an object")
+            return
+        for key, item in value.items():
+            where = f'{path}["{key}"]' if isinstance(key, str) else path
+            if not isinstance(key, str) or not isinstance(item, str):
+                judge.malformed(where, item if isinstance(key, str) else key, "a text")
+            elif key in known:
+                known[key](judge, where, item)
+            elif is_reserved_key(key):
+                judge.deny(
+                    Reason.METADATA_NOT_ALLOWED, where, "no policy can allow it", "leave it out"
+                )
+            elif key not in by_key:
+                judge.deny(
+                    Reason.METADATA_NOT_ALLOWED, where, "is not allowed", listed(tuple(by_key))
+                )
+            elif judge_line(judge, where, item, 1024):
+                _value(judge, where, item, by_key[key].values, free=path.endswith("annotations"))
+
+    return handler
+
+
+def _value(judge: Judge, path: str, value: str, values: tuple[str, ...], *, free: bool) -> None:
+    """Judge a value by those that are listed; an annotation with any value is free text."""
+    if values and value not in values:
+        wrong = f"{shown(value)} is not allowed"
+        judge.deny(Reason.METADATA_NOT_ALLOWED, path, wrong, listed(values))
+    elif free and not values:
+        judge_free_text(judge, path, value)
+
+
+def pod_annotations(judge: Judge) -> Handler:
+    """Annotations of the agent's pod: an agent that may spawn itself can be injected."""
+    spec = judge.spec
+    deepest = spec.limits.maxDepth if spec.limits else 0
+    if not spec.allowOrchestrators:
+        why = "the policy allows no agent that spawns agents itself"
+        rule = refused(Reason.METADATA_NOT_ALLOWED, why)
+    elif judge.depth >= deepest:
+        why = f"an agent this deep ({judge.depth}) may not spawn any itself"
+        rule = refused(Reason.TOO_DEEP, why)
+    else:
+        rule = only(Reason.METADATA_NOT_ALLOWED, "true")
+    return keyed(spec.annotations, dict.fromkeys((_INJECT, _SPAWN), rule))
+
+
+def _ttl(judge: Judge, path: str, value: Any) -> None:
+    longest = judge.spec.limits.ttl.max if judge.spec.limits else "0s"
+    fits = _TTL.fullmatch(value) and 0 < seconds_of(value) <= seconds_of(longest)
+    if not fits:
+        judge.deny(
+            Reason.TTL_NOT_ALLOWED, path, f"{shown(value)} is not allowed", f"up to {longest}"
+        )
+
+
+def _template(judge: Judge, path: str, value: Any) -> None:
+    templates = judge.spec.templates
+    keys = templates.keys() if templates else ()
+    if value not in keys:
+        wrong = f"{shown(value)} is not allowed"
+        judge.deny(Reason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(keys))
+
+
+def _last_applied(judge: Judge, path: str, value: Any) -> None:
+    """What `kubectl apply` notes for itself: a manifest as text, which nothing runs."""
+    try:
+        is_object = len(value) <= _MAX_LAST_APPLIED and isinstance(json.loads(value), dict)
+        is_object = is_object and not hidden_in(value)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        judge.malformed(path, value, f"a JSON object of at most {_MAX_LAST_APPLIED} characters")

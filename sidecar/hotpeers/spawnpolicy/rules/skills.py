@@ -1,0 +1,106 @@
+"""Rules of `spec.skills`: what is fetched into the agent's pod, and from where."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ...base.reasons import Reason
+from ..decision import listed, shown
+from ..schema.images import described, is_allowed
+from .walk import Handler, Judge, each, fields
+
+_MAX_SOURCES = 20
+_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_KEY = re.compile(r"[A-Za-z0-9._/-]{0,512}")
+_REGION = re.compile(r"[a-z]{2}-[a-z-]{1,20}-[0-9]")
+
+
+def judge_skills(judge: Judge, path: str, value: Any) -> None:
+    """Judge the sources of skills."""
+    allowed, handlers = judge.spec.skills, dict[str, Handler]()
+    # Without a name in the policy they are refused as a Secret of anybody's.
+    if allowed.gitAuthSecrets:
+        handlers["gitAuthSecretRef"] = _secret(allowed.gitAuthSecrets)
+    if allowed.imagePullSecrets:
+        pull = _secret(allowed.imagePullSecrets)
+        handlers["imagePullSecrets"] = lambda one, where, item: each(
+            one, where, item, pull, _MAX_SOURCES
+        )
+    fields(
+        judge,
+        path,
+        value,
+        {
+            **handlers,
+            "refs": lambda one, where, item: each(one, where, item, _image, _MAX_SOURCES),
+            "gitRefs": lambda one, where, item: each(one, where, item, _git, _MAX_SOURCES),
+            "s3Refs": lambda one, where, item: each(one, where, item, _s3, _MAX_SOURCES),
+        },
+    )
+
+
+def _secret(allowed: tuple[str, ...]) -> Handler:
+    """A Secret that only the container which fetches skills gets to read."""
+
+    def handler(judge: Judge, path: str, value: Any) -> None:
+        if not isinstance(value, dict) or set(value) != {"name"} or value["name"] not in allowed:
+            wrong = "the policy does not allow this Secret for fetching skills"
+            judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(allowed))
+
+    return handler
+
+
+def _image(judge: Judge, path: str, value: Any) -> None:
+    images = judge.spec.skills.images
+    if not is_allowed(value, images):
+        wrong = f"{shown(value)} is not allowed"
+        judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(described(images)))
+
+
+def _git(judge: Judge, path: str, value: Any) -> None:
+    fields(
+        judge,
+        path,
+        value,
+        {"url": lambda *_: None, "ref": lambda *_: None, "path": _path, "name": _folder},
+    )
+    if not isinstance(value, dict):
+        return
+    url, ref = value.get("url"), value.get("ref")
+    sources = judge.spec.skills.git
+    if not any(url == one.url and ref in one.refs for one in sources):
+        known = tuple(f"{one.url} at {'|'.join(one.refs)}" for one in sources)
+        wrong = f"{shown(url)} at {shown(ref)} is not allowed"
+        judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(known))
+
+
+def _s3(judge: Judge, path: str, value: Any) -> None:
+    fields(judge, path, value, {"uri": lambda *_: None, "region": _region, "name": _folder})
+    if not isinstance(value, dict):
+        return
+    uri, prefixes = value.get("uri"), judge.spec.skills.s3
+    for prefix in prefixes:
+        if isinstance(uri, str) and uri.startswith(prefix) and _is_plain(uri.removeprefix(prefix)):
+            return
+    wrong = f"{shown(uri)} is not allowed"
+    judge.deny(Reason.SKILL_NOT_ALLOWED, f"{path}.uri", wrong, listed(prefixes))
+
+
+def _path(judge: Judge, path: str, value: Any) -> None:
+    if not isinstance(value, str) or value.startswith("/") or not _is_plain(value):
+        judge.malformed(path, value, "a folder of the repository, without '..'")
+
+
+def _folder(judge: Judge, path: str, value: Any) -> None:
+    if not isinstance(value, str) or not _FOLDER.fullmatch(value):
+        judge.malformed(path, value, "letters, digits, '.', '_' and '-'")
+
+
+def _region(judge: Judge, path: str, value: Any) -> None:
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        judge.malformed(path, value, "a region such as eu-central-1")
+
+
+def _is_plain(key: str) -> bool:
+    return bool(_KEY.fullmatch(key)) and not {".", ".."} & set(key.split("/"))

@@ -1,0 +1,54 @@
+"""Templates: an agent that says what it was made from must be just that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...base.reasons import Reason
+from ..decision import listed
+from ..digest import digest_of
+from ..request import Facts
+from ..stamps import TEMPLATE, part
+from .defaults import completed
+from .difference import difference
+from .walk import Judge
+
+
+def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
+    """Judge the template of a completed manifest; its digest, "" where it has none.
+
+    The digest is that of the template as it is, before the policy's defaults are put in.
+    """
+    path = f'metadata.annotations["{TEMPLATE}"]'
+    key = part(part(manifest, "metadata"), "annotations").get(TEMPLATE)
+    templates = judge.spec.templates
+    if key is None:
+        if templates is not None and templates.required:
+            wrong = "an agent must say which template it is made from"
+            judge.deny(Reason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(templates.keys()))
+        return ""
+    if templates is None or not isinstance(key, str) or key not in templates.keys():  # noqa: SIM118
+        return ""  # told by the rule of the annotation
+    template = facts.templates.get(key)
+    if not isinstance(template, dict):
+        wrong = f"the template {key} cannot be read now"
+        judge.deny(Reason.TEMPLATE_UNKNOWN, path, wrong, _remedy(judge, key))
+        return ""
+    alike = {"metadata": {"name": judge.name}, "spec": template}
+    whole, _ = completed(alike, judge.spec, namespace=judge.namespace, home=judge.home)
+    if where := difference(whole["spec"], manifest.get("spec"), "spec"):
+        wrong = f"it is not what the template {key} says"
+        judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
+    else:
+        judge.templated = True
+    return digest_of(template)
+
+
+def _remedy(judge: Judge, key: str) -> str:
+    # Waiting alone mends an outage, and not a template that nobody has made: both are told.
+    kind, _, name = key.partition(":")
+    if kind == "agent":
+        needed = f"a person makes the Agent {judge.home}/{name}"
+    else:
+        needed = f"a person sees to it that the controller's registry has {name}"
+    return f"try again later; if it stays so, {needed}"

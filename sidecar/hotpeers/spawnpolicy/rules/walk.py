@@ -1,0 +1,127 @@
+"""The tools of all rules: a walk over an object that knows every field it lets pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotpeers_shim.contract import clean_text
+
+from ...base.reasons import Reason
+from ..decision import Denial, shown
+from ..schema.policy import PolicySpec
+from .forbidden import FORBIDDEN, REMEDIES
+
+
+@dataclass
+class Judge:
+    """One object under one policy: what is wrong with it is collected in `denials`."""
+
+    spec: PolicySpec
+    namespace: str
+    home: str
+    depth: int
+    contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The security contexts that are stamped, by field of a deployment."""
+    name: str = ""
+    """Of the agent: the one account that it may run as."""
+    templated: bool = False
+    """Whether the agent is, word for word, what a template of the policy says."""
+    characters: int = 0
+    """Of free text so far, the system message apart."""
+    defaulted: frozenset[str] = frozenset()
+    denials: list[Denial] = field(default_factory=list)
+
+    def deny(self, reason: Reason, path: str, wrong: str, allowed: str = "") -> None:
+        """Note one thing that is wrong."""
+        if path in self.defaulted:
+            wrong = f"{wrong}; nobody wrote it, it is the default"
+        self.denials.append(
+            Denial(reason, clean_text(path, 200), clean_text(wrong, 300), clean_text(allowed, 600))
+        )
+
+    def malformed(self, path: str, value: object, needed: str) -> None:
+        """Note a value of a wrong shape."""
+        self.deny(Reason.FIELD_MALFORMED, path, f"{shown(value)} is given", needed)
+
+
+Handler = Callable[[Judge, str, Any], None]
+
+
+def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler]) -> None:
+    """Judge each field of an object; one that has no handler is refused."""
+    if not isinstance(value, dict):
+        judge.malformed(path, value, "an object")
+        return
+    for key, item in value.items():
+        where = f"{path}.{key}" if path else str(key)
+        if not isinstance(key, str):
+            judge.malformed(where, key, "a text as the name of a field")
+        elif key in handlers:
+            if item is None:
+                judge.malformed(where, item, "a value, or no such field")
+            else:
+                handlers[key](judge, where, item)
+        elif key in FORBIDDEN:
+            remedy = (
+                "a template without it" if judge.templated else REMEDIES.get(key, "leave it out")
+            )
+            judge.deny(Reason.FIELD_FORBIDDEN, where, FORBIDDEN[key], remedy)
+        else:
+            judge.deny(
+                Reason.UNKNOWN_FIELD,
+                where,
+                "no such field is known, so that it is not let in",
+                f"the fields {', '.join(sorted(handlers))}",
+            )
+
+
+def each(judge: Judge, path: str, value: Any, handler: Handler, most: int) -> None:
+    """Judge each item of a list of at most so many."""
+    if not isinstance(value, list):
+        judge.malformed(path, value, "a list")
+        return
+    if len(value) > most:
+        judge.deny(Reason.OBJECT_TOO_LARGE, path, f"{len(value)} items", f"at most {most}")
+        return
+    for number, item in enumerate(value):
+        handler(judge, f"{path}[{number}]", item)
+
+
+def refused(reason: Reason, why: str) -> Handler:
+    """A handler that refuses a field whatever it holds."""
+
+    def handler(judge: Judge, path: str, value: Any) -> None:
+        del value
+        judge.deny(reason, path, why, "leave it out")
+
+    return handler
+
+
+def flag(judge: Judge, path: str, value: Any) -> None:
+    """Any boolean."""
+    if not isinstance(value, bool):
+        judge.malformed(path, value, "true or false")
+
+
+def number(least: int, most: int) -> Handler:
+    """A whole number of a range."""
+
+    def handler(judge: Judge, path: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            judge.malformed(path, value, f"a whole number from {least} to {most}")
+
+    return handler
+
+
+def only(reason: Reason, *allowed: str) -> Handler:
+    """One of these texts, and of no other type."""
+
+    def handler(judge: Judge, path: str, value: Any) -> None:
+        if not isinstance(value, str) or value not in allowed:
+            judge.deny(
+                reason, path, f"{shown(value)} is not allowed", ", ".join(allowed[:12]) or "none"
+            )
+
+    return handler

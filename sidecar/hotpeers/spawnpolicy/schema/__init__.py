@@ -1,0 +1,1 @@
+"""SpawnPolicy as data: its fields, and reading it from a file or an object of the cluster."""

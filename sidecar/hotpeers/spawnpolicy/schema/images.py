@@ -1,0 +1,40 @@
+"""References of images against the images of a policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .policy import Image
+
+_REFERENCE = re.compile(
+    r"(?P<repository>[a-z0-9.-]+(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+def is_allowed(reference: object, images: Iterable[Image]) -> bool:
+    """Whether one of the images stands for this reference, by repository, then digest and tag."""
+    if not isinstance(reference, str) or len(reference) > 512 or not reference.isascii():
+        return False
+    found = _REFERENCE.fullmatch(reference)
+    return found is not None and any(_stands_for(image, found) for image in images)
+
+
+def _stands_for(image: Image, found: re.Match[str]) -> bool:
+    if found["repository"] != image.repository:
+        return False
+    if found["digest"]:
+        # What runs is told by the digest; a tag beside it is for people, where tags are listed.
+        return found["tag"] is None or not image.tags or found["tag"] in image.tags
+    return not image.requireDigest and found["tag"] in image.tags
+
+
+def described(images: Iterable[Image]) -> tuple[str, ...]:
+    """The images of a policy as one writes them."""
+    return tuple(
+        f"{image.repository}@sha256:…"
+        if image.requireDigest
+        else f"{image.repository}:({'|'.join(image.tags)})"
+        for image in images
+    )

@@ -1,1 +1,0 @@
-"""The HTTP server of a sidecar: probes, metrics and status. It reads, and changes nothing."""
