@@ -13,8 +13,10 @@ import pytest
 from aiohttp import web
 
 from hotpeers.base.reasons import Reason
+from hotpeers.model.reasons import ModelReason
 from hotpeers.sidecar.cards.reader import MAX_CARD_BYTES, CardReader, CardState
 from hotpeers.sidecar.credentials.keeper import Access
+from hotpeers.sidecar.reasons import SidecarReason
 
 CARD: dict[str, Any] = {
     "name": "Weather",
@@ -201,22 +203,22 @@ async def cut(request: web.Request) -> web.Response:
 @pytest.mark.parametrize(
     ("handler", "reason", "part"),
     [
-        (answer_404, Reason.CARD_UNAVAILABLE, "status 404"),
-        (answer_500, Reason.CARD_UNAVAILABLE, "status 500"),
-        (answer_text, Reason.CARD_INVALID, "not JSON"),
-        (answer_list, Reason.CARD_INVALID, "JSON object"),
-        (answer_no_interface, Reason.INTERFACE_MISSING, "JSONRPC"),
-        (answer_huge, Reason.CARD_INVALID, "larger than"),
-        (answer_deep, Reason.CARD_INVALID, "recursion"),
-        (redirect_away, Reason.CARD_UNAVAILABLE, "another origin"),
-        (redirect_for_ever, Reason.CARD_UNAVAILABLE, "too often"),
-        (cut, Reason.CARD_UNAVAILABLE, "disconnected"),
-        (answer_bomb, Reason.CARD_INVALID, "larger than"),
-        (answer_endless, Reason.CARD_INVALID, "larger than"),
-        (answer_brotli, Reason.CARD_INVALID, "compressed as 'br'"),
-        (answer_bad_gzip, Reason.CARD_UNAVAILABLE, "not gzip"),
-        (answer_nested, Reason.CARD_INVALID, "nests deeper"),
-        (answer_other_json, Reason.CARD_INVALID, "not an agent card"),
+        (answer_404, SidecarReason.CARD_UNAVAILABLE, "status 404"),
+        (answer_500, SidecarReason.CARD_UNAVAILABLE, "status 500"),
+        (answer_text, ModelReason.CARD_INVALID, "not JSON"),
+        (answer_list, ModelReason.CARD_INVALID, "JSON object"),
+        (answer_no_interface, ModelReason.INTERFACE_MISSING, "JSONRPC"),
+        (answer_huge, ModelReason.CARD_INVALID, "larger than"),
+        (answer_deep, ModelReason.CARD_INVALID, "recursion"),
+        (redirect_away, SidecarReason.CARD_UNAVAILABLE, "another origin"),
+        (redirect_for_ever, SidecarReason.CARD_UNAVAILABLE, "too often"),
+        (cut, SidecarReason.CARD_UNAVAILABLE, "disconnected"),
+        (answer_bomb, ModelReason.CARD_INVALID, "larger than"),
+        (answer_endless, ModelReason.CARD_INVALID, "larger than"),
+        (answer_brotli, ModelReason.CARD_INVALID, "compressed as 'br'"),
+        (answer_bad_gzip, SidecarReason.CARD_UNAVAILABLE, "not gzip"),
+        (answer_nested, ModelReason.CARD_INVALID, "nests deeper"),
+        (answer_other_json, ModelReason.CARD_INVALID, "not an agent card"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -282,7 +284,7 @@ async def test_server_in_trouble_is_not_taken_for_an_old_one(serve: Serve, statu
     async with reading.reader as reader:
         reader.follow([(url, "")])
         state = await reading.until((url, ""), lambda state: state.failures > 0)
-    assert (state.card, state.reason) == (None, Reason.CARD_UNAVAILABLE)
+    assert (state.card, state.reason) == (None, SidecarReason.CARD_UNAVAILABLE)
     assert f"status {status}" in state.message
 
 
@@ -297,7 +299,7 @@ async def test_of_two_failures_the_one_that_found_something_is_told(serve: Serve
     async with reading.reader as reader:
         reader.follow([(url, "")])
         state = await reading.until((url, ""), lambda state: state.failures > 0)
-    assert state.reason is Reason.INTERFACE_MISSING
+    assert state.reason is ModelReason.INTERFACE_MISSING
     assert "agent.json" in state.message
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from hotpeers.base.reasons import SENTENCES
+from hotpeers.base.reasons import sentence_of
 from hotpeers.cli.status import show_status
 from hotpeers.sidecar.acks.configuration import config_problems
 from hotpeers.sidecar.acks.reader import AckReader, Acks
@@ -87,7 +87,7 @@ def test_problems_have_a_word_of_the_vocabulary():
         PeerProblem.FEATURE_MISSING,
     ]
     assert problems[1].field == "stream"
-    assert problems[2].message == SENTENCES[ConfigProblem.REFUSED]
+    assert problems[2].message == sentence_of(ConfigProblem.REFUSED)
 
 
 def test_what_changed_is_logged_and_counted_once(caplog):

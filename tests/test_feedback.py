@@ -11,9 +11,10 @@ from cluster.accounts import ServiceAccount, rule
 from cluster.resources import agent
 from cluster.server import Cluster
 from hotpeers.base.problems import Problem
-from hotpeers.base.reasons import SENTENCES, Reason
+from hotpeers.base.reasons import sentence_of
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.changes import PeerChanges, new_refusals, peer_changes
 from hotpeers.sidecar.resolve.eligibility import Refused
 from hotpeers.sidecar.status.events import Feedback, note_of
@@ -66,10 +67,10 @@ async def test_events_are_on_the_agent(
     kubeconfig = account.kubeconfig()
     async with feedback(kubeconfig, orchestrator, lost, gather=0.01, rest=0.0) as told:
         told.peers(PeerChanges((peer("a"), peer("b")), (), (peer("c"),)))
-        told.refused([Refused("ns/d", "s", Reason.NOT_READY)])
+        told.refused([Refused("ns/d", "s", SidecarReason.NOT_READY)])
         told.nacked([Ack(pid=7, state=AckState.REFUSED, generation=1, reason="NotJson")])
-        sentence = SENTENCES[Reason.SHIM_NOT_LOADED]
-        told.not_loaded(Problem("agent", Reason.SHIM_NOT_LOADED, sentence))
+        sentence = sentence_of(SidecarReason.SHIM_NOT_LOADED)
+        told.not_loaded(Problem("agent", SidecarReason.SHIM_NOT_LOADED, sentence))
 
         def five() -> Any:
             items = cluster.api.list("v1", "Event", namespace)["items"]
@@ -155,5 +156,7 @@ def test_changes_are_found_by_name() -> None:
     found = peer_changes([a, b], [replace(a), other, c])
     assert found == PeerChanges((c,), (other,), ())
     assert peer_changes([a, b], [b]) == PeerChanges((), (), (a,))
-    one, two = (Refused("x", "s", reason) for reason in (Reason.NOT_READY, Reason.URL_MISSING))
+    one, two = (
+        Refused("x", "s", reason) for reason in (SidecarReason.NOT_READY, SidecarReason.URL_MISSING)
+    )
     assert new_refusals([one], [one, two]) == [two]

@@ -11,9 +11,9 @@ import pytest
 
 from cluster.processes import until
 from hotpeers import hook
-from hotpeers.base.reasons import Reason
 from hotpeers.hook import install_in_time
 from hotpeers.inject.imagepath.program import PROGRAM
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.shim.absence import Absence
 
 
@@ -114,7 +114,7 @@ def test_a_shim_that_is_missing_is_a_problem_until_it_is_there(tmp_path: Path) -
     absence = Absence(tmp_path, patience=0)
     assert absence.changes()
     assert absence.problem is not None
-    assert absence.problem.reason is Reason.SHIM_NOT_INSTALLED
+    assert absence.problem.reason is SidecarReason.SHIM_NOT_INSTALLED
     assert not absence.changes()
     install_in_time(tmp_path)
     assert absence.changes()

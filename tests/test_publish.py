@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hotpeers.base.problems import Problem, log_problems
-from hotpeers.base.reasons import Reason
+from hotpeers.model.reasons import ModelReason
 from hotpeers_shim.contract import Nack
 from sidecars import Sidecar, until
 
@@ -23,9 +23,9 @@ def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
         made.process.wait()
 
 
-SYNTAX = Problem("a.yaml", Reason.NOT_YAML, "at line 3")
+SYNTAX = Problem("a.yaml", ModelReason.NOT_YAML, "at line 3")
 FIELD = Problem("a.yaml", Nack.WRONG_SHAPE, "is missing", 1, "spec.url")
-OTHER = Problem("b.yaml", Reason.NOT_YAML, "at line 1")
+OTHER = Problem("b.yaml", ModelReason.NOT_YAML, "at line 1")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ OTHER = Problem("b.yaml", Reason.NOT_YAML, "at line 1")
     [
         ([], [SYNTAX], [f"{SYNTAX}"]),
         ([SYNTAX], [], [f"solved: {SYNTAX}"]),
-        ([SYNTAX], [Problem("a.yaml", Reason.NOT_YAML, "at line 4")], ["at line 4"]),
+        ([SYNTAX], [Problem("a.yaml", ModelReason.NOT_YAML, "at line 4")], ["at line 4"]),
         ([FIELD], [SYNTAX], [f"{SYNTAX}"]),
         ([FIELD, SYNTAX], [FIELD], []),
         ([FIELD, OTHER], [OTHER], [f"solved: {FIELD}"]),

@@ -8,9 +8,11 @@ from hypothesis import given, settings, strategies
 from hotpeers.base.reasons import Reason, Word
 from hotpeers.model.audience import Audience
 from hotpeers.model.cards.card import Card
+from hotpeers.model.reasons import ModelReason
 from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.sidecar.cards.reader import CardState
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.eligibility import Rules
 from hotpeers.sidecar.resolve.memo import Memo, Resolution
 from hotpeers.sidecar.resolve.resolver import resolve
@@ -75,18 +77,18 @@ def test_card_makes_ready_and_brings_skills_but_not_over_the_description() -> No
 def test_undescribed_candidate_waits_for_its_card() -> None:
     weather = candidate("weather", description="")
     waiting = run(weather)
-    assert reasons(waiting) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    assert reasons(waiting) == {"default/weather": SidecarReason.CARD_UNAVAILABLE}
     assert waiting.cards == {weather.card_key}
-    failing = CardState(failures=1, reason=Reason.CARD_INVALID, message="not JSON")
+    failing = CardState(failures=1, reason=ModelReason.CARD_INVALID, message="not JSON")
     refused = run(weather, cards={weather.card_key: failing}).refused[0]
-    assert (refused.reason, refused.message) == (Reason.CARD_INVALID, "not JSON")
+    assert (refused.reason, refused.message) == (ModelReason.CARD_INVALID, "not JSON")
     (peer,) = run(weather, cards={weather.card_key: CardState(card())}).peers
     assert peer.description == "From the card"
 
 
 def test_peer_stays_through_an_outage_of_its_card() -> None:
     weather = candidate("weather", description="")
-    away = CardState(card(), failures=2, reason=Reason.CARD_UNAVAILABLE)
+    away = CardState(card(), failures=2, reason=SidecarReason.CARD_UNAVAILABLE)
     (peer,) = run(weather, cards={weather.card_key: away}).peers
     assert (peer.ready, peer.description) == (False, "From the card")
 
@@ -101,7 +103,7 @@ def test_restart_keeps_what_the_card_told_before() -> None:
     weather = candidate("weather", description="")
     before = run(weather, cards={weather.card_key: CardState(card())}).peers
     assert run(weather, previous=before).peers == before
-    failing = {weather.card_key: CardState(failures=1, reason=Reason.CARD_UNAVAILABLE)}
+    failing = {weather.card_key: CardState(failures=1, reason=SidecarReason.CARD_UNAVAILABLE)}
     assert run(weather, cards=failing, previous=before).peers == (replace(before[0], ready=False),)
 
 
@@ -109,7 +111,9 @@ def test_what_was_known_of_another_definition_does_not_count() -> None:
     weather = candidate("weather", description="")
     before = run(weather, cards={weather.card_key: CardState(card())}).peers
     moved = candidate("weather", description="", url="http://elsewhere:1")
-    assert reasons(run(moved, previous=before)) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    assert reasons(run(moved, previous=before)) == {
+        "default/weather": SidecarReason.CARD_UNAVAILABLE
+    }
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,7 @@ def test_what_was_known_of_another_definition_does_not_count() -> None:
 def test_card_of_another_origin_is_refused(home: str, named: str) -> None:
     weather = candidate("weather", url=home)
     found = run(weather, cards={weather.card_key: CardState(card(url=named))})
-    assert reasons(found) == {"default/weather": Reason.CARD_ORIGIN_MISMATCH}
+    assert reasons(found) == {"default/weather": SidecarReason.CARD_ORIGIN_MISMATCH}
     assert found.cards == {weather.card_key}, "it must be read again, or it would never come back"
 
 
@@ -151,10 +155,14 @@ def test_same_origin_written_differently_is_taken(home: str, named: str) -> None
 @pytest.mark.parametrize(
     ("rules", "fields", "reason"),
     [
-        (Rules(parse_selector("tier=gold")), {"labels": {"tier": "tin"}}, Reason.NOT_SELECTED),
-        (Rules(namespaces=frozenset({"team"})), {}, Reason.NAMESPACE_NOT_ALLOWED),
-        (Rules(orchestrator="default/weather"), {}, Reason.IS_ORCHESTRATOR),
-        (Rules(), {"url": "", "kind": "Agent"}, Reason.URL_MISSING),
+        (
+            Rules(parse_selector("tier=gold")),
+            {"labels": {"tier": "tin"}},
+            SidecarReason.NOT_SELECTED,
+        ),
+        (Rules(namespaces=frozenset({"team"})), {}, SidecarReason.NAMESPACE_NOT_ALLOWED),
+        (Rules(orchestrator="default/weather"), {}, SidecarReason.IS_ORCHESTRATOR),
+        (Rules(), {"url": "", "kind": "Agent"}, SidecarReason.URL_MISSING),
     ],
 )
 def test_rule_refuses(rules: Rules, fields: dict[str, object], reason: Reason) -> None:
@@ -171,7 +179,7 @@ def test_rules_that_hold_let_through() -> None:
 def test_collision_keeps_the_first_by_order() -> None:
     found = run(candidate("a_b"), candidate("a-b"), candidate("a.b"))
     assert names(found) == ["a-b"]
-    assert set(reasons(found).values()) == {Reason.NAME_COLLISION}
+    assert set(reasons(found).values()) == {SidecarReason.NAME_COLLISION}
     assert "a-b.yaml" in found.refused[0].message
 
 
@@ -255,7 +263,7 @@ def test_newest_are_refused_above_the_size_of_the_file() -> None:
 
 def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
     waiting = candidate("weather", ready=False)
-    assert reasons(run(waiting)) == {"default/weather": Reason.NOT_READY}
+    assert reasons(run(waiting)) == {"default/weather": SidecarReason.NOT_READY}
     assert run(waiting).cards == frozenset()
     (unread,) = run(replace(waiting, ready=True)).peers
     assert not unread.ready, "nothing says yet how it is called"
@@ -265,16 +273,16 @@ def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
     (down,) = run(waiting, previous=(up,)).peers
     assert (down.ready, down.fingerprint) == (False, up.fingerprint)
     again = replace(waiting, uid="another")
-    assert reasons(run(again, previous=(up,))) == {"default/weather": Reason.NOT_READY}
+    assert reasons(run(again, previous=(up,))) == {"default/weather": SidecarReason.NOT_READY}
 
 
 def test_condition_says_what_ready_is_not_the_card() -> None:
     ready = candidate("weather", ready=True)
-    away = CardState(card(), failures=9, reason=Reason.CARD_UNAVAILABLE)
+    away = CardState(card(), failures=9, reason=SidecarReason.CARD_UNAVAILABLE)
     assert run(ready, cards={ready.card_key: away}).peers[0].ready
     stray = CardState(card(url="http://evil:8080"))
     refused = run(ready, cards={ready.card_key: stray})
-    assert reasons(refused) == {"default/weather": Reason.CARD_ORIGIN_MISMATCH}
+    assert reasons(refused) == {"default/weather": SidecarReason.CARD_ORIGIN_MISMATCH}
     assert refused.cards == {ready.card_key}
 
 
@@ -282,7 +290,7 @@ def test_agent_is_offered_only_where_it_allows_it() -> None:
     own = candidate("weather", audience=Audience())
     assert names(run(own, rules=Rules(home="default"))) == ["weather"]
     other = run(own, rules=Rules(home="other"))
-    assert reasons(other) == {"default/weather": Reason.NAMESPACE_NOT_INVITED}
+    assert reasons(other) == {"default/weather": SidecarReason.NAMESPACE_NOT_INVITED}
     everyone = candidate("weather", audience=Audience(everyone=True))
     assert names(run(everyone, rules=Rules(home="other"))) == ["weather"]
 
@@ -291,15 +299,17 @@ def test_labels_that_are_not_known_keep_what_was_offered() -> None:
     picky = candidate("weather", audience=Audience(selector=parse_selector("team=sky")))
     rules = Rules(home="other")
     (peer,) = run(picky, rules=rules, home_labels={"team": "sky"}).peers
-    assert reasons(run(picky, rules=rules)) == {"default/weather": Reason.NAMESPACE_NOT_INVITED}
+    assert reasons(run(picky, rules=rules)) == {
+        "default/weather": SidecarReason.NAMESPACE_NOT_INVITED
+    }
     assert names(run(picky, rules=rules, previous=(peer,))) == ["weather"]
     moved = run(picky, rules=rules, previous=(peer,), home_labels={})
-    assert reasons(moved) == {"default/weather": Reason.NAMESPACE_NOT_INVITED}
+    assert reasons(moved) == {"default/weather": SidecarReason.NAMESPACE_NOT_INVITED}
 
 
 def test_service_that_does_not_tell_its_port_is_refused() -> None:
     refused = run(candidate("web", kind="Service", url="")).refused[0]
-    assert refused.reason is Reason.URL_MISSING
+    assert refused.reason is SidecarReason.URL_MISSING
     assert "port" in refused.message
 
 
@@ -317,7 +327,10 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
     memo, previous = Memo(), ()
     there: dict[str, Candidate] = {}
     cards: dict[tuple[str, str], CardState] = {}
-    states = [CardState(card()), CardState(failures=3, reason=Reason.CARD_INVALID, message="no")]
+    states = [
+        CardState(card()),
+        CardState(failures=3, reason=ModelReason.CARD_INVALID, message="no"),
+    ]
     created = data.draw(strategies.sampled_from([(1.0,), (1.0, 2.0), (None, 1.0)]))
     for number in range(data.draw(strategies.integers(1, 12))):
         name = data.draw(strategies.sampled_from("abcd"))
@@ -342,7 +355,7 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
         previous = found.peers
 
 
-@pytest.mark.parametrize("reason", [Reason.INTERFACE_MISSING, Reason.CARD_INVALID])
+@pytest.mark.parametrize("reason", [ModelReason.INTERFACE_MISSING, ModelReason.CARD_INVALID])
 def test_described_candidate_with_no_way_to_call_it_is_refused(reason: Reason) -> None:
     weather = candidate("weather", ready=True)
     found = run(weather, cards={weather.card_key: CardState(None, 1, reason, "why")})
@@ -355,7 +368,7 @@ def test_ready_peer_has_an_interface_on_its_origin() -> None:
     (peer,) = run(weather, cards={weather.card_key: CardState(card(url="localhost:9/rpc"))}).peers
     assert peer.ready
     assert [one.url for one in peer.interfaces] == ["http://weather:8080/rpc"]
-    failing = {weather.card_key: CardState(None, 2, Reason.INTERFACE_MISSING)}
+    failing = {weather.card_key: CardState(None, 2, ModelReason.INTERFACE_MISSING)}
     (kept,) = run(weather, cards=failing, previous=(peer,)).peers
     assert (kept.ready, kept.interfaces) == (False, peer.interfaces)
 
@@ -370,21 +383,21 @@ def test_pinned_peer_takes_the_paths_of_its_card_alone() -> None:
 def test_nothing_is_offered_unverified_where_signatures_are_required() -> None:
     rules = Rules(require_signed=True)
     weather = candidate("weather")
-    assert reasons(run(weather, rules=rules)) == {"default/weather": Reason.CARD_UNAVAILABLE}
+    assert reasons(run(weather, rules=rules)) == {"default/weather": SidecarReason.CARD_UNAVAILABLE}
     verified = {weather.card_key: CardState(card())}
     before = run(weather, cards=verified, rules=rules).peers
     assert [peer.ready for peer in before] == [True]
     assert run(weather, rules=rules, previous=before).peers == before, "a restart loses nothing"
     (bare,) = run(weather).peers
     unverified = run(weather, rules=rules, previous=(bare,))
-    assert reasons(unverified) == {"default/weather": Reason.CARD_UNAVAILABLE}
-    for reason in (Reason.CARD_UNSIGNED, Reason.CARD_SIGNATURE_BAD):
+    assert reasons(unverified) == {"default/weather": SidecarReason.CARD_UNAVAILABLE}
+    for reason in (SidecarReason.CARD_UNSIGNED, SidecarReason.CARD_SIGNATURE_BAD):
         for known in (None, card()):
             state = {weather.card_key: CardState(known, 1, reason, "why")}
             found = run(weather, cards=state, rules=rules, previous=before)
             assert reasons(found) == {"default/weather": reason}
             assert found.cards == {weather.card_key}
-    lost = {weather.card_key: CardState(card(), 2, Reason.CARD_KEYS_UNREADABLE)}
+    lost = {weather.card_key: CardState(card(), 2, SidecarReason.CARD_KEYS_UNREADABLE)}
     assert len(run(weather, cards=lost, rules=rules, previous=before).peers) == 1
 
 
@@ -406,7 +419,7 @@ def test_newcomer_in_another_file_does_not_take_the_name_of_a_live_peer() -> Non
     found = run(newcomer, live, previous=before)
     assert [peer.source for peer in found.peers] == [live.source]
     (refused,) = found.refused
-    assert (refused.source, refused.reason) == (newcomer.source, Reason.NAME_COLLISION)
+    assert (refused.source, refused.reason) == (newcomer.source, SidecarReason.NAME_COLLISION)
     assert live.source in refused.message
 
 
@@ -415,7 +428,7 @@ def test_newcomer_does_not_take_the_name_of_a_peer_whose_file_cannot_be_read() -
     before = run(live).peers
     found = run(newcomer, previous=before, unread=("weather.yaml#",))
     assert [peer.source for peer in found.peers] == [live.source]
-    assert reasons(found) == {"default/weather": Reason.NAME_COLLISION}
+    assert reasons(found) == {"default/weather": SidecarReason.NAME_COLLISION}
 
 
 def test_name_is_free_once_its_file_is_gone() -> None:
@@ -436,7 +449,7 @@ def test_newcomer_of_another_name_does_not_take_the_tool_of_a_live_peer() -> Non
     assert live.tool == newcomer.tool
     found = run(newcomer, live, previous=run(live).peers)
     assert [peer.source for peer in found.peers] == [live.source]
-    assert reasons(found) == {"default/a-b": Reason.NAME_COLLISION}
+    assert reasons(found) == {"default/a-b": SidecarReason.NAME_COLLISION}
 
 
 def test_first_file_of_a_name_is_taken_where_none_was_live() -> None:

@@ -18,6 +18,7 @@ from jwt.utils import base64url_encode
 from hotpeers.base.reasons import Reason
 from hotpeers.model.cards.card import CardError, parse_card
 from hotpeers.sidecar.cards.signature import SignatureCheck
+from hotpeers.sidecar.reasons import SidecarReason
 
 CARD: dict[str, Any] = {
     "name": "Wetter \u2014 \u5929\u6c17",
@@ -112,8 +113,8 @@ def test_key_without_an_id_is_tried_for_every_signature(check: Check) -> None:
 
 @pytest.mark.parametrize("make", [signed, signed_old])
 def test_card_signed_with_another_key_is_refused(check: Check, make: Any) -> None:
-    assert reason_of(check(public(EC, "main")), make(OTHER)) is Reason.CARD_SIGNATURE_BAD
-    assert reason_of(check(public(EC, "else")), make(EC)) is Reason.CARD_SIGNATURE_BAD
+    assert reason_of(check(public(EC, "main")), make(OTHER)) is SidecarReason.CARD_SIGNATURE_BAD
+    assert reason_of(check(public(EC, "else")), make(EC)) is SidecarReason.CARD_SIGNATURE_BAD
 
 
 @pytest.mark.parametrize("card", [CARD, OLD])
@@ -121,8 +122,11 @@ def test_card_signed_with_another_key_is_refused(check: Check, make: Any) -> Non
 def test_card_without_a_signature_is_refused(
     check: Check, card: dict[str, Any], signatures: Any
 ) -> None:
-    assert reason_of(check(public(EC)), card | {"signatures": signatures}) is Reason.CARD_UNSIGNED
-    assert reason_of(check(public(EC)), dict(card)) is Reason.CARD_UNSIGNED
+    assert (
+        reason_of(check(public(EC)), card | {"signatures": signatures})
+        is SidecarReason.CARD_UNSIGNED
+    )
+    assert reason_of(check(public(EC)), dict(card)) is SidecarReason.CARD_UNSIGNED
 
 
 @pytest.mark.parametrize(
@@ -143,14 +147,14 @@ def test_card_without_a_signature_is_refused(
 def test_what_is_no_signature_is_refused(check: Check, signature: Any) -> None:
     for card in (CARD, OLD):
         tampered = card | {"signatures": [signature]}
-        assert reason_of(check(public(EC)), tampered) is Reason.CARD_SIGNATURE_BAD
+        assert reason_of(check(public(EC)), tampered) is SidecarReason.CARD_SIGNATURE_BAD
 
 
 @pytest.mark.parametrize("make", [signed, signed_old])
 def test_changed_card_is_refused(check: Check, make: Any) -> None:
     verify = check(public(EC, "main"))
     for change in ({"description": "Evil"}, {"skills": []}, {"capabilities": {}}):
-        assert reason_of(verify, make(EC) | change) is Reason.CARD_SIGNATURE_BAD
+        assert reason_of(verify, make(EC) | change) is SidecarReason.CARD_SIGNATURE_BAD
 
 
 def test_what_no_signature_covers_is_not_believed(check: Check) -> None:
@@ -173,15 +177,15 @@ def test_keys_are_read_again_when_they_change(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     folder.mkdir()
     verify = SignatureCheck(folder)
-    assert reason_of(verify, signed(EC)) is Reason.CARD_KEYS_UNREADABLE
+    assert reason_of(verify, signed(EC)) is SidecarReason.CARD_KEYS_UNREADABLE
     (folder / "a.json").write_text(json.dumps({"keys": [public(OTHER, "main")]}))
-    assert reason_of(verify, signed(EC)) is Reason.CARD_SIGNATURE_BAD
+    assert reason_of(verify, signed(EC)) is SidecarReason.CARD_SIGNATURE_BAD
     (folder / "b.json").write_text(json.dumps(public(EC, "main")))
     assert verify(signed(EC))
     (folder / "..data").write_text("not read")
     assert verify(signed(EC))
     (folder / "b.json").unlink()
-    assert reason_of(verify, signed(EC)) is Reason.CARD_SIGNATURE_BAD
+    assert reason_of(verify, signed(EC)) is SidecarReason.CARD_SIGNATURE_BAD
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,7 @@ def test_keys_that_cannot_be_used_verify_nothing(tmp_path: Path, text: str) -> N
     verify = SignatureCheck(tmp_path / "keys.json")
     with pytest.raises(CardError) as caught:
         verify(signed(EC))
-    assert caught.value.reason is Reason.CARD_KEYS_UNREADABLE
+    assert caught.value.reason is SidecarReason.CARD_KEYS_UNREADABLE
     assert "c2VjcmV0" not in str(caught.value)
 
 

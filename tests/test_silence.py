@@ -13,8 +13,9 @@ import pytest
 
 from cluster.processes import free_ports
 from hotpeers.base.errors import SettingsError
-from hotpeers.base.reasons import Reason
+from hotpeers.base.reasons import Word
 from hotpeers.sidecar import sidecar as module
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.eligibility import Rules
 from hotpeers.sidecar.settings import Settings
 from hotpeers.sidecar.shim.silence import Silence
@@ -37,9 +38,9 @@ def port(agent: socket.socket) -> int:
     return int(agent.getsockname()[1])
 
 
-def reason(silence: Silence) -> Reason | None:
+def reason(silence: Silence) -> Word | None:
     problem = silence.problem
-    return Reason(problem.reason) if problem is not None else None
+    return problem.reason if problem is not None else None
 
 
 def test_agent_that_serves_and_says_nothing_is_a_problem(agent: socket.socket) -> None:
@@ -48,7 +49,7 @@ def test_agent_that_serves_and_says_nothing_is_a_problem(agent: socket.socket) -
     assert not silence.changes(heard=False)
     agent.listen()
     assert silence.changes(heard=False)
-    assert reason(silence) is Reason.SHIM_NOT_LOADED
+    assert reason(silence) is SidecarReason.SHIM_NOT_LOADED
     assert not silence.changes(heard=False)
     assert silence.changes(heard=True)
     assert silence.problem is None

@@ -17,11 +17,13 @@ import yaml
 from chart.promql import Series, evaluate
 from chart.rendering import K8S
 from hotpeers.base.problems import Problem
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.certificates.authority import Lifetimes, new_keyring
 from hotpeers.controller.metrics import ControllerMetrics
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.inject.outcome import Injection
 from hotpeers.inject.review import Result, Review, review
+from hotpeers.kube.reasons import KubeReason
+from hotpeers.model.reasons import ModelReason
 from hotpeers.sidecar.acks.reader import Acks
 from hotpeers.sidecar.resolve.eligibility import Refused
 from hotpeers.sidecar.shim.silence import Silence
@@ -107,10 +109,10 @@ class World:
 
     def guard_fails(self) -> None:
         assert self.controller is not None
-        self.controller.judged("CREATE", "failed", Reason.GUARD_FAILED.value)
+        self.controller.judged("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
 
     def controller_problem(self) -> None:
-        self.problems = (Problem("agents", Reason.FORBIDDEN, "grant get on agents"),)
+        self.problems = (Problem("agents", KubeReason.FORBIDDEN, "grant get on agents"),)
 
     def agent_not_active(self) -> None:
         self.acked(replace(ACK, state=AckState.REFUSED))
@@ -128,7 +130,7 @@ class World:
         self.status = replace(self.status, problems=(silence.problem,))
 
     def source_not_read(self) -> None:
-        problem = Problem("Agent in namespace a", Reason.FORBIDDEN, "no")
+        problem = Problem("Agent in namespace a", KubeReason.FORBIDDEN, "no")
         self.status = replace(self.status, problems=(problem,))
 
     def peer_file_not_written(self) -> None:
@@ -142,7 +144,9 @@ class World:
         self.acked(replace(ACK, failures=(failure,)))
 
     def peers_refused(self) -> None:
-        self.status = replace(self.status, refused=(Refused("ns/a", "s", Reason.CARD_INVALID),))
+        self.status = replace(
+            self.status, refused=(Refused("ns/a", "s", ModelReason.CARD_INVALID),)
+        )
 
     def acked(self, *acks: Ack) -> None:
         self.status = replace(self.status, acks=Acks(acks))
@@ -189,15 +193,15 @@ def test_agent_that_never_loads_the_shim_is_told_of_by_one_alert() -> None:
 def test_second_failure_of_another_kind_is_told_of_too() -> None:
     world, rule = World(), RULES["HotpeersGuardFails"]
     assert world.controller is not None
-    world.controller.judged("CREATE", "failed", Reason.GUARD_FAILED.value)
+    world.controller.judged("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
     assert world.fires(rule, 120.0)
     while world.fires(rule, 60.0):
         assert world.now < 3600.0
-    world.controller.judged("UPDATE", "failed", Reason.GUARD_FAILED.value)
+    world.controller.judged("UPDATE", "failed", ControllerReason.GUARD_FAILED.value)
     assert world.fires(rule, 120.0)
     while world.fires(rule, 60.0):
         assert world.now < 7200.0
-    world.controller.judged("UPDATE", "failed", Reason.GUARD_FAILED.value)
+    world.controller.judged("UPDATE", "failed", ControllerReason.GUARD_FAILED.value)
     assert world.fires(rule, 120.0)
 
 

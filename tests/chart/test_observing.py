@@ -16,17 +16,17 @@ from prometheus_client import CollectorRegistry
 from chart.helm import Helm
 from chart.rendering import K8S
 from chart.variants import OBSERVED
-from hotpeers.base.reasons import SENTENCES
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.inject.review import Result
 from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import AckState
+from words import every_word
 
 DASHBOARDS = sorted((K8S / "dashboards").glob("*.json"))
 ALERTS = yaml.safe_load((K8S / "alerts" / "hotpeers.yaml").read_text())
 RULES = {rule["alert"]: rule for group in ALERTS["groups"] for rule in group["rules"]}
 WORDS = {
-    "reason": {word.value for word in SENTENCES},
+    "reason": {word.value for word in every_word()},
     "state": {state.value for state in AckState},
     "result": {result.value for result in Result},
 }

@@ -12,11 +12,11 @@ from typing import Any
 from cluster.client import Object
 from cluster.resources import agent
 from controller.scene import client_of
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.quota.ledgers import ledger_name
 from hotpeers.controller.quota.reservations import Reservations
 from hotpeers.kube.client import Client
 from hotpeers.spawnpolicy.decision import Decision, Denial
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Usage
 
 POLICY = "team/policy"
@@ -31,9 +31,9 @@ def under(limit: int, count: int = 10_000, window: float = 3600.0, policy: str =
         used = usage.get(policy, Usage())
         start = datetime.now(UTC) - timedelta(seconds=window)
         if used.alive >= limit:
-            reason = Reason.TOO_MANY_AGENTS
+            reason = PolicyReason.TOO_MANY_AGENTS
         elif sum(one > start for one in used.created) >= count:
-            reason = Reason.TOO_MANY_CREATES
+            reason = PolicyReason.TOO_MANY_CREATES
         else:
             return Decision(allowed=True, policy=policy)
         denial = Denial(reason, "spec", "too many")

@@ -10,11 +10,11 @@ from cluster.accounts import ServiceAccount
 from cluster.client import Object
 from cluster.server import Cluster
 from controller.scene import client_of, running, until
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.admission.denials import MOST_WAITING, Denials, Told
 from hotpeers.spawnpolicy.decision import Denial
+from hotpeers.spawnpolicy.reasons import PolicyReason
 
-DENIAL = Denial(Reason.RUNTIME_NOT_ALLOWED, "spec.declarative.runtime", "")
+DENIAL = Denial(PolicyReason.RUNTIME_NOT_ALLOWED, "spec.declarative.runtime", "")
 
 
 def told(namespace: str, name: str = "worker-a") -> Told:

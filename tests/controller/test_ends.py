@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.lifecycle.ends import Around, Cause, EndPlan, plan_ends, read_time
 from hotpeers.controller.lifecycle.expiry import Expiry
 from hotpeers.controller.quota.ledger import DeletionPolicy
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.kube.client import Client
 from hotpeers.spawnpolicy.known import KnownAgent, KnownPolicy
 from hotpeers.spawnpolicy.stamps import (
@@ -80,7 +80,7 @@ def test_a_time_that_cannot_be_read_is_told_and_ends_nothing(text: str | None) -
     found = plan(worker(expires_at=text), now=NOW + timedelta(days=3650))
     assert causes(found) == {}
     assert [(one.where, one.reason) for one in found.problems] == [
-        ("Agent/team/worker", Reason.STAMP_UNREADABLE)
+        ("Agent/team/worker", ControllerReason.STAMP_UNREADABLE)
     ]
 
 

@@ -25,8 +25,8 @@ from controller.guarding import (
 )
 from controller.scene import client_of, running, until
 from hotpeers.base.errors import GovernError
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.election import LeaderClient
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.controller.webhook_config.accounts import Governed
 from hotpeers.controller.webhook_config.matching import Patience, asking_patch, read_asking
 from hotpeers.spawnpolicy.governed import MOST_CHARS, Account, fitted
@@ -316,7 +316,9 @@ async def test_ensure_fails_closed(cluster: Cluster, namespace: str, name: str) 
         cluster.api.delete(manifests(name)[1])
         with pytest.raises(GovernError, match=f"Validating.*{name}: it does not exist"):
             await governed.ensure([(namespace, "b")])
-        await until(lambda: [one.reason for one in governed.problems()] == [Reason.GUARD_MISSING])
+        await until(
+            lambda: [one.reason for one in governed.problems()] == [ControllerReason.GUARD_MISSING]
+        )
         # Made anew, as an installation does: what was there is there again.
         cluster.api.create(manifests(name)[1])
         await until(lambda: governed.holds([a, (namespace, "b")]))

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.injected import injected
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.rbac.grants import (
     DEFINITIONS,
     FEEDBACK,
@@ -24,6 +23,7 @@ from hotpeers.controller.rbac.grants import (
     read_pod,
     wanted_bindings,
 )
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.model.selector import parse_selector
 
 ALICE = Account("home", "alice")
@@ -127,7 +127,10 @@ def test_namespace_where_nothing_may_be_injected_binds_nobody(labels: dict[str, 
     closed = {"home": invitation("home", labels)}
     bindings, (problem,) = wanted_bindings([pod(), pod()], closed)
     assert bindings == frozenset()
-    assert (problem.where, problem.reason) == ("Namespace/home", Reason.INJECTION_DISABLED)
+    assert (problem.where, problem.reason) == (
+        "Namespace/home",
+        ControllerReason.INJECTION_DISABLED,
+    )
     # At once, with the one of the cluster: rights that were withdrawn get no grace.
     plan = make_plan(frozenset(), [made(one) for one in OWN], closed, {}, 0.0)
     assert {one.binding for one in plan.deletes} == OWN
@@ -150,7 +153,7 @@ def test_other_namespace_that_does_not_invite(said: str) -> None:
     wanted, problems = wanted_bindings([pod(namespaces="away")], invitations(away=said))
     assert wanted == OWN
     assert [(item.where, item.reason) for item in problems] == [
-        ("Namespace/away", Reason.READERS_NOT_INVITED)
+        ("Namespace/away", ControllerReason.READERS_NOT_INVITED)
     ]
     assert "home/alice" in problems[0].message
 

@@ -14,15 +14,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from spawning import POLICY, create, declarative, edited, policy
 
 from hotpeers.base.errors import GovernError
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.admission import guard as webhook
 from hotpeers.controller.admission.guard import Guard, last_denial, told_of
 from hotpeers.controller.admission.judging import NotReadyError, Verdict
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.controller.port.intake import make_app
 from hotpeers.controller.quota.ledgers import CountsError
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.spawnpolicy.decision import Decision, Denial
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Phase, Subject
 from hotpeers.spawnpolicy.review import MAX_BYTES, Review, read_review
 
@@ -108,7 +109,7 @@ FAULTS: dict[str, tuple[Exception, str]] = {
     "no answer in time": (TimeoutError(), "GuardFailed"),
     "API server down": (UnreachableError("refused"), "ApiUnreachable"),
     "no right": (ForbiddenError("cannot get services", 403), "Forbidden"),
-    "counts unknown": (CountsError("busy", Reason.COUNTS_BUSY), "CountsBusy"),
+    "counts unknown": (CountsError("busy", ControllerReason.COUNTS_BUSY), "CountsBusy"),
     "cannot govern": (GovernError("no configuration"), "GuardFailed"),
     "a bug": (KeyError(PROMPT), "GuardFailed"),
 }
@@ -145,7 +146,9 @@ async def test_what_is_not_understood_is_refused(raw: bytes, status: int) -> Non
     assert asked.counted(operation="", decision="failed", reason="ReviewInvalid") == 1
 
 
-DENIAL = Denial(Reason.FIELD_MALFORMED, "spec.declarative.systemMessage", f'"{PROMPT}" is given')
+DENIAL = Denial(
+    PolicyReason.FIELD_MALFORMED, "spec.declarative.systemMessage", f'"{PROMPT}" is given'
+)
 DENIED = Verdict(Decision(allowed=False, policy="team/workers", denials=(DENIAL,)), LEAD, "Enforce")
 
 
@@ -238,7 +241,7 @@ async def test_status_says_the_whole_denial_and_no_value() -> None:
 
 
 def test_message_of_the_status_is_bounded() -> None:
-    long = Denial(Reason.MODEL_NOT_ALLOWED, "p" * 900, "", "a" * 900)
+    long = Denial(PolicyReason.MODEL_NOT_ALLOWED, "p" * 900, "", "a" * 900)
     verdict = Verdict(Decision(allowed=False, denials=(long, long)), LEAD, "Enforce")
     review = read_review(body(), Phase.MUTATING)
     message = last_denial(review, verdict, long).message

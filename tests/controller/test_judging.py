@@ -26,9 +26,11 @@ from hotpeers.controller.admission.knowledge import Knowledge
 from hotpeers.controller.admission.live import Live
 from hotpeers.controller.admission.pace import MOST
 from hotpeers.controller.quota.reservations import Reservations, Timing
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.kube.client import Client
 from hotpeers.kube.errors import ForbiddenError, KubeError, UnreachableError
 from hotpeers.spawnpolicy.known import read_known_policy
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Phase
 from hotpeers.spawnpolicy.review import Review, read_review
 
@@ -178,7 +180,7 @@ async def test_what_is_refused_anyway_costs_no_look(scene: Scene) -> None:
         assert not verdict.decision.allowed
     pods = {"group": "", "version": "v1", "resource": "pods"}
     verdict = await scene.judging.judge(scene.review(bad, resource=pods))
-    assert reasons(verdict) == [Reason.RESOURCE_NOT_ALLOWED]
+    assert reasons(verdict) == [PolicyReason.RESOURCE_NOT_ALLOWED]
     # And the mutating webhook looks at nothing either.
     good = declarative("worker-a", scene.namespace)
     assert (await scene.judging.judge(scene.review(good, phase=Phase.MUTATING))).decision.allowed
@@ -225,7 +227,7 @@ async def test_audit_refuses_nothing_that_cannot_be_found_out(scene: Scene) -> N
     verdict = await scene.create(manifest)
     assert verdict.decision.allowed
     assert verdict.mode == "Audit"
-    assert [one.reason for one in verdict.decision.denials] == [Reason.NAME_OCCUPIED]
+    assert [one.reason for one in verdict.decision.denials] == [PolicyReason.NAME_OCCUPIED]
 
     async def down(*_: Any, **__: Any) -> Any:
         raise KubeError("down")
@@ -247,7 +249,7 @@ async def test_policy_that_cannot_be_read_refuses_everything(scene: Scene) -> No
     )
     scene.knowledge._changed()
     verdict = await scene.create(declarative("worker-a", scene.namespace))
-    assert reasons(verdict) == [Reason.POLICY_INVALID]
+    assert reasons(verdict) == [PolicyReason.POLICY_INVALID]
     assert verdict.decision.policy == f"{scene.namespace}/workers"
 
 
@@ -258,7 +260,7 @@ async def test_no_subject_any_more_is_free(scene: Scene) -> None:
     assert verdict.decision.allowed
     assert verdict.decision.object is None
     stamped = edited(manifest, ('metadata.labels["hotpeers.dev/spawned"]', "true"))
-    assert reasons(await scene.create(stamped)) == [Reason.STAMP_FORGED]
+    assert reasons(await scene.create(stamped)) == [PolicyReason.STAMP_FORGED]
     kept = await scene.judging.judge(
         scene.review(stamped, operation="UPDATE", oldObject=copy.deepcopy(stamped))
     )
@@ -313,12 +315,12 @@ async def test_what_is_left_of_an_agent_stays_governed(scene: Scene, owned: bool
     verdict = await scene.create(declarative("any", scene.namespace), userInfo=user)
     assert verdict.decision.allowed is not owned
     if owned:
-        assert reasons(verdict) == [Reason.POLICY_MISSING]
+        assert reasons(verdict) == [PolicyReason.POLICY_MISSING]
 
 
 async def test_account_that_is_gone_is_refused(scene: Scene) -> None:
     verdict = await scene.create(declarative("any", scene.namespace))
-    assert reasons(verdict) == [Reason.POLICY_MISSING]
+    assert reasons(verdict) == [PolicyReason.POLICY_MISSING]
 
 
 async def test_who_is_no_account_is_let_through(scene: Scene) -> None:
@@ -362,19 +364,21 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     annotations = kept.object["metadata"]["annotations"]
     assert annotations["hotpeers.dev/template"] == "agent:blueprint"
     changed = edited(bare, ("spec.description", "another"))
-    assert Reason.TEMPLATE_CHANGED in reasons(
+    assert PolicyReason.TEMPLATE_CHANGED in reasons(
         await scene.judging.judge(scene.review(changed, **update))
     )
     other = made_from(scene, "agent:blueprint", ("spec.description", "another"))
-    assert Reason.TEMPLATE_CHANGED in reasons(await scene.create(other))
-    assert Reason.TEMPLATE_UNKNOWN in reasons(await scene.create(made_from(scene, "agent:missing")))
+    assert PolicyReason.TEMPLATE_CHANGED in reasons(await scene.create(other))
+    assert PolicyReason.TEMPLATE_UNKNOWN in reasons(
+        await scene.create(made_from(scene, "agent:missing"))
+    )
     # One that no policy names is not even looked for.
     assert reasons(await scene.create(made_from(scene, "agent:lead"))) == [
-        Reason.TEMPLATE_NOT_ALLOWED
+        PolicyReason.TEMPLATE_NOT_ALLOWED
     ]
     # And a fault besides is told at once, by itself.
     worse = made_from(scene, "agent:blueprint", ("spec.declarative.runtime", "go"))
-    assert reasons(await scene.create(worse)) == [Reason.RUNTIME_NOT_ALLOWED]
+    assert reasons(await scene.create(worse)) == [PolicyReason.RUNTIME_NOT_ALLOWED]
 
 
 @pytest.fixture
@@ -399,9 +403,13 @@ async def test_template_is_of_the_namespace_of_the_policy(scene: Scene, elsewher
         (TEMPLATE, "agent:worker-blueprint"),
         ("spec.description", "forged"),
     )
-    assert reasons(await scene.create(forged, namespace=elsewhere)) == [Reason.TEMPLATE_UNKNOWN]
+    assert reasons(await scene.create(forged, namespace=elsewhere)) == [
+        PolicyReason.TEMPLATE_UNKNOWN
+    ]
     await scene.knows(declarative("worker-blueprint", scene.namespace))
-    assert reasons(await scene.create(forged, namespace=elsewhere)) == [Reason.TEMPLATE_CHANGED]
+    assert reasons(await scene.create(forged, namespace=elsewhere)) == [
+        PolicyReason.TEMPLATE_CHANGED
+    ]
     made = edited(declarative("worker-a", elsewhere), (TEMPLATE, "agent:worker-blueprint"))
     assert (await scene.create(made, namespace=elsewhere)).decision.allowed
 
@@ -415,7 +423,7 @@ async def test_names_of_subjects_are_refused_in_another_namespace(
         spawn_policy(elsewhere, subjects=[{"kind": "Agent", "name": "worker-boss"}]),
     )
     boss = declarative("worker-boss", elsewhere)
-    assert reasons(await scene.create(boss, namespace=elsewhere)) == [Reason.NAME_NOT_ALLOWED]
+    assert reasons(await scene.create(boss, namespace=elsewhere)) == [PolicyReason.NAME_NOT_ALLOWED]
     other = declarative("worker-other", elsewhere)
     assert (await scene.create(other, namespace=elsewhere)).decision.allowed
 
@@ -448,13 +456,13 @@ async def test_template_of_the_registry(scene: Scene) -> None:
         orchestrator(scene.namespace), spawn_policy(scene.namespace, templates=templates)
     )
     manifest = made_from(scene, "registry:acme.worker@1.0")
-    assert reasons(await scene.create(manifest)) == [Reason.TEMPLATE_UNKNOWN]
+    assert reasons(await scene.create(manifest)) == [PolicyReason.TEMPLATE_UNKNOWN]
     scene.registry.spec = manifest["spec"]
     assert (await scene.create(manifest)).decision.allowed
     assert set(scene.registry.asked) == {"registry:acme.worker@1.0"}
     scene.registry.asked.clear()
     other = made_from(scene, "registry:acme.worker@2.0")
-    assert reasons(await scene.create(other)) == [Reason.TEMPLATE_NOT_ALLOWED]
+    assert reasons(await scene.create(other)) == [PolicyReason.TEMPLATE_NOT_ALLOWED]
     assert scene.registry.asked == []
 
 
@@ -479,5 +487,5 @@ async def test_events_of_a_subject_are_bounded_and_dry_ones_do_not_count(scene: 
         assert (await write(phase=Phase.MUTATING)).decision.allowed
     for _ in range(MOST):
         assert (await write()).decision.allowed
-    assert reasons(await write()) == [Reason.TOO_MANY_EVENTS]
+    assert reasons(await write()) == [ControllerReason.TOO_MANY_EVENTS]
     assert (await write(dryRun=True)).decision.allowed

@@ -27,12 +27,12 @@ from cluster.rbac import FOLDER
 from cluster.resources import AGENTS, agent, install_crd
 from cluster.server import Cluster
 from controller.scene import client_of
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.admission import owners as owners_module
 from hotpeers.controller.admission.owners import READ_SECONDS, Owners
 from hotpeers.inject.effective import Sources
 from hotpeers.inject.review import Request
 from hotpeers.kube.client import Client
+from hotpeers.kube.reasons import KubeReason
 
 INJECT, SPAWN, SELECTOR = "hotpeers.dev/inject", "hotpeers.dev/spawn", "hotpeers.dev/selector"
 OPTED_IN = {"hotpeers.dev/injection": "enabled"}
@@ -238,7 +238,7 @@ async def test_server_that_does_not_answer_costs_a_moment_and_opens_nothing(
         assert found.unknown is not None
         # Less than the least timeout of a webhook, for each.
         assert time.monotonic() - began < 2 * (READ_SECONDS + 0.4)
-        assert [one.reason for one in owners.problems()] == [Reason.API_UNREACHABLE]
+        assert [one.reason for one in owners.problems()] == [KubeReason.API_UNREACHABLE]
         proxy.heal()
         found = await owners.sources(asked(namespace, "concierge"), opted_in=True)
         assert found.agent is not None

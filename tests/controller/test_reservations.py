@@ -23,12 +23,14 @@ from cluster.proxy import Proxy
 from cluster.server import Cluster
 from controller.admitting import LEASE, POLICY, ledger_path, spawned, under
 from controller.scene import client_of, read, running, until
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.quota.ledger import LastDenial, Ledger, Slot
 from hotpeers.controller.quota.ledger_text import read_ledger, written
 from hotpeers.controller.quota.reservations import CountsError, Reservations, Timing
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.kube.client import Client
+from hotpeers.kube.reasons import KubeReason
 from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.reasons import PolicyReason
 
 ROOT = Path(__file__).parents[2]
 # A slot that no agent uses is held for longer than any test takes,
@@ -85,7 +87,7 @@ async def test_two_hundred_at_once_over_two_replicas_get_ten(
     }
     assert ledger.admissions == len(ledger.created) == 10
     refused = next(one for one in decisions if not one.allowed)
-    assert [one.reason for one in refused.denials] == [Reason.TOO_MANY_AGENTS]
+    assert [one.reason for one in refused.denials] == [PolicyReason.TOO_MANY_AGENTS]
 
 
 async def test_rate_is_exact_over_two_replicas(
@@ -305,7 +307,7 @@ async def test_forged_agents_do_not_count_when_a_ledger_is_rebuilt(
         forged["metadata"]["annotations"][f"hotpeers.dev/{key}"] = value
         cluster.api.create(forged)
     error = await refusal(reservations, f"{namespace}/new")
-    assert error.reason is Reason.LEDGER_LOST
+    assert error.reason is ControllerReason.LEDGER_LOST
     assert kept(cluster, namespace).slots.keys() == {f"{namespace}/real"}
 
 
@@ -330,10 +332,10 @@ async def test_lost_ledger_is_rebuilt_before_anything_is_admitted(
     lost(cluster, namespace)
     # Neither the one that knew it nor the other admits while a request may be on its way.
     error = await refusal(second, f"{namespace}/c", 4)
-    assert error.reason is Reason.LEDGER_LOST
+    assert error.reason is ControllerReason.LEDGER_LOST
     assert "was lost" in str(error)
-    assert (await refusal(first, f"{namespace}/c", 4)).reason is Reason.LEDGER_LOST
-    assert [one.reason for one in first.problems()] == [Reason.LEDGER_LOST]
+    assert (await refusal(first, f"{namespace}/c", 4)).reason is ControllerReason.LEDGER_LOST
+    assert [one.reason for one in first.problems()] == [ControllerReason.LEDGER_LOST]
     cluster.api.create(spawned(namespace, "flying"))
     held = kept(cluster, namespace).held
     await until(lambda: time.time() > held)
@@ -354,7 +356,7 @@ async def test_what_was_admitted_is_not_forgotten_with_the_ledger(
     for _ in range(2):
         await first.admit([POLICY], f"{namespace}/flying", under(1))
         lost(cluster, namespace)
-        assert (await refusal(first, f"{namespace}/b", 1)).reason is Reason.LEDGER_LOST
+        assert (await refusal(first, f"{namespace}/b", 1)).reason is ControllerReason.LEDGER_LOST
         assert f"{namespace}/flying" in kept(cluster, namespace).slots
         held = kept(cluster, namespace).held
         await until(lambda moment=held: time.time() > moment)
@@ -394,9 +396,9 @@ async def test_ledger_that_cannot_be_read_admits_nothing_and_stays(
     # Also the replica that remembers what it was.
     for one in replicas:
         error = await refusal(one, f"{namespace}/b")
-        assert error.reason is Reason.LEDGER_BAD
+        assert error.reason is ControllerReason.LEDGER_BAD
         assert "delete it to have it rebuilt" in str(error)
-        assert [problem.reason for problem in one.problems()] == [Reason.LEDGER_BAD]
+        assert [problem.reason for problem in one.problems()] == [ControllerReason.LEDGER_BAD]
     assert await first.every() == {}
     assert await first.keys() == {POLICY}
     again = read(cluster.api, ledger_path(namespace))
@@ -495,7 +497,7 @@ async def test_clock_of_another_replica(
     assert (await early.admit([POLICY], f"{namespace}/a", under(9))).allowed
     late = Reservations(clients[1], namespace, LEASE, timing=QUICK)
     if ahead > 60:
-        assert (await refusal(late, f"{namespace}/b")).reason is Reason.LEDGER_AHEAD
+        assert (await refusal(late, f"{namespace}/b")).reason is ControllerReason.LEDGER_AHEAD
         return
     assert (await late.admit([POLICY], f"{namespace}/b", under(9))).allowed
     first, second = kept(cluster, namespace).created
@@ -511,16 +513,16 @@ async def test_without_rights_or_server_nothing_is_admitted(
     async with client_of(account.kubeconfig(proxy.url)) as client:
         reservations = Reservations(client, namespace, LEASE, timing=QUICK)
         error = await refusal(reservations, f"{namespace}/a")
-        assert error.reason is Reason.FORBIDDEN
+        assert error.reason is KubeReason.FORBIDDEN
         assert read(cluster.api, ledger_path(namespace)) is None
         proxy.black_hole()
         short = Reservations(client, namespace, LEASE, timing=Timing(bound=bound))
         async with asyncio.timeout(5 * bound):
             error = await refusal(short, f"{namespace}/a")
-        assert error.reason in (Reason.COUNTS_BUSY, Reason.API_UNREACHABLE)
+        assert error.reason in (ControllerReason.COUNTS_BUSY, KubeReason.API_UNREACHABLE)
         proxy.heal()
         proxy.refuse()
-        assert (await refusal(reservations, f"{namespace}/a")).reason is Reason.API_UNREACHABLE
+        assert (await refusal(reservations, f"{namespace}/a")).reason is KubeReason.API_UNREACHABLE
 
 
 async def test_answer_that_is_lost_admits_nobody_twice(

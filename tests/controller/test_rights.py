@@ -16,7 +16,6 @@ from controller.guarding import configurations, listed
 from controller.injected import injected
 from controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
 from controller.scene import client_of, read, running, until
-from hotpeers.base.reasons import Reason
 from hotpeers.controller.admission.denials import Denials, Told
 from hotpeers.controller.admission.live import Live
 from hotpeers.controller.quota.ledgers import ledger_name
@@ -25,8 +24,10 @@ from hotpeers.controller.replica import Duties, Replica, mutating, serving_names
 from hotpeers.controller.webhook_config.matching import Patience
 from hotpeers.kube.errors import ForbiddenError
 from hotpeers.registry.fault import Fault
+from hotpeers.registry.reasons import RegistryReason
 from hotpeers.registry.servers import tool_servers
 from hotpeers.spawnpolicy.decision import Denial
+from hotpeers.spawnpolicy.reasons import PolicyReason
 
 SYSTEM = "hotpeers-system"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -302,7 +303,12 @@ async def test_what_the_guard_reads_and_tells_works(
     account: ServiceAccount, api: Api, cluster: Cluster, crds: list[str], namespace: str
 ) -> None:
     told = Told(
-        (namespace, "workers"), "uid", "team/lead", "CREATE", Denial(Reason.TOO_DEEP, "", ""), True
+        (namespace, "workers"),
+        "uid",
+        "team/lead",
+        "CREATE",
+        Denial(PolicyReason.TOO_DEEP, "", ""),
+        True,
     )
     account_of = cluster.api.create(
         {
@@ -354,6 +360,6 @@ async def tool_servers_or_none(client: Any, namespace: str) -> list[Any]:
     try:
         return await tool_servers(client, namespace)
     except Fault as fault:
-        if fault.reason is not Reason.OBJECT_NOT_FOUND:
+        if fault.reason is not RegistryReason.OBJECT_NOT_FOUND:
             raise
         return []

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hotpeers.base.reasons import Reason
 from hotpeers.sidecar.credentials.delivery import Delivery
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers_shim.contract.credentials import Credential, load_credential_file
 from hotpeers_shim.contract.prefixes import parse_prefix
 
@@ -224,7 +224,7 @@ def test_where_lists_are_unsupported_no_secret_is_written(without_lists: Path) -
     assert made.problem is None
     made.bring([ONE], frozenset({mine + 1}))
     assert made.problem is not None
-    assert made.problem.reason is Reason.CREDENTIALS_NOT_DELIVERED
+    assert made.problem.reason is SidecarReason.CREDENTIALS_NOT_DELIVERED
     assert "access control lists" in made.problem.message
     for file in without_lists.parent.iterdir():
         assert SECRET not in file.read_text()

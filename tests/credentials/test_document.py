@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trustme
 
-from hotpeers.base.reasons import Reason
 from hotpeers.sidecar.credentials.document import CredentialsError, files_of, read_document
+from hotpeers.sidecar.reasons import SidecarReason
 
 S = "s3cret-value"
 OAUTH = {"tokenUrl": "https://idp.example/token", "clientId": "me", "clientSecret": S}
@@ -154,4 +154,4 @@ def test_two_entries_of_one_prefix_are_refused(tmp_path: Path) -> None:
 def test_missing_document_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError) as caught:
         read_document(tmp_path / "credentials.yaml")
-    assert caught.value.reason is Reason.CREDENTIALS_UNREADABLE
+    assert caught.value.reason is SidecarReason.CREDENTIALS_UNREADABLE

@@ -12,10 +12,10 @@ import trustme
 from aiohttp import web
 from servers import TokenServer, server_context, serving
 
-from hotpeers.base.reasons import Reason
 from hotpeers.sidecar.credentials.document import _context
 from hotpeers.sidecar.credentials.grant import OAuth2
 from hotpeers.sidecar.credentials.tokens import TokenKeeper
+from hotpeers.sidecar.reasons import SidecarReason
 
 SECRET = "client-s3cret"
 
@@ -71,7 +71,7 @@ async def test_server_that_is_down_at_renewal_leaves_the_token_until_it_expires(
         await made.until(lambda: made.keeper.problems)
         assert f"Bearer {made.keeper.value(client)}" in server.valid()
         (problem,) = made.keeper.problems
-        assert problem.reason is Reason.TOKEN_UNAVAILABLE
+        assert problem.reason is SidecarReason.TOKEN_UNAVAILABLE
         assert problem.message == "status 503, temporarily_unavailable"
         # A token that has expired is sent no more: it would say nothing but that.
         await made.until(lambda: not made.keeper.value(client))

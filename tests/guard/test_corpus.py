@@ -24,8 +24,10 @@ from spawning import (
     update,
 )
 
-from hotpeers.base.reasons import SENTENCES, Reason
+from hotpeers.base.reasons import sentence_of
+from hotpeers.model.reasons import ModelReason
 from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts
 
 HOSTILE = hostile.cases()
@@ -99,7 +101,7 @@ def test_hostile_manifest_is_refused(name: str) -> None:
     assert decision.denials
     assert manifest == before
     for denial in decision.denials:
-        assert SENTENCES[denial.reason]
+        assert sentence_of(denial.reason)
         assert "\n" not in str(denial)
         assert len(str(denial)) < 1200
         assert str(denial).isprintable()
@@ -182,7 +184,7 @@ def test_every_field_of_kagent_is_refused_unless_it_is_known() -> None:
             unknown |= {
                 path
                 for one in decision.denials
-                if one.path == path and one.reason is Reason.UNKNOWN_FIELD
+                if one.path == path and one.reason is ModelReason.UNKNOWN_FIELD
             }
     assert tried > 4000
     # Whoever writes a field that kagent has is told why it is refused.
@@ -243,7 +245,7 @@ def test_nothing_else_may_be_written(
     )
     decision = decide(asked, [POLICY], Facts(now=NOW))
     assert not decision.allowed
-    assert {one.reason for one in decision.denials} == {Reason.RESOURCE_NOT_ALLOWED}
+    assert {one.reason for one in decision.denials} == {PolicyReason.RESOURCE_NOT_ALLOWED}
 
 
 @pytest.mark.parametrize("subresource", ["status", "scale", "finalize", "STATUS", "x", "status/x"])

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spawning import NOW, SPEC, declarative, document, edited, policy, request, spawned
 
-from hotpeers.base.reasons import Reason
 from hotpeers.spawnpolicy.decide import decide
 from hotpeers.spawnpolicy.identity import Identity, Standing, identify, of_orphan
 from hotpeers.spawnpolicy.known import Known, KnownAgent, read_agent, read_known_policy
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts, Subject
 from hotpeers.spawnpolicy.schema.policy import SpawnPolicy
 
@@ -86,7 +86,7 @@ def test_account_without_a_uid_is_refused() -> None:
     found = identify(USER, "", Known((), (ACCOUNT,)))
     assert found.standing is Standing.REFUSED
     assert found.denial is not None
-    assert found.denial.reason is Reason.SUBJECT_UNCLEAR
+    assert found.denial.reason is PolicyReason.SUBJECT_UNCLEAR
 
 
 def test_spawned_agent_has_the_policy_and_depth_of_its_stamps() -> None:
@@ -111,7 +111,7 @@ def test_spawned_agent_elsewhere_stays_under_its_policy() -> None:
 def test_unreadable_depth_is_refused(depth: str) -> None:
     found = who(child(depth=depth), username="system:serviceaccount:team:worker-a")
     assert found.denial is not None
-    assert found.denial.reason is Reason.SUBJECT_UNCLEAR
+    assert found.denial.reason is PolicyReason.SUBJECT_UNCLEAR
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_is_left_of_stamps_is_enough_to_refuse(stamps: dict[str, Any]) -> N
     found = who(agent(**stamps))
     assert found.standing is Standing.REFUSED
     assert found.denial is not None
-    assert found.denial.reason is Reason.POLICY_MISSING
+    assert found.denial.reason is PolicyReason.POLICY_MISSING
 
 
 def test_spawned_agent_whose_policy_is_gone_is_refused() -> None:
@@ -141,7 +141,7 @@ def test_shared_account_is_refused() -> None:
     found = who(agent(), agent("other", account="lead"))
     assert found.standing is Standing.REFUSED
     assert found.denial is not None
-    assert found.denial.reason is Reason.ACCOUNT_SHARED
+    assert found.denial.reason is PolicyReason.ACCOUNT_SHARED
     assert "lead, other" in found.denial.wrong
 
 
@@ -237,7 +237,7 @@ def test_policy_that_cannot_be_read_governs_and_allows_nothing(name: str) -> Non
         asked = request(declarative(), operation=operation, subject=found.subject)
         decision = decide(asked, [known.policy], Facts(now=NOW))
         assert not decision.allowed
-        assert [one.reason for one in decision.denials] == [Reason.POLICY_INVALID]
+        assert [one.reason for one in decision.denials] == [PolicyReason.POLICY_INVALID]
 
 
 def test_policy_that_cannot_be_read_takes_nothing_from_others() -> None:
@@ -255,7 +255,7 @@ def test_policy_that_cannot_be_read_and_audits_refuses_nothing() -> None:
     audit = read_known_policy(document({**SPEC, "unknown": 1, "mode": "Audit"})).policy
     decision = decide(request(declarative()), [audit], Facts(now=NOW))
     assert decision.allowed
-    assert decision.denials[0].reason is Reason.POLICY_INVALID
+    assert decision.denials[0].reason is PolicyReason.POLICY_INVALID
 
 
 _JSON = st.recursive(

@@ -24,6 +24,7 @@ from spawning import (
 
 from hotpeers.base.reasons import Reason
 from hotpeers.spawnpolicy.decide import decide
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts, Subject, Usage
 from hotpeers.spawnpolicy.rules.size import MAX_NODES
 
@@ -47,7 +48,7 @@ def test_empty_policy_allows_nothing() -> None:
     )
     for manifest in (declarative(), byo(), {}):
         assert not create(manifest, empty).allowed
-        assert reasons(create(manifest, nothing)) == {Reason.POLICY_MISSING}
+        assert reasons(create(manifest, nothing)) == {PolicyReason.POLICY_MISSING}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_agents_are_injected_only_where_the_policy_says_so(key: str, allowed: bo
     rules = policy(allowOrchestrators=allowed)
     assert create(declarative(), rules).allowed
     found = create(deputy, rules)
-    assert reasons(found) == (set() if allowed else {Reason.METADATA_NOT_ALLOWED})
+    assert reasons(found) == (set() if allowed else {PolicyReason.METADATA_NOT_ALLOWED})
     old = spawned()
     later = edited(old, (path, {key: "true"}))
     assert reasons(update(later, old, rules)) == reasons(found)
@@ -145,7 +146,7 @@ def test_agent_runs_as_account_of_its_own_whatever_kagent_defaults_to(kind: str)
     assert create(edited(given, (ACCOUNT_OF[kind], name))).allowed
     for phase in (request(given).phase, VALIDATING):
         other = create(edited(made, (ACCOUNT_OF[kind], "lead")), phase=phase)
-        assert Reason.FIELD_FORBIDDEN in reasons(other)
+        assert PolicyReason.FIELD_FORBIDDEN in reasons(other)
     # As an update leaves it out: one that was applied again, or an agent of before.
     old = spawned(given)
     del old["spec"][kind]["deployment"]["serviceAccountName"]
@@ -155,7 +156,7 @@ def test_agent_runs_as_account_of_its_own_whatever_kagent_defaults_to(kind: str)
 
 def test_default_is_told_as_one() -> None:
     decision = create(edited(declarative(), ("spec.declarative", {})))
-    assert reasons(decision) == {Reason.RUNTIME_NOT_ALLOWED, Reason.MODEL_NOT_ALLOWED}
+    assert reasons(decision) == {PolicyReason.RUNTIME_NOT_ALLOWED, PolicyReason.MODEL_NOT_ALLOWED}
     assert "nobody wrote it" in decision.message
 
 
@@ -173,10 +174,10 @@ def facts(alive: int = 0, *ages: float, **more: Any) -> Facts:
 
 def test_limits_are_exact() -> None:
     assert create(declarative(), facts=facts(4)).allowed
-    assert reasons(create(declarative(), facts=facts(5))) == {Reason.TOO_MANY_AGENTS}
+    assert reasons(create(declarative(), facts=facts(5))) == {PolicyReason.TOO_MANY_AGENTS}
     assert create(declarative(), facts=facts(0, *[1] * 9, 60, 61)).allowed
     full = create(declarative(), facts=facts(0, *[1] * 9, 59.9))
-    assert reasons(full) == {Reason.TOO_MANY_CREATES}
+    assert reasons(full) == {PolicyReason.TOO_MANY_CREATES}
     assert update(declarative(), spawned(), facts=facts(5, *[1] * 10)).allowed
 
 
@@ -185,34 +186,36 @@ def test_depth_ends() -> None:
     made = create(declarative("worker-c"), subject=CHILD).object
     assert made["metadata"]["annotations"]["hotpeers.dev/depth"] == "2"
     deeper = replace(CHILD, depth=2)
-    assert reasons(create(declarative("worker-c"), subject=deeper)) == {Reason.TOO_DEEP}
+    assert reasons(create(declarative("worker-c"), subject=deeper)) == {PolicyReason.TOO_DEEP}
     injected = edited(
         declarative("worker-c"),
         ("spec.declarative.deployment.annotations", {"hotpeers.dev/spawn": "true"}),
     )
     # The last ones may not ask for what they could not use.
-    assert reasons(create(injected, subject=CHILD)) == {Reason.TOO_DEEP}
+    assert reasons(create(injected, subject=CHILD)) == {PolicyReason.TOO_DEEP}
 
 
 def test_spawned_agent_stays_under_its_policy() -> None:
     wide = policy("wide", subjects=[{"kind": "Agent", "name": "worker-a"}], modelConfigs=["admin"])
     asked = edited(declarative("worker-c"), ("spec.declarative.modelConfig", "admin"))
     assert not create(asked, POLICY, wide, subject=CHILD).allowed
-    assert reasons(create(asked, wide, subject=CHILD)) == {Reason.POLICY_MISSING}
+    assert reasons(create(asked, wide, subject=CHILD)) == {PolicyReason.POLICY_MISSING}
 
 
 def test_nobody_takes_the_name_of_a_subject() -> None:
     chief = create(declarative("worker-chief"))
-    assert reasons(chief) == {Reason.NAME_NOT_ALLOWED}
+    assert reasons(chief) == {PolicyReason.NAME_NOT_ALLOWED}
     other = policy("other", subjects=[{"kind": "ServiceAccount", "name": "worker-x"}])
     assert create(declarative("worker-x")).allowed
-    assert reasons(create(declarative("worker-x"), POLICY, other)) == {Reason.NAME_NOT_ALLOWED}
+    assert reasons(create(declarative("worker-x"), POLICY, other)) == {
+        PolicyReason.NAME_NOT_ALLOWED
+    }
 
 
 def test_names_of_subjects_are_those_of_the_namespace_of_the_agent() -> None:
     there = policy("other", "sandbox", subjects=[{"kind": "Agent", "name": "worker-x"}])
     taken = create(declarative("worker-x", "sandbox"), POLICY, there)
-    assert reasons(taken) == {Reason.NAME_NOT_ALLOWED}
+    assert reasons(taken) == {PolicyReason.NAME_NOT_ALLOWED}
     # A subject of this name elsewhere has another account.
     assert create(declarative("worker-x"), POLICY, there).allowed
     assert create(declarative("worker-chief", "sandbox"), POLICY, there).allowed
@@ -230,12 +233,12 @@ def test_many_annotations_are_too_large_and_not_looked_at() -> None:
     many = {f"example.com/n{number}": "x" for number in range(MAX_NODES)}
     for kind in ("annotations", "labels"):
         manifest = edited(declarative(), (f"metadata.{kind}", many))
-        assert reasons(create(manifest)) == {Reason.OBJECT_TOO_LARGE}
+        assert reasons(create(manifest)) == {PolicyReason.OBJECT_TOO_LARGE}
 
 
 def test_nothing_is_overwritten() -> None:
     taken = create(declarative(), facts=facts(occupied=("Secret", "ServiceAccount")))
-    assert reasons(taken) == {Reason.NAME_OCCUPIED}
+    assert reasons(taken) == {PolicyReason.NAME_OCCUPIED}
     assert "Secret, ServiceAccount" in taken.message
 
 
@@ -244,7 +247,7 @@ def test_subjects_are_of_the_policys_namespace() -> None:
         replace(LEAD, namespace="other"),
         replace(LEAD, agent="other", service_account="other"),
     ):
-        assert reasons(create(declarative(), subject=stranger)) == {Reason.POLICY_MISSING}
+        assert reasons(create(declarative(), subject=stranger)) == {PolicyReason.POLICY_MISSING}
 
 
 def test_account_is_a_subject() -> None:
@@ -272,7 +275,7 @@ def test_audit_refuses_nothing_and_changes_nothing() -> None:
     decision = create(bad, audit)
     assert decision.allowed
     assert decision.object is None
-    assert reasons(decision) == {Reason.MODEL_NOT_ALLOWED}
+    assert reasons(decision) == {PolicyReason.MODEL_NOT_ALLOWED}
     assert create(declarative(), audit).object is None
 
 
@@ -284,41 +287,45 @@ def test_audit_lets_nothing_in_that_another_refuses() -> None:
 
 ANNOTATIONS = "metadata.annotations"
 CHANGES: dict[str, tuple[str, Any, Reason]] = {
-    "depth": (f'{ANNOTATIONS}["hotpeers.dev/depth"]', "0", Reason.STAMP_FORGED),
+    "depth": (f'{ANNOTATIONS}["hotpeers.dev/depth"]', "0", PolicyReason.STAMP_FORGED),
     "expiry": (
         f'{ANNOTATIONS}["hotpeers.dev/expires-at"]',
         "2026-11-01T12:30:01Z",
-        Reason.STAMP_FORGED,
+        PolicyReason.STAMP_FORGED,
     ),
-    "policy": (f'{ANNOTATIONS}["hotpeers.dev/policy"]', "team/wide", Reason.STAMP_FORGED),
-    "spawner": (f'{ANNOTATIONS}["hotpeers.dev/spawned-by"]', "team/x", Reason.STAMP_FORGED),
-    "digest": (f'{ANNOTATIONS}["hotpeers.dev/template-digest"]', "x", Reason.STAMP_FORGED),
-    "peer": ('metadata.labels["hotpeers.dev/peer"]', "false", Reason.STAMP_FORGED),
-    "spawned": ('metadata.labels["hotpeers.dev/spawned"]', "no", Reason.STAMP_FORGED),
-    "ttl": (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1h", Reason.CHANGED),
-    "uid": ("metadata.uid", "other", Reason.CHANGED),
-    "finalizers": ("metadata.finalizers", ["x/y"], Reason.CHANGED),
-    "owner": ("metadata.ownerReferences", [], Reason.CHANGED),
-    "owner's uid": ("metadata.ownerReferences[0].uid", "x", Reason.CHANGED),
-    "owner controls": ("metadata.ownerReferences[0].controller", True, Reason.CHANGED),
-    "status": ("status.conditions", [{"type": "Ready", "status": "True"}], Reason.FIELD_FORBIDDEN),
+    "policy": (f'{ANNOTATIONS}["hotpeers.dev/policy"]', "team/wide", PolicyReason.STAMP_FORGED),
+    "spawner": (f'{ANNOTATIONS}["hotpeers.dev/spawned-by"]', "team/x", PolicyReason.STAMP_FORGED),
+    "digest": (f'{ANNOTATIONS}["hotpeers.dev/template-digest"]', "x", PolicyReason.STAMP_FORGED),
+    "peer": ('metadata.labels["hotpeers.dev/peer"]', "false", PolicyReason.STAMP_FORGED),
+    "spawned": ('metadata.labels["hotpeers.dev/spawned"]', "no", PolicyReason.STAMP_FORGED),
+    "ttl": (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1h", PolicyReason.CHANGED),
+    "uid": ("metadata.uid", "other", PolicyReason.CHANGED),
+    "finalizers": ("metadata.finalizers", ["x/y"], PolicyReason.CHANGED),
+    "owner": ("metadata.ownerReferences", [], PolicyReason.CHANGED),
+    "owner's uid": ("metadata.ownerReferences[0].uid", "x", PolicyReason.CHANGED),
+    "owner controls": ("metadata.ownerReferences[0].controller", True, PolicyReason.CHANGED),
+    "status": (
+        "status.conditions",
+        [{"type": "Ready", "status": "True"}],
+        PolicyReason.FIELD_FORBIDDEN,
+    ),
     "account": (
         "spec.declarative.deployment.serviceAccountName",
         "lead",
-        Reason.FIELD_FORBIDDEN,
+        PolicyReason.FIELD_FORBIDDEN,
     ),
     "privilege": (
         "spec.declarative.deployment.securityContext.allowPrivilegeEscalation",
         True,
-        Reason.FIELD_FORBIDDEN,
+        PolicyReason.FIELD_FORBIDDEN,
     ),
     "resources": (
         "spec.declarative.deployment.resources.limits.cpu",
         "64",
-        Reason.RESOURCES_EXCEEDED,
+        PolicyReason.RESOURCES_EXCEEDED,
     ),
-    "model": ("spec.declarative.modelConfig", "admin", Reason.MODEL_NOT_ALLOWED),
-    "audience": ("spec.allowedNamespaces", {"from": "All"}, Reason.FIELD_FORBIDDEN),
+    "model": ("spec.declarative.modelConfig", "admin", PolicyReason.MODEL_NOT_ALLOWED),
+    "audience": ("spec.allowedNamespaces", {"from": "All"}, PolicyReason.FIELD_FORBIDDEN),
 }
 
 
@@ -396,7 +403,7 @@ def test_deletion_that_leaves_something_of_the_agent_is_refused(propagation: str
         assert create(None, **own, propagation=harmless).allowed
     decision = create(None, **own, propagation=propagation)
     assert [(one.reason, one.path) for one in decision.denials] == [
-        (Reason.OPERATION_NOT_ALLOWED, "propagationPolicy")
+        (PolicyReason.OPERATION_NOT_ALLOWED, "propagationPolicy")
     ]
 
 
@@ -447,27 +454,27 @@ def test_template_is_followed_to_the_letter() -> None:
     assert update(declarative(), live, only, facts=known).allowed
     assert create(edited(made, (KEY, "registry:tool/base@1.0")), only, facts=known).allowed
     changed = edited(made, ("spec.declarative.systemMessage", "else"))
-    assert reasons(create(changed, only, facts=known)) == {Reason.TEMPLATE_CHANGED}
+    assert reasons(create(changed, only, facts=known)) == {PolicyReason.TEMPLATE_CHANGED}
     flag = edited(made, ("spec.declarative.stream", False))
-    assert reasons(create(flag, only, facts=known)) == {Reason.TEMPLATE_CHANGED}
+    assert reasons(create(flag, only, facts=known)) == {PolicyReason.TEMPLATE_CHANGED}
     unknown = create(made, only)
-    assert reasons(unknown) == {Reason.TEMPLATE_UNKNOWN}
+    assert reasons(unknown) == {PolicyReason.TEMPLATE_UNKNOWN}
     assert "a person makes the Agent team/base" in unknown.message
     unknown = create(edited(made, (KEY, "registry:tool/base@1.0")), only)
     assert "the controller's registry has tool/base@1.0" in unknown.message
-    assert reasons(create(declarative(), only, facts=known)) == {Reason.TEMPLATE_NOT_ALLOWED}
+    assert reasons(create(declarative(), only, facts=known)) == {PolicyReason.TEMPLATE_NOT_ALLOWED}
     other = edited(made, (KEY, "agent:other"))
-    assert Reason.TEMPLATE_NOT_ALLOWED in reasons(create(other, only, facts=known))
+    assert PolicyReason.TEMPLATE_NOT_ALLOWED in reasons(create(other, only, facts=known))
     newer = Facts(now=NOW, templates={"agent:base": changed["spec"]})
     drifted = update(edited(made, ("spec", changed["spec"])), live, only, facts=newer)
-    assert Reason.TEMPLATE_CHANGED in reasons(drifted)
+    assert PolicyReason.TEMPLATE_CHANGED in reasons(drifted)
 
 
 def test_template_does_not_widen() -> None:
     loose = policy(templates={"agents": ["base"], "required": False})
     made = edited(declarative(), (KEY, "agent:base"), ("spec.declarative.modelConfig", "admin"))
     known = Facts(now=NOW, templates={"agent:base": made["spec"]})
-    assert reasons(create(made, loose, facts=known)) == {Reason.MODEL_NOT_ALLOWED}
+    assert reasons(create(made, loose, facts=known)) == {PolicyReason.MODEL_NOT_ALLOWED}
     assert create(declarative(), loose, facts=known).allowed
 
 
@@ -602,8 +609,8 @@ def test_no_other_events(path: str, value: Any) -> None:
 @pytest.mark.parametrize("value", [{}, {"deployment": {}}, {"deployment": {"replicas": 1}}])
 def test_image_of_its_own_is_named(value: Any) -> None:
     nameless = edited(byo(), ("spec.byo", value))
-    assert reasons(create(nameless)) == {Reason.IMAGE_NOT_ALLOWED}
-    assert reasons(update(nameless, spawned(byo()))) == {Reason.IMAGE_NOT_ALLOWED}
+    assert reasons(create(nameless)) == {PolicyReason.IMAGE_NOT_ALLOWED}
+    assert reasons(update(nameless, spawned(byo()))) == {PolicyReason.IMAGE_NOT_ALLOWED}
 
 
 @pytest.mark.parametrize(
@@ -620,13 +627,15 @@ def test_tag_is_not_enough_where_a_digest_is_required(reference: str, allowed: b
     repository = "registry.example.com/team/both"
     rules = policy(images=[{"repository": repository, "tags": ["1.0"], "requireDigest": True}])
     manifest = edited(byo(), ("spec.byo.deployment.image", f"{repository}{reference}"))
-    assert reasons(create(manifest, rules)) == (set() if allowed else {Reason.IMAGE_NOT_ALLOWED})
+    assert reasons(create(manifest, rules)) == (
+        set() if allowed else {PolicyReason.IMAGE_NOT_ALLOWED}
+    )
 
 
 @pytest.mark.parametrize("ttl", ["0s", "0h0m", "00s"])
 def test_no_time_at_all_is_refused(ttl: str) -> None:
     asked = edited(declarative(), (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', ttl))
-    assert reasons(create(asked)) == {Reason.TTL_NOT_ALLOWED}
+    assert reasons(create(asked)) == {PolicyReason.TTL_NOT_ALLOWED}
     assert create(edited(asked, (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1s"))).allowed
 
 
@@ -634,20 +643,20 @@ def test_no_time_at_all_is_refused(ttl: str) -> None:
 def test_number_is_no_boolean(key: str, value: int) -> None:
     path = f"spec.declarative.deployment.securityContext.{key}"
     assert create(edited(declarative(), (path, bool(value)))).allowed
-    assert reasons(create(edited(declarative(), (path, value)))) == {Reason.FIELD_FORBIDDEN}
+    assert reasons(create(edited(declarative(), (path, value)))) == {PolicyReason.FIELD_FORBIDDEN}
 
 
 def test_length_of_a_prompt_is_exact() -> None:
     path, most = "spec.declarative.systemMessage", POLICY.spec.maxPromptLength
     assert create(edited(declarative(), (path, "ä" * most))).allowed
     longer = create(edited(declarative(), (path, "a" * (most + 1))))
-    assert reasons(longer) == {Reason.PROMPT_TOO_LONG}
+    assert reasons(longer) == {PolicyReason.PROMPT_TOO_LONG}
 
 
 def test_object_that_loops_is_refused() -> None:
     looping = declarative()
     looping["spec"]["declarative"]["context"] = looping
-    assert reasons(create(looping)) == {Reason.OBJECT_TOO_LARGE}
+    assert reasons(create(looping)) == {PolicyReason.OBJECT_TOO_LARGE}
     tools: list[Any] = []
     tools.append(tools)
     assert not create(edited(declarative(), (LIST, [])) | {"spec": {"declarative": tools}}).allowed
@@ -663,13 +672,13 @@ def test_request_is_not_changed() -> None:
 @pytest.mark.parametrize("name", ["kagent-x", "hotpeers-x", "kube-x", "default", "kagent"])
 def test_some_names_are_reserved_whatever_a_policy_says(name: str) -> None:
     loose = policy(names=["kagent-*", "hotpeers-*", "kube-*", "default", "kagent"])
-    assert reasons(create(declarative(name), loose)) == {Reason.NAME_NOT_ALLOWED}
+    assert reasons(create(declarative(name), loose)) == {PolicyReason.NAME_NOT_ALLOWED}
 
 
 def test_update_is_refused_once_the_policy_is_less_deep() -> None:
     old = spawned()
     deeper = replace(LEAD, depth=2)
-    assert Reason.TOO_DEEP in reasons(update(old, old, subject=deeper))
+    assert PolicyReason.TOO_DEEP in reasons(update(old, old, subject=deeper))
 
 
 def test_reserved_keys_are_told_as_such() -> None:
@@ -682,4 +691,4 @@ def test_deep_object_is_refused() -> None:
     for _ in range(40):
         deep = [deep]
     found = create(edited(declarative(), ("spec.declarative.context", deep)))
-    assert reasons(found) == {Reason.OBJECT_TOO_LARGE}
+    assert reasons(found) == {PolicyReason.OBJECT_TOO_LARGE}

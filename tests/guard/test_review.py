@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spawning import LEAD, NOW, POLICY, declarative, edited, parts, policy, spawned
 
-from hotpeers.base.reasons import Reason
+from hotpeers.model.reasons import ModelReason
 from hotpeers.spawnpolicy.decide import decide
 from hotpeers.spawnpolicy.decision import Decision, Denial
 from hotpeers.spawnpolicy.request import Facts, Phase
@@ -322,7 +322,7 @@ def test_change_of_anything_else_is_a_fault() -> None:
 
 def test_many_denials_are_bounded() -> None:
     found = read_review(raw(review()), Phase.MUTATING)
-    denials = tuple(Denial(Reason.UNKNOWN_FIELD, f"spec.f{i}", "unknown") for i in range(500))
+    denials = tuple(Denial(ModelReason.UNKNOWN_FIELD, f"spec.f{i}", "unknown") for i in range(500))
     told = answer(found, Decision(allowed=False, denials=denials))["response"]["status"]
     assert len(told["details"]["causes"]) == 20
     assert told["message"].count("\n") == 20

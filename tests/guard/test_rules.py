@@ -24,6 +24,7 @@ from spawning import (
 from hotpeers.base.reasons import Reason
 from hotpeers.spawnpolicy.decide import decide
 from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts
 
 CARD = "spec.declarative.a2aConfig"
@@ -49,7 +50,7 @@ def reasons(decision: Decision) -> set[Reason]:
 def test_card_is_refused_with_what_to_do() -> None:
     decision = create(edited(declarative(), (SKILLS, [SKILL])))
     (denial,) = decision.denials
-    assert (denial.reason, denial.path) == (Reason.FIELD_FORBIDDEN, CARD)
+    assert (denial.reason, denial.path) == (PolicyReason.FIELD_FORBIDDEN, CARD)
     assert "a2aConfig: true" in denial.allowed
 
 
@@ -92,7 +93,7 @@ def test_texts_of_a_card_count_together() -> None:
     assert create(both, CARDS).allowed
     more = edited(declarative(), (SKILLS, long), ("spec.description", "x" * 101))
     decision = create(more, CARDS)
-    assert [one.reason for one in decision.denials] == [Reason.PROMPT_TOO_LONG]
+    assert [one.reason for one in decision.denials] == [PolicyReason.PROMPT_TOO_LONG]
     assert "2000 characters together" in decision.message
 
 
@@ -110,7 +111,7 @@ def test_template_with_a_card_can_be_spawned() -> None:
         edited({**declarative(), "spec": template}, named, (f"{SKILLS}[0].name", "Other")),
     ):
         refused = create(wrong, narrow, facts=facts)
-        assert Reason.TEMPLATE_CHANGED in reasons(refused)
+        assert PolicyReason.TEMPLATE_CHANGED in reasons(refused)
 
 
 def test_template_with_what_no_policy_allows_says_who_must_change() -> None:
@@ -186,7 +187,7 @@ def test_name_that_was_generated_counts_as_taken() -> None:
     manifest = declarative()
     manifest["metadata"] = {"namespace": "team", "generateName": "worker-"}
     facts = Facts(now=NOW, ending="chief")
-    assert reasons(create(manifest, facts=facts)) == {Reason.NAME_NOT_ALLOWED}
+    assert reasons(create(manifest, facts=facts)) == {PolicyReason.NAME_NOT_ALLOWED}
 
 
 SECRETS = policy(
@@ -258,14 +259,14 @@ def test_subject_may_ask_about_itself(group: str, resource: str, version: str) -
 )
 def test_subject_may_not_ask_about_others(group: str, resource: str) -> None:
     asked = replace(request({}), group=group, resource=resource, version="v1", subject=LEAD)
-    assert reasons(decide(asked, [POLICY], Facts(now=NOW))) == {Reason.RESOURCE_NOT_ALLOWED}
+    assert reasons(decide(asked, [POLICY], Facts(now=NOW))) == {PolicyReason.RESOURCE_NOT_ALLOWED}
 
 
 @pytest.mark.parametrize("field", ["promptTemplate", "memory", "systemMessageFrom"])
 def test_field_that_public_agents_use_is_refused_with_what_to_do(field: str) -> None:
     decision = create(edited(declarative(), (f"spec.declarative.{field}", {"a": "b"})))
     (denial,) = decision.denials
-    assert denial.reason is Reason.FIELD_FORBIDDEN
+    assert denial.reason is PolicyReason.FIELD_FORBIDDEN
     assert denial.allowed.startswith("leave it out, and write") or "a person" in denial.allowed
 
 
@@ -280,5 +281,5 @@ def test_field_that_public_agents_use_is_refused_with_what_to_do(field: str) -> 
 )
 def test_hidden_character_is_told_by_its_number(text: str, told: str) -> None:
     (denial,) = create(edited(declarative(), ("spec.description", text))).denials
-    assert (denial.reason, denial.path) == (Reason.FIELD_MALFORMED, "spec.description")
+    assert (denial.reason, denial.path) == (PolicyReason.FIELD_MALFORMED, "spec.description")
     assert f"it holds {told}," in denial.wrong

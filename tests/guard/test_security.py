@@ -12,9 +12,9 @@ from loosening import GIT, RESTRICTED, RESTRICTED_POD
 from spawning import NOW, SPEC, VALIDATING, byo, create, declarative, edited, policy, update
 from test_closure import SLOW, changed
 
-from hotpeers.base.reasons import Reason
 from hotpeers.spawnpolicy.digest import digest_of
 from hotpeers.spawnpolicy.explain import explain
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts
 
 STRICT = policy(podSecurity="restricted")
@@ -96,7 +96,7 @@ def test_what_was_taken_away_after_the_stamp_is_refused(field: str) -> None:
         create(without, STRICT, phase=VALIDATING),
         update(without, made, STRICT, phase=VALIDATING),
     ):
-        assert {one.reason for one in decision.denials} == {Reason.NOT_AS_STAMPED}
+        assert {one.reason for one in decision.denials} == {PolicyReason.NOT_AS_STAMPED}
 
 
 def test_skills_run_as_the_user_of_their_image() -> None:

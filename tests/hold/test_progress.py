@@ -3,6 +3,7 @@ from dataclasses import replace
 from hotpeers.base.reasons import Reason
 from hotpeers.hold.answer import SILENT, Answer, Says
 from hotpeers.hold.progress import Asked, Stand, judge
+from hotpeers.hold.reasons import HoldReason
 
 POD = Asked("lead-1", True, False, True, 1.0, Answer(Says.LIVE))
 
@@ -21,8 +22,8 @@ def test_live_when_every_pod_is() -> None:
 
 def test_one_that_refuses_releases_at_once() -> None:
     for says, reason in (
-        (Says.REFUSED, Reason.HELD_REFUSED),
-        (Says.RESTART, Reason.HELD_RESTART),
+        (Says.REFUSED, HoldReason.HELD_REFUSED),
+        (Says.RESTART, HoldReason.HELD_RESTART),
     ):
         pod = replace(POD, answer=Answer(says, "why", "new"))
         assert stand(POD, pod, replicas=2) == (Stand.RELEASE, reason)
@@ -38,7 +39,7 @@ def test_silence_releases_after_its_time() -> None:
     for answer in (SILENT, Answer(Says.OTHER)):
         pod = replace(POD, answer=answer)
         assert stand(replace(pod, seconds=19.9))[0] is Stand.WAITING
-        assert stand(replace(pod, seconds=20.0)) == (Stand.RELEASE, Reason.ACK_MISSING)
+        assert stand(replace(pod, seconds=20.0)) == (Stand.RELEASE, HoldReason.ACK_MISSING)
 
 
 def test_silence_of_a_pod_that_was_live_releases_nothing() -> None:
@@ -56,14 +57,14 @@ def test_message_says_why_a_pod_could_not_be_asked() -> None:
 def test_pod_that_is_not_ready_gets_longer() -> None:
     pod = replace(POD, answer=SILENT, ready=False, seconds=100.0)
     assert stand(pod)[0] is Stand.WAITING
-    assert stand(replace(pod, seconds=120.0)) == (Stand.RELEASE, Reason.ACK_MISSING)
+    assert stand(replace(pod, seconds=120.0)) == (Stand.RELEASE, HoldReason.ACK_MISSING)
 
 
 def test_pod_without_sidecar_or_that_cannot_start_releases() -> None:
-    assert stand(replace(POD, has_sidecar=False))[1] is Reason.ACK_MISSING
-    assert stand(replace(POD, failing=True))[1] is Reason.ROLLOUT_STUCK
+    assert stand(replace(POD, has_sidecar=False))[1] is HoldReason.ACK_MISSING
+    assert stand(replace(POD, failing=True))[1] is HoldReason.ROLLOUT_STUCK
 
 
 def test_pods_that_never_come_release() -> None:
     assert stand(replicas=1)[0] is Stand.WAITING
-    assert stand(replicas=1, since=120.0) == (Stand.RELEASE, Reason.ACK_MISSING)
+    assert stand(replicas=1, since=120.0) == (Stand.RELEASE, HoldReason.ACK_MISSING)

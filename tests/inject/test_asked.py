@@ -11,11 +11,12 @@ import jsonpatch
 import pytest
 from pod_cases import INJECTION
 
-from hotpeers.base.reasons import Reason
+from hotpeers.controller.reasons import ControllerReason
 from hotpeers.inject import owner as agents
 from hotpeers.inject.effective import Sources
 from hotpeers.inject.outcome import Skip
 from hotpeers.inject.owner import Agent, agent_name, read_agent
+from hotpeers.inject.reasons import InjectReason
 from hotpeers.inject.review import Result, Review, review
 from hotpeers.spawnpolicy import stamps
 
@@ -236,7 +237,7 @@ def test_spawned_agent_is_known_by_its_stamps(metadata: Object) -> None:
 
 def test_bad_default_skips_and_names_the_namespace() -> None:
     done, after = ask(pod_of(), Sources(Agent("concierge"), {SELECTOR: "=="}))
-    assert (done.result, done.reason) == (Result.SKIPPED, Reason.ANNOTATION_INVALID)
+    assert (done.result, done.reason) == (Result.SKIPPED, InjectReason.ANNOTATION_INVALID)
     assert "Namespace" in after["metadata"]["annotations"]["hotpeers.dev/skipped"]
     assert containers(after) == {"kagent"}
     # What the Agent says itself is not taken from there.
@@ -246,9 +247,9 @@ def test_bad_default_skips_and_names_the_namespace() -> None:
 
 
 def test_namespace_that_cannot_be_read_skips() -> None:
-    sources = Sources(unknown=Skip(Reason.SOURCES_UNREADABLE, "Namespace team: 403"))
+    sources = Sources(unknown=Skip(ControllerReason.SOURCES_UNREADABLE, "Namespace team: 403"))
     done, after = ask(pod_of(), sources)
-    assert done.reason is Reason.SOURCES_UNREADABLE
+    assert done.reason is ControllerReason.SOURCES_UNREADABLE
     assert containers(after) == {"kagent"}
     _, injected = ask(pod_of(), Sources(Agent("concierge"), {}))
     assert ask(injected, sources)[1] == injected
@@ -263,7 +264,7 @@ def test_go_runtime_is_known_by_the_agent_whatever_its_image_is_called(image: st
     pod["spec"]["containers"][0]["image"] = image
     agent = Agent("concierge", annotations={INJECT: "true"}, runtime="go")
     done, after = ask(pod, Sources(agent))
-    assert (done.result, done.reason) == (Result.SKIPPED, Reason.NOT_PYTHON)
+    assert (done.result, done.reason) == (Result.SKIPPED, InjectReason.NOT_PYTHON)
     assert done.told is not None
     assert "runtime: python" in str(done.told)
     assert containers(after) == {"kagent"}
@@ -296,6 +297,10 @@ def test_owner_is_told_of_each_thing_that_is_left_out() -> None:
     pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 1}}}
     done, _ = ask(pod, Sources(agent=Agent("concierge", annotations=asked)))
     assert done.result is Result.INJECTED
-    reasons = [Reason.REGISTRY_UNKNOWN, Reason.HOT_CONFIG_NOT_MOUNTED, Reason.PRE_STOP_TAKEN]
+    reasons = [
+        InjectReason.REGISTRY_UNKNOWN,
+        InjectReason.HOT_CONFIG_NOT_MOUNTED,
+        InjectReason.PRE_STOP_TAKEN,
+    ]
     assert [skip.reason for skip in done.told] == reasons
     assert len(done.answer["response"]["warnings"]) == len(reasons)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pod_cases import INJECTION
 
-from hotpeers.base.reasons import Reason
 from hotpeers.inject import review as module
+from hotpeers.inject.reasons import InjectReason
 from hotpeers.inject.review import Result, review
 
 
@@ -61,7 +61,7 @@ def test_a_skipped_pod_is_marked_and_the_client_is_warned() -> None:
     pod = request()["request"]["object"]
     pod["spec"]["containers"][0]["command"] = ["node"]
     done = ask(request(pod))
-    assert (done.result, done.reason) == (Result.SKIPPED, Reason.NOT_PYTHON)
+    assert (done.result, done.reason) == (Result.SKIPPED, InjectReason.NOT_PYTHON)
     (operation,) = patch_of(done)
     assert operation["path"] == "/metadata/annotations/hotpeers.dev~1skipped"
     assert "NotPython" in done.answer["response"]["warnings"][0]
@@ -96,14 +96,14 @@ def test_a_pod_that_does_not_ask_is_left_alone() -> None:
 )
 def test_a_malformed_request_admits_unchanged(document: Any, uid: str) -> None:
     done = ask(document)
-    assert (done.result, done.reason) == (Result.FAILED, Reason.REQUEST_INVALID)
+    assert (done.result, done.reason) == (Result.FAILED, InjectReason.REQUEST_INVALID)
     assert done.answer["response"] == {"uid": uid, "allowed": True}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_bytes_that_are_no_json_admit_unchanged(raw: bytes) -> None:
     done = review(raw, INJECTION)
-    assert (done.result, done.reason) == (Result.FAILED, Reason.REQUEST_INVALID)
+    assert (done.result, done.reason) == (Result.FAILED, InjectReason.REQUEST_INVALID)
     assert done.answer["response"] == {"uid": "", "allowed": True}
 
 
@@ -114,7 +114,7 @@ def test_a_pod_that_is_none_is_admitted_and_the_fault_logged(
     metadata = request()["request"]["object"]["metadata"]
     with caplog.at_level(logging.ERROR):
         done = ask(request({"metadata": metadata, "spec": spec}))
-    assert (done.result, done.reason) == (Result.FAILED, Reason.INJECTION_FAILED)
+    assert (done.result, done.reason) == (Result.FAILED, InjectReason.INJECTION_FAILED)
     assert "patch" not in done.answer["response"]
     assert "team/a-" in caplog.text
 

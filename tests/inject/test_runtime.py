@@ -3,6 +3,7 @@
 import pytest
 
 from hotpeers.base.reasons import Reason
+from hotpeers.inject.reasons import InjectReason
 from hotpeers.inject.runtime import check_runtime
 
 
@@ -19,14 +20,14 @@ from hotpeers.inject.runtime import check_runtime
         ("python --check-hash-based-pycs never x.py -I", None),
         ("uvicorn app:app -I", None),
         ("/.kagent/.venv/bin/kagent-adk static -E", None),
-        ("python -I main.py", Reason.PYTHON_ISOLATED),
-        ("/usr/bin/python3 -uE main.py", Reason.PYTHON_ISOLATED),
-        ("python -W error -S main.py", Reason.PYTHON_ISOLATED),
-        ("python --check-hash-based-pycs never -I x.py", Reason.PYTHON_ISOLATED),
-        ("tini -- pypy3 -Ic x", Reason.PYTHON_ISOLATED),
-        ("/usr/bin/env python3 -I", Reason.PYTHON_ISOLATED),
-        ("java -jar agent.jar", Reason.NOT_PYTHON),
-        ("/usr/local/bin/npx agent", Reason.NOT_PYTHON),
+        ("python -I main.py", InjectReason.PYTHON_ISOLATED),
+        ("/usr/bin/python3 -uE main.py", InjectReason.PYTHON_ISOLATED),
+        ("python -W error -S main.py", InjectReason.PYTHON_ISOLATED),
+        ("python --check-hash-based-pycs never -I x.py", InjectReason.PYTHON_ISOLATED),
+        ("tini -- pypy3 -Ic x", InjectReason.PYTHON_ISOLATED),
+        ("/usr/bin/env python3 -I", InjectReason.PYTHON_ISOLATED),
+        ("java -jar agent.jar", InjectReason.NOT_PYTHON),
+        ("/usr/local/bin/npx agent", InjectReason.NOT_PYTHON),
         ("", None),
     ],
 )
@@ -39,9 +40,9 @@ def test_a_command_line(words: str, reason: Reason | None) -> None:
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
-        ("localhost:5000/mirror/golang-adk", Reason.NOT_PYTHON),
-        ("r/golang-adk@sha256:abc", Reason.NOT_PYTHON),
-        ("r/golang-adk:1-full", Reason.NOT_PYTHON),
+        ("localhost:5000/mirror/golang-adk", InjectReason.NOT_PYTHON),
+        ("r/golang-adk@sha256:abc", InjectReason.NOT_PYTHON),
+        ("r/golang-adk:1-full", InjectReason.NOT_PYTHON),
         ("golang-adk.example/kagent/app:1", None),
         ("r/my-golang-adk", None),
     ],

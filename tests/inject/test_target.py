@@ -9,6 +9,7 @@ from hotpeers.inject.agent_container import find_target
 from hotpeers.inject.annotations import Wishes
 from hotpeers.inject.companions import is_companion
 from hotpeers.inject.outcome import Skip
+from hotpeers.inject.reasons import InjectReason
 
 DEFAULT = "kubectl.kubernetes.io/default-container"
 
@@ -29,20 +30,20 @@ def find(*names: str, default: str = "", wanted: str = "", **images: str) -> str
         ("istio-proxy app", "", "", "app"),
         ("istio-proxy app", "app", "", "app"),
         ("istio-proxy app", "istio-proxy", "", "app"),
-        ("app helper", "", "", Reason.CONTAINER_UNCLEAR),
+        ("app helper", "", "", InjectReason.CONTAINER_UNCLEAR),
         ("app helper", "helper", "", "helper"),
-        ("app helper", "gone", "", Reason.CONTAINER_UNCLEAR),
+        ("app helper", "gone", "", InjectReason.CONTAINER_UNCLEAR),
         ("app helper", "", "helper", "helper"),
         ("app helper", "app", "helper", "helper"),
-        ("istio-proxy app helper", "istio-proxy", "", Reason.CONTAINER_UNCLEAR),
+        ("istio-proxy app helper", "istio-proxy", "", InjectReason.CONTAINER_UNCLEAR),
         ("helper kagent", "", "", "kagent"),
         ("helper kagent", "helper", "", "kagent"),
         ("helper kagent", "", "helper", "helper"),
-        ("app", "", "gone", Reason.CONTAINER_NOT_FOUND),
-        ("istio-proxy", "", "", Reason.CONTAINER_UNCLEAR),
-        ("istio-proxy", "istio-proxy", "", Reason.CONTAINER_UNCLEAR),
+        ("app", "", "gone", InjectReason.CONTAINER_NOT_FOUND),
+        ("istio-proxy", "", "", InjectReason.CONTAINER_UNCLEAR),
+        ("istio-proxy", "istio-proxy", "", InjectReason.CONTAINER_UNCLEAR),
         ("istio-proxy", "", "istio-proxy", "istio-proxy"),
-        ("istio-proxy vault-agent", "", "", Reason.CONTAINER_UNCLEAR),
+        ("istio-proxy vault-agent", "", "", InjectReason.CONTAINER_UNCLEAR),
     ],
 )
 def test_container(names: str, default: str, wanted: str, found: str | Reason) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hotpeers.base.reasons import Reason
 from hotpeers.model.manifest import Manifests, read_manifests
+from hotpeers.model.reasons import ModelReason
 
 PEER = {
     "apiVersion": "hotpeers.dev/v1alpha1",
@@ -63,7 +63,7 @@ def test_unknown_field_of_a_peer_is_a_problem(
     data = {**PEER, name: value} if not part else {**PEER, part: {**PEER[part], name: value}}
     found = read(data)
     (problem,) = found.problems
-    assert (found.candidates, problem.reason) == ((), Reason.UNKNOWN_FIELD)
+    assert (found.candidates, problem.reason) == ((), ModelReason.UNKNOWN_FIELD)
     assert problem.field == ".".join(filter(None, field))
     assert meant in problem.message
 
@@ -108,7 +108,11 @@ def test_fields_of_others_are_left_alone(data: dict[str, Any]) -> None:
 def test_misspelt_field_of_others_is_a_warning(data: Any, path: str, new: str, meant: str) -> None:
     found = read(renamed(data, path, new))
     (warning,) = found.warnings
-    assert (len(found.candidates), found.problems, warning.reason) == (1, (), Reason.UNKNOWN_FIELD)
+    assert (len(found.candidates), found.problems, warning.reason) == (
+        1,
+        (),
+        ModelReason.UNKNOWN_FIELD,
+    )
     assert warning.message == f"is not read; did you mean {meant!r}?"
     assert warning.field.endswith(new)
 

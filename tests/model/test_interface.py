@@ -11,6 +11,7 @@ from hotpeers.base.reasons import Reason
 from hotpeers.model.cards.card import Card, CardError, parse_card
 from hotpeers.model.cards.endpoint import place
 from hotpeers.model.cards.interface import GRPC, HTTP_JSON, JSON_RPC, declared_interfaces
+from hotpeers.model.reasons import ModelReason
 from hotpeers_shim.contract import Interface
 
 HOME = "http://weather:8080"
@@ -107,7 +108,7 @@ def test_unknown_binding_is_left_out(name: str) -> None:
     assert found({"url": RPC, "preferredTransport": name}) == []
     with pytest.raises(CardError) as caught:
         parse_card({"name": "x", **listed(protocolBinding=name)})
-    assert caught.value.reason is Reason.INTERFACE_MISSING
+    assert caught.value.reason is ModelReason.INTERFACE_MISSING
     assert name in str(caught.value)
 
 
@@ -375,7 +376,7 @@ def test_any_card_is_called_on_the_origin_of_the_peer_or_refused(
 ) -> None:
     read, reason = read_or_refuse(card)
     if read is None:
-        assert reason in (Reason.CARD_INVALID, Reason.INTERFACE_MISSING)
+        assert reason in (ModelReason.CARD_INVALID, ModelReason.INTERFACE_MISSING)
         return
     placement = place(read.interfaces, home, pinned=pinned)
     assert placement.interfaces or placement.stray

@@ -7,7 +7,9 @@ import pytest
 
 from hotpeers.base.reasons import Reason
 from hotpeers.model.manifest import read_manifests
+from hotpeers.model.reasons import ModelReason
 from hotpeers.model.snapshot import Candidate, Snapshot
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.resolver import Rules, resolve
 from hotpeers_shim.contract import Nack, Skill
 
@@ -152,15 +154,21 @@ def test_objects_of_other_programs_are_ignored_and_named() -> None:
         ("name: weather", "name: 7", "metadata.name", Nack.WRONG_SHAPE, "string is needed"),
         ("namespace: default", "namespace: A", "metadata.namespace", Nack.WRONG_SHAPE, "name"),
         ("tier: gold", "tier: true", "metadata.labels.tier", Nack.WRONG_SHAPE, "not bool"),
-        ("kind: Peer", "kind: Pear", "kind", Reason.UNKNOWN_KIND, "'Pear'"),
-        ("kind: Peer", "kind: SpawnPolicy", "kind", Reason.UNKNOWN_KIND, "policy explain -f"),
-        ("kind: Peer", "", "", Reason.UNKNOWN_KIND, "kind is missing"),
+        ("kind: Peer", "kind: Pear", "kind", ModelReason.UNKNOWN_KIND, "'Pear'"),
+        ("kind: Peer", "kind: SpawnPolicy", "kind", ModelReason.UNKNOWN_KIND, "policy explain -f"),
+        ("kind: Peer", "", "", ModelReason.UNKNOWN_KIND, "kind is missing"),
         ("v1alpha1", "v9", "apiVersion", Nack.UNSUPPORTED_VERSION, "hotpeers.dev/v1alpha1"),
-        ("kind: Peer", "kind: [", "", Reason.NOT_YAML, "line"),
-        ("metadata:", "\tmetadata:", "", Reason.NOT_YAML, "line"),
-        ("default", "!!python/name:os.system", "", Reason.NOT_YAML, "python/name"),
-        ("kind: Peer", "kind: Peer\nkind: Peer", "", Reason.DUPLICATE_KEY, "'kind' is there twice"),
-        ("cardPath", "url: http://b\n  cardPath", "", Reason.DUPLICATE_KEY, "first in line"),
+        ("kind: Peer", "kind: [", "", ModelReason.NOT_YAML, "line"),
+        ("metadata:", "\tmetadata:", "", ModelReason.NOT_YAML, "line"),
+        ("default", "!!python/name:os.system", "", ModelReason.NOT_YAML, "python/name"),
+        (
+            "kind: Peer",
+            "kind: Peer\nkind: Peer",
+            "",
+            ModelReason.DUPLICATE_KEY,
+            "'kind' is there twice",
+        ),
+        ("cardPath", "url: http://b\n  cardPath", "", ModelReason.DUPLICATE_KEY, "first in line"),
     ],
 )
 def test_problem_names_field_reason_and_what_is_allowed(
@@ -183,17 +191,17 @@ def test_problem_names_field_reason_and_what_is_allowed(
         (b"\n \n", Nack.FILE_EMPTY),
         (b"\xff\xfe", Nack.NOT_UTF8),
         (b"#" * (1024 * 1024 + 1), Nack.FILE_TOO_LARGE),
-        (b"- - " * 20_000, Reason.NOT_YAML),
-        (b"[" * 100_000, Reason.NOT_YAML),
-        (b"a: " + b"9" * 10_000, Reason.NOT_YAML),
-        (b"\x00\x01", Reason.NOT_YAML),
+        (b"- - " * 20_000, ModelReason.NOT_YAML),
+        (b"[" * 100_000, ModelReason.NOT_YAML),
+        (b"a: " + b"9" * 10_000, ModelReason.NOT_YAML),
+        (b"\x00\x01", ModelReason.NOT_YAML),
         (b"just text", Nack.WRONG_SHAPE),
         (b"[1, 2]", Nack.WRONG_SHAPE),
         (b"kind: List\nitems: {}\n", Nack.WRONG_SHAPE),
-        (b"name: x\nskills: 7\n", Reason.INTERFACE_MISSING),
-        (b"name: x\nurl: 7\n", Reason.INTERFACE_MISSING),
-        (b"name: x\nskills: []\n", Reason.INTERFACE_MISSING),
-        (b"name: ' '\nurl: http://a:1\n", Reason.CARD_INVALID),
+        (b"name: x\nskills: 7\n", ModelReason.INTERFACE_MISSING),
+        (b"name: x\nurl: 7\n", ModelReason.INTERFACE_MISSING),
+        (b"name: x\nskills: []\n", ModelReason.INTERFACE_MISSING),
+        (b"name: ' '\nurl: http://a:1\n", ModelReason.CARD_INVALID),
     ],
 )
 def test_malformed_file_has_its_reason(raw: bytes, reason: Reason | Nack) -> None:
@@ -220,7 +228,7 @@ def test_malformed_json_has_its_place() -> None:
     ids=["aliases", "merge keys"],
 )
 def test_yaml_that_multiplies_is_refused(bomb: str) -> None:
-    assert read_manifests(bomb.encode(), "a.yaml").problems[0].reason is Reason.NOT_YAML
+    assert read_manifests(bomb.encode(), "a.yaml").problems[0].reason is ModelReason.NOT_YAML
 
 
 def test_one_bad_document_is_told_with_its_number_and_all_its_fields() -> None:
@@ -301,4 +309,4 @@ def test_two_names_of_one_tool_are_never_both_offered_nor_lost_in_silence() -> N
     ]
     found = resolve(Snapshot(tuple(cards)), {}, Rules(), ())
     assert [peer.source for peer in found.peers] == [cards[0].source]
-    assert [refused.reason for refused in found.refused] == [Reason.NAME_COLLISION]
+    assert [refused.reason for refused in found.refused] == [SidecarReason.NAME_COLLISION]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hotpeers.base.reasons import Reason
+from hotpeers.model.reasons import ModelReason
 from hotpeers.model.yaml.reader import Limits, YamlError, read_yaml
 
 
@@ -85,7 +85,7 @@ def test_repeated_key_is_named_with_both_places(
 ) -> None:
     error = refusal(text)
     assert part in str(error)
-    assert (error.reason, error.line, error.column) == (Reason.DUPLICATE_KEY, *place)
+    assert (error.reason, error.line, error.column) == (ModelReason.DUPLICATE_KEY, *place)
 
 
 def test_key_of_a_merge_may_be_set_again() -> None:
@@ -122,7 +122,7 @@ def test_key_of_a_merge_may_be_set_again() -> None:
 def test_what_is_not_taken_is_named(text: str, part: str) -> None:
     error = refusal(text)
     assert part in str(error)
-    assert error.reason is Reason.NOT_YAML
+    assert error.reason is ModelReason.NOT_YAML
 
 
 def test_what_nests_just_deep_enough_is_read() -> None:

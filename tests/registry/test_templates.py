@@ -15,9 +15,11 @@ from hotpeers.base.reasons import Reason
 from hotpeers.registry.client import Registry
 from hotpeers.registry.fault import Fault
 from hotpeers.registry.manifest import Rendered, ToolServer, Wish, render
+from hotpeers.registry.reasons import RegistryReason
 from hotpeers.registry.template import read_template
 from hotpeers.registry.templates import RegistryTemplates
 from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts
 from hotpeers.spawnpolicy.schema.policy import SpawnPolicy
 from registries import FakeRegistry
@@ -94,26 +96,34 @@ async def test_what_a_caller_may_choose_is_left_to_the_policy(
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        (f"{DECLARATIVE}.systemMessage", "You translate.\nBe exact!\n", Reason.TEMPLATE_CHANGED),
-        ("spec.description", "Translates documents between language", Reason.TEMPLATE_CHANGED),
-        (f"{DECLARATIVE}.tools[0].mcpServer.name", "files", Reason.TEMPLATE_CHANGED),
-        (f"{DECLARATIVE}.tools[0].mcpServer.namespace", "sandbox", Reason.TEMPLATE_CHANGED),
-        (f"{DECLARATIVE}.stream", True, Reason.TEMPLATE_CHANGED),
-        (NAMES, [], Reason.TEMPLATE_CHANGED),
-        (NAMES, ["fetch", "fetch"], Reason.TEMPLATE_CHANGED),
-        (NAMES, ["upload"], Reason.TOOL_NOT_ALLOWED),
-        (NAMES, ["search"], Reason.APPROVAL_REQUIRED),
-        (f"{DECLARATIVE}.modelConfig", "huge", Reason.MODEL_NOT_ALLOWED),
-        (f"{DECLARATIVE}.runtime", "go", Reason.RUNTIME_NOT_ALLOWED),
+        (
+            f"{DECLARATIVE}.systemMessage",
+            "You translate.\nBe exact!\n",
+            PolicyReason.TEMPLATE_CHANGED,
+        ),
+        (
+            "spec.description",
+            "Translates documents between language",
+            PolicyReason.TEMPLATE_CHANGED,
+        ),
+        (f"{DECLARATIVE}.tools[0].mcpServer.name", "files", PolicyReason.TEMPLATE_CHANGED),
+        (f"{DECLARATIVE}.tools[0].mcpServer.namespace", "sandbox", PolicyReason.TEMPLATE_CHANGED),
+        (f"{DECLARATIVE}.stream", True, PolicyReason.TEMPLATE_CHANGED),
+        (NAMES, [], PolicyReason.TEMPLATE_CHANGED),
+        (NAMES, ["fetch", "fetch"], PolicyReason.TEMPLATE_CHANGED),
+        (NAMES, ["upload"], PolicyReason.TOOL_NOT_ALLOWED),
+        (NAMES, ["search"], PolicyReason.APPROVAL_REQUIRED),
+        (f"{DECLARATIVE}.modelConfig", "huge", PolicyReason.MODEL_NOT_ALLOWED),
+        (f"{DECLARATIVE}.runtime", "go", PolicyReason.RUNTIME_NOT_ALLOWED),
         (
             'metadata.annotations["hotpeers.dev/template"]',
             "registry:acme.image@1.0",
-            Reason.TEMPLATE_CHANGED,
+            PolicyReason.TEMPLATE_CHANGED,
         ),
         (
             'metadata.annotations["hotpeers.dev/template"]',
             "registry:none@1.0",
-            Reason.TEMPLATE_NOT_ALLOWED,
+            PolicyReason.TEMPLATE_NOT_ALLOWED,
         ),
     ],
 )
@@ -131,7 +141,7 @@ async def test_another_image_is_refused(client: Registry) -> None:
     image = made.manifest["spec"]["byo"]["deployment"]["image"]
     manifest = edited(made.manifest, ("spec.byo.deployment.image", image[:-1] + "c"))
     decision = await judged(client, manifest)
-    assert Reason.TEMPLATE_CHANGED in {one.reason for one in decision.denials}
+    assert PolicyReason.TEMPLATE_CHANGED in {one.reason for one in decision.denials}
 
 
 async def test_a_second_entry_of_one_server_is_refused(client: Registry) -> None:
@@ -157,7 +167,7 @@ async def test_what_cannot_be_read_is_none(client: Registry, registry: FakeRegis
     assert await templates.spec_of(KEY, manifest) is not None
 
     async def forbidden(_: str) -> list[ToolServer]:
-        raise Fault(Reason.RIGHT_MISSING, "no right")
+        raise Fault(RegistryReason.RIGHT_MISSING, "no right")
 
     assert await RegistryTemplates(client, forbidden).spec_of(KEY, manifest) is None
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from hotpeers.base.reasons import Reason
+from hotpeers.model.reasons import ModelReason
 from hotpeers.model.snapshot import Snapshot
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.sources.directory import DirectorySource
 from hotpeers_shim.contract import Nack
 
@@ -182,9 +184,14 @@ async def test_file_that_can_be_read_again_is_no_problem_any_more(
 @pytest.mark.parametrize(
     ("old", "new", "reason", "message"),
     [
-        ("url:", "url: 'http://b', url:", Reason.DUPLICATE_KEY, "the key 'url' is there twice"),
-        ("description:", "descripton:", Reason.UNKNOWN_FIELD, "did you mean 'description'?"),
-        ("spec:", "sepc: {}\nspec:", Reason.UNKNOWN_FIELD, "did you mean 'spec'?"),
+        (
+            "url:",
+            "url: 'http://b', url:",
+            ModelReason.DUPLICATE_KEY,
+            "the key 'url' is there twice",
+        ),
+        ("description:", "descripton:", ModelReason.UNKNOWN_FIELD, "did you mean 'description'?"),
+        ("spec:", "sepc: {}\nspec:", ModelReason.UNKNOWN_FIELD, "did you mean 'spec'?"),
     ],
 )
 async def test_misspelt_peer_stays_as_it_was(
@@ -202,13 +209,13 @@ async def test_misspelt_peer_that_is_new_is_reported_and_not_taken(
     folder: Path, follower: Follower
 ) -> None:
     put(folder, "a.yaml", manifest("a").replace("description", "descripton"))
-    now = await follower.problem(Reason.UNKNOWN_FIELD)
+    now = await follower.problem(ModelReason.UNKNOWN_FIELD)
     assert (now.candidates, now.problems[0].field) == ((), "spec.descripton")
 
 
 async def test_misspelt_card_is_reported_and_taken(folder: Path, follower: Follower) -> None:
     put(folder, "a.json", '{"name": "a", "url": "http://a", "descripton": "d"}')
-    now = await follower.problem(Reason.UNKNOWN_FIELD)
+    now = await follower.problem(ModelReason.UNKNOWN_FIELD)
     assert ([item.name for item in now.candidates], now.unread) == (["a"], ())
 
 
@@ -239,7 +246,7 @@ async def test_content_of_files_is_not_kept(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[", Reason.NOT_YAML),
+        ("[", ModelReason.NOT_YAML),
         ("", Nack.FILE_EMPTY),
         (manifest("a") + "---\n" + manifest("A"), Nack.WRONG_SHAPE),
     ],
@@ -259,7 +266,7 @@ async def test_malformed_file_keeps_its_last_good_documents(
 
 async def test_file_malformed_from_the_start_is_unread(folder: Path, follower: Follower) -> None:
     put(folder, "a.yaml", "[")
-    now = await follower.problem(Reason.NOT_YAML)
+    now = await follower.problem(ModelReason.NOT_YAML)
     assert (now.complete, now.unread) == (True, ("a.yaml#",))
     put(folder, "a.yaml", manifest("a"))
     assert (await follower.names("a")).unread == ()
@@ -283,7 +290,7 @@ async def test_missing_directory_is_not_complete_and_is_found_later(
 ) -> None:
     folder.rmdir()
     # It may have been seen empty already, in which case it is complete.
-    await follower.problem(Reason.SOURCE_MISSING)
+    await follower.problem(SidecarReason.SOURCE_MISSING)
     folder.mkdir()
     put(folder, "a.yaml", manifest("a"))
     assert (await follower.names("a")).complete
@@ -293,7 +300,7 @@ async def test_directory_that_never_was_is_not_complete(tmp_path: Path) -> None:
     made = Follower(DirectorySource(tmp_path / "nowhere"))
     async with asyncio.timeout(SECONDS):
         task = asyncio.create_task(made.follow())
-        assert not (await made.problem(Reason.SOURCE_MISSING)).complete
+        assert not (await made.problem(SidecarReason.SOURCE_MISSING)).complete
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -304,7 +311,7 @@ async def test_directory_that_is_moved_away_and_replaced_keeps_everything_meanwh
     put(folder, "a.yaml", manifest("a"))
     await follower.names("a")
     folder.rename(folder.with_name("away"))
-    gone = await follower.problem(Reason.SOURCE_MISSING)
+    gone = await follower.problem(SidecarReason.SOURCE_MISSING)
     assert [item.name for item in gone.candidates] == ["a"]
     fresh = folder.with_name("fresh")
     fresh.mkdir()
@@ -376,6 +383,6 @@ async def test_lost_notice_is_made_up_for_by_looking_again(
     task = asyncio.create_task(follower.follow())
     put(folder, "a.yaml", manifest("a"))
     now = await follower.names("a")
-    assert [item.reason for item in now.problems] == [Reason.WATCH_UNAVAILABLE]
+    assert [item.reason for item in now.problems] == [SidecarReason.WATCH_UNAVAILABLE]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -10,6 +10,7 @@ from cluster.resources import AGENTS, PEERS, agent, install_crd, peer, remove_cr
 from cluster.server import Cluster
 from hotpeers.base.reasons import Reason
 from hotpeers.base.scope import State
+from hotpeers.kube.reasons import KubeReason
 from source.following import EVERYTHING, LABELS, Follow, following, problems
 
 
@@ -22,7 +23,7 @@ async def test_server_killed_and_back_loses_nothing(
         await source.names("a", "b")
         await source.watched()
         cluster.stop(signal.SIGKILL)
-        now = await source.until(lambda now: Reason.API_UNREACHABLE in problems(now))
+        now = await source.until(lambda now: KubeReason.API_UNREACHABLE in problems(now))
         assert len(now.candidates) == 2
         await asyncio.to_thread(cluster.start)
         cluster.api.create(peer(namespace, "c", labels=LABELS))
@@ -37,7 +38,7 @@ async def test_start_without_a_server_is_incomplete(
 ) -> None:
     cluster.stop(signal.SIGKILL)
     async with follow() as source:
-        now = await source.until(lambda now: Reason.API_UNREACHABLE in problems(now))
+        now = await source.until(lambda now: KubeReason.API_UNREACHABLE in problems(now))
         assert not now.complete
         await asyncio.to_thread(cluster.start)
         await source.names(seconds=60)
@@ -55,7 +56,7 @@ async def test_version_forgotten_by_the_server_is_listed_anew(
         await source.names("a")
         await source.watched()
         own_cluster.stop(signal.SIGKILL)
-        await source.until(lambda now: Reason.API_UNREACHABLE in problems(now))
+        await source.until(lambda now: KubeReason.API_UNREACHABLE in problems(now))
         # It starts with nothing cached and no history: what happened meanwhile cannot be watched.
         own_cluster.compact()
         await asyncio.to_thread(own_cluster.start)
@@ -107,7 +108,7 @@ async def test_cut_connections_go_on_where_they_were(
                     now.candidates[-1:][0].name == name if now.candidates else False
                 )
             )
-        assert set(told) <= {Reason.WATCH_CUT}
+        assert set(told) <= {KubeReason.WATCH_CUT}
         assert [item.name for item in source.seen[-1].candidates] == ["a", "b", "c"]
 
 
@@ -135,7 +136,7 @@ async def test_black_hole_is_noticed_within_30_seconds(
         # And ten more for a machine that is busy.
         async with asyncio.timeout(30 + 10):
             await noticed.wait()
-        assert told[0] is Reason.WATCH_SILENT
+        assert told[0] is KubeReason.WATCH_SILENT
         assert [item.name for item in source.seen[-1].candidates] == ["a"]
         cluster.api.create(peer(namespace, "b", labels=LABELS))
         proxy.heal()
@@ -154,7 +155,7 @@ async def test_revoked_token_then_a_new_one(
     async with following(kubeconfig, [namespace]) as source:
         await source.names("a")
         await asyncio.to_thread(cluster.replace_signing_key)
-        now = await source.until(lambda now: Reason.UNAUTHORIZED in problems(now), 60)
+        now = await source.until(lambda now: KubeReason.UNAUTHORIZED in problems(now), 60)
         assert [item.name for item in now.candidates] == ["a"]
         cluster.api.create(peer(namespace, "b", labels=LABELS))
         account.renew()

@@ -10,8 +10,8 @@ from cluster.accounts import ServiceAccount, make_account, rule
 from cluster.namespaces import create_namespace
 from cluster.resources import agent, peer
 from cluster.server import Cluster
-from hotpeers.base.reasons import Reason
 from hotpeers.base.scope import State
+from hotpeers.kube.reasons import KubeReason
 from source.following import EVERYTHING, LABELS, following, problems
 
 
@@ -24,7 +24,7 @@ async def test_forbidden_namespace_is_named_and_the_others_go_on(
     account = service_account(namespace, "sidecar", EVERYTHING)
     async with following(account.kubeconfig(), [namespace, "kube-system"]) as source:
         now = await source.names()
-        assert problems(now) == {Reason.FORBIDDEN}
+        assert problems(now) == {KubeReason.FORBIDDEN}
         assert {problem.where for problem in now.problems} == {
             f"{kind} in namespace kube-system" for kind in ("Agent", "Peer", "Service")
         }
@@ -32,7 +32,7 @@ async def test_forbidden_namespace_is_named_and_the_others_go_on(
         cluster.api.create(peer(namespace, "weather", labels=LABELS))
         await source.names("weather")
         states = {(s.kind, s.namespace): (s.state, s.reason) for s in source.source.scopes()}
-        assert states["Peer", "kube-system"] == (State.RETRYING, Reason.FORBIDDEN)
+        assert states["Peer", "kube-system"] == (State.RETRYING, KubeReason.FORBIDDEN)
         assert states["Peer", namespace] == (State.FOLLOWING, None)
 
 
@@ -48,7 +48,7 @@ async def test_rights_taken_away_remove_nothing(
         await source.names("weather")
         account.bind([rule("", "services", "list watch")])
         cluster.restart(signal.SIGKILL)
-        now = await source.until(lambda now: Reason.FORBIDDEN in problems(now), 60)
+        now = await source.until(lambda now: KubeReason.FORBIDDEN in problems(now), 60)
         assert [item.name for item in now.candidates] == ["weather"]
 
 
@@ -79,7 +79,7 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
         (problem,) = now.problems
         assert (problem.where, problem.reason) == (
             f"{kind} in namespace {namespace}",
-            Reason.FORBIDDEN,
+            KubeReason.FORBIDDEN,
         )
         assert f'cannot {verb} resource "{resource}"' in problem.message
         other = "weather" if kind != "Peer" else "sql"
@@ -88,7 +88,7 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
         await source.names(other)
         await source.watched()
         states = {scope.kind: (scope.state, scope.reason) for scope in source.source.scopes()}
-        assert states.pop(kind) == (State.RETRYING, Reason.FORBIDDEN)
+        assert states.pop(kind) == (State.RETRYING, KubeReason.FORBIDDEN)
         assert set(states.values()) == {(State.FOLLOWING, None)}
 
 
@@ -100,7 +100,7 @@ async def test_kinds_that_are_not_served_are_named_where_nobody_may_ask_whether_
     account = make_account(own_cluster, "bare", "sidecar", EVERYTHING)
     async with following(account.kubeconfig(), ["bare"]) as source:
         now = await source.until(lambda now: now.complete and len(now.problems) == 2)
-        assert problems(now) == {Reason.NOT_SERVED}
+        assert problems(now) == {KubeReason.NOT_SERVED}
         assert set(now.unread) == {"Agent/bare/", "Peer/bare/"}
         files = {
             "apiVersion": "v1",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hotpeers.base.reasons import Reason
 from hotpeers.mcp.document import read_object
+from hotpeers.mcp.reasons import McpReason
 from hotpeers.registry.fault import Fault
 
 HEAD = "apiVersion: v1\nkind: Agent\nmetadata: {name: a}\n"
@@ -61,5 +61,5 @@ def test_dates_stay_text() -> None:
 def test_everything_else_is_refused(text: str, part: str) -> None:
     with pytest.raises(Fault) as caught:
         read_object(text)
-    assert caught.value.reason is Reason.MANIFEST_REFUSED
+    assert caught.value.reason is McpReason.MANIFEST_REFUSED
     assert part in str(caught.value)

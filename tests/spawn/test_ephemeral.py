@@ -30,7 +30,10 @@ from hotpeers.kube.errors import ForbiddenError, UnreachableError
 from hotpeers.mcp.agents import Agents
 from hotpeers.mcp.ephemeral import Ended, Ephemeral
 from hotpeers.mcp.job import own_name
+from hotpeers.mcp.reasons import McpReason
 from hotpeers.registry.fault import Fault
+from hotpeers.registry.reasons import RegistryReason
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers_demo.processes import Processes, until
 from hotpeers_shim.contract import cut_text
 
@@ -256,16 +259,16 @@ async def test_a_task_that_works_on_is_followed_to_its_end(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (lambda _: web.Response(text="garbage"), Reason.AGENT_UNREACHABLE),
-        (lambda _: web.Response(status=500), Reason.AGENT_UNREACHABLE),
-        (lambda _: {"kind": "strange"}, Reason.AGENT_UNREACHABLE),
-        (lambda _: web.Response(body=b"x" * 5_000_000), Reason.AGENT_UNREACHABLE),
+        (lambda _: web.Response(text="garbage"), McpReason.AGENT_UNREACHABLE),
+        (lambda _: web.Response(status=500), McpReason.AGENT_UNREACHABLE),
+        (lambda _: {"kind": "strange"}, McpReason.AGENT_UNREACHABLE),
+        (lambda _: web.Response(body=b"x" * 5_000_000), McpReason.AGENT_UNREACHABLE),
         (
             lambda _: web.Response(body=b"x", headers={"Content-Encoding": "gzip"}),
-            Reason.AGENT_UNREACHABLE,
+            McpReason.AGENT_UNREACHABLE,
         ),
-        (lambda _: asyncio.Event().wait(), Reason.AGENT_SILENT),
-        (reply("working"), Reason.AGENT_SILENT),
+        (lambda _: asyncio.Event().wait(), McpReason.AGENT_SILENT),
+        (reply("working"), McpReason.AGENT_SILENT),
     ],
     ids=["garbage", "error", "no task", "huge", "packed", "silent", "for ever"],
 )
@@ -274,7 +277,7 @@ async def test_no_good_answer_leaves_nothing(
 ) -> None:
     async with scripted(answer) as url:
         # Who waits for ever is given up; all else is told long before.
-        seconds = 8.0 if reason is Reason.AGENT_SILENT else SECONDS
+        seconds = 8.0 if reason is McpReason.AGENT_SILENT else SECONDS
         fault = await outcome(cluster, namespace, account, url, seconds)
     assert isinstance(fault, Fault)
     assert (fault.reason, found(cluster, namespace)) == (reason, [])
@@ -288,11 +291,11 @@ async def test_nobody_there_or_another_origin_leaves_nothing(
         hasty.setattr("hotpeers.mcp.asking._CARD_SECONDS", 0.5)
         fault = await outcome(cluster, namespace, account, "http://127.0.0.1:9")
     assert isinstance(fault, Fault)
-    assert fault.reason is Reason.AGENT_UNREACHABLE
+    assert fault.reason is McpReason.AGENT_UNREACHABLE
     async with scripted(reply("completed"), "http://169.254.169.254/") as url:
         fault = await outcome(cluster, namespace, account, url)
     assert isinstance(fault, Fault)
-    assert fault.reason is Reason.CARD_ORIGIN_MISMATCH
+    assert fault.reason is SidecarReason.CARD_ORIGIN_MISMATCH
     assert found(cluster, namespace) == []
 
 
@@ -302,7 +305,7 @@ async def test_agent_that_is_never_ready_is_told_and_deleted(
     async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
         with pytest.raises(Fault) as caught:
             await runs.run(manifest(namespace), "hello", 6.0)
-    assert caught.value.reason is Reason.NOT_READY
+    assert caught.value.reason is SidecarReason.NOT_READY
     assert "6 s were over while waiting for it to be ready" in caught.value.message
     assert found(cluster, namespace) == []
 
@@ -326,7 +329,7 @@ async def test_agent_that_kagent_does_not_accept_is_told_at_once_and_deleted(
         with pytest.raises(Fault) as caught:
             await task
     assert loop.time() - start < 20
-    assert caught.value.reason is Reason.AGENT_NOT_ACCEPTED
+    assert caught.value.reason is McpReason.AGENT_NOT_ACCEPTED
     assert why in caught.value.message
     assert "the agent was deleted" in caught.value.message
     assert found(cluster, namespace) == []
@@ -353,7 +356,7 @@ async def test_agent_that_another_deletes_is_told(
         cluster.api.delete(await appeared(cluster, namespace))
         with pytest.raises(Fault) as caught:
             await task
-    assert caught.value.reason is Reason.OBJECT_NOT_FOUND
+    assert caught.value.reason is RegistryReason.OBJECT_NOT_FOUND
 
 
 async def test_what_is_refused_is_never_created(
@@ -367,8 +370,8 @@ async def test_what_is_refused_is_never_created(
     async with running(make_account("get").kubeconfig(), worker) as runs:
         with pytest.raises(Fault) as forbidden:
             await runs.run(manifest(namespace), "hello", SECONDS)
-    assert invalid.value.reason is Reason.OBJECT_INVALID
-    assert forbidden.value.reason is Reason.RIGHT_MISSING
+    assert invalid.value.reason is RegistryReason.OBJECT_INVALID
+    assert forbidden.value.reason is RegistryReason.RIGHT_MISSING
     assert "no agent was created" in forbidden.value.message
     assert found(cluster, namespace) == []
 
@@ -397,7 +400,7 @@ async def test_a_policy_without_templates_may_still_allow_what_it_is(
         else:
             with pytest.raises(Fault) as caught:
                 await made.run(marked, "hello", SECONDS)
-            assert caught.value.reason is Reason.ADMISSION_DENIED
+            assert caught.value.reason is RegistryReason.ADMISSION_DENIED
             assert "hotpeers.dev/template" in caught.value.message
 
 
@@ -490,7 +493,7 @@ async def test_answer_of_the_creation_is_lost_and_nothing_stays(
         runs._client.apply = lost  # type: ignore[method-assign]
         with pytest.raises(Fault) as caught:
             await runs.run(manifest(namespace), "hello", SECONDS)
-    assert caught.value.reason is Reason.OUTCOME_UNKNOWN
+    assert caught.value.reason is RegistryReason.OUTCOME_UNKNOWN
     assert found(cluster, namespace) == []
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from hotpeers.base.reasons import Reason
 from hotpeers.kube import errors
+from hotpeers.kube.reasons import KubeReason
 from hotpeers.registry.fault import fault_of, fault_of_write
+from hotpeers.registry.reasons import RegistryReason
 
 DENIED = 'admission webhook "guard.hotpeers.dev" denied the request: no'
 SILENT = 'Internal error occurred: failed calling webhook "guard.hotpeers.dev": connection refused'
@@ -13,17 +15,45 @@ SILENT = 'Internal error occurred: failed calling webhook "guard.hotpeers.dev": 
 @pytest.mark.parametrize(
     ("error", "asked", "wrote"),
     [
-        (errors.ForbiddenError("no", 403), Reason.RIGHT_MISSING, Reason.RIGHT_MISSING),
-        (errors.ForbiddenError(DENIED, 403), Reason.ADMISSION_DENIED, Reason.ADMISSION_DENIED),
-        (errors.ServerError(DENIED, 500), Reason.ADMISSION_DENIED, Reason.ADMISSION_DENIED),
-        (errors.ServerError(SILENT, 500), Reason.ADMISSION_SILENT, Reason.ADMISSION_SILENT),
-        (errors.KubeError("bad", 422), Reason.OBJECT_INVALID, Reason.OBJECT_INVALID),
-        (errors.NotFoundError("none", 404), Reason.OBJECT_NOT_FOUND, Reason.OBJECT_NOT_FOUND),
-        (errors.ConflictError("x", 409), Reason.FIELD_TAKEN, Reason.FIELD_TAKEN),
-        (errors.BusyError("x", 429), Reason.API_BUSY, Reason.API_BUSY),
-        (errors.ServerError("x", 504), Reason.API_FAILED, Reason.OUTCOME_UNKNOWN),
-        (errors.SilentError("x"), Reason.API_UNREACHABLE, Reason.OUTCOME_UNKNOWN),
-        (errors.UnreachableError("cut"), Reason.API_UNREACHABLE, Reason.OUTCOME_UNKNOWN),
+        (
+            errors.ForbiddenError("no", 403),
+            RegistryReason.RIGHT_MISSING,
+            RegistryReason.RIGHT_MISSING,
+        ),
+        (
+            errors.ForbiddenError(DENIED, 403),
+            RegistryReason.ADMISSION_DENIED,
+            RegistryReason.ADMISSION_DENIED,
+        ),
+        (
+            errors.ServerError(DENIED, 500),
+            RegistryReason.ADMISSION_DENIED,
+            RegistryReason.ADMISSION_DENIED,
+        ),
+        (
+            errors.ServerError(SILENT, 500),
+            RegistryReason.ADMISSION_SILENT,
+            RegistryReason.ADMISSION_SILENT,
+        ),
+        (
+            errors.KubeError("bad", 422),
+            RegistryReason.OBJECT_INVALID,
+            RegistryReason.OBJECT_INVALID,
+        ),
+        (
+            errors.NotFoundError("none", 404),
+            RegistryReason.OBJECT_NOT_FOUND,
+            RegistryReason.OBJECT_NOT_FOUND,
+        ),
+        (errors.ConflictError("x", 409), RegistryReason.FIELD_TAKEN, RegistryReason.FIELD_TAKEN),
+        (errors.BusyError("x", 429), KubeReason.API_BUSY, KubeReason.API_BUSY),
+        (errors.ServerError("x", 504), KubeReason.API_FAILED, RegistryReason.OUTCOME_UNKNOWN),
+        (errors.SilentError("x"), KubeReason.API_UNREACHABLE, RegistryReason.OUTCOME_UNKNOWN),
+        (
+            errors.UnreachableError("cut"),
+            KubeReason.API_UNREACHABLE,
+            RegistryReason.OUTCOME_UNKNOWN,
+        ),
     ],
 )
 def test_words(error: errors.KubeError, asked: Reason, wrote: Reason) -> None:

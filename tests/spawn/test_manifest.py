@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from hotpeers.base.reasons import Reason
 from hotpeers.registry.entry import Agent, McpServer, Prompt
 from hotpeers.registry.fault import Fault
 from hotpeers.registry.manifest import Rendered, Template, ToolServer, Wish, kubernetes_name, render
+from hotpeers.registry.reasons import RegistryReason
 
 WISH = Wish(namespace="team")
 PROMPT = Prompt.model_validate({"metadata": {"name": "p"}, "spec": {"content": "Do it.\nWell."}})
@@ -117,7 +117,7 @@ def test_what_is_left_out_is_said() -> None:
 def test_what_kagent_cannot_run_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(Fault) as caught:
         render(template(None, **spec), WISH)
-    assert caught.value.reason is Reason.TEMPLATE_NOT_MAPPED
+    assert caught.value.reason is RegistryReason.TEMPLATE_NOT_MAPPED
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hotpeers.base.reasons import Reason
 from hotpeers.registry.client import Registry
 from hotpeers.registry.fault import Fault
+from hotpeers.registry.reasons import RegistryReason
 
 Serve = Callable[[Any], Any]
 
@@ -77,7 +77,7 @@ async def test_entry_that_is_too_large_is_not_read(registry: Any) -> None:
     async with Registry(registry.url) as client:
         with pytest.raises(Fault, match="is larger than") as caught:
             await client.entry("agents", "acme.translator")
-        assert caught.value.reason is Reason.REGISTRY_ANSWER_BAD
+        assert caught.value.reason is RegistryReason.REGISTRY_ANSWER_BAD
         # A page of entries may be as large.
         assert [one async for one in client.pages("agents")] == [[]]
 
@@ -295,15 +295,15 @@ async def test_pages_that_never_end_are_refused(registry: Any) -> None:
 async def test_registry_that_hangs_is_given_up(registry: Any) -> None:
     import aiohttp
 
-    from hotpeers.base.reasons import Reason
     from hotpeers.registry.client import Registry
     from hotpeers.registry.fault import Fault
+    from hotpeers.registry.reasons import RegistryReason
 
     stuck = asyncio.Event()
     registry.fault = lambda _: stuck.wait()
     async with Registry(registry.url, timeout=aiohttp.ClientTimeout(total=0.2)) as client:
         with pytest.raises(Fault, match=r"no answer within 0\.2 s") as caught:
             await client.entry("agents", "acme.translator")
-    assert caught.value.reason is Reason.REGISTRY_UNREACHABLE
+    assert caught.value.reason is RegistryReason.REGISTRY_UNREACHABLE
     stuck.set()
     registry.fault = lambda _: web.Response(status=500)

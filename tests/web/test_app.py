@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from hotpeers.base.reasons import Reason
+from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.resolver import Refused
 from hotpeers.sidecar.status.app import make_app
 from hotpeers.sidecar.status.document import Status
@@ -40,7 +40,7 @@ def test_page_escapes_everything() -> None:
         EVIL,
         EVIL,
         peers=(Peer(EVIL, EVIL, EVIL, description=EVIL, source=EVIL),),
-        refused=(Refused(EVIL, EVIL, Reason.URL_MISSING, EVIL),),
+        refused=(Refused(EVIL, EVIL, SidecarReason.URL_MISSING, EVIL),),
     )
     page = render_page(status.document())
     assert "<script" not in page

@@ -11,9 +11,9 @@ from typing import Any
 from hotpeers_shim.contract import MAX_FILE_BYTES, Nack, Rejection, load_peer_file
 
 from ..base.problems import Problem
-from ..base.reasons import Reason
 from ..model.manifest import read_manifests
 from ..model.snapshot import Candidate
+from ..sidecar.reasons import SidecarReason
 from .inputs import read_input
 
 
@@ -60,7 +60,7 @@ def _directory(folder: str) -> Iterator[Finding]:
         taken = tuple(
             Problem(
                 found.where,
-                Reason.NAME_COLLISION,
+                SidecarReason.NAME_COLLISION,
                 f"{candidate.kind} {candidate.title}: the tool name {candidate.tool!r} is taken by "
                 f"{holders[candidate.tool]}; give one another name",
             )

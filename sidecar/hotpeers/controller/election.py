@@ -20,9 +20,9 @@ from typing import Any
 from uuid import uuid4
 
 from ..base.problems import Problem
-from ..base.reasons import Reason
 from ..kube.client import Body, Client
 from ..kube.errors import ConflictError, KubeError, NotFoundError
+from ..kube.reasons import KubeReason
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Election:
                     return False
         except TimeoutError:
             self._lease = {}
-            self._failure = Problem(self._title, Reason.API_UNREACHABLE, "no answer in time")
+            self._failure = Problem(self._title, KubeReason.API_UNREACHABLE, "no answer in time")
             return False
         except ConflictError:
             # Another was quicker; the next try sees who.

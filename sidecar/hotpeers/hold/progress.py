@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ..base.reasons import Reason
 from .answer import Answer, Says
+from .reasons import HoldReason
 
 STALE_SECONDS = 5.0
 """What a pod said before it was asked may be about an older file: it counts only after so long."""
@@ -65,27 +66,29 @@ def judge(pods: Collection[Asked], replicas: int, since: float, ack_seconds: flo
     if len(pods) >= replicas and all(one.answer.says is Says.LIVE for one in pods):
         return Progress(Stand.LIVE)
     if len(pods) < replicas and since >= ack_seconds * UNREADY_FACTOR:
-        return _release(Reason.ACK_MISSING, f"{len(pods)} of {replicas} pods are there")
+        return _release(HoldReason.ACK_MISSING, f"{len(pods)} of {replicas} pods are there")
     return WAITING
 
 
 def _give_up(pod: Asked, ack_seconds: float) -> Progress | None:
     said = pod.answer
     if not pod.has_sidecar:
-        return _release(Reason.ACK_MISSING, f"pod {pod.name} has no sidecar that can be asked")
+        return _release(HoldReason.ACK_MISSING, f"pod {pod.name} has no sidecar that can be asked")
     is_news = said.stamp != pod.before or pod.seconds >= STALE_SECONDS
     if said.says is Says.REFUSED and is_news:
-        return _release(Reason.HELD_REFUSED, f"pod {pod.name}: {said.message}")
+        return _release(HoldReason.HELD_REFUSED, f"pod {pod.name}: {said.message}")
     if said.says is Says.RESTART and is_news:
-        return _release(Reason.HELD_RESTART, f"pod {pod.name}: {said.message}")
+        return _release(HoldReason.HELD_RESTART, f"pod {pod.name}: {said.message}")
     if pod.failing:
-        return _release(Reason.ROLLOUT_STUCK, f"pod {pod.name} cannot start")
+        return _release(HoldReason.ROLLOUT_STUCK, f"pod {pod.name} cannot start")
     # A controller that is cut off from pods that were live must not roll all of them.
     live = said.says is Says.LIVE or (said.says is Says.NOTHING and pod.proven)
     bound = ack_seconds if pod.ready else ack_seconds * UNREADY_FACTOR
     if not live and pod.seconds >= bound:
         why = f"; it cannot be annotated: {pod.denied}" if pod.denied else ""
-        return _release(Reason.ACK_MISSING, f"pod {pod.name}: no ack for {pod.seconds:.0f} s{why}")
+        return _release(
+            HoldReason.ACK_MISSING, f"pod {pod.name}: no ack for {pod.seconds:.0f} s{why}"
+        )
     return None
 
 

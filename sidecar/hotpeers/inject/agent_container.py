@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 
-from ..base.reasons import Reason
 from .annotations import CONTAINER, STATUS, Wishes
 from .companions import is_companion
 from .conflicts import is_injected, is_ours
 from .outcome import Json, Skip
 from .own_container import SIDECAR, SPAWNER
+from .reasons import InjectReason
 from .runtime import check_runtime
 
 _AGENT = "kagent"
@@ -32,7 +32,7 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
     if wishes.container:
         if wishes.container in names:
             return names.index(wishes.container)
-        return Skip(Reason.CONTAINER_NOT_FOUND, f"{CONTAINER}: {wishes.container}")
+        return Skip(InjectReason.CONTAINER_NOT_FOUND, f"{CONTAINER}: {wishes.container}")
     programs = [at for at, one in enumerate(containers) if not _is_beside(one)]
     for name in (_target_before(pod), _AGENT):
         if name in names:
@@ -46,7 +46,7 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
         programs = able or programs[:1]
     if len(programs) == 1:
         return programs[0]
-    return Skip(Reason.CONTAINER_UNCLEAR, _listed(names))
+    return Skip(InjectReason.CONTAINER_UNCLEAR, _listed(names))
 
 
 def _is_beside(container: Json) -> bool:

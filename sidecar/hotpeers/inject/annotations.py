@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
-from ..base.reasons import Reason
 from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
 from ..model.selector import SelectorError, parse_selector
 from .outcome import Skip
+from .reasons import InjectReason
 from .resources import RESOURCES, in_bytes, millicores
 
 PREFIX = "hotpeers.dev/"
@@ -84,7 +84,7 @@ def read_annotations(annotations: Mapping[str, str]) -> Wishes | Skip | None:
         _check(INJECT, asked, asked == "true", 'only "true" and "false" are allowed')
         return _wishes(annotations)
     except _BadValueError as error:
-        return Skip(Reason.ANNOTATION_INVALID, str(error))
+        return Skip(InjectReason.ANNOTATION_INVALID, str(error))
 
 
 class _BadValueError(Exception):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from ..base.reasons import Reason
 from .hotconfig import POD_VOLUME, hot_environment, hot_mounts
 from .image import IMAGE_READER, REFERENCE
 from .outcome import Json, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER
+from .reasons import InjectReason
 from .sidecar import AGENT_ENVIRONMENT
 from .spawner import REGISTRY_VOLUME, SPAWN_URL, spawn_url
 from .volumes import (
@@ -83,7 +83,7 @@ def _names(pod: Json) -> Iterator[Skip]:
     for name, volume, folder in ours:
         found = find_container(pod, name)
         if found is not None and not _is_ours(found, volume, folder):
-            yield Skip(Reason.NAME_TAKEN, f"container {name}")
+            yield Skip(InjectReason.NAME_TAKEN, f"container {name}")
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"
     if find_container(pod, SIDECAR) is None:
@@ -93,7 +93,7 @@ def _names(pod: Json) -> Iterator[Skip]:
     kinds[POD_VOLUME] = "downwardAPI"
     for one in pod["spec"].get("volumes") or []:
         if kinds.get(one["name"], "name") not in one:
-            yield Skip(Reason.NAME_TAKEN, f"volume {one['name']}")
+            yield Skip(InjectReason.NAME_TAKEN, f"volume {one['name']}")
 
 
 def _mounts(pod: Json, target: Json, more: dict[str, str]) -> Iterator[Skip]:
@@ -111,20 +111,20 @@ def _mounts(pod: Json, target: Json, more: dict[str, str]) -> Iterator[Skip]:
             above = _is_below(own, path) and (mount.get("readOnly") or mount["name"] in read_only)
             same = own == path and mount["name"] != volume
             if above or same or _is_below(path, own):
-                yield Skip(Reason.MOUNT_PATH_TAKEN, mount["mountPath"][:100])
+                yield Skip(InjectReason.MOUNT_PATH_TAKEN, mount["mountPath"][:100])
 
 
 def _spawner(pod: Json, target: Json) -> Iterator[Skip]:
     found = find_container(pod, SPAWNER)
     if found is not None and not is_ours(found):
-        yield Skip(Reason.NAME_TAKEN, f"container {SPAWNER}")
+        yield Skip(InjectReason.NAME_TAKEN, f"container {SPAWNER}")
     volumes = [volume["name"] for volume in pod["spec"].get("volumes") or []]
     if found is None and REGISTRY_VOLUME in volumes:
-        yield Skip(Reason.NAME_TAKEN, f"volume {REGISTRY_VOLUME}")
+        yield Skip(InjectReason.NAME_TAKEN, f"volume {REGISTRY_VOLUME}")
     own = spawn_url(found) if found is not None else None
     for entry in target.get("env") or []:
         if entry["name"] == SPAWN_URL and entry.get("value") != own:
-            yield Skip(Reason.ENVIRONMENT_TAKEN, SPAWN_URL)
+            yield Skip(InjectReason.ENVIRONMENT_TAKEN, SPAWN_URL)
 
 
 def _real(path: str) -> str:
@@ -143,11 +143,11 @@ def _environment(target: Json, more: dict[str, str]) -> Iterator[Skip]:
     for entry in entries:
         expected = ours.get(entry["name"])
         if expected is not None and entry.get("value") != expected:
-            yield Skip(Reason.ENVIRONMENT_TAKEN, entry["name"])
+            yield Skip(InjectReason.ENVIRONMENT_TAKEN, entry["name"])
     paths = [entry for entry in entries if entry["name"] == "PYTHONPATH"]
     if paths and paths[-1].get("valueFrom"):
-        yield Skip(Reason.PYTHON_PATH_NOT_LITERAL)
+        yield Skip(InjectReason.PYTHON_PATH_NOT_LITERAL)
     texts = [str(entry.get("value") or "") for entry in entries if entry["name"] != "PYTHONPATH"]
     texts += [*(target.get("command") or []), *(target.get("args") or [])]
     if any(REFERENCE in text for text in texts):
-        yield Skip(Reason.PYTHON_PATH_REFERENCED)
+        yield Skip(InjectReason.PYTHON_PATH_REFERENCED)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..base.reasons import Reason
 from .annotations import DRAIN_SECONDS, Wishes
 from .edit import Edit, Key
 from .outcome import Injection, Json, Skip
 from .own_container import SIDECAR, ends
+from .reasons import InjectReason
 
 DEFAULT_SECONDS = 300
 DRAIN_VARIABLE = "HOTPEERS_DRAIN_SECONDS"
@@ -42,13 +42,13 @@ def plan_drain(pod: Json, target: Json, injection: Injection, wishes: Wishes) ->
     if not asked or not injection.max_drain_seconds or not _grace(pod):
         return DrainPlan()
     if pod["spec"].get("hostNetwork"):
-        return DrainPlan(0, Skip(Reason.DRAIN_ON_HOST_NETWORK))
+        return DrainPlan(0, Skip(InjectReason.DRAIN_ON_HOST_NETWORK))
     if (target.get("lifecycle") or {}).get("preStop"):
-        return DrainPlan(0, Skip(Reason.PRE_STOP_TAKEN, f"container {target['name']}"))
+        return DrainPlan(0, Skip(InjectReason.PRE_STOP_TAKEN, f"container {target['name']}"))
     if wishes.drain_seconds and asked > injection.max_drain_seconds:
         most = injection.max_drain_seconds
         detail = f"{DRAIN_SECONDS} is {asked}, at most {most}"
-        return DrainPlan(most, Skip(Reason.DRAIN_SHORTENED, detail))
+        return DrainPlan(most, Skip(InjectReason.DRAIN_SHORTENED, detail))
     return DrainPlan(min(asked, injection.max_drain_seconds))
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..base.reasons import Reason
 from .annotations import INHERITED, INJECT, PREFIX, SKIPPED, STATUS, read_annotations
 from .edit import Edit
 from .outcome import Json, Skip
 from .owner import GO, Agent
+from .reasons import InjectReason
 
 _WRITTEN = (STATUS, SKIPPED)
 
@@ -81,5 +81,5 @@ def _inherited(asked: Mapping[str, str], sources: Sources) -> dict[str, str]:
 def _cannot_load(agent: Agent | None) -> Skip | None:
     """Why the shim cannot be loaded, whatever the image is called."""
     if agent is not None and agent.runtime == GO:
-        return Skip(Reason.NOT_PYTHON, f"its Agent has runtime: {GO}, set runtime: python")
+        return Skip(InjectReason.NOT_PYTHON, f"its Agent has runtime: {GO}, set runtime: python")
     return None

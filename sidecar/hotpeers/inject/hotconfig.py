@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from ..base.reasons import Reason
 from .annotations import PREFIX
 from .outcome import Json, Skip
+from .reasons import InjectReason
 
 HOT_CONFIG_VARIABLE = "HOTPEERS_HOT_CONFIG"
 """Of the agent's container: the folder of config.json."""
@@ -68,7 +68,7 @@ def check_config(pod: Json, target: Json) -> Skip | None:
             and any(kind in kinds.get(mount["name"], {}) for kind in _FOLLOWING)
         ):
             return None
-    return Skip(Reason.HOT_CONFIG_NOT_MOUNTED, f"at {folder[:100]}")
+    return Skip(InjectReason.HOT_CONFIG_NOT_MOUNTED, f"at {folder[:100]}")
 
 
 def hot_environment(pod: Json, target: Json) -> dict[str, str]:

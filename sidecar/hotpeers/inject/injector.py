@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
-from ..base.reasons import Reason
 from .agent_container import find_target
 from .annotations import INJECTED_LABEL, SKIPPED, STATUS, Wishes, read_annotations
 from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
@@ -22,6 +21,7 @@ from .identity import orchestrator_name
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .outcome import Injection, Json, Skip, Verdict
 from .own_container import SHIM, SIDECAR, SPAWNER, ends
+from .reasons import InjectReason
 from .runtime import check_runtime
 from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
@@ -67,7 +67,7 @@ def make_patch(
     if isinstance(wishes, Skip):
         return skip_pod(pod, known or wishes)
     if _STATIC_POD in annotations:
-        return skip_pod(pod, Skip(Reason.STATIC_POD), wishes)
+        return skip_pod(pod, Skip(InjectReason.STATIC_POD), wishes)
     at = find_target(pod, wishes)
     if isinstance(at, Skip):
         return _refused(pod, known or at, wishes)
@@ -105,17 +105,17 @@ def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wish
     if not wishes.spawn or ours:
         return None
     if pod["spec"].get("hostNetwork"):
-        return Skip(Reason.HOST_NETWORK)
+        return Skip(InjectReason.HOST_NETWORK)
     if not (wishes.registry or injection.registry_url):
-        return Skip(Reason.REGISTRY_UNKNOWN)
+        return Skip(InjectReason.REGISTRY_UNKNOWN)
     return None
 
 
 def _check(pod: Json, target: Json, injection: Injection, extras: _Extras) -> Skip | None:
     if not has_identity(pod):
-        return Skip(Reason.NO_SERVICE_ACCOUNT)
+        return Skip(InjectReason.NO_SERVICE_ACCOUNT)
     if not injection.native_sidecars and ends(pod):
-        return Skip(Reason.SIDECAR_ENDLESS, f"restartPolicy {pod['spec']['restartPolicy']}")
+        return Skip(InjectReason.SIDECAR_ENDLESS, f"restartPolicy {pod['spec']['restartPolicy']}")
     return check_runtime(pod, target) or find_conflict(
         pod, target, spawn=extras.spawns, hot=extras.hot
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..base.reasons import SENTENCES, Reason
+from ..base.reasons import Reason, sentence_of
 
 Json = dict[str, Any]
 """A JSON object: a pod, a part of one, or one operation of a JSON patch."""
@@ -21,7 +21,7 @@ class Skip:
 
     def __str__(self) -> str:
         about = f" ({self.detail})" if self.detail else ""
-        return f"{self.reason.value}: {SENTENCES[self.reason].removesuffix('.')}{about}."
+        return f"{self.reason.value}: {sentence_of(self.reason).removesuffix('.')}{about}."
 
 
 @dataclass(frozen=True, slots=True)

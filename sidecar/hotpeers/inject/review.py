@@ -15,6 +15,7 @@ from .conflicts import is_injected
 from .effective import NOTHING, Sources, settle
 from .injector import make_patch, skip_pod
 from .outcome import Injection, Json, Skip, Verdict
+from .reasons import InjectReason
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +73,9 @@ def read_request(raw: bytes | str) -> Request | Review:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         # Not its repr, which may hold the pod.
         what = f"{type(error).__name__}: {str(error)[:100]}"
-        extra = {"reason": Reason.REQUEST_INVALID.value}
+        extra = {"reason": InjectReason.REQUEST_INVALID.value}
         logger.warning("a request is not understood: %s", what, extra=extra)
-        return Review(_answer(uid), Result.FAILED, Reason.REQUEST_INVALID)
+        return Review(_answer(uid), Result.FAILED, InjectReason.REQUEST_INVALID)
 
 
 def judge(request: Request, injection: Injection, sources: Sources = NOTHING) -> Review:
@@ -84,7 +85,7 @@ def judge(request: Request, injection: Injection, sources: Sources = NOTHING) ->
         settled, verdict = _verdict(request, injection, sources)
     except Exception:
         # A fault of ours must not keep a pod from starting.
-        reason = Reason.INJECTION_FAILED
+        reason = InjectReason.INJECTION_FAILED
         logger.exception("pod %s is left as it is", title, extra={"reason": reason.value})
         warning = f"hotpeers: nothing is injected: {reason.value}: see the controller's log"
         return Review(_answer(uid, warnings=(warning,)), Result.FAILED, reason)

@@ -11,8 +11,8 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from ..base.reasons import Reason
 from .outcome import Json, Skip
+from .reasons import InjectReason
 
 # kagent's Go runtime is told from its Python runtime by nothing but its image: no command, and the
 # same arguments (kagent 0.10.0-rc3, go/core/internal/controller/translator/agent/deployments.go).
@@ -31,17 +31,17 @@ _ISOLATING = frozenset("IES")
 def check_runtime(pod: Json, container: Json) -> Skip | None:
     """Why the shim cannot be loaded into the container; None where nothing speaks against it."""
     if _is_windows(pod, container):
-        return Skip(Reason.NOT_LINUX)
+        return Skip(InjectReason.NOT_LINUX)
     image = str(container.get("image") or "")
     if posixpath.basename(image.partition("@")[0]).partition(":")[0] == _KAGENT_GO:
-        return Skip(Reason.NOT_PYTHON, f"image {image[:100]}")
+        return Skip(InjectReason.NOT_PYTHON, f"image {image[:100]}")
     command = container.get("command") or []
     program = posixpath.basename(command[0]) if command else ""
     if program in _OTHER_PROGRAMS:
-        return Skip(Reason.NOT_PYTHON, f"command {program}")
+        return Skip(InjectReason.NOT_PYTHON, f"command {program}")
     words = list(_words([*command, *(container.get("args") or [])]))
     if option := _isolating_option(words):
-        return Skip(Reason.PYTHON_ISOLATED, option)
+        return Skip(InjectReason.PYTHON_ISOLATED, option)
     return None
 
 

@@ -11,7 +11,7 @@ import aiohttp
 
 from hotpeers_shim.contract import clean_text
 
-from ..base.reasons import Reason
+from .reasons import KubeReason
 
 _MAX_MESSAGE = 300
 _MAX_DETAIL = 4096
@@ -23,7 +23,7 @@ class KubeError(Exception):
     `detail` is all that the server said, for whoever is to mend the request.
     """
 
-    reason = Reason.API_FAILED
+    reason = KubeReason.API_FAILED
 
     def __init__(self, message: str, status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(clean_text(message, _MAX_MESSAGE))
@@ -35,19 +35,19 @@ class KubeError(Exception):
 class UnauthorizedError(KubeError):
     """401: the credentials are missing, wrong or expired."""
 
-    reason = Reason.UNAUTHORIZED
+    reason = KubeReason.UNAUTHORIZED
 
 
 class ForbiddenError(KubeError):
     """403: the account may not do this."""
 
-    reason = Reason.FORBIDDEN
+    reason = KubeReason.FORBIDDEN
 
 
 class NotFoundError(KubeError):
     """404: no such object, or no such kind of object."""
 
-    reason = Reason.NOT_SERVED
+    reason = KubeReason.NOT_SERVED
 
 
 class ConflictError(KubeError):
@@ -57,13 +57,13 @@ class ConflictError(KubeError):
 class GoneError(KubeError):
     """410: the resource version is too old to go on from."""
 
-    reason = Reason.WATCH_EXPIRED
+    reason = KubeReason.WATCH_EXPIRED
 
 
 class BusyError(KubeError):
     """429: too many requests; `retry_after` are the seconds that the server asks to wait."""
 
-    reason = Reason.API_BUSY
+    reason = KubeReason.API_BUSY
 
 
 class ServerError(KubeError):
@@ -77,13 +77,13 @@ class TooLargeError(KubeError):
 class UnreachableError(KubeError):
     """There is no connection to the server, or it broke."""
 
-    reason = Reason.API_UNREACHABLE
+    reason = KubeReason.API_UNREACHABLE
 
 
 class SilentError(UnreachableError):
     """Nothing came from the server for longer than can be."""
 
-    reason = Reason.WATCH_SILENT
+    reason = KubeReason.WATCH_SILENT
 
 
 _BY_STATUS: dict[int, type[KubeError]] = {

@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 from hotpeers_shim.contract import clean_text
 
-from ..base.reasons import Reason
 from ..kube.client import Client
 from ..kube.errors import GoneError, KubeError, NotFoundError
 from ..kube.listwatch import list_pages
 from ..registry.fault import Fault, fault_of, fault_of_write
+from ..registry.reasons import RegistryReason
 from ..spawnpolicy.stamps import PREFIX, SPAWNED
+from .reasons import McpReason
 
 _MAX_LISTED = 500
 
@@ -99,10 +100,10 @@ class Agents:
         seen = await self.read(namespace, name)
         if seen is None:
             message = f"there is no Agent {namespace}/{name}"
-            raise Fault(Reason.OBJECT_NOT_FOUND, message, "It may be gone already.")
+            raise Fault(RegistryReason.OBJECT_NOT_FOUND, message, "It may be gone already.")
         if seen.spawned_by != orchestrator:
             raise Fault(
-                Reason.NOT_SPAWNED_HERE,
+                McpReason.NOT_SPAWNED_HERE,
                 f"Agent {namespace}/{name} was spawned by {seen.spawned_by or 'nobody'}",
                 "Delete only agents that list_spawned_agents lists.",
             )
@@ -115,7 +116,7 @@ class Agents:
     def _known(self) -> str:
         if not self._orchestrator:
             raise Fault(
-                Reason.ORCHESTRATOR_UNKNOWN,
+                McpReason.ORCHESTRATOR_UNKNOWN,
                 "hotpeers mcp was started without --orchestrator (HOTPEERS_ORCHESTRATOR)",
                 "Do not try again: an operator has to set it.",
             )

@@ -11,8 +11,9 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
-from ..base.reasons import SENTENCES, Reason
+from ..base.reasons import sentence_of
 from ..registry.fault import Fault
+from ..registry.reasons import RegistryReason
 from .results import FaultResult
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def answered(
             except TimeoutError:
                 advice = "Look with list_spawned_agents before you try again."
                 message = f"{tool.__name__} was given up after {seconds:g} s"
-                return _failed(Fault(Reason.OUTCOME_UNKNOWN, message, advice))
+                return _failed(Fault(RegistryReason.OUTCOME_UNKNOWN, message, advice))
 
         return call
 
@@ -45,7 +46,7 @@ def answered(
 def _failed(fault: Fault) -> CallToolResult:
     result = FaultResult(
         reason=fault.reason.value,
-        sentence=SENTENCES[fault.reason],
+        sentence=sentence_of(fault.reason),
         message=fault.message,
         advice=fault.advice,
     )

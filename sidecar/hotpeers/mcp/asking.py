@@ -17,8 +17,9 @@ from hotpeers_shim.contract import clean_text
 from hotpeers_shim.reply import State, Transcript, contents, parse_event
 
 from ..base.origin import UrlError, origin_of
-from ..base.reasons import Reason
 from ..registry.fault import Fault
+from ..sidecar.reasons import SidecarReason
+from .reasons import McpReason
 
 if TYPE_CHECKING:
     import httpx
@@ -73,7 +74,7 @@ async def _connect(http: httpx.AsyncClient, url: str) -> Client:
         await asyncio.sleep(_LOOK_SECONDS)
     usable = [one for one in card.supported_interfaces if one.protocol_binding == "JSONRPC"]
     if not usable:
-        raise Fault(Reason.AGENT_UNREACHABLE, f"{url}: its agent card names no JSON-RPC address")
+        raise Fault(McpReason.AGENT_UNREACHABLE, f"{url}: its agent card names no JSON-RPC address")
     for one in usable:
         _check_origin(one.url, url)
     del card.supported_interfaces[:]
@@ -91,7 +92,7 @@ def _check_origin(found: str, url: str) -> None:
     if not same:
         said = clean_text(found, 200)
         message = f"{url}: its agent card sends calls to another origin, {said!r}"
-        raise Fault(Reason.CARD_ORIGIN_MISMATCH, message)
+        raise Fault(SidecarReason.CARD_ORIGIN_MISMATCH, message)
 
 
 async def _converse(client: Client, text: str) -> Answer:
@@ -104,7 +105,7 @@ async def _converse(client: Client, text: str) -> Answer:
         transcript.add(parse_event(MessageToDict(event)))
     if transcript.is_empty:
         raise Fault(
-            Reason.AGENT_UNREACHABLE, "the agent answered with neither a message nor a task"
+            McpReason.AGENT_UNREACHABLE, "the agent answered with neither a message nor a task"
         )
     await _follow(client, transcript)
     said, cut = contents(transcript.reply(), limit=MAX_ANSWER)
@@ -133,7 +134,7 @@ async def _follow(client: Client, transcript: Transcript) -> None:
 
 def _unreachable(url: str, error: Exception) -> Fault:
     said = clean_text(str(error), 300) or type(error).__name__
-    return Fault(Reason.AGENT_UNREACHABLE, f"{url}: {said}")
+    return Fault(McpReason.AGENT_UNREACHABLE, f"{url}: {said}")
 
 
 @asynccontextmanager

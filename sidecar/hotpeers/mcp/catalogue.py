@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..base.reasons import Reason
 from ..registry.client import Registry
 from ..registry.entry import Agent, read_entry
 from ..registry.fault import Fault
+from ..registry.reasons import RegistryReason
 from .ranking import Document, Ranking
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Catalogue:
                 async for items in self._registry.pages("agents"):
                     if len(agents) + refused + len(items) > MAX_ENTRIES:
                         message = f"the registry lists more than {MAX_ENTRIES} agents"
-                        raise Fault(Reason.REGISTRY_ANSWER_BAD, message)
+                        raise Fault(RegistryReason.REGISTRY_ANSWER_BAD, message)
                     for item in items:
                         try:
                             agents.append(read_entry(Agent, item, "agents"))
@@ -150,7 +150,7 @@ class Catalogue:
                             refused += 1
         except TimeoutError as error:
             message = f"the registry was not read within {_LOAD_SECONDS:g} s"
-            raise Fault(Reason.REGISTRY_UNREACHABLE, message) from error
+            raise Fault(RegistryReason.REGISTRY_UNREACHABLE, message) from error
         listed = tuple(group_tags(agents))
         ranking = await asyncio.to_thread(Ranking, [document_of(one.agent) for one in listed])
         return Loaded(listed, ranking, refused, self._clock())

@@ -6,9 +6,9 @@ from typing import Any
 
 from hotpeers_shim.contract import clean_text
 
-from ..base.reasons import Reason
 from ..model.yaml.reader import Limits, YamlError, read_yaml
 from ..registry.fault import Fault
+from .reasons import McpReason
 
 MAX_MANIFEST = 128 * 1024
 """Longest manifest that is taken, in bytes."""
@@ -52,4 +52,4 @@ def _check_object(data: Any) -> dict[str, Any]:
 
 
 def _refused(message: str) -> Fault:
-    return Fault(Reason.MANIFEST_REFUSED, message, _ADVICE)
+    return Fault(McpReason.MANIFEST_REFUSED, message, _ADVICE)

@@ -8,15 +8,17 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..base.reasons import Reason
 from ..kube.client import Client
 from ..kube.errors import ConflictError, KubeError, NotFoundError
+from ..kube.reasons import KubeReason
 from ..model.cluster import agent_url
 from ..registry.fault import Fault, fault_of, fault_of_write
+from ..registry.reasons import RegistryReason
 from ..spawnpolicy.stamps import TEMPLATE, part
 from .agents import Agents, path_of
 from .asking import Answer, ask
 from .job import Job, became, late, own
+from .reasons import McpReason
 from .waiting import Refusal
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ _DELETE_SECONDS = 15.0
 _RETRY_SECONDS = 1.0
 # The API server goes on with a write that nobody waits for any more.
 _LATE_SECONDS = 3.0
-_PASSING = (Reason.API_UNREACHABLE, Reason.API_BUSY, Reason.API_FAILED)
+_PASSING = (KubeReason.API_UNREACHABLE, KubeReason.API_BUSY, KubeReason.API_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +166,12 @@ class Ephemeral:
             else:
                 if seen is None or seen.uid != uid or seen.ending:
                     message = f"{job} was deleted by somebody else before it was asked"
-                    raise Fault(Reason.OBJECT_NOT_FOUND, message)
+                    raise Fault(RegistryReason.OBJECT_NOT_FOUND, message)
                 if seen.ready:
                     return
                 if refusal.is_sure(seen, loop.time()):
                     message = f"{job}: kagent does not accept it: {seen.why}"
-                    raise Fault(Reason.AGENT_NOT_ACCEPTED, message, _MEND)
+                    raise Fault(McpReason.AGENT_NOT_ACCEPTED, message, _MEND)
                 job.seen = seen.message
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -229,4 +231,4 @@ def _was_refused(writing: asyncio.Task[Any]) -> bool:
     error = writing.exception()
     if not isinstance(error, KubeError):
         return False
-    return fault_of_write(error, "").reason is not Reason.OUTCOME_UNKNOWN
+    return fault_of_write(error, "").reason is not RegistryReason.OUTCOME_UNKNOWN

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..base.reasons import Reason
+from ..kube.reasons import KubeReason
 from ..registry.fault import Fault
+from ..sidecar.reasons import SidecarReason
 from ..spawnpolicy.stamps import EXPIRES, PEER, TTL, part
+from .reasons import McpReason
 
 MARGIN_SECONDS = 60
 """How much longer than its question it may live, where the one who asks dies."""
@@ -88,8 +90,10 @@ def late(job: Job, outcome: str) -> Fault:
     message = f"{job}: {job.seconds:g} s were over while {job.doing}{told}; {outcome}"
     advice = "Call again with a longer timeout_seconds, or a smaller task."
     if job.doing.startswith("waiting"):
-        return Fault(Reason.NOT_READY, message, advice)
-    reason = Reason.AGENT_SILENT if job.doing.startswith("asking") else Reason.API_UNREACHABLE
+        return Fault(SidecarReason.NOT_READY, message, advice)
+    reason = (
+        McpReason.AGENT_SILENT if job.doing.startswith("asking") else KubeReason.API_UNREACHABLE
+    )
     return Fault(reason, message, advice)
 
 

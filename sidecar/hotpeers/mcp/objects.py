@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ..base.reasons import Reason
 from ..kube.client import Client
 from ..kube.errors import KubeError
 from ..registry.fault import Fault, fault_of
+from ..registry.reasons import RegistryReason
+from .reasons import McpReason
 
 _VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?v[0-9][a-z0-9]{0,60}")
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.:_]{0,251}[A-Za-z0-9])?")
@@ -36,12 +37,12 @@ async def place_of(client: Client, manifest: dict[str, Any], namespace: str) -> 
     version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
     name, own = metadata["name"], metadata.get("namespace") or namespace
     if not _VERSION.fullmatch(version):
-        raise Fault(Reason.MANIFEST_REFUSED, f"apiVersion {version!r} is none", _ADVICE)
+        raise Fault(McpReason.MANIFEST_REFUSED, f"apiVersion {version!r} is none", _ADVICE)
     for field, value in (("name", name), ("namespace", own)):
         # It becomes a part of a URL.
         if not _NAME.fullmatch(value):
             message = f"metadata.{field} {value[:60]!r} is not a name"
-            raise Fault(Reason.MANIFEST_REFUSED, message, _ADVICE)
+            raise Fault(McpReason.MANIFEST_REFUSED, message, _ADVICE)
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     try:
         data = await client.get(root)
@@ -54,4 +55,4 @@ async def place_of(client: Client, manifest: dict[str, Any], namespace: str) -> 
             path = f"{root}/namespaces/{quote(space)}" if space else root
             return Place(kind, name, space, f"{path}/{one['name']}/{quote(name)}")
     message = f"the cluster has no kind {kind} in {version}"
-    raise Fault(Reason.OBJECT_NOT_FOUND, message, _ADVICE)
+    raise Fault(RegistryReason.OBJECT_NOT_FOUND, message, _ADVICE)

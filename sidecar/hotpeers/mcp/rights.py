@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ..base.reasons import Reason
 from ..kube.client import Client
 from ..kube.errors import KubeError
 from ..registry.fault import Fault
+from ..registry.reasons import RegistryReason
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _MAX_ASKED = 20
@@ -34,7 +34,7 @@ class Rights:
         try:
             yield
         except Fault as fault:
-            if fault.reason is not Reason.RIGHT_MISSING:
+            if fault.reason is not RegistryReason.RIGHT_MISSING:
                 raise
             raise await self._explain(fault) from fault
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..base.reasons import Reason
 from ..kube.client import Client
 from ..kube.errors import KubeError, NotFoundError
 from ..registry.client import Registry
@@ -23,6 +22,7 @@ from .ephemeral import FIELD_MANAGER, Ended, Ephemeral
 from .job import until
 from .objects import Place, place_of
 from .offered import OfferReader
+from .reasons import McpReason
 from .results import (
     AgentResult,
     ApplyResult,
@@ -122,7 +122,7 @@ class Toolbox:
             wrong = (
                 f"{manifest['kind']} of {manifest['apiVersion']} is no {AGENT_KIND} of {AGENT_API}"
             )
-            raise Fault(Reason.MANIFEST_REFUSED, wrong, "Only agents can be run.")
+            raise Fault(McpReason.MANIFEST_REFUSED, wrong, "Only agents can be run.")
         metadata = manifest["metadata"]
         metadata["namespace"] = metadata.get("namespace") or namespace
         metadata["name"] = beginning or metadata["name"]

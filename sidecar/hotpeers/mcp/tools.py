@@ -9,12 +9,12 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from .. import __version__
-from ..base.reasons import Reason
 from ..registry.entry import NAME, TAG
 from ..registry.fault import Fault
 from ..registry.manifest import Wish
 from ..spawnpolicy.rules.defaults import DEFAULT_MODEL_CONFIG
 from .answering import answered
+from .reasons import McpReason
 from .results import (
     ApplyResult,
     DeleteResult,
@@ -259,7 +259,7 @@ def _add_run_tool(server: MCPServer, toolbox: Toolbox) -> None:
         home = namespace or toolbox.namespace
         if bool(name) == bool(manifest):
             advice = "Give the name of an entry of the registry, or a manifest."
-            raise Fault(Reason.MANIFEST_REFUSED, "one of name and manifest is needed", advice)
+            raise Fault(McpReason.MANIFEST_REFUSED, "one of name and manifest is needed", advice)
         if manifest:
             return await toolbox.run_manifest(manifest, home, agent_name, message, timeout_seconds)
         wish = Wish(home, agent_name, model, runtime, tools or {})

@@ -12,7 +12,6 @@ from hotpeers_shim.contract import Nack, clean_text
 
 from ..base.origin import UrlError, check_peer_url
 from ..base.problems import Problem
-from ..base.reasons import Reason
 from ..base.view import MalformedError, read_view
 from .candidate import annotated_url, candidate_of_agent, candidate_of_peer
 from .cards.card import Card, CardError, has_latin, looks_like_card, parse_card, slug_of
@@ -20,6 +19,7 @@ from .cards.endpoint import place
 from .cards.interface import GRPC
 from .fields import Finding, Spelling
 from .identity import source_of
+from .reasons import ModelReason
 from .resource import AgentResource
 from .snapshot import Candidate
 from .yaml.document import DocumentError, read_documents
@@ -70,7 +70,7 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
         else:
             candidates.append(candidate)
             warnings += [
-                Problem(where, Reason.UNKNOWN_FIELD, message, number, field)
+                Problem(where, ModelReason.UNKNOWN_FIELD, message, number, field)
                 for field, message in _misspelt(candidate.kind, data, spelling)
             ]
     return Manifests(tuple(candidates), tuple(problems), tuple(warnings), tuple(ignored))
@@ -90,7 +90,7 @@ def _candidate(data: Any, where: str, spelling: Spelling) -> Candidate | None:
         missing = [name for name, value in read.items() if not isinstance(value, str)]
         verb = "are" if len(missing) > 1 else "is"
         message = f"{' and '.join(missing)} {verb} missing, and it is no agent card"
-        raise MalformedError((Reason.UNKNOWN_KIND, "", message))
+        raise MalformedError((ModelReason.UNKNOWN_KIND, "", message))
     makers: dict[tuple[str, str], tuple[str, Callable[[dict[str, Any], str], Candidate]]] = {
         ("hotpeers.dev", "Peer"): ("v1alpha1", partial(_of_peer, spelling)),
         ("kagent.dev", "Agent"): ("v1alpha2", _of_agent),
@@ -102,7 +102,7 @@ def _candidate(data: Any, where: str, spelling: Spelling) -> Candidate | None:
             message = f"{shown!r} is not known; Peer is"
             if kind == "SpawnPolicy":
                 message = "a SpawnPolicy is no peer: `hotpeers policy explain -f FILE` checks it"
-            raise MalformedError((Reason.UNKNOWN_KIND, "kind", message))
+            raise MalformedError((ModelReason.UNKNOWN_KIND, "kind", message))
         return None
     known, maker = makers[group, kind]
     if number != known:
@@ -117,7 +117,8 @@ def _of_peer(spelling: Spelling, data: dict[str, Any], where: str) -> Candidate:
     An API server drops others as it stores a `Peer`; in a file they are mistakes.
     """
     unknown = [
-        (Reason.UNKNOWN_FIELD, field, message) for field, message in spelling.unknown_in_peer(data)
+        (ModelReason.UNKNOWN_FIELD, field, message)
+        for field, message in spelling.unknown_in_peer(data)
     ]
     try:
         candidate = candidate_of_peer(data, where)
@@ -146,13 +147,13 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     except CardError as error:
         raise MalformedError((error.reason, "", clean_text(str(error), 400))) from error
     if not card.name:
-        raise MalformedError((Reason.CARD_INVALID, "name", "must not be empty"))
+        raise MalformedError((ModelReason.CARD_INVALID, "name", "must not be empty"))
     name = slug_of(card.name)
     url = _home_of(card)
     source = source_of(where, f"Card/{name}")
     placement = place(card.interfaces, url)
     if not placement.interfaces:
-        raise MalformedError((Reason.INTERFACE_MISSING, "", clean_text(placement.stray, 400)))
+        raise MalformedError((ModelReason.INTERFACE_MISSING, "", clean_text(placement.stray, 400)))
     # The name of the tool says nothing where the card's own is in another script.
     parts = (card.description,) if has_latin(card.name) else (card.name, card.description)
     return Candidate(

@@ -14,8 +14,8 @@ import aiohttp
 from hotpeers_shim.contract import clean_text
 
 from .. import __version__
-from ..base.reasons import Reason
 from .fault import Fault
+from .reasons import RegistryReason
 
 PAGE = 250
 """Entries that are asked for in one page."""
@@ -87,13 +87,13 @@ class Registry:
         status, raw = await self._request(path, params, limit)
         if status == 404:
             raise Fault(
-                Reason.TEMPLATE_NOT_FOUND,
+                RegistryReason.TEMPLATE_NOT_FOUND,
                 f"{path}: {_message(raw)}",
                 "Search with search_agents_agentregistry and take a name and tag from its answer.",
             )
         if status != 200:
             message = f"{path}: status {status}: {_message(raw)}"
-            raise Fault(Reason.REGISTRY_FAILED, message, _LATER)
+            raise Fault(RegistryReason.REGISTRY_FAILED, message, _LATER)
         try:
             data = json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -116,10 +116,10 @@ class Registry:
                 return response.status, await _body(response, bound, path)
         except TimeoutError as error:
             message = f"{self._url}: no answer within {self._timeout.total:g} s"
-            raise Fault(Reason.REGISTRY_UNREACHABLE, message, _LATER) from error
+            raise Fault(RegistryReason.REGISTRY_UNREACHABLE, message, _LATER) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             message = f"{self._url}: {_plainly(error)}"
-            raise Fault(Reason.REGISTRY_UNREACHABLE, message, _LATER) from error
+            raise Fault(RegistryReason.REGISTRY_UNREACHABLE, message, _LATER) from error
 
     async def _authorization(self) -> dict[str, str]:
         if self._token_file is None:
@@ -129,7 +129,7 @@ class Registry:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             message = f"{self._url}: the token cannot be read from {self._token_file}: {why}"
-            raise Fault(Reason.REGISTRY_FAILED, message, _TOKEN) from error
+            raise Fault(RegistryReason.REGISTRY_FAILED, message, _TOKEN) from error
         return {"Authorization": f"Bearer {token.strip()}"}
 
 
@@ -145,7 +145,7 @@ async def _body(response: aiohttp.ClientResponse, limit: int, path: str) -> byte
 
 
 def _bad(message: str) -> Fault:
-    return Fault(Reason.REGISTRY_ANSWER_BAD, message, _LATER)
+    return Fault(RegistryReason.REGISTRY_ANSWER_BAD, message, _LATER)
 
 
 def _message(raw: bytes) -> str:

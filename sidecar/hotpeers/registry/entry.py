@@ -12,9 +12,9 @@ from pydantic import AfterValidator, Field, StrictStr
 
 from hotpeers_shim.contract import clean_text
 
-from ..base.reasons import Reason
 from ..base.view import MalformedError, View, read_view
 from .fault import Fault
+from .reasons import RegistryReason
 from .text import clean_block
 
 MAX_TITLE = 200
@@ -175,5 +175,7 @@ def read_entry(kind: type[_V], data: Any, what: str) -> _V:
     except MalformedError as error:
         _, field, message = error.findings[0]
         raise Fault(
-            Reason.REGISTRY_ANSWER_BAD, f"{what}: {field}: {message}", "Choose another entry."
+            RegistryReason.REGISTRY_ANSWER_BAD,
+            f"{what}: {field}: {message}",
+            "Choose another entry.",
         ) from error

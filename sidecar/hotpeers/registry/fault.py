@@ -6,11 +6,17 @@ from hotpeers_shim.contract import clean_text
 
 from ..base.reasons import Reason
 from ..kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
+from ..kube.reasons import KubeReason
+from .reasons import RegistryReason
 
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."
 # The server judged the request, with whatever status.
-_SAY_WHAT_HAPPENED = (Reason.ADMISSION_DENIED, Reason.ADMISSION_SILENT, Reason.OBJECT_INVALID)
+_SAY_WHAT_HAPPENED = (
+    RegistryReason.ADMISSION_DENIED,
+    RegistryReason.ADMISSION_SILENT,
+    RegistryReason.OBJECT_INVALID,
+)
 # Of a webhook that does not answer; admission comes before anything is stored.
 _SILENT = "failed calling webhook"
 _DENIALS = ("admission webhook ", "ValidatingAdmissionPolicy ", "denied the request")
@@ -42,7 +48,7 @@ def fault_of_write(error: KubeError, what: str) -> Fault:
     if fault.reason in _SAY_WHAT_HAPPENED or 0 < error.status < 500:
         return fault
     advice = "Look with list_spawned_agents; the same request can be repeated safely."
-    return Fault(Reason.OUTCOME_UNKNOWN, fault.message, advice)
+    return Fault(RegistryReason.OUTCOME_UNKNOWN, fault.message, advice)
 
 
 def _judge(error: KubeError) -> tuple[Reason, str]:
@@ -53,13 +59,13 @@ def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
     # Admission answers with any status; only its sentence tells it from RBAC and from validation.
     if error.status and any(mark in error.detail for mark in _DENIALS):
         return (
-            Reason.ADMISSION_DENIED,
+            RegistryReason.ADMISSION_DENIED,
             "Change what the message names and apply again. What it does not allow cannot be had "
             "in another way: tell the user if the task needs it.",
         )
     if _SILENT in error.detail:
         return (
-            Reason.ADMISSION_SILENT,
+            RegistryReason.ADMISSION_SILENT,
             "Nothing was changed. Try again in a minute; if it stays so, tell the user that an "
             "operator has to look at it.",
         )
@@ -68,16 +74,22 @@ def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
 
 def _judge_answer(error: KubeError) -> tuple[Reason, str]:
     if isinstance(error, ForbiddenError):
-        return Reason.RIGHT_MISSING, "Do not try again: an operator has to grant this right."
+        return (
+            RegistryReason.RIGHT_MISSING,
+            "Do not try again: an operator has to grant this right.",
+        )
     if isinstance(error, NotFoundError):
-        return Reason.OBJECT_NOT_FOUND, "Check apiVersion, kind, namespace and name."
+        return RegistryReason.OBJECT_NOT_FOUND, "Check apiVersion, kind, namespace and name."
     if isinstance(error, ConflictError):
         return (
-            Reason.FIELD_TAKEN,
+            RegistryReason.FIELD_TAKEN,
             "Use another name, or leave out the fields that the message names.",
         )
     # A field of metadata that there is none of is answered with 500 (Kubernetes 1.36).
     if error.status in (400, 422) or "not declared in schema" in error.detail:
-        return Reason.OBJECT_INVALID, "Correct the fields that the message names and apply again."
+        return (
+            RegistryReason.OBJECT_INVALID,
+            "Correct the fields that the message names and apply again.",
+        )
     lost = isinstance(error, UnreachableError)
-    return Reason.API_UNREACHABLE if lost else error.reason, _LATER
+    return KubeReason.API_UNREACHABLE if lost else error.reason, _LATER

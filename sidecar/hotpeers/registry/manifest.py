@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from ..base.reasons import Reason
 from ..spawnpolicy.digest import digest_of
 from ..spawnpolicy.rules.defaults import DEFAULT_MODEL_CONFIG
 from ..spawnpolicy.stamps import PEER, TEMPLATE
 from .entry import Agent, McpServer, Prompt, Ref
 from .fault import Fault
+from .reasons import RegistryReason
 
 API_VERSION = "kagent.dev/v1alpha2"
 REGISTRY = "registry:"
@@ -205,10 +205,10 @@ def _image(template: Template, unmapped: list[Unmapped]) -> str:
     source = agent.spec.source
     if source is None or not source.image:
         message = f"{agent} has neither instructions that can be read nor an image"
-        raise Fault(Reason.TEMPLATE_NOT_MAPPED, message, "Choose another entry.")
+        raise Fault(RegistryReason.TEMPLATE_NOT_MAPPED, message, "Choose another entry.")
     if source.protocol not in ("", "A2A"):
         message = f"{agent} speaks {source.protocol}; kagent's agents speak A2A"
-        raise Fault(Reason.TEMPLATE_NOT_MAPPED, message, "Choose another entry.")
+        raise Fault(RegistryReason.TEMPLATE_NOT_MAPPED, message, "Choose another entry.")
     if not _DIGEST.search(source.image):
         unmapped.append(
             Unmapped("source.image", "it is not pinned by a digest, and may change at any time")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from ..base.reasons import Reason
 from ..base.view import View
 from .client import Registry
 from .entry import Agent, McpServer, Prompt, Ref, read_entry
 from .fault import Fault
 from .manifest import Template
+from .reasons import RegistryReason
 
 MAX_SERVERS = 20
 """Most MCP servers of one agent that are looked at."""
@@ -30,7 +30,7 @@ async def read_template(registry: Registry, name: str, tag: str, namespace: str 
     if instructions is not None and prompt is None:
         # An agent without its instructions is another agent.
         raise Fault(
-            Reason.TEMPLATE_NOT_FOUND,
+            RegistryReason.TEMPLATE_NOT_FOUND,
             f"{agent}: its instructions, Prompt {instructions}, are not in the registry",
             "Choose another entry.",
         )
@@ -45,7 +45,7 @@ async def _look(
     try:
         data = await registry.entry(plural, ref.name, ref.tag, ref.namespace or home)
     except Fault as fault:
-        if fault.reason is Reason.TEMPLATE_NOT_FOUND:
+        if fault.reason is RegistryReason.TEMPLATE_NOT_FOUND:
             return None
         raise
     return read_entry(kind, data, f"{plural} {ref}")

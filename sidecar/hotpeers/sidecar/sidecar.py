@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from ..base.http import serve
 from ..base.memory import settle
 from ..base.problems import Problem, log_problems
-from ..base.reasons import Reason
 from ..base.signals import raise_at_signal
 from ..model.snapshot import CardKey, Snapshot
 from .acks.failures import new_failures
@@ -32,6 +31,7 @@ from .peerfile.writer import (
     check_writable,
     remove_leftovers,
 )
+from .reasons import SidecarReason
 from .resolve.changes import new_refusals, peer_changes
 from .resolve.eligibility import Refused, Rules
 from .resolve.memo import Memo, Resolution
@@ -250,7 +250,7 @@ class Sidecar:
         except ProjectionError as error:
             self._metrics.projection_failed()
             self._failure = Problem(
-                str(self._settings.peer_file), Reason.PROJECTION_FAILED, str(error)
+                str(self._settings.peer_file), SidecarReason.PROJECTION_FAILED, str(error)
             )
             return False
         self._failure = None
@@ -302,7 +302,7 @@ class Sidecar:
     def _is_there(self, problem: Problem) -> bool:
         """Whether what a problem was of is still there."""
         where = problem.where
-        if problem.reason is Reason.TOKEN_UNAVAILABLE or where.startswith("/"):
+        if problem.reason is SidecarReason.TOKEN_UNAVAILABLE or where.startswith("/"):
             # Of the operator's settings: it is there as long as this process is.
             return True
         if "://" in where:

@@ -15,6 +15,7 @@ from ..base.reasons import Reason
 from ..model.yaml.document import DocumentError, read_documents
 from .decide import decide
 from .decision import Decision, listed
+from .reasons import PolicyReason
 from .request import AGENT_KIND, Facts, Request, Subject, Usage
 from .schema.policy import KIND, SpawnPolicy
 from .schema.reading import PolicyError, read_policy
@@ -81,7 +82,7 @@ def _sort(found: Manifests, document: Document, namespace: str) -> None:
     except PolicyError as error:
         for path, wrong in error.findings:
             found.problems.append(
-                Problem(document.where, Reason.POLICY_INVALID, wrong, document.number, path)
+                Problem(document.where, PolicyReason.POLICY_INVALID, wrong, document.number, path)
             )
 
 
@@ -118,9 +119,10 @@ def _offline(decision: Decision, document: Document, policies: Sequence[SpawnPol
     subjects = {
         f"{ref.kind} {one.namespace}/{ref.name}" for one in policies for ref in one.spec.subjects
     }
-    remedies = {
-        Reason.TEMPLATE_UNKNOWN: f"give it by --template {template}=FILE",
-        Reason.POLICY_MISSING: f"--as one that the files' policies name ({listed(tuple(sorted(subjects)))})",
+    named = listed(tuple(sorted(subjects)))
+    remedies: dict[Reason, str] = {
+        PolicyReason.TEMPLATE_UNKNOWN: f"give it by --template {template}=FILE",
+        PolicyReason.POLICY_MISSING: f"--as one that the files' policies name ({named})",
     }
     denials = (
         replace(one, allowed=clean_text(remedies.get(one.reason, one.allowed), 600))

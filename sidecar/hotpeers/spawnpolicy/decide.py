@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..base.reasons import Reason
 from .decision import Decision, Denial, listed, shown
+from .reasons import PolicyReason
 from .request import (
     AGENT_API,
     AGENT_GROUP,
@@ -53,7 +53,7 @@ def decide(request: Request, policies: Sequence[SpawnPolicy], facts: Facts) -> D
     governing = governing_policies(request.subject, policies)
     if not governing:
         who = f"{request.subject.namespace}/{request.subject.agent or request.subject.service_account}"
-        denial = Denial(Reason.POLICY_MISSING, "", f"no SpawnPolicy allows {who} anything")
+        denial = Denial(PolicyReason.POLICY_MISSING, "", f"no SpawnPolicy allows {who} anything")
         return Decision(allowed=False, denials=(denial,))
     enforced = [one for one in governing if one.spec.mode == "Enforce"]
     taken = frozenset(
@@ -107,7 +107,7 @@ def governing_policies(subject: Subject, policies: Iterable[SpawnPolicy]) -> lis
 def _under(request: Request, policy: SpawnPolicy, taken: frozenset[str], facts: Facts) -> Decision:
     if policy.broken:
         wrong = f"the SpawnPolicy {policy.key} is not valid: {policy.broken}"
-        denial = Denial(Reason.POLICY_INVALID, "", wrong, "nothing until it is mended")
+        denial = Denial(PolicyReason.POLICY_INVALID, "", wrong, "nothing until it is mended")
         return Decision(allowed=False, policy=policy.key, denials=(denial,))
     judge = Judge(
         policy.spec, request.namespace, request.subject.namespace, request.subject.depth + 1
@@ -133,20 +133,20 @@ def _is_about_agents(judge: Judge, request: Request, facts: Facts) -> bool:
     ):
         wrong = f"{shown(f'{what}/{request.version}')} may not be written"
         allowed = f"{agents}; {ALLOWED}" if request.resource == "events" else agents
-        judge.deny(Reason.RESOURCE_NOT_ALLOWED, "", wrong, allowed)
+        judge.deny(PolicyReason.RESOURCE_NOT_ALLOWED, "", wrong, allowed)
     elif request.subresource:
         wrong = f"the subresource {shown(request.subresource)} may not be written"
-        judge.deny(Reason.RESOURCE_NOT_ALLOWED, "", wrong, agents)
+        judge.deny(PolicyReason.RESOURCE_NOT_ALLOWED, "", wrong, agents)
     elif request.operation not in ("CREATE", "UPDATE", "DELETE"):
         wrong = f"{shown(request.operation)} is not allowed"
-        judge.deny(Reason.OPERATION_NOT_ALLOWED, "", wrong, "CREATE, UPDATE, DELETE")
+        judge.deny(PolicyReason.OPERATION_NOT_ALLOWED, "", wrong, "CREATE, UPDATE, DELETE")
     elif (
         request.namespace not in judge.spec.targetNamespaces
         or request.namespace in facts.reserved_namespaces
     ) and request.operation != "DELETE":
         wrong = f"{shown(request.namespace)} is not allowed"
         allowed = listed(judge.spec.targetNamespaces)
-        judge.deny(Reason.TARGET_NOT_ALLOWED, "metadata.namespace", wrong, allowed)
+        judge.deny(PolicyReason.TARGET_NOT_ALLOWED, "metadata.namespace", wrong, allowed)
     return not judge.denials
 
 
@@ -155,7 +155,10 @@ def _judge_delete(judge: Judge, request: Request) -> None:
     name = part(request.old_object, "metadata").get("name")
     if not request.name or name != request.name:
         judge.deny(
-            Reason.OPERATION_NOT_ALLOWED, "metadata.name", "no single agent is named", "one agent"
+            PolicyReason.OPERATION_NOT_ALLOWED,
+            "metadata.name",
+            "no single agent is named",
+            "one agent",
         )
         return
     _judge_spawner(judge, request)
@@ -164,14 +167,16 @@ def _judge_delete(judge: Judge, request: Request) -> None:
     if request.propagation not in ("", "Background", "Foreground"):
         wrong = f"{shown(request.propagation)} is not allowed; something of the agent could stay"
         judge.deny(
-            Reason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background, Foreground"
+            PolicyReason.OPERATION_NOT_ALLOWED, "propagationPolicy", wrong, "Background, Foreground"
         )
 
 
 def _judge_spawner(judge: Judge, request: Request) -> None:
     if not is_spawned_by(request.subject, stamps_of(request.old_object)):
         wrong = f"{shown(request.name)} was not spawned by this subject"
-        judge.deny(Reason.NOT_SPAWNED, "metadata.name", wrong, "agents that it spawned itself")
+        judge.deny(
+            PolicyReason.NOT_SPAWNED, "metadata.name", wrong, "agents that it spawned itself"
+        )
 
 
 def _judge_write(
@@ -183,7 +188,7 @@ def _judge_write(
     if large := too_large(
         {**given, "metadata": {**metadata, "managedFields": None}} if metadata else given
     ):
-        judge.deny(Reason.OBJECT_TOO_LARGE, "", large, "a smaller object")
+        judge.deny(PolicyReason.OBJECT_TOO_LARGE, "", large, "a smaller object")
         return None
     if not isinstance(given, dict):
         judge.malformed("", given, "an Agent")
@@ -215,7 +220,7 @@ def _judge_write(
     if request.phase is Phase.VALIDATING:
         if whole != given:
             wrong = "it is not as the guard made it; something changed it in between"
-            judge.deny(Reason.NOT_AS_STAMPED, "", wrong)
+            judge.deny(PolicyReason.NOT_AS_STAMPED, "", wrong)
         return None if judge.denials else given
     stored = copy.deepcopy(whole)
     expected.put_on(stored)
@@ -228,26 +233,26 @@ def _judge_identity(
     given = request.object
     if given.get("apiVersion") != AGENT_API or given.get("kind") != AGENT_KIND:
         judge.deny(
-            Reason.RESOURCE_NOT_ALLOWED, "kind", "it is no Agent", f"{AGENT_API} {AGENT_KIND}"
+            PolicyReason.RESOURCE_NOT_ALLOWED, "kind", "it is no Agent", f"{AGENT_API} {AGENT_KIND}"
         )
     name = metadata.get("name")
     judge_name(judge, name, taken)
     if request.name and name != request.name:
         wrong = f"{shown(name)} is not the name of the request"
-        judge.deny(Reason.NAME_NOT_ALLOWED, "metadata.name", wrong, shown(request.name))
+        judge.deny(PolicyReason.NAME_NOT_ALLOWED, "metadata.name", wrong, shown(request.name))
     mutating = request.operation == "CREATE" and request.phase is Phase.MUTATING
     if mutating and request.name and metadata.get("generateName"):
         wrong = "a name is given as well, so that it has no effect"
-        judge.deny(Reason.NAME_NOT_ALLOWED, "metadata.generateName", wrong, "one of both")
+        judge.deny(PolicyReason.NAME_NOT_ALLOWED, "metadata.generateName", wrong, "one of both")
     if metadata.get("namespace", request.namespace) != request.namespace:
         wrong = f"{shown(metadata.get('namespace'))} is not the namespace of the request"
-        judge.deny(Reason.TARGET_NOT_ALLOWED, "metadata.namespace", wrong, request.namespace)
+        judge.deny(PolicyReason.TARGET_NOT_ALLOWED, "metadata.namespace", wrong, request.namespace)
 
 
 def _judge_occupied(judge: Judge, facts: Facts) -> None:
     if facts.occupied:
         wrong = f"kagent would overwrite what has this name: {', '.join(facts.occupied)}"
-        judge.deny(Reason.NAME_OCCUPIED, "metadata.name", wrong, "another name")
+        judge.deny(PolicyReason.NAME_OCCUPIED, "metadata.name", wrong, "another name")
 
 
 def _judge_fields(judge: Judge, manifest: Any) -> None:

@@ -15,6 +15,7 @@ from ..base.reasons import Reason
 from .decision import Denial
 from .known import Known
 from .origin import KnownAgent
+from .reasons import PolicyReason
 from .request import AGENT_GROUP, AGENT_KIND, Subject
 from .stamps import POLICY, part
 
@@ -65,7 +66,7 @@ def identify(username: str, uid: str, known: Known) -> Identity:
             f"the Agent {left} of a SpawnPolicy ran as {namespace}/{account}, and does no longer"
         )
         return _refused(
-            Reason.POLICY_MISSING, wrong, alone, "a few minutes, or the Agent as it was"
+            PolicyReason.POLICY_MISSING, wrong, alone, "a few minutes, or the Agent as it was"
         )
     return Identity(Standing.ORPHAN, alone)
 
@@ -87,7 +88,7 @@ def of_orphan(identity: Identity, account: Any) -> Identity:
     same = not subject.service_account_uid or metadata.get("uid") == subject.service_account_uid
     if account is None or of_an_agent or not same:
         wrong = f"the agent of {subject.namespace}/{subject.service_account} is gone"
-        return _refused(Reason.POLICY_MISSING, wrong, subject)
+        return _refused(PolicyReason.POLICY_MISSING, wrong, subject)
     return Identity(Standing.FREE, subject)
 
 
@@ -98,10 +99,10 @@ def _of_agent(alone: Subject, agent: KnownAgent, known: Known) -> Identity:
         return Identity(Standing.GOVERNED if governed else Standing.FREE, subject)
     if known.policy(agent.policy) is None:
         wrong = f"the SpawnPolicy that {agent.title} was spawned under is gone"
-        return _refused(Reason.POLICY_MISSING, wrong, subject)
+        return _refused(PolicyReason.POLICY_MISSING, wrong, subject)
     if not agent.depth:
         wrong = f"the depth of {agent.title} cannot be read"
-        return _refused(Reason.SUBJECT_UNCLEAR, wrong, subject)
+        return _refused(PolicyReason.SUBJECT_UNCLEAR, wrong, subject)
     return Identity(Standing.GOVERNED, replace(subject, policy=agent.policy, depth=agent.depth))
 
 
@@ -118,14 +119,14 @@ def _shared(alone: Subject, agents: Sequence[KnownAgent], known: Known, *, named
     more = f" and {len(agents) - 3} more" if len(agents) > 3 else ""
     wrong = f"{alone.namespace}/{alone.service_account} is the account of {names}{more}"
     instead = "one account for each agent, or a SpawnPolicy that names the account"
-    return _refused(Reason.ACCOUNT_SHARED, wrong, alone, instead)
+    return _refused(PolicyReason.ACCOUNT_SHARED, wrong, alone, instead)
 
 
 def _alone(alone: Subject) -> Identity:
     if not alone.service_account_uid:
         # What it spawns is told apart by this uid; a user who only takes the name has none.
         wrong = f"the request has no uid of {alone.namespace}/{alone.service_account}"
-        return _refused(Reason.SUBJECT_UNCLEAR, wrong, alone, "a token of the account")
+        return _refused(PolicyReason.SUBJECT_UNCLEAR, wrong, alone, "a token of the account")
     return Identity(Standing.GOVERNED, alone)
 
 

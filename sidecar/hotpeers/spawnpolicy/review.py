@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from hotpeers_shim.contract import clean_text
 
-from ..base.reasons import Reason
 from .decision import MAX_DENIALS, Decision
+from .reasons import PolicyReason
 from .request import Phase, Request, Subject
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -30,7 +30,7 @@ _PATCHED = ("metadata", "spec")
 class ReviewError(ValueError):
     """A request is not what an API server sends; the message holds nothing of its content."""
 
-    reason = Reason.REVIEW_INVALID
+    reason = PolicyReason.REVIEW_INVALID
 
 
 @dataclass(frozen=True, slots=True)

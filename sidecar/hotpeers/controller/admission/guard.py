@@ -17,9 +17,10 @@ from aiohttp import web
 from hotpeers_shim.contract import clean_text
 
 from ...base.errors import HotpeersError
-from ...base.reasons import SENTENCES, Reason
+from ...base.reasons import Reason, sentence_of
 from ...kube.errors import KubeError
 from ...spawnpolicy.decision import Denial
+from ...spawnpolicy.reasons import PolicyReason
 from ...spawnpolicy.request import Phase
 from ...spawnpolicy.review import (
     Review,
@@ -33,6 +34,7 @@ from ..metrics import ControllerMetrics
 from ..port.intake import INTAKE, BodyError, GoneError
 from ..port.turns import Busy, Turns
 from ..quota.ledger import LastDenial
+from ..reasons import ControllerReason
 from .audit import audit, what_of, who_of
 from .denials import Told
 from .judging import Judge, NotReadyError, Verdict
@@ -101,7 +103,7 @@ class Guard:
         return response
 
     def _unread(self, error: BodyError) -> web.Response:
-        reason = Reason.REVIEW_INVALID if error.status < 500 else Reason.TOO_BUSY
+        reason = PolicyReason.REVIEW_INVALID if error.status < 500 else ControllerReason.TOO_BUSY
         logger.warning("guard: a request is not read: %s", error, extra={"reason": reason.value})
         self._metrics.judged("", "failed", reason.value)
         if error.uid and error.status < 500:
@@ -134,11 +136,11 @@ class Guard:
 
     def _too_many(self, review: Review) -> web.Response:
         """Refuse one request of a subject that asks more at once than it may."""
-        self._metrics.judged(review.operation, "denied", Reason.TOO_BUSY.value)
-        audit(review, None, Reason.TOO_BUSY.value)
+        self._metrics.judged(review.operation, "denied", ControllerReason.TOO_BUSY.value)
+        audit(review, None, ControllerReason.TOO_BUSY.value)
         message = (
             f"hotpeers guard: {_AT_ONCE} requests of this subject are being judged and {_WAITING} wait "
-            f"({Reason.TOO_BUSY.value}); send fewer at once"
+            f"({ControllerReason.TOO_BUSY.value}); send fewer at once"
         )
         told = answer_busy(review, message)
         return web.json_response(told)
@@ -175,15 +177,15 @@ def _fault_of(error: Exception) -> tuple[Reason, str]:
     """The word of a fault, and one line for whoever is refused by it."""
     match error:
         case NotReadyError():
-            return Reason.GUARD_NOT_READY, str(error)
+            return ControllerReason.GUARD_NOT_READY, str(error)
         case TimeoutError():
-            return Reason.GUARD_FAILED, "it took too long"
+            return ControllerReason.GUARD_FAILED, "it took too long"
         case KubeError():
             return error.reason, f"the API server: {error}"
         case HotpeersError():
-            reason = getattr(error, "reason", Reason.GUARD_FAILED)
+            reason = getattr(error, "reason", ControllerReason.GUARD_FAILED)
             return reason, str(error)
-    return Reason.GUARD_FAILED, "see the controller's log"
+    return ControllerReason.GUARD_FAILED, "see the controller's log"
 
 
 def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -> Told:
@@ -212,7 +214,7 @@ def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
     more = f"; and {others} more" if others > 0 else ""
     # What may be long is cut first.
     kept = _LONGEST_MESSAGE - len(more)
-    sentence = SENTENCES[denial.reason].removesuffix(".")
+    sentence = sentence_of(denial.reason).removesuffix(".")
     whole = clean_text(f"{place}{sentence} ({denial.reason}){instead}", kept)
     return LastDenial(
         time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

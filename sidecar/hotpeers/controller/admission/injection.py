@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ...base.reasons import Reason
 from ...inject.effective import NOTHING, Sources
 from ...inject.outcome import Injection
+from ...inject.reasons import InjectReason
 from ...inject.review import Request, Result, Review, judge, read_request
 from ..metrics import ControllerMetrics
 from ..port.intake import INTAKE, BodyError, GoneError, make_app
+from ..reasons import ControllerReason
 
 if TYPE_CHECKING:
     from .notices import Notices
@@ -60,7 +61,9 @@ class Webhook:
         except GoneError as error:
             return web.Response(status=error.status)
         except BodyError as error:
-            reason = Reason.REQUEST_INVALID if error.status < 500 else Reason.TOO_BUSY
+            reason = (
+                InjectReason.REQUEST_INVALID if error.status < 500 else ControllerReason.TOO_BUSY
+            )
             logger.warning("a request is not read: %s", error, extra={"reason": reason.value})
             self._metrics.reviewed(Review({}, Result.FAILED, reason), 0.0)
             return web.Response(status=error.status, text=f"{error}\n")

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ...base.errors import HotpeersError
-from ...base.reasons import Reason
 from ...kube.errors import KubeError
 from ...spawnpolicy.decide import decide
 from ...spawnpolicy.decision import Decision, Denial
 from ...spawnpolicy.identity import Identity, Standing, identify, of_orphan
 from ...spawnpolicy.known import Known
+from ...spawnpolicy.reasons import PolicyReason
 from ...spawnpolicy.request import (
     AGENT_GROUP,
     AGENT_RESOURCE,
@@ -35,6 +35,7 @@ from ...spawnpolicy.rules.events import is_own_event
 from ...spawnpolicy.rules.naming import new_ending
 from ...spawnpolicy.schema.policy import SpawnPolicy
 from ...spawnpolicy.stamps import SPAWNED, TEMPLATE, part, stamps_of
+from ..reasons import ControllerReason
 from .knowledge import Knowledge
 from .live import Live, TooManyError
 from .looks import Looks
@@ -42,10 +43,10 @@ from .pace import MOST, SECONDS, Pace
 
 _READ_SECONDS = 2.5
 _OF_THE_TEMPLATE = (
-    Reason.TEMPLATE_UNKNOWN,
-    Reason.TEMPLATE_CHANGED,
-    Reason.STAMP_FORGED,
-    Reason.NOT_AS_STAMPED,
+    PolicyReason.TEMPLATE_UNKNOWN,
+    PolicyReason.TEMPLATE_CHANGED,
+    PolicyReason.STAMP_FORGED,
+    PolicyReason.NOT_AS_STAMPED,
 )
 
 
@@ -183,7 +184,7 @@ class Judging:
         if not counts or self._events.take(f"{subject.namespace}/{subject.agent}"):
             return Decision(allowed=True)
         wrong = f"{MOST} Events were written within {SECONDS:.0f} seconds"
-        denial = Denial(Reason.TOO_MANY_EVENTS, "", wrong, f"{MOST}; wait")
+        denial = Denial(ControllerReason.TOO_MANY_EVENTS, "", wrong, f"{MOST}; wait")
         return Decision(allowed=False, denials=(denial,))
 
     async def _decided(
@@ -328,7 +329,9 @@ def _forged(review: Review) -> Denial | None:
     )
     if same or review.phase is Phase.MUTATING:
         return None
-    return Denial(Reason.STAMP_FORGED, "metadata", "stamps, and no SpawnPolicy that put them on")
+    return Denial(
+        PolicyReason.STAMP_FORGED, "metadata", "stamps, and no SpawnPolicy that put them on"
+    )
 
 
 Judge = Callable[[Review], Awaitable[Verdict]]

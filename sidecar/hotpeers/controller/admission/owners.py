@@ -13,12 +13,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...inject.effective import NOTHING, Sources
 from ...inject.outcome import Skip
 from ...inject.owner import Agent, agent_name, read_agent
 from ...inject.review import Request
 from ...kube.errors import ForbiddenError, KubeError, NotFoundError, UnreachableError
+from ..reasons import ControllerReason
 
 if TYPE_CHECKING:
     from ...kube.client import Client
@@ -110,7 +110,11 @@ class Owners:
                 logger.warning("%s", _problem(what, error), extra={"reason": error.reason.value})
             self._failed[what] = (time.monotonic(), error)
         detail = f"{what}: {error.reason.value}"
-        return Sources(unknown=Skip(Reason.SOURCES_UNREADABLE, detail)) if opted_in else NOTHING
+        return (
+            Sources(unknown=Skip(ControllerReason.SOURCES_UNREADABLE, detail))
+            if opted_in
+            else NOTHING
+        )
 
 
 class _UnreadableError(Exception):

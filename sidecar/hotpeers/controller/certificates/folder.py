@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...base.errors import CertificateError
-from ...base.reasons import Reason
+from ..reasons import ControllerReason
 
 logger = logging.getLogger(__name__)
 
@@ -46,4 +46,4 @@ def _use(folder: Path, found: tuple[bytes, bytes] | str, take: Take) -> None:
             # Between two writes of a folder that is written in place they do not match.
             problem = f"{folder}: {error}"
     if problem:
-        logger.warning("%s", problem, extra={"reason": Reason.CERTIFICATE_INVALID.value})
+        logger.warning("%s", problem, extra={"reason": ControllerReason.CERTIFICATE_INVALID.value})

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 
 from ...base.errors import CertificateError
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...kube.client import Client
 from ...kube.errors import ConflictError, ForbiddenError, KubeError
 from ...kube.informer.scope import Scope
 from ..election import LeaderClient
+from ..reasons import ControllerReason
 from .authority import Keyring, Lifetimes, Pair, new_keyring, renewed
 from .secret import SECRET, Stored, new_secret, secret_patch
 
@@ -108,7 +108,7 @@ class Certificates:
                 self._use(keyring.serving)
             except CertificateError as error:
                 where = f"Secret/{self._namespace}/{self._name}"
-                self._failure = Problem(where, Reason.CERTIFICATE_INVALID, str(error))
+                self._failure = Problem(where, ControllerReason.CERTIFICATE_INVALID, str(error))
                 return
             logger.info("serving a certificate until %s", keyring.serving.expires)
         self.keyring = keyring

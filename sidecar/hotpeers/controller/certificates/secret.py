@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...base.reasons import Reason
 from ...base.view import MalformedError
 from ...kube.informer.kind import Kind, Version
+from ..reasons import ControllerReason
 from .authority import (
     NEXT_AUTHORITY,
     NEXT_KEY,
@@ -42,13 +42,13 @@ def read_secret(data: Any) -> Stored:
         return Stored(version, None)
     if MARK not in (metadata.get("annotations") or {}):
         message = f"has data that hotpeers did not write (no annotation {MARK}): empty or remove it"
-        raise MalformedError((Reason.CERTIFICATES_BAD, "data", message))
+        raise MalformedError((ControllerReason.CERTIFICATES_BAD, "data", message))
     try:
         decoded = {name: base64.b64decode(value, validate=True) for name, value in held.items()}
         return Stored(version, load_keyring(decoded))
     except (binascii.Error, BadCertificatesError) as error:
         message = f"{error}: empty the Secret to have it written anew"
-        raise MalformedError((Reason.CERTIFICATES_BAD, "data", message)) from error
+        raise MalformedError((ControllerReason.CERTIFICATES_BAD, "data", message)) from error
 
 
 def new_secret(namespace: str, name: str, keyring: Keyring) -> dict[str, Any]:

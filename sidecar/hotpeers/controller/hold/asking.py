@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from ...base.reasons import Reason
 from ...hold.answer import SILENT, Answer, Says
 from ...hold.progress import UNREADY_FACTOR, WAITING, Asked, Progress, Stand, judge
+from ...hold.reasons import HoldReason
 from ...hold.state import Hold
 from ...hold.workload import HeldDeployment, Pod, asking_patch, newest_replica_set, pods_of
 from ...kube.errors import ConflictError, KubeError, NotFoundError
@@ -97,7 +97,7 @@ class Asking:
 
     async def _rolling(self, one: HeldDeployment) -> Progress:
         if one.stuck:
-            return Progress(Stand.RELEASE, Reason.ROLLOUT_STUCK, "its deadline has passed")
+            return Progress(Stand.RELEASE, HoldReason.ROLLOUT_STUCK, "its deadline has passed")
         now, bound = time.monotonic(), self._ack_seconds * UNREADY_FACTOR
         unready = {}
         for pod in await self.current(one):
@@ -105,7 +105,7 @@ class Asking:
                 unready[pod.uid] = first = self._unready.get(pod.uid, now)
                 if pod.failing or now - first >= bound:
                     message = f"pod {pod.name} {'cannot start' if pod.failing else 'is not Ready'}"
-                    return Progress(Stand.RELEASE, Reason.ROLLOUT_STUCK, message)
+                    return Progress(Stand.RELEASE, HoldReason.ROLLOUT_STUCK, message)
         self._unready = unready
         return WAITING
 

@@ -17,6 +17,7 @@ from ...base.problems import Problem
 from ...base.reasons import Reason
 from ...hold.names import HELD_LABEL
 from ...hold.progress import Progress, Stand
+from ...hold.reasons import HoldReason
 from ...hold.repay import Debt
 from ...hold.secrets import SecretsError
 from ...hold.state import Hold
@@ -26,6 +27,7 @@ from ...kube.errors import ForbiddenError, KubeError
 from ...kube.informer.kind import Kind, Version
 from ...kube.informer.scope import Scope
 from ..election import LeaderClient
+from ..reasons import ControllerReason
 from .asking import Asking
 from .releasing import End, release
 from .sidecars import Sidecars
@@ -208,7 +210,7 @@ class Keeper:
                 "it is no Deployment of a kagent Agent: take away its label hotpeers.dev/held, and"
                 " run kubectl rollout restart if its template has an older kagent.dev/config-hash"
             )
-            case.problem = Problem(_where(one), Reason.HOLD_UNREADABLE, message)
+            case.problem = Problem(_where(one), ControllerReason.HOLD_UNREADABLE, message)
             return _LIVE_SECONDS
         if hold is None or hold.template != one.template:
             # Nobody can say what it owes; or it was rolled while the webhook was not asked.
@@ -222,7 +224,7 @@ class Keeper:
                 self._telling.held(one)
         if not one.follows or not one.runs:
             return await self._give_up(
-                one, hold, case, Reason.ACK_MISSING, "no pod of it follows its configuration"
+                one, hold, case, HoldReason.ACK_MISSING, "no pod of it follows its configuration"
             )
         assert case.asking is not None, "it was just made"  # noqa: S101
         progress = await case.asking.look(one, hold)
@@ -252,7 +254,9 @@ class Keeper:
         end = await release(self._writer, one, hold)
         if end is End.HELD_AGAIN:
             case.problem = Problem(
-                _where(one), Reason.HELD_AGAIN, "set HOTPEERS_ACCOUNT to the controller's user"
+                _where(one),
+                ControllerReason.HELD_AGAIN,
+                "set HOTPEERS_ACCOUNT to the controller's user",
             )
             return _REST_SECONDS
         case.problem = None
@@ -266,7 +270,9 @@ class Keeper:
 
     async def _trouble(self, one: HeldDeployment, case: _Case, error: Exception) -> float:
         """Something cannot be read or written. That holds nothing for longer than pods may."""
-        reason = error.reason if isinstance(error, KubeError) else Reason.SOURCES_UNREADABLE
+        reason = (
+            error.reason if isinstance(error, KubeError) else ControllerReason.SOURCES_UNREADABLE
+        )
         todo = f"; {_RIGHT}" if isinstance(error, ForbiddenError) else ""
         message = f"{error}{todo}"
         case.problem = Problem(_where(one), reason, message)

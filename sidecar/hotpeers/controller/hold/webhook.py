@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from ...base.reasons import Reason
 from ...hold.decision import Result
 from ...hold.review import review
+from ...inject.reasons import InjectReason
 from ..metrics import ControllerMetrics
 from ..port.intake import INTAKE, BodyError, GoneError
+from ..reasons import ControllerReason
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ class HoldWebhook:
             return web.Response(status=error.status)
         except BodyError as error:
             # The webhook's failurePolicy lets the update pass as it is.
-            reason = Reason.REQUEST_INVALID if error.status < 500 else Reason.TOO_BUSY
+            reason = (
+                InjectReason.REQUEST_INVALID if error.status < 500 else ControllerReason.TOO_BUSY
+            )
             logger.warning("hold: a request is not read: %s", error, extra={"reason": reason.value})
             self._metrics.hold_asked(Result.FAILED.value, 0.0)
             return web.Response(status=error.status, text=f"{error}\n")

@@ -13,10 +13,10 @@ from enum import StrEnum
 from functools import lru_cache
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...spawnpolicy.origin import KnownAgent
 from ...spawnpolicy.stamps import ACCOUNT, EXPIRES, FORMAT, POLICY, SPAWNED, SPAWNED_BY, UID
 from ..quota.ledger import DeletionPolicy
+from ..reasons import ControllerReason
 
 GONE_SECONDS = 60.0
 """How long a policy or an orchestrator must have been gone: one may be made anew."""
@@ -143,7 +143,7 @@ class _Planning:
             if len(self.problems) < _MAX_PROBLEMS:
                 where = f"Agent/{agent.namespace}/{agent.name}"
                 message = f"{EXPIRES} is {text[:40]!r}, no time such as 2026-01-31T12:00:00Z"
-                self.problems.append(Problem(where, Reason.STAMP_UNREADABLE, message))
+                self.problems.append(Problem(where, ControllerReason.STAMP_UNREADABLE, message))
             return ""
         left = (expires - self._now).total_seconds()
         if left <= 0:

@@ -17,7 +17,6 @@ from typing import Protocol
 
 from ...base.errors import HotpeersError
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...kube.errors import ConflictError, KubeError, NotFoundError
 from ...kube.events import make_event
 from ...spawnpolicy.known import Known, KnownPolicy
@@ -26,6 +25,7 @@ from ...spawnpolicy.request import AGENT_API, AGENT_KIND, AGENT_RESOURCE
 from ...spawnpolicy.stamps import ACCOUNT, EXPIRES, SPAWNED_BY
 from ..election import LeaderClient
 from ..quota.ledger import DeletionPolicy
+from ..reasons import ControllerReason
 from .departures import Departures
 from .ends import GONE_SECONDS, Around, Ending, EndPlan, Place, agent_name, plan_ends, policy_name
 
@@ -193,7 +193,7 @@ class Expiry:
         except HotpeersError as error:
             where = f"SpawnPolicy/{key}"
             message = f"it is gone, and what becomes of its agents is not known: {error}"
-            self._unknown[key] = Problem(where, Reason.DELETION_UNKNOWN, message)
+            self._unknown[key] = Problem(where, ControllerReason.DELETION_UNKNOWN, message)
 
     async def _look_at(self, account: Place) -> None:
         namespace, name = account

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...spawnpolicy.schema.policy import SpawnPolicy
+from ..reasons import ControllerReason
 from .ledger import MAX_AHEAD_SECONDS, LastDenial, Ledger, denied, opened, rebuilt
 from .ledgers import CountsError, Held, Ledgers
 
@@ -102,7 +102,7 @@ class Books:
             error = CountsError(
                 f"{self._ledgers.where(book.key)}: the ledger of {book.key} was lost, and what it"
                 f" had admitted may still be on its way; try again in {max(left, 0) + 1:.0f} s",
-                Reason.LEDGER_LOST,
+                ControllerReason.LEDGER_LOST,
             )
             self._fail(book, error)
             raise error
@@ -151,7 +151,8 @@ class Books:
                 return True
             live = True
         raise CountsError(
-            f"{self._ledgers.where(book.key)}: others write all the time", Reason.COUNTS_BUSY
+            f"{self._ledgers.where(book.key)}: others write all the time",
+            ControllerReason.COUNTS_BUSY,
         )
 
     async def _rebuild(self, book: Book) -> Held:
@@ -179,7 +180,9 @@ class Books:
             if held := await self.find(book, live=True):
                 return held
         where = self._ledgers.where(book.key)
-        raise CountsError(f"{where}: it is made and removed all the time", Reason.COUNTS_BUSY)
+        raise CountsError(
+            f"{where}: it is made and removed all the time", ControllerReason.COUNTS_BUSY
+        )
 
     def _check(self, book: Book, ledger: Ledger) -> None:
         ahead = ledger.clock - self._clock().timestamp()
@@ -188,7 +191,7 @@ class Books:
             message = (
                 f"{where}: written {ahead:.0f} s ahead of this clock: set the clocks, or delete it"
             )
-            raise CountsError(message, Reason.LEDGER_AHEAD)
+            raise CountsError(message, ControllerReason.LEDGER_AHEAD)
 
     @staticmethod
     def _keep(book: Book, held: Held | None) -> None:

@@ -9,7 +9,9 @@ from datetime import datetime
 
 from ...base.reasons import Reason
 from ...spawnpolicy.decision import Decision
+from ...spawnpolicy.reasons import PolicyReason
 from ...spawnpolicy.request import Usage
+from ..reasons import ControllerReason
 from .books import Book, Books
 from .ledger import Ledger, LedgerFullError, pruned, reserve, usage
 from .ledgers import CountsError, Held
@@ -17,7 +19,7 @@ from .ledgers import CountsError, Held
 Decide = Callable[[Mapping[str, Usage]], Decision]
 """Decides by what each policy has in use; pure, and asked more than once."""
 
-_COUNTED = frozenset({Reason.TOO_MANY_AGENTS, Reason.TOO_MANY_CREATES})
+_COUNTED = frozenset({PolicyReason.TOO_MANY_AGENTS, PolicyReason.TOO_MANY_CREATES})
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ class Judgement:
                 if not live:
                     live = True
                     continue
-                if Reason.TOO_MANY_AGENTS in full and not settled:
+                if PolicyReason.TOO_MANY_AGENTS in full and not settled:
                     settled = True
                     if await self._settled(found):
                         continue
@@ -142,7 +144,9 @@ class Judgement:
         elif key in found.failed:
             one.fail(found.failed[key])
         elif key not in found.drafts:
-            one.fail(CountsError(f"nobody asked for the counts of {key}", Reason.GUARD_FAILED))
+            one.fail(
+                CountsError(f"nobody asked for the counts of {key}", ControllerReason.GUARD_FAILED)
+            )
         elif one.dry_run:
             found.told.append((one, decision))
         else:
@@ -150,7 +154,7 @@ class Judgement:
                 found.drafts[key] = reserve(found.drafts[key], one.agent, now, one.uid)
             except LedgerFullError:
                 message = f"the ledger of {key} has no place for another agent"
-                one.fail(CountsError(message, Reason.LEDGER_FULL))
+                one.fail(CountsError(message, ControllerReason.LEDGER_FULL))
             else:
                 found.took.append((one, decision))
 

@@ -18,10 +18,12 @@ from ...base.reasons import Reason
 from ...kube.client import Client
 from ...kube.errors import ConflictError, KubeError, NotFoundError
 from ...kube.listwatch import list_pages
+from ...kube.reasons import KubeReason
 from ...spawnpolicy.known import Known, read_agent
 from ...spawnpolicy.request import AGENT_API, AGENT_RESOURCE
 from ...spawnpolicy.schema.policy import SpawnPolicy
 from ...spawnpolicy.stamps import POLICY, part
+from ..reasons import ControllerReason
 from .ledger import Alive, Ledger
 from .ledger_text import LedgerError, read_ledger, written
 
@@ -191,13 +193,15 @@ class Ledgers:
     def _bad(self, key: str, why: str) -> CountsError:
         advice = "delete it to have it rebuilt from the agents that are alive"
         message = f"{self.where(key)}: no ledger of {key}: {why}; {advice}"
-        return CountsError(message, Reason.LEDGER_BAD)
+        return CountsError(message, ControllerReason.LEDGER_BAD)
 
     def _body(self, key: str, ledger: Ledger, metadata: Mapping[str, Any]) -> dict[str, Any]:
         try:
             text = written(ledger)
         except LedgerError as error:
-            raise CountsError(f"{self.where(key)}: {error}", Reason.LEDGER_FULL) from error
+            raise CountsError(
+                f"{self.where(key)}: {error}", ControllerReason.LEDGER_FULL
+            ) from error
         kept = {part: metadata[part] for part in _KEPT if metadata.get(part)}
         return {
             "apiVersion": "v1",
@@ -230,7 +234,7 @@ class Ledgers:
             async with asyncio.timeout(self._bound):
                 yield
         except TimeoutError as error:
-            raise CountsError(f"{where}: no answer in time", Reason.API_UNREACHABLE) from error
+            raise CountsError(f"{where}: no answer in time", KubeReason.API_UNREACHABLE) from error
         except KubeError as error:
             raise CountsError(f"{where}: {error}", error.reason) from error
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...kube.client import Client
 from ...spawnpolicy.decision import Decision
 from ...spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy
+from ..reasons import ControllerReason
 from .books import Book, Books
 from .judgement import Decide, Judgement, Waiting
 from .ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
@@ -138,7 +138,7 @@ class Reservations:
                 return await waiting.answer
         except TimeoutError as error:
             message = f"the counts of {', '.join(queue)}: not decided in {self._timing.bound:g} s"
-            raise CountsError(message, Reason.COUNTS_BUSY) from error
+            raise CountsError(message, ControllerReason.COUNTS_BUSY) from error
 
     async def settle(
         self,

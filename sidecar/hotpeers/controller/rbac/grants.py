@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...inject.annotations import (
     DISABLED,
     EVERY_NAMESPACE,
@@ -22,6 +21,7 @@ from ...inject.annotations import (
 )
 from ...inject.conflicts import is_injected
 from ...model.selector import Selector
+from ..reasons import ControllerReason
 
 PEERS, FEEDBACK, DEFINITIONS = "hotpeers-peers", "hotpeers-feedback", "hotpeers-definitions"
 ROLES = (PEERS, FEEDBACK, DEFINITIONS)
@@ -136,7 +136,7 @@ def wanted_bindings(
             if len(problems) < _MAX_PROBLEMS:
                 message = "its pods with the label hotpeers.dev/injected get no rights"
                 where = f"Namespace/{home.namespace}"
-                problems[Problem(where, Reason.INJECTION_DISABLED, message)] = None
+                problems[Problem(where, ControllerReason.INJECTION_DISABLED, message)] = None
             continue
         bindings.add(Binding(FEEDBACK, account.namespace, account))
         bindings.add(Binding(DEFINITIONS, "", account))
@@ -150,7 +150,9 @@ def wanted_bindings(
                 message = f"it {what}, whose pods ask for its peers"
                 if invitation is None:
                     message = f"it does not exist, and pods of {account} ask for its peers"
-                problems[Problem(f"Namespace/{place}", Reason.READERS_NOT_INVITED, message)] = None
+                problems[
+                    Problem(f"Namespace/{place}", ControllerReason.READERS_NOT_INVITED, message)
+                ] = None
     return frozenset(bindings), tuple(problems)
 
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ...base.scope import State
 from ...inject.annotations import INJECTED_LABEL
 from ...kube.client import Client
@@ -19,6 +18,7 @@ from ...kube.informer.kind import Kind, Version
 from ...kube.informer.scope import Scope
 from ...model.selector import Selector
 from ..election import LeaderClient
+from ..reasons import ControllerReason
 from .grants import (
     GROUP,
     MANAGED_BY,
@@ -149,7 +149,7 @@ class Readers:
         if isinstance(owner, NotFoundError):
             message = f"nobody can be bound to it: {owner}"
             self._failures[binding.key] = Problem(
-                f"ClusterRole/{binding.role}", Reason.ROLE_MISSING, message
+                f"ClusterRole/{binding.role}", ControllerReason.ROLE_MISSING, message
             )
             return
         known = owner if isinstance(owner, dict) else None
@@ -159,7 +159,9 @@ class Readers:
             self._made[binding.key] = time.monotonic() + _REST_SECONDS
             logger.info("bound: %s may read: %s", binding.account, binding)
         except ConflictError as error:
-            self._fail(binding.key, Problem(str(binding), Reason.BINDING_TAKEN, str(error)))
+            self._fail(
+                binding.key, Problem(str(binding), ControllerReason.BINDING_TAKEN, str(error))
+            )
         except ForbiddenError as error:
             # The server's own words on what is missing may be cut off by the names before them.
             needed = f"create on it and bind on ClusterRole {binding.role} are needed"

@@ -10,14 +10,16 @@ from typing import Any
 
 from ...base.errors import GovernError
 from ...base.problems import Problem
-from ...base.reasons import Reason, Word
+from ...base.reasons import Word
 from ...base.scope import State
 from ...kube.client import Client
 from ...kube.errors import KubeError
 from ...kube.informer.kind import Kind, Version
 from ...kube.informer.scope import Scope
+from ...kube.reasons import KubeReason
 from ...spawnpolicy.governed import Account
 from ..election import LeaderClient
+from ..reasons import ControllerReason
 from .matching import Asking, asking_patch, read_asking
 
 logger = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ class Keeper:
         found = [self.scope.problem, self._failure]
         for opening in self.seen.openings if self.seen else ():
             message = f"requests of governed accounts pass by the guard: {opening}"
-            found.append(Problem(self._title, Reason.GUARD_OPEN, message))
+            found.append(Problem(self._title, ControllerReason.GUARD_OPEN, message))
         return tuple(one for one in found if one is not None)
 
     async def bring(self, wanted: Accounts, others: Accounts, *, certain: bool) -> bool:
@@ -99,7 +101,7 @@ class Keeper:
                 written = await self._bring(wanted, others, certain=certain)
         except TimeoutError:
             message = f"it could not be written within {BOUND_SECONDS:g} s"
-            raise self._failed(Reason.API_UNREACHABLE, message) from None
+            raise self._failed(KubeReason.API_UNREACHABLE, message) from None
         except KubeError as error:
             raise self._failed(error.reason, f"it cannot be written: {error}") from error
         self._failure = None
@@ -136,7 +138,7 @@ class Keeper:
             accounts = found.accounts | wanted | others | self._stays
             patch = asking_patch(found, accounts, found.leaving - wanted)
             if not found.webhooks:
-                raise self._failed(Reason.GUARD_MISSING, "it has no webhook")
+                raise self._failed(ControllerReason.GUARD_MISSING, "it has no webhook")
             if patch:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not together
                 pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
@@ -177,7 +179,7 @@ class Keeper:
 
     def _missing(self) -> GovernError:
         message = "it does not exist; install it again, nothing is admitted until then"
-        return self._failed(Reason.GUARD_MISSING, message)
+        return self._failed(ControllerReason.GUARD_MISSING, message)
 
     def _failed(self, reason: Word, message: str) -> GovernError:
         self._failure = Problem(self._title, reason, message)

@@ -23,6 +23,7 @@ from ..errors import (
     UnreachableError,
 )
 from ..listwatch import list_pages, watch_batches
+from ..reasons import KubeReason
 from .kind import Kind
 from .store import Key, Noted, Store
 
@@ -186,8 +187,8 @@ class Scope(Generic[T]):
         reason = error.reason
         if watching:
             self._restarts += 1
-            if reason is Reason.API_UNREACHABLE:
-                reason = Reason.WATCH_CUT
+            if reason is KubeReason.API_UNREACHABLE:
+                reason = KubeReason.WATCH_CUT
             self._restarted(reason)
             logger.debug("%s: %s: %s", self.title, reason.value, error)
         if isinstance(error, NotFoundError):

@@ -12,6 +12,7 @@ from typing import Any
 from hotpeers_shim.contract import MAX_NAME, MAX_SKILLS, Interface, Skill, clean_text
 
 from ...base.reasons import Reason
+from ..reasons import ModelReason
 from .interface import declared_interfaces, named_bindings
 
 _MAX_TAGS = 32
@@ -32,7 +33,7 @@ _MARKS = {
 class CardError(ValueError):
     """The data is no agent card that can be used; `reason` says in a word why."""
 
-    def __init__(self, message: str, reason: Reason = Reason.CARD_INVALID) -> None:
+    def __init__(self, message: str, reason: Reason = ModelReason.CARD_INVALID) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -84,7 +85,7 @@ def parse_card(data: Any) -> Card:
         )
         if named:
             message += f"; it has {named}"
-        raise CardError(message, Reason.INTERFACE_MISSING)
+        raise CardError(message, ModelReason.INTERFACE_MISSING)
     skills = data.get("skills")
     return Card(
         name=clean_text(_text(data.get("name")), MAX_NAME),

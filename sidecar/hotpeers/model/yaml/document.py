@@ -9,8 +9,8 @@ from typing import Any
 from hotpeers_shim.contract import MAX_PEERS, Nack, clean_text
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
 from ..cards.card import check_depth
+from ..reasons import ModelReason
 from .reader import YamlError, read_yaml
 
 MAX_MANIFEST_BYTES = 1024 * 1024
@@ -59,7 +59,7 @@ def _json(text: str, where: str) -> Any:
         check_depth(data)
     except _RepeatedKeyError as error:
         message = f"the key {clean_text(str(error), 80)!r} is there twice"
-        raise DocumentError(Problem(where, Reason.DUPLICATE_KEY, message)) from error
+        raise DocumentError(Problem(where, ModelReason.DUPLICATE_KEY, message)) from error
     except json.JSONDecodeError as error:
         message = f"{error.msg} at line {error.lineno} column {error.colno}"
         raise DocumentError(Problem(where, Nack.NOT_JSON, message)) from error

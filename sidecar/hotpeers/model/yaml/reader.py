@@ -14,6 +14,7 @@ import yaml
 from hotpeers_shim.contract import clean_text
 
 from ...base.reasons import Reason
+from ..reasons import ModelReason
 from .scalars import plain_value
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,7 +34,9 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
 class YamlError(ValueError):
     """The text is no YAML, or more than is safe to read. `line` and `column` count from 1."""
 
-    def __init__(self, message: str, mark: Any = None, reason: Reason = Reason.NOT_YAML) -> None:
+    def __init__(
+        self, message: str, mark: Any = None, reason: Reason = ModelReason.NOT_YAML
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.line: int | None = mark.line + 1 if mark else None
@@ -245,7 +248,7 @@ class _Reader:
         if key in outer.lines:
             first = outer.lines[key]
             message = f"the key {shown} is there twice, first in line {first}"
-            raise YamlError(message, event.start_mark, Reason.DUPLICATE_KEY)
+            raise YamlError(message, event.start_mark, ModelReason.DUPLICATE_KEY)
         outer.lines[key] = event.start_mark.line + 1
         return key
 

@@ -20,8 +20,10 @@ from ...base.dns import Resolver
 from ...base.origin import UrlError, card_urls, origin_of
 from ...base.reasons import Reason
 from ...model.cards.card import Card, CardError, parse_card
+from ...model.reasons import ModelReason
 from ...model.snapshot import CardKey
 from ..credentials.keeper import Access
+from ..reasons import SidecarReason
 
 MAX_CARD_BYTES = 1024 * 1024
 """Largest agent card that is read where nothing else is asked for, in bytes without compression."""
@@ -110,7 +112,8 @@ class Fetcher:
             except CardUnavailableError as error:
                 # Of two failures the one that found something there says more.
                 if first is None or (
-                    first.reason is Reason.CARD_UNAVAILABLE and error.reason is not first.reason
+                    first.reason is SidecarReason.CARD_UNAVAILABLE
+                    and error.reason is not first.reason
                 ):
                     first = error
                 if error.final:
@@ -124,11 +127,13 @@ class Fetcher:
             status, raw = await self._get(url, proxy)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             message = f"{url}: {plainly(error)}{_through(proxy)}"
-            raise CardUnavailableError(Reason.CARD_UNAVAILABLE, message, final=True) from error
+            raise CardUnavailableError(
+                SidecarReason.CARD_UNAVAILABLE, message, final=True
+            ) from error
         if status != 200:
             message = f"{url} answers with status {status}{_through(proxy)}"
             final = status >= 500 or status in (407, 429)
-            raise CardUnavailableError(Reason.CARD_UNAVAILABLE, message, final=final)
+            raise CardUnavailableError(SidecarReason.CARD_UNAVAILABLE, message, final=final)
         if len(raw) <= _SMALL and self._check is None:
             return self._parse(raw, url)
         # In a thread: a large card takes its time, and signatures import their library.
@@ -154,16 +159,16 @@ class Fetcher:
                 target = urljoin(url, response.headers.get("Location", ""))
             if not _same_origin(target, url):
                 message = f"{url} redirects to another origin"
-                raise CardUnavailableError(Reason.CARD_UNAVAILABLE, message)
+                raise CardUnavailableError(SidecarReason.CARD_UNAVAILABLE, message)
             url = target
-        raise CardUnavailableError(Reason.CARD_UNAVAILABLE, f"{url} redirects too often")
+        raise CardUnavailableError(SidecarReason.CARD_UNAVAILABLE, f"{url} redirects too often")
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         decode = _decoder(encoding)
         if decode is None:
             message = f"{response.url}: compressed as {clean_text(encoding, 40)!r}, not asked for"
-            raise CardUnavailableError(Reason.CARD_INVALID, message)
+            raise CardUnavailableError(ModelReason.CARD_INVALID, message)
         body, came = bytearray(), 0
         async for chunk in response.content.iter_any():
             came += len(chunk)
@@ -173,7 +178,7 @@ class Fetcher:
                     break
             if max(came, len(body)) > self._max_bytes:
                 message = f"{response.url}: larger than {self._max_bytes} bytes (--max-card-bytes)"
-                raise CardUnavailableError(Reason.CARD_INVALID, message)
+                raise CardUnavailableError(ModelReason.CARD_INVALID, message)
         return bytes(body)
 
     def _parse(self, raw: bytes, url: str) -> Card:
@@ -186,7 +191,7 @@ class Fetcher:
             raise CardUnavailableError(error.reason, f"{url}: {str(error)[:300]}") from error
         except (ValueError, RecursionError) as error:
             message = f"{url}: not JSON: {clean_text(str(error), 200)}"
-            raise CardUnavailableError(Reason.CARD_INVALID, message) from error
+            raise CardUnavailableError(ModelReason.CARD_INVALID, message) from error
 
 
 def _same_origin(one: str, other: str) -> bool:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ...base.reasons import Reason
 from ...model.cards.card import CardError
+from ..reasons import SidecarReason
 
 _ALGORITHMS = [
     "ES256",
@@ -54,7 +54,7 @@ class SignatureCheck:
         """The part of a card's data that a signature covers; `CardError` where there is none."""
         signatures = data.get("signatures")
         if not isinstance(signatures, list) or not signatures:
-            raise CardError("the agent card is not signed", Reason.CARD_UNSIGNED)
+            raise CardError("the agent card is not signed", SidecarReason.CARD_UNSIGNED)
         keys = self._read()
         card = {**data, "signatures": signatures[:_MAX_SIGNATURES]}
         for verified in (_of_1_0, _of_0_3):
@@ -66,7 +66,7 @@ class SignatureCheck:
             if found is not None:
                 return found
         message = "none of its signatures is valid for the card and the keys that are required"
-        raise CardError(message, Reason.CARD_SIGNATURE_BAD)
+        raise CardError(message, SidecarReason.CARD_SIGNATURE_BAD)
 
     def _read(self) -> list[Any]:
         try:
@@ -77,9 +77,11 @@ class SignatureCheck:
                 self._seen = seen
         except (OSError, KeysError) as error:
             self._seen = None
-            raise CardError(f"{self._place}: {error}", Reason.CARD_KEYS_UNREADABLE) from error
+            raise CardError(
+                f"{self._place}: {error}", SidecarReason.CARD_KEYS_UNREADABLE
+            ) from error
         if not self._keys:
-            raise CardError(f"{self._place}: there is no key", Reason.CARD_KEYS_UNREADABLE)
+            raise CardError(f"{self._place}: there is no key", SidecarReason.CARD_KEYS_UNREADABLE)
         return self._keys[:_MAX_KEYS]
 
 

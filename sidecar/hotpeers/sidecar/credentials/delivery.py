@@ -17,7 +17,7 @@ from hotpeers_shim.contract.credentials import (
 )
 
 from ...base.problems import Problem
-from ...base.reasons import Reason
+from ..reasons import SidecarReason
 from .acl import let_read
 
 _MAX_USERS = 16
@@ -89,7 +89,7 @@ class Delivery:
         self._stamp = _stamp(self._path)
 
     def _fail(self, message: str) -> None:
-        self.problem = Problem(str(self._path), Reason.CREDENTIALS_NOT_DELIVERED, message)
+        self.problem = Problem(str(self._path), SidecarReason.CREDENTIALS_NOT_DELIVERED, message)
 
     def _replace(self, raw: bytes, others: frozenset[int]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

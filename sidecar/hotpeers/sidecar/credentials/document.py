@@ -22,6 +22,7 @@ from ...base.reasons import Reason
 from ...model.yaml.document import DocumentError, read_documents
 from ...model.yaml.file import read_file
 from ...model.yaml.reader import YamlError
+from ..reasons import SidecarReason
 from .grant import Grant, OAuth2
 
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")
@@ -274,9 +275,9 @@ def _read(file: Path) -> bytes:
 
 
 def _invalid(message: str, field: str = "") -> CredentialsError:
-    return CredentialsError(Reason.CREDENTIALS_INVALID, message, field)
+    return CredentialsError(SidecarReason.CREDENTIALS_INVALID, message, field)
 
 
 def _unreadable(error: OSError, field: str) -> CredentialsError:
     message = f"a file cannot be read: {error.strerror or type(error).__name__}"
-    return CredentialsError(Reason.CREDENTIALS_UNREADABLE, message, field)
+    return CredentialsError(SidecarReason.CREDENTIALS_UNREADABLE, message, field)

@@ -21,6 +21,7 @@ from hotpeers_shim.contract.prefixes import Prefix, longest
 
 from ...base.problems import Problem
 from ...base.reasons import Reason
+from ..reasons import SidecarReason
 from .delivery import Delivery
 from .document import CredentialsError, files_of, read_document
 from .grant import Grant
@@ -114,7 +115,9 @@ class CredentialKeeper:
             self._reject(error.reason, str(error), error.field)
             grants = self._grants
         except OSError as error:
-            self._reject(Reason.CREDENTIALS_UNREADABLE, error.strerror or type(error).__name__, "")
+            self._reject(
+                SidecarReason.CREDENTIALS_UNREADABLE, error.strerror or type(error).__name__, ""
+            )
             grants = self._grants
         else:
             self._rejected = None

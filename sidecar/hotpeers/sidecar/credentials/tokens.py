@@ -25,7 +25,7 @@ from hotpeers_shim.contract.credentials import is_header
 from ...base.dns import Resolver
 from ...base.origin import origin_of
 from ...base.problems import Problem
-from ...base.reasons import Reason
+from ..reasons import SidecarReason
 from .grant import OAuth2
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class TokenKeeper:
                 self._take(client, await self._fetch(client))
                 pause = _FIRST_PAUSE
             except TokenError as error:
-                problem = Problem(_shown(client), Reason.TOKEN_UNAVAILABLE, str(error))
+                problem = Problem(_shown(client), SidecarReason.TOKEN_UNAVAILABLE, str(error))
             if problem is None:
                 self._problems.pop(client, None)
                 self._changed()

@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from hotpeers_shim.contract import Interface, Peer
 
 from ...base.origin import Origin, origin_of
-from ...base.reasons import Reason, Word
+from ...base.reasons import Word
 from ...model.cards.endpoint import place
 from ...model.cluster import agent_url
+from ...model.reasons import ModelReason
 from ...model.selector import Selector
 from ...model.snapshot import Candidate
 from ..cards.reader import CardState
+from ..reasons import SidecarReason
 
 _NEEDS = {
     "Agent": "this Agent needs the annotation hotpeers.dev/url",
     "Service": "none of several ports is named a2a or has the appProtocol a2a",
 }
-_UNVERIFIED = (Reason.CARD_UNSIGNED, Reason.CARD_SIGNATURE_BAD)
-_UNUSABLE = (Reason.CARD_INVALID, Reason.INTERFACE_MISSING)
+_UNVERIFIED = (SidecarReason.CARD_UNSIGNED, SidecarReason.CARD_SIGNATURE_BAD)
+_UNUSABLE = (ModelReason.CARD_INVALID, ModelReason.INTERFACE_MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,15 @@ def wants_card(candidate: Candidate, outcome: Peer | Refused) -> bool:
 def _ruled_out(candidate: Candidate, rules: Rules) -> Refused | None:
     """What needs no agent card to be said."""
     if rules.orchestrator and rules.orchestrator == f"{candidate.namespace}/{candidate.name}":
-        return _refuse(candidate, Reason.IS_ORCHESTRATOR)
+        return _refuse(candidate, SidecarReason.IS_ORCHESTRATOR)
     if rules.namespaces and candidate.namespace not in rules.namespaces:
         allowed = ", ".join(sorted(rules.namespaces))
         message = f"namespace {candidate.namespace!r} is not one of: {allowed}"
-        return _refuse(candidate, Reason.NAMESPACE_NOT_ALLOWED, message)
+        return _refuse(candidate, SidecarReason.NAMESPACE_NOT_ALLOWED, message)
     if not rules.selector.matches(candidate.labels):
-        return _refuse(candidate, Reason.NOT_SELECTED, f"selector {rules.selector.text!r}")
+        return _refuse(candidate, SidecarReason.NOT_SELECTED, f"selector {rules.selector.text!r}")
     if not candidate.url:
-        return _refuse(candidate, Reason.URL_MISSING, _NEEDS.get(candidate.kind, ""))
+        return _refuse(candidate, SidecarReason.URL_MISSING, _NEEDS.get(candidate.kind, ""))
     return None
 
 
@@ -108,13 +110,13 @@ def _uninvited(
     message = f"it does not allow namespace {rules.home!r} to refer to it"
     if admits is None:
         message = f"it goes by the labels of namespace {rules.home!r}, which were not read"
-    return _refuse(candidate, Reason.NAMESPACE_NOT_INVITED, message)
+    return _refuse(candidate, SidecarReason.NAMESPACE_NOT_INVITED, message)
 
 
 def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
     """What says of itself that it is not ready, and was not before either."""
     if candidate.ready is False and before is None:
-        return _refuse(candidate, Reason.NOT_READY, "its condition Ready is not True yet")
+        return _refuse(candidate, SidecarReason.NOT_READY, "its condition Ready is not True yet")
     return None
 
 
@@ -146,7 +148,7 @@ def _unsigned(
 
 
 def _card_missing(candidate: Candidate, state: CardState) -> Refused:
-    reason = state.reason or Reason.CARD_UNAVAILABLE
+    reason = state.reason or SidecarReason.CARD_UNAVAILABLE
     return _refuse(candidate, reason, state.message or "not read yet", by_card=True)
 
 
@@ -160,7 +162,7 @@ def _offer(
         placement = place(card.interfaces, candidate.url, pinned=candidate.pinned)
         if not placement.interfaces:
             message = placement.stray
-            return _refuse(candidate, Reason.CARD_ORIGIN_MISMATCH, message, by_card=True)
+            return _refuse(candidate, SidecarReason.CARD_ORIGIN_MISMATCH, message, by_card=True)
         interfaces = placement.interfaces
         description = description or card.description
         skills = card.skills or skills

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from hotpeers_shim.contract import MAX_FILE_BYTES, MAX_PEER_BYTES, MAX_PEERS, Nack, Peer
 
-from ...base.reasons import Reason
 from ...model.snapshot import Candidate, CardKey, Snapshot
 from ..cards.reader import CardState
+from ..reasons import SidecarReason
 from .eligibility import Refused, Rules
 from .memo import UNKNOWN, Memo, Resolution, Row, make_row, true_size, upper_bound
 from .patch import FILE_BYTES, patch, settle, size_of
@@ -165,7 +165,7 @@ def _beyond(peer: Peer, taken: Mapping[str, str], count: int, size: int) -> Refu
     first = taken.get(peer.toolName)
     if first is not None:
         message = f"the tool name {peer.toolName!r} is taken by {first}; give one another name"
-        return Refused(title, peer.source, Reason.NAME_COLLISION, message)
+        return Refused(title, peer.source, SidecarReason.NAME_COLLISION, message)
     if count >= MAX_PEERS:
         return Refused(title, peer.source, Nack.TOO_MANY_PEERS, f"the limit is {MAX_PEERS}")
     if size > MAX_PEER_BYTES:

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from ...base.problems import Problem
-from ...base.reasons import SENTENCES, Reason
+from ...base.reasons import sentence_of
+from ..reasons import SidecarReason
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ class Absence:
         before = self.problem
         self.problem = None
         if not self._place.is_dir():
-            reason = Reason.SHIM_NOT_INSTALLED
-            self.problem = Problem(str(self._place), reason, SENTENCES[reason])
+            reason = SidecarReason.SHIM_NOT_INSTALLED
+            self.problem = Problem(str(self._place), reason, sentence_of(reason))
             if not self.installing and time.monotonic() >= self._next:
                 self._install(self._place.parent)
         return self.problem != before

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...base.problems import Problem
-from ...base.reasons import SENTENCES, Reason
+from ...base.reasons import sentence_of
+from ..reasons import SidecarReason
 
 _LISTENING = "0A"
 """The state of a listening socket in /proc/net/tcp (`TCP_LISTEN` of the kernel)."""
@@ -55,8 +56,8 @@ class Silence:
         else:
             self._since = now if self._since is None else self._since
             if now - self._since >= self._patience:
-                reason = Reason.SHIM_NOT_LOADED
-                self.problem = self.problem or Problem("agent", reason, SENTENCES[reason])
+                reason = SidecarReason.SHIM_NOT_LOADED
+                self.problem = self.problem or Problem("agent", reason, sentence_of(reason))
         return self.problem != before
 
     def _serves(self, ports: frozenset[int]) -> bool:

@@ -20,6 +20,7 @@ from ...model.manifest import read_manifests
 from ...model.snapshot import Candidate, Snapshot
 from ...model.yaml.document import MAX_MANIFEST_BYTES
 from ...model.yaml.file import check_regular, read_file, stat_file
+from ..reasons import SidecarReason
 from .watch import FolderWatch
 from .worker import in_background
 
@@ -114,17 +115,19 @@ class DirectorySource:
         try:
             names = set(manifest_names(self._folder))
         except FileNotFoundError:
-            return self._without_folder(Reason.SOURCE_MISSING, "the directory does not exist", seen)
+            return self._without_folder(
+                SidecarReason.SOURCE_MISSING, "the directory does not exist", seen
+            )
         except OSError as error:
             text = error.strerror or str(error)
-            return self._without_folder(Reason.SOURCE_UNREADABLE, text, seen)
+            return self._without_folder(SidecarReason.SOURCE_UNREADABLE, text, seen)
         self._scanned = True
         self._unsettled = False
         self._files = self._look_at(names)
         problems = [problem for file in self._files.values() for problem in file.all_problems]
         if not armed:
             problems.append(
-                Problem(str(self._folder), Reason.WATCH_UNAVAILABLE, "no watch could be set")
+                Problem(str(self._folder), SidecarReason.WATCH_UNAVAILABLE, "no watch could be set")
             )
         return self._snapshot(problems, seen)
 

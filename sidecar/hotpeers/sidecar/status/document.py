@@ -9,7 +9,7 @@ from hotpeers_shim.contract import Ack, CallFailure, Peer, dump_config_ack
 
 from ... import __version__
 from ...base.problems import Problem
-from ...base.reasons import SENTENCES
+from ...base.reasons import sentence_of
 from ...base.scope import ScopeStatus
 from ..acks.configuration import config_problems
 from ..acks.failures import failing_calls
@@ -63,7 +63,7 @@ class Status:
                     "name": item.title,
                     "source": item.source,
                     "reason": item.reason.value,
-                    "message": item.message or SENTENCES[item.reason],
+                    "message": item.message or sentence_of(item.reason),
                 }
                 for item in self.refused
             ],

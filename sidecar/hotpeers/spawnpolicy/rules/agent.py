@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import listed
+from ..reasons import PolicyReason
 from .card import judge_card
 from .deployment import judge_deployment
 from .skills import judge_skills
@@ -22,7 +22,7 @@ def judge_spec(judge: Judge, path: str, value: Any) -> None:
     """Judge a spec that was completed with its defaults."""
     kind = value.get("type") if isinstance(value, dict) else None
     handlers: dict[str, Handler] = {
-        "type": only(Reason.TYPE_NOT_ALLOWED, *judge.spec.types),
+        "type": only(PolicyReason.TYPE_NOT_ALLOWED, *judge.spec.types),
         "description": judge_free_text,
         "version": _version,
         "skills": judge_skills,
@@ -36,13 +36,13 @@ def judge_spec(judge: Judge, path: str, value: Any) -> None:
 
 
 def _declarative(judge: Judge, path: str, value: Any) -> None:
-    models = only(Reason.MODEL_NOT_ALLOWED, *judge.spec.modelConfigs)
+    models = only(PolicyReason.MODEL_NOT_ALLOWED, *judge.spec.modelConfigs)
     fields(
         judge,
         path,
         value,
         {
-            "runtime": only(Reason.RUNTIME_NOT_ALLOWED, *judge.spec.runtimes),
+            "runtime": only(PolicyReason.RUNTIME_NOT_ALLOWED, *judge.spec.runtimes),
             "systemMessage": judge_prompt,
             "a2aConfig": judge_card,
             "modelConfig": models,
@@ -65,7 +65,10 @@ def _byo(judge: Judge, path: str, value: Any) -> None:
     if not isinstance(deployment, dict) or "image" not in deployment:
         wrong = "no image is named"
         judge.deny(
-            Reason.IMAGE_NOT_ALLOWED, f"{path}.deployment.image", wrong, "an image of the policy"
+            PolicyReason.IMAGE_NOT_ALLOWED,
+            f"{path}.deployment.image",
+            wrong,
+            "an image of the policy",
         )
 
 
@@ -89,7 +92,7 @@ def _compaction(judge: Judge, path: str, value: Any) -> None:
 
 
 def _summarizer(judge: Judge, path: str, value: Any) -> None:
-    models = only(Reason.MODEL_NOT_ALLOWED, *judge.spec.modelConfigs)
+    models = only(PolicyReason.MODEL_NOT_ALLOWED, *judge.spec.modelConfigs)
     fields(judge, path, value, {"modelConfig": models})
 
 
@@ -110,4 +113,6 @@ def _audience(judge: Judge, path: str, value: Any) -> None:
         allowed = (*allowed, audience_of(judge.home))
     if value not in allowed:
         wrong = "it lets other namespaces use the agent"
-        judge.deny(Reason.FIELD_FORBIDDEN, path, wrong, listed(("from: Same", "leave it out")))
+        judge.deny(
+            PolicyReason.FIELD_FORBIDDEN, path, wrong, listed(("from: Same", "leave it out"))
+        )

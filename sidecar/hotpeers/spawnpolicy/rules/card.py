@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...base.reasons import Reason
+from ..reasons import PolicyReason
 from .texts import judge_free_text
 from .walk import Judge, each, fields
 
@@ -23,7 +23,7 @@ def judge_card(judge: Judge, path: str, value: Any) -> None:
     if not judge.spec.a2aConfig and not judge.templated:
         wrong = "the policy allows no text of its own on the agent card"
         allowed = "leave it out, a template that has it, or a policy with a2aConfig: true"
-        judge.deny(Reason.FIELD_FORBIDDEN, path, wrong, allowed)
+        judge.deny(PolicyReason.FIELD_FORBIDDEN, path, wrong, allowed)
         return
     fields(
         judge,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import listed, shown
+from ..reasons import PolicyReason
 from ..schema.images import described, is_allowed
 from ..schema.policy import RESERVED_ENV
 from ..schema.quantity import parse_quantity
@@ -26,7 +26,7 @@ def judge_deployment(judge: Judge, path: str, value: Any, *, byo: bool) -> None:
         "labels": keyed(judge.spec.labels, {}),
         "annotations": pod_annotations(judge),
         "env": lambda one, where, item: each(one, where, item, _variable, _MAX_ENV),
-        "imagePullPolicy": only(Reason.FIELD_MALFORMED, "Always", "IfNotPresent"),
+        "imagePullPolicy": only(PolicyReason.FIELD_MALFORMED, "Always", "IfNotPresent"),
         "resources": _resources,
         **context_handlers(judge),
     }
@@ -41,7 +41,7 @@ def _image(judge: Judge, path: str, value: Any) -> None:
     images = judge.spec.images
     if not is_allowed(value, images):
         wrong = f"{shown(value)} is not allowed"
-        judge.deny(Reason.IMAGE_NOT_ALLOWED, path, wrong, listed(described(images)))
+        judge.deny(PolicyReason.IMAGE_NOT_ALLOWED, path, wrong, listed(described(images)))
 
 
 def _variable(judge: Judge, path: str, value: Any) -> None:
@@ -57,13 +57,15 @@ def _variable_name(judge: Judge, path: str, value: Any) -> None:
         or RESERVED_ENV.fullmatch(value)
     ):
         wrong = f"{shown(value)} is not allowed"
-        judge.deny(Reason.ENVIRONMENT_NOT_ALLOWED, path, wrong, listed(judge.spec.environment))
+        judge.deny(
+            PolicyReason.ENVIRONMENT_NOT_ALLOWED, path, wrong, listed(judge.spec.environment)
+        )
 
 
 def _variable_value(judge: Judge, path: str, value: Any) -> None:
     if judge_line(judge, path, value, 4096) and "$(" in value:
         judge.deny(
-            Reason.ENVIRONMENT_NOT_ALLOWED, path, "it takes in another variable", "no $(...)"
+            PolicyReason.ENVIRONMENT_NOT_ALLOWED, path, "it takes in another variable", "no $(...)"
         )
 
 
@@ -72,7 +74,7 @@ def _resources(judge: Judge, path: str, value: Any) -> None:
         # kagent gives its own requests and limits only where the field is missing
         # (`getDefaultResources` of its translator): `{}` means none at all.
         wrong = "kagent would drop its own limits, and the policy sets none"
-        judge.deny(Reason.RESOURCES_EXCEEDED, path, wrong, "leave it out")
+        judge.deny(PolicyReason.RESOURCES_EXCEEDED, path, wrong, "leave it out")
         return
     fields(judge, path, value, {"requests": _amounts, "limits": _amounts})
 
@@ -87,7 +89,7 @@ def _amounts(judge: Judge, path: str, value: Any) -> None:
         where = f"{path}.{key}"
         if key not in most:
             wrong = f"{shown(key)} may not be set"
-            judge.deny(Reason.RESOURCES_EXCEEDED, where, wrong, listed(tuple(most)))
+            judge.deny(PolicyReason.RESOURCES_EXCEEDED, where, wrong, listed(tuple(most)))
             continue
         try:
             fits = parse_quantity(item) <= parse_quantity(most[key])
@@ -95,4 +97,4 @@ def _amounts(judge: Judge, path: str, value: Any) -> None:
             fits = False
         if not fits:
             wrong = f"{shown(item)} is too much, or no quantity"
-            judge.deny(Reason.RESOURCES_EXCEEDED, where, wrong, f"up to {most[key]}")
+            judge.deny(PolicyReason.RESOURCES_EXCEEDED, where, wrong, f"up to {most[key]}")

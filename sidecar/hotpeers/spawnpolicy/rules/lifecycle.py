@@ -6,8 +6,8 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import shown
+from ..reasons import PolicyReason
 from ..request import Phase, Request
 from ..stamps import (
     ANNOTATIONS,
@@ -51,20 +51,20 @@ def judge_stamps(
             path = f'metadata.{kind}["{key}"]'
             if key not in found:
                 if after and key in right:
-                    judge.deny(Reason.NOT_AS_STAMPED, path, "the guard's stamp is missing")
+                    judge.deny(PolicyReason.NOT_AS_STAMPED, path, "the guard's stamp is missing")
                 continue
             if key == PEER and found[key] == right.get(key):
                 continue
             if creating and not after:
                 wrong = "only the guard writes it"
-                judge.deny(Reason.STAMP_FORGED, path, wrong, "leave it out")
+                judge.deny(PolicyReason.STAMP_FORGED, path, wrong, "leave it out")
             elif creating and key == EXPIRES:
                 _judge_expiry(judge, path, found[key], right[key], now)
             elif found[key] != right.get(key):
                 wrong = f"{shown(found[key])} is not what the guard wrote"
-                judge.deny(Reason.STAMP_FORGED, path, wrong, "leave it out")
+                judge.deny(PolicyReason.STAMP_FORGED, path, wrong, "leave it out")
     if creating and after and expected.owners and "ownerReferences" not in metadata:
-        judge.deny(Reason.NOT_AS_STAMPED, "metadata.ownerReferences", "the owner is missing")
+        judge.deny(PolicyReason.NOT_AS_STAMPED, "metadata.ownerReferences", "the owner is missing")
 
 
 def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: datetime) -> None:
@@ -76,7 +76,9 @@ def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: date
     # Times of this format are ordered as texts; strptime also takes what is written otherwise.
     fits = written(moment) == found and written(now) < found <= latest
     if not fits:
-        judge.deny(Reason.STAMP_FORGED, path, f"{shown(found)} is not what the guard wrote", latest)
+        judge.deny(
+            PolicyReason.STAMP_FORGED, path, f"{shown(found)} is not what the guard wrote", latest
+        )
 
 
 def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
@@ -84,7 +86,9 @@ def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
     metadata, before = part(manifest, "metadata"), part(old, "metadata")
     for key in ("uid", "name", "namespace"):
         if key in metadata and metadata[key] != before.get(key):
-            judge.deny(Reason.CHANGED, f"metadata.{key}", "it can never be changed", "as it was")
+            judge.deny(
+                PolicyReason.CHANGED, f"metadata.{key}", "it can never be changed", "as it was"
+            )
     for key in _CONSTANT:
         _keep(judge, f"metadata.{key}", key, metadata, before)
     old_annotations = part(before, "annotations")
@@ -95,21 +99,27 @@ def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
         _keep(judge, f'metadata.annotations["{key}"]', key, annotations, old_annotations)
     was = old.get("status") if isinstance(old, dict) else None
     if isinstance(manifest, dict) and manifest.get("status", was) != was:
-        judge.deny(Reason.FIELD_FORBIDDEN, "status", "only kagent writes a status", "as it was")
+        judge.deny(
+            PolicyReason.FIELD_FORBIDDEN, "status", "only kagent writes a status", "as it was"
+        )
 
 
 def judge_origin(judge: Judge, stamps: Stamps, policy: str, digest: str) -> None:
     """Judge that an agent stays under the policy, and of the template, that it was created with."""
     if stamps.annotations.get(POLICY) != policy:
         wrong = f"it was spawned under the policy {shown(stamps.annotations.get(POLICY))}"
-        judge.deny(Reason.NOT_SPAWNED, "metadata.name", wrong, f"agents spawned under {policy}")
+        judge.deny(
+            PolicyReason.NOT_SPAWNED, "metadata.name", wrong, f"agents spawned under {policy}"
+        )
     if digest != stamps.annotations.get(DIGEST, ""):
-        judge.deny(Reason.TEMPLATE_CHANGED, "spec", "the template has changed since", "a new agent")
+        judge.deny(
+            PolicyReason.TEMPLATE_CHANGED, "spec", "the template has changed since", "a new agent"
+        )
 
 
 def _keep(judge: Judge, path: str, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
     if key in now and (key not in before or now[key] != before[key]):
-        judge.deny(Reason.CHANGED, path, "it can never be changed", "as it was")
+        judge.deny(PolicyReason.CHANGED, path, "it can never be changed", "as it was")
     elif key in before and key not in now:
         now[key] = copy.deepcopy(before[key])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ...base.reasons import Reason
+from ..reasons import PolicyReason
 from ..request import Facts, Subject
 from ..schema.policy import SpawnPolicy, seconds_of
 from .walk import Judge
@@ -16,18 +16,20 @@ def judge_limits(judge: Judge, policy: SpawnPolicy, subject: Subject, facts: Fac
     path = "spec"
     if limits is None:
         wrong = f"the policy {policy.key} sets no limits, and so allows no agent"
-        judge.deny(Reason.TOO_MANY_AGENTS, path, wrong)
+        judge.deny(PolicyReason.TOO_MANY_AGENTS, path, wrong)
         return
     usage = facts.usage.get(policy.key)
     alive = usage.alive if usage else 0
     if alive >= limits.maxAgents:
         wrong = f"{alive} agents are alive under {policy.key}"
-        judge.deny(Reason.TOO_MANY_AGENTS, path, wrong, f"{limits.maxAgents}; delete one first")
+        judge.deny(
+            PolicyReason.TOO_MANY_AGENTS, path, wrong, f"{limits.maxAgents}; delete one first"
+        )
     start = facts.now - timedelta(seconds=seconds_of(limits.creates.window))
     recent = sum(one > start for one in usage.created) if usage else 0
     if recent >= limits.creates.count:
         wrong = f"{recent} agents were created within {limits.creates.window}"
-        judge.deny(Reason.TOO_MANY_CREATES, path, wrong, f"{limits.creates.count}; wait")
+        judge.deny(PolicyReason.TOO_MANY_CREATES, path, wrong, f"{limits.creates.count}; wait")
     judge_depth(judge, policy, subject)
 
 
@@ -36,7 +38,9 @@ def judge_depth(judge: Judge, policy: SpawnPolicy, subject: Subject) -> None:
     deepest = policy.spec.limits.maxDepth if policy.spec.limits else 0
     if subject.depth + 1 > deepest:
         wrong = f"agents of this agent would be {subject.depth + 1} deep"
-        judge.deny(Reason.TOO_DEEP, "spec", wrong, f"{deepest}; let its orchestrator create it")
+        judge.deny(
+            PolicyReason.TOO_DEEP, "spec", wrong, f"{deepest}; let its orchestrator create it"
+        )
 
 
 def lifetime(policy: SpawnPolicy, asked: object) -> int:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from ...base.reasons import Reason
 from ..decision import listed, shown
+from ..reasons import PolicyReason
 from ..schema.policy import MetadataKey, is_reserved_key, seconds_of
 from ..stamps import PEER, TEMPLATE, TTL
 from .naming import judge_beginning
@@ -38,7 +38,7 @@ def judge_metadata(judge: Judge, path: str, value: Any) -> None:
             "name": lambda *_: None,  # judged with the request, which must have the same
             "generateName": judge_beginning,
             "namespace": lambda *_: None,
-            "labels": keyed(spec.labels, {PEER: only(Reason.STAMP_FORGED, "true")}),
+            "labels": keyed(spec.labels, {PEER: only(PolicyReason.STAMP_FORGED, "true")}),
             "annotations": keyed(
                 spec.annotations,
                 {TTL: _ttl, TEMPLATE: _template, _LAST_APPLIED: _last_applied},
@@ -53,14 +53,18 @@ def judge_name(judge: Judge, name: object, taken: frozenset[str]) -> None:
     patterns = judge.spec.names
     if not is_name(name):
         needed = "lower case letters, digits and '-', a letter first, at most 63"
-        judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not a name", needed)
+        judge.deny(PolicyReason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not a name", needed)
     elif not any(matches(name, pattern) for pattern in patterns):
-        judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not allowed", listed(patterns))
+        judge.deny(
+            PolicyReason.NAME_NOT_ALLOWED, path, f"{shown(name)} is not allowed", listed(patterns)
+        )
     elif _RESERVED_NAME.fullmatch(name):
-        judge.deny(Reason.NAME_NOT_ALLOWED, path, f"{shown(name)} is reserved", listed(patterns))
+        judge.deny(
+            PolicyReason.NAME_NOT_ALLOWED, path, f"{shown(name)} is reserved", listed(patterns)
+        )
     elif name in taken:
         wrong = f"{shown(name)} is a subject of a SpawnPolicy, whose rights it would get"
-        judge.deny(Reason.NAME_NOT_ALLOWED, path, wrong, "another name")
+        judge.deny(PolicyReason.NAME_NOT_ALLOWED, path, wrong, "another name")
 
 
 def is_name(name: object) -> TypeGuard[str]:
@@ -89,11 +93,17 @@ def keyed(allowed: tuple[MetadataKey, ...], known: Mapping[str, Handler]) -> Han
                 known[key](judge, where, item)
             elif is_reserved_key(key):
                 judge.deny(
-                    Reason.METADATA_NOT_ALLOWED, where, "no policy can allow it", "leave it out"
+                    PolicyReason.METADATA_NOT_ALLOWED,
+                    where,
+                    "no policy can allow it",
+                    "leave it out",
                 )
             elif key not in by_key:
                 judge.deny(
-                    Reason.METADATA_NOT_ALLOWED, where, "is not allowed", listed(tuple(by_key))
+                    PolicyReason.METADATA_NOT_ALLOWED,
+                    where,
+                    "is not allowed",
+                    listed(tuple(by_key)),
                 )
             elif judge_line(judge, where, item, 1024):
                 _value(judge, where, item, by_key[key].values, free=path.endswith("annotations"))
@@ -105,7 +115,7 @@ def _value(judge: Judge, path: str, value: str, values: tuple[str, ...], *, free
     """Judge a value by those that are listed; an annotation with any value is free text."""
     if values and value not in values:
         wrong = f"{shown(value)} is not allowed"
-        judge.deny(Reason.METADATA_NOT_ALLOWED, path, wrong, listed(values))
+        judge.deny(PolicyReason.METADATA_NOT_ALLOWED, path, wrong, listed(values))
     elif free and not values:
         judge_free_text(judge, path, value)
 
@@ -116,12 +126,12 @@ def pod_annotations(judge: Judge) -> Handler:
     deepest = spec.limits.maxDepth if spec.limits else 0
     if not spec.allowOrchestrators:
         why = "the policy allows no agent that spawns agents itself"
-        rule = refused(Reason.METADATA_NOT_ALLOWED, why)
+        rule = refused(PolicyReason.METADATA_NOT_ALLOWED, why)
     elif judge.depth >= deepest:
         why = f"an agent this deep ({judge.depth}) may not spawn any itself"
-        rule = refused(Reason.TOO_DEEP, why)
+        rule = refused(PolicyReason.TOO_DEEP, why)
     else:
-        rule = only(Reason.METADATA_NOT_ALLOWED, "true")
+        rule = only(PolicyReason.METADATA_NOT_ALLOWED, "true")
     return keyed(spec.annotations, dict.fromkeys((_INJECT, _SPAWN), rule))
 
 
@@ -130,7 +140,7 @@ def _ttl(judge: Judge, path: str, value: Any) -> None:
     fits = _TTL.fullmatch(value) and 0 < seconds_of(value) <= seconds_of(longest)
     if not fits:
         judge.deny(
-            Reason.TTL_NOT_ALLOWED, path, f"{shown(value)} is not allowed", f"up to {longest}"
+            PolicyReason.TTL_NOT_ALLOWED, path, f"{shown(value)} is not allowed", f"up to {longest}"
         )
 
 
@@ -139,7 +149,7 @@ def _template(judge: Judge, path: str, value: Any) -> None:
     keys = templates.keys() if templates else ()
     if value not in keys:
         wrong = f"{shown(value)} is not allowed"
-        judge.deny(Reason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(keys))
+        judge.deny(PolicyReason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(keys))
 
 
 def _last_applied(judge: Judge, path: str, value: Any) -> None:

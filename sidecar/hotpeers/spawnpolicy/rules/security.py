@@ -10,8 +10,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import shown
+from ..reasons import PolicyReason
 from ..schema.policy import PolicySpec
 from ..stamps import part
 from .difference import difference
@@ -61,7 +61,7 @@ def _exactly(wanted: Mapping[str, Any]) -> Handler:
     def handler(judge: Judge, path: str, value: Any) -> None:
         if where := difference(wanted, value, path):
             wrong = "it is not what podSecurity: restricted of the policy makes it"
-            judge.deny(Reason.FIELD_FORBIDDEN, where, wrong, f"leave {path} out")
+            judge.deny(PolicyReason.FIELD_FORBIDDEN, where, wrong, f"leave {path} out")
 
     return handler
 
@@ -74,4 +74,4 @@ def _hardening(judge: Judge, path: str, value: Any) -> None:
         if key not in HARDENING or item is not HARDENING[key]:
             wrong = f"{shown(item)} does not only take rights away"
             known = ", ".join(f"{name}: {shown(one)}" for name, one in HARDENING.items())
-            judge.deny(Reason.FIELD_FORBIDDEN, f"{path}.{key}", wrong, known)
+            judge.deny(PolicyReason.FIELD_FORBIDDEN, f"{path}.{key}", wrong, known)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import listed, shown
+from ..reasons import PolicyReason
 from ..schema.images import described, is_allowed
 from .walk import Handler, Judge, each, fields
 
@@ -46,7 +46,7 @@ def _secret(allowed: tuple[str, ...]) -> Handler:
     def handler(judge: Judge, path: str, value: Any) -> None:
         if not isinstance(value, dict) or set(value) != {"name"} or value["name"] not in allowed:
             wrong = "the policy does not allow this Secret for fetching skills"
-            judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(allowed))
+            judge.deny(PolicyReason.SKILL_NOT_ALLOWED, path, wrong, listed(allowed))
 
     return handler
 
@@ -55,7 +55,7 @@ def _image(judge: Judge, path: str, value: Any) -> None:
     images = judge.spec.skills.images
     if not is_allowed(value, images):
         wrong = f"{shown(value)} is not allowed"
-        judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(described(images)))
+        judge.deny(PolicyReason.SKILL_NOT_ALLOWED, path, wrong, listed(described(images)))
 
 
 def _git(judge: Judge, path: str, value: Any) -> None:
@@ -72,7 +72,7 @@ def _git(judge: Judge, path: str, value: Any) -> None:
     if not any(url == one.url and ref in one.refs for one in sources):
         known = tuple(f"{one.url} at {'|'.join(one.refs)}" for one in sources)
         wrong = f"{shown(url)} at {shown(ref)} is not allowed"
-        judge.deny(Reason.SKILL_NOT_ALLOWED, path, wrong, listed(known))
+        judge.deny(PolicyReason.SKILL_NOT_ALLOWED, path, wrong, listed(known))
 
 
 def _s3(judge: Judge, path: str, value: Any) -> None:
@@ -84,7 +84,7 @@ def _s3(judge: Judge, path: str, value: Any) -> None:
         if isinstance(uri, str) and uri.startswith(prefix) and _is_plain(uri.removeprefix(prefix)):
             return
     wrong = f"{shown(uri)} is not allowed"
-    judge.deny(Reason.SKILL_NOT_ALLOWED, f"{path}.uri", wrong, listed(prefixes))
+    judge.deny(PolicyReason.SKILL_NOT_ALLOWED, f"{path}.uri", wrong, listed(prefixes))
 
 
 def _path(judge: Judge, path: str, value: Any) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import listed
 from ..digest import digest_of
+from ..reasons import PolicyReason
 from ..request import Facts
 from ..stamps import TEMPLATE, part
 from .defaults import completed
@@ -25,20 +25,20 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
     if key is None:
         if templates is not None and templates.required:
             wrong = "an agent must say which template it is made from"
-            judge.deny(Reason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(templates.keys()))
+            judge.deny(PolicyReason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(templates.keys()))
         return ""
     if templates is None or not isinstance(key, str) or key not in templates.keys():  # noqa: SIM118
         return ""  # told by the rule of the annotation
     template = facts.templates.get(key)
     if not isinstance(template, dict):
         wrong = f"the template {key} cannot be read now"
-        judge.deny(Reason.TEMPLATE_UNKNOWN, path, wrong, _remedy(judge, key))
+        judge.deny(PolicyReason.TEMPLATE_UNKNOWN, path, wrong, _remedy(judge, key))
         return ""
     alike = {"metadata": {"name": judge.name}, "spec": template}
     whole, _ = completed(alike, judge.spec, namespace=judge.namespace, home=judge.home)
     if where := difference(whole["spec"], manifest.get("spec"), "spec"):
         wrong = f"it is not what the template {key} says"
-        judge.deny(Reason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
+        judge.deny(PolicyReason.TEMPLATE_CHANGED, where, wrong, "the template as it is")
     else:
         judge.templated = True
     return digest_of(template)

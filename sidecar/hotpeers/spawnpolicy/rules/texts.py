@@ -10,7 +10,7 @@ import re
 
 from hotpeers_shim.contract import visible_text
 
-from ...base.reasons import Reason
+from ..reasons import PolicyReason
 from .walk import Judge
 
 # A braille cell without dots is a blank; between other cells it parts words.
@@ -36,7 +36,7 @@ def hidden_in(text: str) -> str:
 def _judge_seen(judge: Judge, path: str, text: str) -> None:
     if hidden := hidden_in(text):
         wrong = f"it holds {hidden}, which people do not see and models read"
-        judge.deny(Reason.FIELD_MALFORMED, path, wrong, _NEEDED)
+        judge.deny(PolicyReason.FIELD_MALFORMED, path, wrong, _NEEDED)
 
 
 def judge_line(judge: Judge, path: str, value: object, most: int) -> bool:
@@ -59,7 +59,7 @@ def judge_prompt(judge: Judge, path: str, value: object) -> None:
         judge.malformed(path, value, "a text")
     elif len(value) > most:
         wrong = f"{len(value)} characters"
-        judge.deny(Reason.PROMPT_TOO_LONG, path, wrong, f"at most {most} characters")
+        judge.deny(PolicyReason.PROMPT_TOO_LONG, path, wrong, f"at most {most} characters")
     else:
         _judge_seen(judge, path, value)
 
@@ -77,6 +77,6 @@ def judge_free_text(judge: Judge, path: str, value: object) -> None:
         if before <= most:
             wrong = f"all text beside the system message has at least {judge.characters} characters"
             allowed = f"at most {most} characters together (maxPromptLength)"
-            judge.deny(Reason.PROMPT_TOO_LONG, path, wrong, allowed)
+            judge.deny(PolicyReason.PROMPT_TOO_LONG, path, wrong, allowed)
     else:
         _judge_seen(judge, path, value)

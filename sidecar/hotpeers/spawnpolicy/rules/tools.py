@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...base.reasons import Reason
 from ..decision import listed, shown
+from ..reasons import PolicyReason
 from ..schema.policy import McpServer
 from .metadata import is_name, matches
 from .walk import Judge, each, fields, flag, only
@@ -24,7 +24,10 @@ def _tool(judge: Judge, path: str, value: Any) -> None:
     kind = value.get("type") if isinstance(value, dict) else None
     if not isinstance(value, dict) or kind not in ("McpServer", "Agent"):
         judge.deny(
-            Reason.TOOL_NOT_ALLOWED, path, "its type is missing or unknown", "McpServer, Agent"
+            PolicyReason.TOOL_NOT_ALLOWED,
+            path,
+            "its type is missing or unknown",
+            "McpServer, Agent",
         )
         return
     mine = "mcpServer" if kind == "McpServer" else "agent"
@@ -45,7 +48,7 @@ def _server(judge: Judge, path: str, value: Any) -> None:
     if rule is None:
         known = tuple(_titled(one.kind, one.namespace, one.name) for one in judge.spec.mcpServers)
         title = shown(_titled(value.get("kind"), value.get("namespace"), value.get("name")))
-        judge.deny(Reason.TOOL_NOT_ALLOWED, path, f"{title} is not allowed", listed(known))
+        judge.deny(PolicyReason.TOOL_NOT_ALLOWED, path, f"{title} is not allowed", listed(known))
         return
     fields(
         judge,
@@ -56,7 +59,8 @@ def _server(judge: Judge, path: str, value: Any) -> None:
             "namespace": lambda *_: None,
             "kind": lambda *_: None,
             "apiGroup": only(
-                Reason.TOOL_NOT_ALLOWED, *(("",) if rule.kind == "Service" else ("", "kagent.dev"))
+                PolicyReason.TOOL_NOT_ALLOWED,
+                *(("",) if rule.kind == "Service" else ("", "kagent.dev")),
             ),
             "toolNames": _names,
             "requireApproval": _names,
@@ -82,16 +86,16 @@ def _choose(judge: Judge, path: str, value: dict[str, Any], rule: McpServer) -> 
     every = "*" in rule.tools
     if not names and (not every or rule.requireApproval):
         wrong = "no tool is named, which means every tool of the server"
-        judge.deny(Reason.TOOL_NOT_ALLOWED, f"{path}.toolNames", wrong, listed(rule.tools))
+        judge.deny(PolicyReason.TOOL_NOT_ALLOWED, f"{path}.toolNames", wrong, listed(rule.tools))
     for number, name in enumerate(names):
         if not every and name not in rule.tools:
             wrong = f"{shown(name)} is not allowed"
             where = f"{path}.toolNames[{number}]"
-            judge.deny(Reason.TOOL_NOT_ALLOWED, where, wrong, listed(rule.tools))
+            judge.deny(PolicyReason.TOOL_NOT_ALLOWED, where, wrong, listed(rule.tools))
         if ("*" in rule.requireApproval or name in rule.requireApproval) and name not in approved:
             wrong = f"{shown(name)} needs a person's approval of each call"
             where = f"{path}.requireApproval"
-            judge.deny(Reason.APPROVAL_REQUIRED, where, wrong, "a list with that tool too")
+            judge.deny(PolicyReason.APPROVAL_REQUIRED, where, wrong, "a list with that tool too")
 
 
 def _names(judge: Judge, path: str, value: Any) -> None:
@@ -110,7 +114,7 @@ def _headers(judge: Judge, path: str, value: Any, rule: McpServer) -> None:
     def header(one: Judge, where: str, item: Any) -> None:
         if not isinstance(item, str) or item.lower() not in rule.allowedHeaders:
             wrong = f"the header {shown(item)} may not be passed on"
-            one.deny(Reason.TOOL_NOT_ALLOWED, where, wrong, listed(rule.allowedHeaders))
+            one.deny(PolicyReason.TOOL_NOT_ALLOWED, where, wrong, listed(rule.allowedHeaders))
 
     each(judge, path, value, header, _MAX_NAMES)
 
@@ -123,8 +127,8 @@ def _agent(judge: Judge, path: str, value: Any) -> None:
         {
             "name": _agent_name,
             "namespace": lambda *_: None,
-            "kind": only(Reason.AGENT_NOT_ALLOWED, "Agent"),
-            "apiGroup": only(Reason.AGENT_NOT_ALLOWED, "", "kagent.dev"),
+            "kind": only(PolicyReason.AGENT_NOT_ALLOWED, "Agent"),
+            "apiGroup": only(PolicyReason.AGENT_NOT_ALLOWED, "", "kagent.dev"),
         },
     )
     if not isinstance(value, dict):
@@ -136,7 +140,7 @@ def _agent(judge: Judge, path: str, value: Any) -> None:
             return
     known = tuple(_titled("", one.namespace, one.name) for one in judge.spec.agentTools)
     title = shown(_titled("", value.get("namespace"), name))
-    judge.deny(Reason.AGENT_NOT_ALLOWED, path, f"{title} is not allowed", listed(known))
+    judge.deny(PolicyReason.AGENT_NOT_ALLOWED, path, f"{title} is not allowed", listed(known))
 
 
 def _agent_name(judge: Judge, path: str, value: Any) -> None:

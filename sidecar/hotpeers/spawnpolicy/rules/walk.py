@@ -9,7 +9,9 @@ from typing import Any
 from hotpeers_shim.contract import clean_text
 
 from ...base.reasons import Reason
+from ...model.reasons import ModelReason
 from ..decision import Denial, shown
+from ..reasons import PolicyReason
 from ..schema.policy import PolicySpec
 from .forbidden import FORBIDDEN, REMEDIES
 
@@ -43,7 +45,7 @@ class Judge:
 
     def malformed(self, path: str, value: object, needed: str) -> None:
         """Note a value of a wrong shape."""
-        self.deny(Reason.FIELD_MALFORMED, path, f"{shown(value)} is given", needed)
+        self.deny(PolicyReason.FIELD_MALFORMED, path, f"{shown(value)} is given", needed)
 
 
 Handler = Callable[[Judge, str, Any], None]
@@ -67,10 +69,10 @@ def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler])
             remedy = (
                 "a template without it" if judge.templated else REMEDIES.get(key, "leave it out")
             )
-            judge.deny(Reason.FIELD_FORBIDDEN, where, FORBIDDEN[key], remedy)
+            judge.deny(PolicyReason.FIELD_FORBIDDEN, where, FORBIDDEN[key], remedy)
         else:
             judge.deny(
-                Reason.UNKNOWN_FIELD,
+                ModelReason.UNKNOWN_FIELD,
                 where,
                 "no such field is known, so that it is not let in",
                 f"the fields {', '.join(sorted(handlers))}",
@@ -83,7 +85,7 @@ def each(judge: Judge, path: str, value: Any, handler: Handler, most: int) -> No
         judge.malformed(path, value, "a list")
         return
     if len(value) > most:
-        judge.deny(Reason.OBJECT_TOO_LARGE, path, f"{len(value)} items", f"at most {most}")
+        judge.deny(PolicyReason.OBJECT_TOO_LARGE, path, f"{len(value)} items", f"at most {most}")
         return
     for number, item in enumerate(value):
         handler(judge, f"{path}[{number}]", item)

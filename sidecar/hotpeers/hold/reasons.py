@@ -1,0 +1,20 @@
+"""Why a held Deployment cannot stay held."""
+
+from __future__ import annotations
+
+from ..base.reasons import Reason
+
+
+class HoldReason(Reason):
+    """Why a held Deployment cannot stay held."""
+
+    HELD_REFUSED = (
+        "HeldConfigRefused",
+        "The agent refuses its new configuration, and keeps the one before it.",
+    )
+    HELD_RESTART = (
+        "HeldConfigNeedsRestart",
+        "The new configuration changes something that the agent reads at its start only.",
+    )
+    ACK_MISSING = "AckMissing", "A pod did not say in time that it has the new configuration."
+    ROLLOUT_STUCK = "RolloutStuck", "A rollout of the Deployment does not get on."
