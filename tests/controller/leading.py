@@ -14,8 +14,8 @@ from cluster.resources import agent
 from cluster.server import Cluster
 from controller.scene import client_of, running
 from hotpeers.controller.admission.knowledge import Knowledge
+from hotpeers.controller.duties import GuardDuties, Telling
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.lifecycle.duties import GuardDuties, Telling
 from hotpeers.controller.quota.reservations import Reservations, Timing
 from hotpeers.controller.webhook_config.accounts import Governed
 from hotpeers.controller.webhook_config.matching import Patience

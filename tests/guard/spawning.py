@@ -11,9 +11,9 @@ from typing import Any
 
 from hotpeers.spawnpolicy.decide import decide
 from hotpeers.spawnpolicy.decision import Decision
+from hotpeers.spawnpolicy.reading import read_policy
 from hotpeers.spawnpolicy.request import Facts, Phase, Request, Subject
 from hotpeers.spawnpolicy.schema.policy import SpawnPolicy
-from hotpeers.spawnpolicy.schema.reading import read_policy
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 DIGEST = f"sha256:{'ab' * 32}"

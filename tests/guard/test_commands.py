@@ -12,7 +12,7 @@ from hotpeers.base.errors import HotpeersError
 from hotpeers.cli.main import cli
 from hotpeers.spawnpolicy.check import subject_of
 from hotpeers.spawnpolicy.explain import explain
-from hotpeers.spawnpolicy.schema.reading import read_policy
+from hotpeers.spawnpolicy.reading import read_policy
 
 EXAMPLES = Path(__file__).parents[2] / "k8s" / "examples"
 SUBJECTS = {

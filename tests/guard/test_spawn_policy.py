@@ -9,7 +9,7 @@ from spawning import SPEC, document
 from cluster.client import ApiError, Object, read_yaml
 from cluster.resources import install_crd
 from cluster.server import Cluster
-from hotpeers.spawnpolicy.schema.reading import PolicyError, read_policy
+from hotpeers.spawnpolicy.reading import PolicyError, read_policy
 
 ROOT = Path(__file__).parents[2]
 CRD = ROOT / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"

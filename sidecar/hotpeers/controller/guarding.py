@@ -23,8 +23,8 @@ from .admission.guard import Guard, last_denial, told_of
 from .admission.judging import Judging, Verdict
 from .admission.knowledge import Knowledge
 from .admission.live import Live
+from .duties import GuardDuties, Telling
 from .election import LeaderClient
-from .lifecycle.duties import GuardDuties, Telling
 from .metrics import ControllerMetrics
 from .quota.reservations import Reservations
 from .quota.settling import Shown

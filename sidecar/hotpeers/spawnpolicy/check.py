@@ -15,10 +15,10 @@ from ..base.reasons import Reason
 from ..model.yaml.document import DocumentError, read_documents
 from .decide import decide
 from .decision import Decision, listed
+from .reading import PolicyError, read_policy
 from .reasons import PolicyReason
 from .request import AGENT_KIND, Facts, Request, Subject, Usage
 from .schema.policy import KIND, SpawnPolicy
-from .schema.reading import PolicyError, read_policy
 from .stamps import TEMPLATE, part
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .origin import KnownAgent, is_spawned, may_count
+from .reading import read_leniently
 from .request import Subject
 from .schema.policy import SpawnPolicy, subject_key
-from .schema.reading import read_leniently
 from .stamps import Stamps, part, stamps_of
 
 _LONGEST = 512

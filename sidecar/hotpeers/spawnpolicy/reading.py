@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from hotpeers_shim.contract import clean_text
 
-from ..stamps import part
-from .policy import API_VERSION, KIND, PolicySpec, SpawnPolicy, SubjectRef, seconds_of
+from .schema.policy import API_VERSION, KIND, PolicySpec, SpawnPolicy, SubjectRef, seconds_of
+from .stamps import part
 
 
 class PolicyError(ValueError):

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...base.problems import Problem
-from ..election import LeaderClient
-from ..quota.reservations import Reservations
-from ..status.statuses import Statuses
-from ..webhook_config.accounts import Governed
-from .ends import GONE_SECONDS
-from .expiry import Expiry, World
-from .finishing import WAIT_SECONDS, Finishing
-from .upkeep import Upkeep
+from ..base.problems import Problem
+from .election import LeaderClient
+from .lifecycle.ends import GONE_SECONDS
+from .lifecycle.expiry import Expiry, World
+from .lifecycle.finishing import WAIT_SECONDS, Finishing
+from .lifecycle.upkeep import Upkeep
+from .quota.reservations import Reservations
+from .status.statuses import Statuses
+from .webhook_config.accounts import Governed
 
 
 @dataclass(frozen=True, slots=True)
