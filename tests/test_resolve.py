@@ -13,9 +13,9 @@ from hotpeers.model.selector import parse_selector
 from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.sidecar.cards.reader import CardState
 from hotpeers.sidecar.reasons import SidecarReason
+from hotpeers.sidecar.resolve.cache import Cache
 from hotpeers.sidecar.resolve.eligibility import Rules
-from hotpeers.sidecar.resolve.memo import Memo, Resolution
-from hotpeers.sidecar.resolve.resolver import resolve
+from hotpeers.sidecar.resolve.resolver import Resolution, resolve
 from hotpeers_shim.contract import MAX_PEERS, Interface, Nack, Peer, Skill
 
 
@@ -322,9 +322,9 @@ def test_only_what_is_unclear_is_held_by_its_whole_name() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(data=strategies.data())
-def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
-    """A history of changes, resolved with one memo, is what each moment gives by itself."""
-    memo, previous = Memo(), ()
+def test_cache_never_changes_the_result(data: strategies.DataObject) -> None:
+    """A history of changes, resolved with one cache, is what each moment gives by itself."""
+    cache, previous = Cache(), ()
     there: dict[str, Candidate] = {}
     cards: dict[tuple[str, str], CardState] = {}
     states = [
@@ -350,9 +350,28 @@ def test_memo_never_changes_the_result(data: strategies.DataObject) -> None:
                 cards = {**cards, made.card_key: data.draw(strategies.sampled_from(states))}
         unread = data.draw(strategies.sampled_from([(), ("a",)]))
         now = Snapshot(tuple(there.values()), unread=unread)
-        found = resolve(now, cards, Rules(), previous, memo)
+        found = resolve(now, cards, Rules(), previous, cache)
         assert found == resolve(now, cards, Rules(), previous)
+        # Unchanged means the same object.
+        earlier = {peer.fingerprint: peer for peer in previous}
+        for peer in found.peers:
+            last = earlier.get(peer.fingerprint)
+            assert peer is last or peer != last
+        assert found.peers is previous or found.peers != previous
         previous = found.peers
+
+
+def test_unchanged_peers_and_lists_are_the_same_objects() -> None:
+    cache, cards = Cache(), {}
+    one, other = candidate("a", description="one"), candidate("b", description="other")
+    first = resolve(Snapshot((one, other)), cards, Rules(), (), cache).peers
+    # An equal candidate that is another object, as after a new list of the API server.
+    again = resolve(Snapshot((replace(one), replace(other))), cards, Rules(), first, cache).peers
+    assert again is first
+    changed = candidate("b", description="changed")
+    after = resolve(Snapshot((one, changed)), cards, Rules(), again, cache).peers
+    assert after[0] is first[0]
+    assert after[1] is not first[1]
 
 
 @pytest.mark.parametrize("reason", [ModelReason.INTERFACE_MISSING, ModelReason.CARD_INVALID])

@@ -32,10 +32,10 @@ from .peerfile.writer import (
     remove_leftovers,
 )
 from .reasons import SidecarReason
+from .resolve.cache import Cache
 from .resolve.changes import new_refusals, peer_changes
 from .resolve.eligibility import Refused, Rules
-from .resolve.memo import Memo, Resolution
-from .resolve.resolver import resolve
+from .resolve.resolver import Resolution, resolve
 from .settings import Settings
 from .shim.absence import Absence
 from .shim.silence import Silence
@@ -104,7 +104,7 @@ class Sidecar:
         self._ready = False
         self._settled = False
         self._events: dict[int, float] = {}
-        self._memo = Memo()
+        self._cache = Cache()
 
     async def run(self) -> None:
         """Work until a signal comes, which raises `Stop`."""
@@ -212,7 +212,7 @@ class Sidecar:
     async def _project(self, snapshot: Snapshot) -> bool:
         begun = time.monotonic()
         before = self._projector.peers
-        resolution = resolve(snapshot, self._cards.states, self._rules, before, self._memo)
+        resolution = resolve(snapshot, self._cards.states, self._rules, before, self._cache)
         written = await self._write(snapshot, resolution)
         # Not before: an agent waits for the file, and nobody for these.
         # Comparing two sets of thousands takes its time, also where they are one.

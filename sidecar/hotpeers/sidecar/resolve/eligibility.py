@@ -52,17 +52,17 @@ class Refused:
     by_card: bool = False
 
 
-def judge(
+def decide(
     candidate: Candidate,
     state: CardState,
     rules: Rules,
     home_labels: Mapping[str, str] | None,
     before: Peer | None,
 ) -> Peer | Refused:
-    """Judge one candidate by itself.
+    """Decide about one candidate by itself.
 
-    `state` is that of its card. `before` is what it is in the peer file now: what cannot be looked
-    at stays, and what an agent card once told stays until that card was read again.
+    `state` is that of its agent card. `before` is the peer that the peer file has for it now: if
+    something cannot be read, that peer stays, with what its card said when it was last read.
     """
     return (
         _ruled_out(candidate, rules)
