@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 CONTROLLER = "hotpeers.dev/controller"
 # The API server rejects messages of more than 1 kB.
 MAX_NOTE = 1000
-# The first repeat after this time is a new Event, also where `count` is set.
+# A repeat that comes later is a new Event, even with `count`.
 _COUNT_SECONDS = 1800.0
 
 
@@ -72,7 +72,8 @@ class EventWriter:
     `count`, repeats wait until then and are added to the count of the Event; without, they are
     dropped. The last `kept` keys are remembered.
 
-    A failure is logged at `level`, once until it changes; `right` says how to grant a missing right.
+    A failure is logged at `level`. The same failure is logged again only after an Event was written,
+    or after another failure. `right` says how to grant a missing right.
     """
 
     def __init__(  # noqa: PLR0913 - plain parameters; each has one caller that sets it

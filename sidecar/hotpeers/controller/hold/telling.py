@@ -39,7 +39,7 @@ class Telling:
         if one.hold is not None and time.time() - one.hold.since < _FRESH_SECONDS:
             note = (
                 f"Configuration {one.hold.wanted} does not roll the Deployment: its pods are asked to "
-                "take it as they run"
+                "apply it while they run"
             )
             self._tell(one, "ConfigurationHeld", "Hold", note)
 
@@ -54,7 +54,7 @@ class Telling:
         self._tell(one, "ConfigurationLive", "Reload", note)
 
     def released(self, one: HeldDeployment, reason: Reason, message: str) -> None:
-        """A hold ended without success: the Deployment rolls."""
+        """A hold was released: the Deployment rolls."""
         self._metrics.hold_ended("released", reason.value)
         extra = {"reason": reason.value}
         logger.warning("Deployment %s rolls: %s: %s", one.title, reason.value, message, extra=extra)
@@ -64,14 +64,16 @@ class Telling:
     def repaid(self, one: HeldDeployment) -> None:
         """An idle Deployment rolls, which ends its hold."""
         self._metrics.hold_ended("repaid", "")
-        logger.info("Deployment %s is idle, and rolls to what kagent wants", one.title)
-        note = "The pods are idle: the Deployment rolls to the configuration that they have already"
+        logger.info(
+            "Deployment %s is idle: it rolls to the configuration that kagent wants", one.title
+        )
+        note = "The pods are idle: the Deployment rolls to the configuration that they already have"
         self._tell(one, "HoldRepaid", "Repay", note)
 
     def cleared(self, one: HeldDeployment, end: str) -> None:
         """The marks of a hold were removed, and the Deployment does not roll."""
         self._metrics.hold_ended(end, "")
-        logger.info("Deployment %s is held no more: %s", one.title, end)
+        logger.info("Deployment %s is no longer held: %s", one.title, end)
 
     def _tell(
         self, one: HeldDeployment, reason: str, action: str, note: str, *, warning: bool = False
