@@ -266,7 +266,7 @@ async def test_what_audit_would_refuse_is_told_and_let_through() -> None:
     assert json.loads(text)["response"]["allowed"] is True
     assert asked.counted(operation="CREATE", decision="audited", reason="FieldMalformed") == 1
     ((review, verdict, denial),) = asked.noted
-    assert "would not be let to (Audit)" in told_of(review, verdict, denial, "uid").note
+    assert "would be denied (audit mode)" in told_of(review, verdict, denial, "uid").note
 
 
 async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:

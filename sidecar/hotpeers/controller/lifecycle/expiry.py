@@ -18,7 +18,7 @@ from typing import Protocol
 from ...base.errors import HotpeersError
 from ...base.problems import Problem
 from ...kube.errors import ConflictError, KubeError, NotFoundError
-from ...kube.events import make_event
+from ...kube.events import CONTROLLER, Event, EventWriter, reference
 from ...spawnpolicy.known import Known, KnownPolicy
 from ...spawnpolicy.origin import KnownAgent
 from ...spawnpolicy.request import AGENT_API, AGENT_KIND, AGENT_RESOURCE
@@ -99,7 +99,8 @@ class Expiry:
         self._writer = writer
         self._world = world
         self._deletions = deletions
-        self._deleted, self._lost = deleted, lost
+        self._deleted = deleted
+        self._events = EventWriter(writer, CONTROLLER, lost)
         self._gone_after = gone_after
         self._pace = min(_LOOK_SECONDS, gone_after / 3)
         self._news = asyncio.Event()
@@ -240,23 +241,9 @@ class Expiry:
         self._deleted(ending.cause.value)
         logger.info("deleted %s: %s", where, ending.detail)
         audit.info(json.dumps(_line(ending)))
-        await self._tell(ending)
-
-    async def _tell(self, ending: Ending) -> None:
-        agent = ending.agent
-        regarding = {
-            "apiVersion": AGENT_API,
-            "kind": AGENT_KIND,
-            "namespace": agent.namespace,
-            "name": agent.name,
-            "uid": agent.uid,
-        }
-        event = make_event(regarding, ending.cause.value, "Delete", f"deleted: {ending.detail}")
-        try:
-            await self._writer.post(f"/api/v1/namespaces/{agent.namespace}/events", event)
-        except KubeError as error:
-            self._lost()
-            logger.warning("no Event of the end of %s could be made: %s", ending.title, error)
+        about = reference(AGENT_API, AGENT_KIND, agent.namespace, agent.name, agent.uid)
+        note = f"deleted: {ending.detail}"
+        await self._events.write(Event(about, ending.cause.value, note, "Delete"))
 
 
 def _line(ending: Ending) -> dict[str, object]:

@@ -1,39 +1,30 @@
-"""Tells the cluster: Kubernetes Events on the orchestrator's Agent.
+"""Kubernetes Events on the orchestrator's Agent.
 
-Nobody waits for them, and nothing reads them here: they are for people. What happens in a short
-time goes into one Event for each reason, and what cannot be sent is counted, logged and forgotten.
+What happens within a short time is one Event for each reason. An Event that cannot be written is
+counted, logged and dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import socket
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any
-from uuid import uuid4
 
 from hotpeers_shim.contract import Ack, CallFailure, Peer, clean_text
 
 from ...base.problems import Problem
 from ...kube.client import Client
-from ...kube.errors import ForbiddenError, KubeError
+from ...kube.errors import KubeError
+from ...kube.events import MAX_NOTE, Event, EventWriter, reference
 from ..resolve.changes import PeerChanges
 from ..resolve.eligibility import Refused
 
-logger = logging.getLogger(__name__)
-
-_CONTROLLER = "hotpeers.dev/sidecar"
+_COMPONENT = "hotpeers.dev/sidecar"
 _API_VERSION, _PLURAL = "kagent.dev/v1alpha2", "agents"
 _GATHER_SECONDS = 0.5
 _REST_SECONDS = 10.0
-# The API server refuses notes of more than 1 kB.
-_MAX_NOTE = 1000
 _MAX_SUBJECTS = 1000
 _CALLS_SECONDS = 300.0
-"""How long an Event on failing calls of a peer stands before there is another one for it."""
+"""The least time between two Events about one peer whose calls fail for one reason."""
 _RIGHT = (
     "bind ClusterRole hotpeers-feedback to the pod's ServiceAccount (k8s/rbac/orchestrator.yaml)"
 )
@@ -51,7 +42,8 @@ _ACTIONS = {
 class Feedback:
     """Events about one orchestrator, `namespace/name`. `failed` is called for each that is lost.
 
-    `gather` are the seconds in which things are taken together, `rest` those between two tellings.
+    `gather` is for how many seconds changes are collected before Events are written, `rest` the pause
+    after that.
     """
 
     def __init__(
@@ -65,16 +57,15 @@ class Feedback:
     ) -> None:
         self._client = client
         self._namespace, _, self._name = orchestrator.partition("/")
-        self._failed = failed
+        self._events = EventWriter(client, _COMPONENT, failed, right=_RIGHT)
         self._gather, self._rest = gather, rest
         self._waiting: dict[str, dict[str, None]] = {}
         self._more: dict[str, int] = {}
         self._news = asyncio.Event()
-        self._complained = ""
         self._calls: dict[str, float] = {}
 
     def peers(self, changes: PeerChanges) -> None:
-        """Peers came or went."""
+        """Peers were added or removed."""
         self._note("PeerAdded", map(_title, changes.added))
         self._note("PeerRemoved", map(_title, changes.removed))
 
@@ -83,11 +74,11 @@ class Feedback:
         self._note("PeerRefused", (f"{item.title} ({item.reason.value})" for item in items))
 
     def nacked(self, acks: Iterable[Ack]) -> None:
-        """Agent processes refused the peer file."""
+        """Agent processes rejected the peer file."""
         self._note("ReloadRejected", (f"process {ack.pid} ({ack.reason})" for ack in acks))
 
     def failing(self, failures: Iterable[CallFailure]) -> None:
-        """Calls of peers began to fail. One that does so now and then is told of every five minutes."""
+        """Calls of peers began to fail. Repeats for a peer are reported every five minutes at most."""
         now = asyncio.get_running_loop().time()
         self._calls = {key: at for key, at in self._calls.items() if now - at < _CALLS_SECONDS}
         for failure in failures:
@@ -97,20 +88,22 @@ class Feedback:
                 self._note("CallsFailed", [subject])
 
     def not_loaded(self, problem: Problem) -> None:
-        """The agent runs, and no process of it has loaded the shim."""
+        """The agent runs, but none of its processes has loaded the shim."""
         self._note("ShimNotLoaded", [problem.message])
 
     async def run(self) -> None:
-        """Tell for ever what was noted. Raises nothing but what is a bug."""
+        """Write Events until cancelled. `KubeError`s are handled; other errors are raised."""
         while True:
             await self._news.wait()
             await asyncio.sleep(self._gather)
             self._news.clear()
             waiting, self._waiting = self._waiting, {}
             more, self._more = self._more, {}
-            uid = await self._uid()
+            about = reference(_API_VERSION, "Agent", self._namespace, self._name, await self._uid())
             for reason, subjects in waiting.items():
-                await self._send(reason, list(subjects), more.get(reason, 0), uid)
+                note = note_of(list(subjects), more.get(reason, 0))
+                warning = reason in _WARNINGS
+                await self._events.write(Event(about, reason, note, _ACTIONS[reason], warning))
             await asyncio.sleep(self._rest)
 
     def _note(self, reason: str, subjects: Iterable[str]) -> None:
@@ -123,7 +116,7 @@ class Feedback:
             self._news.set()
 
     async def _uid(self) -> str:
-        """The uid of the Agent, by which people's tools find its Events; "" if it is not told."""
+        """The uid of the Agent, or "" if it cannot be read."""
         path = f"/apis/{_API_VERSION}/namespaces/{self._namespace}/{_PLURAL}/{self._name}"
         try:
             agent = await self._client.get(path)
@@ -131,57 +124,15 @@ class Feedback:
         except (KubeError, KeyError, TypeError):
             return ""
 
-    async def _send(self, reason: str, subjects: list[str], more: int, uid: str) -> None:
-        path = f"/api/v1/namespaces/{self._namespace}/events"
-        try:
-            await self._client.post(path, self._event(reason, note_of(subjects, more), uid))
-            self._complained = ""
-        except KubeError as error:
-            self._failed()
-            if str(error) != self._complained:
-                self._complained = str(error)
-                todo = f"; {_RIGHT}" if isinstance(error, ForbiddenError) else ""
-                extra = {"reason": reason}
-                logger.warning("no Event could be made: %s%s", error, todo, extra=extra)
-
-    def _event(self, reason: str, note: str, uid: str) -> dict[str, Any]:
-        regarding = {
-            "apiVersion": _API_VERSION,
-            "kind": "Agent",
-            "namespace": self._namespace,
-            "name": self._name,
-        }
-        now = datetime.now(UTC)
-        return {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {
-                "name": f"{self._name[:200]}.{uuid4().hex[:16]}",
-                "namespace": self._namespace,
-            },
-            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "firstTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "lastTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "count": 1,
-            "source": {"component": _CONTROLLER},
-            "reportingComponent": _CONTROLLER,
-            "reportingInstance": f"{socket.gethostname()}-{os.getpid()}"[:128],
-            "action": _ACTIONS[reason],
-            "reason": reason,
-            "involvedObject": {**regarding, **({"uid": uid} if uid else {})},
-            "message": note,
-            "type": "Warning" if reason in _WARNINGS else "Normal",
-        }
-
 
 def note_of(subjects: list[str], more: int) -> str:
-    """As many of the subjects as there is room for, and how many others there are."""
+    """A message of as many subjects as fit; it ends in the number of the others, plus `more`."""
     parts: list[str] = []
     length = 0
     for subject in subjects:
         text = clean_text(subject, 300)
         length += len(text.encode()) + 2
-        if length > _MAX_NOTE - 40:
+        if length > MAX_NOTE - 40:
             break
         parts.append(text)
     others = len(subjects) - len(parts) + more
