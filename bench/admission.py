@@ -20,13 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/inject")]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from webhook import Controller, cluster_with_accounts, injected, pod  # noqa: E402
-
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.namespaces import create_namespace  # noqa: E402
-from cluster.processes import until  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.namespaces import create_namespace  # noqa: E402
+from kit.apiserver.processes import until  # noqa: E402
+from kit.webhook import Controller, cluster_with_accounts, injected, pod  # noqa: E402
 
 NAMESPACE = "bench"
 SHARES = (0.5, 0.9, 0.99)

@@ -9,9 +9,9 @@ import asyncio
 
 import aiohttp
 
-from cluster.namespaces import create_namespace
-from cluster.resources import condition
 from floor import connector
+from kit.apiserver.namespaces import create_namespace
+from kit.apiserver.resources import condition
 from scene import LABEL, create, described
 from source import K8S_SIDECAR, MAPS, Size
 

@@ -19,16 +19,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "sidecar"), str(ROOT / "runtime_patch")]
 
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.client import ApiError  # noqa: E402
-from cluster.namespaces import create_namespace  # noqa: E402
-from cluster.resources import CRD_FILES, install_crd  # noqa: E402
-from cluster.server import Cluster  # noqa: E402
-from controller.admitting import LEASE, POLICY, ledger_path, under  # noqa: E402
-from controller.scene import client_of  # noqa: E402
 from hotpeers.controller.quota.ledger import Ledger, Slot  # noqa: E402
 from hotpeers.controller.quota.ledger_text import written  # noqa: E402
 from hotpeers.controller.quota.reservations import Reservations, Timing  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.client import ApiError  # noqa: E402
+from kit.apiserver.namespaces import create_namespace  # noqa: E402
+from kit.apiserver.resources import CRD_FILES, install_crd  # noqa: E402
+from kit.apiserver.server import Cluster  # noqa: E402
+from kit.controller.admitting import LEASE, POLICY, ledger_path, under  # noqa: E402
+from kit.controller.scene import client_of  # noqa: E402
 
 NAMESPACE = "bench"
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from cluster.processes import until
 from e2e.conversations import conversations
 from e2e.hotagent import HOT, HotAgent
 from e2e.reconciler import Reconciler
@@ -24,6 +23,7 @@ from e2e.site import Site
 from e2e.stage import BASELINE, make_stage
 from e2e.toolserver import tool_server
 from e2e.watchful_model import watchful_model
+from kit.apiserver.processes import until
 from lab import say, start_node
 
 SECONDS = 180.0

@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / one) for one in ("tests", "tests/inject", "tests/guard")]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from webhook import Controller, pod  # noqa: E402
-
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.resources import AGENTS, PEERS, install_crd  # noqa: E402
-from cluster.server import Cluster  # noqa: E402
-from controller.flooding import attacking, calling, memory_of, raise_file_limit  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.resources import AGENTS, PEERS, install_crd  # noqa: E402
+from kit.apiserver.server import Cluster  # noqa: E402
+from kit.controller.flooding import attacking, calling, memory_of, raise_file_limit  # noqa: E402
+from kit.webhook import Controller, pod  # noqa: E402
 
 LIMIT = 256
 ATTACKS = {

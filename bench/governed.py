@@ -21,16 +21,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "sidecar"), str(ROOT / "runtime_patch")]
 
-from cluster.accounts import make_account, rule  # noqa: E402
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.client import Api, ApiError  # noqa: E402
-from cluster.namespaces import create_namespace  # noqa: E402
-from cluster.server import Cluster  # noqa: E402
-from controller.guarding import PATHS, configurations, user_of  # noqa: E402
-from controller.scene import client_of, running  # noqa: E402
 from hotpeers.controller.webhook_config import conditions  # noqa: E402
 from hotpeers.controller.webhook_config import matching as form  # noqa: E402
 from hotpeers.controller.webhook_config.accounts import Governed  # noqa: E402
+from kit.apiserver.accounts import make_account, rule  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.client import Api, ApiError  # noqa: E402
+from kit.apiserver.namespaces import create_namespace  # noqa: E402
+from kit.apiserver.server import Cluster  # noqa: E402
+from kit.controller.guarding import PATHS, configurations, user_of  # noqa: E402
+from kit.controller.scene import client_of, running  # noqa: E402
 
 NAMESPACE, NAME = "bench", "bench-guard"
 NAMES = (f"agent-{number}" for number in itertools.count())

@@ -24,24 +24,21 @@ import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [
-    str(ROOT / one) for one in ("tests", "tests/inject", "tests/guard", "sidecar", "runtime_patch")
-]
+sys.path[:0] = [str(ROOT / one) for one in ("tests", "sidecar", "runtime_patch")]
 
-from spawning import SPEC, declarative, document, edited  # noqa: E402
-from webhook import Controller  # noqa: E402
-
-from cluster.accounts import make_account  # noqa: E402
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.client import Api, ApiError  # noqa: E402
-from cluster.namespaces import create_namespace  # noqa: E402
-from cluster.processes import until  # noqa: E402
-from cluster.resources import AGENTS, PEERS, install_crd  # noqa: E402
-from cluster.server import Cluster  # noqa: E402
-from controller.guard_scene import EVERYTHING, asked, take, until_asked  # noqa: E402
 from hotpeers.controller.quota.ledger import Ledger, Slot  # noqa: E402
 from hotpeers.controller.quota.ledger_text import written  # noqa: E402
 from hotpeers.controller.quota.ledgers import LEDGER_LABEL, ledger_name  # noqa: E402
+from kit.apiserver.accounts import make_account  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.client import Api, ApiError  # noqa: E402
+from kit.apiserver.namespaces import create_namespace  # noqa: E402
+from kit.apiserver.processes import until  # noqa: E402
+from kit.apiserver.resources import AGENTS, PEERS, install_crd  # noqa: E402
+from kit.apiserver.server import Cluster  # noqa: E402
+from kit.controller.guard_scene import EVERYTHING, asked, take, until_asked  # noqa: E402
+from kit.spawning import SPEC, declarative, document, edited  # noqa: E402
+from kit.webhook import Controller  # noqa: E402
 
 POLICIES = ROOT / "k8s/crds/spawnpolicies.hotpeers.dev.yaml"
 CALLS = "apiserver_admission_webhook_admission_duration_seconds"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from chart.binaries import ensure_helm
-from chart.helm import Helm
-from cluster.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, install_crd
 from e2e.backing import Servers, controller_objects
 from e2e.release import Release
-from node.binaries import ensure_node_binaries
-from node.images import hotpeers_image, kagent_image, peer_image
-from node.node import Node
+from kit.apiserver.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, install_crd
+from kit.chart.binaries import ensure_helm
+from kit.chart.helm import Helm
+from kit.node.binaries import ensure_node_binaries
+from kit.node.images import hotpeers_image, kagent_image, peer_image
+from kit.node.node import Node
 
 PEER = Path(__file__).resolve().parents[1] / "tests/e2e/peer.py"
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import yaml
 
-from cluster.client import Access, Api
+from kit.apiserver.client import Access, Api
 from shim import PEER_FILE, PRODUCT, Agent, live, offers, percentile, verdict
 
 TARGET = 50.0

@@ -20,13 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from cluster.processes import until
 from e2e.crew import INJECT
 from e2e.kagent import Agent
 from e2e.pods import wait_until_gone
 from e2e.slow_model import slow_model
 from e2e.stage import make_stage
 from e2e.traffic import traffic
+from kit.apiserver.processes import until
 from lab import say, start_node
 
 METHODS = ("message/send", "message/stream")

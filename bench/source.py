@@ -27,10 +27,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.namespaces import create_namespace  # noqa: E402
-from cluster.resources import CRD_FILES, install_crd  # noqa: E402
-from cluster.server import Cluster  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.namespaces import create_namespace  # noqa: E402
+from kit.apiserver.resources import CRD_FILES, install_crd  # noqa: E402
+from kit.apiserver.server import Cluster  # noqa: E402
 from scene import LABEL, Program, Reader, configmap, create, described, idle, peer  # noqa: E402
 from tables import Change, Result, report  # noqa: E402
 

@@ -14,19 +14,16 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [
-    str(ROOT / one) for one in ("tests", "tests/inject", "tests/guard", "sidecar", "runtime_patch")
-]
+sys.path[:0] = [str(ROOT / one) for one in ("tests", "sidecar", "runtime_patch")]
 
-from webhook import Controller  # noqa: E402
-
-from chart.binaries import ensure_helm  # noqa: E402
-from chart.helm import Helm  # noqa: E402
-from cluster.binaries import NoBinariesError, ensure_binaries  # noqa: E402
-from cluster.resources import AGENTS, PEERS, install_crd  # noqa: E402
-from cluster.server import Cluster  # noqa: E402
-from controller.guard_scene import asked  # noqa: E402
-from controller.tenants import EVIL, Evil, Good  # noqa: E402
+from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
+from kit.apiserver.resources import AGENTS, PEERS, install_crd  # noqa: E402
+from kit.apiserver.server import Cluster  # noqa: E402
+from kit.chart.binaries import ensure_helm  # noqa: E402
+from kit.chart.helm import Helm  # noqa: E402
+from kit.controller.guard_scene import asked  # noqa: E402
+from kit.controller.tenants import EVIL, Evil, Good  # noqa: E402
+from kit.webhook import Controller  # noqa: E402
 
 POLICIES = ROOT / "k8s/crds/spawnpolicies.hotpeers.dev.yaml"
 

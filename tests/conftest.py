@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-pytest_plugins = ["cluster.fixtures"]
+pytest_plugins = ["kit.apiserver.fixtures"]
 
 # The agents' environments have no hypothesis. Of its examples none is too slow: how fast they are is
 # the machine's matter.

@@ -16,7 +16,7 @@ from typing import Any
 from harness import eventually
 from loaded import PRODUCT
 
-from shim.hot_files import Volume
+from kit.hot_files import Volume
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 CARD = {

@@ -11,7 +11,7 @@ from harness import KAGENT
 
 from hotpeers_shim.hot.folder import Folder
 from hotpeers_shim.hot.follower import HotConfig
-from shim.hot_files import Volume
+from kit.hot_files import Volume
 
 pytestmark = [
     pytest.mark.needs("hot configuration"),

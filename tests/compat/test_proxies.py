@@ -7,7 +7,7 @@ from harness import peer
 from scripted import call, results
 
 from hotpeers_shim import live
-from proxying import forward_proxy
+from kit.proxying import forward_proxy
 
 NAME = "team__NS__weather"
 IN_A_POD = ".svc,.cluster.local,127.0.0.0/8,10.0.0.0/8"

@@ -15,8 +15,8 @@ from harness import becomes, eventually
 from loaded import FOLDER, PRODUCT, ROOT
 from scripted import results, texts
 
-from cluster.kubeconfig import NOWHERE, write_kubeconfig
 from hotpeers_shim import live
+from kit.apiserver.kubeconfig import NOWHERE, write_kubeconfig
 
 SEARCH = "search_agents_agentregistry"
 TOOLS = {

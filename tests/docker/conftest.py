@@ -11,11 +11,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from cluster.gobuild import NoBinariesError
 from docker.base import make_base
 from docker.client import Docker, copy_checkout, environment
 from docker.daemon import NoDockerError, answers, own_daemon
 from docker.plugins import docker_config
+from kit.apiserver.gobuild import NoBinariesError
 
 _DEFAULT_BASE = "python:3.13-slim"
 _LOCAL_BASE = "localhost/python:local"

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from cluster.gobuild import Module, ensure
+from kit.apiserver.gobuild import Module, ensure
 
 _BUILDX, _COMPOSE = "github.com/docker/buildx", "github.com/docker/compose/v2"
 PLUGINS = Module(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cluster.client import Object
-from cluster.processes import Process, until
 from e2e.talk import ModelLog
-from node import addresses
+from kit.apiserver.client import Object
+from kit.apiserver.processes import Process, until
+from kit.node import addresses
 
 _SERVERS = Path(__file__).with_name("servers.py")
 _MODEL_PORT, _CONTROLLER_PORT = 8081, 8083

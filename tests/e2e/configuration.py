@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.client import Object
 from e2e.gojson import encode, encode_indented, filled, given
 from e2e.models import DEFAULT, find_model
 from e2e.site import PORT, Site, TranslationError
 from e2e.skills import skills_config
 from e2e.tools import translate_tools
+from kit.apiserver.client import Object
 
 HASH = "kagent.dev/config-hash"
 _CONFIG, _CARD, _SANDBOX = "config.json", "agent-card.json", "srt-settings.json"

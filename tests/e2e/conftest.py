@@ -9,11 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from chart.binaries import ensure_helm
-from chart.helm import Helm
-from cluster.fixtures import tell
-from cluster.gobuild import NoBinariesError
-from cluster.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, install_crd
 from e2e.backing import Servers, controller_objects
 from e2e.crew import Crew
 from e2e.reconciler import Reconciler
@@ -22,10 +17,15 @@ from e2e.release import Release
 from e2e.stage import BASELINE, Stage, make_stage
 from e2e.team import Team
 from e2e.timings import Timings
-from node.binaries import ensure_node_binaries
-from node.images import NoWheelError, custom_image, hotpeers_image, kagent_image, peer_image
-from node.machine import NoNodeError
-from node.node import Node
+from kit.apiserver.fixtures import tell
+from kit.apiserver.gobuild import NoBinariesError
+from kit.apiserver.resources import AGENTS, MCP_SERVERS, MODEL_CONFIGS, install_crd
+from kit.chart.binaries import ensure_helm
+from kit.chart.helm import Helm
+from kit.node.binaries import ensure_node_binaries
+from kit.node.images import NoWheelError, custom_image, hotpeers_image, kagent_image, peer_image
+from kit.node.machine import NoNodeError
+from kit.node.node import Node
 
 _PEER = Path(__file__).with_name("peer.py")
 _NUMBERS = itertools.count(1)

@@ -10,14 +10,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from cluster.client import Object
-from cluster.processes import until
 from e2e.configuration import HASH, config_hash
 from e2e.crew import INJECT
 from e2e.kagent import Agent, sub_agent
 from e2e.pods import Pod, list_pods
 from e2e.stage import Stage
 from e2e.watchful_model import Seen, WatchfulModel
+from kit.apiserver.client import Object
+from kit.apiserver.processes import until
 
 HOT = {**INJECT, "hotpeers.dev/hot-config": "true"}
 _VERSION = "kagent.dev/v1alpha2"

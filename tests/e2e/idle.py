@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cluster.client import Object
 from e2e.kagent import RESTRICTED, RESTRICTED_POD
-from node.images import HOTPEERS
+from kit.apiserver.client import Object
+from kit.node.images import HOTPEERS
 
 
 def idle_pod(namespace: str, name: str, annotations: Mapping[str, str]) -> Object:

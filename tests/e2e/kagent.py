@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.client import Object
-from cluster.resources import agent
 from e2e.site import KAGENT_PROBE, PORT, QUICK_PROBE, Site
 from e2e.translator import translate
-from node.images import KAGENT, PEER
+from kit.apiserver.client import Object
+from kit.apiserver.resources import agent
+from kit.node.images import KAGENT, PEER
 
 RESTRICTED_POD = {
     "runAsNonRoot": True,

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.client import Object
 from e2e.gojson import filled, given
 from e2e.site import Site, TranslationError
+from kit.apiserver.client import Object
 
 DEFAULT = "default-model-config"
 _OPENAI = "openai"

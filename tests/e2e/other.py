@@ -10,10 +10,10 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cluster.client import ApiError, Object
-from node import addresses
-from node.images import KAGENT_PACKAGES
-from node.node import Node
+from kit.apiserver.client import ApiError, Object
+from kit.node import addresses
+from kit.node.images import KAGENT_PACKAGES
+from kit.node.node import Node
 
 FOLDER = f"{KAGENT_PACKAGES}/opentelemetry/instrumentation/auto_instrumentation"
 """Of OpenTelemetry's own package in kagent's image: its sitecustomize chains to no other."""

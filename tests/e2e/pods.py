@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.client import Api, ApiError, Object
-from cluster.processes import TookTooLongError, until
-from node.node import is_true
+from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.processes import TookTooLongError, until
+from kit.node.node import is_true
 
 _SECONDS = 90.0
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cluster.client import Access, Api, ApiError, Object
-from cluster.resources import condition
 from e2e.models import secret_hash
 from e2e.site import Key, Site, TranslationError, by_key
 from e2e.translator import translate
 from e2e.writing import create_or_update
+from kit.apiserver.client import Access, Api, ApiError, Object
+from kit.apiserver.resources import condition
 
 _VERSION, _KIND = "kagent.dev/v1alpha2", "Agent"
 _REFERRED = ("ModelConfig", "RemoteMCPServer")

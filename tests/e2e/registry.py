@@ -7,8 +7,8 @@ import threading
 
 from aiohttp import web
 
-from node import addresses
-from registries import FakeRegistry
+from kit.node import addresses
+from kit.registries import FakeRegistry
 
 _PORT = 8084
 _SECONDS = 10.0

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chart.helm import Helm
-from cluster.client import Api, ApiError, Object
-from cluster.namespaces import create_namespace
-from cluster.processes import until
 from e2e.crew import INJECT
 from e2e.idle import idle_pod, is_injected
 from e2e.pods import Pod, describe, list_pods
 from e2e.registry import REGISTRY_URL
 from e2e.stage import RESTRICTED
-from node.images import HOTPEERS
+from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.namespaces import create_namespace
+from kit.apiserver.processes import until
+from kit.chart.helm import Helm
+from kit.node.images import HOTPEERS
 
 NAMESPACE = "hotpeers-system"
 _NAME = "hotpeers"

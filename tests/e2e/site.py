@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.client import Object
+from kit.apiserver.client import Object
 
 PORT = 8080
 KAGENT_PROBE = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from cluster.client import Object
 from e2e.gojson import encode, filled
 from e2e.site import TranslationError
+from kit.apiserver.client import Object
 
 FOLDER = "/skills"
 MOUNT = "/etc/kagent/skills-init"

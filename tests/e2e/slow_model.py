@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from hotpeers_demo.script import last_user_text
-from node import addresses
+from kit.node import addresses
 
 _PORT = 8087
 _TAKE = re.compile(r"Take ([0-9]+(?:\.[0-9]+)?) s")

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from cluster.client import Api, ApiError, Object
-from cluster.namespaces import create_namespace
-from cluster.processes import until
-from cluster.resources import set_ready
 from e2e.backing import MODEL_URL
 from e2e.kagent import Agent
 from e2e.pods import Pod, wait_for_pod
 from e2e.talk import Conversation, ModelLog, get
+from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.namespaces import create_namespace
+from kit.apiserver.processes import until
+from kit.apiserver.resources import set_ready
 
 PEER_LABEL = "hotpeers.dev/peer"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cluster.client import ApiError, Object
-from cluster.processes import TookTooLongError, until
 from e2e.crew import INJECT
 from e2e.kagent import SCRIPTED, Agent
 from e2e.pods import Pod, describe, list_pods
@@ -18,6 +16,8 @@ from e2e.release import NAMESPACE as SYSTEM
 from e2e.site import KAGENT_PROBE, QUICK_PROBE, Site
 from e2e.stage import Stage
 from e2e.talk import Conversation
+from kit.apiserver.client import ApiError, Object
+from kit.apiserver.processes import TookTooLongError, until
 
 SPAWN = {**INJECT, "hotpeers.dev/spawn": "true"}
 LEAD = "lead"

@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from cluster.client import Api
-from cluster.processes import until
 from e2e.crew import INJECT
 from e2e.idle import idle_pods, is_injected
 from e2e.pods import Pod, list_pods
 from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
+from kit.apiserver.client import Api
+from kit.apiserver.processes import until
 
 _PODS = 100
 _ROUNDS = 3

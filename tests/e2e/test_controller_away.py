@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.processes import until
 from e2e.crew import INJECT, Crew
 from e2e.idle import idle_pod, is_injected
 from e2e.kagent import sub_agent
@@ -15,7 +14,8 @@ from e2e.offers import offered
 from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
-from node.node import Node
+from kit.apiserver.processes import until
+from kit.node.node import Node
 
 _PODS = 50
 _PACE = 0.1

@@ -4,13 +4,13 @@ import time
 from contextlib import suppress
 from urllib.request import urlopen
 
-from cluster.processes import until
 from e2e.crew import INJECT
 from e2e.kagent import Agent
 from e2e.pods import Pod, list_pods, wait_until_gone
 from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
+from kit.apiserver.processes import until
 
 _ROUNDS = 3
 _SECONDS = 120.0

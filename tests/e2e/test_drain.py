@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from cluster.client import Object
-from cluster.processes import until
 from e2e.crew import INJECT
 from e2e.kagent import QUICK_PROBE, Agent
 from e2e.pods import Pod, list_pods, wait_for_pod, wait_until_gone
@@ -22,7 +20,9 @@ from e2e.stage import Stage, make_stage
 from e2e.talk import get
 from e2e.timings import Timings
 from e2e.traffic import Traffic, traffic
-from node.node import Node
+from kit.apiserver.client import Object
+from kit.apiserver.processes import until
+from kit.node.node import Node
 
 _SECONDS = 120.0
 DRAIN = "hotpeers.dev/drain-seconds"

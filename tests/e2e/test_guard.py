@@ -9,14 +9,14 @@ from datetime import datetime
 
 import pytest
 
-from cluster.client import Access, Api, ApiError
-from cluster.processes import until
 from e2e.kagent import Agent
 from e2e.pods import wait_for_pod
 from e2e.release import Release
 from e2e.team import LEAD, SPAWN, Team, helper
 from e2e.timings import Timings
-from node.node import Node
+from kit.apiserver.client import Access, Api, ApiError
+from kit.apiserver.processes import until
+from kit.node.node import Node
 
 _SECONDS = 60.0
 

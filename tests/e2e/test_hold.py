@@ -15,7 +15,7 @@ from e2e.stage import BASELINE, make_stage
 from e2e.timings import Timings
 from e2e.toolserver import tool_server
 from e2e.watchful_model import watchful_model
-from node.node import Node
+from kit.node.node import Node
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ from contextlib import suppress
 from dataclasses import replace
 from urllib.request import urlopen
 
-from cluster.client import Object
-from cluster.processes import until
 from e2e.crew import INJECT, Crew, orchestrator
 from e2e.kagent import sub_agent
 from e2e.pods import Pod, read_log, wait_for_pod
 from e2e.release import Release
 from e2e.stage import Stage
-from node.node import Node
-from node.python import PYTHON
+from kit.apiserver.client import Object
+from kit.apiserver.processes import until
+from kit.node.node import Node
+from kit.node.python import PYTHON
 
 _SECONDS = 60.0
 # When the folder of the shim was last changed, and when the agent was started: to a hundredth.

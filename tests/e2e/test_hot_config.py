@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cluster.client import Api, ApiError
-from cluster.processes import until
 from e2e.conversations import conversations
 from e2e.hotagent import HotAgent
 from e2e.pods import Pod
@@ -19,7 +17,9 @@ from e2e.stage import BASELINE, make_stage
 from e2e.timings import Timings
 from e2e.toolserver import tool_server
 from e2e.watchful_model import watchful_model
-from node.node import Node
+from kit.apiserver.client import Api, ApiError
+from kit.apiserver.processes import until
+from kit.node.node import Node
 
 _CHANGES = 30
 _CLOCK_SKEW = 6.0

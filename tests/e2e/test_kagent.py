@@ -6,7 +6,7 @@ from e2e.reconciler import Reconciler
 from e2e.site import QUICK_PROBE, Site
 from e2e.stage import BASELINE, Stage, make_stage
 from e2e.team import helper
-from node.node import Node
+from kit.node.node import Node
 
 
 def test_orchestrator_of_kagent_is_ready_and_answers(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from e2e.other import FOLDER, OtherInjector
 from e2e.pods import Pod
 from e2e.release import Release
 from e2e.stage import Stage
-from node.node import Node
+from kit.node.node import Node
 
 _LOOK = (
     "import sys; print('opentelemetry.instrumentation.auto_instrumentation' in sys.modules,"

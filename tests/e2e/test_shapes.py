@@ -7,15 +7,15 @@ root is read-only. A LimitRange allows limits of twice the requests at the most.
 import json
 from typing import Any
 
-from cluster.client import Object
 from e2e.crew import Crew, orchestrator
 from e2e.kagent import RESTRICTED
 from e2e.offers import wait_for_offer
 from e2e.release import Release
 from e2e.stage import Stage
-from node.images import CUSTOM, PEER
-from node.node import Node
-from node.python import PYTHON
+from kit.apiserver.client import Object
+from kit.node.images import CUSTOM, PEER
+from kit.node.node import Node
+from kit.node.python import PYTHON
 
 _STRICT = {**RESTRICTED, "readOnlyRootFilesystem": True}
 _WAIT = "import signal; signal.sigwait([signal.SIGTERM])"

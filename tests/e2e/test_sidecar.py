@@ -7,7 +7,7 @@ from e2e.offers import offered, wait_for_offer
 from e2e.pods import Pod, wait_for_pod
 from e2e.talk import Conversation
 from e2e.timings import Timings
-from node.node import Node
+from kit.node.node import Node
 
 _KILLS = 20
 

@@ -14,7 +14,7 @@ from e2e.release import Release
 from e2e.stage import make_stage
 from e2e.team import LEAD, Dialogue, Team
 from e2e.timings import Timings
-from node.node import Node
+from kit.node.node import Node
 
 _TEMPLATE = "acme.translator"
 _SECONDS = 60.0

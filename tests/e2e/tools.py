@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.client import Object
 from e2e.gojson import filled, given
 from e2e.site import PORT, Site, TranslationError
+from kit.apiserver.client import Object
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"([0-9.]+)(ms|h|m|s)")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from node import addresses
+from kit.node import addresses
 
 _PORT = 8089
 TOOLS = ("define", "rhyme")

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cluster.client import Object
 from e2e.configuration import HASH, configure
 from e2e.site import PORT, Site
 from e2e.skills import FOLDER, IMAGE, KEY, MOUNT, config_map_name, has_skills
-from node.images import KAGENT
+from kit.apiserver.client import Object
+from kit.node.images import KAGENT
 
 _TOKEN = {"audience": "kagent", "expirationSeconds": 3600, "path": "kagent-token"}
 _DEFAULT_RESOURCES = {

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from hotpeers_demo.script import last_user_text, offered_names
-from node import addresses
+from kit.node import addresses
 
 _PORT = 8088
 _TAKE = re.compile(r"Take ([0-9]+(?:\.[0-9]+)?) s")

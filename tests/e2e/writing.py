@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.client import Api, ApiError, Object
+from kit.apiserver.client import Api, ApiError, Object
 
 _NOT_FOUND = 404
 _DATA = ("data", "stringData", "binaryData")

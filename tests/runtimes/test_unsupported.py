@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from environments import UNSUPPORTED, interpreter
 
 from hotpeers_shim.contract import Ack, AckState, load_ack
-from sidecars import Sidecar, until
+from kit.sidecars import Sidecar, until
+from runtimes.environments import UNSUPPORTED, interpreter
 
 PACKAGE = Path(find_spec("hotpeers_shim").origin).parent
 
@@ -218,9 +218,8 @@ def test_without_a_folder_for_acks_the_line_on_stderr_remains(tmp_path, framewor
 
 
 def test_the_versions_that_are_supported_are_those_of_the_matrix():
-    from environments import LOCKS
-
     from hotpeers_shim import unsupported
+    from runtimes.environments import LOCKS
 
     pinned = {
         tuple(map(int, line.partition("==")[2].strip(" \\").split(".")[:2]))

@@ -1,0 +1,112 @@
+"""values.schema.json: every value is described, and nothing else is taken."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from kit.chart.helm import CHART, Helm, HelmError
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+INSTALL = CHART.parents[1] / "docs" / "install.md"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_lint_has_nothing_to_say(helm: Helm) -> None:
+    assert "1 chart(s) linted, 0 chart(s) failed" in helm.lint()
+
+
+def described(schema: dict[str, Any], values: Any, path: str = "") -> None:
+    """Fail where a value has no place in the schema, or a place has no value."""
+    if "$ref" in schema or not isinstance(values, dict) or "properties" not in schema:
+        return
+    names = set(schema["properties"]) - {"global"}
+    # Where the default is an empty object, the schema alone says what it may hold.
+    assert set(values) == names or not values, f"{path}: {set(values) ^ names}"
+    assert schema["additionalProperties"] is False, path
+    for name, value in values.items():
+        described(schema["properties"][name], value, f"{path}.{name}")
+
+
+def test_schema_has_the_values_that_there_are() -> None:
+    described(SCHEMA, VALUES)
+
+
+def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        inner = isinstance(value, dict) and name not in {"resources", "labels"}
+        yield from leaves(value, f"{path}{name}.") if inner and value else (f"{path}{name}",)
+
+
+def test_every_value_is_in_the_reference() -> None:
+    text = re.sub(r"`(metrics\.\w+)\.enabled`(.*?)\|", _whole, INSTALL.read_text())
+    assert [name for name in leaves(VALUES) if f"`{name}`" not in text] == []
+
+
+def _whole(found: re.Match[str]) -> str:
+    """Spell out what the table shortens: `a.b.enabled`, `.labels`."""
+    return found[0] + "".join(f"`{found[1]}{one}`" for one in re.findall(r"\.\w+", found[2]))
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("replica=1", "replica"),
+        ("replicas=-1", "replicas"),
+        ('replicas="two"', "replicas"),
+        ('image.repo="x"', "repo"),
+        ('image.tag="a b"', "tag"),
+        ('image.digest="sha256:abc"', "digest"),
+        ('image.repository=""', "repository"),
+        ('image.repository="registry:5000/hotpeers:1"', "repository"),
+        ('networkPolicy.apiServer.cidrs=["10.0.0.1"]', "cidrs"),
+        ('image.pullPolicy="Sometimes"', "pullPolicy"),
+        ('log.level="loud"', "level"),
+        ("rbac.Auto=false", "Auto"),
+        ("webhook.timeoutSeconds=31", "timeoutSeconds"),
+        ('webhook.failurePolicy="Fail"', "failurePolicy"),
+        ('certificates.certManager.issuerRef={"nam": "x"}', "issuerRef"),
+        ('sidecar.native="sometimes"', "native"),
+        ('sidecar.resources.limits={"memory": "much"}', "memory"),
+        ('sidecar.resources.claims=[{"name": "gpu"}]', "claims"),
+        ('extraEnv=[{"name": "HOTPEERS_IMAGE", "value": "x"}]', "extraEnv"),
+        ('extraEnv=[{"value": "x"}]', "name"),
+        ('imagePullSecrets=["registry"]', "imagePullSecrets"),
+        ("networkPolicy.apiServer.ports=[]", "ports"),
+        ('fullnameOverride="Upper"', "fullnameOverride"),
+        ('podLabels={"a": 1.5}', "podLabels"),
+    ],
+)
+def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:
+    with pytest.raises(HelmError, match=named):
+        helm.render(value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            ("terminationGracePeriodSeconds=5",),
+            "terminationGracePeriodSeconds must be more than webhook.drainSeconds",
+        ),
+        (
+            ('podLabels={"app.kubernetes.io/name": "x"}',),
+            "podLabels: app.kubernetes.io/name is a label of the chart's own",
+        ),
+        (("mcp.enabled=true",), "mcp.enabled needs registry.url"),
+        (
+            ("mcp.enabled=true", 'registry.url="http://r"'),
+            "mcp.enabled needs mcp.tokenSecret.name",
+        ),
+    ],
+)
+def test_what_cannot_go_together_is_refused_and_named(
+    helm: Helm, values: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(HelmError, match=said):
+        helm.render(*values)

@@ -1,0 +1,93 @@
+"""Denials as Events of a real API server: counted, bounded, and never in anybody's way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hotpeers.controller.admission.denials import MOST_WAITING, Denials, Told
+from hotpeers.spawnpolicy.decision import Denial
+from hotpeers.spawnpolicy.reasons import PolicyReason
+from kit.apiserver.accounts import ServiceAccount
+from kit.apiserver.client import Object
+from kit.apiserver.server import Cluster
+from kit.controller.scene import client_of, running, until
+
+DENIAL = Denial(PolicyReason.RUNTIME_NOT_ALLOWED, "spec.declarative.runtime", "")
+
+
+def told(namespace: str, name: str = "worker-a") -> Told:
+    what = f"CREATE agents.kagent.dev/v1alpha2 {namespace}/{name}"
+    return Told((namespace, "workers"), "policy-uid", f"{namespace}/lead", what, DENIAL, True)
+
+
+def events(cluster: Cluster, namespace: str) -> list[Object]:
+    return list(cluster.api.list("v1", "Event", namespace)["items"])
+
+
+async def test_same_denial_is_one_event(cluster: Cluster, namespace: str) -> None:
+    lost: list[int] = []
+    async with client_of(cluster.kubeconfig) as client:
+        denials = Denials(client, lambda: lost.append(1), pause=0.0, same=0.0)
+        async with running(denials.run()):
+            for _ in range(3):
+                denials.note(told(namespace))
+            denials.note(told(namespace, "worker-b"))
+            denials.note(replace(told(namespace, "worker-c"), refused=False))
+            await until(lambda: len(events(cluster, namespace)) == 3)
+            denials.note(told(namespace))
+            await until(lambda: {one["count"] for one in events(cluster, namespace)} == {4, 1})
+            found = {one["message"]: one for one in events(cluster, namespace)}
+            assert len(found) == 3
+            first = found[told(namespace).note]
+            assert first["involvedObject"]["uid"] == "policy-uid"
+            assert (first["reason"], first["type"]) == ("SpawnDenied", "Warning")
+            assert {one["reason"] for one in found.values()} == {"SpawnDenied", "SpawnAudited"}
+            # One that ran out is made anew.
+            cluster.api.delete({"apiVersion": "v1", "kind": "Event", **first})
+            denials.note(told(namespace))
+            await until(lambda: len(events(cluster, namespace)) == 3)
+    assert lost == []
+
+
+async def test_many_are_bounded(cluster: Cluster, namespace: str) -> None:
+    lost: list[int] = []
+    async with client_of(cluster.kubeconfig) as client:
+        denials = Denials(client, lambda: lost.append(1))
+        for number in range(MOST_WAITING + 50):
+            denials.note(told(namespace, f"worker-{number}"))
+        assert len(lost) == 50
+        # What is known already always has room.
+        denials.note(told(namespace, "worker-0"))
+        assert len(lost) == 50
+
+
+async def test_few_are_written_in_a_second(cluster: Cluster, namespace: str) -> None:
+    sent: list[str] = []
+
+    async def post(path: str, _: Any) -> Any:
+        sent.append(path)
+
+    async with client_of(cluster.kubeconfig) as client:
+        client.post = post  # type: ignore[method-assign]
+        denials = Denials(client, lambda: None, pause=3600.0)
+        async with running(denials.run()):
+            for number in range(20):
+                denials.note(told(namespace, f"worker-{number}"))
+            await until(lambda: sent)
+            assert len(sent) == 1
+
+
+async def test_event_that_may_not_be_made_is_counted_and_forgotten(
+    cluster: Cluster, namespace: str, service_account: Callable[..., ServiceAccount]
+) -> None:
+    lost: list[int] = []
+    account = service_account(namespace, "controller")
+    async with client_of(account.kubeconfig()) as client:
+        denials = Denials(client, lambda: lost.append(1), pause=0.0, same=0.0)
+        async with running(denials.run()):
+            denials.note(told(namespace))
+            denials.note(told(namespace, "worker-b"))
+            await until(lambda: len(lost) == 2)
+    assert events(cluster, namespace) == []

@@ -1,0 +1,135 @@
+"""What pods say of a configuration, and what comes of it: they may say anything."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from cluster.controller.hold.leader import A, B, held_and_live, leading
+from cluster.controller.hold.orchestrator import Orchestrator, Sidecar, live, saying
+from kit.apiserver.accounts import ServiceAccount
+from kit.controller.scene import until
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "reason"),
+    [
+        ("refused", {"reason": "WrongShape", "message": "model: is missing"}, "HeldConfigRefused"),
+        ("restart", {"restart": ["stream"]}, "HeldConfigNeedsRestart"),
+    ],
+)
+async def test_pod_that_cannot_take_it_rolls_the_deployment(
+    lead: Orchestrator, account: ServiceAccount, state: str, more: dict[str, Any], reason: str
+) -> None:
+    async with leading(account, ack_seconds=30.0) as leader:
+        # Before it was asked it says that of nothing; then of the new file.
+        said = saying(state, **more)
+        lead.says = lambda held: said(held) if held else saying("live", hash=A)(held)
+        lead.sync(B)
+        await until(lambda: lead.running == B, 10.0)
+        assert lead.held == ""
+        await until(lambda: leader.results == [("released", reason)])
+        await until(lambda: "HoldReleased" in lead.events())
+        lead.roll()
+        lead.sync(B)
+        assert lead.held == ""
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_pod_that_says_nothing_rolls_the_deployment_in_time(
+    lead: Orchestrator, account: ServiceAccount, replicas: int
+) -> None:
+    if replicas == 2:
+        lead.api.patch(lead.reference, {"spec": {"replicas": 2}})
+        lead.add_pod()
+        lead.report()
+        # One of them is fine: all must be.
+        next(iter(lead.sidecars.values())).says = live
+        list(lead.sidecars.values())[1].says = saying("live", hash="7")
+    else:
+        lead.says = saying("live", hash="7")
+    async with leading(account, ack_seconds=2.0) as leader:
+        began = time.monotonic()
+        lead.sync(B)
+        await until(lambda: lead.running == B, 15.0)
+        assert time.monotonic() - began >= 1.9
+        await until(lambda: leader.results == [("released", "AckMissing")])
+        assert max(one.get("try", 0) for one in lead.asked_for()) >= 2
+
+
+HOSTILE = {
+    "a gigabyte": (200, {}, b'{"a": "' + b"x" * 4_000_000),
+    "endless values": (200, {}, b"[" + b"1," * 900_000),
+    "deep": (200, {}, b"[" * 500_000),
+    "a redirect": (302, {"Location": "http://127.0.0.1:1/status"}, b""),
+    "not JSON": (200, {}, b"\xff\xfe"),
+    "an error": (500, {}, b"{}"),
+    "a bomb": (200, {"Content-Encoding": "gzip"}, b"\x1f\x8b" + b"\0" * 100),
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+async def test_pod_that_answers_anything_counts_as_silent(
+    lead: Orchestrator, account: ServiceAccount, answer: tuple[int, dict[str, str], bytes]
+) -> None:
+    lead.says = lambda _held: answer
+    async with leading(account, ack_seconds=1.0) as leader:
+        lead.sync(B)
+        await until(lambda: lead.running == B, 15.0)
+        await until(lambda: leader.results == [("released", "AckMissing")])
+
+
+async def test_pod_that_never_answers_holds_up_no_other(
+    lead: Orchestrator, account: ServiceAccount
+) -> None:
+    lead.says = lambda _held: (time.sleep(20), {})[1]
+    async with leading(account, ack_seconds=2.0):
+        lead.sync(B)
+        await until(lambda: lead.running == B, 15.0)
+
+
+async def test_pod_without_sidecar_rolls_the_deployment(
+    lead: Orchestrator, account: ServiceAccount
+) -> None:
+    lead.stop()
+    lead.add_pod(sidecar=False)
+    async with leading(account, ack_seconds=60.0) as leader:
+        lead.sync(B)
+        await until(lambda: lead.running == B)
+        await until(lambda: leader.results == [("released", "AckMissing")])
+
+
+async def test_pod_of_another_owner_is_never_asked(
+    lead: Orchestrator, account: ServiceAccount
+) -> None:
+    """A tenant's pod with the labels of the Deployment, and an owner that is another's."""
+    stranger = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stranger", "namespace": lead.namespace},
+    }
+    sidecar = Sidecar(lead.api, stranger, live)
+    pod = lead.api.create(
+        {
+            **stranger,
+            "metadata": {
+                **stranger["metadata"],
+                "labels": lead.set["spec"]["selector"]["matchLabels"],
+            },
+            "spec": {
+                "containers": [
+                    {"name": "hotpeers", "image": "a", "ports": [{"containerPort": sidecar.port}]}
+                ]
+            },
+        }
+    )
+    lead.api.patch(
+        pod, {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}, "status"
+    )
+    async with leading(account) as leader:
+        await held_and_live(lead, leader)
+        assert sidecar.asked == 0
+        assert "annotations" not in lead.api.read(pod)["metadata"]
+    sidecar.stop()

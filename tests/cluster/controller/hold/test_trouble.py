@@ -1,0 +1,195 @@
+"""What the leader cannot read or write, and marks that somebody else wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cluster.controller.hold.leader import RULES, A, B, leading
+from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, saying
+from kit.apiserver.accounts import ServiceAccount, make_account
+from kit.apiserver.client import ApiError, Object, read_yaml
+from kit.apiserver.namespaces import create_namespace, remove_namespace
+from kit.apiserver.rbac import FOLDER
+from kit.apiserver.resources import agent
+from kit.apiserver.server import Cluster
+from kit.controller.scene import until
+from kit.webhook import Controller
+
+
+async def test_label_by_hand_on_what_is_not_kagents_is_told_and_left_alone(
+    lead: Orchestrator, account: ServiceAccount, cluster: Cluster
+) -> None:
+    manifest = lead.manifest(A)
+    manifest["metadata"] = {
+        "name": "other",
+        "namespace": lead.namespace,
+        "labels": {"hotpeers.dev/held": "true"},
+        "annotations": {"hotpeers.dev/held-config-hash": "9", "hotpeers.dev/held-template-hash": A},
+    }
+    made = cluster.api.create(manifest)
+    async with leading(account, ack_seconds=1.0) as leader:
+        await until(lambda: leader.reasons() == {"HoldUnreadable"})
+        await asyncio.sleep(2.0)
+        assert (
+            cluster.api.read(made)["metadata"]["resourceVersion"]
+            == made["metadata"]["resourceVersion"]
+        )
+
+
+async def test_hold_without_readable_annotations_is_taken_away(
+    lead: Orchestrator, account: ServiceAccount, webhook: Controller
+) -> None:
+    webhook.stop()
+    annotations = {"hotpeers.dev/held-config-hash": "x" * 1000}
+    metadata = {"labels": {"hotpeers.dev/held": "true"}, "annotations": annotations}
+    lead.api.patch(lead.reference, {"metadata": metadata})
+    async with leading(account) as leader:
+        await until(lambda: "hotpeers.dev/held" not in lead.read()["metadata"]["labels"])
+        await until(lambda: leader.results == [("overtaken", "")])
+        assert (lead.running, lead.held) == (A, "")
+
+
+async def test_secret_hashes_that_cannot_be_read_hold_nothing_for_ever(
+    lead: Orchestrator, account: ServiceAccount
+) -> None:
+    lead.says = saying("live", hash="7")
+    lead.api.delete(
+        {
+            "apiVersion": "kagent.dev/v1alpha2",
+            "kind": "ModelConfig",
+            "metadata": {"name": "small", "namespace": lead.namespace},
+        }
+    )
+    async with leading(account, ack_seconds=1.0) as leader:
+        lead.sync(B)
+        await until(lambda: lead.running == B)
+        await until(lambda: [one[0] for one in leader.results] == ["released"])
+
+
+@pytest.mark.parametrize("invited", [True, False])
+async def test_server_of_another_namespace_counts_where_it_invites(
+    lead: Orchestrator, account: ServiceAccount, cluster: Cluster, invited: bool
+) -> None:
+    away = f"{lead.namespace}-away"
+    create_namespace(cluster.api, away)
+    server = {
+        "apiVersion": "kagent.dev/v1alpha2",
+        "kind": "RemoteMCPServer",
+        "metadata": {"name": "tools", "namespace": away},
+        "spec": {"allowedNamespaces": {"from": "All" if invited else "Same"}},
+    }
+    cluster.api.create(server)
+    cluster.api.patch(server, {"status": {"secretHash": "cd" * 32}}, "status")
+    tool = {"kind": "RemoteMCPServer", "name": "tools", "namespace": away}
+    tools = [{"type": "McpServer", "mcpServer": tool}]
+    one = agent(lead.namespace, "lead")
+    cluster.api.patch(one, {"spec": {"declarative": {"tools": tools}}})
+    try:
+        async with leading(account, ack_seconds=1.0) as leader:
+            lead.sync(B)
+            if invited:
+                await until(lambda: leader.state() == "live")
+                assert lead.asked_for()[0]["secrets"] == S_HASH + "cd" * 32
+            else:
+                await until(lambda: lead.running == B)
+                assert lead.asked_for() == [{}]
+    finally:
+        remove_namespace(cluster.api, away)
+
+
+async def test_account_that_the_webhook_does_not_know_is_told(
+    lead: Orchestrator, cluster: Cluster
+) -> None:
+    """Its release is held again: nothing loops, and a problem says what to set."""
+    other = make_account(
+        cluster,
+        lead.namespace,
+        "stranger",
+        cluster_rules=[
+            each
+            for one in read_yaml(FOLDER / "controller.yaml")
+            if one["kind"] == "ClusterRole" and one["metadata"]["name"] in RULES
+            for each in one["rules"]
+        ],
+    )
+    lead.says = saying("restart")
+    async with leading(other, ack_seconds=1.0) as leader:
+        lead.sync(B)
+        await until(lambda: leader.reasons() == {"HeldAgain"}, 20.0)
+        version = lead.versions()[0]
+        await asyncio.sleep(2.0)
+        assert (lead.running, lead.held, lead.versions()[0]) == (A, B, version)
+
+
+@contextmanager
+def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
+    """A policy of the cluster that keeps the label of held Deployments where it is."""
+    group = "admissionregistration.k8s.io/v1"
+    rule_of = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["UPDATE"],
+        "resources": ["deployments"],
+    }
+    held = "'hotpeers.dev/held' in {}.metadata.labels"
+    keeps = f"!({held.format('oldObject')}) || {held.format('object')}"
+    probe = "metadata.?annotations.?probe.orValue('')"
+    policy: Object = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": f"keep-{lead.namespace}"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [rule_of]},
+            "validations": [
+                {"expression": keeps, "message": "labels stay"},
+                {"expression": f"object.{probe} == oldObject.{probe}"},
+            ],
+        },
+    }
+    here = {"matchLabels": {"kubernetes.io/metadata.name": lead.namespace}}
+    binding: Object = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": policy["metadata"]["name"]},
+        "spec": {
+            "policyName": policy["metadata"]["name"],
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": here},
+        },
+    }
+    made = [cluster.api.create(policy), cluster.api.create(binding)]
+    try:
+        for number in range(300):
+            try:
+                cluster.api.patch(
+                    lead.reference, {"metadata": {"annotations": {"probe": f"{number}"}}}
+                )
+            except ApiError:
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        for one in made:
+            cluster.api.delete(one)
+
+
+async def test_release_that_a_policy_forbids_is_told_and_done_later(
+    lead: Orchestrator, account: ServiceAccount, cluster: Cluster
+) -> None:
+    """The API server answers 422, as where the Deployment is another one by now."""
+    lead.says = saying("restart")
+    with forbidden(cluster, lead):
+        async with leading(account, ack_seconds=1.0) as leader:
+            lead.sync(B)
+            await until(
+                lambda: any("labels stay" in one.message for one in leader.keeper.problems())
+            )
+            assert (lead.running, lead.held) == (A, B)
+    async with leading(account, ack_seconds=1.0):
+        await until(lambda: (lead.running, lead.held) == (B, ""), 20.0)

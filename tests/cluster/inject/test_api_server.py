@@ -1,0 +1,258 @@
+"""`hotpeers controller` asked by a real API server, as the chart tells it to ask."""
+
+import http.client
+import itertools
+import json
+import signal
+import ssl
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from kit.apiserver.client import Object
+from kit.apiserver.namespaces import create_namespace, remove_namespace
+from kit.apiserver.processes import until
+from kit.apiserver.server import Cluster
+from kit.rival import FOLDER, rival
+from kit.webhook import (
+    SECONDS,
+    Controller,
+    cluster_with_accounts,
+    containers,
+    injected,
+    pod,
+    variables,
+)
+
+BOOTSTRAP = "/opt/hotpeers/hotpeers_shim/bootstrap"
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def server(cluster_binaries: Path) -> Iterator[Cluster]:
+    running = cluster_with_accounts(cluster_binaries)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def shared(server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    running = Controller(tmp_path_factory.mktemp("controller"), server, "--drain-seconds=15")
+    server.api.create(running.configuration())
+    yield running
+    running.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def team(server: Cluster) -> Iterator[str]:
+    """A namespace that enforces `restricted`, with a ServiceAccount `agent`."""
+    name = f"team-{next(_NUMBERS)}"
+    create_namespace(server.api, name, RESTRICTED)
+    account = {"name": "agent", "namespace": name}
+    server.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    yield name
+    remove_namespace(server.api, name)
+
+
+@pytest.fixture
+def controller(server: Cluster, shared: Controller, team: str) -> Controller:
+    """The controller, running, and asked by the server."""
+    shared.start()
+    wait_for_injection(server, team)
+    return shared
+
+
+def wait_for_injection(server: Cluster, namespace: str) -> None:
+    probe = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+
+    def asks() -> bool | None:
+        return injected(server.api.request("POST", probe, pod(namespace, "probe"))) or None
+
+    until("the API server to ask the controller", asks, SECONDS)
+
+
+def mounts(container: Object) -> dict[str, str]:
+    return {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+
+
+def test_an_annotated_pod_is_injected(server: Cluster, controller: Controller, team: str) -> None:
+    before = controller.metric("hotpeers_injections_total")
+    found = server.api.create(pod(team, "concierge"))
+    assert injected(found)
+    parts = containers(found)
+    assert [one["name"] for one in found["spec"]["initContainers"]] == ["hotpeers"]
+    assert "postStart" in parts["hotpeers"]["lifecycle"]
+    assert parts["hotpeers"]["restartPolicy"] == "Always"
+    environment = variables(parts["hotpeers"])
+    assert environment["HOTPEERS_ORCHESTRATOR"] == f"{team}/concierge"
+    assert environment["HOTPEERS_NAMESPACES"] == team
+    assert variables(parts["kagent"])["PYTHONPATH"] == BOOTSTRAP
+    # The sidecar has what Kubernetes gives the agent: one token, one volume.
+    assert mounts(parts["hotpeers"])[TOKEN] == mounts(parts["kagent"])[TOKEN]
+    assert sum("projected" in volume for volume in found["spec"]["volumes"]) == 1
+    assert json.loads(found["metadata"]["annotations"]["hotpeers.dev/status"])["container"] == (
+        "kagent"
+    )
+    # Asked once: nothing was left for Kubernetes to add that would make it ask again.
+    assert controller.metric("hotpeers_injections_total") == before + 1
+    assert controller.metric("hotpeers_injections_total", result="failed") == 0
+
+
+def test_a_plain_pod_is_not_even_asked_about(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    before = controller.metric("hotpeers_injections_total")
+    found = server.api.create(pod(team, "plain", asked=False))
+    assert set(containers(found)) == {"kagent"}
+    create_namespace(server.api, "hotpeers-system")
+    account = {"name": "agent", "namespace": "hotpeers-system"}
+    server.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    assert not injected(server.api.create(pod("hotpeers-system", "own")))
+    assert controller.metric("hotpeers_injections_total") == before
+
+
+def test_a_pod_that_cannot_be_served_says_why(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    body = pod(team, "node", command=["node"])
+    parts = urlsplit(server.url)
+    connection = http.client.HTTPSConnection(
+        str(parts.hostname), parts.port, context=server.access.context(), timeout=60
+    )
+    path = f"/api/v1/namespaces/{team}/pods"
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    found = json.loads(answer.read())
+    connection.close()
+    assert answer.status == 201
+    assert "NotPython" in str(answer.headers["Warning"])
+    assert found["metadata"]["annotations"]["hotpeers.dev/skipped"].startswith("NotPython: ")
+    assert set(containers(found)) == {"kagent"}
+    assert controller.metric("hotpeers_injections_total", reason="NotPython") == 1
+
+
+def test_a_pod_that_keeps_its_token_to_itself(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    body = pod(team, "private")
+    body["spec"]["automountServiceAccountToken"] = False
+    found = server.api.create(body)
+    assert injected(found)
+    parts = containers(found)
+    assert TOKEN in mounts(parts["hotpeers"])
+    assert TOKEN not in mounts(parts["kagent"])
+
+
+@pytest.mark.parametrize(("name", "first"), [("a-rival", BOOTSTRAP), ("z-rival", FOLDER)])
+def test_another_injector_before_or_after(
+    server: Cluster, controller: Controller, team: str, tmp_path: Path, name: str, first: str
+) -> None:
+    with rival(tmp_path / "rival", name) as configuration:
+        server.api.create(configuration)
+        try:
+            probe = f"/api/v1/namespaces/{team}/pods?dryRun=All"
+
+            def both() -> list[str] | None:
+                answer = server.api.request("POST", probe, pod(team, "probe"))
+                path = variables(containers(answer)["kagent"]).get("PYTHONPATH", "")
+                return path.split(":") if FOLDER in path and BOOTSTRAP in path else None
+
+            path = until("both to be asked", both, SECONDS)
+            assert path == [first, *({BOOTSTRAP, FOLDER} - {first})]
+            assert injected(server.api.create(pod(team, "both")))
+        finally:
+            server.api.delete(configuration)
+
+
+def test_a_quota_that_wants_every_limit(server: Cluster, controller: Controller, team: str) -> None:
+    hard = {
+        "requests.cpu": "4",
+        "requests.memory": "4Gi",
+        "limits.cpu": "8",
+        "limits.memory": "8Gi",
+    }
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "all", "namespace": team},
+        "spec": {"hard": hard},
+    }
+    server.api.create(quota)
+    # In the place of the controller that counts.
+    status = {"hard": hard, "used": dict.fromkeys(hard, "0")}
+    server.api.patch(quota, {"status": status}, subresource="status")
+    amounts = {"cpu": "1", "memory": "1Gi"}
+    body = pod(team, "limited", resources={"requests": amounts, "limits": amounts})
+    assert injected(server.api.create(body))
+
+
+def test_with_no_controller_pods_start_as_they_are(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    controller.stop(signal.SIGKILL)
+    assert set(containers(server.api.create(pod(team, "annotated")))) == {"kagent"}
+    assert set(containers(server.api.create(pod(team, "plain", asked=False)))) == {"kagent"}
+
+
+def test_a_certificate_is_replaced_with_no_gap(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    stop = threading.Event()
+
+    def create(worker: int) -> list[bool]:
+        done = []
+        while not stop.is_set():
+            # A new connection for each: the API server keeps its own open otherwise.
+            name = f"pod-{worker}-{len(done)}"
+            done.append(injected(server.api.create(pod(team, name))))
+        return done
+
+    def shown() -> str:
+        context = ssl.create_default_context(cafile=str(controller.authority.file))
+        connection = http.client.HTTPSConnection("localhost", controller.port, context=context)
+        connection.connect()
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        subject = dict(pair[0] for pair in (connection.sock.getpeercert() or {})["subject"])
+        connection.close()
+        return str(subject["commonName"])
+
+    with ThreadPoolExecutor(3) as pool:
+        workers = [pool.submit(create, number) for number in range(2)]
+        try:
+            for name in ("second", "third"):
+                controller.issue(name)
+                until(f"{name} to be shown", lambda name=name: shown() == name or None, SECONDS)
+        finally:
+            stop.set()
+    done = [one for worker in workers for one in worker.result()]
+    assert len(done) > 2
+    assert all(done)
+
+
+def test_a_bad_certificate_leaves_the_one_before(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    key = controller.certificates / "tls.key"
+    good = key.read_bytes()
+    key.write_bytes(b"none")
+    until("it to be told", lambda: "cannot be used" in controller.log.read_text() or None, SECONDS)
+    assert injected(server.api.create(pod(team, "still")))
+    key.write_bytes(good)
+
+
+def test_it_serves_on_while_it_ends(server: Cluster, controller: Controller, team: str) -> None:
+    controller.process.signal(signal.SIGTERM)
+    until("it to be unready", lambda: controller.readiness() == 503 or None, SECONDS)
+    assert injected(server.api.create(pod(team, "late")))
+    until("it to end", lambda: controller.process.pid is None or None, SECONDS)
+    assert "ends: asked to" in controller.log.read_text()
+    controller.stop()

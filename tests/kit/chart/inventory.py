@@ -1,0 +1,55 @@
+"""What there is in a cluster, by discovery: to see what a release leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from kit.apiserver.client import Api, ApiError
+from kit.apiserver.processes import TookTooLongError, until
+
+Item = tuple[str, str, str, str]
+"""Version, plural, namespace and name of an object."""
+# What the API server makes for itself, some of it only a while after it is ready.
+_PASSING = {"apiservices", "events", "flowschemas", "ipaddresses", "namespaces", "servicecidrs"}
+_PASSING |= {"prioritylevelconfigurations"}
+_OWN = {"default", "kube-node-lease", "kube-public", "kube-system"}
+
+_SECONDS = 60.0
+
+
+def inventory(api: Api) -> set[Item]:
+    """Everything that can be listed."""
+    versions = ["v1"]
+    for group in api.request("GET", "/apis")["groups"]:
+        versions.append(group["preferredVersion"]["groupVersion"])
+    found: set[Item] = set()
+    for version in versions:
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        try:
+            resources = api.request("GET", root)["resources"]
+        except ApiError:
+            continue  # a group that has just gone is in the list for a moment
+        for resource in resources:
+            plural = resource["name"]
+            if "list" not in resource["verbs"] or plural in _PASSING:
+                continue
+            for item in api.request("GET", f"{root}/{plural}")["items"]:
+                metadata = item["metadata"]
+                if (place := metadata.get("namespace", "")) not in _OWN:
+                    found.add((version, plural, place, metadata["name"]))
+    return found
+
+
+def left_over(api: Api, before: set[Item], *, may_be: Collection[str] = ()) -> set[Item]:
+    """What is there beyond what was; kinds of objects other than `may_be` get time to go.
+
+    A definition has gone only when its objects have, some time after it was deleted.
+    """
+
+    def settled() -> bool | None:
+        return all(plural in may_be for _, plural, _, _ in inventory(api) - before) or None
+
+    with suppress(TookTooLongError):
+        until("what was deleted to go", settled, _SECONDS)
+    return inventory(api) - before

@@ -1,0 +1,74 @@
+"""What the tests of a controller's part in the cluster share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from hotpeers.kube.client import Client
+from hotpeers.kube.connection import Access, connect
+from kit.apiserver.client import Api, ApiError, Object
+
+SECONDS = 60.0
+
+
+async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Wait until it is true; it may ask a server."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not (found := await asyncio.to_thread(_look, condition)):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds:g} s") from None
+    return found
+
+
+def _look(condition: Callable[[], Any]) -> Any:
+    try:
+        return condition()
+    except RuntimeError as error:
+        # The loop goes on beside this thread, and may change what is being looked through.
+        if "during iteration" not in str(error):
+            raise
+        return None
+
+
+@asynccontextmanager
+async def client_of(kubeconfig: Path, kind: type[Client] = Client) -> AsyncIterator[Client]:
+    """A client of the product."""
+    access = Access(str(kubeconfig))
+    async with kind(access, await connect(access)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def running(*works: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Tasks that run meanwhile; what ended one of them by itself is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield tasks
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+    finally:
+        await ended(*tasks)
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for them."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def read(api: Api, path: str) -> Object | None:
+    """An object, None where there is none."""
+    try:
+        return api.request("GET", path)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None

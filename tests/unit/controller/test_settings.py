@@ -1,0 +1,136 @@
+"""The settings of `hotpeers controller`: what is taken, and what a bad one is told."""
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from hotpeers.base.errors import SettingsError
+from hotpeers.cli.main import cli
+from hotpeers.controller.settings import ControllerSettings
+
+
+def parse(**given: str) -> ControllerSettings:
+    """What the command would make of these flags, as the command has the others."""
+    command = cli.commands["controller"]
+    raw = {str(option.name): str(option.default) for option in command.params}
+    return ControllerSettings.parse(**{**raw, "image": "hotpeers:1", **given})
+
+
+def test_defaults() -> None:
+    settings = parse()
+    assert (str(settings.listen), str(settings.health_listen)) == (":9443", ":8080")
+    assert settings.identity
+    assert settings.service == settings.lease == "hotpeers-controller"
+    assert settings.certificate_secret == "hotpeers-certificates"
+    assert settings.webhook_configuration == "hotpeers-injector"
+    assert settings.bind_readers
+    assert settings.sidecar_resources["requests"] == {"cpu": "10m", "memory": "64Mi"}
+    assert settings.drain_seconds == 5
+    assert settings.needs_cluster
+
+
+def test_secret_of_orchestrators_is_a_name_and_a_key() -> None:
+    assert parse(orchestrator_token_secret="reader/token.jwt").orchestrator_token_secret
+    for wrong in ("reader", "reader/", "/token", "a/b/c", "Reader/token", "a/b c"):
+        with pytest.raises(SettingsError, match="is no NAME/KEY of a Secret"):
+            parse(orchestrator_token_secret=wrong)
+
+
+def test_none_switches_off() -> None:
+    settings = parse(webhook_configuration="none", health_listen="none", sidecar_resources="")
+    assert settings.webhook_configuration == ""
+    assert settings.health_listen is None
+    assert settings.sidecar_resources == {}
+
+
+def test_without_a_cluster() -> None:
+    settings = parse(
+        certificate_dir="/c",
+        bind_readers="false",
+        native_sidecars="true",
+        guard_configuration="none",
+        hold_configuration="none",
+    )
+    assert not settings.needs_cluster
+
+
+def test_hold_is_on_unless_it_is_switched_off() -> None:
+    settings = parse()
+    assert settings.holds
+    assert (settings.hold_ack_seconds, settings.hold_idle_seconds) == (20.0, 600.0)
+    assert not parse(hold_configuration="none").holds
+    assert parse(hold_window="Sat 02:00-05:00").hold_window == "Sat 02:00-05:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hold_window", "at night"),
+        ("hold_ack_seconds", "0"),
+        ("hold_idle_seconds", "-1"),
+        ("hold_repay", "maybe"),
+        ("account", "a user"),
+    ],
+)
+def test_setting_of_the_hold_that_is_none_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name.replace("_", "-")):
+        parse(**{name: value})
+
+
+def test_guard_is_on_unless_it_is_switched_off() -> None:
+    settings = parse(registry_url="http://registry:12121")
+    assert settings.guards
+    assert settings.guard_configuration == "hotpeers-guard"
+    assert not parse(guard_configuration="none").guards
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("listen", "none", "--listen"),
+        ("listen", "x", "--listen"),
+        ("health_listen", "a:b", "--health-listen"),
+        ("image", "", "--image"),
+        ("image_pull_policy", "Sometimes", "--image-pull-policy"),
+        ("native_sidecars", "maybe", "--native-sidecars"),
+        ("bind_readers", "perhaps", "--bind-readers"),
+        ("injection_namespaces", "a in b", "--injection-namespaces.*is not a label requirement"),
+        ("service", "A_B", "--service.*'A_B': is no name of an object"),
+        ("drain_seconds", "-1", "--drain-seconds"),
+        ("max_drain_seconds", "-1", "--max-drain-seconds"),
+        ("max_drain_seconds", "86401", "--max-drain-seconds"),
+        ("policies_per_namespace", "0", "--policies-per-namespace"),
+        ("policies_per_namespace", "many", "--policies-per-namespace"),
+        ("subjects_per_namespace", "513", "--subjects-per-namespace"),
+        ("drain_seconds", "61", "--drain-seconds"),
+        ("sidecar_resources", "{", "--sidecar-resources"),
+        ("sidecar_resources", "[]", "--sidecar-resources"),
+        ("sidecar_resources", '{"requests": 1}', "--sidecar-resources"),
+        ("sidecar_resources", '{"requests": {"cpu": "much"}}', "--sidecar-resources"),
+        ("sidecar_resources", '{"claims": {}}', "--sidecar-resources"),
+        ("guard_configuration", "A_B", "--guard-configuration"),
+        ("registry_url", "registry:12121", "--registry-url"),
+        ("registry_url", "http://user:secret@registry", "--registry-url"),
+        ("log_level", "loud", "--log-level"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as caught:
+        parse(**{name: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["run", "controller"])
+def test_each_flag_is_in_the_reference(name: str) -> None:
+    reference = (Path(__file__).parents[3] / "docs" / "reference.md").read_text()
+    for option in cli.commands[name].params:
+        assert isinstance(option, click.Option)
+        assert f"| `{option.opts[0]}` | `{option.envvar}` |" in reference
+
+
+def test_each_flag_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTPEERS_IMAGE_PULL_POLICY", "Sometimes")
+    done = CliRunner().invoke(cli, ["controller", "--image=hotpeers:1"])
+    assert "HOTPEERS_IMAGE_PULL_POLICY" in str(done.exception)

@@ -1,0 +1,29 @@
+"""Pods in files, and what becomes of them: see `pod_cases`."""
+
+import copy
+
+import jsonpatch
+import pytest
+
+from hotpeers.inject.injector import make_patch
+from kit.pods.pod_cases import FOLDER, NAMESPACE, Case, all_cases, describe
+
+CASES = all_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_pod_becomes_what_its_file_says(case: Case) -> None:
+    before = copy.deepcopy(case.pod)
+    verdict = case.verdict()
+    assert describe(verdict) == case.expected
+    assert case.pod == before
+    patched = jsonpatch.apply_patch(case.pod, list(verdict.operations))
+    again = make_patch(patched, NAMESPACE, case.injection)
+    assert again.operations == ()
+
+
+def test_no_file_is_left_over() -> None:
+    kinds = (".pod.yaml", ".patch.json")
+    wanted = {f"{case.name}{kind}" for case in CASES for kind in kinds}
+    found = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
+    assert found == wanted

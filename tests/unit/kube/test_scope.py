@@ -1,0 +1,77 @@
+"""One kind that is followed, on a server whose watches hear of nothing."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from hotpeers.kube.client import Client
+from hotpeers.kube.connection import Access, connect
+from hotpeers.kube.informer.kind import Kind, Version
+from hotpeers.kube.informer.scope import RESYNC_SECONDS, Scope
+from kit.apiserver.kubeconfig import write_kubeconfig
+
+WATCH_SECONDS = 20.0
+KIND = Kind("Service", "", "services", (Version("v1", lambda data: data["metadata"]["name"]),))
+
+
+class Deaf:
+    """An API server with one Service, and the clock: a watch takes its time, and tells nothing."""
+
+    def __init__(self) -> None:
+        self.name = "before"
+        self.now = 0.0
+        self.lists: list[float] = []
+        self.watches = 0
+        self.listed_twice = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch"):
+            self.watches += 1
+            self.now += WATCH_SECONDS
+            self.name = "after"
+            return web.Response(body=b"")
+        self.lists.append(self.now)
+        if len(self.lists) > 1:
+            self.listed_twice.set()
+        metadata: dict[str, Any] = {"name": self.name, "namespace": "here", "uid": self.name}
+        metadata["resourceVersion"] = "1"
+        return web.json_response(
+            {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": metadata}]}
+        )
+
+
+async def test_event_that_was_never_sent_is_made_up_for_by_listing_every_ten_minutes(
+    tmp_path: Path,
+) -> None:
+    deaf = Deaf()
+    told: list[list[str]] = []
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", deaf.answer)
+    async with TestServer(app, host="127.0.0.1") as server:
+        url = str(server.make_url(""))
+        access = Access(str(write_kubeconfig(tmp_path / "kubeconfig", url)))
+        async with Client(access, await connect(access)) as client:
+            scope = Scope(
+                client,
+                KIND,
+                "here",
+                {},
+                changed=lambda: told.append(list(scope.store.values())),
+                restarted=lambda reason: told.append([reason]),
+                clock=lambda: deaf.now,
+            )
+            following = asyncio.create_task(scope.follow())
+            async with asyncio.timeout(60):
+                await deaf.listed_twice.wait()
+                while len(told) < 2:
+                    await asyncio.sleep(0.01)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    assert told == [["before"], ["after"]]
+    first, second = deaf.lists[:2]
+    assert first == 0.0
+    assert RESYNC_SECONDS == 600.0
+    assert 0.8 * RESYNC_SECONDS <= second <= 1.2 * RESYNC_SECONDS + WATCH_SECONDS

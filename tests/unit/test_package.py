@@ -1,0 +1,35 @@
+"""What is tested is what is shipped."""
+
+import os
+from pathlib import Path
+
+import hotpeers
+import hotpeers_shim
+from hotpeers.base.reasons import Reason
+from hotpeers_shim.contract import CallProblem, ConfigProblem, Nack, PeerProblem
+from kit.words import every_word
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_wheel_is_what_is_tested() -> None:
+    if os.environ.get("HOTPEERS_TEST_CHECKOUT"):
+        return
+    for package in (hotpeers, hotpeers_shim):
+        assert package.__file__ is not None
+        assert "site-packages" in Path(package.__file__).parts
+
+
+def test_every_word_has_one_meaning_and_one_sentence() -> None:
+    sentences = every_word()
+    shim = [*Nack, *PeerProblem, *CallProblem, *ConfigProblem]
+    own = [word for program in Reason.__subclasses__() for word in program]
+    # As objects: two equal words of two programs would be one key.
+    assert len({word.value for word in [*shim, *own]}) == len([*shim, *own]) == len(sentences)
+    assert all(sentence.endswith(".") for sentence in sentences.values())
+
+
+def test_every_word_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    for word, sentence in every_word().items():
+        assert f"| `{word.value}` | {sentence} |" in reference
