@@ -1,6 +1,6 @@
 """Attackers of the webhook port, as a program; and callers that are answered meanwhile, measured.
 
-    python -m controller.flooding KIND PORT SOURCE COUNT SECONDS
+    python -m kit.controller.flooding KIND PORT SOURCE COUNT SECONDS
 
 Everything is on loopback, from an address SOURCE there, and ends after SECONDS.
 """
@@ -129,7 +129,7 @@ def attacking(kind: str, port: int, source: str, count: int, seconds: float) -> 
     import subprocess
 
     folder = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "controller.flooding", kind, str(port), source]
+    command = [sys.executable, "-m", "kit.controller.flooding", kind, str(port), source]
     # asyncio logs what it does not expect of servers that cut connections.
     process = subprocess.Popen(
         [*command, str(count), str(seconds)], cwd=folder, stderr=subprocess.DEVNULL

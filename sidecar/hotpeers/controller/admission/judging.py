@@ -54,10 +54,20 @@ class NotReadyError(HotpeersError):
     """This replica does not know enough to judge now."""
 
 
-class Ledger(Protocol):
+class Slot(Protocol):
+    """The slot that a request asks for."""
+
+    async def expected(self) -> Decision:
+        """The first decision by the counts, before the slot is written."""
+
+    async def decided(self) -> Decision:
+        """The decision that holds; the slot is written if it allows the agent."""
+
+
+class Quota(Protocol):
     """Counts that are exact over all replicas."""
 
-    async def admit(
+    def reserve(
         self,
         keys: Iterable[str],
         agent: str,
@@ -65,8 +75,8 @@ class Ledger(Protocol):
         *,
         uid: str = "",
         dry_run: bool = False,
-    ) -> Decision:
-        """Decide with what these policies have in use, and take the agent's slot if it is allowed."""
+    ) -> Slot:
+        """Ask for the agent's slot, which is decided with what these policies have in use."""
 
 
 class Governing(Protocol):
@@ -102,14 +112,14 @@ class Judging:
         self,
         knowledge: Knowledge,
         live: Live,
-        ledger: Ledger,
+        quota: Quota,
         governing: Governing,
         templates: Templates | None = None,
     ) -> None:
         self._knowledge = knowledge
         self._live = live
         self._looks = Looks(live)
-        self._ledger = ledger
+        self._quota = quota
         self._governing = governing
         self._templates = templates
         self._events = Pace()
@@ -214,35 +224,33 @@ class Judging:
         facts: Facts,
         enforced: Sequence[str],
     ) -> Decision:
-        """The decision by what is in use; one that is allowed has its slot, and is governed."""
-        governing: asyncio.Future[None] | None = None
+        """Decide with what is in use, reserve the slot, and have the new account governed."""
 
-        def decided(usage: Mapping[str, Usage]) -> Decision:
-            nonlocal governing
-            decision = decide(request, policies, replace(facts, usage=usage))
-            if decision.allowed and not request.dry_run and governing is None:
-                # Both take a write, so that they go side by side.
-                account = (request.namespace, request.name)
-                governing = asyncio.ensure_future(self._governing.ensure([account]))
-            return decision
+        def by_usage(usage: Mapping[str, Usage]) -> Decision:
+            return decide(request, policies, replace(facts, usage=usage))
 
-        agent = f"{request.namespace}/{request.name}"
+        # The API server names the object before it asks the validating webhooks.
+        uid = part(request.object, "metadata").get("uid")
+        slot = self._quota.reserve(
+            enforced,
+            f"{request.namespace}/{request.name}",
+            by_usage,
+            uid=uid if isinstance(uid, str) else "",
+            dry_run=request.dry_run,
+        )
+        expected = await slot.expected()
+        if not expected.allowed or request.dry_run:
+            return await slot.decided()
+        # The slot and the account each take a write to the API server: side by side.
+        account = (request.namespace, request.name)
+        governed = asyncio.create_task(self._governing.ensure([account]), name="govern account")
         try:
-            uid = part(request.object, "metadata").get("uid")
-            decision = await self._ledger.admit(
-                enforced,
-                agent,
-                decided,
-                # The API server names the object before it asks the validating webhooks.
-                uid=uid if isinstance(uid, str) else "",
-                dry_run=request.dry_run,
-            )
-            if decision.allowed and governing is not None:
-                await governing
+            decision = await slot.decided()
+            if decision.allowed:
+                await governed
         finally:
-            if governing is not None:
-                governing.cancel()
-                await asyncio.gather(governing, return_exceptions=True)
+            governed.cancel()
+            await asyncio.gather(governed, return_exceptions=True)
         return decision
 
     async def _found(

@@ -10,37 +10,13 @@ from datetime import datetime
 from ...base.reasons import Reason
 from ...spawnpolicy.decision import Decision
 from ...spawnpolicy.reasons import PolicyReason
-from ...spawnpolicy.request import Usage
 from ..reasons import ControllerReason
 from .books import Book, Books
 from .ledger import Ledger, LedgerFullError, pruned, reserve, usage
 from .ledgers import CountsError, Held
-
-Decide = Callable[[Mapping[str, Usage]], Decision]
-"""Decides by what each policy has in use; pure, and asked more than once."""
+from .reservation import Waiting
 
 _COUNTED = frozenset({PolicyReason.TOO_MANY_AGENTS, PolicyReason.TOO_MANY_CREATES})
-
-
-@dataclass(slots=True)
-class Waiting:
-    """One who asks for the slot of an agent. `uid` is that of the object in the request."""
-
-    agent: str
-    uid: str
-    decide: Decide
-    dry_run: bool
-    answer: asyncio.Future[Decision]
-
-    def fail(self, error: Exception) -> None:
-        """Answer by an error, if nothing was answered yet."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def tell(self, decision: Decision) -> None:
-        """Answer by a decision, if nothing was answered yet."""
-        if not self.answer.done():
-            self.answer.set_result(decision)
 
 
 @dataclass(slots=True)
@@ -157,6 +133,7 @@ class Judgement:
                 one.fail(CountsError(message, ControllerReason.LEDGER_FULL))
             else:
                 found.took.append((one, decision))
+                one.expect(decision)
 
     async def _settled(self, found: _Round) -> bool:
         """Whether some slot was freed. Nothing was written yet, so that all are judged again."""

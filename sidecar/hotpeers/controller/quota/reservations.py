@@ -16,12 +16,12 @@ from ...base.problems import Problem
 from ...kube.client import Client
 from ...spawnpolicy.decision import Decision
 from ...spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy
-from ..reasons import ControllerReason
 from .books import Book, Books
-from .judgement import Decide, Judgement, Waiting
+from .judgement import Judgement
 from .ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
 from .ledger import departed as without_departed
 from .ledgers import CountsError, Held, Ledgers
+from .reservation import Decide, Reservation, Waiting
 from .settling import LiveRead, Shown, applied, look, to_look_at
 
 __all__ = ["Counts", "CountsError", "Reservations", "Timing"]
@@ -109,7 +109,7 @@ class Reservations:
                     await self._flush(book)
             await asyncio.sleep(self._timing.flush)
 
-    async def admit(
+    def reserve(
         self,
         keys: Iterable[str],
         agent: str,
@@ -117,13 +117,14 @@ class Reservations:
         *,
         uid: str = "",
         dry_run: bool = False,
-    ) -> Decision:
-        """Decide with what these policies have in use, and take the slot of `agent` if it is allowed.
+    ) -> Reservation:
+        """Queue a request: decide with what these policies have in use, and take the slot of `agent`.
 
         `uid` is that of the object in the request. `decide` is called again whenever the counts have
-        changed; a dry run takes nothing.
+        changed; a dry run takes nothing. What is returned has to be waited for at once.
         """
-        waiting = Waiting(agent, uid, decide, dry_run, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(agent, uid, decide, dry_run, loop.create_future(), loop.create_future())
         queue = tuple(sorted(set(keys)))
         waiters = self._queues.get(queue)
         if waiters is None:
@@ -133,12 +134,19 @@ class Reservations:
             worker.add_done_callback(self._workers.discard)
         else:
             waiters.append(waiting)
-        try:
-            async with asyncio.timeout(self._timing.bound):
-                return await waiting.answer
-        except TimeoutError as error:
-            message = f"the counts of {', '.join(queue)}: not decided in {self._timing.bound:g} s"
-            raise CountsError(message, ControllerReason.COUNTS_BUSY) from error
+        return Reservation(waiting, queue, self._timing.bound)
+
+    async def admit(
+        self,
+        keys: Iterable[str],
+        agent: str,
+        decide: Decide,
+        *,
+        uid: str = "",
+        dry_run: bool = False,
+    ) -> Decision:
+        """The decision of `reserve`, once it holds."""
+        return await self.reserve(keys, agent, decide, uid=uid, dry_run=dry_run).decided()
 
     async def settle(
         self,

@@ -331,7 +331,7 @@ async def test_who_is_no_account_is_let_through(scene: Scene) -> None:
 
 async def test_nothing_is_judged_before_all_is_known(scene: Scene) -> None:
     fresh = Knowledge(scene.client)
-    judging = Judging(fresh, Live(scene.client), scene.judging._ledger, scene.governing)
+    judging = Judging(fresh, Live(scene.client), scene.judging._quota, scene.governing)
     with pytest.raises(NotReadyError, match="SpawnPolicy in all namespaces are not known yet"):
         await judging.judge(scene.review(declarative("worker-a", scene.namespace)))
 

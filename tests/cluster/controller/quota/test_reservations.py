@@ -185,7 +185,7 @@ async def test_admission_goes_to_the_policy_that_decided(
 async def test_slot_of_a_replica_that_was_killed_is_free_after_the_hold(
     clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
-    command = [sys.executable, "-m", "controller.admitting"]
+    command = [sys.executable, "-m", "kit.controller.admitting"]
     process = await asyncio.create_subprocess_exec(
         *command,
         *(str(cluster.kubeconfig), namespace, f"{namespace}/dead"),
