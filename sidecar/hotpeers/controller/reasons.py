@@ -10,74 +10,68 @@ class ControllerReason(Reason):
 
     SOURCES_UNREADABLE = (
         "SourcesUnreadable",
-        "The pod's Agent or Namespace could not be read; delete the pod to try again.",
+        "The pod's Agent or Namespace could not be read; delete the pod to retry.",
     )
     CERTIFICATE_INVALID = (
         "CertificateInvalid",
-        "The certificate and its key cannot be served with; those before them stay.",
+        "The certificate and its key cannot be used; the earlier ones stay in use.",
     )
     CERTIFICATES_BAD = (
         "CertificatesBad",
-        "The Secret of the certificates is not ours or damaged; it is left alone.",
+        "The Secret of the certificates is damaged or not ours; it is not changed.",
     )
-    BINDING_TAKEN = "BindingTaken", "Another binding of that name exists, and is left alone."
+    BINDING_TAKEN = (
+        "BindingTaken",
+        "A binding of this name exists that hotpeers did not create; it is not changed.",
+    )
     ROLE_MISSING = (
         "RoleMissing",
-        "A ClusterRole of hotpeers does not exist, so that nobody is bound to it.",
+        "A ClusterRole of hotpeers is missing, so no binding to it is made.",
     )
     READERS_NOT_INVITED = (
         "ReadersNotInvited",
-        "The annotation hotpeers.dev/readers of the namespace leaves it out.",
+        "The annotation hotpeers.dev/readers of the namespace excludes it.",
     )
     INJECTION_DISABLED = (
         "InjectionDisabled",
-        "Nothing may be injected in this namespace, and no account of it is bound.",
+        "Injection is disabled in this namespace, so its accounts get no binding.",
     )
     GUARD_MISSING = (
         "GuardMissing",
-        "A webhook configuration of the guard does not exist, so that nothing is admitted.",
+        "A webhook configuration of the guard is missing, so nothing is admitted.",
     )
     GUARD_OPEN = (
         "GuardOpen",
-        "A webhook configuration of the guard was changed so that requests pass by it.",
+        "A webhook configuration of the guard was changed and lets requests bypass the guard.",
     )
     STAMP_UNREADABLE = (
         "StampUnreadable",
-        "A stamp of a spawned agent cannot be read; the agent is left alone.",
+        "A stamp of a spawned agent is unreadable; the agent is not changed.",
     )
     DELETION_UNKNOWN = (
         "DeletionUnknown",
-        "What becomes of the agents of a policy that is gone is not known; they stay.",
+        "The deletionPolicy of a deleted SpawnPolicy is unknown; its agents stay.",
     )
-    TOO_MANY_EVENTS = "TooManyEvents", "The subject has written as many Events as it may of late."
+    TOO_MANY_EVENTS = "TooManyEvents", "The subject has reached its limit of Events."
     GUARD_NOT_READY = (
         "GuardNotReady",
-        "The guard does not know all agents and policies yet; the request is refused.",
+        "The guard has not read all agents and policies yet; the request is denied.",
     )
     GUARD_FAILED = (
         "GuardFailed",
-        "A fault of hotpeers, or no answer in time; the request is refused.",
+        "hotpeers has a bug here, or did not answer in time; the request is denied.",
     )
-    TOO_BUSY = "TooBusy", "Too many requests at once, of one subject or at the port; try again."
-    COUNTS_BUSY = (
-        "CountsBusy",
-        "What is admitted could not be written down in time, and so is not admitted.",
-    )
-    LEDGER_AHEAD = (
-        "LedgerAhead",
-        "The ledger was written by a clock that is ahead of this one; nothing is admitted.",
-    )
-    LEDGER_BAD = "LedgerBad", "The ledger of a SpawnPolicy cannot be read; nothing is admitted."
-    LEDGER_FULL = "LedgerFull", "The ledger of a SpawnPolicy has no place for another agent."
+    TOO_BUSY = "TooBusy", "There are too many requests at once, of this subject or in total; retry."
+    COUNTS_BUSY = "CountsBusy", "The slot could not be reserved in time, so the request is denied."
+    LEDGER_AHEAD = "LedgerAhead", "The ledger has a time ahead of this clock; nothing is admitted."
+    LEDGER_BAD = "LedgerBad", "The ledger of a SpawnPolicy is unreadable; nothing is admitted."
+    LEDGER_FULL = "LedgerFull", "The ledger of a SpawnPolicy has no room for another agent."
     LEDGER_LOST = (
         "LedgerLost",
         "The ledger of a SpawnPolicy was lost; nothing is admitted for a minute.",
     )
-    HOLD_UNREADABLE = (
-        "HoldUnreadable",
-        "The Deployment has the label of a hold, and is not one that can be held.",
-    )
+    HOLD_UNREADABLE = "HoldUnreadable", "The Deployment has the label of a hold but cannot be held."
     HELD_AGAIN = (
         "HeldAgain",
-        "The webhook held what the controller released: it does not know its user.",
+        "The webhook held a release of the controller: it does not recognize the controller's user.",
     )

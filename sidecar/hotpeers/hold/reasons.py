@@ -16,5 +16,5 @@ class HoldReason(Reason):
         "HeldConfigNeedsRestart",
         "The new configuration changes something that the agent reads at its start only.",
     )
-    ACK_MISSING = "AckMissing", "A pod did not say in time that it has the new configuration."
-    ROLLOUT_STUCK = "RolloutStuck", "A rollout of the Deployment does not get on."
+    ACK_MISSING = "AckMissing", "A pod did not acknowledge the new configuration in time."
+    ROLLOUT_STUCK = "RolloutStuck", "A rollout of the Deployment makes no progress."

@@ -8,17 +8,14 @@ from ..base.reasons import Reason
 class InjectReason(Reason):
     """Why a pod is not injected, or what is left out of it."""
 
-    ANNOTATION_INVALID = (
-        "AnnotationInvalid",
-        "An annotation of the pod has a value that is not allowed.",
-    )
+    ANNOTATION_INVALID = "AnnotationInvalid", "An annotation of the pod has an invalid value."
     CONTAINER_NOT_FOUND = (
         "ContainerNotFound",
         "The pod has no container of the name that its annotation gives.",
     )
     CONTAINER_UNCLEAR = (
         "ContainerUnclear",
-        "Which container of the pod is the agent's cannot be told.",
+        "hotpeers cannot tell which container of the pod is the agent's.",
     )
     SIDECAR_ENDLESS = (
         "SidecarEndless",
@@ -36,54 +33,57 @@ class InjectReason(Reason):
     )
     PYTHON_PATH_REFERENCED = (
         "PythonPathReferenced",
-        "The container refers to PYTHONPATH, and would see what is added to it.",
+        "The container refers to PYTHONPATH and would see an extended value.",
     )
     ENVIRONMENT_TAKEN = (
         "EnvironmentTaken",
-        "The container sets a variable that would be set by the injection.",
+        "The container already sets a variable that injection needs to set.",
     )
     NAME_TAKEN = (
         "NameTaken",
-        "The pod has a container or volume with a name that would be injected.",
+        "The pod already has a container or volume of a name that injection needs.",
     )
     MOUNT_PATH_TAKEN = (
         "MountPathTaken",
-        "A mount of the container leaves no place for one of those injected.",
+        "A volume mount of the container conflicts with one that injection adds.",
     )
     STATIC_POD = (
         "StaticPod",
-        "The pod is a static one, which is made by its node and cannot be changed.",
+        "The pod is a static pod: its node creates it, and webhooks cannot change it.",
     )
     NO_SERVICE_ACCOUNT = (
         "NoServiceAccount",
-        "The pod has no ServiceAccount, and its sidecar could not ask the API server.",
+        "The pod has no ServiceAccount, so its sidecar cannot use the API server.",
     )
     REGISTRY_UNKNOWN = (
         "RegistryUnknown",
-        "No agentregistry is known, so that there are no tools for spawning.",
+        "No agentregistry is configured, so there are no spawning tools.",
     )
     HOST_NETWORK = (
         "HostNetwork",
-        "On the network of its node others could call the pod's tools for spawning.",
+        "The pod uses its node's network, where others could call its spawning tools.",
     )
     DRAIN_ON_HOST_NETWORK = (
         "DrainOnHostNetwork",
-        "On the network of its node the sidecar has no port, and turns are not waited for.",
+        "The pod uses its node's network, where the sidecar opens no port, so there is no drain.",
     )
     DRAIN_SHORTENED = (
         "DrainShortened",
-        "The operator allows no longer drain; turns are waited for as long as that.",
+        "The drain is longer than the operator's maximum; the maximum is used.",
     )
     PRE_STOP_TAKEN = (
         "PreStopTaken",
-        "The container has a preStop hook of its own, and turns are not waited for.",
+        "The container has a preStop hook of its own, so there is no drain.",
     )
     HOT_CONFIG_NOT_MOUNTED = (
         "HotConfigNotMounted",
-        "No volume that follows its source holds config.json, and changes of it take a restart.",
+        "config.json is not on a volume that follows its source, so a change needs a restart.",
     )
     REQUEST_INVALID = (
         "RequestInvalid",
-        "The admission request was not understood; the pod is admitted as it is.",
+        "The admission request could not be parsed; the pod is admitted without injection.",
     )
-    INJECTION_FAILED = "InjectionFailed", "A fault of hotpeers; the pod is admitted as it is."
+    INJECTION_FAILED = (
+        "InjectionFailed",
+        "hotpeers has a bug here; the pod is admitted without injection.",
+    )

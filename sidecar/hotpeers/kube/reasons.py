@@ -8,24 +8,24 @@ from ..base.reasons import Reason
 class KubeReason(Reason):
     """Why the API server did not answer, or a watch ended."""
 
-    UNAUTHORIZED = (
-        "Unauthorized",
-        "The API server does not know who asks: the credentials are bad or old.",
-    )
+    UNAUTHORIZED = "Unauthorized", "The API server rejects the credentials."
     FORBIDDEN = (
         "Forbidden",
-        "The API server forbids to list or watch it; what was read before stays.",
+        "The API server forbids to list or watch this; the last known state stays.",
     )
-    NOT_SERVED = "NotServed", "The API server does not serve it now; what was read before stays."
-    API_UNREACHABLE = (
-        "ApiUnreachable",
-        "The API server cannot be reached; what was read before stays.",
+    NOT_SERVED = (
+        "NotServed",
+        "The API server does not serve this kind now; the last known state stays.",
     )
-    API_BUSY = "ApiBusy", "The API server asks to come back later; what was read before stays."
-    API_FAILED = "ApiFailed", "The API server failed to answer; what was read before stays."
-    WATCH_CUT = "WatchCut", "A watch was cut; it goes on where it was."
+    API_UNREACHABLE = "ApiUnreachable", "The API server is unreachable; the last known state stays."
+    API_BUSY = (
+        "ApiBusy",
+        "The API server is busy and asks for a later retry; the last known state stays.",
+    )
+    API_FAILED = "ApiFailed", "The API server answered with an error; the last known state stays."
+    WATCH_CUT = "WatchCut", "A watch was cut off; it resumes where it was."
     WATCH_SILENT = (
         "WatchSilent",
-        "Nothing came of a watch for too long; it goes on over a new connection.",
+        "A watch was silent for too long; it resumes over a new connection.",
     )
-    WATCH_EXPIRED = "WatchExpired", "A watch fell too far behind; everything is listed anew."
+    WATCH_EXPIRED = "WatchExpired", "A watch fell too far behind; everything is listed again."

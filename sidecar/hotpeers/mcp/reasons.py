@@ -14,10 +14,10 @@ class McpReason(Reason):
     )
     NOT_SPAWNED_HERE = (
         "NotSpawnedHere",
-        "The agent bears no stamp of this orchestrator, and is left alone.",
+        "The agent has no stamp of this orchestrator and is not changed.",
     )
-    ORCHESTRATOR_UNKNOWN = "OrchestratorUnknown", "It was not said which orchestrator this is."
-    AGENT_NOT_ACCEPTED = "AgentNotAccepted", "kagent does not accept the agent as it is."
+    ORCHESTRATOR_UNKNOWN = "OrchestratorUnknown", "No orchestrator is configured."
+    AGENT_NOT_ACCEPTED = "AgentNotAccepted", "kagent rejects the agent."
     AGENT_UNREACHABLE = (
         "AgentUnreachable",
         "The agent cannot be reached over A2A, or does not speak it.",

@@ -8,21 +8,15 @@ from ..base.reasons import Reason
 class ModelReason(Reason):
     """What is wrong with a manifest, an agent card or a document."""
 
-    CARD_INVALID = "CardInvalid", "What stands in place of the agent card is not one."
+    CARD_INVALID = "CardInvalid", "The document at the card's address is not an A2A agent card."
     INTERFACE_MISSING = (
         "InterfaceMissing",
-        "The agent card names no address, binding and version that can be called.",
+        "The agent card has no interface that can be called: a URL with a supported binding and version.",
     )
-    NOT_YAML = (
-        "NotYaml",
-        "The file is not valid YAML, or nests or repeats more than is safe to read.",
-    )
+    NOT_YAML = "NotYaml", "The file is not valid YAML, or its nesting or aliases exceed a limit."
     DUPLICATE_KEY = (
         "DuplicateKey",
-        "A key is there twice in one mapping; readers differ on which one counts.",
+        "A mapping has the same key twice; parsers disagree on which one counts.",
     )
-    UNKNOWN_KIND = "UnknownKind", "It is neither a Peer, nor a kagent Agent, nor an agent card."
-    UNKNOWN_FIELD = (
-        "UnknownField",
-        "The field is not known: what it was meant to say would be lost.",
-    )
+    UNKNOWN_KIND = "UnknownKind", "The document is not a Peer, a kagent Agent or an agent card."
+    UNKNOWN_FIELD = "UnknownField", "The field is unknown; its value would be ignored."

@@ -10,31 +10,37 @@ class RegistryReason(Reason):
 
     REGISTRY_UNREACHABLE = (
         "RegistryUnreachable",
-        "agentregistry cannot be reached, or did not answer in time.",
+        "agentregistry is unreachable, or did not answer in time.",
     )
-    REGISTRY_FAILED = "RegistryFailed", "agentregistry refused the request, or failed to answer it."
+    REGISTRY_FAILED = (
+        "RegistryFailed",
+        "agentregistry rejected the request, or answered with an error.",
+    )
     REGISTRY_ANSWER_BAD = (
         "RegistryAnswerBad",
-        "What agentregistry answered is not what its API promises, or is too large.",
+        "The answer of agentregistry does not follow its API, or is too large.",
     )
-    TEMPLATE_NOT_FOUND = "TemplateNotFound", "agentregistry has nothing of that name and tag."
+    TEMPLATE_NOT_FOUND = "TemplateNotFound", "agentregistry has no entry of this name and tag."
     TEMPLATE_NOT_MAPPED = (
         "TemplateNotMapped",
-        "The entry of agentregistry cannot be made a kagent Agent.",
+        "The agentregistry entry cannot be converted to a kagent Agent.",
     )
     ADMISSION_DENIED = (
         "AdmissionDenied",
-        "A rule of the cluster denies the object; its message says what it wants.",
+        "An admission rule of the cluster denies the object; the message gives the rule.",
     )
     ADMISSION_SILENT = (
         "AdmissionSilent",
-        "A guard of the cluster could not be asked, so that the request was refused.",
+        "An admission webhook of the cluster is unreachable, so the API server denied the request.",
     )
-    OBJECT_INVALID = "ObjectInvalid", "The API server finds a field of the object wrong."
-    OBJECT_NOT_FOUND = "ObjectNotFound", "There is no such object, or no such kind of object."
-    RIGHT_MISSING = "RightMissing", "This identity has no right to do that."
-    FIELD_TAKEN = "FieldTaken", "Another writer owns a field of the object; nothing was changed."
+    OBJECT_INVALID = "ObjectInvalid", "The API server rejects the object: a field is invalid."
+    OBJECT_NOT_FOUND = "ObjectNotFound", "The object, or its kind, does not exist."
+    RIGHT_MISSING = "RightMissing", "This identity is not authorized to do that."
+    FIELD_TAKEN = (
+        "FieldTaken",
+        "Another field manager owns a field of the object; nothing was changed.",
+    )
     OUTCOME_UNKNOWN = (
         "OutcomeUnknown",
-        "No answer came in time, so that it is not known whether it was done.",
+        "No answer came in time, so it is unknown whether the request was carried out.",
     )

@@ -10,9 +10,12 @@ class SidecarReason(Reason):
 
     CARD_ORIGIN_MISMATCH = (
         "CardOriginMismatch",
-        "The agent card sends calls to another origin than the peer's.",
+        "The agent card names an address of another origin than the peer's URL.",
     )
-    CARD_UNAVAILABLE = "CardUnavailable", "The agent card was not read yet, or cannot be read now."
+    CARD_UNAVAILABLE = (
+        "CardUnavailable",
+        "The agent card has not been read yet, or is unreachable now.",
+    )
     CARD_UNSIGNED = (
         "CardUnsigned",
         "The agent card has no signature, and the orchestrator requires one.",
@@ -23,27 +26,24 @@ class SidecarReason(Reason):
     )
     CARD_KEYS_UNREADABLE = (
         "CardKeysUnreadable",
-        "The keys that agent cards must be signed with cannot be read.",
+        "The keys for verifying agent cards are unreadable.",
     )
-    IS_ORCHESTRATOR = "IsOrchestrator", "It is the orchestrator itself."
-    NAME_COLLISION = "NameCollision", "A peer that comes before it has the same tool name."
+    IS_ORCHESTRATOR = "IsOrchestrator", "The candidate is the orchestrator itself."
+    NAME_COLLISION = "NameCollision", "An earlier peer has the same tool name."
     NAMESPACE_NOT_ALLOWED = (
         "NamespaceNotAllowed",
-        "Its namespace is not among those that are allowed.",
+        "The candidate's namespace is not among the allowed namespaces.",
     )
-    NOT_SELECTED = "NotSelected", "Its labels do not match the selector."
-    URL_MISSING = "UrlMissing", "It does not say where its A2A server is."
+    NOT_SELECTED = "NotSelected", "The candidate's labels do not match the selector."
+    URL_MISSING = "UrlMissing", "The candidate has no URL of an A2A server."
     SOURCE_MISSING = (
         "SourceMissing",
-        "The directory of peers does not exist; what was read before stays.",
+        "The directory of peers does not exist; the last known state stays.",
     )
-    SOURCE_UNREADABLE = (
-        "SourceUnreadable",
-        "The source could not be read; what was read before stays.",
-    )
+    SOURCE_UNREADABLE = "SourceUnreadable", "The source is unreadable; the last known state stays."
     SHIM_NOT_INSTALLED = (
         "ShimNotInstalled",
-        "The shim is not in the pod; an agent that started without it has no peers.",
+        "The shim is missing from the pod; an agent that started without it has no peers.",
     )
     SHIM_NOT_LOADED = (
         "ShimNotLoaded",
@@ -52,30 +52,30 @@ class SidecarReason(Reason):
     )
     PROJECTION_FAILED = (
         "ProjectionFailed",
-        "The peer file could not be written; the one before stays.",
+        "The peer file could not be written; the last one stays.",
     )
     WATCH_UNAVAILABLE = (
         "WatchUnavailable",
-        "Changes cannot be watched; they are looked for every few seconds.",
+        "The folder cannot be watched; it is polled every few seconds.",
     )
-    NOT_READY = "NotReady", "It has not been ready yet."
+    NOT_READY = "NotReady", "The candidate has not been ready yet."
     NAMESPACE_NOT_INVITED = (
         "NamespaceNotInvited",
-        "Its allowedNamespaces leave out the orchestrator's namespace.",
+        "The candidate's allowedNamespaces exclude the orchestrator's namespace.",
     )
     CREDENTIALS_UNREADABLE = (
         "CredentialsUnreadable",
-        "The document of credentials cannot be read; those before it stay.",
+        "The credentials document is unreadable; the last valid one stays.",
     )
     CREDENTIALS_INVALID = (
         "CredentialsInvalid",
-        "The document of credentials is not valid; those before it stay.",
+        "The credentials document is invalid; the last valid one stays.",
     )
     CREDENTIALS_NOT_DELIVERED = (
         "CredentialsNotDelivered",
-        "Credentials cannot be given to the agent's user alone; none are.",
+        "The credentials cannot be restricted to the agent's user, so none are delivered.",
     )
     TOKEN_UNAVAILABLE = (
         "TokenUnavailable",
-        "No OAuth2 token could be fetched; the one before is used while it is valid.",
+        "No OAuth2 token could be fetched; the last one is used while it is valid.",
     )

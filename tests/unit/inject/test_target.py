@@ -69,7 +69,7 @@ def test_container_of_an_injection_whose_sidecar_was_taken_away() -> None:
 def test_reason_lists_the_containers_and_the_annotation() -> None:
     containers = [{"name": "app", "image": "a"}, {"name": "helper", "image": "b"}]
     found = find_target({"metadata": {}, "spec": {"containers": containers}}, Wishes())
-    assert str(found).endswith("be told (app, helper; name it in hotpeers.dev/container).")
+    assert str(found).endswith("agent's (app, helper; name it in hotpeers.dev/container).")
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ async def test_denial_is_told_without_what_the_object_holds(
     assert PROMPT not in str(told)
     assert PROMPT not in str(last_denial(review, verdict, denial))
     assert last_denial(review, verdict, denial).message == (
-        "spec.declarative.systemMessage: A field has the wrong type or a value that it cannot have"
+        "spec.declarative.systemMessage: The field has the wrong type or an invalid value"
         " (FieldMalformed)"
     )
 
