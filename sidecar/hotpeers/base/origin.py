@@ -37,7 +37,7 @@ class Origin:
 # Cached, because each change compares the origins of all peers and cards again.
 @lru_cache(maxsize=32_768)
 def origin_of(url: str) -> Origin:
-    """The origin of an http(s) URL; `UrlError` says what is wrong with any other text."""
+    """The origin of an http(s) URL. Raises `UrlError` for any other text."""
     if len(url) > MAX_URL:
         raise UrlError(f"{len(url)} characters; the limit is {MAX_URL}")
     if _FORBIDDEN.search(url):

@@ -78,7 +78,7 @@ def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen 
 
 
 def check_registry_url(url: str) -> None:
-    """Check the URL of an agentregistry; `SettingsError` says what is wrong with it."""
+    """Check the URL of an agentregistry. Raises `SettingsError`."""
     flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
     if not url:
         raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")

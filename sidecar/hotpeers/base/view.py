@@ -29,7 +29,7 @@ class MalformedError(Exception):
 
 
 def read_view(kind: type[_V], data: Any) -> _V:
-    """The view of an object; `MalformedError` says what is wrong with it."""
+    """The view of an object. Raises `MalformedError` if it is invalid."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:

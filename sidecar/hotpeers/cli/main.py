@@ -1,4 +1,4 @@
-"""The commands. Each imports what it needs as it runs: start scripts call `hotpeers shim path`."""
+"""The root command and the short commands. Each command imports its modules when it runs."""
 
 from __future__ import annotations
 

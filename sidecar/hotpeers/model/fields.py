@@ -25,7 +25,7 @@ from .resource import (
 )
 
 Finding = tuple[str, str]
-"""The path of a field, and what is wrong with it."""
+"""The path of a field, and its error message."""
 
 _MOST = 200
 _MOST_OF_ONE = 20

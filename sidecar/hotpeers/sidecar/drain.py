@@ -50,7 +50,7 @@ class Outcome(StrEnum):
     BOUND = "bound"
     """The time limit was reached; turns in flight may be cut."""
     ENDED = "ended"
-    """All processes of the agent have ended: none writes its turns file any more."""
+    """All processes of the agent have ended: no turns file is written any more."""
     ABANDONED = "abandoned"
     """The client closed its connection."""
     OFF = "off"

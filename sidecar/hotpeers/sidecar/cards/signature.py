@@ -36,7 +36,7 @@ _PRIVATE = ("d", "p", "q", "k")
 
 
 class KeysError(ValueError):
-    """The keys cannot be used; the message says why, and holds none of them."""
+    """The keys cannot be used; the message says why, and does not contain them."""
 
 
 class SignatureCheck:
