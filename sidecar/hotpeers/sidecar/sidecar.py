@@ -207,7 +207,7 @@ class Sidecar:
                 if self._feedback is not None and self._silence.problem is not None:
                     self._feedback.not_loaded(self._silence.problem)
             if self._ready and not self._settled and self._cards.tried:
-                # Each card was tried once, and cards are most of the memory: settle again.
+                # Each card was tried once, and cards are most of the data: settle again.
                 self._settled = True
                 settle()
             if self._ready and not self._projector.intact:

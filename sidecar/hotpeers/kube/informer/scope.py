@@ -50,7 +50,7 @@ class Scope(Generic[T]):
     with an error.
 
     `settled` is True after the first success or failure. `listed` is True after the first complete
-    list, or once it is certain that the kind is not installed. Only then does an object that is
+    list, or once the kind counts as not installed (see `_gone`). Only then does an object that is
     missing from the store not exist.
     """
 
