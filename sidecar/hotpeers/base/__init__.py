@@ -1,5 +1,5 @@
-"""What every program of hotpeers shares: errors, problems, reasons, settings, logs, signals.
+"""Code that the programs of hotpeers share: errors, problems, reasons, settings, logs, signals.
 
-Nothing in here knows Kubernetes, the peer file or an agent. Something belongs here once two
-programs need it, and not before.
+This package does not depend on Kubernetes, the peer file or an agent. Code belongs here only when
+two programs need it.
 """

@@ -1,4 +1,4 @@
-"""Name resolution that cannot hold up anything else."""
+"""Name resolution in its own threads, so that a slow name server delays no other work."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 
 class Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
+    """Resolves names in its own thread pool.
 
-    A name server that is silent holds a thread for seconds, and a peer may have any name. In the
-    threads that all share, such names would keep the peer file from being written.
+    A silent name server blocks a thread for seconds, and a peer may have any name. In the shared
+    thread pool of the event loop, such names would delay writes of the peer file.
     """
 
     def __init__(self, threads: int) -> None:
@@ -46,5 +46,5 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Let go of the threads."""
+        """Shut down the thread pool without waiting for lookups that are running."""
         self._threads.shutdown(wait=False, cancel_futures=True)

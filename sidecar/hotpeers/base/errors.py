@@ -1,10 +1,10 @@
-"""What ends a command: each error is one clear line that names what, where and what to do."""
+"""Errors that end a command. Each message is one line: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
 
 class HotpeersError(Exception):
-    """Anything that is told to the user as one line, with no traceback."""
+    """Base class of errors that are shown to the user as one line, without a traceback."""
 
 
 class SettingsError(HotpeersError):
@@ -24,11 +24,11 @@ class StatusError(HotpeersError):
 
 
 class ConnectionConfigError(HotpeersError):
-    """How to reach the API server could not be found out."""
+    """The configuration for the API server could not be read."""
 
 
 class CertificateError(HotpeersError):
-    """A certificate and its key cannot be served with."""
+    """A server cannot use a certificate and its key."""
 
 
 class PeerFileTakenError(HotpeersError):
@@ -36,8 +36,8 @@ class PeerFileTakenError(HotpeersError):
 
 
 class PeerFileError(HotpeersError):
-    """The peer file cannot be written where it was asked for."""
+    """The peer file cannot be written at the configured path."""
 
 
 class GovernError(HotpeersError):
-    """It is not certain that requests of an account are sent to the guard."""
+    """It is not certain that the API server sends the requests of an account to the guard."""

@@ -15,9 +15,9 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def hide_versions() -> None:
-    """Have no answer of this process name the versions of Python and aiohttp.
+    """Remove the versions of Python and aiohttp from the Server header of every answer.
 
-    aiohttp has no setting for it, and its answer to what is no HTTP passes no hook.
+    aiohttp has no setting for it, and its answer to a request that is not HTTP passes no hook.
     """
     web_response.SERVER_SOFTWARE = "hotpeers"  # type: ignore[attr-defined]
 
@@ -26,7 +26,7 @@ def hide_versions() -> None:
 async def serve(
     app: web.Application, listen: Listen, flag: str = "--listen (HOTPEERS_LISTEN)"
 ) -> AsyncIterator[int]:
-    """Serve while the context lasts; yields the port. `ListenError` where that is not possible."""
+    """Serve while the context lasts; yields the port. Raises `ListenError` if it cannot listen."""
     hide_versions()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.3)
     await runner.setup()
@@ -42,7 +42,7 @@ async def serve(
 
 
 def listen_error(listen: Listen, flag: str, error: OSError) -> ListenError:
-    """What is said where nothing can be served."""
+    """The error for an address that cannot be listened on; `flag` is the setting to change."""
     return ListenError(
         f"cannot listen on {listen}: {error.strerror or error}; choose another with {flag}, or none"
     )

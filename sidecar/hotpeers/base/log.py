@@ -28,7 +28,7 @@ def set_up_logging(form: Literal["text", "json"], level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("hotpeers").setLevel(level.upper())
-    # Each of its messages is a JSON object, for programs: the same at every level and in every form.
+    # Each audit message is a JSON object for programs, so level and format do not apply to it.
     lines = logging.StreamHandler(sys.stderr)
     audit = logging.getLogger("hotpeers.audit")
     audit.handlers[:] = [lines]
@@ -37,7 +37,7 @@ def set_up_logging(form: Literal["text", "json"], level: str) -> None:
 
 
 class _SingleLine(logging.Formatter):
-    """Text in which no message can pretend to be a second line."""
+    """Escapes line breaks, so that no message can look like a second log line."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name in logging
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""Gives memory back that only the start needed, and keeps what stays out of collections."""
+"""Returns memory that only the start needed, and excludes lasting objects from collections."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ _ARENA_MAX = -8
 """`M_ARENA_MAX` of glibc's malloc.h."""
 _ARENAS = 2
 _MMAP_THRESHOLD = -3
-"""`M_MMAP_THRESHOLD` of the same."""
+"""`M_MMAP_THRESHOLD` of glibc's malloc.h."""
 _LARGE_BYTES = 128 * 1024
 
 
 def share_arenas() -> None:
-    """Let all threads allocate from the same few arenas: each one of their own keeps what it once had."""
+    """Limit malloc to a few arenas that all threads share, because each arena keeps its memory."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 
 
 def return_large_blocks() -> None:
-    """Give each large block back to the system when it is free, whatever lies behind it.
+    """Return each large block to the system as soon as it is freed.
 
-    By itself glibc takes blocks of the size of those that were freed from its heap from then on.
+    Without a fixed threshold, glibc raises it: after a large block is freed, later blocks of that size
+    come from the heap, which can shrink only at its end.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def settle() -> None:
-    """Collect, keep what is left out of later collections, and give free memory back to the system.
+    """Collect garbage, exclude the remaining objects from collections, and return free memory.
 
-    What is there stays. A full collection would look through all of it, for tens of milliseconds, at
-    any event.
+    The remaining objects last as long as the process. A full collection would scan all of them, for
+    tens of milliseconds, during any event.
     """
     gc.collect()
     gc.freeze()
-    # Of other C libraries than glibc there is none.
+    # Only glibc has `malloc_trim`.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

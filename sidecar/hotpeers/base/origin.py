@@ -1,4 +1,4 @@
-"""The origin of a URL: what a peer is pinned to."""
+"""The origin of a URL (scheme, host and port), to which a peer is pinned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from urllib.parse import urljoin, urlsplit
 from hotpeers_shim.contract import MAX_URL
 
 _PORTS = {"http": 80, "https": 443}
-# Printable ASCII without the backslash, on which browsers and servers disagree.
+# Allows printable ASCII except the backslash, which browsers and servers interpret differently.
 _FORBIDDEN = re.compile(r"[^\x21-\x5b\x5d-\x7e]")
 WELL_KNOWN = "/.well-known/agent-card.json"
 WELL_KNOWN_BEFORE_0_3 = "/.well-known/agent.json"
 
 
 class UrlError(ValueError):
-    """The text is no address of an A2A server."""
+    """The text is not a valid URL of an A2A server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Origin:
         return f"{self.scheme}://{host}{port}"
 
 
-# Each change compares the origins of every peer and card again.
+# Cached, because each change compares the origins of all peers and cards again.
 @lru_cache(maxsize=32_768)
 def origin_of(url: str) -> Origin:
-    """The origin of an http(s) URL; `UrlError` says what is wrong with any other text."""
+    """The origin of an http(s) URL. Raises `UrlError` for any other text."""
     if len(url) > MAX_URL:
         raise UrlError(f"{len(url)} characters; the limit is {MAX_URL}")
     if _FORBIDDEN.search(url):
@@ -50,13 +50,13 @@ def origin_of(url: str) -> Origin:
     if parts.scheme not in _PORTS or not parts.hostname:
         raise UrlError(f"{url!r} is not an http(s) URL")
     if "@" in parts.netloc:
-        # Not quoted: a user name in a URL comes with a password.
+        # Do not quote the URL: a user name in a URL often comes with a password.
         raise UrlError("holds a user name, which a URL of a peer may not")
     return Origin(parts.scheme, parts.hostname, _PORTS[parts.scheme] if port is None else port)
 
 
 def check_peer_url(url: str) -> str:
-    """`url`, proven to be one under which paths can be joined."""
+    """Returns `url` if it is valid and has no query or fragment; raises `UrlError` otherwise."""
     origin_of(url)
     if "?" in url or "#" in url:
         raise UrlError(f"{url!r} has a query or a fragment, which a URL of a peer may not")
@@ -64,10 +64,11 @@ def check_peer_url(url: str) -> str:
 
 
 def card_urls(url: str, card_path: str) -> tuple[str, ...]:
-    """Where the agent card of a peer may be, the likeliest first.
+    """The URLs where the agent card of a peer may be, the most likely first.
 
-    A `cardPath` that starts with a slash is a path on the peer's origin, any other one is below its
-    URL. Without one the card is below the URL, at today's standard path or the one before A2A 0.3.
+    A `card_path` that starts with a slash is a path on the peer's origin; any other is below its URL.
+    Without one, the card is below the URL, at the current well-known path or the one from before
+    A2A 0.3.
     """
     base = url.rstrip("/")
     if card_path:

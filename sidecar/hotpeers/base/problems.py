@@ -1,4 +1,4 @@
-"""Something that is wrong with an input, and the log lines that report it."""
+"""Problems with inputs, and the log lines that report them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing of a source, a card, a file of ours or an ack that is not as it should be."""
+    """One problem with a source, a card, an own file or an ack.
+
+    `where` is the file, object or URL, `document` the number of a document in a file, and `field` the
+    path of a field.
+    """
 
     where: str
     reason: Word
@@ -32,12 +36,13 @@ def log_problems(
     after: Sequence[Problem],
     is_there: Callable[[Problem], bool] = lambda _: True,
 ) -> None:
-    """Log each problem that is new, and those that went.
+    """Log each new problem, and each problem that has ended.
 
-    One is solved where nothing is wrong any more with what it was of: another problem of the same
-    file may only hide it. `is_there` is whether that still exists; what was removed is not solved.
+    A problem counts as ended only when its `where` has no problem left, because another problem of
+    the same file may hide it. It is logged as solved if `is_there` returns that its subject still
+    exists, and as gone otherwise.
     """
-    # By identity first: there may be as many as there are peers.
+    # Compare by identity first, which is fast: there may be as many problems as peers.
     same = set(map(id, before)) & set(map(id, after))
     old = dict.fromkeys(problem for problem in before if id(problem) not in same)
     new = dict.fromkeys(problem for problem in after if id(problem) not in same)

@@ -1,8 +1,8 @@
-"""The vocabulary of reasons: the same word stands in status, metric, log, Event and denial.
+"""The vocabulary of reasons. Status, metrics, logs, Events and denials use the same words.
 
-Each program has its own words, in its module `reasons`. The words of the shim are in
-`hotpeers_shim.contract`. A word is stable: dashboards, alerts and scripts depend on it. Its
-sentence may change.
+Each program defines its words in its module `reasons`; `hotpeers_shim.contract` defines those of the
+shim. Words are stable, because dashboards, alerts and scripts depend on them. The sentence of a word
+may change.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from hotpeers_shim.contract import (
 
 
 class Reason(StrEnum):
-    """The base of each program's words. A member is its word and its sentence."""
+    """The base class for the words of a program. A member has a word and a sentence."""
 
     sentence: str
 
     def __new__(cls, word: str, sentence: str) -> Self:
-        """Make a member, whose value is the word alone."""
+        """Create a member; its value is only the word."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.sentence = sentence
@@ -54,6 +54,6 @@ def sentence_of(word: Word) -> str:
 
 
 def vocabulary() -> dict[Word, str]:
-    """The words of the shim, and of each program whose module `reasons` is loaded, with their sentences."""
+    """All words with their sentences: of the shim, and of each imported module `reasons`."""
     own = [word for program in Reason.__subclasses__() for word in program]
     return {**_OF_THE_SHIM, **{word: word.sentence for word in own}}

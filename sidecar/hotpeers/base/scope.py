@@ -1,4 +1,4 @@
-"""How a source gets on with a part of what it follows."""
+"""The status of one scope of a source: one kind of object in one or all namespaces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .reasons import Word
 
 
 class State(StrEnum):
-    """What a scope is doing."""
+    """The state of a scope."""
 
     STARTING = "starting"
     FOLLOWING = "following"
@@ -19,9 +19,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeStatus:
-    """One scope as people see it. `age` is in seconds: how old the newest news from the server is.
+    """The status of one scope, for reports. The namespace "" means all namespaces.
 
-    `namespace` is "" where all are followed.
+    `age` is the number of seconds since the last message from the server; None if there was none.
     """
 
     kind: str

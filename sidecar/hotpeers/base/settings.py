@@ -1,4 +1,4 @@
-"""Settings that several programs have. Each raises `SettingsError` with the name of its flag."""
+"""Settings that several programs share. A `SettingsError` names the flag of the invalid one."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Listen(BaseModel):
 
 
 def parse_seconds(text: str) -> int | None:
-    """A whole number of seconds that a drain may take; None where it is none."""
+    """The maximum duration of a drain in whole seconds; None if `text` is invalid."""
     good = text.isascii() and text.isdigit() and len(text) < 10
     return int(text) if good and int(text) <= MOST_DRAIN_SECONDS else None
 
 
 def read_origins(text: str) -> frozenset[Origin]:
-    """The origins of a list with commas; `UrlError` says which of them is none."""
+    """The origins in a list separated by commas or spaces; raises `UrlError` for an invalid one."""
     origins = set()
     for url in text.replace(",", " ").split():
         origin = origin_of(check_peer_url(url))
-        # A path would look as if it narrowed what is allowed.
+        # Reject a path: it would look as if only that path were allowed.
         if urlsplit(url).path not in ("", "/"):
             raise UrlError(f"{url!r} has a path; an origin is scheme, host and port")
         origins.add(origin)
@@ -48,7 +48,7 @@ def read_origins(text: str) -> frozenset[Origin]:
 
 
 def parse_orchestrator(text: str) -> str:
-    """Check the namespace/name of an orchestrator; "" is none. `SettingsError` names the flag."""
+    """Check the namespace/name of an orchestrator; "" is allowed. Raises `SettingsError`."""
     parts = text.split("/")
     if text and (len(parts) != 2 or not all(NAMESPACE.fullmatch(part) for part in parts)):
         raise SettingsError(
@@ -58,14 +58,17 @@ def parse_orchestrator(text: str) -> str:
 
 
 def default_listen(environment: Mapping[str, str]) -> str:
-    """Where a sidecar listens: in a pod anywhere, for probes ask by its address; else on this host."""
-    # The kubelet sets it in each container.
+    """The default address of a sidecar: all addresses in a pod, otherwise only loopback.
+
+    In a pod, probes connect to the address of the pod.
+    """
+    # kubelet sets this variable in each container.
     in_a_pod = "KUBERNETES_SERVICE_HOST" in environment
     return f":{_PORT}" if in_a_pod else f"127.0.0.1:{_PORT}"
 
 
 def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen | None:
-    """Where to listen; None for "none" and "". `SettingsError` names the flag."""
+    """The address to listen on; None for "none" and "". Raises `SettingsError` with the flag."""
     if text in ("", "none"):
         return None
     host, separator, port = text.rpartition(":")
@@ -75,7 +78,7 @@ def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen 
 
 
 def check_registry_url(url: str) -> None:
-    """Check the URL of an agentregistry; `SettingsError` says what is wrong with it."""
+    """Check the URL of an agentregistry. Raises `SettingsError`."""
     flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
     if not url:
         raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")

@@ -1,4 +1,4 @@
-"""How a process is asked to end."""
+"""Stops a process on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 
 
 class Stop(Exception):
-    """Ends the group of tasks: a signal came."""
+    """Raised after a signal, to end the task group."""
 
 
 async def raise_at_signal() -> None:

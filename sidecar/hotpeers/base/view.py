@@ -1,4 +1,4 @@
-"""Objects as views: validated, with one clear line for each thing that is wrong."""
+"""Validated Pydantic views of objects, with one clear line for each error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .reasons import Word
 
 
 class View(BaseModel):
-    """A part of a manifest; fields that we do not read are ignored."""
+    """A part of a manifest; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -21,7 +21,7 @@ _V = TypeVar("_V", bound=View)
 
 
 class MalformedError(Exception):
-    """One object is not what its kind asks for: word, field and message of each finding."""
+    """An object is invalid. `findings` has the reason word, the field and the message of each error."""
 
     def __init__(self, *findings: tuple[Word, str, str]) -> None:
         super().__init__(str(findings))
@@ -29,7 +29,7 @@ class MalformedError(Exception):
 
 
 def read_view(kind: type[_V], data: Any) -> _V:
-    """The view of an object; `MalformedError` says what is wrong with it."""
+    """The view of an object. Raises `MalformedError` if it is invalid."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:
@@ -58,7 +58,7 @@ def _message(item: dict[str, Any]) -> str:
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
-        # Pydantic names the branch of a union, which is no field of the file.
+        # Pydantic adds the branch of a union to the path; it is not a field of the file.
         if isinstance(part, str) and ("[" in part or part in ("str", "datetime")):
             continue
         if isinstance(part, int):

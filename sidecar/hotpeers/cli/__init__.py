@@ -1,4 +1,5 @@
-"""The commands of `hotpeers`. Nothing else parses arguments or reads the environment.
+"""The commands of `hotpeers`. Only this package reads settings from arguments and environment.
 
-Each command imports what it needs when it runs: start scripts call `hotpeers shim path`.
+Each command imports its modules when it runs, because start scripts call `hotpeers shim path`, which
+has to be fast.
 """

@@ -1,4 +1,4 @@
-"""Reads what a person names on the command line: files, standard input and pipes of a shell."""
+"""Reads inputs that are named on the command line: files, standard input and pipes of a shell."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
 def read_input(name: str, limit: int) -> bytes:
-    """The first `limit` + 1 bytes of a file, or of standard input for `-`; OSError otherwise.
+    """The first `limit` + 1 bytes of a file, or of standard input for `-`. Raises OSError.
 
-    A pipe is read where the shell holds the other end, as of `<(helm template …)`. A named one is
-    not: it might never be written to.
+    A pipe from the shell, as in `<(helm template …)`, is read. A named pipe is not read, because it
+    may never be written to.
     """
     if name == "-":
         return sys.stdin.buffer.read(limit + 1)

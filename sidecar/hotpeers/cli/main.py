@@ -1,4 +1,4 @@
-"""The commands. Each imports what it needs as it runs: start scripts call `hotpeers shim path`."""
+"""The root command and the short commands. Each command imports its modules when it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def main() -> None:
-    """The console script: an error of ours is one line and exit code 1."""
+    """The console script: prints a `HotpeersError` as one line and exits with code 1."""
     try:
         cli(prog_name="hotpeers")
     except HotpeersError as error:
@@ -31,14 +31,18 @@ def _fail(message: str) -> NoReturn:
 
 
 class _Commands(click.Group):
-    """Our commands, and those of installed packages (entry points of the group `hotpeers.commands`)."""
+    """The commands of hotpeers, and of installed packages.
+
+    Packages add commands as entry points of the group `hotpeers.commands`.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_further_commands()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
-        # Looking through what is installed takes milliseconds that `hotpeers shim path` does without.
+        # Scan the installed packages only for unknown names: it takes milliseconds, and start scripts
+        # call `hotpeers shim path`.
         further = None if own is not None else _further_commands().get(cmd_name)
         return own if further is None else further.load()
 

@@ -1,4 +1,4 @@
-"""What `hotpeers policy` prints for people."""
+"""The text output of `hotpeers policy`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..spawnpolicy.explain import explain
 
 
 def show_check(manifests: Manifests, verdicts: Sequence[Verdict], console: Console) -> None:
-    """Print each verdict with a line for each denial, and what is wrong with the files."""
+    """Print the problems of the files, then each verdict with a line for each denial."""
     _problems(manifests, console)
     for verdict in verdicts:
         decision = verdict.decision
@@ -33,7 +33,7 @@ def show_check(manifests: Manifests, verdicts: Sequence[Verdict], console: Conso
 
 
 def show_policies(manifests: Manifests, console: Console) -> None:
-    """Print what each policy allows."""
+    """Print the problems of the files, then the permissions of each policy."""
     _problems(manifests, console)
     for number, policy in enumerate(manifests.policies):
         head, *lines = explain(policy)
@@ -52,5 +52,6 @@ def _problems(manifests: Manifests, console: Console) -> None:
 
 
 def _line(console: Console, *parts: str | tuple[str, str]) -> None:
-    # As text, for what a manifest says is no markup; unbroken, for machines read it too.
+    # Use Text, so that text from a manifest is not read as markup, and do not wrap lines, because
+    # programs read them too.
     console.print(Text.assemble(*parts), soft_wrap=True)

@@ -1,6 +1,6 @@
-"""The commands that go on running: the sidecar, the controller and the tools for spawning.
+"""The long-running commands: the sidecar, the controller and the tools for spawning.
 
-Each of their options is a setting of the environment too. Each imports what it needs as it runs.
+Each option can also be set by an environment variable. Each command imports its modules when it runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _Command = TypeVar("_Command", bound=Callable[..., None])
 def _setting(
     flag: str, default: str, metavar: str, meaning: str, *, envvar: str = ""
 ) -> Callable[[_Command], _Command]:
-    """Make an option that is a setting too: `--peer-file` is HOTPEERS_PEER_FILE."""
+    """An option that also has an environment variable, such as HOTPEERS_PEER_FILE for `--peer-file`."""
     return click.option(
         flag,
         envvar=envvar or f"HOTPEERS_{flag.removeprefix('--').replace('-', '_').upper()}",
@@ -29,7 +29,7 @@ def _setting(
 
 
 def _reach(command: _Command) -> _Command:
-    """The settings of every command that asks a cluster."""
+    """Adds the options of commands that connect to a cluster."""
     meaning = "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]"
     context = _setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
     kubeconfig = _setting("--kubeconfig", "", "FILE", meaning, envvar="KUBECONFIG")
@@ -37,7 +37,7 @@ def _reach(command: _Command) -> _Command:
 
 
 def _logging(command: _Command) -> _Command:
-    """The settings of every command that goes on running."""
+    """Adds the logging options of long-running commands."""
     levels = "[debug|info|warning|error]"
     level = _setting("--log-level", "info", levels, "How much to log.")
     form = _setting("--log-format", "text", "[text|json]", "How to log.")

@@ -1,4 +1,4 @@
-"""`hotpeers status`: asks a running sidecar, and shows its answer to people."""
+"""`hotpeers status`: fetches the status of a running sidecar, and prints it as tables."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _SECONDS = 5.0
 
 
 def fetch_status(url: str) -> dict[str, Any]:
-    """The status document of the sidecar at `url`."""
+    """The status document of the sidecar at `url`. Raises `StatusError`."""
     address = url.rstrip("/") + "/status"
     if not address.startswith(("http://", "https://")):
         raise StatusError(f"--url: {url!r} is not an http(s) URL")
     try:
-        # Without a proxy: the sidecar is on this machine, or behind a forwarded port.
+        # Use no proxy: the sidecar is on this machine, or behind a forwarded port.
         with build_opener(ProxyHandler({})).open(address, timeout=_SECONDS) as response:
             data = json.load(response)
     except HTTPError as error:
-        # A sidecar says in one line which Host it does not know.
+        # Show the body: the sidecar explains in one line, for example, that a Host is not allowed.
         said = clean_text(error.read(1000).decode("utf-8", "replace"), 300)
         raise StatusError(f"{address}: status {error.code}: {said}") from error
     except URLError as error:
@@ -126,7 +126,7 @@ def _table(
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
-        # As Text: what comes from a peer is never taken for markup.
+        # Use Text, so that text from a peer is not read as markup.
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     if table.row_count:
         console.print()

@@ -1,4 +1,4 @@
-"""`hotpeers validate`: says what is wrong with manifests, agent cards and peer files, and where."""
+"""`hotpeers validate`: reports the errors in manifests, agent cards and peer files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .inputs import read_input
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What validation says of one file: a line of what it is, or its problems; and remarks.
+    """The result for one file: a one-line summary or its problems, and remarks.
 
-    `warnings` are of a file that is good, or of a directory in which nothing is.
+    Only a valid file or an empty directory has `warnings`.
     """
 
     where: str
@@ -33,7 +33,7 @@ class Finding:
 
 
 def validate_inputs(names: Iterable[str]) -> Iterator[Finding]:
-    """Check files, directories as the directory source reads them, and `-` for standard input."""
+    """Check files, directories (as the directory source reads them) and `-` (standard input)."""
     for name in names:
         if name != "-" and Path(name).is_dir():
             yield from _directory(name)
@@ -42,7 +42,7 @@ def validate_inputs(names: Iterable[str]) -> Iterator[Finding]:
 
 
 def _directory(folder: str) -> Iterator[Finding]:
-    # Imported late: its watch costs 2 MB that a file does not need.
+    # Imported late: its file watch costs 2 MB, which checking a file does not need.
     from ..sidecar.sources.directory import manifest_names
 
     try:
@@ -84,7 +84,7 @@ def _unreadable(where: str, error: OSError) -> Finding:
 
 
 def validate_bytes(raw: bytes, where: str) -> Finding:
-    """Check one file of any of the kinds that we read."""
+    """Check the content of one file: a peer file, manifests or an agent card."""
     if _is_peer_file(raw):
         return _peer_file(raw, where)
     result = read_manifests(raw, where)
@@ -102,7 +102,7 @@ def _is_peer_file(raw: bytes) -> bool:
     try:
         data: Any = json.loads(raw)
     except (ValueError, RecursionError):
-        # A peer file that was cut is told by its first field.
+        # A truncated peer file is not JSON; recognize it by its first field.
         return raw.lstrip()[:200].startswith(b'{"apiVersion":"hotpeers.dev/v1"')
     if not isinstance(data, dict) or "kind" in data:
         return False

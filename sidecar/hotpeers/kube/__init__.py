@@ -1,5 +1,5 @@
 """The Kubernetes API: how to reach it, and its list and watch protocol.
 
-The only package that imports the Kubernetes client. What leaves it are plain dictionaries and
-`KubeError`s; what an object means is for others to say.
+This is the only package that imports the Kubernetes client. It returns plain dictionaries and raises
+`KubeError`. Other packages interpret the objects.
 """

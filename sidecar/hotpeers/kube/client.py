@@ -1,4 +1,4 @@
-"""Requests to one API server: credentials, bounds and errors in one place; bodies as they are."""
+"""Sends requests to one API server: credentials, limits and errors. Bodies are not interpreted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 class Client:
     """A client of one API server; use it as an asynchronous context manager.
 
-    The credentials of a pod are read again every minute, and all are when the server says 401.
+    The credentials of a pod are read again every minute. All credentials are read again after a 401.
     """
 
     def __init__(self, access: Access, connection: Connection) -> None:
@@ -68,8 +68,8 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         if self._rest is not None:
             await self._rest.close()
-            # What was cancelled in the middle of a request takes its leave by itself, and aiohttp
-            # has no way to wait for it.
+            # Connections of cancelled requests close in the background, and aiohttp has no way to
+            # wait for that.
             await asyncio.sleep(_FAREWELL_SECONDS)
 
     async def get(self, path: str, params: Params | None = None) -> Any:
@@ -77,7 +77,7 @@ class Client:
         return await self._call("GET", path, params, None)
 
     async def metadata(self, path: str) -> Any:
-        """The metadata of one object, and nothing else of it: what it holds is not sent."""
+        """The metadata of one object; the server does not send the rest of the object."""
         found = await self._call("GET", path, None, None, accept=_METADATA_ONLY)
         return found["metadata"]
 
@@ -86,7 +86,7 @@ class Client:
         return await self._call("POST", path, None, body)
 
     async def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The decoded JSON of a PUT; `ConflictError` where `resourceVersion` is not the newest."""
+        """The decoded JSON of a PUT; `ConflictError` if `resourceVersion` is not the newest."""
         return await self._call("PUT", path, None, body)
 
     async def patch(self, path: str, body: Body) -> Any:
@@ -96,10 +96,10 @@ class Client:
     async def apply(
         self, path: str, body: Mapping[str, Any], *, manager: str, dry_run: bool = False
     ) -> Any:
-        """The decoded JSON of a server-side apply; `ConflictError` where another manager owns a field.
+        """The decoded JSON of a server-side apply; `ConflictError` if another manager owns a field.
 
-        A field that the kind does not have is an error. With `dry_run` everything is judged,
-        admission too, and nothing is stored.
+        A field that the kind does not have is an error. With `dry_run` the server runs all checks,
+        including admission, but stores nothing.
         """
         params = {_MANAGER: manager, "fieldValidation": "Strict"}
         if dry_run:
@@ -109,10 +109,11 @@ class Client:
     async def delete(
         self, path: str, uid: str = "", version: str = "", *, propagation: str = ""
     ) -> Any:
-        """The decoded JSON of a DELETE; with a `uid`, `ConflictError` where it is another object.
+        """The decoded JSON of a DELETE.
 
-        With a `version`, also where it has changed since. `propagation` says what becomes of what
-        the object owns, "" leaves that to the API server.
+        Raises `ConflictError` if the object has another UID than `uid` or another resource version
+        than `version`; "" disables each check. `propagation` is the propagation policy for objects
+        that this object owns; "" leaves it to the API server.
         """
         named = {"uid": uid, "resourceVersion": version}
         wanted = {key: value for key, value in named.items() if value}
@@ -125,7 +126,7 @@ class Client:
     async def stream(
         self, path: str, params: Params, *, silence: float
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The body of a GET as it comes; `SilentError` once nothing came for `silence` seconds."""
+        """Stream the body of a GET; `SilentError` if nothing arrives for `silence` seconds."""
         bounds = aiohttp.ClientTimeout(connect=_CONNECT_SECONDS, sock_read=silence)
         response = await self._open("GET", path, params, None, bounds)
         try:
@@ -163,7 +164,7 @@ class Client:
         bounds: aiohttp.ClientTimeout,
         accept: str = _JSON,
     ) -> aiohttp.ClientResponse:
-        """Send a request, once more with new credentials if there are any; raises `KubeError`."""
+        """Send a request. After a 401, retry if the credentials have changed. Raises `KubeError`."""
         if self._access.in_cluster and self._age() > _RENEW_SECONDS:
             await self._renew()
         while True:
@@ -196,7 +197,7 @@ class Client:
             headers["Authorization"] = authorization
         if method == "PATCH":
             form = "merge-patch+json" if isinstance(body, Mapping) else "json-patch+json"
-            # Of patches only this one has to name who applies; and JSON is YAML.
+            # Only a server-side apply has a field manager. Its body is YAML, which includes JSON.
             form = "apply-patch+yaml" if params and _MANAGER in params else form
             headers["Content-Type"] = f"application/{form}"
         with translated():
@@ -211,14 +212,14 @@ class Client:
             )
 
     def _authorization(self) -> str:
-        # A token file that ends in a newline is common, and no header.
+        # Token files often end in a newline, which a header must not contain.
         return str(self._connection.configuration.api_key.get("BearerToken", "")).strip()
 
     def _age(self) -> float:
         return asyncio.get_running_loop().time() - self._read
 
     async def _renew(self) -> None:
-        """Read the credentials again. What cannot be read now stays as it was."""
+        """Read the credentials again. If that fails, the old ones stay in use."""
         before = self._read
         async with self._renewing:
             if self._read != before:
@@ -231,7 +232,7 @@ class Client:
                     replaced, self._rest = self._rest, rest
                     self._trusted = _trust(fresh)
                     if replaced is not None:
-                        # What still runs over it is cut, and goes on over the new one.
+                        # This cuts the running requests; a watch continues on the new connection.
                         await replaced.close()
             except (ConnectionConfigError, OSError, ValueError) as error:
                 logger.warning("the credentials cannot be read again: %s", error)
@@ -240,11 +241,11 @@ class Client:
 
 
 def _rest(connection: Connection) -> RESTClientObject:
-    """What sends requests. Raises what reading the connection's files does.
+    """The object that sends requests. Raises the errors of reading the connection's files.
 
-    Its own session (kubernetes_asyncio 36.1, client/rest.py) looks for proxies and for a password in
-    ~/.netrc at each request, in another thread: no request of ours is to bear such a password, and
-    where no proxy is named there is nothing to look for.
+    Its default session (kubernetes_asyncio 36.1, client/rest.py) looks for proxies and for a password
+    in ~/.netrc at each request, in another thread. Requests must not carry such a password. So if no
+    proxy is configured, the session is replaced by one that looks for neither.
     """
     rest = RESTClientObject(connection.configuration)
     if not getproxies():
@@ -255,7 +256,7 @@ def _rest(connection: Connection) -> RESTClientObject:
 
 
 def _trust(connection: Connection) -> tuple[object, ...]:
-    """What a connection is made with, and cannot change while it lasts."""
+    """The settings that need a new connection when they change."""
     config = connection.configuration
     files = (config.ssl_ca_cert, config.cert_file, config.key_file)
     return (
@@ -268,7 +269,7 @@ def _trust(connection: Connection) -> tuple[object, ...]:
 
 
 def _abandon(response: aiohttp.ClientResponse) -> None:
-    """Close a response of which more would come; a farewell of TLS would wait for the server."""
+    """Close an unfinished response. Abort the transport: a TLS shutdown would wait for the server."""
     connection = response.connection
     if connection is not None and connection.transport is not None:
         connection.transport.abort()

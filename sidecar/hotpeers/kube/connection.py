@@ -1,4 +1,4 @@
-"""Where the API server is and who we are to it: in a pod its service account, else a kubeconfig."""
+"""Address and credentials for the API server, from a pod's service account or a kubeconfig."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What was asked for. `kubeconfig` may name several files as KUBECONFIG does; "" is the default.
+    """The requested access. `kubeconfig` may name several files, as KUBECONFIG does; "" is the default.
 
-    Without a kubeconfig or a context, a pod's service account is taken where there is one.
+    Without a kubeconfig and a context, the service account of the pod is used if there is one.
     """
 
     kubeconfig: str = ""
@@ -34,24 +34,24 @@ class Access:
 
     @property
     def in_cluster(self) -> bool:
-        """Whether this process is in a pod, and is to act as its service account."""
+        """Whether this process runs in a pod and uses its service account."""
         asked = self.kubeconfig or self.context
         return not asked and (self.service_account / "token").exists()
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach the server as of now, and the namespace that stands for "here"."""
+    """The client configuration as last read, and the default namespace."""
 
     configuration: Any
     namespace: str
 
 
 async def connect(access: Access) -> Connection:
-    """Read the configuration, anew each time; `ConnectionConfigError` where there is none."""
+    """Read the configuration; nothing is cached. Raises `ConnectionConfigError` if that fails."""
     configuration = Configuration()
-    # Go's clients, which clusters are made for, do not ask for the extensions that Python does
-    # since 3.13 (X509_STRICT); who signed for which host is still verified.
+    # Python requires certificate extensions since 3.13 (X509_STRICT) that Go clients do not require,
+    # and clusters are built for Go clients. Signatures and host names are still verified.
     configuration.disable_strict_ssl_verification = True
     try:
         if access.in_cluster:
@@ -60,7 +60,7 @@ async def connect(access: Access) -> Connection:
             namespace = await _from_kubeconfig(access, configuration)
     except ConnectionConfigError:
         raise
-    # A kubeconfig is any YAML, and its plugins are any program: what they raise has no end.
+    # A kubeconfig is arbitrary YAML and its plugins are arbitrary programs: any error is possible.
     except Exception as error:
         where = _where(access)
         raise ConnectionConfigError(f"{where}: {str(error) or type(error).__name__}") from error

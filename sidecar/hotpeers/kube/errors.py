@@ -1,4 +1,4 @@
-"""What can go wrong in talking to an API server: the only errors that leave this package."""
+"""The errors of requests to an API server: the only errors that this package raises for them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAX_DETAIL = 4096
 
 
 class KubeError(Exception):
-    """A request failed. `status` is that of HTTP, 0 where there was no answer.
+    """A request failed. `status` is the HTTP status; 0 without an answer.
 
-    `detail` is all that the server said, for whoever is to mend the request.
+    `detail` is the server's message with a higher length limit, for debugging the request.
     """
 
     reason = KubeReason.API_FAILED
@@ -51,17 +51,17 @@ class NotFoundError(KubeError):
 
 
 class ConflictError(KubeError):
-    """409: the object is another one by now, or exists already."""
+    """409: the object was changed or replaced, or it exists already."""
 
 
 class GoneError(KubeError):
-    """410: the resource version is too old to go on from."""
+    """410: the resource version is too old to continue from."""
 
     reason = KubeReason.WATCH_EXPIRED
 
 
 class BusyError(KubeError):
-    """429: too many requests; `retry_after` are the seconds that the server asks to wait."""
+    """429: too many requests; `retry_after` is the wait in seconds that the server requests."""
 
     reason = KubeReason.API_BUSY
 
@@ -71,17 +71,17 @@ class ServerError(KubeError):
 
 
 class TooLargeError(KubeError):
-    """The answer is larger than what is read into memory."""
+    """The answer is larger than the limit for reading into memory."""
 
 
 class UnreachableError(KubeError):
-    """There is no connection to the server, or it broke."""
+    """The connection to the server failed or was lost."""
 
     reason = KubeReason.API_UNREACHABLE
 
 
 class SilentError(UnreachableError):
-    """Nothing came from the server for longer than can be."""
+    """The server sent nothing for longer than a working connection can be silent."""
 
     reason = KubeReason.WATCH_SILENT
 
@@ -97,14 +97,14 @@ _BY_STATUS: dict[int, type[KubeError]] = {
 
 
 def error_of(status: int, body: bytes = b"", retry_after: str = "") -> KubeError:
-    """The error that an answer stands for; its message is that of the server, if there is one."""
+    """The error for an HTTP answer, with the server's message if it sent one."""
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else KubeError)
     wait = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
     return kind(_message(body) or f"status {status}", status, min(wait, 300.0))
 
 
 def error_of_event(status: object) -> KubeError:
-    """The error that the object of an ERROR event of a watch stands for."""
+    """The error for an ERROR event of a watch; `status` is the object of the event."""
     data = status if isinstance(status, dict) else {}
     code = data.get("code")
     code = code if isinstance(code, int) else 500
@@ -114,7 +114,7 @@ def error_of_event(status: object) -> KubeError:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what the client and its libraries raise as a `KubeError`, with it as the cause."""
+    """Convert errors of the client and its libraries to a `KubeError`, with the error as cause."""
     try:
         yield
     except (TimeoutError, aiohttp.ServerTimeoutError) as error:
@@ -123,7 +123,7 @@ def translated() -> Iterator[None]:
         raise UnreachableError(f"its certificate is not trusted: {error}") from error
     except (aiohttp.ClientError, ssl.SSLError, OSError, EOFError) as error:
         raise UnreachableError(_plainly(error)) from error
-    # A header or an answer that is none: aiohttp and json say so by ValueErrors.
+    # aiohttp and json raise ValueError for an invalid header or answer.
     except ValueError as error:
         raise KubeError(f"not understood: {error}") from error
 

@@ -28,7 +28,7 @@ _COUNT_SECONDS = 1800.0
 
 
 class Client(Protocol):
-    """What an `EventWriter` needs of an API client."""
+    """The methods of an API client that an `EventWriter` uses."""
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create an object."""
@@ -39,7 +39,7 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to the object `about` (see `reference`).
+    """An event that happened to the object `about` (see `reference`).
 
     An Event without an `action` has no `eventTime` either. `at` is when it happened; None stands for
     the moment at which it is written.
@@ -129,7 +129,7 @@ class EventWriter:
                 await asyncio.sleep(self._pause)
 
     async def write(self, event: Event, count: int = 1) -> str:
-        """Create an Event now. Returns its name, or "" where that failed."""
+        """Create an Event now. Returns its name, or "" if that failed."""
         body = self._body(event, count)
         try:
             await self._client.post(_path(event), body)
@@ -142,7 +142,7 @@ class EventWriter:
     async def _send(self, key: Hashable, event: Event, count: int) -> None:
         if self._count and await self._add_count(key, event, count):
             return
-        # Remembered before it is sent: a repeat may be added meanwhile.
+        # Record it before it is sent, because a repeat may be added in the meantime.
         self._keep(key, _Written("", count, time.monotonic()))
         if name := await self.write(event, count):
             self._keep(key, _Written(name, count, time.monotonic()))
@@ -150,7 +150,7 @@ class EventWriter:
             self._written.pop(key, None)
 
     async def _add_count(self, key: Hashable, event: Event, count: int) -> bool:
-        """Count repeats in the Event of their key. Returns False where a new Event is needed."""
+        """Add repeats to the count of their Event. Returns False if a new Event is needed."""
         written = self._written.get(key)
         if written is None or not written.name or time.monotonic() - written.at > _COUNT_SECONDS:
             return False

@@ -1,9 +1,9 @@
 """Imports the Kubernetes client without the 700 generated modules that it would load at once.
 
-`kubernetes_asyncio`, and three of its packages, import every model and every API as they are
-imported: 50 MB and a second, for each orchestrator. Here these four are put into `sys.modules`
-unexecuted, and find each of their names when it is first asked for. Written for 36.1; where the
-package looks different it is left to import itself as it likes.
+`kubernetes_asyncio` and three of its packages import every model and every API. That costs 50 MB and
+a second in each orchestrator. This module puts the four packages into `sys.modules` without running
+them; each then imports a name when it is first used. Written for version 36.1. If the package has
+another structure, it is imported as usual.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ PACKAGES = (ROOT, f"{ROOT}.client", f"{ROOT}.client.models", f"{ROOT}.client.api
 
 
 class _UnexpectedError(Exception):
-    """A package does more than import names of its own."""
+    """A package does more than import names from its own modules."""
 
 
 @dataclass(slots=True)
 class _Names:
-    """What a package offers: names and where they are from, and constants."""
+    """The names of a package: `imported` with their origins, and `constants` with their values."""
 
     imported: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
 
 
 def import_lazily() -> bool:
-    """Prepare the client for lazy import; False where it stays as it is."""
+    """Prepare the client for lazy import. Returns False if it has to be imported as usual."""
     if any(name in sys.modules for name in PACKAGES):
         return False
     prepared: dict[str, ModuleType] = {}

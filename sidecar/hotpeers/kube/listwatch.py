@@ -1,4 +1,4 @@
-"""The list and watch protocol of the API server, in plain dictionaries."""
+"""The list and watch protocol of the API server. Objects are plain dictionaries."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .client import Client, Params
 from .errors import KubeError, TooLargeError, UnreachableError, error_of_event, translated
 
 PAGE = 100
-"""Objects that are asked for in one page of a list; fewer where a page is too large to be read."""
+"""Objects requested in one page of a list. A page that is too large is requested with fewer."""
 WATCH_SECONDS = (18, 22)
-"""How long a watch is asked to last, in seconds.
+"""The requested duration of a watch in seconds: a random value in this range.
 
-A connection that leads nowhere (its other end is gone, and nobody says so) can only be told from a
-quiet one by the time: bookmarks come once a minute, and keepalives of TCP are answered by any proxy
-in between. A watch that the server ends by then costs one request on the same connection, going on
-from where it was, which the server answers from its cache; and it sends a bookmark before it ends.
+A dead connection looks like a quiet one; only a deadline tells them apart. Bookmarks come only once a
+minute, and any proxy on the way answers TCP keepalives. So the server is asked to end the watch after
+this time. The next watch continues from the same version, on the same connection, and the server
+answers it from its cache. The server also sends a bookmark before it ends a watch.
 """
 _SILENCE = 5.0
 _MAX_LINE = 16 * 1024 * 1024
@@ -27,7 +27,7 @@ _MAX_LINE = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the objects of a list. `version` is that of the whole list."""
+    """One page of a list. `version` is the resource version of the whole list."""
 
     items: list[Any]
     version: str
@@ -44,20 +44,23 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The events that came at once, maybe none, and the version that they lead to ("": unknown)."""
+    """The events that arrived together, possibly none.
+
+    `version` is the resource version after them; "" if it is unknown.
+    """
 
     events: list[Event]
     version: str
 
 
 async def list_pages(client: Client, path: str, params: Params) -> AsyncGenerator[Page, None]:
-    """List everything, page by page. Raises `KubeError`; `GoneError` where it took too long."""
+    """List all objects, page by page. Raises `KubeError`; `GoneError` if the list took too long."""
     token, limit = "", PAGE
     while True:
         try:
             data = await client.get(path, {**params, "limit": str(limit), "continue": token})
         except TooLargeError:
-            # Whoever may write objects may make them large. Few of them fit all the same.
+            # Users can create large objects: retry with fewer objects in a page.
             if limit == 1:
                 raise
             limit = max(limit // 4, 1)
@@ -77,10 +80,10 @@ async def list_pages(client: Client, path: str, params: Params) -> AsyncGenerato
 async def watch_batches(
     client: Client, path: str, params: Params, version: str
 ) -> AsyncGenerator[Batch, None]:
-    """Follow what happens after `version` until the server ends the watch as it was asked to.
+    """Yield the events after `version` until the server ends the watch at the requested time.
 
-    The first batch is empty: the watch is open. Raises `KubeError`: `GoneError` where the server
-    does not know `version` any more, `SilentError` where the connection seems to lead nowhere.
+    The first batch is empty and means that the watch is open. Raises `KubeError`: `GoneError` if
+    `version` is too old for the server, `SilentError` if the connection seems dead.
     """
     seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - so that many do not come at once
     asked = {
@@ -107,7 +110,7 @@ async def watch_batches(
 
 
 def _batch(lines: list[bytes]) -> tuple[Batch, KubeError | None]:
-    """The events of some lines, and the error that ends the watch after them, if one does."""
+    """The events in `lines`, and the error that ends the watch after them, or None."""
     events: list[Event] = []
     version = ""
     for line in lines:

@@ -1,4 +1,4 @@
-"""Why the API server did not answer, or a watch ended."""
+"""Reasons why a request to the API server failed, or a watch ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..base.reasons import Reason
 
 
 class KubeReason(Reason):
-    """Why the API server did not answer, or a watch ended."""
+    """Why a request to the API server failed, or a watch ended."""
 
     UNAUTHORIZED = "Unauthorized", "The API server rejects the credentials."
     FORBIDDEN = (

@@ -1,5 +1,5 @@
-"""What a source yields, and the views of the manifests that it is made of.
+"""Candidates and snapshots, and the views of the manifests that they are made from.
 
-Everything in here is checked and cleaned input, in frozen values; nothing in here reads a file,
-opens a connection or decides whether a peer is offered.
+The values are frozen, and hold validated and cleaned input. This package opens no connection and does
+not decide whether a peer is offered.
 """

@@ -1,4 +1,4 @@
-"""Who may have an agent among its tools, as kagent's `allowedNamespaces` says it."""
+"""The namespaces that may use an agent as a tool: kagent's `allowedNamespaces`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .selector import Operator, Requirement, Selector
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Namespaces that may refer to an agent: all, those that are selected, or just its own."""
+    """The namespaces that may refer to an agent: all, the selected ones, or only its own."""
 
     everyone: bool = False
     selector: Selector | None = None
@@ -18,7 +18,7 @@ class Audience:
     def admits(self, asking: str, own: str, labels: Mapping[str, str] | None) -> bool | None:
         """Whether the namespace `asking` may refer to an agent in the namespace `own`.
 
-        `labels` are those of `asking`. None: that cannot be said, since they are not known.
+        `labels` are the labels of `asking`. Returns None if the answer depends on unknown labels.
         """
         if self.everyone:
             return True
@@ -38,9 +38,9 @@ _OPERATORS = {
 def selector_of(
     labels: Mapping[str, str], expressions: list[tuple[str, str, tuple[str, ...]]]
 ) -> Selector:
-    """The selector of `matchLabels` and of `matchExpressions` as `(key, operator, values)`.
+    """The selector for `matchLabels`, and for `matchExpressions` as `(key, operator, values)`.
 
-    ValueError where an operator is not one, or does not go with its values.
+    Raises ValueError if an operator is unknown or does not fit its number of values.
     """
     requirements = [
         Requirement(key, Operator.IN, frozenset([value])) for key, value in labels.items()

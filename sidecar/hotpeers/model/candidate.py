@@ -1,4 +1,4 @@
-"""Custom resources as candidates: what files and clusters have in common."""
+"""Converts custom resources to candidates: the part that files and clusters share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .snapshot import Candidate
 
 
 def candidate_of_peer(data: Any, where: str) -> Candidate:
-    """The candidate of a `Peer`, of the file `where`; `MalformedError` says what is wrong."""
+    """The candidate for a `Peer`; `where` is its file, "" in a cluster. Raises `MalformedError`."""
     peer = read_view(PeerResource, data)
     spec = peer.spec
     try:
@@ -34,7 +34,7 @@ def candidate_of_peer(data: Any, where: str) -> Candidate:
 
 
 def candidate_of_agent(agent: AgentResource, where: str) -> Candidate:
-    """The candidate of a kagent `Agent`, without the URL, which its place tells."""
+    """The candidate for a kagent `Agent`, without a URL: files and clusters set it differently."""
     declarative = agent.spec.declarative
     config = declarative.a2aConfig if declarative else None
     return Candidate(
@@ -49,7 +49,7 @@ def candidate_of_agent(agent: AgentResource, where: str) -> Candidate:
 
 
 def annotated_url(annotations: Mapping[str, str]) -> str:
-    """The URL that an annotation tells, or ""; `MalformedError` where it is none."""
+    """The URL in the annotation, or "" without one; raises `MalformedError` if it is invalid."""
     url = annotations.get(URL_ANNOTATION, "")
     try:
         return check_peer_url(url) if url else ""
@@ -59,7 +59,10 @@ def annotated_url(annotations: Mapping[str, str]) -> str:
 
 
 def is_pinned(annotations: Mapping[str, str]) -> bool:
-    """Whether an annotation pins a peer to its address; `MalformedError` for any other value."""
+    """Whether the annotation pins a peer to its address: "true", "false" or missing.
+
+    Raises `MalformedError` for any other value.
+    """
     value = annotations.get(PIN_ANNOTATION, "false").strip()
     if value not in ("true", "false"):
         field = f"metadata.annotations[{PIN_ANNOTATION}]"

@@ -1,4 +1,7 @@
-"""Objects of an API server as candidates. A peer's address comes from where it is, by its name."""
+"""Converts objects of an API server to candidates.
+
+The URL of an Agent or a Service follows from its name and namespace.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from .resource import AgentResource, AgentSpec, Metadata
 from .snapshot import Candidate
 
 AGENT_PORT = 8080
-"""The port of the Service that kagent makes for each of its agents."""
+"""The port of the Service that kagent creates for each agent."""
 _PORT_NAME = "a2a"
 _PROTOCOLS = ("a2a", "kgateway.dev/a2a")
 
@@ -31,7 +34,7 @@ class Expression(View):
 
 
 class LabelSelector(View):
-    """A label selector as Kubernetes writes it in objects."""
+    """`metav1.LabelSelector` of Kubernetes."""
 
     matchLabels: dict[StrictStr, StrictStr] | None = None
     matchExpressions: list[Expression] | None = None
@@ -58,13 +61,13 @@ class AgentStatus(View):
 
 
 class ClusterAgentSpec(AgentSpec):
-    """The `spec` of a kagent `Agent` with what only a cluster can tell the use of."""
+    """The `spec` of a kagent `Agent`, with the field that has a meaning only in a cluster."""
 
     allowedNamespaces: AllowedNamespaces | None = None
 
 
 class ClusterAgent(AgentResource):
-    """`kagent.dev/v1alpha2` or `v1alpha3`, kind `Agent`: both have what is read here."""
+    """`kagent.dev/v1alpha2` or `v1alpha3`, kind `Agent`: the fields here exist in both."""
 
     spec: ClusterAgentSpec
     status: AgentStatus | None = None
@@ -99,7 +102,7 @@ class NamespaceObject(View):
 
 
 def read_agent(data: Any) -> Candidate:
-    """A kagent Agent of `v1alpha2`: its Service has its name."""
+    """A kagent Agent of `v1alpha2`. Its URL is that of the Service with the same name."""
     agent = read_view(ClusterAgent, data)
     metadata = agent.metadata
     url = agent_url(metadata.namespace or "", metadata.name)
@@ -107,12 +110,12 @@ def read_agent(data: Any) -> Candidate:
 
 
 def agent_url(namespace: str, name: str) -> str:
-    """Where the Service leads that kagent makes for an agent."""
+    """The URL of the Service that kagent creates for an agent."""
     return f"http://{name}.{namespace}:{AGENT_PORT}"
 
 
 def read_agent_v1alpha3(data: Any) -> Candidate:
-    """A kagent Agent of `v1alpha3`: it has no Service of its own, so an annotation tells the URL."""
+    """A kagent Agent of `v1alpha3`. It has no Service, so an annotation holds its URL."""
     agent = read_view(ClusterAgent, data)
     return _agent(agent, annotated_url(agent.metadata.annotations))
 
@@ -123,7 +126,7 @@ def read_peer(data: Any) -> Candidate:
 
 
 def read_service(data: Any) -> Candidate:
-    """A Service; its URL is "" where it does not tell which of its ports is meant."""
+    """A Service. Its URL is "" if the port to use is ambiguous."""
     service = read_view(Service, data)
     metadata = service.metadata
     ports = [port for port in service.spec.ports or [] if port.protocol in (None, "", "TCP")]

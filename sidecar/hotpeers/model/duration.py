@@ -11,7 +11,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(value: object) -> float:
-    """Seconds, above 0 and up to `MAX_TIMEOUT`; ValueError says what is allowed."""
+    """The seconds of a duration, above 0 and up to `MAX_TIMEOUT`. Raises ValueError otherwise."""
     seconds = _seconds(value)
     if seconds is None or not 0 < seconds <= MAX_TIMEOUT:
         raise ValueError(
@@ -25,7 +25,7 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        # Compared first: an integer can be too large to become a float.
+        # Compare before the conversion: an integer can be too large for a float.
         return float(value) if 0 < value <= MAX_TIMEOUT else None
     if not isinstance(value, str) or len(value) > 40:
         return None

@@ -1,7 +1,8 @@
-"""Fields that nobody reads: what was misspelt would be lost without a word.
+"""Finds unknown fields, so that a misspelt field is not ignored silently.
 
-A `Peer` is our own kind: it has no field but those known here. A kagent `Agent` and an agent card
-have fields that others read, so of theirs only one is told that looks like a field that we read.
+A `Peer` is a kind of hotpeers, so each unknown field is reported. A kagent `Agent` and an agent card
+have fields for other programs. Of these, a field is reported only if it resembles one that hotpeers
+reads.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .resource import (
 )
 
 Finding = tuple[str, str]
-"""The path of a field, and what is wrong with it."""
+"""The path of a field, and its error message."""
 
 _MOST = 200
 _MOST_OF_ONE = 20
@@ -40,17 +41,17 @@ _CARD_OTHERS = ("supported_interfaces", "additional_interfaces")
 
 
 class Spelling:
-    """Looks for fields that nobody reads, in the documents of one file.
+    """Finds unknown fields in the documents of one file.
 
-    To compare names is slow, and a hostile file has many: after the first `_MOST` that are unknown
-    no more are compared.
+    Comparing names is slow, and a hostile file may have many. After `_MOST` unknown names no more are
+    compared.
     """
 
     def __init__(self) -> None:
         self._left = _MOST
 
     def unknown_in_peer(self, data: dict[str, Any]) -> list[Finding]:
-        """The fields of a `Peer` that it does not have."""
+        """The unknown fields in a `Peer`."""
         parts = (
             ("", data, (*_OBJECT, *PeerResource.model_fields)),
             ("metadata", data.get("metadata"), _METADATA),
@@ -64,7 +65,7 @@ class Spelling:
         ]
 
     def misspelt_in_agent(self, data: dict[str, Any]) -> list[Finding]:
-        """The fields of an `Agent` that look like one that we read, and that it lacks."""
+        """The fields of an `Agent` that resemble a field that is read and missing."""
         spec = _dict(data.get("spec"))
         declarative = _dict(spec.get("declarative"))
         config = _dict(declarative.get("a2aConfig"))
@@ -79,7 +80,7 @@ class Spelling:
         ]
 
     def misspelt_in_card(self, data: dict[str, Any]) -> list[Finding]:
-        """The fields of an agent card that look like one that we read, and that it lacks."""
+        """The fields of an agent card that resemble a field that is read and missing."""
         return [
             *self._misspelt("", data, _CARD, _CARD_OTHERS),
             *self._of_skills("skills", data.get("skills")),

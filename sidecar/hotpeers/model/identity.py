@@ -11,7 +11,7 @@ from .resource import Metadata
 
 
 def identity_of(metadata: Metadata, kind: str, where: str) -> dict[str, Any]:
-    """The fields of a candidate that say who it is. `where` is its file, "" in a cluster."""
+    """The fields that identify a candidate. `where` is its file, "" in a cluster."""
     title = f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
     source = source_of(where, f"{kind}/{title}")
     created = metadata.creationTimestamp
@@ -21,12 +21,13 @@ def identity_of(metadata: Metadata, kind: str, where: str) -> dict[str, Any]:
         "namespace": metadata.namespace or "",
         "uid": clean_text(metadata.uid or "", 253) or str(uuid5(NAMESPACE_URL, source)),
         "labels": metadata.labels,
-        # Of a file it is only what its author wrote: it must not come before what is there already.
+        # Ignore the time in a file: its author chooses it, and an early time would give the candidate
+        # precedence over existing ones.
         "created": created.timestamp() if created and not where else None,
         "source": source,
     }
 
 
 def source_of(where: str, what: str) -> str:
-    """What people read as the origin of a peer."""
+    """The origin of a peer, as text for people: file and object, or only the object."""
     return clean_text(f"{where}#{what}" if where else what, MAX_URL)

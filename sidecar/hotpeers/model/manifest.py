@@ -1,4 +1,4 @@
-"""Manifests as candidates: a `Peer`, a kagent `Agent`, an agent card."""
+"""Converts manifests to candidates: a `Peer`, a kagent `Agent` or an agent card."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _MAX_PROBLEMS = 50
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """What a file holds: candidates, or problems, and a line on each document that is not ours.
+    """The content of a file of manifests.
 
-    A file with `problems` is not taken. `warnings` are of one that is.
+    A file with `problems` is rejected; one with `warnings` is accepted. `ignored` has one line for
+    each document that belongs to another program.
     """
 
     candidates: tuple[Candidate, ...] = ()
@@ -60,7 +61,7 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
                 for reason, field, message in error.findings
             ]
             if len(problems) >= _MAX_PROBLEMS:
-                # Each is a line of the log.
+                # Stop here, because each problem is a line in the log.
                 problems.append(Problem(where, problems[-1].reason, "and more; mend these first"))
                 break
             continue
@@ -77,7 +78,7 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
 
 
 def _candidate(data: Any, where: str, spelling: Spelling) -> Candidate | None:
-    """The candidate of a document; None where it is some other program's object."""
+    """The candidate for a document; None if the document belongs to another program."""
     if not isinstance(data, dict):
         raise MalformedError(
             (Nack.WRONG_SHAPE, "", "an object is needed: a manifest or an agent card")
@@ -112,9 +113,9 @@ def _candidate(data: Any, where: str, spelling: Spelling) -> Candidate | None:
 
 
 def _of_peer(spelling: Spelling, data: dict[str, Any], where: str) -> Candidate:
-    """The candidate of a `Peer`, which may have no field but its own.
+    """The candidate for a `Peer`. Raises `MalformedError` also for unknown fields.
 
-    An API server drops others as it stores a `Peer`; in a file they are mistakes.
+    An API server drops unknown fields when it stores a `Peer`. In a file they are mistakes.
     """
     unknown = [
         (ModelReason.UNKNOWN_FIELD, field, message)
@@ -154,7 +155,8 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
     placement = place(card.interfaces, url)
     if not placement.interfaces:
         raise MalformedError((ModelReason.INTERFACE_MISSING, "", clean_text(placement.stray, 400)))
-    # The name of the tool says nothing where the card's own is in another script.
+    # If the card's name has no Latin letters, the tool name ends with a digest instead: put the name
+    # into the description.
     parts = (card.description,) if has_latin(card.name) else (card.name, card.description)
     return Candidate(
         kind="Card",
@@ -170,8 +172,8 @@ def _of_card(data: dict[str, Any], where: str) -> Candidate:
 
 
 def _home_of(card: Card) -> str:
-    """The URL of a peer that is described by its card alone: the first that it is called at."""
-    # A gRPC target is seldom a URL, and stands for its host where there is nothing else.
+    """The URL of a peer that has only a card: the address of its first interface over HTTP."""
+    # A gRPC target is seldom a URL. Without another interface, its host is used.
     by_http = [one.url for one in card.interfaces if one.binding != GRPC]
     url = (by_http or [card.interfaces[0].url])[0]
     if "://" not in url:

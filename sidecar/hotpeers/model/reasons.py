@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, an agent card or a document."""
+"""Reasons why a manifest, an agent card or a document is invalid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..base.reasons import Reason
 
 
 class ModelReason(Reason):
-    """What is wrong with a manifest, an agent card or a document."""
+    """Why a manifest, an agent card or a document is invalid."""
 
     CARD_INVALID = "CardInvalid", "The document at the card's address is not an A2A agent card."
     INTERFACE_MISSING = (

@@ -36,7 +36,7 @@ def _dns_name(name: str) -> str:
 
 
 def _moment(value: Any) -> Any:
-    # Numbers would be taken as seconds since the epoch; no manifest means them so.
+    # Pydantic would read a number as seconds since the epoch, which no manifest intends.
     if value is not None and not isinstance(value, str | datetime):
         raise ValueError("a time such as 2026-01-31T12:00:00Z is needed")
     return value
@@ -47,7 +47,10 @@ def _utc(value: datetime | None) -> datetime | None:
 
 
 def _texts(value: Any) -> Any:
-    """Nothing for null. Each wrong text of too many would be a finding with its own copy of it."""
+    """Replace null by {}, and limit the number of entries.
+
+    Without the limit, each invalid entry would become a finding with a copy of its text.
+    """
     if isinstance(value, dict) and len(value) > _MAX_TEXTS:
         raise ValueError(f"{len(value)} entries; the limit is {_MAX_TEXTS}")
     return {} if value is None else value
@@ -59,7 +62,7 @@ Texts = Annotated[dict[StrictStr, StrictStr], BeforeValidator(_texts)]
 
 
 class Metadata(View):
-    """Of `metadata`, what says who the object is."""
+    """The fields of `metadata` that identify and label the object."""
 
     name: DnsName
     namespace: DnsName | Literal[""] | None = None
@@ -124,6 +127,6 @@ class AgentResource(View):
 
 
 def check_card_path(url: str, card_path: str) -> None:
-    """Refuse a `cardPath` that leaves the origin of the URL; ValueError says so."""
+    """Raise ValueError if a `cardPath` leads to another origin than the URL."""
     if origin_of(card_urls(url, card_path)[0]) != origin_of(url):
         raise ValueError(f"{card_path[:80]!r} is not a path on {origin_of(url)}")

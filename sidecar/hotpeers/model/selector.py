@@ -26,7 +26,7 @@ class SelectorError(ValueError):
 
 
 class Operator(StrEnum):
-    """What a requirement asks of a label."""
+    """The condition of a requirement on a label."""
 
     IN = "in"
     NOT_IN = "notin"
@@ -43,7 +43,7 @@ class Requirement:
     values: frozenset[str] = frozenset()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether the labels meet it. As in Kubernetes, `!=` and `notin` hold without the label."""
+        """Whether the labels meet it. As in Kubernetes, `!=` and `notin` match a missing label."""
         match self.operator:
             case Operator.IN:
                 return labels.get(self.key) in self.values
@@ -57,7 +57,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Requirements that must all hold; none at all selects everything."""
+    """Requirements that must all be met. Without requirements, everything is selected."""
 
     requirements: tuple[Requirement, ...] = ()
     text: str = ""
@@ -68,7 +68,7 @@ class Selector:
 
 
 def parse_selector(text: str) -> Selector:
-    """Parse a selector; `SelectorError` quotes the part that is not one."""
+    """Parse a selector. Raises `SelectorError`, which quotes the invalid part."""
     requirements = []
     position = 0
     if not text.strip():

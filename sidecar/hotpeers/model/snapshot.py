@@ -1,4 +1,4 @@
-"""What a source yields: a complete list of candidates, and what is wrong with the rest."""
+"""The output of a source: a complete list of candidates, and its problems."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..base.problems import Problem
 from .audience import Audience
 
 CardKey = tuple[str, str]
-"""Which card: the URL of the peer and its `cardPath`."""
+"""The key of an agent card: the URL of the peer and its `cardPath`."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something that may become a peer. All of its text is clean.
+    """A possible peer. All of its text is cleaned.
 
-    `card_read` says that it came as an agent card: nothing needs to be fetched to describe it, and
-    `interfaces` are those of that card. `pinned` is whether its card's addresses are all taken to be
-    on the origin of `url`.
-    `created` is in seconds since the epoch, None where nobody says. `ready` is what its own status
-    says, None where it has none: its card tells. `audience` is None where anyone may refer to it.
+    `card_read` is True if the candidate came as an agent card. Then no card has to be fetched, and
+    `interfaces` are the interfaces of that card. `pinned` is whether all addresses in the card are
+    assumed to be on the origin of `url`. `created` is in seconds since the epoch; None if it is
+    unknown. `ready` comes from the status of the object; if it is None, readiness depends on the card.
+    `audience` is None if every namespace may refer to the candidate.
     """
 
     kind: str
@@ -44,15 +44,15 @@ class Candidate:
     ready: bool | None = None
     audience: Audience | None = None
 
-    # Kept with the candidate: a change of one of a thousand must not hash them all again.
+    # Cached in the candidate, so that one change among a thousand candidates does not hash all again.
     @cached_property
     def tool(self) -> str:
-        """The name of its tool."""
+        """The tool name of the peer."""
         return tool_name(self.namespace, self.name)
 
     @cached_property
     def fingerprint(self) -> str:
-        """What an approval of a call to it is bound to."""
+        """The identity that an approval of a call to this peer is bound to."""
         return fingerprint_of(
             namespace=self.namespace,
             name=self.name,
@@ -63,29 +63,28 @@ class Candidate:
 
     @cached_property
     def card_key(self) -> CardKey:
-        """Which agent card describes it."""
+        """The key of the agent card that describes it."""
         return (self.url, self.card_path)
 
     @cached_property
     def order(self) -> tuple[float, str, str, str]:
-        """Where it stands among those whose time of creation is known."""
+        """The sort key among candidates whose time of creation is known."""
         return (self.created or 0.0, self.namespace, self.name, self.source)
 
     @property
     def title(self) -> str:
-        """`namespace/name`, or the name where there is no namespace."""
+        """`namespace/name`, or only the name without a namespace."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that a source holds at one moment.
+    """The content of a source at one moment.
 
-    `complete` is False where the source could not be read at all: such a snapshot removes nothing.
-    `unread` holds the beginnings of the `source` of peers that may exist, but could not be read, and
-    `unclear` the whole `source` of single ones. `home_labels` are those of the namespace of the
-    orchestrator, None where they are not known. `seen` is the monotonic time at which the change
-    behind it was noticed.
+    `complete` is False until the source was read once; such a snapshot removes no peers.
+    `unread` has prefixes of the `source` of peers that may exist but could not be read. `unclear` has
+    the full `source` of single peers of this sort. `home_labels` are the labels of the orchestrator's
+    namespace; None if they are unknown. `seen` is the monotonic time at which the change was noticed.
     """
 
     candidates: tuple[Candidate, ...] = ()

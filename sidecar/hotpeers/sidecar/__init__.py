@@ -2,6 +2,6 @@
 
     sources -> resolve -> peerfile -> (the agent) -> acks -> status
 
-`sidecar` holds the tasks of a running one, `runner` wires it to its source. Nothing in `status` or
-`acks` feeds `resolve`: what an agent reports cannot change what it is offered.
+`sidecar` holds the tasks of a running sidecar, and `runner` connects it to its source. `resolve` uses
+nothing from `status` or `acks`: the reports of an agent cannot change which peers it is offered.
 """

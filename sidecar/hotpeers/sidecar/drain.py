@@ -1,8 +1,9 @@
-"""Waits until the agent's turns have ended: what kubelet asks for before it stops the agent's container.
+"""Waits until the agent's turns have ended. kubelet asks for this before it stops the container.
 
-While anybody waits, a file beside the peer file says so to the shim, which then writes twice a second
-and moves clients to other pods. Nothing is refused meanwhile. Each of those who wait has a bound of their
-own, so that none can use up another one's (docs/decisions/drain.md).
+While a request waits, a file beside the peer file announces the drain to the shim. The shim then
+writes its turns file twice a second and moves clients to other pods. No turn is rejected meanwhile.
+Each waiting request has its own time limit, so one request cannot use up the time of another
+(docs/decisions/drain.md).
 """
 
 from __future__ import annotations
@@ -23,15 +24,21 @@ from .acks.turns import Activity, Process, TurnsReader
 logger = logging.getLogger(__name__)
 
 LEAST_SECONDS = 5.0
-"""The shortest drain: until the pod is in no node's rules any more, and idle connections have closed."""
+"""The shortest drain: time to remove the pod from every node's rules and to close idle connections."""
 QUIET_SECONDS = 1.0
-"""How long no turn may be in flight: a client of several turns is between two of them."""
+"""Seconds without a turn in flight before the agent counts as idle.
+
+A client that sends several turns pauses between them.
+"""
 GONE_SECONDS = 15.0
-"""A process that says nothing for so long while the pod drains is gone: it writes twice a second."""
+"""While the pod drains, a process whose turns file is older than this has ended.
+
+It would write twice a second.
+"""
 ENDED_SECONDS = 3.0
-"""The same of a process that was asked to end."""
+"""The same limit, for a process that was asked to end."""
 LONGEST_SECONDS = 3600.0
-"""How long the end of the agent's processes is waited for at the most; kubelet's own bound is shorter."""
+"""Maximum seconds to wait for the end of the agent's processes; kubelet's own limit is shorter."""
 _LOOK_SECONDS = 0.2
 
 
@@ -41,13 +48,13 @@ class Outcome(StrEnum):
     IDLE = "idle"
     """No turn is in flight."""
     BOUND = "bound"
-    """The bound is over; the turns that are in flight may be cut."""
+    """The time limit was reached; turns in flight may be cut."""
     ENDED = "ended"
-    """No process of the agent says anything any more."""
+    """All processes of the agent have ended: no turns file is written any more."""
     ABANDONED = "abandoned"
-    """Whoever asked has gone."""
+    """The client closed its connection."""
     OFF = "off"
-    """The pod is not to be drained."""
+    """Drains are switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +79,19 @@ class Drain:
         self._waiting = 0
         self._seen: list[Process] = []
         self._seen_at = float("-inf")
-        # A sidecar that was killed may have left it.
+        # Remove the file that a killed sidecar may have left.
         self._take_down()
 
     def activity(self) -> Activity:
-        """What the agent does now."""
+        """The current activity of the agent."""
         return self._turns.activity(draining=self._waiting > 0)
 
     async def wait(
         self, *, until_ended: bool = False, is_gone: Callable[[], bool] = lambda: False
     ) -> Ended:
-        """Wait for the turns to end, or `until_ended` for the processes of the agent.
+        """Wait for the turns to end; with `until_ended`, for the agent's processes to end.
 
-        `is_gone` is whether nobody waits for the answer any more.
+        `is_gone` returns whether the client has closed its connection.
         """
         if self._seconds <= 0:
             return Ended(Outcome.OFF)
@@ -104,7 +111,7 @@ class Drain:
                 await asyncio.sleep(_LOOK_SECONDS)
 
     def _look(self) -> list[Process]:
-        # One look serves all who wait: anybody on the pod's network may ask.
+        # All waiting requests share one read, because any client on the pod's network can send one.
         now = time.monotonic()
         if now - self._seen_at >= _LOOK_SECONDS / 2:
             self._seen, self._seen_at = self._turns.processes(), now
@@ -112,7 +119,7 @@ class Drain:
 
     @contextmanager
     def _sign_up(self) -> Iterator[bool]:
-        """Ask the processes to drain; whether the file that asks them could be written."""
+        """Announce the drain to the processes; yields whether the announcing file was written."""
         self._waiting += 1
         signed = True
         try:
@@ -137,9 +144,10 @@ def _active(seen: list[Process]) -> int:
 
 
 class _Quiet:
-    """Waits for the turns: `bound` is the longest time.
+    """Waits for the turns to end, at most `bound` seconds.
 
-    `signed` is whether the processes were asked to drain; else what they say by themselves must do.
+    `signed` is whether the drain was announced to the processes. If not, a process need not confirm
+    it.
     """
 
     def __init__(self, bound: float, *, signed: bool) -> None:
@@ -148,8 +156,8 @@ class _Quiet:
         self._since: float | None = None
 
     def outcome(self, seen: list[Process], passed: float) -> Outcome | None:
-        """How the drain ends after `passed` seconds; None where it goes on."""
-        # Of one that has not said that it knows of the drain, the number may be an old one.
+        """The outcome of the drain after `passed` seconds; None while it continues."""
+        # Before a process has confirmed the drain, its number of turns may be out of date.
         busy = any(
             (one.turns.active or (self._signed and not one.turns.draining))
             and min(one.age, passed) < GONE_SECONDS
@@ -163,10 +171,10 @@ class _Quiet:
 
 
 class _Ending:
-    """Waits for the processes."""
+    """Waits for the processes to end."""
 
     def outcome(self, seen: list[Process], passed: float) -> Outcome | None:
-        """How it ends after `passed` seconds; None where it goes on."""
+        """The outcome of the drain after `passed` seconds; None while it continues."""
         alive = any(min(one.age, passed) < ENDED_SECONDS for one in seen)
         if not alive and passed >= LEAST_SECONDS:
             return Outcome.ENDED

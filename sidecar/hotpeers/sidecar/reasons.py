@@ -1,4 +1,4 @@
-"""Why a peer is not offered, and what is wrong in a sidecar."""
+"""Reasons why a sidecar does not offer a peer, and reasons of its own problems."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..base.reasons import Reason
 
 
 class SidecarReason(Reason):
-    """Why a peer is not offered, and what is wrong in a sidecar."""
+    """Why a sidecar does not offer a peer, or has a problem."""
 
     CARD_ORIGIN_MISMATCH = (
         "CardOriginMismatch",

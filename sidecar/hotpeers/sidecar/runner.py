@@ -1,4 +1,4 @@
-"""Wires a sidecar to its source, and runs it until it is asked to end."""
+"""Connects a sidecar to its source, and runs it until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run_sidecar(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
+    """Run until SIGTERM or SIGINT. Raises `HotpeersError` if the sidecar cannot start."""
     logger.info("hotpeers %s starts, process %d", __version__, os.getpid())
     share_arenas()
     metrics = Metrics()
@@ -32,7 +32,7 @@ async def run_sidecar(settings: Settings) -> None:
 
 
 async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
-    # Imported late: its watch costs 2 MB that a cluster does not need.
+    # Imported late: its file watch costs 2 MB, which a sidecar with a cluster source does not need.
     from .sources.directory import DirectorySource  # noqa: PLC0415
 
     assert settings.peers_dir is not None, "checked by Settings"  # noqa: S101
@@ -50,7 +50,7 @@ async def _run_in_directory(settings: Settings, metrics: Metrics) -> None:
 
 
 async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
-    # Imported late: the client costs 6 MB that a directory does not need.
+    # Imported late: the client costs 6 MB, which a sidecar with a directory source does not need.
     from ..kube.client import Client  # noqa: PLC0415
     from ..kube.connection import Access, connect  # noqa: PLC0415
     from .sources.kubernetes import KubernetesSource  # noqa: PLC0415

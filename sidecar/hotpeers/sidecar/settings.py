@@ -1,4 +1,4 @@
-"""The settings of a run, checked once. The commands read flags and environment; nothing else does."""
+"""The validated settings of a sidecar. Only the commands read flags and environment variables."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ..base.settings import (
 from ..model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
-"""What a source of a cluster selects where nothing else is asked for."""
+"""The default label selector of a Kubernetes source."""
 _DEFAULT_CARD_BYTES = 1024 * 1024
 _LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9_.]{0,251}[a-z0-9])?")
 
 
 class Settings(BaseModel):
-    """What `hotpeers run` was asked to do."""
+    """The settings of `hotpeers run`."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
@@ -45,12 +45,12 @@ class Settings(BaseModel):
     user_headers_to: frozenset[Origin] = frozenset()
     shim_dir: Path | None = None
     agent_ports: frozenset[int] = frozenset()
-    """Where the agent beside it serves, as far as that is known."""
+    """The ports that the agent of this pod serves; empty if they are unknown."""
     require_signed: Path | None = None
     max_card_bytes: int = _DEFAULT_CARD_BYTES
     credentials: Path | None = None
     drain_seconds: int = 0
-    """How long the turns in flight are waited for before the agent is stopped; 0: not at all."""
+    """Maximum seconds to wait for turns in flight before the agent is stopped; 0 disables it."""
     kubeconfig: str = ""
     context: str = ""
     listen: Listen | None = None
@@ -60,7 +60,7 @@ class Settings(BaseModel):
 
     @classmethod
     def parse(cls, **raw: str | None) -> Self:
-        """Check what the flags and the environment hold; `SettingsError` names the bad one."""
+        """Validate raw flags and variables; raises `SettingsError`, which names the invalid one."""
         text = {name: (value or "").strip() for name, value in raw.items()}
         peer_file = Path(text["peer_file"])
         if text["source"] == "directory":
@@ -149,7 +149,7 @@ def _drain_seconds(text: str) -> int:
 def _selector(text: Mapping[str, str]) -> Selector:
     asked = text["selector"]
     if not asked and text["source"] == "kubernetes":
-        # A cluster is full of Services that are no peers.
+        # Without a selector, every Service in the cluster would be a candidate.
         asked = DEFAULT_CLUSTER_SELECTOR
     return parse_selector(asked)
 

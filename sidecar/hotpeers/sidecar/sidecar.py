@@ -1,4 +1,4 @@
-"""The sidecar: it brings what a source holds into the peer file, and tells of it."""
+"""The sidecar: writes the candidates of a source into the peer file, and reports on it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _FAST = 0.01
 
 
 class Sidecar:
-    """One running sidecar: the newest of everything, and the tasks that keep it so."""
+    """One running sidecar: the newest snapshot, cards and acks, and the tasks that update them."""
 
     def __init__(  # noqa: PLR0913 - what it wires
         self,
@@ -107,7 +107,11 @@ class Sidecar:
         self._cache = Cache()
 
     async def run(self) -> None:
-        """Work until a signal comes, which raises `Stop`."""
+        """Run until a signal arrives, which raises `Stop`.
+
+        Raises `PeerFileError` if the peer file cannot be written, and `PeerFileTakenError` if another
+        process writes it.
+        """
         check_writable(self._settings.peer_file)
         with locked(self._settings.peer_file):
             await self._run()
@@ -136,7 +140,7 @@ class Sidecar:
                     group.create_task(self._feedback.run(), name="feedback")
 
     def status(self) -> Status:
-        """The status as of now."""
+        """The current status."""
         return Status(
             source=self._origin,
             scopes=self._source.scopes(),
@@ -161,7 +165,7 @@ class Sidecar:
 
     async def _follow_acks(self) -> None:
         async with aclosing(self._acks.changes()) as changes:
-            # What stood there before this start is news too.
+            # Start from empty acks, so that acks from before this start are reported too.
             told = Acks()
             async for acks in changes:
                 nacks = new_nacks(told, acks)
@@ -193,7 +197,7 @@ class Sidecar:
                 retry = min(retry * 2, _LONGEST_RETRY)
 
     async def _look_after(self) -> None:
-        """Put the peer file back where somebody took it away, and see whether the shim is there."""
+        """Each second, check the shim, and rewrite the peer file if it was removed or replaced."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._absence.changes():
@@ -203,7 +207,7 @@ class Sidecar:
                 if self._feedback is not None and self._silence.problem is not None:
                     self._feedback.not_loaded(self._silence.problem)
             if self._ready and not self._settled and self._cards.tried:
-                # The cards have come since: most of what there is.
+                # Each card was tried once, and cards are most of the data: settle again.
                 self._settled = True
                 settle()
             if self._ready and not self._projector.intact:
@@ -214,8 +218,8 @@ class Sidecar:
         before = self._projector.peers
         resolution = resolve(snapshot, self._cards.states, self._rules, before, self._cache)
         written = await self._write(snapshot, resolution)
-        # Not before: an agent waits for the file, and nobody for these.
-        # Comparing two sets of thousands takes its time, also where they are one.
+        # The rest comes after the write, because the agent waits only for the file.
+        # Test the identity first: comparing two equal sets of thousands of keys is slow.
         if resolution.cards is not self._followed and resolution.cards != self._followed:
             self._followed = resolution.cards
             self._cards.follow(resolution.cards)
@@ -231,7 +235,10 @@ class Sidecar:
         return written
 
     def _note_card(self) -> None:
-        """Project what a card changed, soon: where there are many, they come one after the other."""
+        """Schedule a projection after a card has changed.
+
+        Debounce: cards arrive in bursts. The wait grows with the cost of the last projection.
+        """
         if self._cards_due is None:
             wait = min(max(_CARDS_WAIT, 10 * self._cost), _CARDS_WAIT_LONGEST)
             self._cards_due = asyncio.get_running_loop().call_later(wait, self._take_cards)
@@ -241,9 +248,9 @@ class Sidecar:
         self._dirty.set()
 
     async def _write(self, snapshot: Snapshot, resolution: Resolution) -> bool:
-        """Bring the peer file up to date; False where that failed and is to be tried again."""
+        """Bring the peer file up to date. Returns False if that failed and has to be retried."""
         if not snapshot.complete:
-            # Nothing is known yet: the file stays as it was found.
+            # The source has not listed everything yet: keep the file that was found at the start.
             return True
         try:
             projection = await self._bring(resolution)
@@ -260,9 +267,10 @@ class Sidecar:
         if projection.written:
             self._metrics.projected(time.monotonic() - snapshot.seen)
             if self._heard.acks:
-                # How long an agent takes is not how long nobody started one.
+                # Measure only while an agent runs: otherwise the time would include the wait for
+                # an agent to start.
                 self._events[projection.generation] = snapshot.seen
-                # A fast one has said so already.
+                # A fast agent may have written its ack already.
                 self._note_acked()
             logger.info(
                 "generation %d written: %d peers",
@@ -273,9 +281,9 @@ class Sidecar:
         return True
 
     async def _bring(self, resolution: Resolution) -> Projection:
-        """Project; in a thread unless the file lies where writing is as good as done at once.
+        """Project in a thread, or directly if the last write was fast.
 
-        A thread costs a quarter of a millisecond, as much as all the rest that is done of an event.
+        A thread costs a quarter of a millisecond, as much as the rest of the work for one event.
         """
         project = partial(self._projector.project, resolution.peers, acked=self._heard.largest)
         begun = time.monotonic()
@@ -285,7 +293,7 @@ class Sidecar:
             self._last_write = time.monotonic() - begun
 
     def _note_acked(self) -> None:
-        """Observe how long the changes took that have become live in every agent process."""
+        """Record the reload time of each change that is now live in every agent process."""
         live = self._heard.generation or 0
         for generation in [number for number in self._events if number <= live]:
             self._metrics.reloaded(time.monotonic() - self._events.pop(generation))
@@ -300,10 +308,10 @@ class Sidecar:
             self._feedback.refused(fresh)
 
     def _is_there(self, problem: Problem) -> bool:
-        """Whether what a problem was of is still there."""
+        """Whether the object, file or URL that a problem is about still exists."""
         where = problem.where
         if problem.reason is SidecarReason.TOKEN_UNAVAILABLE or where.startswith("/"):
-            # Of the operator's settings: it is there as long as this process is.
+            # The problem is about the operator's settings, which last as long as this process.
             return True
         if "://" in where:
             return any(url == where for url, _ in self._followed)

@@ -1,4 +1,4 @@
-"""Follows objects of an API server, whatever happens to it: list, watch, and what was last seen.
+"""Informers: list and watch objects of an API server through its failures, and cache them.
 
-What the objects are for is not known in here.
+This package does not know what the objects are used for.
 """

@@ -1,4 +1,4 @@
-"""A kind of objects: where the API server has them, and how each is read."""
+"""A kind of object: its API path, its versions, and the function that parses each version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Version(Generic[T]):
-    """One version of a kind, and how its objects are read (`MalformedError` if they are bad)."""
+    """One version of a kind. `read` parses an object, and raises `MalformedError` if it is bad."""
 
     name: str
     read: Callable[[Any], T]
@@ -22,9 +22,10 @@ class Version(Generic[T]):
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """A kind of objects. `versions` are those that can be read, the best first; "" is core/v1.
+    """A kind of object. The group "" is core/v1.
 
-    `lingers` where an object that is being deleted still counts until it has gone.
+    `versions` are the versions that can be parsed, in the order of preference. If `lingers` is True,
+    an object that is being deleted stays in the store until it no longer exists.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Kind(Generic[T]):
     lingers: bool = False
 
     def path(self, version: Version[T], namespace: str) -> str:
-        """Where to list and watch it; the namespace "" stands for all."""
+        """The API path to list and watch; the namespace "" means all namespaces."""
         base = f"/apis/{self.group}/{version.name}" if self.group else "/api/v1"
         return f"{base}/namespaces/{namespace}/{self.plural}" if namespace else self._in_all(base)
 
@@ -42,9 +43,9 @@ class Kind(Generic[T]):
         return f"{base}/{self.plural}"
 
     async def served(self, client: Client) -> Version[T] | None:
-        """The best version that the server says it serves; None where it says that it has none.
+        """The preferred version among those that the server's discovery lists; None without one.
 
-        Raises `KubeError` where it does not say.
+        Raises `KubeError` if discovery fails.
         """
         if not self.group:
             return self.versions[0]
@@ -65,21 +66,24 @@ class Kind(Generic[T]):
         return None
 
     async def undefined(self, client: Client) -> bool:
-        """Whether it is certain that no definition of the kind exists, and so no object does."""
+        """Whether it is certain that the kind has no definition (CRD), and so no objects."""
         definition = f"{self.plural}.{self.group}"
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition}"
         try:
             await client.get(path)
         except NotFoundError:
             return True
-        # Most likely we may not look; discovery alone has to tell, by and by.
+        # Most likely the account may not read definitions. The caller then relies on discovery.
         except KubeError:
             return False
         return False
 
 
 def _objects(data: Any, field: str, key: str) -> list[dict[str, Any]]:
-    """The objects in a list of an answer that have the key; discovery may come from anywhere."""
+    """The objects in `data[field]` that have `key`. Raises `KubeError` if that is not a list.
+
+    The answer is not trusted, because an aggregated API server may have produced it.
+    """
     items = data.get(field) if isinstance(data, dict) else None
     if not isinstance(items, list):
         raise KubeError("what the server serves could not be read")

@@ -1,4 +1,4 @@
-"""Follows one kind of objects in one namespace, or in all, through whatever happens."""
+"""Follows the objects of one kind in one or all namespaces, and recovers from every API failure."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from .store import Key, Noted, Store
 logger = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 600.0
-"""How often everything is listed anew although no event was missed, as far as anyone knows; give or
-take a fifth, so that not all come at once."""
+"""Seconds between two full lists, a precaution against missed events. The value varies by a fifth, so
+that clients do not list at the same time."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FORBIDDEN_PAUSE = 30.0
 _NOT_SERVED_PAUSE = 4.0
-# So long must discovery say that a kind is not served before its objects are believed to be gone.
+# Discovery must report for this long that a kind is not served before its objects are dropped.
 _UNSERVED_SECONDS = 60.0
 _SETTLED_SECONDS = 1.0
 
@@ -43,11 +43,15 @@ T = TypeVar("T")
 
 
 class Scope(Generic[T]):
-    """Lists, then watches. What it knows is in `store`; `changed` is called when that changed, and
-    `noted` with each object that did.
+    """Lists the objects, then watches them, and keeps them in `store`.
 
-    `settled` once it is known how things stand, for good or ill; `listed` once a list was read to
-    its end, or there can be none: only then does an object that is not in `store` not exist.
+    `changed` is called after changes of the store or of the status. `noted` is called with the old
+    and the new form of each changed object. `restarted` is called with the reason when a watch ends
+    with an error.
+
+    `settled` is True after the first success or failure. `listed` is True after the first complete
+    list, or once the kind counts as not installed (see `_gone`). Only then does an object that is
+    missing from the store not exist.
     """
 
     def __init__(  # noqa: PLR0913 - two of them are callbacks
@@ -84,22 +88,22 @@ class Scope(Generic[T]):
 
     @property
     def title(self) -> str:
-        """For people: which kind, and where."""
+        """The kind and the namespace, as text for people."""
         place = f"namespace {self._namespace}" if self._namespace else "all namespaces"
         return f"{self.kind.name} in {place}"
 
     @property
     def prefix(self) -> str:
-        """How the `source` of each of its candidates begins."""
+        """The prefix of the `source` of each candidate of this scope."""
         return f"{self.kind.name}/{self._namespace}/" if self._namespace else f"{self.kind.name}/"
 
     @property
     def problem(self) -> Problem | None:
-        """Why it cannot be followed now, if so."""
+        """Why the objects cannot be followed now; None while they can."""
         return self._problem
 
     def status(self) -> ScopeStatus:
-        """How it stands."""
+        """The current status, for reports."""
         return ScopeStatus(
             kind=self.kind.name,
             namespace=self._namespace,
@@ -113,7 +117,7 @@ class Scope(Generic[T]):
         )
 
     async def follow(self) -> None:
-        """Follow for ever. Raises nothing but what is a bug."""
+        """Follow forever. Each `KubeError` is retried; any other error is a bug and is raised."""
         while True:
             try:
                 if not self._resource_version:
@@ -126,7 +130,7 @@ class Scope(Generic[T]):
                 await asyncio.sleep(pause)
 
     async def _list_again(self) -> None:
-        """List all anew, as a precaution: where that fails, the watch goes on from where it is."""
+        """Relist as a precaution. If that fails, the watch continues from its resource version."""
         try:
             await self._list()
         except GoneError:
@@ -177,11 +181,12 @@ class Scope(Generic[T]):
                 if batch.events or self._clock() - opened > _SETTLED_SECONDS:
                     self._failures = 0
         if self._clock() - opened < _SETTLED_SECONDS:
-            # It ended as if its time were over: a proxy may do so, and must not be besieged.
+            # The watch ended normally but too early, which a proxy may cause. Fail, so that the next
+            # watch starts after a pause.
             raise UnreachableError("the watch ended at once")
 
     async def _failed(self, error: KubeError) -> float:
-        """Note a failure; the seconds to wait before the next try."""
+        """Record a failure. Returns the seconds to wait before the next try."""
         watching = self._state is State.FOLLOWING
         self._failures += 1
         reason = error.reason
@@ -200,7 +205,7 @@ class Scope(Generic[T]):
             self._state = State.RETRYING
             self._stand(problem=Problem(self.title, error.reason, str(error)))
         elif watching:
-            # A first cut is nothing to tell: most are over with the next try.
+            # Do not report the first cut of a watch: most retries succeed.
             self._state = State.RETRYING
         if isinstance(error, ForbiddenError):
             return _jittered(_FORBIDDEN_PAUSE)
@@ -210,7 +215,10 @@ class Scope(Generic[T]):
         return random.uniform(0.0, pause) if watching else _jittered(pause)  # noqa: S311
 
     async def _not_found(self, error: KubeError) -> float:
-        """Find out whether the kind is not served, or served in another version."""
+        """Check whether the kind is not served, or is served in another version.
+
+        Returns the seconds to wait before the next try.
+        """
         self._resource_version = ""
         try:
             version = await self.kind.served(self._client)
@@ -219,7 +227,7 @@ class Scope(Generic[T]):
                 if version is not self._version:
                     self._version = version
                     return 0.0
-                # Discovery and the list disagree: a definition comes or goes just now.
+                # Discovery and the list disagree: a definition is being created or deleted.
                 raise error
             if await self._gone():
                 self._state = State.NOT_INSTALLED
@@ -233,10 +241,11 @@ class Scope(Generic[T]):
         return _jittered(min(_FIRST_PAUSE * 2.0 ** min(self._failures, 10), _NOT_SERVED_PAUSE))
 
     async def _gone(self) -> bool:
-        """Whether the objects of a kind that is not served are believed to be gone.
+        """Whether to drop the objects of a kind that is not served.
 
-        An answer of discovery alone may be a moment's: while definitions are loaded, or an API
-        server of several is behind. A deleted definition deletes its objects first, one by one.
+        Discovery alone may be wrong for a moment: while definitions are loaded, or if one of several
+        API servers lags behind. So it must report the same for `_UNSERVED_SECONDS`. Deleting a
+        definition deletes its objects first, one by one.
         """
         if await self.kind.undefined(self._client):
             return True
@@ -255,7 +264,7 @@ class Scope(Generic[T]):
     def _stand(
         self, *, problem: Problem | None = None, listed: bool = False, changed: bool = False
     ) -> None:
-        """Note how things stand now, and tell if that is news."""
+        """Record the current standing, and call `changed` if it or the store differs."""
         before = (self.settled, self.listed, self._problem)
         self.settled = True
         self.listed = self.listed or listed

@@ -1,4 +1,4 @@
-"""The objects of one kind in one place, as they were last seen, each in its last good form."""
+"""The cached objects of one scope, each in its last good (parsed) form."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Entry(Generic[T]):
 
 
 class Store(Generic[T]):
-    """Objects by namespace and name. Every method that changes it reports whether it did.
+    """Objects by namespace and name. `put`, `drop` and `keep` return whether they changed it.
 
-    `noted` is called with the good form of an object before and after each change of it, None where
-    there is none.
+    `noted` is called with the old and the new good form of each changed object; None stands for a
+    missing form.
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class Store(Generic[T]):
         self._noted = noted
         self._lingers = lingers
         self._entries: dict[Key, _Entry[T]] = {}
-        # What is asked for after each event, beside what is looked up: all but few are only good.
+        # Indexes of `_entries` for `values` and `problems`, which are called after each event.
+        # Almost all entries are only in the first.
         self._good: dict[Key, T] = {}
         self._bad: dict[Key, _Entry[T]] = {}
 
@@ -49,20 +50,21 @@ class Store(Generic[T]):
         return iter(self._good.values())
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong with objects now."""
+        """The current problems with objects."""
         for entry in self._bad.values():
             yield from entry.problems
 
     def unclear(self) -> Iterator[str]:
-        """The objects that never were good: `kind/namespace/name`."""
+        """The objects without a good form so far, as `kind/namespace/name`."""
         for key, entry in self._bad.items():
             if entry.good is None:
                 yield self._title(key)
 
     def put(self, data: Any, read: Callable[[Any], T], *, anew: bool = False) -> bool:
-        """Take in an object that was added or changed; one that is being deleted leaves, as a rule.
+        """Store an object that was added or changed. Returns whether the store changed.
 
-        `anew` reads it also where this version of it was read before.
+        An object that is being deleted is removed, unless the kind `lingers`. With `anew`, the object
+        is parsed even if this resource version was parsed before.
         """
         key = _key(data)
         if key is None:
@@ -90,18 +92,18 @@ class Store(Generic[T]):
         return before.good is not entry.good or before.problems != entry.problems
 
     def keep_as(self, key: Key, form: T) -> None:
-        """Keep another form of an object in place of its good one; nobody is notified."""
+        """Replace the good form of an object, without a call of `noted`."""
         entry = self._entries.get(key)
         if entry is not None and entry.good is not None:
             entry.good = self._good[key] = form
 
     def drop(self, data: Any) -> bool:
-        """Take out an object that was deleted."""
+        """Remove an object that was deleted. Returns whether the store changed."""
         key = _key(data)
         return key is not None and self._remove(key)
 
     def keys_of(self, items: Iterable[Any]) -> Iterator[Key]:
-        """Namespace and name of each object that has one and is not leaving."""
+        """The key of each object that has a name and counts (see `Kind.lingers`)."""
         for data in items:
             key = _key(data)
             if key is None:
@@ -110,7 +112,7 @@ class Store(Generic[T]):
                 yield key
 
     def keep(self, keys: Iterable[Key]) -> bool:
-        """Take out all but these: a list was read to its end."""
+        """Remove all objects except these, after a complete list. Returns whether any were."""
         gone = self._entries.keys() - set(keys)
         for key in gone:
             self._remove(key)

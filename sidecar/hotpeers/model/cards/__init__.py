@@ -1,4 +1,4 @@
-"""A2A agent cards, of protocol 0.2 to 1.x: what is read of them, and the interfaces they declare.
+"""Parses A2A agent cards of protocol 0.2 to 1.x, and the interfaces that they declare.
 
-Nothing in here fetches a card; `hotpeers.sidecar.cards` does.
+This package does not fetch cards; `hotpeers.sidecar.cards` does.
 """

@@ -1,4 +1,4 @@
-"""The view of an A2A agent card, of protocol 0.2 to 1.x."""
+"""Parses an A2A agent card of protocol 0.2 to 1.x."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .interface import declared_interfaces, named_bindings
 
 _MAX_TAGS = 32
 MAX_DEPTH = 64
-"""Most objects and lists within each other that a card may have."""
+"""The maximum nesting depth of objects and lists in a card."""
 _MARKS = {
     "url",
     "supportedInterfaces",
@@ -31,7 +31,7 @@ _MARKS = {
 
 
 class CardError(ValueError):
-    """The data is no agent card that can be used; `reason` says in a word why."""
+    """The data is not a usable agent card; `reason` is the reason word."""
 
     def __init__(self, message: str, reason: Reason = ModelReason.CARD_INVALID) -> None:
         super().__init__(message)
@@ -40,10 +40,10 @@ class CardError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What we read of an agent card, its text clean.
+    """The parts of an agent card that are used, with cleaned text.
 
-    `interfaces` are those that it declares, the preferred first, with their addresses as they stand
-    in the card: `model.endpoint.place` tells where they are called.
+    `interfaces` are the declared interfaces, the preferred one first, with the addresses as written in
+    the card. `model.cards.endpoint.place` determines the addresses to call.
     """
 
     name: str
@@ -63,11 +63,11 @@ def looks_like_card(data: Any) -> bool:
 
 
 def parse_card(data: Any) -> Card:
-    """Read an agent card as servers publish it; `CardError` says what is wrong.
+    """Parse an agent card as servers publish it. Raises `CardError`.
 
-    What calls do not need may be missing or of another type. Where a card is as the protocol wants it,
-    this is what `a2a.client.card_resolver.parse_agent_card` (a2a-sdk 1.3) reads, which the tests hold
-    it against. That one imports 15 MB of client with it, in every pod.
+    Fields that calls do not need may be missing or have another type. For a valid card the result
+    equals that of `a2a.client.card_resolver.parse_agent_card` (a2a-sdk 1.3); the tests compare both.
+    That function is not used because it would import 15 MB of client code in every pod.
     """
     if not isinstance(data, dict):
         raise CardError("an agent card is a JSON object")
@@ -96,7 +96,7 @@ def parse_card(data: Any) -> Card:
 
 
 def check_depth(data: Any) -> None:
-    """Refuse what nests deeper than `MAX_DEPTH`: what reads it next may be recursive."""
+    """Raise `CardError` if the data nests deeper than `MAX_DEPTH`: later readers may be recursive."""
     level: list[Any] = [[data]]
     for _ in range(MAX_DEPTH + 1):
         level = [
@@ -129,9 +129,10 @@ def _text(value: Any) -> str:
 def clean_skills(
     skills: Iterable[tuple[str, str, str, Iterable[str]]],
 ) -> tuple[Skill, ...]:
-    """Skills fit for the peer file, of `(id, name, description, tags)`: clean, and not too many.
+    """Cleaned skills for the peer file, at most `MAX_SKILLS`, from `(id, name, description, tags)`.
 
-    One without an id has its name for one, and one that only describes itself its place.
+    Without an id, the name becomes the id. With only a description, the id is `skill-` and its number
+    in the list. A skill without any of them is left out.
     """
     kept: list[Skill] = []
     for number, (ident, name, description, tags) in enumerate(skills, start=1):
@@ -154,9 +155,9 @@ def clean_skills(
 
 
 def slug_of(name: str) -> str:
-    """A name for a peer made of the name of its card, as Kubernetes would allow it.
+    """The name of a peer, made from the name of its card, in the form of a Kubernetes name.
 
-    Of a name in a script without Latin letters, or of symbols alone, it is a digest.
+    If `has_latin` is False for the name, the result ends with a digest.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", _plain(name).lower()).strip("-")[:63].strip("-")
     if has_latin(name):
@@ -166,7 +167,7 @@ def slug_of(name: str) -> str:
 
 
 def has_latin(name: str) -> bool:
-    """Whether a name can be told by its Latin letters, or by its digits where it has no letters."""
+    """Whether a name has Latin letters, or digits if it has no letters at all."""
     plain = _plain(name)
     if any(map(str.isalpha, name)):
         return re.search("[A-Za-z]", plain) is not None

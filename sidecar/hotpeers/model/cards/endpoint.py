@@ -1,4 +1,4 @@
-"""Where the interfaces of a card are called: on the origin of the peer, and nowhere else. Pure."""
+"""Determines the addresses to call for the interfaces of a card: only on the origin of the peer."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from .interface import GRPC
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The interfaces with the addresses to call, the preferred first; `stray` says why there are none."""
+    """The interfaces with the addresses to call, the preferred one first.
+
+    `stray` says why there is no interface; "" if there is one.
+    """
 
     interfaces: tuple[Interface, ...] = ()
     stray: str = ""
 
 
 class _StrayError(Exception):
-    """An address leads elsewhere, or nowhere; the message says where to."""
+    """An address must not be called: it leads to another origin, or drops TLS; the message says it."""
 
 
 def place(declared: Iterable[Interface], home: str, *, pinned: bool = False) -> Placement:
-    """The interfaces that are on the origin of `home`, the peer's URL. The others are left out.
+    """The interfaces on the origin of `home`, the peer's URL. The others are left out.
 
-    An address without a scheme or host is completed. One that names no machine (`0.0.0.0`), the
-    server's own (`localhost`) or the peer's Service by a longer name is that of the peer; with
-    `pinned` so is every other. gRPC may have a port of its own on the peer's host. What shares the
-    origin that the card was read from comes first: that one is known to answer.
+    An address without a scheme or a host is completed. An unspecified address (`0.0.0.0`), the
+    server's own (`localhost`) and a longer name of the peer's Service mean the peer. With `pinned`,
+    every address does. gRPC may use another port on the peer's host. Interfaces on the origin that
+    the card was read from come first, because that origin is known to answer.
     """
     origin = origin_of(home)
     near: list[Interface] = []
@@ -61,7 +64,7 @@ def _http_address(text: str, home: str, origin: Origin, pinned: bool) -> str:
         raise _StrayError(f"the card sends calls to {own}, the peer's URL is at {origin}")
     parts = urlsplit(url)
     if parts.path in ("", "/") and not parts.query:
-        # A server that does not know its host does not know the path in front of it either.
+        # A server that does not know its own host does not know the path prefix of its URL either.
         return home
     return _checked(f"{origin}{parts.path}" + (f"?{parts.query}" if parts.query else ""))
 
@@ -81,7 +84,7 @@ def _is_host(segment: str) -> bool:
 
 
 def _grpc_address(text: str, origin: Origin, pinned: bool) -> tuple[str, int]:
-    """URL and port of a gRPC target, which may be `host:port`, or have one of several schemes."""
+    """URL and port of a gRPC target: `host:port`, or a URL with one of several schemes."""
     text = text.removeprefix("dns:///")
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -102,9 +105,9 @@ def _grpc_address(text: str, origin: Origin, pinned: bool) -> tuple[str, int]:
 
 
 def _is_here(own: Origin, home: Origin, *, any_port: bool = False) -> bool:
-    """Whether another origin of a card can only mean the peer itself.
+    """Whether an origin in a card can only mean the peer itself.
 
-    Of a peer on this machine's loopback, another port of the loopback is another server.
+    If the peer is on this machine's loopback, another loopback port is another server.
     """
     if own.host == "localhost" or _is_kind(own.host, "is_loopback"):
         far = not (home.host == "localhost" or _is_kind(home.host, "is_loopback"))

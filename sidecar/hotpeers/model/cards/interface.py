@@ -1,4 +1,4 @@
-"""The ways to call a peer that an agent card declares, of protocol 0.2 to 1.x, in one form."""
+"""Reads the interfaces that an agent card of protocol 0.2 to 1.x declares, into one form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from hotpeers_shim.contract import MAX_INTERFACES, MAX_NAME, MAX_URL, Interface
 
 JSON_RPC, HTTP_JSON, GRPC = "JSONRPC", "HTTP+JSON", "GRPC"
-# By their letters and digits alone: servers write `json-rpc`, `HTTP_JSON`, `REST`.
+# Keys have only letters and digits, because servers write `json-rpc`, `HTTP_JSON` or `REST`.
 _BINDINGS = {
     "JSONRPC": JSON_RPC,
     "JSONRPC2": JSON_RPC,
@@ -27,11 +27,11 @@ _OLD, _NEW = "0.3", "1.0"
 
 
 def declared_interfaces(card: Mapping[str, Any]) -> tuple[Interface, ...]:
-    """The interfaces of a card that could be called, the preferred first; addresses as they stand there.
+    """The supported interfaces of a card, the preferred one first, with addresses as written.
 
-    A card of 1.x lists `supportedInterfaces`, one of 0.x has `url` with `preferredTransport`, and a
-    server that speaks both publishes both. What has another binding, an older protocol than 0.2 or a
-    malformed field is left out.
+    A card of 1.x lists `supportedInterfaces`. A card of 0.x has `url` with `preferredTransport`. A
+    server that supports both versions publishes both. An interface with another binding, a protocol
+    before 0.2 or a malformed field is left out.
     """
     streaming = _streams(card.get("capabilities"))
     listed = _field(card, "supportedInterfaces")
@@ -41,7 +41,7 @@ def declared_interfaces(card: Mapping[str, Any]) -> tuple[Interface, ...]:
 
 
 def named_bindings(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """The bindings that a card names, as it writes them: for the message that none is known."""
+    """The bindings in a card, as written, for the message that all of them are unknown."""
     items = [*_items(_field(card, "supportedInterfaces"))]
     items += _items(_field(card, "additionalInterfaces"))
     names = [_binding_text(item) for item in items]
@@ -50,7 +50,10 @@ def named_bindings(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _listed(card: Mapping[str, Any], listed: list[Any], streaming: bool) -> Iterator[Interface]:
-    """The entries of `supportedInterfaces`. One without a version has that of the card, else 1.0."""
+    """The entries of `supportedInterfaces`.
+
+    An entry without a version has the version of the card, or 1.0 if the card has none or has `url`.
+    """
     whole = "" if _text(card.get("url")) else _protocol(card)
     for item in _items(listed):
         version = _text(_field(item, "protocolVersion"), numbers=True) or whole or _NEW
@@ -60,11 +63,11 @@ def _listed(card: Mapping[str, Any], listed: list[Any], streaming: bool) -> Iter
 
 
 def _before_1_0(card: Mapping[str, Any], has_listed: bool, streaming: bool) -> Iterator[Interface]:
-    """`url` with `preferredTransport`, then `additionalInterfaces`.
+    """The interface in `url` with `preferredTransport`, then those in `additionalInterfaces`.
 
-    A card of this form that names 1.x as its version comes, as a rule, from a library of 0.3 whose
-    user took the field for another; beside `supportedInterfaces` it repeats those. What is no version
-    at all, or one from before there was this field, is taken for 0.3.
+    A card of this form with version 1.x usually comes from a 0.3 library whose user misunderstood the
+    field. Beside `supportedInterfaces`, such fields only repeat those interfaces and are skipped. An
+    invalid version, or one from before this field existed, is read as 0.3.
     """
     version = _version(_protocol(card)) or _OLD
     if version.startswith("1."):
@@ -96,7 +99,7 @@ def _interface(
 
 
 def _version(text: str) -> str:
-    """`1.0` for `v1.0.0`; "" for what is no version, or one that nobody speaks."""
+    """The major and minor version, such as `1.0` for `v1.0.0`; "" if invalid or unsupported."""
     match = _VERSION.fullmatch(text)
     if match is None:
         return ""
@@ -130,7 +133,7 @@ def _word(value: Any) -> str:
 
 
 def _field(data: Mapping[str, Any], name: str) -> Any:
-    """A field by its name in JSON, else by the one that protobuf writes on request."""
+    """A field by its JSON name, or else by its snake_case name, which protobuf can write too."""
     value = data.get(name)
     return (
         data.get(re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), name)) if value is None else value

@@ -1,4 +1,4 @@
-"""Untrusted YAML and JSON as plain data, at a cost that its length bounds.
+"""Parses untrusted YAML and JSON to plain data, at a cost that is bounded by the input's length.
 
-Nothing in here knows what a document means.
+This package does not interpret the documents.
 """

@@ -1,4 +1,4 @@
-"""Files of manifests as documents: safe YAML and JSON, of a source that is not trusted."""
+"""Splits untrusted files of manifests, in YAML or JSON, into documents."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 
 
 class DocumentError(ValueError):
-    """A file cannot be taken apart into documents."""
+    """A file cannot be split into documents."""
 
     def __init__(self, problem: Problem, place: str = "") -> None:
         super().__init__(str(problem))
         self.problem = problem
         self.place = place
-        """` at line 3 column 7`, or "" where that is not known."""
+        """` at line 3 column 7`, or "" if that is unknown."""
 
 
 def read_documents(raw: bytes, where: str) -> list[tuple[int, Any]]:
-    """The documents of a file with their numbers from 1; the items of a `List` one by one.
+    """The documents of a file, with their numbers from 1; a `List` is split into its items.
 
-    `DocumentError` tells why the file is not readable.
+    Raises `DocumentError` if the file cannot be read.
     """
     if len(raw) > MAX_MANIFEST_BYTES:
         message = f"larger than the limit of {MAX_MANIFEST_BYTES} bytes"
@@ -80,7 +80,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _RepeatedKeyError(Exception):
-    """A key of a JSON object is there twice."""
+    """A JSON object has a key twice."""
 
 
 def _yaml(text: str, where: str) -> list[Any]:

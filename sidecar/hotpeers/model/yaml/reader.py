@@ -1,7 +1,7 @@
-"""YAML of a source that is not trusted, as plain data, at a cost that its length bounds.
+"""Parses untrusted YAML to plain data, at a cost that is bounded by the length of the text.
 
-libyaml takes the text apart, and the data is made here in one pass over its events. PyYAML's own
-composer recurses in C and its constructors multiply what is repeated; neither is used.
+libyaml parses the text, and this module builds the data in one pass over the events. It does not use
+PyYAML's composer, which recurses in C, nor its constructors, which multiply repeated values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .scalars import plain_value
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SLOW_BYTES = 32 * 1024
-# libyaml compares each %TAG of a document with each one before.
+# Limits a quadratic cost: libyaml compares each %TAG of a document with all previous ones.
 _MAX_TAGS = 1000
 _MAX_TEXT = 4 * 1024 * 1024
 _CORE = "tag:yaml.org,2002:"
@@ -32,7 +32,7 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
 
 
 class YamlError(ValueError):
-    """The text is no YAML, or more than is safe to read. `line` and `column` count from 1."""
+    """The text is not YAML, or exceeds a limit. `line` and `column` count from 1."""
 
     def __init__(
         self, message: str, mark: Any = None, reason: Reason = ModelReason.NOT_YAML
@@ -44,16 +44,17 @@ class YamlError(ValueError):
 
     @property
     def place(self) -> str:
-        """` at line 3 column 7`, or "" where that is not known."""
+        """` at line 3 column 7`, or "" if that is unknown."""
         return f" at line {self.line} column {self.column}" if self.line else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a text may hold.
+    """Limits for a text.
 
-    `values` counts keys, values and collections; what an alias repeats counts again. `plain` refuses
-    anchors, aliases, tags and merge keys, and keys that are no text.
+    `depth` is the maximum nesting depth. `values` is the maximum number of keys, values and
+    collections; values that an alias repeats count again. `plain` rejects anchors, aliases, tags,
+    merge keys, and keys that are not text.
     """
 
     depth: int = 64
@@ -63,7 +64,7 @@ class Limits:
 
 @dataclass(slots=True)
 class _Known:
-    """A value that is complete, and what it adds wherever it is repeated."""
+    """A complete value with an anchor, and the counts that each repetition of it adds."""
 
     value: Any
     values: int
@@ -73,7 +74,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end was not read yet. `key` is `_NO_KEY` while none waits for its value."""
+    """A collection whose end was not read yet. `key` is `_NO_KEY` unless a key waits for its value."""
 
     value: Any
     start: Any
@@ -91,7 +92,7 @@ _MERGE = object()
 
 
 def read_yaml(text: str, limits: Limits | None = None) -> list[Any]:
-    """Each document of a text, None for an empty one; `YamlError` says why it cannot be read."""
+    """The documents of a text; an empty one is None. Raises `YamlError`."""
     if _Parser is yaml.SafeLoader and len(text) > _SLOW_BYTES:
         raise YamlError(f"without libyaml no more than {_SLOW_BYTES} characters are read")
     if text.count("%TAG") > _MAX_TAGS:
@@ -104,13 +105,13 @@ def read_yaml(text: str, limits: Limits | None = None) -> list[Any]:
         message = str(error.problem or error.context)
         raise YamlError(message, error.problem_mark or error.context_mark) from error
     except yaml.YAMLError as error:
-        # A character that YAML forbids.
+        # The text has a character that YAML forbids.
         raise YamlError(str(error).partition("\n")[0]) from error
     return reader.documents
 
 
 class _Reader:
-    """Makes data of events, one after the other."""
+    """Builds data from a stream of events."""
 
     def __init__(self, limits: Limits) -> None:
         self.documents: list[Any] = []
@@ -122,7 +123,7 @@ class _Reader:
         self._text = 0
 
     def take(self, event: Any) -> None:
-        """Take the next event of the text."""
+        """Process the next event of the text."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
             self._take_scalar(event)
@@ -216,7 +217,7 @@ class _Reader:
             self._open[-1].deepest = max(self._open[-1].deepest, depth)
 
     def _at_key(self) -> bool:
-        """Whether what comes next is the key of a mapping."""
+        """Whether the next value is the key of a mapping."""
         return (
             bool(self._open)
             and self._open[-1].key is _NO_KEY
@@ -274,7 +275,7 @@ def _plain(event: Any) -> Any:
 
 
 def _tagged(event: Any) -> Any:
-    """The value of a scalar with a tag; none but those of JSON's values are known."""
+    """The value of a scalar with a tag. Only the tags for JSON values are known."""
     name = event.tag.removeprefix(_CORE)
     if event.tag == _CORE + "str":
         return event.value
@@ -287,7 +288,7 @@ def _tagged(event: Any) -> Any:
 
 
 def _mappings(value: Any, event: Any) -> list[dict[Any, Any]]:
-    """What a merge key merges, the first of which counts most."""
+    """The mappings of a merge key; the first has the highest precedence."""
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(one, dict) for one in found):
         raise YamlError("<< takes a mapping, or a list of them", event.start_mark)

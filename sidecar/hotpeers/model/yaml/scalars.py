@@ -1,7 +1,7 @@
-"""What a plain scalar of YAML stands for: text, a number, true, false or null.
+"""The value of a plain YAML scalar: text, a number, true, false or null.
 
-As PyYAML and kubectl read YAML 1.1, without what is costly or surprising: no numbers to the base of
-60 (`1:30`), no dates, no whole numbers of more than 64 bits.
+This follows YAML 1.1 as PyYAML and kubectl read it, without its costly or surprising parts: base 60
+numbers (`1:30`), dates, and integers of more than 64 bits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FLOAT = re.compile(
 
 
 def plain_value(text: str) -> Scalar:
-    """The value of a scalar without quotes and without a tag; ValueError for a number too large."""
+    """The value of a scalar without quotes and tag. Raises ValueError for a number too large."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _STARTS:
@@ -50,10 +50,10 @@ def _integer(text: str, found: re.Match[str]) -> Scalar:
     (base,) = (name for name in _BASES if found[name] is not None)
     digits = found[base].replace("_", "")
     if not digits:
-        # `0_` is a number to YAML 1.1, `0x_` to nobody.
+        # `0_` is a number in YAML 1.1, but `0x_` is not.
         return 0 if base == "eight" else text
     value = int(digits, _BASES[base])
     if value >= _LARGEST:
-        # As keys of a mapping such numbers could all be given one hash.
+        # Large numbers as keys of a mapping could be chosen to have the same hash.
         raise ValueError("a number of more than 64 bits; put quotes around it if it is text")
     return -value if found["sign"] == "-" else value

@@ -1,4 +1,4 @@
-"""Reads what agent processes report: what they have live, failing calls, turns in flight.
+"""Reads the reports of agent processes: their live generation, failing calls and turns in flight.
 
-The files are untrusted: their bounds and their format are in `hotpeers_shim.contract`.
+The files are untrusted. `hotpeers_shim.contract` defines their format and their size limits.
 """

@@ -1,4 +1,7 @@
-"""What agent processes say of their own configuration, where it is followed: problems, log, labels."""
+"""Reports of agent processes on their own configuration: as problems, log lines and table rows.
+
+Only agents whose configuration is followed report on it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _WORDS = {word.value: word for word in (*Nack, *PeerProblem, *ConfigProblem)}
 
 
 def config_problems(acks: Acks) -> tuple[Problem, ...]:
-    """The configurations that are not live, one for each process: `where` begins with the process."""
+    """One problem for each process whose configuration is not live; `where` names the process."""
     found = ((ack.pid, ack.config) for ack in acks.acks)
     return tuple(
         _problem(pid, config)
@@ -34,14 +37,14 @@ def config_problems(acks: Acks) -> tuple[Problem, ...]:
 
 
 def where_of(pid: int) -> str:
-    """What the problems of a process' configuration are of."""
+    """The `where` of problems with the configuration of process `pid`."""
     return f"process {pid}: config.json"
 
 
 def new_configs(before: Acks, after: Acks) -> list[ConfigAck]:
-    """What changed of configurations: one for each process whose state or live content is another.
+    """The configurations whose state, digest or reason changed, one for each process.
 
-    What became live is logged; what did not is a problem.
+    A configuration that became live is logged. The others are reported as problems.
     """
     old = {ack.pid: _key(ack) for ack in before.acks}
     fresh = [ack for ack in after.acks if ack.config is not None and old.get(ack.pid) != _key(ack)]
@@ -58,7 +61,7 @@ def new_configs(before: Acks, after: Acks) -> list[ConfigAck]:
 
 
 def config_row(ack: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The row of a process in a table of configurations, of the status document; None without one."""
+    """The table row for one ack of the status document; None if it reports no configuration."""
     config = ack.get("config")
     if not config:
         return None
@@ -67,7 +70,7 @@ def config_row(ack: dict[str, Any]) -> tuple[Any, ...] | None:
 
 
 CONFIG_HEADS = ("Process", "State", "Digest", "Config hash", "Reason", "What")
-"""The heads of that table."""
+"""The column heads for `config_row`."""
 
 
 def _problem(pid: int, config: ConfigAck) -> Problem:

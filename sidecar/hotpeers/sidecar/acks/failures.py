@@ -1,4 +1,7 @@
-"""Calls that fail, as agent processes report them. They are shown, and change nothing that is offered."""
+"""Failing calls of peers, as agent processes report them.
+
+They are only displayed: a failing peer is still offered.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,18 @@ from .reader import Acks
 logger = logging.getLogger(__name__)
 
 OTHER = "Other"
-"""Stands for a reason that is none of the vocabulary: a label must not take any text of an agent."""
+"""Replaces an unknown reason in labels: an agent must not be able to create any label value."""
 _WORDS = frozenset(word.value for word in CallProblem)
-# No process counts that far: JSON has no bound for a number.
+# JSON numbers are unbounded; no real process reaches this count.
 _MOST = 2**53
 _MAX_SHOWN = 1000
 
 
 def failing_calls(acks: Acks) -> dict[str, CallFailure]:
-    """The peers whose last calls failed, by tool name: the newest failure, and all failed calls together."""
+    """The peers whose last calls failed, by tool name.
+
+    The value is the newest failure, with the sum of the counts of all processes.
+    """
     found: dict[str, CallFailure] = {}
     for failure in (one for ack in acks.acks for one in ack.failures):
         before = found.get(failure.subject)
@@ -36,12 +42,15 @@ def failing_calls(acks: Acks) -> dict[str, CallFailure]:
 
 
 def reason_label(reason: str) -> str:
-    """The reason as the label of a metric."""
+    """The reason as a label value of a metric; an unknown reason becomes `OTHER`."""
     return reason if reason in _WORDS else OTHER
 
 
 def new_failures(before: Acks, after: Acks) -> list[CallFailure]:
-    """The peers whose calls fail now and did not before, or for another reason; each change is logged."""
+    """The failures of peers that were not failing before, or that failed for another reason.
+
+    Logs these failures, and each peer whose calls do not fail any more.
+    """
     old, new = failing_calls(before), failing_calls(after)
     fresh = [
         failure
@@ -53,12 +62,12 @@ def new_failures(before: Acks, after: Acks) -> list[CallFailure]:
 
 
 def in_words(failing: Mapping[str, Any] | None) -> str:
-    """How calls of a peer go, of the status document: why and how often they failed, or ""."""
+    """The text for a `failing` value of the status document: reason and count, or ""."""
     return f"{failing['reason']} x {failing['count']}" if failing else ""
 
 
 def time_of(seconds: float) -> str:
-    """A time in seconds since the epoch as people read it; "" where there is none, or none of this age."""
+    """Formats a time in seconds since the epoch as UTC; "" for 0 and for a time out of range."""
     try:
         return (
             datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else ""

@@ -1,4 +1,4 @@
-"""What agent processes say they have live: their ack files, read and followed."""
+"""Reads and follows the ack files, in which agent processes report what they have live."""
 
 from __future__ import annotations
 
@@ -24,38 +24,42 @@ from hotpeers_shim.contract import (
 from ...base.problems import Problem
 
 SILENT_SECONDS = 60.0
-"""A process that says nothing for so long is gone: the shim repeats its ack every 15 seconds."""
+"""A process whose ack is older than this has ended: the shim rewrites its ack every 15 seconds."""
 _LOOK_SECONDS = 0.1
 _MAX_ACKS = 256
-# No sidecar counts that far: such a number would only make the next one impossible.
+# Larger generations are ignored: no sidecar counts that far, and counting on from there would
+# leave no room for the next generation.
 _BELIEVABLE = 2**53
 _NAME = re.compile(r"ack-\d{1,10}\.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Acks:
-    """The acks of the processes that are heard of, by file name, and the files that are none."""
+    """The acks of the running processes, in the order of their file names.
+
+    `problems` has one entry for each ack file that is not valid.
+    """
 
     acks: tuple[Ack, ...] = ()
     problems: tuple[Problem, ...] = ()
     users: frozenset[int] = frozenset()
-    """As which users the processes run, by who owns their files."""
+    """The user IDs that the processes run as: the owners of their ack files."""
 
     @property
     def generation(self) -> int | None:
-        """The generation that every agent process has live; None where there is no process."""
+        """The generation that every agent process has live; None without a process."""
         live = [ack.generation or 0 for ack in self.acks]
         return min(live) if live else None
 
     @property
     def largest(self) -> int:
-        """The largest generation that any agent process has live, as far as it can be true."""
+        """The largest live generation of any agent process, without implausible numbers."""
         live = (ack.generation or 0 for ack in self.acks)
         return max((generation for generation in live if generation < _BELIEVABLE), default=0)
 
     @property
     def refusing(self) -> tuple[Ack, ...]:
-        """Those that refused the newest file, or could not do their work."""
+        """The acks of processes that rejected the newest peer file, or whose shim failed."""
         return tuple(ack for ack in self.acks if ack.state is not AckState.ACTIVE)
 
 
@@ -75,29 +79,29 @@ class AckReader:
         self._known: dict[str, _Known] = {}
 
     async def changes(self) -> AsyncGenerator[Acks, None]:
-        """Yield the acks as they are, and then again after each change, for ever."""
+        """Yield the current acks, and then again after each change, forever."""
         last: Acks | None = None
         while True:
             acks = self.read()
             if acks != last:
                 last = acks
                 yield acks
-            # A look costs microseconds. A watch would cost more, with nothing happening.
+            # Polling costs microseconds. An idle watch would cost more.
             await asyncio.sleep(_LOOK_SECONDS)
 
     def read(self) -> Acks:
-        """Read what has changed since the last time."""
+        """The current acks. Only files that changed since the last call are read again."""
         now = time.time()
         found: dict[str, _Known] = {}
         for name in self._names():
             path = self._folder / name
             try:
-                # Of the entry itself: a link may lead to a file of somebody else.
+                # `lstat`, because a link may lead to a file that does not belong to the agent.
                 status = path.lstat()
                 signature = (status.st_ino, status.st_size, status.st_mtime_ns)
                 if stat.S_ISLNK(status.st_mode):
                     continue
-                # Its own time may be that of another clock; that of the file is the sidecar's.
+                # Use the time of the file: the time inside the ack may come from another clock.
                 if now - status.st_mtime > self._silent:
                     continue
                 known = self._known.get(name)
@@ -126,7 +130,7 @@ class AckReader:
 
 
 def _load(path: Path) -> Ack | Problem:
-    # Without blocking: the folder belongs to the agent, which may put anything there.
+    # O_NONBLOCK: the folder belongs to the agent, and the file may be a pipe, for example.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
         ack = load_ack(file.read(MAX_ACK_BYTES + 1))

@@ -1,4 +1,4 @@
-"""The turns in flight in the agent's processes, as they say so in their turns files."""
+"""Reads the turns files, in which the agent's processes report their turns in flight."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from hotpeers_shim.contract.turns import MAX_TURNS_BYTES, Turns, load_turns
 
 SILENT_SECONDS = 60.0
-"""A process that says nothing for so long is gone: the shim repeats its file every 15 seconds."""
+"""A process whose file is older than this has ended: the shim rewrites it every 15 seconds."""
 _MAX_FILES = 256
 _NAME = re.compile(r"turns-\d{1,10}\.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What one process says, and how many seconds ago it did."""
+    """The report of one process, and its age in seconds."""
 
     turns: Turns
     age: float
@@ -27,9 +27,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What all processes of the agent do. `idle` is None where one is busy, or where there is none.
+    """The turns of all processes of the agent.
 
-    `idle` is in seconds; `draining` is whether the sidecar waits for the turns to end.
+    `active` is the number of turns in flight. `idle` is the number of seconds since the last turn
+    ended; None while a process is busy, or if no process is idle. `draining` is whether the sidecar
+    waits for the turns to end.
     """
 
     active: int = 0
@@ -37,7 +39,7 @@ class Activity:
     draining: bool = False
 
     def document(self) -> dict[str, object]:
-        """The `turns` of `/status`."""
+        """The value of `turns` in `/status`."""
         idle = None if self.idle is None else round(self.idle, 1)
         return {"active": self.active, "idleSeconds": idle, "draining": self.draining}
 
@@ -49,7 +51,7 @@ class TurnsReader:
         self._folder = folder
 
     def processes(self, silent: float = SILENT_SECONDS) -> list[Process]:
-        """The processes that have said something in the last `silent` seconds; others are gone."""
+        """The processes whose report is at most `silent` seconds old; the others have ended."""
         now = time.time()
         found = []
         for name in self._names():
@@ -62,11 +64,11 @@ class TurnsReader:
         return found
 
     def activity(self, *, draining: bool = False) -> Activity:
-        """All of that in one."""
+        """The combined activity of all processes."""
         said = [process.turns for process in self.processes()]
         active = sum(one.active for one in said)
         now = time.time()
-        # A file of another clock, or of a program that is not ours, makes no negative number.
+        # Another clock, or a file that the shim did not write, could make this negative.
         idle = [max(0.0, now - one.idleSince) for one in said if one.idleSince is not None]
         return Activity(active, min(idle) if idle and not active else None, draining)
 
@@ -80,12 +82,12 @@ class TurnsReader:
 
 
 def _read(path: Path, now: float) -> Process | None:
-    # Without blocking, and no links: the folder belongs to the agent, which may put anything there.
+    # Do not block and do not follow links: the agent owns the folder and may put anything there.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             return None
         turns = load_turns(file.read(MAX_TURNS_BYTES + 1))
-    # Its own time may be that of another clock; that of the file is the sidecar's.
+    # Use the time of the file: the time inside the report may come from another clock.
     return Process(turns, now - status.st_mtime) if isinstance(turns, Turns) else None

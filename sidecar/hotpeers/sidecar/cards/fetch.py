@@ -26,9 +26,9 @@ from ..credentials.keeper import Access
 from ..reasons import SidecarReason
 
 MAX_CARD_BYTES = 1024 * 1024
-"""Largest agent card that is read where nothing else is asked for, in bytes without compression."""
+"""Default for the largest accepted agent card, in bytes after decompression."""
 AT_ONCE = 16
-"""How many cards are read again at once."""
+"""How many cards are refreshed concurrently."""
 _MAX_CONNECTIONS = 160
 _RESOLVERS = 8
 _SMALL = 32 * 1024
@@ -43,13 +43,13 @@ _HEADERS = {
 }
 
 Check = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes of a card's data what may be believed of it; raises `CardError` where that is nothing."""
+"""Returns the trusted part of a card's data; raises `CardError` if no part can be trusted."""
 
 
 class CardUnavailableError(Exception):
     """A card could not be fetched, or cannot be used; `reason` says which.
 
-    `final` is whether looking at another path of the same server is of no use.
+    If `final` is True, the caller does not try another path of the same server.
     """
 
     def __init__(self, reason: Reason, message: str, *, final: bool = False) -> None:
@@ -61,8 +61,8 @@ class CardUnavailableError(Exception):
 class Fetcher:
     """Fetches cards. Use it as an asynchronous context manager.
 
-    `max_bytes` bounds a card, after decompression. `check`, if there is one, is asked about each.
-    `access` gives the headers and the TLS settings that belong to a URL.
+    `max_bytes` bounds a card after decompression. `check` verifies each card; without it, cards
+    need no signature. `access` returns the headers and the TLS context for a URL.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             timeout=_TIMEOUT,
-            # A peer must not be able to set a cookie that another one then gets.
+            # A cookie that one peer sets must not be sent to another peer.
             cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(
                 limit=_MAX_CONNECTIONS, force_close=True, resolver=self._resolver
             ),
-            # Inflated here, piece by piece: 150 kB may be 150 MB.
+            # `_body` decompresses in bounded pieces: 150 kB may expand to 150 MB.
             auto_decompress=False,
             headers=_HEADERS,
         )
@@ -98,19 +98,20 @@ class Fetcher:
         await self._resolver.close()
 
     async def get(self, key: CardKey) -> Card:
-        """The card of a peer; `CardUnavailableError` where none can be had.
+        """Fetch the card of a peer; raises `CardUnavailableError` if that fails.
 
-        Where today's well-known path has no card, the one before A2A 0.3 is tried: servers answer for
-        a path that they do not know with 404, 401, a redirect to a login or the page of an
-        application. A server that is in trouble (5xx, 429) is asked again later instead: its other
-        path might hold an older card.
+        If the current well-known path has no card, the path from before A2A 0.3 is tried. Servers
+        answer an unknown path with 404, 401, a redirect to a login or the page of an application.
+        If the server is in trouble (5xx, 429), the other path is not tried, because it might hold
+        an older card. The caller retries later.
         """
         first: CardUnavailableError | None = None
         for url in card_urls(*key):
             try:
                 return await self._card(url)
             except CardUnavailableError as error:
-                # Of two failures the one that found something there says more.
+                # If the server answered one of the paths with a card that cannot be used, report
+                # that failure: it says more than a path without a card.
                 if first is None or (
                     first.reason is SidecarReason.CARD_UNAVAILABLE
                     and error.reason is not first.reason
@@ -136,14 +137,14 @@ class Fetcher:
             raise CardUnavailableError(SidecarReason.CARD_UNAVAILABLE, message, final=final)
         if len(raw) <= _SMALL and self._check is None:
             return self._parse(raw, url)
-        # In a thread: a large card takes its time, and signatures import their library.
+        # Use a thread: parsing a large card is slow, and the first signature imports a library.
         return await asyncio.to_thread(self._parse, raw, url)
 
     async def _get(self, url: str, proxy: str | None) -> tuple[int, bytes]:
         """Status and body of a URL, following redirects within its origin only."""
         assert self._session is not None, "use `async with`"  # noqa: S101
         for _ in range(_MAX_REDIRECTS + 1):
-            # Anew for each hop: what belongs to one path need not go to another.
+            # Look up the access for each hop: credentials may be meant for one path only.
             access = self._access(url)
             async with self._session.get(
                 url,
@@ -185,7 +186,7 @@ class Fetcher:
         try:
             data = json.loads(raw)
             card = parse_card(data)
-            # Whoever signed a card signed its meaning: what is believed is made of what was verified.
+            # Use only the data that the signature covers, not the data that was received.
             return card if self._check is None else parse_card(self._check(data))
         except CardError as error:
             raise CardUnavailableError(error.reason, f"{url}: {str(error)[:300]}") from error
@@ -202,12 +203,12 @@ def _same_origin(one: str, other: str) -> bool:
 
 
 def _decoder(encoding: str) -> Callable[[bytes], Iterator[bytes]] | None:
-    """Makes pieces of bounded size of a compressed body; None for a compression that is unknown."""
+    """A decoder that yields the body in pieces of bounded size; None for an unknown encoding."""
     if encoding in ("", "identity"):
         return lambda chunk: iter((chunk,))
     if encoding not in ("gzip", "x-gzip", "deflate"):
         return None
-    # 32: gzip or zlib, as the header of the data says.
+    # 32 makes zlib detect gzip or zlib from the header of the data.
     inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
 
     def decode(chunk: bytes) -> Iterator[bytes]:
@@ -217,7 +218,7 @@ def _decoder(encoding: str) -> Callable[[bytes], Iterator[bytes]] | None:
                 yield inflate.decompress(chunk, _STEP)
                 chunk = inflate.unconsumed_tail
                 if inflate.eof:
-                    # The next member of a gzip file of several.
+                    # A gzip file may have several members: start a new decompressor for the next.
                     chunk = inflate.unused_data
                     inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
         except zlib.error as error:
@@ -231,9 +232,9 @@ def _through(proxy: str | None) -> str:
 
 
 def plainly(error: Exception) -> str:
-    """What went wrong with a request, in words that a person looks for."""
+    """The cause of a failed request, in words that a person would search for."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        # Its own text is about sockets; that of the system says what a person looks for.
+        # The text of aiohttp is about sockets; the operating system's text names the cause.
         number = error.os_error.errno
         return os.strerror(number) if number and number > 0 else str(error.os_error)
     if isinstance(error, aiohttp.ClientHttpProxyError):

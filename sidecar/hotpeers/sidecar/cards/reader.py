@@ -1,7 +1,7 @@
 """Follows the agent cards of peers, and keeps them fresh.
 
-Each is tried again with growing, jittered pauses until it was read once, and is read anew every
-minute. What was read once is kept through outages.
+A failed read is retried with growing, jittered pauses. A card that was read is refreshed every
+minute. The last good card is kept during an outage.
 """
 
 from __future__ import annotations
@@ -24,24 +24,26 @@ from .schedule import Lane, Schedule
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two requests at the least, for cards that were never tried and for all others:
-# thousands of peers are read one after the other, and a new one does not wait for the old.
+# Minimum seconds between two requests: for cards that were never tried, and for all others. The
+# two have separate queues, so a new card does not wait for the refresh of thousands of others.
 _FIRST_GAP, _NEXT_GAP = 0.004, 0.02
-# Servers that do not answer hold a place for seconds; the cards behind them are waited for.
+# A server that does not answer holds a place for seconds. Many places keep the other new cards
+# from waiting behind it.
 _FIRST_AT_ONCE = 128
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
-# Hundreds of cards that cannot be read are tried 5 times, and not 9, until the longest pause.
+# With this factor a card that cannot be read reaches the longest pause after 5 tries instead of 9.
+# That matters when hundreds of cards cannot be read.
 _GROWTH = 3.0
 _REFRESH = 60.0
-# One lost request is not an outage: readiness that flaps would change the peer file each time.
+# A single lost request is not an outage: each change of readiness rewrites the peer file.
 _FAILURES_TO_UNREADY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CardState:
-    """What is known of one card: the last good one, and what went wrong since.
+    """The last good version of a card, and the current failure if there is one.
 
-    `failures` are those in a row, as far as they matter: two are as many as two hundred.
+    `failures` counts failures in a row, up to `_FAILURES_TO_UNREADY`; more make no difference.
     """
 
     card: Card | None = None
@@ -51,7 +53,7 @@ class CardState:
 
     @property
     def ready(self) -> bool:
-        """Whether the card was read, and can still be."""
+        """Whether the card was read before, and reading it has not failed twice in a row since."""
         return self.card is not None and self.failures < _FAILURES_TO_UNREADY
 
 
@@ -60,17 +62,18 @@ _UNKNOWN = CardState()
 
 @dataclass(slots=True)
 class _Note:
-    """What is remembered of a card besides its state: the next pause in seconds, the last message."""
+    """Private notes on a card: the next pause in seconds, and the last failure message."""
 
     pause: float = _FIRST_PAUSE
     message: str = ""
 
 
 class CardReader:
-    """Follows a changing set of cards. `states` has what is known, by the key of each card.
+    """Follows a changing set of cards. `states` maps the key of each card to its state.
 
-    `changed` is called after each change of `states`. `access` says what belongs to a request to a
-    URL. Use it as an asynchronous context manager.
+    `changed` is called when a read changes a state; a failure count alone matters only if `ready`
+    changes with it. `access` returns the headers and the TLS context for a URL. Use it as an
+    asynchronous context manager.
     """
 
     def __init__(
@@ -96,7 +99,10 @@ class CardReader:
 
     @property
     def states(self) -> Mapping[CardKey, CardState]:
-        """What is known of each card that was tried at least once; the same object until that changes."""
+        """The state of each card that was tried at least once.
+
+        The same object is returned until a state changes, so callers may compare by identity.
+        """
         if self._shown is None:
             self._shown = MappingProxyType(self._states.copy())
         return self._shown
@@ -108,7 +114,7 @@ class CardReader:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with cards now; the same tuple until that changes."""
+        """The current problems with cards; the same tuple until they change."""
         if self._problems is None:
             self._problems = tuple(self._bad.values())
         return self._problems
@@ -124,7 +130,7 @@ class CardReader:
         await self._fetcher.__aexit__()
 
     def follow(self, keys: Iterable[CardKey]) -> None:
-        """Read these cards from now on, and no others."""
+        """Replace the set of followed cards, and forget the state of those that left."""
         _, gone = self._schedule.follow(keys)
         for key in gone:
             self._notes.pop(key, None)
@@ -134,7 +140,7 @@ class CardReader:
                 self._problems = None
 
     async def _read(self, key: CardKey) -> float:
-        """Read a card; returns the seconds until it is to be read again."""
+        """Read a card. Returns the seconds until the next read."""
         note = self._notes.setdefault(key, _Note())
         before = self._states.get(key, _UNKNOWN)
         after = await self._look(key, before, note)
@@ -164,14 +170,14 @@ class CardReader:
         except CardUnavailableError as error:
             logger.debug("no agent card of %s: %s", key[0], error)
             return self._failed(before, error, note)
-        # The same object as before where nothing changed: what is made of it is compared by it.
+        # Keep the same object if the card is unchanged: resolved peers are cached by identity.
         return CardState(before.card if card == before.card else card)
 
     def _failed(self, before: CardState, error: CardUnavailableError, note: _Note) -> CardState:
-        """The state after a failure: the same one where nothing is new, since all is judged anew by it.
+        """The state after a failure. It equals `before` if nothing is new.
 
-        A server in trouble fails in one way and another. Of the same reason, the message changes once
-        it came twice in a row.
+        A changed state causes a projection, and a server in trouble fails with varying messages. So
+        while the reason stays the same, a new message is taken over only when it came twice in a row.
         """
         message = clean_text(str(error), 400)
         lasting, note.message = message == note.message, message

@@ -1,7 +1,7 @@
-"""Does the same work for many keys again and again: a few at once, and none too soon after another.
+"""Repeats the same work for many keys, with limits on concurrency and on the rate of starts.
 
-There are thousands of keys, most of which wait. So there is one task that starts the work, and one for
-each work that is being done; a task for each key would cost megabytes.
+There are thousands of keys, and most of them wait. One task starts the work, and each running work
+has a task. A task for every key would cost megabytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ _AFTER_FAULT = 30.0
 
 @dataclass(slots=True)
 class Lane:
-    """How many may be at work at once, and the seconds between the starts of two at the least."""
+    """Limits for one group of keys.
+
+    `at_once` is the maximum number of running tasks, and `gap` the minimum number of seconds
+    between two starts. `busy` counts the running tasks. Starts are allowed from the loop time
+    `free` on.
+    """
 
     at_once: int
     gap: float
@@ -31,16 +36,16 @@ class Lane:
     free: float = 0.0
 
     def wait(self, now: float) -> float | None:
-        """Seconds until the next may start; None while all places are taken."""
+        """Seconds until the next start is allowed; None while `at_once` tasks are running."""
         return None if self.busy >= self.at_once else max(0.0, self.free - now)
 
 
 @dataclass(slots=True)
 class Schedule(Generic[Key]):
-    """Calls `work` for each key, which returns the seconds until its next turn.
+    """Calls `work` for each key; it returns the seconds until the key's next turn.
 
-    `first` is the lane of keys that never had a turn, `again` that of all others: a new one does not
-    wait for the old. Use `start` within a running loop, and `stop` before it ends.
+    `first` is the lane for keys that never had a turn, and `again` the lane for all others, so new
+    keys do not wait behind old ones. Call `start` in a running loop, and `stop` before it ends.
     """
 
     work: Callable[[Key], Awaitable[float]]
@@ -56,15 +61,15 @@ class Schedule(Generic[Key]):
 
     @property
     def fresh(self) -> int:
-        """How many keys never had a turn."""
+        """The number of keys that never had a turn."""
         return len(self._fresh)
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the task that starts the work."""
         self._pump = asyncio.create_task(self._run(), name="schedule")
 
     async def stop(self) -> None:
-        """End all work, and wait until it has ended."""
+        """Cancel all work, and wait until it has ended."""
         self.follow(())
         tasks: list[asyncio.Task[Any]] = list(self._running.values())
         if self._pump is not None:
@@ -74,7 +79,7 @@ class Schedule(Generic[Key]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def follow(self, keys: Iterable[Key]) -> tuple[set[Key], set[Key]]:
-        """Work for these keys from now on, and for no others; returns those that came and went."""
+        """Replace the set of keys. Returns the keys that were added, and those that were removed."""
         wanted = dict.fromkeys(keys)
         gone = self._tickets.keys() - wanted.keys()
         come = [key for key in wanted if key not in self._tickets]
@@ -103,12 +108,15 @@ class Schedule(Generic[Key]):
                 continue
 
     def _start_fresh(self, loop: asyncio.AbstractEventLoop) -> float | None:
-        """Start what never had a turn; returns the seconds until there is more to start, if known."""
+        """Start keys that never had a turn.
+
+        Returns the seconds until the next start, or None if `_news` announces when that is.
+        """
         while self._fresh:
             wait = self.first.wait(loop.time())
             if wait is None or wait > 0:
                 return wait
-            # A key that left and came back while its work ends has to wait for that.
+            # A key that was removed and added again waits until its cancelled work has ended.
             key = next((key for key in self._fresh if key not in self._running), None)
             if key is None:
                 return None
@@ -134,14 +142,14 @@ class Schedule(Generic[Key]):
         lane.busy += 1
         lane.free = loop.time() + lane.gap
         task = self._running[key] = loop.create_task(self._turn(key))
-        # Not at the end of the task itself: one that is cancelled at once never begins.
+        # Use a callback: a task that is cancelled before its first step never runs its own code.
         task.add_done_callback(partial(self._ended, key, self._tickets[key], lane))
 
     async def _turn(self, key: Key) -> float:
         try:
             return await self.work(key)
         except Exception:
-            # A fault of ours with one key must not end the work for the others.
+            # A bug that shows with one key must not stop the work for the others.
             logger.exception("reading %s failed", key)
             return _AFTER_FAULT
 

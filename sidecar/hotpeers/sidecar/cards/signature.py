@@ -1,8 +1,8 @@
-"""Verifies signed agent cards: JWS over the canonical card, with the keys that an operator names.
+"""Verifies signed agent cards: JWS over the canonical card, with the operator's keys.
 
-The A2A library and PyJWT are imported with the first card to verify: they cost 33 MB, which only those
-pay who require signatures. No key is ever fetched: what a card says of where its key is (`jku`) is
-what anybody may say.
+The A2A library and PyJWT cost 33 MB of memory. They are imported with the first card to verify, so
+only sidecars that require signatures pay for them. Keys are never fetched: anyone can put any key
+URL (`jku`) into a card.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _PRIVATE = ("d", "p", "q", "k")
 
 
 class KeysError(ValueError):
-    """The keys cannot be used; the message says why, and holds none of them."""
+    """The keys cannot be used; the message says why, and does not contain them."""
 
 
 class SignatureCheck:
-    """Whether a card is signed with one of the keys of a file, or of the files of a folder.
+    """Checks that a card is signed with one of the keys in `place`, a file or a folder.
 
-    The keys are read again when a file changes. While they cannot be read, nothing is verified.
+    The keys are read again when a file changes. While they cannot be read, every card is rejected.
     """
 
     def __init__(self, place: Path) -> None:
@@ -51,7 +51,7 @@ class SignatureCheck:
         self._keys: list[Any] = []
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The part of a card's data that a signature covers; `CardError` where there is none."""
+        """The part of a card's data that a valid signature covers; without one, a `CardError`."""
         signatures = data.get("signatures")
         if not isinstance(signatures, list) or not signatures:
             raise CardError("the agent card is not signed", SidecarReason.CARD_UNSIGNED)
@@ -86,7 +86,10 @@ class SignatureCheck:
 
 
 def read_keys(path: Path) -> list[Any]:
-    """The public keys of a file: a JWK set, or one JWK. `KeysError` or OSError where it holds others."""
+    """The public keys of a file, which holds a JWK set or one JWK.
+
+    Raises OSError if the file cannot be read, and `KeysError` if it holds anything but public keys.
+    """
     from jwt import PyJWK  # noqa: PLC0415 - see above
     from jwt.exceptions import PyJWTError  # noqa: PLC0415
 
@@ -116,7 +119,7 @@ def _files(place: Path) -> Iterator[Path]:
     if not place.is_dir():
         yield place
         return
-    # A folder that Kubernetes mounts has links whose names begin with two dots.
+    # A folder that Kubernetes mounts holds links whose names begin with two dots: skip them.
     yield from sorted(path for path in place.iterdir() if not path.name.startswith("."))
 
 
@@ -126,7 +129,7 @@ def _of_1_0(card: dict[str, Any], keys: list[Any]) -> dict[str, Any] | None:
     from a2a.utils.signing import create_signature_verifier  # noqa: PLC0415
     from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
 
-    # It logs each field that the card lacks, for each card, once a minute.
+    # The library logs each field that a card lacks; cards are refreshed once a minute.
     logging.getLogger("a2a.utils.proto_utils").setLevel(logging.ERROR)
     parsed = parse_agent_card(card)
     for key in keys:
@@ -138,7 +141,10 @@ def _of_1_0(card: dict[str, Any], keys: list[Any]) -> dict[str, Any] | None:
 
 
 def _of_0_3(card: dict[str, Any], keys: list[Any]) -> dict[str, Any] | None:
-    """The card as a2a-sdk 0.3 canonicalizes it (`a2a.utils.helpers`), if it is signed in that form."""
+    """The card as a2a-sdk 0.3 canonicalizes it, if it is signed in that form.
+
+    See `a2a.utils.helpers` of that version.
+    """
     from a2a.compat.v0_3.types import AgentCard  # noqa: PLC0415 - see above
     from jwt import PyJWS  # noqa: PLC0415
     from jwt.utils import base64url_encode  # noqa: PLC0415
@@ -168,7 +174,7 @@ def _decode(jws: Any, token: str, choose: Callable[[str | None, str | None], Any
 
 
 def _provider(key: Any) -> Callable[[str | None, str | None], Any]:
-    """Gives the one key to a signature that names it, or names none."""
+    """A key lookup that returns `key`, unless the signature names another key ID."""
     from jwt.exceptions import InvalidKeyError  # noqa: PLC0415 - see above
 
     def choose(kid: str | None, _: str | None) -> Any:
@@ -191,7 +197,10 @@ def _holds(verify: Callable[[], None]) -> bool:
 
 
 def _without_empty(value: Any) -> Any:
-    """Without empty texts, lists and objects; None where nothing is left. Bounded by `check_depth`."""
+    """The value without empty texts, lists and objects; None if nothing is left.
+
+    `check_depth` bounds the recursion.
+    """
     if isinstance(value, dict):
         kept = {key: _without_empty(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item is not None} or None

@@ -1,4 +1,5 @@
-"""What peers ask for: the operator's document, tokens, their delivery to the agent, and the relay.
+"""Credentials for peers: the operator's document, tokens, delivery to the agent, and the relay.
 
-Secrets live here and in the credential file alone. Nothing in here puts one into a message.
+Only this package and the credential file hold secrets. This package never writes a secret into a
+message.
 """

@@ -1,7 +1,8 @@
-"""POSIX access control lists: a file that its owner writes and some other users read.
+"""POSIX access control lists: make a file readable for some users besides its owner.
 
-The sidecar has no right to give a file away (CAP_CHOWN), and shares no group with the agent for
-sure. An ACL names users, takes no right to set on one's own file, and works on tmpfs.
+The sidecar has no CAP_CHOWN, so it cannot change the owner of a file, and it may share no group with
+the agent. An ACL names users, the owner of a file can set it without a capability, and it works on
+tmpfs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ _NO_ID = 0xFFFFFFFF
 
 
 def let_read(descriptor: int, users: Iterable[int]) -> None:
-    """Let these users read an open file, besides its owner; raises OSError where that is unsupported."""
+    """Make an open file readable for these user IDs besides its owner.
+
+    Raises OSError if the file system does not support ACLs.
+    """
     entries = [
         (_USER_OBJ, _READ_WRITE, _NO_ID),
         *((_USER, _READ, user) for user in sorted(set(users))),

@@ -1,4 +1,4 @@
-"""Delivers the credential file to the agent, readable by the agent's user alone."""
+"""Writes the credential file, readable only for the sidecar and the agent's users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _MAX_USERS = 16
 
 
 class Delivery:
-    """The credential file beside a peer file. `problem` says why agents cannot read it, if so."""
+    """The credential file beside a peer file.
+
+    `problem` says why agents cannot read it; None if they can.
+    """
 
     def __init__(self, peer_file: Path) -> None:
         self._path = peer_file.parent / CREDENTIAL_FILE
@@ -34,17 +37,17 @@ class Delivery:
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a file, of this run or of one before it."""
+        """Whether the file exists, from this run or a previous one."""
         return self._path.exists()
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files of a sidecar that was killed while it wrote."""
+        """Remove temporary files that a sidecar left because it was killed during a write."""
         for entry in self._path.parent.glob(f".{self._path.name}.*.tmp"):
             with contextlib.suppress(OSError):
                 entry.unlink()
 
     def read(self) -> tuple[Credential, ...]:
-        """What was delivered last, by this run or one before it; () where it cannot be read."""
+        """The credentials in the file, from this run or a previous one; () if it is unreadable."""
         try:
             with self._path.open("rb") as file:
                 found = load_credential_file(file.read(MAX_CREDENTIAL_BYTES + 1))
@@ -54,15 +57,15 @@ class Delivery:
 
     @property
     def intact(self) -> bool:
-        """Whether the file is still as it was written last."""
+        """Whether the file is unchanged since the last write."""
         return self._written is not None and self._stamp == _stamp(self._path)
 
     def bring(self, credentials: Iterable[Credential], users: frozenset[int]) -> None:
-        """Write what agents of these user ids may read. What fails is in `problem`, and is tried again.
+        """Write the credentials for agents with these user IDs. `problem` reports a failure.
 
-        The file belongs to the sidecar's own user with mode 0600, and each other user gets an entry
-        of an access control list. Where that is unsupported, and no agent runs as the sidecar's own
-        user, a file without credentials is written.
+        A failed write is retried by the next call. The file belongs to the sidecar's user, with mode
+        0600. Each other user gets an entry in its access control list. If that is unsupported and no
+        agent runs as the sidecar's user, a file without credentials is written.
         """
         others = frozenset(sorted(users - {os.geteuid()})[:_MAX_USERS])
         raw = dump_credential_file(credentials)
@@ -100,7 +103,7 @@ class Delivery:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 if others:
-                    # While it is empty: a file that cannot be protected must not hold a secret.
+                    # Set the list on the empty file: a file without it must not hold secrets.
                     try:
                         let_read(file.fileno(), others)
                     except OSError as error:

@@ -1,6 +1,6 @@
-"""The operator's document of credentials, and the files beside it: validated, and taken apart.
+"""Parses and validates the operator's credentials document and the files beside it.
 
-No message of this module quotes the document: not a value, nor a name that is not one of ours.
+Messages of this module quote no value of the document, and only field names that are known.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_FILE = MAX_CA
 
 
 class CredentialsError(Exception):
-    """The document, or a file beside it, is of no use; the message quotes nothing of either."""
+    """The document, or a file beside it, is unusable; the message quotes neither of them."""
 
     def __init__(self, reason: Reason, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class _Part(BaseModel):
 
 
 class OAuth2Part(_Part):
-    """A client that gets tokens with its own credentials (RFC 6749, section 4.4)."""
+    """An OAuth2 client with the client credentials grant (RFC 6749, section 4.4)."""
 
     tokenUrl: str = Field(max_length=MAX_URL)
     clientId: str = Field(min_length=1, max_length=MAX_NAME)
@@ -63,14 +63,14 @@ class OAuth2Part(_Part):
 
 
 class CertificatePart(_Part):
-    """The names of the files with a certificate (and its chain) and its key, in PEM."""
+    """File names of a certificate (with its chain) and of its key, both in PEM."""
 
     certificate: str
     key: str
 
 
 class EntryPart(_Part):
-    """What is sent below one prefix."""
+    """The credentials for one URL prefix."""
 
     prefix: str
     bearer: SecretStr | None = None
@@ -103,7 +103,7 @@ _NAMES = {name for part in _Part.__subclasses__() for name in (*part.model_field
 
 
 def read_document(file: Path) -> tuple[Grant, ...]:
-    """The grants of a document; raises `CredentialsError`."""
+    """The grants of a document. Raises `CredentialsError` if it, or a file it names, is unusable."""
     document = _validated(_parsed(_read(file), file.name))
     grants = tuple(
         _grant(part, file.parent, f"credentials[{at}]")
@@ -115,7 +115,7 @@ def read_document(file: Path) -> tuple[Grant, ...]:
 
 
 def files_of(file: Path) -> tuple[Path, ...]:
-    """The document and the files beside it that it names, as far as it can be read."""
+    """The document and the files that it names; only the document if it cannot be parsed."""
     try:
         document = _validated(_parsed(_read(file), file.name))
     except CredentialsError:
@@ -138,7 +138,7 @@ def _parsed(raw: bytes, name: str) -> Any:
     try:
         documents = read_documents(raw, name)
     except DocumentError as error:
-        # The library's words quote what they complain of.
+        # Do not show the library's message: it quotes the document.
         kind = "YAML" if isinstance(error.__cause__, YamlError) else "document"
         word = error.problem.reason.value
         raise _invalid(f"not a valid {kind}{error.place} ({word})") from None
@@ -218,7 +218,7 @@ def _oauth2(part: OAuth2Part, folder: Path, at: str) -> OAuth2:
 
 
 def _ca(folder: Path, name: str, at: str) -> str:
-    """The certificates of a bundle, without the comments that may stand between them."""
+    """The PEM certificates of a bundle file, without the comments between them."""
     if not name:
         return ""
     text = _text(folder, name, at)
@@ -231,7 +231,7 @@ def _ca(folder: Path, name: str, at: str) -> str:
 def _context(
     ca: str, certificate: CertificatePart | None, folder: Path, at: str
 ) -> ssl.SSLContext | None:
-    """How TLS is spoken: with the authorities of the system, the further ones, and the certificate."""
+    """The TLS context with the system's authorities, those in `ca`, and the client certificate."""
     if not ca and certificate is None:
         return None
     context = ssl.create_default_context()
@@ -241,7 +241,7 @@ def _context(
         if certificate is not None:
             files = (certificate.certificate, certificate.key)
             chain, key = (_beside(folder, name, f"{at}.clientCertificate") for name in files)
-            # Without a password OpenSSL would ask for one at the terminal.
+            # Without a `password` OpenSSL would prompt for one on the terminal.
             context.load_cert_chain(chain, key, password=lambda: "")
     except ssl.SSLError as error:
         word = re.sub(r"[^A-Z_]", "", error.reason or "")

@@ -1,4 +1,4 @@
-"""What a document of credentials grants: values only. No secret is in their `repr`."""
+"""The grants of a credentials document, as plain values. Their `repr` shows no secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hotpeers_shim.contract.prefixes import Prefix
 
 @dataclass(frozen=True, slots=True)
 class OAuth2:
-    """A client of an authorization server. `context` is for its TLS, None for the system's."""
+    """A client of an authorization server. `context` is its TLS context; None is the default one."""
 
     token_url: str
     client_id: str
@@ -25,9 +25,10 @@ class OAuth2:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What belongs to requests below a prefix.
+    """The credentials for requests below a URL prefix.
 
-    `context` speaks TLS with the private authorities and the client certificate; None is the system's.
+    `context` is the TLS context with the private authorities and the client certificate; None is the
+    default one.
     """
 
     prefix: Prefix

@@ -1,8 +1,8 @@
-"""Keeps credentials: follows the operator's document, and gives each reader what it may have.
+"""Follows the operator's credentials document, and gives each reader the credentials it may have.
 
-The agent gets short-lived headers and public certificates by the credential file, the sidecar's own
-requests get the same and the client certificate, and calls of the agent that need the latter go
-through the relay.
+The agent gets headers and public CA certificates through the credential file; for OAuth2 the headers
+hold the short-lived token, never the client secret. The sidecar's own requests use these too, and the
+client certificate. Calls of the agent that need the client certificate go through the relay.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _Signature = tuple[tuple[int, ...] | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What belongs to one request of the sidecar's own; `context` None is the system's TLS."""
+    """Headers and TLS context for a request of the sidecar itself; None is the default context."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     context: ssl.SSLContext | None = None
 
 
 class CredentialKeeper:
-    """All credentials of one sidecar. `changed` is called when `problems` are others."""
+    """All credentials of one sidecar. `changed` is called when `problems` change."""
 
     def __init__(self, document: Path | None, peer_file: Path, changed: Callable[[], None]) -> None:
         self._document = document
@@ -57,34 +57,34 @@ class CredentialKeeper:
         self._rejected: Problem | None = None
         self._users: frozenset[int] = frozenset()
         self._told: tuple[Problem, ...] = ()
-        # Of the run before this one: they stay until the document was read once.
+        # The credentials from a previous run. They are kept until the document was read once.
         self._before: dict[Prefix, Credential] | None = None
         if document is not None:
             self._before = {one.prefix: one for one in self._delivery.read()}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with credentials now."""
+        """The current problems with credentials."""
         own = (self._rejected, self._delivery.problem)
         return (*(problem for problem in own if problem is not None), *self._tokens.problems)
 
     def access(self, url: str) -> Access:
-        """What belongs to a request of the sidecar's own to `url`."""
+        """Headers and TLS context for a request of the sidecar itself to `url`."""
         grant = self._find(url)
         return Access() if grant is None else Access(self._headers(grant), grant.context)
 
     def note_users(self, users: frozenset[int]) -> None:
-        """Learn as which users the agents run."""
+        """Set the user IDs that the agent's processes run as, and deliver the file to them."""
         if users != self._users:
             self._users = users
             self._bring()
 
     async def run(self) -> None:
-        """Follow the document, for ever."""
+        """Follow the document forever. Returns at once if no document is configured."""
         self._delivery.remove_leftovers()
         if self._document is None:
             if self._delivery.exists:
-                # Of a run before this one, which had credentials.
+                # The file is from a previous run with a document: replace its credentials.
                 self._bring()
             return
         async with AsyncExitStack() as stack:
@@ -103,8 +103,8 @@ class CredentialKeeper:
         self._bring()
 
     async def _take(self, document: Path) -> None:
-        # Of a bad document too: it gets good when one of the files does that it names. Before they
-        # are read: a change in between is seen at the next look.
+        # Update these for an invalid document too: it may become valid when one of its files
+        # changes. Take the signature before reading, so that a change in between is seen next time.
         self._files = await asyncio.to_thread(files_of, document)
         self._seen = _signature(self._files)
         try:
@@ -128,7 +128,7 @@ class CredentialKeeper:
         await self._relay.keep({grant.context for grant in grants if grant.context is not None})
 
     def _seed(self, grants: tuple[Grant, ...]) -> None:
-        """Go on with the tokens of the run before this one: their server may be down just now."""
+        """Use the tokens from the previous run, because their server may be down now."""
         found, self._before = self._before or {}, None
         for grant in grants:
             before = found.get(grant.prefix)
@@ -165,7 +165,7 @@ class CredentialKeeper:
             yield Credential(
                 prefix=grant.prefix,
                 headers=self._headers(grant),
-                # The relay speaks TLS for the agent.
+                # With a relay, the agent needs no CA: the relay makes the TLS connection.
                 ca="" if via else grant.ca,
                 via=via,
                 key=self._relay.key if via else "",
@@ -175,7 +175,11 @@ class CredentialKeeper:
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:
-    """Which files these are now; a Secret's are links, all replaced at once by another folder."""
+    """Identifies the current versions of the files.
+
+    The files of a mounted Secret are links, and an update replaces the folder behind all of them at
+    once.
+    """
     return tuple(map(_stamp, files))
 
 

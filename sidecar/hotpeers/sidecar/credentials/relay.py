@@ -1,8 +1,9 @@
-"""A reverse proxy on loopback for calls that need a client certificate: the key stays in the sidecar.
+"""A reverse proxy on loopback for calls that need a client certificate.
 
-It serves whoever knows its random key, which is in the credential file alone: all containers of a pod
-share its loopback address. It calls only what is below a prefix with a certificate, follows no
-redirect, and passes bodies on as they come.
+The certificate's key stays in the sidecar. All containers of a pod share the loopback address, so a
+caller has to send a random key, which only the credential file holds. The proxy calls only URLs below
+a prefix with a certificate and does not follow redirects. It does not change bodies, and it streams
+responses.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ logger = logging.getLogger(__name__)
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """Largest body of a request, in bytes."""
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-"""Longest answer or stream, in bytes."""
+"""Largest body of a response, streamed or not, in bytes."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10.0)
-# Servers close an idle connection after 2 s or 5 s, and a request that is sent at that moment is lost.
+# Seconds to keep an idle connection. Servers close theirs after 2 s or 5 s, and a request that is
+# sent at that moment is lost.
 _IDLE = 1.0
 _THREADS = 8
-# RFC 9110, section 7.6.1, and what was used before it.
+# Hop-by-hop headers: RFC 9110, section 7.6.1, and the older ones.
 _OF_A_CONNECTION = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
 _OF_A_CONNECTION |= {"transfer-encoding", "proxy-authenticate", "proxy-authorization"}
 _OURS = {"host", RELAY_KEY, RELAY_TARGET, RELAY_FAULT}
@@ -48,7 +50,7 @@ _ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 @dataclass(eq=False, slots=True)
 class _Upstream:
-    """The connections that one certificate is presented on."""
+    """The connections that use one TLS context."""
 
     session: aiohttp.ClientSession
     users: int = 0
@@ -56,9 +58,9 @@ class _Upstream:
 
 
 class Relay:
-    """The proxy. `find` gives the grant of a URL, of all that there are.
+    """The proxy. `find` returns the grant for a URL, with or without a certificate.
 
-    `start` it once a grant has a certificate; use it as an asynchronous context manager.
+    Call `start` when a grant has a certificate. Use it as an asynchronous context manager.
     """
 
     def __init__(self, find: Callable[[str], Grant | None]) -> None:
@@ -83,7 +85,7 @@ class Relay:
         """Listen on a free port of 127.0.0.1; raises OSError."""
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        # A caller that goes ends its call: a stream may be silent for long.
+        # Cancel the call when its caller disconnects, because a stream may be silent for long.
         runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=0.3, handler_cancellation=True
         )
@@ -93,7 +95,7 @@ class Relay:
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     async def keep(self, contexts: set[ssl.SSLContext]) -> None:
-        """Close the connections of certificates that are not among these, once they are not in use."""
+        """Close the connections of all other contexts, as soon as they are not in use."""
         for context in self._upstreams.keys() - contexts:
             upstream = self._upstreams.pop(context)
             upstream.retired = True
@@ -150,7 +152,7 @@ async def _pass_on(
     try:
         response = await session.request(
             request.method,
-            # As it is: what was judged is what is called.
+            # Do not normalize the URL: call exactly the one that was checked.
             URL(url, encoded=True),
             headers=_end_to_end(request.headers, but=_OURS | {"content-length"}),
             data=body or None,
@@ -188,14 +190,14 @@ async def _answer(request: web.Request, response: aiohttp.ClientResponse) -> web
 
 
 def _cut(request: web.Request) -> None:
-    """End the connection: the caller must not take what came so far for all of it."""
+    """Abort the connection, so that the caller does not take a partial response for a full one."""
     if request.transport is not None:
         request.transport.abort()
     raise asyncio.CancelledError
 
 
 def _end_to_end(headers: Any, *, but: set[str]) -> CIMultiDict[str]:
-    """The headers that are not for this connection alone."""
+    """The end-to-end headers, without the hop-by-hop headers and those in `but`."""
     named = {
         word.strip().lower()
         for value in headers.getall("Connection", [])
@@ -208,5 +210,5 @@ def _end_to_end(headers: Any, *, but: set[str]) -> CIMultiDict[str]:
 
 
 def _refused(status: int, why: str) -> web.Response:
-    # 503 says that nothing was sent: the caller may try again.
+    # The status 503 means that nothing was sent, so the caller may retry.
     return web.Response(status=status, text=why, headers={RELAY_FAULT: why})

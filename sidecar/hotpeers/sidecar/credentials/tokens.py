@@ -1,8 +1,8 @@
-"""Keeps the OAuth2 tokens of clients fresh: each is renewed before it expires.
+"""Keeps the OAuth2 tokens of clients fresh: renews each token before it expires.
 
-Authlib writes the request (RFC 6749: how a client says who it is, scopes, parameters); it is sent over
-the sidecar's own HTTP client, which bounds what comes back. A token is used until it expires, also
-while the server is down.
+Authlib builds the request (RFC 6749: client authentication, scopes, parameters). The sidecar's own
+HTTP client sends it, with a limit on the size of the answer. If the server is down, a token is still
+used until it expires.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=20.0, connect=5.0)
 _THREADS = 2
 _MAX_ANSWER = 256 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-# Of a server that does not say for how long a token is good.
+# The assumed lifetime in seconds if the server does not report one.
 _UNKNOWN_LIFE = 300.0
 _LONGEST_LIFE = 24 * 3600.0
 _RENEW_AT, _SHORTEST = 0.7, 0.2
@@ -43,9 +43,9 @@ _WORD = re.compile(r"[a-z_]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One access token. `renew` and `expires` are monotonic times, in seconds.
+    """One access token. `renew` and `expires` are monotonic times in seconds.
 
-    `until` is when it expires in seconds since the epoch, 0 where that is not known.
+    `until` is its expiry in seconds since the epoch; 0 if that is unknown.
     """
 
     value: str = field(repr=False)
@@ -55,13 +55,16 @@ class Token:
 
 
 class TokenError(Exception):
-    """No token came; the message quotes nothing of the request or of the answer but its error code."""
+    """A token could not be obtained.
+
+    The message quotes neither the request nor the answer, except for the answer's error code.
+    """
 
 
 class TokenKeeper:
-    """Follows a changing set of clients; `changed` is called when a token or a problem is another.
+    """Keeps a token for each client of a changing set.
 
-    Use it as an asynchronous context manager.
+    `changed` is called when a token or a problem changes. Use it as an asynchronous context manager.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -75,7 +78,7 @@ class TokenKeeper:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The clients that get no token now."""
+        """One problem for each client whose last request for a token failed."""
         return tuple(self._problems.values())
 
     async def __aenter__(self) -> TokenKeeper:
@@ -101,19 +104,19 @@ class TokenKeeper:
         return token.value if token is not None else ""
 
     def until(self, client: OAuth2) -> int:
-        """When the token of a client expires, in seconds since the epoch; 0 where that is not known."""
+        """The expiry of a client's token in seconds since the epoch; 0 if that is unknown."""
         token = self._valid(client)
         return token.until if token is not None else 0
 
     def missing(self, client: OAuth2) -> str:
-        """Why a client has no token now; "" where it has one."""
+        """Why a client has no valid token; "" if it has one."""
         if self._valid(client) is not None:
             return ""
         problem = self._problems.get(client)
         return f"{problem.where}: {problem.message}" if problem else "its first one was asked for"
 
     def seed(self, client: OAuth2, value: str, until: int) -> None:
-        """Go on with a token of a run before this one, until there is another."""
+        """Use a token from a previous run until a new one arrives."""
         left = min(until - time.time(), _LONGEST_LIFE)
         if left > 0 and client not in self._tokens:
             self._take(client, Token(value, 0.0, time.monotonic() + left, until))
@@ -123,9 +126,9 @@ class TokenKeeper:
         return token if token is not None and time.monotonic() < token.expires else None
 
     def follow(self, clients: Iterable[OAuth2]) -> None:
-        """Keep tokens for these clients from now on.
+        """Replace the set of clients.
 
-        A client with a new secret goes on with the token that it got with the old one, until it has its own.
+        A client with a new secret keeps the token of the old secret until its own arrives.
         """
         wanted = set(clients)
         for client in wanted - self._tasks.keys():
@@ -169,7 +172,7 @@ class TokenKeeper:
         if timer := self._timers.pop(client, None):
             timer.cancel()
         if token.expires < float("inf"):
-            # A moment later, so that it has expired for sure when it is asked for.
+            # Add a margin, so that the token has certainly expired when `changed` reads it.
             left = token.expires - time.monotonic() + 0.05
             loop = asyncio.get_running_loop()
             self._timers[client] = loop.call_later(left, self._changed)
@@ -184,7 +187,7 @@ class TokenKeeper:
                 data=body,
                 headers=headers,
                 ssl=client.context or True,
-                # A redirect would take the client's secret along.
+                # A redirect would send the client's secret to another URL.
                 allow_redirects=False,
             ) as response:
                 raw = await response.content.read(_MAX_ANSWER + 1)
@@ -201,17 +204,17 @@ class TokenKeeper:
 
 
 def _same(one: OAuth2, other: OAuth2) -> bool:
-    """Whether two clients differ in their secret at the most."""
+    """Whether two clients are equal except for their secret and their CA bundle."""
     return replace(one, client_secret="", ca="") == replace(other, client_secret="", ca="")
 
 
 def _shown(client: OAuth2) -> str:
-    """Where the server is, without the path and query, which may hold a key."""
+    """The origin of the token URL and the client ID. Path and query may hold a key: leave them out."""
     return f"{origin_of(client.token_url)} ({client.client_id})"
 
 
 def _request(client: OAuth2) -> tuple[str, dict[str, str], str]:
-    # Imported late: it costs 8 MB, which a sidecar without OAuth2 does not need.
+    # Imported late: Authlib costs 8 MB, which a sidecar without OAuth2 does not need.
     from authlib.oauth2.auth import ClientAuth  # noqa: PLC0415
     from authlib.oauth2.rfc6749.parameters import prepare_token_request  # noqa: PLC0415
 
@@ -237,7 +240,7 @@ def _token(status: int, raw: bytes, begun: float) -> Token:
     if not isinstance(data, dict):
         raise TokenError(f"status {status}, and no JSON object")
     if status != 200:
-        # The server's own words may repeat what it was sent; its codes are those of RFC 6749.
+        # Show only the error code (RFC 6749): the server's description may repeat the request.
         code = data.get("error")
         known = isinstance(code, str) and _WORD.fullmatch(code)
         raise TokenError(f"status {status}{f', {code}' if known else ''}")
@@ -255,7 +258,7 @@ def _token(status: int, raw: bytes, begun: float) -> Token:
 
 
 def _life(value: Any) -> float | None:
-    """Seconds for which a token is good; None where the server does not say."""
+    """The lifetime of a token in seconds; None if the server does not report one."""
     try:
         life = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -272,6 +275,6 @@ def _plainly(error: Exception) -> str:
 
 
 def reason_of(error: OSError) -> str:
-    """What the operating system says; asyncio puts a text of its own beside the number."""
+    """The operating system's text for the error number; asyncio sets a text of its own instead."""
     number = error.errno or 0
     return os.strerror(number) if number > 0 else error.strerror or type(error).__name__

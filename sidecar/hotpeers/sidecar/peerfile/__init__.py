@@ -1,4 +1,4 @@
-"""Writes the peer file: atomically, by one sidecar, and only when its content changes.
+"""Writes the peer file atomically, from one sidecar only, and only when its content changes.
 
-The format of the file is the contract with the shim: `hotpeers_shim.contract`.
+The format of the file is part of the contract with the shim, `hotpeers_shim.contract`.
 """

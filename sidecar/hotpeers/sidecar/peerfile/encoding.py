@@ -1,4 +1,4 @@
-"""The encoded form of a list of peers, kept from one list to the next."""
+"""Caches the encoded form of a list of peers between two versions of the list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class Encodings:
-    """What each peer of the last list is in the file. Only what changed is encoded anew."""
+    """The encoded form of each peer of the last list. Only changed peers are encoded again."""
 
     def __init__(self) -> None:
         self._peers: Sequence[Peer] = ()

@@ -1,4 +1,4 @@
-"""Keeps two sidecars from writing one peer file: each would undo what the other one did."""
+"""Keeps two sidecars from writing the same peer file, where each would overwrite the other's."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a peer file; `PeerFileTakenError` where another process holds it.
+    """Hold the lock of a peer file. Raises `PeerFileTakenError` if another process holds it.
 
-    The kernel lets go of it when the process ends, however it ends. A file system that has no locks
-    is no reason not to work.
+    The kernel releases the lock when the process ends, even if it is killed. On a file system
+    without locks the sidecar works without one.
     """
     beside = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        # What is wrong with the folder is told when the peer file is written.
+        # A problem with the folder is reported when the peer file is written.
         logger.debug("no lock at %s: %s", beside, error)
         yield
         return

@@ -1,4 +1,4 @@
-"""Writes the peer file: whole, atomically, and only when it says something new."""
+"""Writes the peer file: atomically, and only when its content changes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from hotpeers_shim.contract import (
 from ...base.errors import PeerFileError
 from .encoding import Encodings
 
-# The contract's bound: a file that claims more cannot be continued.
+# The contract's upper bound for generations, exclusive; after it they start again at 1.
 _GENERATIONS = 2**63
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ProjectionError(Exception):
-    """The peer file could not be written; the one before is still whole."""
+    """The peer file could not be written; the previous file is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What the peer file says now. `written` is False where it said so already."""
+    """The content of the peer file. `written` is False if the file had this content already."""
 
     generation: int
     digest: str
@@ -46,7 +46,8 @@ class Projection:
 class Projector:
     """The only writer of one peer file.
 
-    It continues the file that it finds. `rejection` tells why that one was of no use, if so.
+    It continues the generations of an existing file. `rejection` says why an existing file could
+    not be used, and is None otherwise.
     """
 
     def __init__(self, path: Path, orchestrator: str = "") -> None:
@@ -63,29 +64,29 @@ class Projector:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        """The peers of the file as it is."""
+        """The peers in the current file."""
         return self._current.peers if self._current else ()
 
     @property
     def generation(self) -> int:
-        """The generation of the file as it is; 0 where there is none."""
+        """The generation of the current file; 0 without a file."""
         return self._current.generation if self._current else 0
 
     @property
     def digest(self) -> str:
-        """The digest of the file as it is."""
+        """The digest of the current file; "" without a file."""
         return self._current.digest if self._current else ""
 
     @property
     def intact(self) -> bool:
-        """Whether the file is as it was left: nobody removed it or put another in its place."""
+        """Whether the file is unchanged since the last write or the start; it was not replaced."""
         return self._stamp is not None and _stamp(self._path) == self._stamp
 
     def project(self, peers: Sequence[Peer], *, acked: int = 0) -> Projection:
-        """Bring the file to say `peers`; `ProjectionError` where that fails.
+        """Write `peers` to the file if they differ. Raises `ProjectionError` if that fails.
 
-        `acked` is the largest generation that any agent has live. Where no file is left to
-        continue, the next one must be above it, or the agent would take new for old.
+        `acked` is the largest generation that any agent has live. If there is no file to continue,
+        the next generation must be larger than that, or the agent would take the new file for old.
         """
         now = self._current
         peers = tuple(peers)
@@ -119,7 +120,7 @@ class Projector:
 
 
 def replace_file(path: Path, parts: Iterable[bytes]) -> None:
-    """Put a new file in the place of this one: its readers see all of the old or of the new."""
+    """Replace the file atomically: a reader sees the whole old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
@@ -135,8 +136,8 @@ def replace_file(path: Path, parts: Iterable[bytes]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    # The new file is in its place already: not every file system can sync a folder, and a failure
-    # must not look as if the old one still were there.
+    # Sync the folder too, but ignore errors. Not every file system can do that, and the new file is
+    # in place already, so the caller must not see a failure.
     with contextlib.suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -146,9 +147,10 @@ def replace_file(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder of a peer file, and see that files can be made there; `PeerFileError` if not.
+    """Create the folder of a peer file, and check that files can be created in it.
 
-    A disk that is full is not an error: there may be room later, and until then the file stays.
+    Raises `PeerFileError` if not. A full disk is not an error: there may be space later, and until
+    then the existing file stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +169,7 @@ def check_writable(path: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files of a sidecar that was killed while it wrote."""
+    """Remove temporary files that a sidecar left because it was killed during a write."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.tmp")
     with contextlib.suppress(OSError):
         for entry in path.parent.iterdir():

@@ -1,9 +1,9 @@
-"""A snapshot and the agent cards make a list of peers, and a list of refusals with reasons. Pure.
+"""Turns a snapshot and the agent cards into a list of peers and a list of refusals with reasons.
 
-`eligibility` decides about one candidate, `resolver` about all of them together. Nothing in here
-reads a clock, a file or a network.
+`eligibility` decides about one candidate, `resolver` about all of them together. The functions are
+pure: they read no clock, file or network.
 
-The contract with everything behind it, which compares by identity: **unchanged means the same
-object.** A peer that did not change is the object of the resolution before, and a list that did not
-change is the same tuple. `cache` keeps it for as long as its callers pass the same objects on.
+The code behind this package compares by identity, so there is a contract: **unchanged means the same
+object.** An unchanged peer is the same object as in the previous resolution, and an unchanged list is
+the same tuple. `cache` ensures this as long as its callers pass on the same objects too.
 """

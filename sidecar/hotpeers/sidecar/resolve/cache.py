@@ -1,8 +1,8 @@
-"""What the resolver keeps from one resolution to the next.
+"""Caches decisions from one resolution to the next.
 
-It makes resolving faster and never changes its result. One change of a thousand candidates must not
-decide about them all again, so that everything here is compared by identity: a source, the card
-reader and the resolver pass on the same object for whatever did not change.
+The cache makes resolving faster and never changes the result. If one of a thousand candidates
+changes, the others must not be decided again. So inputs are compared by identity: sources, the card
+reader and the resolver pass on the same object for anything that did not change.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _order = attrgetter("order")
 
 @dataclass(slots=True)
 class Row:
-    """A decision about one candidate, and everything that it depends on.
+    """A decision about one candidate, and the inputs that it depends on.
 
-    A peer that stays because its source cannot be read has no `candidate` and no `state`.
-    `key` is the agent card that is worth reading, None if there is none. `bound` is a number of bytes
-    that the peer stays below in the peer file; `size` is the true number, -1 until it is counted.
+    A peer that is kept because its source cannot be read has no `candidate` and no `state`. `key` is
+    the agent card to read; None if no card is needed. `bound` is an upper bound for the bytes of the
+    peer in the peer file. `size` is the exact number of bytes; -1 until it is computed.
     """
 
     candidate: Candidate | None
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(slots=True)
 class Cache:
-    """The rows by the source of their candidates, and the candidates in the order of creation."""
+    """The rows by the `source` of their candidates, and the candidates in the order of creation."""
 
     rows: dict[str, Row] = field(default_factory=dict)
     ordered: list[Candidate] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Cache:
         labels: Mapping[str, str] | None,
         before: Peer | None,
     ) -> Row:
-        """The row of a candidate: the one that is kept, if nothing that it depends on changed."""
+        """The row for a candidate: the cached one if all of its inputs are the same objects."""
         row = self.rows.get(candidate.source)
         if (
             row is not None
@@ -67,7 +67,7 @@ class Cache:
         ):
             return row
         outcome = decide(candidate, state, rules, labels, before)
-        # An equal decision is replaced by the object that is in use already.
+        # Reuse the existing object for an equal decision, so that it stays identical.
         for same in (before, row.outcome if row else None):
             if outcome == same and same is not None:
                 outcome = same
@@ -76,7 +76,7 @@ class Cache:
         return Row(candidate, state, before, labels, outcome, key, bound)
 
     def by_creation(self, candidates: Sequence[Candidate]) -> list[Candidate] | None:
-        """The candidates by the time they were created; None if that of one is unknown."""
+        """The candidates in the order of creation; None if one creation time is unknown."""
         now = set(map(id, candidates))
         kept = [candidate for candidate in self.ordered if id(candidate) in now]
         if len(kept) < len(candidates):
@@ -95,24 +95,24 @@ class Cache:
 
 
 def true_size(row: Row) -> int:
-    """Bytes of the peer of a row in the peer file, with the comma after it."""
+    """The exact bytes of a row's peer in the peer file, with the comma; computed only once."""
     if row.size < 0 and isinstance(row.outcome, Peer):
         row.size = peer_size(row.outcome)
     return row.size
 
 
 def peer_size(peer: Peer) -> int:
-    """Bytes of a peer in the peer file, with the comma after it."""
+    """The bytes of a peer in the peer file, with the comma after it."""
     return len(encode_peer(peer)) + 1
 
 
 def upper_bound(peer: Peer) -> int:
-    """A number of bytes that the peer stays below, at a tenth of the cost of encoding it."""
+    """An upper bound for the bytes of a peer, at a tenth of the cost of encoding it."""
     length = len(peer.description) + len(peer.url) + len(peer.cardPath) + len(peer.source)
     for skill in peer.skills:
         length += len(skill.id) + len(skill.name) + len(skill.description) + 60
         length += sum(len(tag) + 3 for tag in skill.tags)
     for one in peer.interfaces:
         length += len(one.url) + len(one.tenant) + len(one.protocolVersion) + 100
-    # The longest character is one that JSON writes as \uXXXX; names and fixed text are below 2 kB.
+    # JSON needs at most 6 bytes for a character (\uXXXX). Names and fixed text stay below 2 kB.
     return 6 * length + 2048

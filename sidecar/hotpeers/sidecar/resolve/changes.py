@@ -1,4 +1,4 @@
-"""What is new between two states: for those who tell of it, each in its way."""
+"""Differences between two resolutions, for logs, metrics and Events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .eligibility import Refused
 
 @dataclass(frozen=True, slots=True)
 class PeerChanges:
-    """The peers that came, are another now, and went."""
+    """The peers that were added, changed and removed."""
 
     added: tuple[Peer, ...]
     changed: tuple[Peer, ...]
@@ -22,10 +22,10 @@ class PeerChanges:
 
 
 def changed_span(before: Sequence[object], after: Sequence[object]) -> tuple[int, int, int]:
-    """Where two lists differ: the start of it in both, its end in the first and in the second.
+    """The span in which two lists differ: its start in both, its end in `before` and in `after`.
 
-    What did not change is the same object, so that identity decides, at a few nanoseconds each:
-    lists have thousands of entries, and most changes are one.
+    Entries are compared by identity, because an unchanged entry is the same object. That costs a few
+    nanoseconds for each entry. Lists have thousands of entries, and usually one of them changes.
     """
     shorter = min(len(before), len(after))
     start = next(compress(count(), map(is_not, before, after)), shorter)
@@ -54,6 +54,6 @@ def peer_changes(before: Sequence[Peer], after: Sequence[Peer]) -> PeerChanges:
 
 
 def new_refusals(before: Iterable[Refused], after: Iterable[Refused]) -> list[Refused]:
-    """The refusals that were not there before, or for another reason."""
+    """The refusals of candidates that were not refused before, or for another reason."""
     old = {(item.source, item.reason) for item in before}
     return [item for item in after if (item.source, item.reason) not in old]

@@ -1,4 +1,4 @@
-"""Decides of one candidate whether it is offered, and as which peer. Pure."""
+"""Decides whether one candidate is offered, and with which values as a peer. Pure."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _UNUSABLE = (ModelReason.CARD_INVALID, ModelReason.INTERFACE_MISSING)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator asks for. `home` is the namespace that refers to the peers.
+    """The operator's rules. `home` is the namespace of the orchestrator, which refers to the peers.
 
-    `user_headers_to` are the origins of peers that may know the user, besides kagent's own Agents.
-    `require_signed` is whether nothing is offered whose agent card was not verified.
+    `user_headers_to` are the origins that may get the headers that identify the user, besides kagent's
+    own Agents. With `require_signed`, a peer is offered only if its agent card was verified.
     """
 
     selector: Selector = field(default_factory=Selector)
@@ -43,7 +43,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A candidate that is not offered, and why. `by_card` where its agent card is the reason."""
+    """A candidate that is not offered, and why. `by_card` is True if its agent card is the cause."""
 
     title: str
     source: str
@@ -59,10 +59,10 @@ def decide(
     home_labels: Mapping[str, str] | None,
     before: Peer | None,
 ) -> Peer | Refused:
-    """Decide about one candidate by itself.
+    """Decide about one candidate, independently of the others.
 
-    `state` is that of its agent card. `before` is the peer that the peer file has for it now: if
-    something cannot be read, that peer stays, with what its card said when it was last read.
+    `state` is the state of its agent card. `before` is its peer in the current peer file. If something
+    cannot be read, that peer stays, with the data of the card as last read.
     """
     return (
         _ruled_out(candidate, rules)
@@ -74,14 +74,14 @@ def decide(
 
 
 def wants_card(candidate: Candidate, outcome: Peer | Refused) -> bool:
-    """Whether the agent card of a candidate is worth reading."""
+    """Whether to read the agent card of a candidate."""
     if candidate.card_read:
         return False
     return isinstance(outcome, Peer) or outcome.by_card
 
 
 def _ruled_out(candidate: Candidate, rules: Rules) -> Refused | None:
-    """What needs no agent card to be said."""
+    """The refusal for reasons that do not depend on the agent card; None without one."""
     if rules.orchestrator and rules.orchestrator == f"{candidate.namespace}/{candidate.name}":
         return _refuse(candidate, SidecarReason.IS_ORCHESTRATOR)
     if rules.namespaces and candidate.namespace not in rules.namespaces:
@@ -101,7 +101,7 @@ def _uninvited(
     home_labels: Mapping[str, str] | None,
     before: Peer | None,
 ) -> Refused | None:
-    """What does not want to be referred to from the namespace of the orchestrator."""
+    """The refusal if the candidate does not admit the orchestrator's namespace; None otherwise."""
     if candidate.audience is None:
         return None
     admits = candidate.audience.admits(rules.home, candidate.namespace, home_labels)
@@ -114,7 +114,7 @@ def _uninvited(
 
 
 def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
-    """What says of itself that it is not ready, and was not before either."""
+    """The refusal if the status says not ready and the candidate is not in the peer file yet."""
     if candidate.ready is False and before is None:
         return _refuse(candidate, SidecarReason.NOT_READY, "its condition Ready is not True yet")
     return None
@@ -123,9 +123,9 @@ def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
 def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
     """Whether the headers that identify the user may be sent to a peer.
 
-    They go to a kagent Agent at the address of its own Service, as kagent sends them, and to the
-    origins that the operator `listed`. An Agent whose annotation names any other address is a
-    stranger: its author must not be able to redirect a user's token.
+    They are sent to a kagent Agent at the address of its own Service, as kagent does, and to the
+    origins that the operator `listed`. An Agent whose annotation has another address is not trusted:
+    its author must not be able to redirect a user's token.
     """
     origin = origin_of(candidate.url)
     if origin in listed:
@@ -138,7 +138,10 @@ def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
 def _unsigned(
     candidate: Candidate, state: CardState, rules: Rules, before: Peer | None
 ) -> Refused | None:
-    """What is not offered because its card was not verified. A card in a file is its operator's word."""
+    """The refusal if the card was not verified; None otherwise.
+
+    A card in a file needs no signature, because the operator put it there.
+    """
     if not rules.require_signed or candidate.card_read:
         return None
     if state.reason in _UNVERIFIED:
@@ -168,16 +171,18 @@ def _offer(
         skills = card.skills or skills
         ready = state.ready
     elif not candidate.card_read and before is not None:
-        # After a restart nothing of it was read yet: what its card told before still stands.
+        # After a restart the card was not read yet: use its data from the peer file.
         interfaces = before.interfaces
         description = description or before.description
         skills = before.skills or skills
         ready = before.ready and not state.failures
     if candidate.ready is not None:
-        # Its own status says more of whether it is up than one lost card, and nothing of how to call it.
+        # For readiness, the object's own status outweighs a card that could not be fetched. But it
+        # does not replace the interfaces, nor make an unusable card usable.
         ready = candidate.ready and bool(interfaces) and (ready or state.reason not in _UNUSABLE)
     unknown = card is None and before is None and not candidate.card_read
-    # Without a description there is nothing to offer, and without an interface nothing to call.
+    # Without a description the model cannot choose the peer; without a usable card, the peer cannot
+    # be called.
     if unknown and (not description or state.reason in _UNUSABLE):
         return _card_missing(candidate, state)
     return Peer(

@@ -1,4 +1,4 @@
-"""Decides which candidates are offered, in which order, and why the others are not. Pure."""
+"""Decides which candidates are offered, in which order, and why others are refused. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..reasons import SidecarReason
 from .cache import Cache, Row, true_size, upper_bound
 from .eligibility import Refused, Rules
 
-# The rest of the file takes less than the difference.
+# The rest of the file needs less than 4096 bytes.
 _PEERS_BYTES = MAX_FILE_BYTES - 4096
 _UNKNOWN = CardState()
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The peers in their order, the refusals, and the agent cards that are worth reading."""
+    """The peers in the order of the file, the refusals, and the agent cards to read."""
 
     peers: tuple[Peer, ...] = ()
     refused: tuple[Refused, ...] = ()
@@ -36,9 +36,9 @@ def resolve(
 ) -> Resolution:
     """Resolve a snapshot.
 
-    `previous` are the peers of the peer file as it is: they keep their order, and a peer whose source
-    cannot be read now stays as it is there. A `cache` belongs to one set of rules. It saves deciding
-    again about candidates that did not change.
+    `previous` are the peers in the current peer file. They keep their order, and a peer whose source
+    cannot be read now stays unchanged. A `cache` is valid for one set of rules only; it avoids new
+    decisions about unchanged candidates.
     """
     cache = Cache() if cache is None else cache
     kept = kept_peers(snapshot, rules, previous)
@@ -59,7 +59,7 @@ def resolve(
 
 
 def kept_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> list[Peer]:
-    """The peers that stay because their source could not be read."""
+    """The peers that are kept because their source could not be read."""
     if snapshot.complete and not snapshot.unread and not snapshot.unclear:
         return []
     return [
@@ -78,9 +78,9 @@ def kept_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> li
 def _ordered(
     snapshot: Snapshot, previous: Sequence[Peer], kept: Sequence[Peer], cache: Cache
 ) -> Iterable[Candidate | Peer]:
-    """By creation time where it is known, then in the order of the peer file, then new ones.
+    """Candidates with a known creation time, then those in the peer file, then new ones.
 
-    The order decides which of two peers keeps a tool name, see `_limited`.
+    The order decides which of two peers gets a tool name (see `_limited`).
     """
     if not kept:
         found = cache.by_creation(snapshot.candidates)
@@ -106,16 +106,16 @@ def _ordered(
 
 
 def _owner(one: Candidate | Peer) -> tuple[str, str, str]:
-    """Who holds a place in the order: namespace, name, and the file ("" in a cluster).
+    """The owner of a place in the order: namespace, name, and the file ("" in a cluster).
 
-    A peer of the same name in another file is another owner, and comes later.
+    A peer with the same name in another file is another owner, and comes later.
     """
     return one.namespace, one.name, one.source.rpartition("#")[0]
 
 
 def _limited(rows: list[Row]) -> tuple[tuple[Peer, ...], tuple[Refused, ...]]:
-    """Apply the limits of all rows together: tool names, number and size."""
-    # Encoding every peer to count its bytes is needed only where the bounds do not fit.
+    """Apply the limits on all rows together: unique tool names, number and size."""
+    # Encode peers to get exact sizes only if the sum of the upper bounds exceeds the limit.
     exact = sum([row.bound for row in rows]) > _PEERS_BYTES
     peers: list[Peer] = []
     refused: list[Refused] = []

@@ -1,1 +1,1 @@
-"""Installs the shim where the agent finds it, and notices when an agent runs without it."""
+"""Installs the shim into the agent's folder, and detects agents that run without it."""

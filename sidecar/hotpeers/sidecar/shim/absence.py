@@ -1,7 +1,8 @@
-"""Whether the shim is missing where the agent would find it; if so, another try to bring it there.
+"""Reports whether the shim is missing from the agent's folder, and reinstalls it.
 
-An agent that started without the shim goes on without its peers. One that cannot start without it,
-because its PYTHONPATH is restored by the shim's bootstrap, is started again by kubelet and finds it.
+An agent that started without the shim keeps running without peers. An agent whose PYTHONPATH is
+restored by the shim's bootstrap cannot start without the shim: kubelet restarts it, and it then
+finds the reinstalled shim.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from ..reasons import SidecarReason
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 15.0
-"""Seconds that an installation may take; longer than the hook that does it (`hook`)."""
+"""Seconds that an installation may take; longer than the hook that installs (`hook`)."""
 _LONGEST_PAUSE = 300.0
 
 
 class Absence:
-    """The absence of the shim from a folder, None being none that anybody looks at.
+    """Reports whether the shim is missing from `folder`; None disables the check.
 
-    `pause` is how many seconds pass before the first try to install it again, and at least between two.
+    `patience` is the number of seconds before the first check. `pause` is the number of seconds
+    from then to the first reinstallation, and to the second; after that the pause doubles each time.
     """
 
     def __init__(
@@ -41,11 +43,11 @@ class Absence:
 
     @property
     def installing(self) -> bool:
-        """Whether another try is under way."""
+        """Whether a reinstallation is running."""
         return self._try is not None and self._try.poll() is None
 
     def changes(self) -> bool:
-        """Look there, after a while; whether `problem` is another one since."""
+        """Check the folder, after the patience has passed. Returns whether `problem` has changed."""
         if self._place is None or time.monotonic() < self._due:
             return False
         before = self.problem
@@ -58,7 +60,7 @@ class Absence:
         return self.problem != before
 
     def _install(self, folder: Path) -> None:
-        """Begin another installation, in a process of its own: a disk may be slow or full."""
+        """Start a reinstallation in its own process, because the disk may be slow or full."""
         self._next = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         command = [sys.executable, "-m", "hotpeers.hook", str(folder)]

@@ -1,6 +1,6 @@
-"""Where the shim is, and how it gets into a folder that an agent's container can read.
+"""Finds the shim, and copies it into a folder that the agent's container can read.
 
-The shim is found, never imported: none of its modules belongs into a process of ours.
+The shim is located without an import, because its modules must not run in this process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def package_folder() -> Path:
 
 
 def bootstrap_folder() -> Path:
-    """What belongs on the PYTHONPATH of an agent."""
+    """The folder that belongs on the PYTHONPATH of an agent."""
     folder = package_folder() / "bootstrap"
     if not folder.is_dir():
         raise InstallError(f"{folder} does not exist; install hotpeers again")
@@ -35,14 +35,14 @@ def bootstrap_folder() -> Path:
 
 
 def install_shim(target: Path) -> Path:
-    """Copy the shim to `target`/hotpeers_shim, in the place of another one; returns its bootstrap.
+    """Copy the shim to `target`/hotpeers_shim, and return its bootstrap folder.
 
-    Nothing is done where the same one is there. A process that starts meanwhile finds the old copy
-    or the new one, and for the moment between two renames none, in which case it runs as without
-    the shim.
+    An identical copy is kept; a different one is replaced. A process that starts meanwhile finds the
+    old or the new copy. Between two renames it finds no copy for a moment, and then runs without the
+    shim. Raises `InstallError` if the copy fails.
 
-    Beside it comes the program that reads the PYTHONPATH of the agent's image. It comes first and is small,
-    because that container cannot start without it, while an agent can without the shim.
+    The program that reads the PYTHONPATH of the agent's image is installed first, in `target`. It is
+    small, and that container cannot start without it, while an agent can start without the shim.
     """
     bootstrap_folder()
     place = target / _PACKAGE
@@ -68,7 +68,7 @@ def install_shim(target: Path) -> Path:
 
 
 def is_installed(target: Path) -> bool:
-    """Whether exactly this shim is in `target`, each file of it."""
+    """Whether `target` holds an identical copy of this shim, compared file by file."""
     ours, place = package_folder(), target / _PACKAGE
     names = _sources(ours)
     if names != _sources(place):
@@ -78,7 +78,7 @@ def is_installed(target: Path) -> bool:
 
 def _cause(error: OSError) -> str:
     if isinstance(error, shutil.Error):
-        # One for each file, of which each has the same.
+        # It holds one entry for each file, all with the same cause: take the first.
         return str(error.args[0][0][2])
     return error.strerror or str(error)
 
@@ -89,15 +89,15 @@ def _sources(folder: Path) -> list[str]:
 
 
 def _compile(folder: Path, place: Path) -> None:
-    """Make the bytecode that was not copied; it is to be used in `place`.
+    """Compile the bytecode that was not copied, for use in `place`.
 
-    Where the agent runs the same Python, each of its interpreters starts 2 ms sooner: its container
-    can seldom write there. Another Python ignores it.
+    If the agent runs the same Python version, each of its interpreters starts 2 ms sooner. The agent's
+    container can seldom write bytecode to the folder itself. Another Python version ignores it.
     """
     sources = folder.rglob("*.py")
     missing = [path for path in sources if not Path(cache_from_source(str(path))).exists()]
     if missing:
-        # Imported here, since in our image there is nothing to do.
+        # Imported late: in the hotpeers image all bytecode is there, and nothing is compiled.
         import py_compile  # noqa: PLC0415
 
         for path in missing:
@@ -105,6 +105,6 @@ def _compile(folder: Path, place: Path) -> None:
 
 
 def _make_readable(folder: Path) -> None:
-    """Let any user read the copy: the agent's container runs as another one."""
+    """Make the copy readable for all users, because the agent's container runs as another user."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

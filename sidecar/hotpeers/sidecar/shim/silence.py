@@ -1,4 +1,4 @@
-"""Whether the agent runs and no process of it has loaded the shim."""
+"""Detects an agent that runs without the shim: it serves, but no process writes an ack."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ _LISTENING = "0A"
 """The state of a listening socket in /proc/net/tcp (`TCP_LISTEN` of the kernel)."""
 _MAX_TABLE = 4 * 1024 * 1024
 _PATIENCE = 30.0
-"""Seconds that an agent that serves may say nothing: its ack comes before it serves."""
+"""Seconds that a serving agent may have no ack; a process with the shim acks before it serves."""
 _LONG_PATIENCE = 300.0
-"""The same where it is not known when it serves: its image may have to be pulled first."""
+"""The same if it is unknown when the agent serves: its image may have to be pulled first."""
 
 
 class Silence:
-    """The silence of an agent that serves at `ports`.
+    """Watches for an agent that serves at `ports` without any ack.
 
-    Where no ports are known and an agent is `expected`, the patience begins with this object. Where
-    none is expected either, nothing is looked at. `tables` is the folder of tcp and tcp6.
+    If `ports` is empty and an agent is `expected`, the patience starts when this object is created.
+    If no agent is expected either, the check is disabled. `tables` is the folder with the files tcp
+    and tcp6.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Silence:
         self.problem: Problem | None = None
 
     def changes(self, *, heard: bool) -> bool:
-        """Look there; `heard` is whether a process says anything now. Whether `problem` is another."""
+        """Run the check. `heard` is whether any process has an ack. Returns whether `problem` changed."""
         if not self._looks:
             return False
         before = self.problem
@@ -51,7 +52,7 @@ class Silence:
         if heard:
             self._since, self.problem = (None if self._ports else now), None
         elif self._ports and not self._serves(self._ports):
-            # It is down, or starts: whatever was wrong may be another thing next time.
+            # The agent is down or starting: the next start may load the shim, so begin again.
             self._since, self.problem = None, None
         else:
             self._since = now if self._since is None else self._since
@@ -61,7 +62,7 @@ class Silence:
         return self.problem != before
 
     def _serves(self, ports: frozenset[int]) -> bool:
-        """Whether something listens there; the sidecar shares the network of its pod."""
+        """Whether a socket listens on one of the ports; containers of a pod share their network."""
         return any(
             not ports.isdisjoint(_listening(self._tables / name)) for name in ("tcp", "tcp6")
         )
@@ -70,7 +71,7 @@ class Silence:
 def _listening(table: Path) -> set[int]:
     found = set()
     with suppress(OSError), table.open(encoding="ascii", errors="replace") as file:
-        # sl local_address rem_address st …, with the port behind the last colon, in hexadecimal.
+        # Columns: sl local_address rem_address st …; the hexadecimal port follows the last colon.
         for line in file.read(_MAX_TABLE).splitlines()[1:]:
             fields = line.split()
             if len(fields) > 3 and fields[3] == _LISTENING:

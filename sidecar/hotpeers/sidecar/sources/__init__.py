@@ -1,6 +1,7 @@
-"""Where peers come from. A source yields complete snapshots and decides nothing.
+"""Sources of candidates. A source yields complete snapshots and makes no decisions.
 
-A module in here may read files or an API; it may not know the peer file, the acks or the rules.
+Modules in this package may read files or an API. They must not depend on the peer file, the acks
+or the rules.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from ...model.snapshot import Snapshot
 
 
 class Source(Protocol):
-    """Something that knows all candidates and notices when they change."""
+    """Reads all candidates and follows their changes."""
 
     def snapshots(self) -> AsyncGenerator[Snapshot, None]:
-        """Yield what there is now, and then again after each change, for ever.
+        """Yield the current snapshot, and then a new one after each change, forever.
 
-        Slow consumers miss states in between, never the last one. Nothing that goes wrong while
-        reading raises: it is among the problems of a snapshot.
+        A slow consumer may miss intermediate states, but always gets the last one. Errors while
+        reading are not raised; they become problems of a snapshot.
         """
 
     def scopes(self) -> tuple[ScopeStatus, ...]:
-        """How each of its parts stands that is followed by itself; none where there is but one."""
+        """The status of each scope that is followed separately; empty for a source with one part."""

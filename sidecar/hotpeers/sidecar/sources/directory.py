@@ -1,4 +1,4 @@
-"""A directory of manifests as a source: `*.yaml`, `*.yml` and `*.json`, each file for itself."""
+"""A directory of manifests as a source: `*.yaml`, `*.yml` and `*.json`, each file on its own."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from .worker import in_background
 _SUFFIXES = (".yaml", ".yml", ".json")
 _RESCAN_SECONDS = 5.0
 _MISSING_SECONDS = 0.5
-# A file written in place may be half there, and may change again within one tick of its mtime.
+# A file that is written in place may be incomplete, and may change again without a new mtime. So a
+# file is read again until its mtime is this old.
 _UNSETTLED_NS = 150_000_000
 _UNSETTLED_SECONDS = 0.2
-# Some editors take a file away before they put its new text in its place.
+# Some editors remove a file before they create it again with its new text.
 _GONE_SECONDS = 0.01
 
 Signature = tuple[int, ...]
@@ -38,11 +39,13 @@ Signature = tuple[int, ...]
 
 @dataclass(slots=True)
 class _File:
-    """What is known of one file. `signature` is None while the file may still be written to.
+    """The state of one file.
 
-    `digest` is that of the content that `problems` are of, `good` what it held when it last had
-    none. `unreadable` says why the file cannot be read now. `missing` is whether it was not there at
-    the last look: it is gone if it is not there at the next one either.
+    `signature` identifies the version that was read; None while the file may still be written to.
+    `digest` is the digest of the content that was parsed last, and `problems` are its problems.
+    `good` holds the candidates of the last content without problems. `unreadable` says why the file
+    cannot be read now. `missing` is True after the first scan that did not find the file; if the
+    next scan does not find it either, it is dropped.
     """
 
     signature: Signature | None = None
@@ -55,12 +58,12 @@ class _File:
 
     @property
     def all_problems(self) -> tuple[Problem, ...]:
-        """Everything that is wrong with it now."""
+        """The current problems with this file."""
         return (*self.problems, self.unreadable) if self.unreadable else self.problems
 
 
 def manifest_names(folder: str | Path) -> list[str]:
-    """The names of what a directory may hold of manifests, in their order; OSError otherwise."""
+    """The sorted names of the manifest files in a directory. Raises OSError if it is unreadable."""
     with os.scandir(folder) as entries:
         return sorted(
             entry.name
@@ -72,8 +75,8 @@ def manifest_names(folder: str | Path) -> list[str]:
 class DirectorySource:
     """Reads a directory and follows its changes; see `Source`.
 
-    A file that is malformed or cannot be read keeps what it last held, a file that is gone loses it,
-    and a directory that is gone keeps everything.
+    The last good candidates are kept while their file is malformed or unreadable, and also while the
+    whole directory is missing. They are dropped when their file is removed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -132,7 +135,7 @@ class DirectorySource:
         return self._snapshot(problems, seen)
 
     def _look_at(self, names: set[str]) -> dict[str, _File]:
-        """What there is now, by name: the files of these names, and those that may come back."""
+        """The state of each file in `names`, and of each file that has just disappeared."""
         found: dict[str, _File] = {}
         for name in sorted({*names, *self._files}):
             file = self._files.get(name) or _File()
@@ -161,7 +164,7 @@ class DirectorySource:
         )
 
     def _refresh(self, name: str, file: _File) -> bool:
-        """Read a file again if it may have changed since; False where it is gone."""
+        """Read a file again if it may have changed. Returns False if it does not exist."""
         try:
             status = stat_file(f"{self._folder}/{name}")
             check_regular(status)
@@ -194,7 +197,7 @@ class DirectorySource:
             return
         result = read_manifests(raw, clean_text(name))
         if result.problems and fresh:
-            # Somebody may be in the middle of writing it: the next look will tell.
+            # The file may be half written: the next scan decides.
             return
         file.digest = digest
         file.problems = result.problems or result.warnings

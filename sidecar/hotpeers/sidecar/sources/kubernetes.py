@@ -1,4 +1,4 @@
-"""A cluster as a source: kagent Agents, Peers and Services with a label, listed and watched."""
+"""A cluster as a source: lists and watches labelled kagent Agents, Peers and Services."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _KINDS = (AGENT, PEER, SERVICE)
 class KubernetesSource:
     """Follows the labelled objects of some namespaces; see `Source`.
 
-    `namespaces` empty stands for all of them. `home` is the namespace of the orchestrator: its
-    labels are looked at once there is an Agent that admits namespaces by theirs. `restarted` is
-    told each time that a watch ended otherwise than it should.
+    Empty `namespaces` means all namespaces. `home` is the namespace of the orchestrator. Its labels
+    are watched only once an Agent selects the namespaces it admits by label. `restarted` is called
+    with the reason each time a watch ends with an error.
     """
 
     def __init__(
@@ -61,7 +61,8 @@ class KubernetesSource:
             while True:
                 await self._news.wait()
                 self._news.clear()
-                # A task that ended did so by a bug, which must not pass for a quiet cluster.
+                # A task ends only through a bug: raise its error, so that it cannot be mistaken for
+                # a cluster without events.
                 for task in tasks:
                     if task.done():
                         task.result()

@@ -1,7 +1,8 @@
-"""Notices that something in a folder changed. What changed is for the caller to see by looking.
+"""Reports that something in a folder changed. The caller has to scan the folder for the change.
 
-watchfiles does the watching; its defaults (50 ms steps, 1.6 s debounce) are for reloading programs.
-It may miss a change (network file systems), so callers look again now and then as well.
+Uses watchfiles with shorter times than its defaults (50 ms steps, 1.6 s debounce), which are meant for
+reloading programs. It may miss changes, for example on network file systems, so callers also scan
+periodically.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _DEBOUNCE_MS = 10
 
 
 class FolderWatch:
-    """One watched folder. It may be missing, come later, or be replaced by another."""
+    """One watched folder. It may be missing, be created later, or be replaced by another folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,9 +27,9 @@ class FolderWatch:
         self._task: asyncio.Task[None] | None = None
 
     def arm(self) -> bool:
-        """Make sure that changes from now on are noticed; False where that is not possible now.
+        """Make sure that changes from now on are reported. Returns False if that is not possible.
 
-        Follows a folder that was replaced by another of the same name.
+        If the folder was replaced by another one with the same name, the new one is watched.
         """
         try:
             found = self._folder.stat()
@@ -41,7 +42,7 @@ class FolderWatch:
         self.close()
         self._identity = identity
         self._task = asyncio.create_task(self._follow(), name=f"watch {self._folder}")
-        # What happened between the caller's last look and now was not noticed.
+        # Changes between the caller's last scan and now were missed: report one.
         self._changed.set()
         return True
 
@@ -62,7 +63,7 @@ class FolderWatch:
         self._task = None
 
     async def _follow(self) -> None:
-        # The folder may go at any moment; the next `arm` finds out.
+        # The folder may be removed at any moment; the next `arm` detects that.
         with contextlib.suppress(OSError):
             async for _ in awatch(
                 self._folder, debounce=_DEBOUNCE_MS, step=_STEP_MS, recursive=False

@@ -1,4 +1,4 @@
-"""Runs what computes for long beside the event loop, and never keeps the process from ending."""
+"""Runs long computations outside the event loop, without delaying the end of the process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _T = TypeVar("_T")
 
 
 async def in_background(call: Callable[[], _T], name: str) -> _T:
-    """The result of `call`, of a thread of its own.
+    """Run `call` in a daemon thread of its own, and return its result.
 
-    `asyncio.to_thread` would have the process wait for the call at its end. Where nobody waits for
-    the result any more, it is thrown away.
+    With `asyncio.to_thread`, the process would wait for the call before it ends. If the caller is
+    cancelled, the result is discarded.
     """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[_T] = loop.create_future()
@@ -29,7 +29,7 @@ async def in_background(call: Callable[[], _T], name: str) -> _T:
             result.set_exception(error)
 
     def work() -> None:
-        # RuntimeError: the loop has been closed since.
+        # `call_soon_threadsafe` raises RuntimeError if the loop was closed in the meantime.
         try:
             value = call()
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for

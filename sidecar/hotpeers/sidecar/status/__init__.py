@@ -1,4 +1,4 @@
 """The state of one sidecar as a document, metrics, log lines, Kubernetes Events and a page.
 
-Nothing that decides reads any of it.
+These modules only report: no decision depends on them.
 """

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`, `/status`, `/drain` and a page for people."""
+"""The HTTP endpoints: `/healthz`, `/readyz`, `/metrics`, `/status`, `/drain` and an HTML page."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def make_app(
     hosts: frozenset[str] = frozenset(),
     drain: Drain | None = None,
 ) -> web.Application:
-    """The application; `status` gives the newest status on each request.
+    """The HTTP application. Each request calls `status` for the newest status.
 
-    `hosts` are names that it answers to, besides those of `hosts`. With a `drain`, `/drain` answers
-    once the agent's turns have ended, and `/drain?until=ended` once its processes have.
+    `hosts` are additional Host names to accept (see the module `hosts`). With a `drain`, `/drain`
+    answers when the agent's turns have ended, and `/drain?until=ended` when its processes have
+    ended.
     """
 
     async def healthz(_: web.Request) -> web.Response:

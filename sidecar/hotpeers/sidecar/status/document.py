@@ -1,4 +1,4 @@
-"""What a sidecar tells of itself: one immutable document. Nothing that decides reads it."""
+"""The status of a sidecar as one immutable document. No decision depends on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..resolve.eligibility import Refused
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that a person or a probe may ask for, at one moment."""
+    """The full status of a sidecar at one moment, for people and probes."""
 
     source: str
     peer_file: str
@@ -38,11 +38,11 @@ class Status:
 
     @property
     def all_problems(self) -> tuple[Problem, ...]:
-        """Everything that is wrong now: with sources and files, acks and the agent's configuration."""
+        """The current problems with sources, files, acks and the agent's configuration."""
         return (*self.problems, *self.acks.problems, *config_problems(self.acks))
 
     def document(self) -> dict[str, Any]:
-        """The status as the JSON of `/status`."""
+        """The JSON document that `/status` returns."""
         failing = failing_calls(self.acks)
         return {
             "version": __version__,

@@ -1,7 +1,7 @@
 """Kubernetes Events on the orchestrator's Agent.
 
-What happens within a short time is one Event for each reason. An Event that cannot be written is
-counted, logged and dropped.
+Changes within a short time are collected into one Event for each reason. An Event that cannot be
+written is counted, logged and dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _GATHER_SECONDS = 0.5
 _REST_SECONDS = 10.0
 _MAX_SUBJECTS = 1000
 _CALLS_SECONDS = 300.0
-"""The least time between two Events about one peer whose calls fail for one reason."""
+"""Minimum seconds between two Events about the same peer and the same reason of failing calls."""
 _RIGHT = (
     "bind ClusterRole hotpeers-feedback to the pod's ServiceAccount (k8s/rbac/orchestrator.yaml)"
 )
@@ -40,10 +40,10 @@ _ACTIONS = {
 
 
 class Feedback:
-    """Events about one orchestrator, `namespace/name`. `failed` is called for each that is lost.
+    """Events about one orchestrator, `namespace/name`. `failed` is called for each lost Event.
 
-    `gather` is for how many seconds changes are collected before Events are written, `rest` the pause
-    after that.
+    Changes are collected for `gather` seconds before the Events are written. A pause of `rest`
+    seconds follows.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Feedback:
         self._note("ReloadRejected", (f"process {ack.pid} ({ack.reason})" for ack in acks))
 
     def failing(self, failures: Iterable[CallFailure]) -> None:
-        """Calls of peers began to fail. Repeats for a peer are reported every five minutes at most."""
+        """Calls of peers began to fail. A peer and reason is reported once in five minutes at most."""
         now = asyncio.get_running_loop().time()
         self._calls = {key: at for key, at in self._calls.items() if now - at < _CALLS_SECONDS}
         for failure in failures:
@@ -92,7 +92,7 @@ class Feedback:
         self._note("ShimNotLoaded", [problem.message])
 
     async def run(self) -> None:
-        """Write Events until cancelled. `KubeError`s are handled; other errors are raised."""
+        """Write Events until cancelled. A `KubeError` is handled; other errors are raised."""
         while True:
             await self._news.wait()
             await asyncio.sleep(self._gather)
@@ -126,7 +126,7 @@ class Feedback:
 
 
 def note_of(subjects: list[str], more: int) -> str:
-    """A message of as many subjects as fit; it ends in the number of the others, plus `more`."""
+    """A note with as many subjects as fit, and at its end the number of the others plus `more`."""
     parts: list[str] = []
     length = 0
     for subject in subjects:

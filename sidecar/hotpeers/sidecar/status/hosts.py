@@ -1,7 +1,9 @@
-"""Which names a server answers to: none that the DNS of a stranger could lead here (rebinding).
+"""Checks the Host header of requests, as a protection against DNS rebinding.
 
-A page of `evil.example` may have its own name resolve to this address; its browser then sends that
-name as the Host. It can have no address, and no name that public DNS does not hold.
+An attacker can make `evil.example` resolve to the address of this server. A browser that shows a page
+of `evil.example` then sends requests here, with `evil.example` as their Host. The attacker cannot do
+that with an IP address as the Host, nor with a name that public DNS does not have. So only those
+are accepted, and the names that the operator allows.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def is_allowed(host: str, names: frozenset[str]) -> bool:
-    """Whether a Host header names this server: by an address, an internal name or one of `names`."""
+    """Whether a Host header is accepted: an IP address, an internal name or one of `names`."""
     name = _name_of(host)
     try:
         ipaddress.ip_address(name)
@@ -36,12 +38,15 @@ def _name_of(host: str) -> str:
 
 
 def make_host_check(names: frozenset[str]) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """A middleware that refuses requests to another host than this one; `names` are more of its own."""
+    """A middleware that answers 421 if the Host is not accepted.
+
+    `names` are accepted in addition to the host name of this machine.
+    """
     own = names | {socket.gethostname().lower()}
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        # HTTP/1.0 has no Host; browsers do not speak it.
+        # A request without a Host is accepted: only HTTP/1.0 allows it, and browsers do not use it.
         for host in request.headers.getall("Host", ()):
             if not is_allowed(host, own):
                 shown = clean_text(host, 80)

@@ -1,4 +1,4 @@
-"""Publishes the status: as metrics, and as a log line for each thing that changed."""
+"""Publishes the status as metrics, and each change of it as a log line."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def show(self, status: Status) -> None:
-        """Set the gauges to what the status says."""
+        """Set the gauges from the status."""
         self._peers.set(len(status.peers))
         self._ready.set(sum(peer.ready for peer in status.peers))
         self._generation.set(status.generation)
@@ -123,7 +123,7 @@ class Metrics:
 
     def _show_calls(self, status: Status) -> None:
         self._calls.clear()
-        # Of peers in the file alone: what an agent writes must not make series without end.
+        # Only peers in the file become series, because an agent can write any number of names.
         known = {peer.toolName for peer in status.peers}
         shown = [one for one in failing_calls(status.acks).values() if one.subject in known]
         for failure in shown[:_MAX_SERIES]:
@@ -147,20 +147,20 @@ class Metrics:
         self._failures.inc()
 
     def watch_restarted(self, reason: Reason) -> None:
-        """A watch of the source ended, and is started anew."""
+        """A watch of the source ended with an error, and is restarted."""
         self._watches.labels(reason.value).inc()
 
     def event_failed(self) -> None:
-        """A Kubernetes Event could not be made."""
+        """A Kubernetes Event could not be written."""
         self._untold.inc()
 
     def configured(self, state: ConfigState) -> None:
-        """The configuration of an agent process became this."""
+        """The configuration of an agent process changed to this state."""
         self._config_changes.labels(state.value).inc()
 
     def nacked(self, reason: str) -> None:
-        """An agent process refused the newest file, or could not do its work."""
-        # A label must not take any text that an agent cares to write.
+        """An agent process rejected the newest peer file, or its shim failed."""
+        # Only known reasons become labels, because an agent can write any text.
         self._nacks.labels(reason if reason in _WORDS else "Other").inc()
 
 
@@ -171,7 +171,7 @@ def _count(gauge: Gauge, words: Iterable[str]) -> None:
 
 
 def log_peers(changes: PeerChanges, generation: int) -> None:
-    """Log each peer that came, went or changed."""
+    """Log each peer that was added, changed or removed."""
     for peer in changes.added:
         _log_peer("peer added", peer, generation)
     for peer in changes.changed:
@@ -195,7 +195,7 @@ def _log_peer(what: str, peer: Peer, generation: int) -> None:
 
 
 def log_refused(items: Iterable[Refused]) -> None:
-    """Log refusals."""
+    """Log each refused candidate."""
     for item in items:
         logger.warning(
             "peer refused: %s: %s: %s (from %s)",
@@ -208,7 +208,7 @@ def log_refused(items: Iterable[Refused]) -> None:
 
 
 def log_configs(before: Acks, after: Acks, metrics: Metrics) -> None:
-    """Log and count what became of the configurations of agent processes."""
+    """Log and count the changes in the configurations of agent processes."""
     for config in new_configs(before, after):
         metrics.configured(config.state)
     places = {where_of(ack.pid) for ack in after.acks}
@@ -218,7 +218,7 @@ def log_configs(before: Acks, after: Acks, metrics: Metrics) -> None:
 
 
 def new_nacks(before: Acks, after: Acks) -> list[Ack]:
-    """The acks that say no to something that they did not say no to before; each is logged."""
+    """The acks with a rejection that is not in `before`; each is logged."""
     old = {(ack.pid, ack.reason, ack.message) for ack in before.refusing}
     fresh = [ack for ack in after.refusing if (ack.pid, ack.reason, ack.message) not in old]
     for ack in fresh:

@@ -1,4 +1,4 @@
-"""The page for people: the status as HTML, every text escaped, no scripts."""
+"""The HTML page: the status document for people, with every text escaped and without scripts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ dd { margin: 0 } .no { color: #a3241c }
 
 
 def render_page(status: dict[str, Any]) -> str:
-    """The page of a status document."""
+    """The HTML page for a status document."""
     acked = status["ackedGeneration"]
     facts = {
         "Orchestrator": status["orchestrator"] or "not named",
