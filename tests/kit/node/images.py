@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
@@ -42,7 +43,7 @@ def hotpeers_image(say: Say) -> Image:
     lock = _LOCKS / "product.txt"
     wanted = ["--require-hashes", "-r", str(lock)]
     packages = packages_layer("hotpeers-packages", PACKAGES, wanted, [lock], say)
-    layers = [python_layer(say), packages, _wheel_layer(say)]
+    layers = [python_layer(say), packages, _product_layer(say)]
     settings = {
         "Entrypoint": ["/usr/local/bin/hotpeers"],
         "Env": [*_ENVIRONMENT, "PATH=/usr/local/bin"],
@@ -96,7 +97,8 @@ def peer_image(program: Path, say: Say) -> Image:
         shutil.copy(program, root / "peer.py")
 
     own = cached_layer("peer", [program.read_bytes()], copy_program, say)
-    layers = [python_layer(say), packages, _wheel_layer(say), own]
+    demo = _wheel_layer("hotpeers_demo", lambda _: None, say)
+    layers = [python_layer(say), packages, _product_layer(say), demo, own]
     settings = {
         "Entrypoint": [PYTHON, "/peer.py"],
         "Env": [*_ENVIRONMENT, "PATH=/usr/local/bin"],
@@ -115,11 +117,20 @@ def program_image(reference: str, program: Path, say: Say) -> Image:
     return Image(reference, [layer], {"Entrypoint": [f"/{program.name}"]})
 
 
-def _wheel_layer(say: Say) -> Layer:
+def _product_layer(say: Say) -> Layer:
     """The product itself, as it was built; with the command that an installer would write."""
-    wheels = sorted((_ROOT / "dist").glob("hotpeers-*.whl"))
+
+    def add_command(root: Path) -> None:
+        write_script(root, "/usr/local/bin/hotpeers", PYTHON, "hotpeers.cli.main", "main")
+
+    return _wheel_layer("hotpeers", add_command, say)
+
+
+def _wheel_layer(name: str, add: Callable[[Path], None], say: Say) -> Layer:
+    """What a wheel of ours holds, compiled, and what `add` writes besides."""
+    wheels = sorted((_ROOT / "dist").glob(f"{name}-*.whl"))
     if not wheels:
-        raise NoWheelError("dist/ has no wheel; `make e2e` builds it")
+        raise NoWheelError(f"dist/ has no wheel of {name}; `make e2e` builds it")
     wheel = wheels[-1]
 
     def unpack(root: Path) -> None:
@@ -127,9 +138,9 @@ def _wheel_layer(say: Say) -> Layer:
             archive.extractall(root / PACKAGES.lstrip("/"))
         # As in the real image: no pod can write there.
         compileall.compile_dir(root, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-        write_script(root, "/usr/local/bin/hotpeers", PYTHON, "hotpeers.cli.main", "main")
+        add(root)
 
-    return cached_layer("hotpeers", [wheel.read_bytes(), "compiled"], unpack, say)
+    return cached_layer(name, [wheel.read_bytes(), "compiled"], unpack, say)
 
 
 def _make_venv(root: Path) -> None:
