@@ -6,8 +6,6 @@ import asyncio
 
 import click
 
-from . import DemoOptions, run_demo
-
 
 @click.command()
 @click.option(
@@ -47,6 +45,9 @@ def demo(  # noqa: PLR0913 - one argument an option
     keep: bool,
 ) -> None:
     """Hold one conversation with a real orchestrator while its sub-agents change."""
+    # `hotpeers --help` loads this module, and must not wait for the libraries of the demonstration.
+    from .performance import DemoOptions, perform  # noqa: PLC0415
+
     options = DemoOptions(
         runtime=runtime,
         source=source,
@@ -55,4 +56,4 @@ def demo(  # noqa: PLR0913 - one argument an option
         json_output=json_output,
         keep=keep,
     )
-    raise SystemExit(asyncio.run(run_demo(options)))
+    raise SystemExit(asyncio.run(perform(options)))

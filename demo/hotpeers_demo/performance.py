@@ -8,12 +8,12 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from rich.console import Console
 
-from hotpeers_demo import DemoOptions
 from hotpeers_demo.measure import measure
 from hotpeers_demo.orchestrator import RUNTIMES, find_python
 from hotpeers_demo.outcome import CannotStartError, Report, Step, StepError
@@ -25,6 +25,18 @@ from hotpeers_demo.steps import STEPS
 from hotpeers_demo.timeline import Timeline
 
 HELD, DID_NOT_HOLD, COULD_NOT_START, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """The options of the command line."""
+
+    runtime: str = "kagent"
+    source: str = "directory"
+    agent_python: str | None = None
+    model: str | None = None
+    json_output: bool = False
+    keep: bool = False
 
 
 async def perform(options: DemoOptions) -> int:

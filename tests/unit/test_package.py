@@ -1,6 +1,7 @@
 """What is tested is what is shipped."""
 
 import os
+from importlib.metadata import files
 from pathlib import Path
 
 import hotpeers
@@ -18,6 +19,15 @@ def test_the_wheel_is_what_is_tested() -> None:
     for package in (hotpeers, hotpeers_shim):
         assert package.__file__ is not None
         assert "site-packages" in Path(package.__file__).parts
+
+
+def test_the_product_is_no_part_of_the_demonstration_and_the_other_way_round() -> None:
+    product = {str(file).partition("/")[0] for file in files("hotpeers") or ()}
+    demonstration = {str(file).partition("/")[0] for file in files("hotpeers-demo") or ()}
+    assert {"hotpeers", "hotpeers_shim"} <= product
+    assert "hotpeers_demo" in demonstration
+    assert not {"hotpeers", "hotpeers_shim"} & demonstration
+    assert "hotpeers_demo" not in product
 
 
 def test_every_word_has_one_meaning_and_one_sentence() -> None:

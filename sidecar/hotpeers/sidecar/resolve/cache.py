@@ -68,9 +68,8 @@ class Cache:
             return row
         outcome = decide(candidate, state, rules, labels, before)
         # Reuse the existing object for an equal decision, so that it stays identical.
-        for same in (before, row.outcome if row else None):
-            if outcome == same and same is not None:
-                outcome = same
+        last = row.outcome if row else None
+        outcome = next((one for one in (before, last) if one == outcome and one), outcome)
         key = candidate.card_key if wants_card(candidate, outcome) else None
         bound = upper_bound(outcome) if isinstance(outcome, Peer) else 0
         return Row(candidate, state, before, labels, outcome, key, bound)
