@@ -39,7 +39,7 @@ def fetch_status(url: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StatusError(f"{address}: {error}; is that the address of a sidecar?") from error
     if not isinstance(data, dict) or "peers" not in data or "acks" not in data:
-        raise StatusError(f"{address}: what answers there is no sidecar")
+        raise StatusError(f"{address}: the server there is not a sidecar")
     return data
 
 

@@ -37,7 +37,7 @@ async def place_of(client: Client, manifest: dict[str, Any], namespace: str) -> 
     version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
     name, own = metadata["name"], metadata.get("namespace") or namespace
     if not _VERSION.fullmatch(version):
-        raise Fault(McpReason.MANIFEST_REFUSED, f"apiVersion {version!r} is none", _ADVICE)
+        raise Fault(McpReason.MANIFEST_REFUSED, f"{version!r} is not an apiVersion", _ADVICE)
     for field, value in (("name", name), ("namespace", own)):
         # It becomes a part of a URL.
         if not _NAME.fullmatch(value):

@@ -148,7 +148,9 @@ class _Guarded:
         try:
             token = (await asyncio.to_thread(self._token_file.read_text, "utf-8")).strip()
         except (OSError, ValueError) as error:
-            logger.warning("%s cannot be read, nobody is let in: %s", self._token_file, error)
+            logger.warning(
+                "%s cannot be read, so every call is rejected: %s", self._token_file, error
+            )
             return False
         # kagent takes a whole header from a Secret, and both may read the same one.
         token = token.removeprefix("Bearer ").strip()

@@ -67,7 +67,9 @@ def read_manifests(raw: bytes, where: str) -> Manifests:
             continue
         if candidate is None:
             kind = clean_text(f"{data.get('apiVersion')}, kind {data.get('kind')}", 120)
-            ignored.append(f"{where} document {number}: {kind} is none of ours")
+            ignored.append(
+                f"{where} document {number}: {kind} is not a kind or version that hotpeers reads"
+            )
         else:
             candidates.append(candidate)
             warnings += [

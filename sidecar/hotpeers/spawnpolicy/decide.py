@@ -251,7 +251,7 @@ def _judge_identity(
 
 def _judge_occupied(judge: Judge, facts: Facts) -> None:
     if facts.occupied:
-        wrong = f"kagent would overwrite what has this name: {', '.join(facts.occupied)}"
+        wrong = f"kagent would overwrite an object of this name: {', '.join(facts.occupied)}"
         judge.deny(PolicyReason.NAME_OCCUPIED, "metadata.name", wrong, "another name")
 
 

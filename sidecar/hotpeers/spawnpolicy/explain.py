@@ -13,9 +13,9 @@ def explain(policy: SpawnPolicy) -> list[str]:
     spec = policy.spec
     missing = _missing(spec)
     head = f"SpawnPolicy {policy.key}: " + (
-        "what it does not allow is refused."
+        "everything else is denied."
         if spec.mode == "Enforce"
-        else "nothing is refused; it only tells what would be (mode Audit)."
+        else "nothing is denied; denials are only reported (mode Audit)."
     )
     if missing:
         return [head, f"It allows nothing: it does not name {_joined(missing, 'or')}."]
@@ -112,7 +112,7 @@ def _security(spec: PolicySpec) -> list[str]:
         return []
     return [
         "Their pods meet the Pod Security Standard restricted: the guard writes their security contexts,"
-        " and nobody else may."
+        " and no one else may write them."
     ]
 
 

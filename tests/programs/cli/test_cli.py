@@ -245,7 +245,7 @@ def test_validate_reads_a_directory_as_the_source_does(tmp_path: Path) -> None:
         " name (NameCollision)",
         f"warning: {folder}/c.json document 1: descripton: is not read; did you mean 'description'?"
         " (UnknownField)",
-        f"{folder}/link.yaml: a link to what is not there; only files are read (FileUnreadable)",
+        f"{folder}/link.yaml: a link to a missing file; only files are read (FileUnreadable)",
         f"{folder}/pipe.yaml: a named pipe; only files are read (FileUnreadable)",
     ]
 

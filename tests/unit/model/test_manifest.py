@@ -133,7 +133,9 @@ def test_objects_of_other_programs_are_ignored_and_named() -> None:
     text = f"apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n---\n{PEER}"
     found = read_manifests(text.encode(), "a.yaml")
     assert [candidate.name for candidate in found.candidates] == ["weather"]
-    assert found.ignored == ("a.yaml document 1: v1, kind Service is none of ours",)
+    assert found.ignored == (
+        "a.yaml document 1: v1, kind Service is not a kind or version that hotpeers reads",
+    )
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ class Judging:
         again = identify(review.username, review.user_uid, known)
         # The policy of an agent that was spawned may be in a namespace that was not looked at.
         if again.standing in {Standing.GOVERNED, Standing.REFUSED}:
-            raise NotReadyError("a SpawnPolicy or Agent is newer than what is known; try again")
+            raise NotReadyError("a SpawnPolicy or Agent changed and was not read yet; try again")
         return identity
 
     async def _known_now(self, subject: Subject) -> Known:
@@ -164,7 +164,7 @@ class Judging:
         # A range of names is asked about whoever is in it, so that lists would cost too much, and a
         # namespace that is matched whole may be large. Its own agent is the one that may be new.
         if not self._knowledge.fresh():
-            raise NotReadyError("what the cluster holds is not known as of now; try again")
+            raise NotReadyError("the state of the cluster is not known yet; try again")
         agent = await self._live.agent(subject.namespace, subject.service_account)
         if agent is None:
             return Known()

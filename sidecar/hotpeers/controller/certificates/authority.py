@@ -154,7 +154,7 @@ def load_keyring(data: Mapping[str, bytes]) -> Keyring:
     _check_pair(serving, CERTIFICATE, KEY)
     trusted = [x509.load_pem_x509_certificate(one) for one in bundle]
     if not any(_signed(serving.x509, one) for one in trusted):
-        raise BadCertificatesError(f"{CERTIFICATE} is signed by nobody in {BUNDLE}")
+        raise BadCertificatesError(f"{CERTIFICATE} is not signed by an authority in {BUNDLE}")
     used = {signer.certificate, successor.certificate if successor else b""}
     return Keyring(serving, signer, successor, tuple(one for one in bundle if one not in used))
 

@@ -47,7 +47,7 @@ def read_secret(data: Any) -> Stored:
         decoded = {name: base64.b64decode(value, validate=True) for name, value in held.items()}
         return Stored(version, load_keyring(decoded))
     except (binascii.Error, BadCertificatesError) as error:
-        message = f"{error}: empty the Secret to have it written anew"
+        message = f"{error}: empty the Secret, and it is written again"
         raise MalformedError((ControllerReason.CERTIFICATES_BAD, "data", message)) from error
 
 

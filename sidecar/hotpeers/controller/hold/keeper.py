@@ -297,7 +297,7 @@ def _where(one: HeldDeployment) -> str:
 
 
 def _first(error: Exception) -> Exception:
-    """The error itself, or the first one of a group; raises what is none of ours."""
+    """The error itself, or the first of a group; raises a group with any other error."""
     if isinstance(error, ExceptionGroup):
         found, others = error.split((KubeError, SecretsError))
         if others is not None or found is None:

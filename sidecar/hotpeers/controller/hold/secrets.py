@@ -22,7 +22,7 @@ async def read_secrets(client: LeaderClient, deployment: HeldDeployment) -> str:
         raise SecretsError("it is not one of kagent's")
     agent = await client.get(f"{_BASE}/{deployment.namespace}/agents/{owner.name}")
     if text(agent, "metadata", "uid") != owner.uid:
-        raise SecretsError("its Agent is another one by now")
+        raise SecretsError("its Agent was replaced by another one")
     sources = sources_of(agent)
     distinct = list(dict.fromkeys(sources))
     limit = asyncio.Semaphore(4)

@@ -193,7 +193,7 @@ class Expiry:
             self._unknown.pop(key, None)
         except HotpeersError as error:
             where = f"SpawnPolicy/{key}"
-            message = f"it is gone, and what becomes of its agents is not known: {error}"
+            message = f"it was deleted, and the deletionPolicy of its agents is unknown: {error}"
             self._unknown[key] = Problem(where, ControllerReason.DELETION_UNKNOWN, message)
 
     async def _look_at(self, account: Place) -> None:
@@ -207,7 +207,7 @@ class Expiry:
             except NotFoundError:
                 uid = ""
             except KubeError as error:
-                message = f"whether it is gone, and what it spawned with it, is not known: {error}"
+                message = f"it is unknown whether it was deleted, with the agents that it spawned: {error}"
                 self._unknown[account] = Problem(where, error.reason, message)
                 return
         self._unknown.pop(account, None)

@@ -100,8 +100,8 @@ class Books:
         if held.ledger.held:
             left = held.ledger.held - self._clock().timestamp()
             error = CountsError(
-                f"{self._ledgers.where(book.key)}: the ledger of {book.key} was lost, and what it"
-                f" had admitted may still be on its way; try again in {max(left, 0) + 1:.0f} s",
+                f"{self._ledgers.where(book.key)}: the ledger of {book.key} was lost, and agents"
+                f" that it admitted may still be created; try again in {max(left, 0) + 1:.0f} s",
                 ControllerReason.LEDGER_LOST,
             )
             self._fail(book, error)

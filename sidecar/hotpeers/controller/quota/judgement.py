@@ -121,7 +121,10 @@ class Judgement:
             one.fail(found.failed[key])
         elif key not in found.drafts:
             one.fail(
-                CountsError(f"nobody asked for the counts of {key}", ControllerReason.GUARD_FAILED)
+                CountsError(
+                    f"the counts of {key} were not read for this request",
+                    ControllerReason.GUARD_FAILED,
+                )
             )
         elif one.dry_run:
             found.told.append((one, decision))

@@ -147,7 +147,7 @@ class Readers:
     async def _create(self, binding: Binding) -> None:
         owner = await self._owner(binding.role)
         if isinstance(owner, NotFoundError):
-            message = f"nobody can be bound to it: {owner}"
+            message = f"no binding to it can be made: {owner}"
             self._failures[binding.key] = Problem(
                 f"ClusterRole/{binding.role}", ControllerReason.ROLE_MISSING, message
             )

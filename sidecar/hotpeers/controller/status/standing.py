@@ -113,12 +113,12 @@ def _ready(  # noqa: PLR0913 - all that it is made of
         message = f"its ledger was lost; no agent is admitted until {held.strftime(FORMAT)}"
     elif policy.policy.spec.mode == "Audit":
         status, reason = "True", "Audited"
-        message = f"nothing is refused; what would be is told{_missing(absent)}"
+        message = f"nothing is denied; denials are only reported{_missing(absent)}"
     else:
         status, reason = "True", "Enforced"
         message = f"its subjects are governed{_missing(absent)}"
         if not policy.policy.spec.subjects:
-            message = "it names no subjects, and so governs nobody"
+            message = "it names no subjects, and so governs no agent"
     return {
         "type": READY,
         "status": status,

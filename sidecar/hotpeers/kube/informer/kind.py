@@ -86,5 +86,5 @@ def _objects(data: Any, field: str, key: str) -> list[dict[str, Any]]:
     """
     items = data.get(field) if isinstance(data, dict) else None
     if not isinstance(items, list):
-        raise KubeError("what the server serves could not be read")
+        raise KubeError("the kinds that the server serves could not be read")
     return [item for item in items if isinstance(item, dict) and key in item]

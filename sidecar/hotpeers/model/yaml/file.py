@@ -43,7 +43,7 @@ def stat_file(path: str | Path) -> os.stat_result:
     except FileNotFoundError:
         # This raises FileNotFoundError again if there is no link either.
         os.lstat(path)
-        raise NotAFileError("a link to what is not there") from None
+        raise NotAFileError("a link to a missing file") from None
 
 
 def check_regular(status: os.stat_result) -> None:

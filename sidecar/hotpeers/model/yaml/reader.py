@@ -170,9 +170,9 @@ class _Reader:
         self._check_plain(event)
         known = self._anchors.get(event.anchor)
         if event.anchor in self._unfinished:
-            raise YamlError("an alias stands inside of what it repeats", event.start_mark)
+            raise YamlError("an alias is inside its own anchor", event.start_mark)
         if known is None:
-            raise YamlError("an alias repeats what is not there", event.start_mark)
+            raise YamlError("an alias has no anchor", event.start_mark)
         self._count(event.start_mark, known.values, known.text)
         self._reach(len(self._open) + known.height, event.start_mark)
         self._put(known.value, event)

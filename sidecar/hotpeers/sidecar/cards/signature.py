@@ -65,7 +65,7 @@ class SignatureCheck:
                 continue
             if found is not None:
                 return found
-        message = "none of its signatures is valid for the card and the keys that are required"
+        message = "no signature is valid for the card and the required keys"
         raise CardError(message, SidecarReason.CARD_SIGNATURE_BAD)
 
     def _read(self) -> list[Any]:

@@ -187,7 +187,7 @@ def _headers(part: EntryPart, folder: Path, at: str) -> dict[str, str]:
     else:
         headers = {name: value.get_secret_value().strip() for name, value in part.headers.items()}
     if not all(is_header(name, value) for name, value in headers.items()):
-        raise _invalid("holds what cannot be sent as a header", at)
+        raise _invalid("has characters that a header cannot hold", at)
     return headers
 
 

@@ -375,7 +375,7 @@ def test_nothing_is_overwritten(kind: str, lead: Api, cluster: Cluster, namespac
         # Until the guard's watch has the agent, the API server itself refuses the name.
         if caught.value.message.endswith("already exists"):
             return None
-        return "overwrite what has this name: Agent" in caught.value.message
+        return "overwrite an object of this name: Agent" in caught.value.message
 
     assert until("the guard to know the agent", again, 10.0)
 

@@ -197,7 +197,7 @@ OTHER = dump_keyring(make())
         ({"tls.crt": OTHER["tls.crt"]}, "tls.key is not the key of tls.crt"),
         (
             {"tls.crt": OTHER["tls.crt"], "tls.key": OTHER["tls.key"]},
-            "tls.crt is signed by nobody in ca.crt",
+            "tls.crt is not signed by an authority in ca.crt",
         ),
         ({"ca.key": OTHER["ca.key"]}, "ca.key is not the key of ca.crt"),
         ({"ca.key": b"-----BEGIN"}, "ca.key is no PEM of a private key"),

@@ -62,7 +62,7 @@ def test_agent_that_is_not_there_is_told_and_no_fault() -> None:
 
 def test_policy_without_subjects_says_that_it_governs_nobody() -> None:
     (ready,) = change(policy(subjects=[]))["conditions"]
-    assert ready["message"] == "it names no subjects, and so governs nobody"
+    assert ready["message"] == "it names no subjects, and so governs no agent"
 
 
 def test_all_of_it_is_written_once() -> None:

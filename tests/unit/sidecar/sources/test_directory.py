@@ -130,7 +130,7 @@ STRANGE = [
     (make_pipe, "a named pipe"),
     (make_socket, "a socket"),
     (make_device, "a device"),
-    (make_dangling_link, "a link to what is not there"),
+    (make_dangling_link, "a link to a missing file"),
     (make_endless_link, "symbolic links"),
 ]
 
