@@ -97,9 +97,9 @@ class Upkeep:
             await self._forget(policies, agents, now)
 
     def _note_changes(self, agents: Mapping[str, _Under]) -> None:
-        """Settle at once where agents came or went, and after the hold of what was admitted then."""
+        """Mark the policies whose agents were created or deleted, so that this pass settles them."""
         now = time.monotonic()
-        # An agent that came and went between two looks shows in no uid.
+        # An agent that was created and deleted between two passes is in neither set of uids.
         for key in self._world.departures.since(self._looked):
             self._again[key] = now
         self._looked = now
@@ -133,11 +133,11 @@ class Upkeep:
         agents: Mapping[str, _Under],
         now: float,
     ) -> None:
-        """Remove ledgers of policies that are gone and have no agents; free slots that nobody used."""
+        """Remove ledgers of deleted policies without agents, and schedule freeing of unused slots."""
         held = await self._reservations.keys()
         self._gone = {key: self._gone.get(key, now) for key in held if key not in policies}
         for key in held:
-            # An agent that was admitted and never made leaves no trace that a watch could show.
+            # An agent that was admitted and never created leaves no trace in a watch.
             self._again.setdefault(key, now + self._hold)
         for key, since in self._gone.items():
             if now - since >= self._gone_after and not agents.get(key):

@@ -1,4 +1,4 @@
-"""Ledgers as one replica knows them: kept in memory, read again where that is old, rebuilt if lost."""
+"""Ledgers as one replica knows them: cached, read again if stale, rebuilt if lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIES = 5
 
 @dataclass(slots=True)
 class Book:
-    """The ledger of one policy. Whoever changes anything here has the lock.
+    """The ledger of one policy. Hold the lock to change anything here.
 
     `held` is what is known, None where it has to be read. `known` is the last that was read, at
     `known_at` (monotonic), and says what was admitted should the ledger be lost. `denials` were not
@@ -63,11 +63,11 @@ class Books:
         return self._books[key]
 
     def all(self) -> tuple[Book, ...]:
-        """Those of all policies that were asked about."""
+        """The books of all policies that were asked for."""
         return tuple(self._books.values())
 
     async def find(self, book: Book, *, live: bool) -> Held | None:
-        """The ledger, None where there is none; from memory, or with `live` as it is now."""
+        """The ledger, or None if it is missing; from memory, or with `live` from the API server."""
         if book.held is None or live:
             book.held = None
             try:
@@ -81,12 +81,12 @@ class Books:
         return book.held
 
     async def load(self, book: Book, *, live: bool) -> Held:
-        """The ledger; one that is not there is made of all agents that are alive."""
+        """The ledger; a missing one is rebuilt from all living agents."""
         held = await self.find(book, live=live)
         return held or await self._rebuild(book)
 
     async def opened(self, book: Book, *, live: bool) -> Held:
-        """The ledger to admit under; `CountsError` as long as nothing is admitted."""
+        """The ledger to admit under. Raises `CountsError` while nothing is admitted."""
         held = await self.load(book, live=live)
         if not held.ledger.held:
             return held
@@ -95,7 +95,7 @@ class Books:
         if held.ledger.held and self._clock().timestamp() > held.ledger.held:
             agents = await self._ledgers.agents(book.key, self._policy(book.key))
             ledger = opened(held.ledger, agents, self._clock())
-            # Not written yet: it goes with what is written next, or is found out again.
+            # Not written here: the next write includes it; otherwise it is computed again.
             held = Held(ledger, held.metadata)
         if held.ledger.held:
             left = held.ledger.held - self._clock().timestamp()
@@ -109,7 +109,7 @@ class Books:
         return held
 
     async def store(self, book: Book, held: Held, ledger: Ledger) -> bool:
-        """Write what comes after `held`, denials too; False where that is not the newest any more."""
+        """Write the successor of `held`, with the denials. Returns False if `held` is not the newest."""
         count, last = book.denials, book.last_denial
         book.held = None
         try:
@@ -119,7 +119,7 @@ class Books:
             raise
         if stored is None:
             return False
-        # Others may have come meanwhile.
+        # More denials may have been added meanwhile.
         book.denials -= count
         self._keep(book, stored)
         return True
@@ -133,13 +133,13 @@ class Books:
         live: bool = False,
         create: bool = True,
     ) -> bool:
-        """Write a change of the newest ledger, if it is one; with `live` it is read first.
+        """Apply `edit` to the newest ledger, and write it if it changed; `live` reads it first.
 
-        False where there is none and none is to be made, or it is not the one of the `uid`.
+        Returns False if the ledger is missing and must not be made, or is not the one with `uid`.
         """
         for _ in range(_TRIES):
             held = await self.find(book, live=live)
-            # One that was there must never seem to have been forgotten.
+            # A ledger that existed is rebuilt even without `create`: its counts must not be lost.
             if held is None and (create or book.known is not None):
                 held = await self._rebuild(book)
             if held is None or (uid and held.uid != uid):

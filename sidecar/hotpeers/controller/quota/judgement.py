@@ -1,4 +1,4 @@
-"""Decides for all who wait at one moment, one after the other, and writes what they took at once."""
+"""Decides all waiting requests in order, and writes the slots of each policy in one update."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNTED = frozenset({PolicyReason.TOO_MANY_AGENTS, PolicyReason.TOO_MANY_CREATE
 
 @dataclass(slots=True)
 class _Round:
-    """One look at the ledgers, and what comes of it: `drafts` are the ledgers after all who took."""
+    """One read of the ledgers and the decisions by it. `drafts` are the ledgers with all slots taken."""
 
     held: dict[str, Held] = field(default_factory=dict)
     drafts: dict[str, Ledger] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class _Round:
     took: list[tuple[Waiting, Decision]] = field(default_factory=list)
 
     def full(self) -> set[Reason]:
-        """For which counts somebody would be refused."""
+        """The counts for which a request would be denied."""
         return {one.reason for _, told in self.told for one in told.denials} & _COUNTED
 
 
@@ -58,23 +58,23 @@ class Judgement:
         """Answer everybody."""
         try:
             await self._answer(waiting)
-        # Whatever is wrong, nobody waits for an answer that does not come; each raises it.
+        # Whatever fails, each request gets an answer: the error.
         except Exception as error:  # noqa: BLE001
             for one in waiting:
                 one.fail(error)
 
     async def _answer(self, waiting: list[Waiting]) -> None:
-        # What is remembered is proved by the write; a dry run writes nothing.
+        # A write proves that a cached ledger is the newest. A dry run writes nothing, so it reads.
         live = any(one.dry_run for one in waiting)
         settled = False
         while waiting := [one for one in waiting if not one.answer.done()]:
             found = await self._look(live=live)
             for one in waiting:
                 self._judge(one, found)
-                # The event loop has others too.
+                # Let other tasks of the event loop run.
                 await asyncio.sleep(0)
             if full := found.full():
-                # What is only remembered never refuses.
+                # A cached count never denies: read the ledgers first.
                 if not live:
                     live = True
                     continue
@@ -84,7 +84,8 @@ class Judgement:
                         continue
             conflict = await self._write(found)
             for one, decision in found.told:
-                # He was refused because of those who have not got it now.
+                # After a conflict, decide again what was denied for a count: the slots that filled it
+                # may not have been written.
                 if not (conflict and any(each.reason in _COUNTED for each in decision.denials)):
                     one.tell(decision)
             live = live or conflict
@@ -110,7 +111,7 @@ class Judgement:
                     for key, draft in found.drafts.items()
                 }
             )
-        # A fault of the decision about one request is no business of the others.
+        # An error in one decision must not fail the other requests.
         except Exception as error:  # noqa: BLE001
             one.fail(error)
             return
@@ -139,11 +140,11 @@ class Judgement:
                 one.expect(decision)
 
     async def _settled(self, found: _Round) -> bool:
-        """Whether some slot was freed. Nothing was written yet, so that all are judged again."""
+        """Whether a slot was freed. Nothing is written yet, so all requests are decided again."""
         return any([await self._freed(self._policies[key]) for key in found.held])
 
     async def _write(self, found: _Round) -> bool:
-        """Write what was taken, and answer those who did; whether somebody else wrote meanwhile."""
+        """Write the slots, and answer their requests. Returns whether another replica wrote meanwhile."""
         conflict = False
         for key, held in found.held.items():
             took = [pair for pair in found.took if pair[1].policy == key]

@@ -1,9 +1,9 @@
 """The ledger of one SpawnPolicy: which names may exist under it, and when agents were admitted.
 
-A slot is a name, and is taken before its agent can exist: there are never more agents than slots.
-Whoever changes a ledger goes on from the newest one (compare-and-swap), and what was seen of an agent
-counts only as long as its slot is still as it was before that look, in the same ledger: one that was
-rebuilt after it was lost has the same numbers again.
+A slot is a name. It is taken before its agent can exist, so there are never more agents than slots.
+Every change starts from the newest ledger (compare-and-swap). An observation of an agent counts only
+if its slot has not changed since before the observation, in the same ledger: a ledger that was lost
+and rebuilt uses the same slot numbers again.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ...spawnpolicy.request import Usage
 from ...spawnpolicy.schema.policy import MAX_SECONDS
 
 HOLD_SECONDS = 65.0
-"""How long an admitted request may still make its agent: no request lives that long in an API server."""
+"""An admitted request may create its agent for this long; no request lives longer in an API server."""
 MAX_AHEAD_SECONDS = 60.0
-"""How far the clocks of two replicas may be apart; a ledger further ahead is not used."""
+"""The largest tolerated clock difference of two replicas; a ledger further ahead is not used."""
 MAX_CREATIONS = 10_000
-"""No policy can count further (`limits.creates.count`)."""
+"""The largest value of `limits.creates.count`."""
 MAX_SLOTS = 10_000
-"""No policy can allow more (`limits.maxAgents`)."""
+"""The largest value of `limits.maxAgents`."""
 _KEPT = 500
-"""Creations that are kept though they are older than the window, so that it can be made longer."""
+"""Creations that are kept beyond the window, so that a policy can lengthen its window later."""
 _UID = 8
 _MOST_PENDING = 256
-"""Of one name: the same name may be tried again and again, and be refused by somebody else."""
+"""For one name: another webhook may deny the same name again and again after its admission here."""
 _MAX_SLOT_BYTES = 930_000
 _SLOT_BYTES = 50
 
@@ -40,17 +40,18 @@ DeletionPolicy = Literal["Delete", "Retain"]
 
 
 class LedgerFullError(Exception):
-    """There is no place for one more name in a ledger."""
+    """The ledger has no room for another name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One name that may exist.
 
-    `number` is that of its last admission, and never comes again in this ledger. `pending` has an
-    item for each admission whose agent was not seen yet: the beginning of the uid that the API server
-    had given it ("" where the request had none). `at` is when the last of them was (unix seconds; 0
-    where none is pending). `uid` is the beginning of that of the agent seen last, "" where none was.
+    `number` is that of its last admission, and is unique in this ledger. `pending` has one item for
+    each admission whose agent has not been seen yet: the first characters of the uid in the request,
+    or "" if the request had no uid. `at` is the time of the latest pending admission (unix seconds; 0
+    if nothing is pending). `uid` is the first characters of the uid of the agent seen last, or "" if
+    no agent was seen.
     """
 
     number: int
@@ -69,7 +70,7 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class LastDenial:
-    """The last request that was refused, as the status of a SpawnPolicy has it. `time` is RFC 3339."""
+    """The last denied request, as the status of a SpawnPolicy reports it. `time` is RFC 3339."""
 
     time: str
     subject: str = ""
@@ -83,11 +84,11 @@ class LastDenial:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What is counted under the policy of this key. Agents are named `namespace/name`.
+    """The counts of the policy with this key. Agents are named `namespace/name`.
 
-    `created` are the times of admissions, in their order; `clock` is the latest time of any writer:
-    time in a ledger never goes back. All times are unix seconds. Before `held` nothing is admitted,
-    0 where that is not so.
+    `created` are the times of admissions, in order. `clock` is the latest time of any writer, so that
+    time in a ledger never goes back. Nothing is admitted before `held`; 0 disables that. All times are
+    unix seconds.
     """
 
     policy: str
@@ -102,16 +103,16 @@ class Ledger:
 
 
 def reserve(ledger: Ledger, agent: str, now: datetime, uid: str = "") -> Ledger:
-    """Take the slot of this name, or share it with the one who had it; either counts for the rate.
+    """Take the slot of this name, or share it with an earlier admission; both count for the rate.
 
-    `uid` is that of the object in the request. `LedgerFullError` where there is no place for another name.
+    `uid` is that of the object in the request. Raises `LedgerFullError` if there is no room.
     """
     moment = max(math.ceil(now.timestamp()), ledger.clock)
     before = ledger.slots.get(agent)
     if before is None and _is_full(ledger.slots):
         raise LedgerFullError
     number = ledger.admissions + 1
-    # What was admitted so many times ago is over, or told by those that came after it.
+    # An admission that many admissions ago has ended, or later ones stand for it.
     pending = (*(before.pending if before else ()), uid[:_UID])[-_MOST_PENDING:]
     slot = Slot(number, pending, moment, before.uid if before else "")
     return replace(
@@ -124,7 +125,7 @@ def reserve(ledger: Ledger, agent: str, now: datetime, uid: str = "") -> Ledger:
 
 
 def usage(ledger: Ledger, agent: str, now: datetime, window_seconds: float = MAX_SECONDS) -> Usage:
-    """What is in use, for one who asks for this name: its own slot is not counted."""
+    """The usage that a request for this name is decided with: its own slot does not count."""
     start = bisect_right(ledger.created, now.timestamp() - window_seconds)
     return Usage(
         alive=len(ledger.slots) - (agent in ledger.slots),
@@ -141,7 +142,7 @@ def seen(  # noqa: PLR0913 - what was seen, of what, when
     *,
     hold: float = HOLD_SECONDS,
 ) -> Ledger:
-    """The agent of this name was seen alive, after `before` was read as its slot."""
+    """Record that the agent of this name was seen after its slot was read as `before`."""
     slot = ledger.slots.get(agent)
     if slot is None or slot != before:
         return ledger
@@ -152,9 +153,10 @@ def seen(  # noqa: PLR0913 - what was seen, of what, when
 
 
 def departed(ledger: Ledger, agent: str, uids: Collection[str]) -> Ledger:
-    """Agents of this name and these uids existed, and are gone: free what they used, without a look.
+    """Free what deleted agents of this name and these uids used, without reading the API server.
 
-    The slot goes with the last of its admissions: what has no pending one left cannot come to be.
+    The slot goes if it has no pending admission and no seen agent left: then no agent can still be
+    created from it.
     """
     slot = ledger.slots.get(agent)
     if slot is None:
@@ -173,7 +175,10 @@ def departed(ledger: Ledger, agent: str, uids: Collection[str]) -> Ledger:
 def release(
     ledger: Ledger, agent: str, before: Slot, now: datetime, hold: float = HOLD_SECONDS
 ) -> Ledger:
-    """There was no agent of this name, after `before` was read as its slot: free it if none can come."""
+    """Free the slot of an agent that was missing after its slot was read as `before`.
+
+    The slot stays if it has changed since, or if a pending admission is within the hold.
+    """
     slot = ledger.slots.get(agent)
     if slot is None or slot != before or (slot.pending and not _is_over(slot, now, hold)):
         return ledger
@@ -181,7 +186,7 @@ def release(
 
 
 def denied(ledger: Ledger, count: int, last: LastDenial | None) -> Ledger:
-    """This many requests more were refused, `last` the latest of them."""
+    """Add denied requests; `last` is the latest of them."""
     before = ledger.last_denial
     if last is None or (before is not None and before.time > last.time):
         last = before
@@ -189,7 +194,7 @@ def denied(ledger: Ledger, count: int, last: LastDenial | None) -> Ledger:
 
 
 def pruned(ledger: Ledger, now: datetime, window_seconds: float = MAX_SECONDS) -> Ledger:
-    """Without creations that are too old to count, but for a few."""
+    """Drop creations that are too old to count, except a few."""
     moment, length = now.timestamp(), len(ledger.created)
     outside = bisect_right(ledger.created, moment - window_seconds)
     ancient = bisect_right(ledger.created, moment - MAX_SECONDS)
@@ -206,10 +211,10 @@ def rebuilt(  # noqa: PLR0913 - what is known, from where, when
     hold: float = HOLD_SECONDS,
     recent: bool = True,
 ) -> Ledger:
-    """The ledger in place of one that is not there: of all live agents, and of what is still known.
+    """A ledger in place of a missing one, from all living agents and the last ledger that is known.
 
-    Where one must have been there of late (`recent`: it was known within the hold), what it had
-    admitted may still be on its way: nothing is admitted until that is over.
+    If the ledger existed recently (`recent`: it was read within the hold) or any agent is alive, agents
+    that it admitted may still be created: nothing is admitted until the hold ends.
     """
     before = known or Ledger(policy)
     lost = bool(agents or (recent and (before.slots or before.created)))
@@ -219,9 +224,9 @@ def rebuilt(  # noqa: PLR0913 - what is known, from where, when
 
 
 def adopted(ledger: Ledger, agents: Mapping[str, Alive]) -> Ledger:
-    """With a slot for each of these agents that has none.
+    """Add a slot for each of these agents that has none.
 
-    They are there where a ledger was lost, or somebody wrote the stamps by hand.
+    There are such agents after a ledger was lost, or if a person wrote the stamps.
     """
     slots, created, number = dict(ledger.slots), list(ledger.created), ledger.admissions
     for name in sorted(agents.keys() - slots.keys()):
@@ -235,14 +240,17 @@ def adopted(ledger: Ledger, agents: Mapping[str, Alive]) -> Ledger:
 
 
 def opened(ledger: Ledger, agents: Mapping[str, Alive], now: datetime) -> Ledger:
-    """Without its hold, if that is over; `agents` are all that were alive after it was."""
+    """End the hold if its time has passed, and add missing slots.
+
+    `agents` are all agents that were alive after the hold ended.
+    """
     if now.timestamp() <= ledger.held:
         return ledger
     return adopted(replace(ledger, held=0), agents)
 
 
 def is_alike(uid: str, slot: Slot | None) -> bool:
-    """Whether the agent of this uid is the one that was seen in this slot."""
+    """Whether this slot was seen with the agent of this uid."""
     return slot is not None and bool(slot.uid) and uid[:_UID] == slot.uid
 
 
@@ -256,7 +264,7 @@ def _is_over(slot: Slot, now: datetime, hold: float) -> bool:
 
 
 def _without(slot: Slot, short: str) -> tuple[str, ...]:
-    """The pending admissions but for the one of this agent."""
+    """The pending admissions without that of this agent."""
     pending = list(slot.pending)
     if short in pending:
         pending.remove(short)

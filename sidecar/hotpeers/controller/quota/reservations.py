@@ -1,7 +1,7 @@
-"""Counts of SpawnPolicies that are exact over all replicas: a slot is taken before an agent is admitted.
+"""Counts of SpawnPolicies, exact over all replicas: a slot is written before an agent is admitted.
 
-What is decided here is decided on the newest ledger or not at all: each write names the version that
-was judged by. A replica that is killed after its write leaves a slot that is free again after the hold.
+A decision holds only on the newest ledger: each write names the version that was decided on. A replica
+that is killed after its write leaves a slot that is freed after the hold.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = ["Counts", "CountsError", "Reservations", "Timing"]
 
 
 Departed = Mapping[str, Collection[str]]
-"""The uids of agents that are gone, by their `namespace/name`."""
+"""The uids of deleted agents, by `namespace/name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """All in seconds; another than the default only in tests.
+    """Times in seconds; only tests change the defaults.
 
-    `hold`: how long an admitted request may still make its agent. `bound`: for one admission, and
-    for each request to the API server. `settle_pause`: between two looks for slots that are free
-    because somebody was to be refused. `flush`: between two writes of denials.
+    `hold`: how long an admitted request may create its agent. `bound`: the limit of one admission, and
+    of each request to the API server. `settle_pause`: between two searches for free slots that an
+    imminent denial causes. `flush`: between two writes of denials.
     """
 
     hold: float = HOLD_SECONDS
@@ -48,7 +48,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a policy has in use, for its status. `held` is until when nothing is admitted."""
+    """The usage of a policy, for its status. Nothing is admitted before `held`."""
 
     alive: int
     created: tuple[datetime, ...]
@@ -95,12 +95,12 @@ class Reservations:
         self._unread: tuple[Problem, ...] = ()
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now with the ledgers that were asked for."""
+        """The current problems of the ledgers that were asked for."""
         own = {one.problem for one in self._books.all() if one.problem is not None}
         return (*sorted(own, key=str), *(one for one in self._unread if one not in own))
 
     async def run(self) -> None:
-        """Write denials for ever. Nothing else waits for it."""
+        """Write denials until cancelled. Nothing else waits for it."""
         while True:
             await self._denied.wait()
             self._denied.clear()
@@ -154,7 +154,7 @@ class Reservations:
         live_read: LiveRead | None = None,
         agents: Shown | None = None,
     ) -> int:
-        """Free the slots whose agents are gone, by a live look at each; how many were freed.
+        """Free the slots of missing agents, by reading each agent. Returns how many were freed.
 
         Where a watch's `agents` are given, those among them that are settled are not looked at, and
         those that count get a slot if they have none. Nothing is made where there is no ledger and no agent.
@@ -167,21 +167,21 @@ class Reservations:
                 wanted = any((agents or {}).values()) and (
                     self._policy is None or self._policy(key) is not None
                 )
-                # Stamps may name policies that never were: for them nothing is made.
+                # A stamp may name a policy that never existed: do not make a ledger for it.
                 if wanted or book.known is not None:
                     await self._books.load(book, live=False)
                 return 0
         return await self._settle(book, held, live_read, agents, book.lock)
 
     async def counts(self, key: str) -> Counts | None:
-        """What a policy has in use now, None where it has no ledger yet."""
+        """The usage of a policy now, or None if it has no ledger yet."""
         book = self._books[key]
         async with book.lock:
             held = await self._books.find(book, live=True)
         return None if held is None else self._counts(held.ledger, book)
 
     async def every(self) -> dict[str, Counts]:
-        """The same of all policies that have a ledger which can be read, by one list."""
+        """The usage of all policies with a readable ledger, by one list."""
         found, unread = {}, []
         for key, held in (await self._ledgers.every()).items():
             if isinstance(held, CountsError):
@@ -192,11 +192,11 @@ class Reservations:
         return found
 
     async def keys(self) -> frozenset[str]:
-        """The policies that have a ledger, also one that cannot be read."""
+        """The policies that have a ledger, readable or not."""
         return frozenset(await self._ledgers.every())
 
     def note_denial(self, key: str, denial: LastDenial) -> None:
-        """A request was refused under this policy, or would be: written soon, by `run`."""
+        """Record a denial under this policy, enforced or audited. `run` writes it soon."""
         book = self._books[key]
         book.denials += 1
         if book.last_denial is None or book.last_denial.time <= denial.time:
@@ -204,9 +204,9 @@ class Reservations:
         self._denied.set()
 
     async def set_deletion_policy(self, key: str, policy: DeletionPolicy) -> None:
-        """Remember what becomes of the agents once the SpawnPolicy is gone.
+        """Record the deletionPolicy, for the time after the SpawnPolicy is deleted.
 
-        No ledger is made to say `Delete`, which holds where there is none.
+        `Delete` makes no ledger: it is the meaning of a missing one.
         """
 
         def edit(ledger: Ledger) -> Ledger:
@@ -219,7 +219,7 @@ class Reservations:
             await self._books.change(book, edit, live=True, create=policy != "Delete")
 
     async def forget(self, key: str) -> bool:
-        """Remove the ledger of a policy that is gone; False where it has slots, or changed meanwhile."""
+        """Remove the ledger of a deleted policy. Returns False if it has slots or changed meanwhile."""
         book = self._books[key]
         async with book.lock:
             held = await self._books.find(book, live=True)
@@ -235,12 +235,12 @@ class Reservations:
     # -- below
 
     async def _work(self, queue: tuple[str, ...]) -> None:
-        """Answer all who wait for the same policies, those who came meanwhile together."""
+        """Answer the requests for the same policies, in batches of those that arrived meanwhile."""
         books = {key: self._books[key] for key in queue}
         judgement = Judgement(self._books, books, self._window, self._clock, self._freed)
         while self._queues[queue]:
             async with AsyncExitStack() as stack:
-                # In the order of their keys, as everybody takes them.
+                # In the order of the keys, as everywhere, so that there is no deadlock.
                 for book in books.values():
                     await stack.enter_async_context(book.lock)
                 waiting, self._queues[queue] = self._queues[queue], []
@@ -248,7 +248,7 @@ class Reservations:
         del self._queues[queue]
 
     async def _freed(self, book: Book) -> bool:
-        """Whether a policy that is full has a free slot after all; its lock is held."""
+        """Try to free a slot of a full policy, whose lock is held. Returns whether one was freed."""
         if book.held is None:
             return False
         try:
@@ -287,12 +287,12 @@ class Reservations:
             return after
 
         async with lock or nullcontext():
-            # One that was rebuilt meanwhile has the same numbers for other admissions.
+            # A ledger that was rebuilt meanwhile uses the same slot numbers for other admissions.
             written = await self._books.change(book, edit, uid=held.uid, create=False)
         return freed if written else 0
 
     async def _depart(self, book: Book, held: Held) -> bool:
-        """Whether a slot is free because its agent came and went; the lock of the book is held."""
+        """Free the slots of agents that were created and deleted; the lock is held."""
         gone = self._departed(book.key)
         if len(_without(held.ledger, gone).slots) == len(held.ledger.slots):
             return False
@@ -308,7 +308,7 @@ class Reservations:
             async with book.lock:
                 await self._books.change(book, lambda ledger: ledger)
         except CountsError:
-            # It is among the problems; the denials stay where they are.
+            # The error is among the problems, and the denials wait for the next write.
             self._denied.set()
 
     def _counts(self, ledger: Ledger, book: Book) -> Counts:
@@ -325,7 +325,7 @@ class Reservations:
 
 
 def _without(ledger: Ledger, gone: Departed) -> Ledger:
-    """The ledger without what the agents used that are gone; the very same where that is nothing."""
+    """The ledger without the usage of deleted agents; the same object if that changes nothing."""
     for agent, uids in gone.items():
         ledger = without_departed(ledger, agent, uids)
     return ledger

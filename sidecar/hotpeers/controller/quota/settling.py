@@ -1,4 +1,4 @@
-"""Finds out which slots of a ledger are free again: looks at each Agent as it is now."""
+"""Finds the slots of a ledger that are free again, by reading each Agent."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .ledger import Alive, Ledger, Slot, adopted, is_alike, release, seen
 from .ledgers import Held, created_at
 
 MAX_LOOKS = 256
-"""Agents that are looked at in one go; the next one goes on from there."""
+"""Agents that are read in one pass; the next pass continues from there."""
 _AT_ONCE = 16
 
 Shown = Mapping[str, bool]
-"""The agents that a watch shows under a policy: whether each counts if it has no slot."""
+"""The agents in the watch cache under a policy: whether each counts if it has no slot."""
 LiveRead = Callable[[str, str], Awaitable[Any | None]]
-"""An Agent of a namespace and name as the API server has it now, None where there is none."""
+"""Reads an Agent by namespace and name from the API server; None if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found of one name, after its slot was read. `alive` is None where no agent is."""
+    """The observation of one name, after its slot was read. `alive` is None if the agent is missing."""
 
     agent: str
     before: Slot | None
@@ -35,7 +35,7 @@ class Look:
 
 
 def to_look_at(book: Book, held: Held, agents: Shown | None) -> list[str]:
-    """The names to look at: all but settled ones that a watch shows alive, and those that lack a slot."""
+    """Names to check: agents without a slot, and all slots but settled ones whose agent is watched."""
     slots = held.ledger.slots
     if agents is None:
         names = sorted(slots)
@@ -51,7 +51,7 @@ def to_look_at(book: Book, held: Held, agents: Shown | None) -> list[str]:
 
 
 async def look(held: Held, names: list[str], read: LiveRead) -> list[Look]:
-    """Look at these agents, some at once. Raises what `read` raises."""
+    """Read these agents, a few at the same time. Raises the errors of `read`."""
     gate = asyncio.Semaphore(_AT_ONCE)
     ledger = held.ledger
 
@@ -63,7 +63,7 @@ async def look(held: Held, names: list[str], read: LiveRead) -> list[Look]:
         metadata = part(found, "metadata")
         uid = str(metadata.get("uid") or "")
         agent_now = read_agent(found)
-        # Its spawner is not looked up: without it, what the guard can have stamped is believed.
+        # The spawner is not looked up. Without it, any stamp that the guard can have written counts.
         ours = agent_now.policy == ledger.policy and is_spawned(agent_now, lambda _: None)
         if found is None or not (ours or is_alike(uid, before)):
             return Look(agent, before, None)
@@ -73,7 +73,7 @@ async def look(held: Held, names: list[str], read: LiveRead) -> list[Look]:
 
 
 def applied(ledger: Ledger, looks: list[Look], now: datetime, hold: float) -> Ledger:
-    """The ledger after what was seen; the very same where that changes nothing."""
+    """The ledger after these observations; the same object if they change nothing."""
     for one in looks:
         if one.before is None:
             if one.alive is not None and one.agent not in ledger.slots:
