@@ -17,7 +17,7 @@ _COPIED = (
     "LICENSE",
     "README.md",
 )
-_CODE = ("pyproject.toml", "requirements", "sidecar", "runtime_patch")
+_CODE = ("pyproject.toml", "requirements", "sidecar", "runtime_patch", "demo")
 _MINUTES = 60.0
 
 
