@@ -20,7 +20,7 @@ Key = tuple[str, str]
 
 
 class Looks:
-    """Finds the kinds of existing objects with the name of a new agent. Raises as `Live.occupied`."""
+    """Finds the kinds of objects with the name of a new agent. Raises as `Live.occupied`."""
 
     def __init__(self, live: Live, clock: Callable[[], float] = time.monotonic) -> None:
         self._live = live

@@ -57,7 +57,7 @@ class Upkeep:
         self._news.set()
 
     async def deletion_policy(self, key: str) -> DeletionPolicy:
-        """The last deletionPolicy of a deleted policy. Raises `CountsError` if it is unknown now."""
+        """The last deletionPolicy of a deleted policy. Raises `CountsError` if it is unknown."""
         if key in self._said:
             return self._said[key]
         counts = await self._reservations.counts(key)
