@@ -91,8 +91,8 @@ class Pair:
 class Keyring:
     """All stored certificates.
 
-    `serving` is served, and `signer` is the CA that signs. `successor` is the next CA. `retired` are
-    certificates of earlier CAs that must still be trusted, as PEM.
+    `serving` is served, and `signer` is the CA that signs. `successor` is the next CA. `retired`
+    are certificates of earlier CAs that must still be trusted, as PEM.
     """
 
     serving: Pair

@@ -28,17 +28,17 @@ class _Known:
     first: float
     """The time since which the leader waits for an answer."""
     last: float
-    """The time of the last request to the pod."""
+    """The time of the last patch that asked the pod."""
     before: str
     answer: Answer = SILENT
     ready: bool = False
     proven: bool = False
     """Whether the configuration was live in its last answer."""
     denied: str = ""
-    """Why the last request to the pod failed; "" if it did not."""
+    """Why the last patch that asked the pod failed; "" if it did not."""
 
     def take(self, pod: Pod, answer: Answer, now: float) -> None:
-        """Store an answer. The time starts again if the pod is no longer live, or has become Ready."""
+        """Store an answer. `first` starts again if the pod lost its live state or became Ready."""
         lost = self.proven and answer.says not in (Says.LIVE, Says.NOTHING)
         if answer.says is not Says.NOTHING:
             self.proven = answer.says is Says.LIVE
@@ -68,7 +68,7 @@ class Asking:
     async def look(self, one: HeldDeployment, hold: Hold) -> Progress:
         """Ask all pods once, and judge the hold. Raises `KubeError` and `SecretsError`."""
         if one.rolling:
-            # Pods come and go during a rollout. The rollout's own deadline applies.
+            # Pods come and go during a rollout: their times start again after it.
             self._pods.clear()
             self._began = time.monotonic()
             return await self._rolling(one)

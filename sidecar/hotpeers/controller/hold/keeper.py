@@ -126,7 +126,7 @@ class Keeper:
         return found
 
     def debts(self) -> list[Debt]:
-        """The Deployments without a rollout whose pods all run the configuration that kagent wants."""
+        """The Deployments without a rollout whose pods all have the configuration of kagent."""
         return [
             Debt(one.namespace, one.name, one.hold.since)
             for one in self._scope.store.values()
@@ -270,7 +270,10 @@ class Keeper:
         return _REST_SECONDS
 
     async def _trouble(self, one: HeldDeployment, case: _Case, error: Exception) -> float:
-        """Handle a failed read or write. It holds a rollout no longer than a silent pod may."""
+        """Report a failed read or write. After `ack_seconds` of failures, release the hold.
+
+        A hold whose pods were all live stays.
+        """
         reason = (
             error.reason if isinstance(error, KubeError) else ControllerReason.SOURCES_UNREADABLE
         )

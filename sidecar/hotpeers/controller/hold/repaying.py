@@ -58,7 +58,8 @@ class Repaying:
         due = due_debts(self._keeper.debts(), self._terms, self._clock())
         if not due:
             return None
-        # Start after the debts that were asked last time, so that busy ones do not block the others.
+        # Start after the debts that were asked last time, so that busy ones do not block the
+        # others.
         begin = self._skipped % len(due)
         self._skipped += _MOST_ASKED
         for debt in (due[begin:] + due[:begin])[:_MOST_ASKED]:
