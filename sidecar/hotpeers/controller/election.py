@@ -1,7 +1,7 @@
 """Leader election by a Lease: only one replica does the work that must be done once.
 
-The protocol is that of client-go, so that people and other programs can read the Lease: the leader is
-the replica that renewed it within its duration. A leader stops `renew` seconds after its last
+The protocol is that of client-go, so that people and other programs can read the Lease: the leader
+is the replica that renewed it within its duration. A leader stops `renew` seconds after its last
 renewal, which is before another replica may begin.
 """
 
@@ -39,8 +39,8 @@ class NotLeadingError(Exception):
 class Pace:
     """All values are in seconds.
 
-    `duration`: how long other replicas wait for a silent leader. `renew`: how long a leader continues
-    if it cannot renew. `retry`: the pause between two tries.
+    `duration`: how long other replicas wait for a silent leader. `renew`: how long a leader
+    continues if it cannot renew. `retry`: the pause between two tries.
     """
 
     duration: float = 15.0
@@ -242,8 +242,8 @@ class Election:
 class LeaderClient:
     """A client for the leader. Writes raise `NotLeadingError` if this replica does not lead.
 
-    The check before each write is needed for a frozen process: it continues in the middle of its
-    work, and another replica may lead by then.
+    A process that was suspended continues in the middle of its work, although another replica may
+    lead already. So each write checks first.
     """
 
     def __init__(self, client: Client, leading: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics` and `/status` of a process that offers no peers."""
+"""The controller's `/healthz`, `/readyz`, `/metrics` and `/status`: it has no peers."""
 
 from __future__ import annotations
 

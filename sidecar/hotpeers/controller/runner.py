@@ -199,7 +199,7 @@ class Controller:
             self._webhook.injection = injection
 
     async def _end(self) -> None:
-        """Wait for a signal. Then become unready, and serve on while requests still arrive."""
+        """Wait for a signal. Then become unready, and serve on, because requests still arrive."""
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

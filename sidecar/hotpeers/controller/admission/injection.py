@@ -85,7 +85,7 @@ class Webhook:
         return done
 
     def _tell(self, asked: Request, sources: Sources, done: Review) -> None:
-        # A dry run must leave nothing behind.
+        # A dry run must not write Events.
         if sources.agent is None or self.notices is None or asked.dry_run:
             return
         for skip in done.told:

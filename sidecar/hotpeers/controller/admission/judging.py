@@ -83,14 +83,17 @@ class Governing(Protocol):
     """The accounts whose requests the API server sends to the guard."""
 
     async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
-        """Return once these ServiceAccounts (namespace and name) are among them."""
+        """Return once the API server sends requests of these ServiceAccounts too.
+
+        Each account is a pair of namespace and name.
+        """
 
     def spans(self, account: tuple[str, str]) -> bool:
-        """Whether the account is matched only as one of a range of names."""
+        """Whether the account is matched by a range of names."""
 
 
 class Templates(Protocol):
-    """Specs of agents in a registry."""
+    """The templates of agents in a registry."""
 
     async def spec_of(self, key: str, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
         """The spec of a template; None if it cannot be read."""
@@ -240,7 +243,7 @@ class Judging:
         def by_usage(usage: Mapping[str, Usage]) -> Decision:
             return decide(request, policies, replace(facts, usage=usage))
 
-        # The API server names the object before it asks the validating webhooks.
+        # The API server sets the uid before it calls the validating webhooks.
         uid = part(request.object, "metadata").get("uid")
         slot = self._quota.reserve(
             enforced,

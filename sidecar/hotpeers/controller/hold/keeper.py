@@ -206,7 +206,7 @@ class Keeper:
     async def _act(self, one: HeldDeployment, case: _Case) -> float:
         hold = one.hold
         if one.owner is None:
-            # A person put the label on a Deployment that is not kagent's: do not change it.
+            # The label was put on a Deployment that is not kagent's: do not change it.
             message = (
                 "it is no Deployment of a kagent Agent: take away its label hotpeers.dev/held, and"
                 " run kubectl rollout restart if its template has an older kagent.dev/config-hash"
@@ -301,7 +301,7 @@ def _where(one: HeldDeployment) -> str:
 
 
 def _first(error: Exception) -> Exception:
-    """The error itself, or the first of a group; raises a group with any other error."""
+    """The error, or the first one of a group. Raises a group that contains any other error."""
     if isinstance(error, ExceptionGroup):
         found, others = error.split((KubeError, SecretsError))
         if others is not None or found is None:

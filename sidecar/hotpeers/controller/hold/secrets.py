@@ -1,4 +1,4 @@
-"""Computes S of an Agent's config-hash from its Agent, models and tool servers."""
+"""Computes S of an Agent's config-hash: reads the Agent, its models and its tool servers."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Upkeep:
         held = await self._reservations.keys()
         self._gone = {key: self._gone.get(key, now) for key in held if key not in policies}
         for key in held:
-            # An agent that was admitted and never created leaves no trace in a watch.
+            # No watch event reports an agent that was admitted and never created.
             self._again.setdefault(key, now + self._hold)
         for key, since in self._gone.items():
             if now - since >= self._gone_after and not agents.get(key):

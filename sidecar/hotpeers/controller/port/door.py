@@ -210,7 +210,7 @@ class Door:
     # -- the end
 
     def _make_room(self, stage: Stage) -> bool:
-        """Close a connection of a full stage. Returns False if all its connections are busy."""
+        """Close a connection of a stage for another one. Returns False if none can be closed."""
         victim = stage.victim()
         if victim is None:
             return False

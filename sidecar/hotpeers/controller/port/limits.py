@@ -1,4 +1,4 @@
-"""The limits of the port, all in one place; docs/reference.md lists them for operators."""
+"""All limits of the port. docs/reference.md lists them for operators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Limits:
     handshake_burst: int = 16
 
     silent_seconds: float = 5.0
-    """From the connection to its first byte."""
+    """From the start of a connection to its first byte."""
     head_seconds: float = 5.0
     """From the first byte of a connection, or of a request, to the end of the request's headers."""
     body_seconds: float = 5.0

@@ -31,7 +31,7 @@ class _State(Enum):
 
 
 class Line(asyncio.Protocol):
-    """One connection; `inner` is aiohttp's protocol. `answered` is called after each answer."""
+    """One connection. `inner` is aiohttp's protocol. `answered` is called after each answer."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ async def bind(host: str, port: int, backlog: int) -> list[socket.socket]:
             try:
                 sock.bind(address)
             except OSError as error:
-                # The kernel may have IPv6 and no address of it.
+                # The kernel may support IPv6 although the host has no IPv6 address.
                 if error.errno != errno.EADDRNOTAVAIL or len(found) == 1:
                     raise
                 sockets.remove(sock)

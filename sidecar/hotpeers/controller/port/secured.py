@@ -14,7 +14,7 @@ _SHUTDOWN_SECONDS = 1.0
 class Secured(SSLProtocol):
     """The server side of TLS on one connection. `lost` is called when the connection ends.
 
-    That is also true if the handshake never ends. asyncio allocates a buffer of 256 KiB, filled
+    `lost` is called even if there was no handshake. asyncio allocates a buffer of 256 KiB, filled
     with zeros, for each connection: 1,500 silent connections need 400 MB. The class is
     undocumented. Python 3.11 to 3.14 read `max_size`.
     """

@@ -21,12 +21,12 @@ class _Waiter:
 
 
 class Turns:
-    """Shares `capacity` among callers. A caller is identified by keys, the widest group first.
+    """Shares `capacity` among callers. A caller has one or more keys, the widest group first.
 
     The callers of a key hold at most `each`. At most `queue` of them wait, for at most `patience`
-    seconds. The next caller is the one whose keys hold least; of equals, the one that waits longest.
-    If the next caller does not fit yet, no other caller overtakes it, so that small requests never
-    block a large one for ever.
+    seconds. The next caller is the one whose keys hold least. Of equals, it is the one that waits
+    longest. If the next caller does not fit yet, no other caller overtakes it. So small requests
+    never block a large one for ever.
     """
 
     def __init__(

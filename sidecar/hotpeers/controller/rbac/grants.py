@@ -65,7 +65,7 @@ class Orchestrator:
 class Invitation:
     """The accounts that may read peers in a namespace, and whether its pods may be injected.
 
-    `readers` are namespaces, accounts as `namespace/name`, or the word for all namespaces.
+    `readers` has names of namespaces, accounts as `namespace/name`, and "*" for all namespaces.
     """
 
     namespace: str
@@ -149,7 +149,7 @@ def wanted_bindings(
             continue
         bindings.add(Binding(FEEDBACK, account.namespace, account))
         bindings.add(Binding(DEFINITIONS, "", account))
-        # "*" would be a right over the whole cluster. Only an operator may grant that.
+        # Skip "*": it is a right over the whole cluster, and only an operator may grant that.
         for place in sorted({*pod.namespaces, account.namespace} - {EVERY_NAMESPACE}):
             invitation = invitations.get(place)
             if invitation is not None and invitation.admits(account):

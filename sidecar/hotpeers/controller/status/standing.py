@@ -19,7 +19,7 @@ from ..quota.reservations import Counts
 READY = "Ready"
 SECRETS = "SecretNamesChecked"
 BEYOND = "LimitExceeded"
-"""The reason of a policy that is not served because its namespace has too many."""
+"""The reason of a policy that is not served because its namespace has too many policies."""
 # The maxLength of each field in the CRD.
 _LONGEST = {
     "time": 40,

@@ -88,7 +88,7 @@ class Governed:
         self._leaders_news.set()
 
     async def ensure(self, accounts: Iterable[Account]) -> None:
-        """Return once both configurations have these accounts. Raises `GovernError` if unsure.
+        """Return once both configurations certainly have these accounts, or raise `GovernError`.
 
         Concurrent callers share one write.
         """

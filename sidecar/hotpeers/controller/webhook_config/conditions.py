@@ -1,6 +1,6 @@
 """Accounts as matchConditions of a webhook: CEL that is true for their requests. Pure functions.
 
-The conditions are also the only store of the accounts: `accounts_of` reads them back.
+The conditions also store the list of accounts: `accounts_of` reads it back from them.
 """
 
 from __future__ import annotations
