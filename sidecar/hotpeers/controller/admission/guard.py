@@ -207,9 +207,9 @@ def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -
 def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
     """The first denial of a request for the status of a SpawnPolicy, with the number of others.
 
-    It contains the name of the object and of its fields, but none of its values. The denial itself
-    quotes values, so use the general sentence of its reason. The allowed values come from the
-    policy.
+    It contains the name of the object and names of fields, but no values of the object. The denial
+    itself quotes values, so use the general sentence of its reason. The allowed values come from
+    the policy.
     """
     place = f"{denial.path}: " if denial.path else ""
     instead = f"; allowed: {denial.allowed}" if denial.allowed else ""

@@ -243,7 +243,7 @@ class Judging:
         def by_usage(usage: Mapping[str, Usage]) -> Decision:
             return decide(request, policies, replace(facts, usage=usage))
 
-        # The API server sets the uid before it calls the validating webhooks.
+        # The API server sets the name and uid before it calls the validating webhooks.
         uid = part(request.object, "metadata").get("uid")
         slot = self._quota.reserve(
             enforced,

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
 
-# Keep objects that are being deleted: such an agent still runs, and such a policy still governs.
+# Keep objects during their deletion: the agent still runs, and the policy still governs.
 AGENTS = Kind[KnownAgent](
     "Agent", AGENT_GROUP, AGENT_RESOURCE, (Version(AGENT_VERSION, read_agent),), lingers=True
 )

@@ -39,7 +39,7 @@ _UNCLEAR_SECONDS = 0.2
 _GATHER_SECONDS = 0.2
 # An agent is left alone for so long after a failed deletion, or until the watch reports it.
 _REST_SECONDS = 10.0
-# The longest duration of a request.
+# The longest duration of a request to the API server.
 _MOST_SECONDS = 60.0
 
 

@@ -174,7 +174,8 @@ def make_plan(
 ) -> Plan:
     """Plan which bindings to create and delete.
 
-    If a namespace withdraws its invitation, the binding is deleted at once.
+    If a namespace withdraws its invitation, the binding is deleted at once, without
+    `GRACE_SECONDS`.
     """
     names = {binding.key: binding for binding in wanted}
     there: set[Key] = set()

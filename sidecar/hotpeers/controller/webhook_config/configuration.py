@@ -142,7 +142,7 @@ class Keeper:
             if not found.webhooks:
                 raise self._failed(ControllerReason.GUARD_MISSING, "it has no webhook")
             if patch:
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the replicas
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
                 before = found.accounts
                 self._before.add(found.version)
