@@ -135,7 +135,7 @@ def renewed(
     good = keyring.serving.usable(now) and _serves(keyring.serving, names)
     if now >= keyring.serving.due or not good:
         serving = _new_serving(keyring.signer, names, lifetimes, now)
-        # A certificate cannot outlive its CA: near the CA's end, a new one expires no later.
+        # A certificate cannot outlive its CA. Near the end of the CA, a new one is no better.
         if serving.expires > keyring.serving.expires or not good:
             keyring = replace(keyring, serving=serving)
     return keyring

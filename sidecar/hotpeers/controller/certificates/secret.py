@@ -34,7 +34,7 @@ class Stored:
 
 
 def read_secret(data: Any) -> Stored:
-    """Read a Secret. Raises `MalformedError` if hotpeers did not write its data."""
+    """Read a Secret. Raises `MalformedError` if its data is invalid or not from hotpeers."""
     metadata = data.get("metadata") or {}
     version = str(metadata.get("resourceVersion") or "")
     held = {name: value for name, value in (data.get("data") or {}).items() if value}

@@ -126,7 +126,7 @@ class Keeper:
         return found
 
     def debts(self) -> list[Debt]:
-        """The Deployments without a rollout whose pods all have the configuration of kagent."""
+        """Deployments without a rollout whose pods all have the configuration kagent wants."""
         return [
             Debt(one.namespace, one.name, one.hold.since)
             for one in self._scope.store.values()

@@ -12,7 +12,7 @@ class Limits:
     """How much callers may cost. All limits together fit the chart's memory limit of 256 MiB."""
 
     silent: int = 256
-    """Connections that did not begin a TLS handshake. Each costs a file descriptor."""
+    """Connections whose TLS handshake was not begun yet. Each costs a file descriptor."""
     fresh: int = 128
     """Connections with TLS that got no answer yet."""
     kept: int = 128
