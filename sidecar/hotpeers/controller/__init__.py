@@ -1,4 +1,4 @@
-"""`hotpeers controller`: the injection webhook, and what one cluster needs once.
+"""`hotpeers controller`: the webhooks, and the work that is done once per cluster.
 
-`runner` wires; what is decided about a pod is in `hotpeers.inject`.
+`runner` composes the parts. The decisions about pods are in `hotpeers.inject`.
 """

@@ -1,4 +1,4 @@
-"""What the leader does for the guard: accounts leave, agents end, ledgers and status are kept."""
+"""The leader's work for the guard: remove accounts, end agents, update ledgers and statuses."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .webhook_config.accounts import Governed
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Whom to call: for each agent that was deleted, with the cause; for each Event that is lost."""
+    """Callbacks: for each deleted agent, with the cause, and for each lost Event."""
 
     deleted: Callable[[str], None] = lambda _: None
     lost: Callable[[], None] = lambda: None
 
 
 class GuardDuties:
-    """All of it, as long as this replica leads. Call `look` when the world changed.
+    """Does this work while the replica leads. Call `look` after each change in the watch cache.
 
-    `gone_after` are the seconds for which a policy or an orchestrator must have been gone; `secrets` says
-    whether names of Secrets are looked for, None while that is not known.
+    `gone_after` is the number of seconds that a policy or an orchestrator must be gone. `secrets`
+    returns whether names of Secrets are checked; None while that is unknown.
     """
 
     def __init__(  # noqa: PLR0913 - all that it works with
@@ -60,18 +60,18 @@ class GuardDuties:
         self._statuses = Statuses(writer, world, governed, reservations, secrets)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         parts = (self._expiry, self._finishing, self._statuses)
         return tuple(one for part in parts for one in part.problems())
 
     def look(self) -> None:
-        """Look at once: agents or policies may be others by now."""
+        """Check at once, because agents or policies may have changed."""
         self._expiry.look()
         self._upkeep.look()
         self._statuses.look()
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._governed.lead(self._writer), name="release accounts")
             group.create_task(self._expiry.run(), name="end agents")

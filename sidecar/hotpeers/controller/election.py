@@ -1,8 +1,8 @@
-"""Leader election by a Lease: of all replicas one does what must be done once.
+"""Leader election by a Lease: only one replica does the work that must be done once.
 
-The protocol is that of client-go, so that a Lease means the same to people and to other programs:
-whoever renewed it within its duration leads. A replica stops leading `renew` seconds after its last
-renewal, which is before another may begin.
+The protocol is that of client-go, so that people and other programs can read the Lease: the leader
+is the replica that renewed it within its duration. A leader stops `renew` seconds after its last
+renewal, which is before another replica may begin.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class NotLeadingError(Exception):
-    """What only the leader may write was not written: this replica does not lead any more."""
+    """A write that only the leader may do was not done: this replica no longer leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """All in seconds.
+    """All values are in seconds.
 
-    `duration`: how long others wait for a silent leader. `renew`: how long a leader goes on that
-    cannot renew. `retry`: the pause between two tries.
+    `duration`: how long other replicas wait for a silent leader. `renew`: how long a leader
+    continues if it cannot renew. `retry`: the pause between two tries.
     """
 
     duration: float = 15.0
@@ -50,7 +50,7 @@ class Pace:
 
 @dataclass(slots=True)
 class _Observed:
-    """The Lease as it was last seen, and when it was first seen so (monotonic)."""
+    """The last seen version of the Lease. `since` is when it was first seen (monotonic)."""
 
     version: str
     holder: str
@@ -61,8 +61,8 @@ class _Observed:
 class Election:
     """One candidate for one Lease.
 
-    `identity` names the candidate to people; a word of its own is added, so that two processes
-    never are the same one.
+    `identity` names the candidate for people. A random suffix is added, so that two processes never
+    have the same identity.
     """
 
     def __init__(
@@ -82,23 +82,22 @@ class Election:
 
     @property
     def leading(self) -> bool:
-        """Whether this replica leads now: no other can, by the clocks of both."""
+        """Whether this replica leads now. Then, by the clocks of both, no other replica does."""
         return time.monotonic() < self._leads_until
 
     @property
     def holder(self) -> str:
-        """Who held the Lease when it was last seen; "" for nobody."""
+        """The holder in the last seen Lease; "" if it has none."""
         return self._observed.holder if self._observed else ""
 
     def problems(self) -> tuple[Problem, ...]:
-        """Why it cannot take part, if so."""
+        """Why this candidate cannot take part; empty if it can."""
         return (self._failure,) if self._failure else ()
 
     async def run(self, work: Work) -> None:
-        """For ever: wait to lead, do the work while leading, stop it when that is lost.
+        """Wait for leadership, run `work` while leading, and stop it on loss; repeat.
 
-        `work` never ends by itself; what it raises is raised. The Lease is given back when this
-        is cancelled.
+        `work` must never return. Its errors are raised. On cancellation, the Lease is released.
         """
         try:
             while True:
@@ -128,11 +127,11 @@ class Election:
         finally:
             for task in (working, renewing):
                 task.cancel()
-            # Before anything else: others may begin `duration - renew` seconds from now.
+            # Stop the work first: another replica may begin `duration - renew` seconds from now.
             await asyncio.gather(working, renewing, return_exceptions=True)
 
     async def _keep(self) -> None:
-        """Renew until that failed for too long, or another holds the Lease."""
+        """Renew until that fails for too long, or another replica holds the Lease."""
         while self.leading:
             await asyncio.sleep(min(self._jittered(), max(self._leads_until - time.monotonic(), 0)))
             while self.leading and not await self._try():
@@ -142,10 +141,10 @@ class Election:
                 await asyncio.sleep(min(self._jittered() / 4, max(left, 0.0)))
 
     async def _try(self) -> bool:
-        """Try to take or renew the Lease; False where another holds it, or it cannot be written."""
+        """Try to take or renew the Lease. False if another holds it, or the write fails."""
         began = time.monotonic()
         try:
-            # A leader gives up in time, however slow the server is.
+            # A leader must give up in time, even if the API server is slow.
             bound = self._leads_until - began if self.leading else self._pace.renew
             async with asyncio.timeout(max(bound, 0.0)):
                 if not await self._write(began):
@@ -156,7 +155,7 @@ class Election:
             self._failure = Problem(self._title, KubeReason.API_UNREACHABLE, "no answer in time")
             return False
         except ConflictError:
-            # Another was quicker; the next try sees who.
+            # Another replica was quicker. The next try reads the new holder.
             self._lease = {}
             return False
         except KubeError as error:
@@ -164,12 +163,12 @@ class Election:
             self._failure = Problem(self._title, error.reason, str(error))
             return False
         self._failure = None
-        # From before the request: others count from when they saw it, which is later.
+        # Count from before the request: other replicas count from when they see it, which is later.
         self._leads_until = began + self._pace.renew
         return True
 
     async def _write(self, began: float) -> bool:
-        """Take or renew it; False where another holds it. Raises `KubeError`."""
+        """Take or renew the Lease. False if another replica holds it. Raises `KubeError`."""
         if not (self.leading and self._lease):
             try:
                 self._observe(await self._client.get(self._path))
@@ -198,7 +197,7 @@ class Election:
         holder = str(spec.get("holderIdentity") or "")
         if holder not in (self.holder, self.identity, ""):
             logger.info("%s is held by %s", self._title, holder)
-        # By our clock, not by the time that the holder wrote: clocks differ.
+        # Use our own clock, not the time that the holder wrote, because clocks differ.
         self._observed = _Observed(version, holder, duration, time.monotonic())
 
     def _wanted(self, lease: Mapping[str, Any], began: float) -> dict[str, Any]:
@@ -222,7 +221,7 @@ class Election:
         }
 
     async def _release(self) -> None:
-        """Give the Lease back, so that another need not wait; whatever fails, it runs out."""
+        """Release the Lease, so that another replica need not wait. If that fails, it expires."""
         held, self._leads_until = self.holder == self.identity, 0.0
         if not held or not self._lease:
             return
@@ -237,14 +236,14 @@ class Election:
                 logger.info("%s is given back", self._title)
 
     def _jittered(self) -> float:
-        return self._pace.retry * random.uniform(1.0, 1.2)  # noqa: S311 - so that not all come at once
+        return self._pace.retry * random.uniform(1.0, 1.2)  # noqa: S311 - spreads the replicas
 
 
 class LeaderClient:
-    """For what only the leader writes: raises `NotLeadingError` where this replica does not lead.
+    """A client for the leader. Writes raise `NotLeadingError` if this replica does not lead.
 
-    A process that was frozen goes on in the middle of its work, maybe long after another began to
-    lead, before anything tells it so.
+    A process that was suspended continues in the middle of its work, although another replica may
+    lead already. So each write checks first.
     """
 
     def __init__(self, client: Client, leading: Callable[[], bool]) -> None:
@@ -281,7 +280,7 @@ class LeaderClient:
 
 
 def _end_of(working: asyncio.Task[None]) -> None:
-    """Raise what ended the work, unless it found out first that this replica does not lead."""
+    """Raise the error that ended the work, except `NotLeadingError`: then leadership was lost."""
     lost = False
     try:
         working.result()

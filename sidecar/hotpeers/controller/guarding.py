@@ -1,4 +1,4 @@
-"""Puts the guard of one replica together: what it knows, reads, counts and tells, and its duties."""
+"""Composes the guard of one replica: caches, reads, quota, reports, and the leader's work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .webhook_config.accounts import Governed
 class Guarding:
     """The guard of one replica, in the controller's `namespace`.
 
-    `draining` says whether it is about to end.
+    `draining` returns whether this replica is shutting down.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class Guarding:
 
     @property
     def unready(self) -> str:
-        """Why it cannot judge yet; "" where it can."""
+        """Why the guard cannot judge yet; "" if it can."""
         return self.knowledge.unready
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         parts = (self.knowledge, self.governed, self.reservations, self._duties)
         return tuple(one for part in parts if part is not None for one in part.problems())
 
     def add_to(self, app: web.Application) -> None:
-        """Serve it in an application."""
+        """Add the guard's paths to an application."""
         self._guard.add_to(app)
 
     async def run(self) -> None:
-        """What every replica does, for ever."""
+        """Do the work of every replica until cancelled."""
         async with AsyncExitStack() as stack:
             if self._registry is not None:
                 await stack.enter_async_context(self._registry)
@@ -101,7 +101,7 @@ class Guarding:
                 group.create_task(self._denials.run(), name="tell denials")
 
     async def lead(self, writer: LeaderClient) -> None:
-        """What only the leader does, for ever."""
+        """Do the leader's work until cancelled."""
         self._duties = GuardDuties(
             *(writer, self.knowledge, self.governed, self.reservations, self._telling),
             secrets=lambda: self._live.checks_secrets,
@@ -129,7 +129,7 @@ class Guarding:
         return self.knowledge.known.policy(key)
 
     def _window(self, key: str) -> float:
-        """The seconds in which a policy counts creations; the longest where it does not say."""
+        """The window in which a policy counts creations, in seconds; the maximum if it has none."""
         policy = self._policy(key)
         limits = policy.spec.limits if policy else None
         return seconds_of(limits.creates.window) if limits else MAX_SECONDS

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics` and `/status` of a process that offers no peers."""
+"""The controller's `/healthz`, `/readyz`, `/metrics` and `/status`: it has no peers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def make_health_app(
     metrics: Callable[[], bytes],
     status: Callable[[], dict[str, Any]],
 ) -> web.Application:
-    """The application; `unready` says on each request why it is not ready, "" where it is."""
+    """The application. `unready` is called per request, and returns why it is not ready, or ""."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -19,7 +19,7 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 class ControllerMetrics:
-    """What one controller counts."""
+    """The metrics of one controller."""
 
     def __init__(self) -> None:
         self.registry = own = CollectorRegistry()
@@ -119,7 +119,7 @@ class ControllerMetrics:
             "Until the certificate that is served runs out",
             registry=own,
         )
-        # 0 would be one that has run out.
+        # 0 would mean that the certificate has expired.
         self._expiry.set(math.nan)
         self._bindings = Gauge(
             "hotpeers_reader_bindings",
@@ -136,7 +136,7 @@ class ControllerMetrics:
         return generate_latest(self.registry)
 
     def reviewed(self, review: Review, seconds: float) -> None:
-        """A request was answered."""
+        """An injection request was answered."""
         reason = review.reason.value if review.reason is not None else ""
         self._injections.labels(review.result.value, reason).inc()
         self._seconds.observe(seconds)
@@ -154,7 +154,7 @@ class ControllerMetrics:
         self._ended.labels(reason).inc()
 
     def count_governed(self, count: Callable[[], float]) -> None:
-        """Show from now on how many accounts are governed."""
+        """Register `count`, which returns the number of governed accounts."""
         self._governed.set_function(count)
 
     def hold_asked(self, result: str, seconds: float) -> None:
@@ -167,33 +167,33 @@ class ControllerMetrics:
         self._hold_ends.labels(result, reason).inc()
 
     def hold_live_in(self, seconds: float) -> None:
-        """All pods of a held Deployment have its configuration, after so long."""
+        """All pods of a held Deployment have its configuration, after so many seconds."""
         self._hold_live.observe(seconds)
 
     def count_held(self, count: Callable[[], float]) -> None:
-        """Show from now on how many Deployments are held."""
+        """Register `count`, which returns the number of held Deployments."""
         self._held.set_function(count)
 
     def count_connections(self, stage: str, count: Callable[[], float]) -> None:
-        """Show from now on how many connections of the webhook port are in a stage."""
+        """Register `count`, which returns the number of the port's connections in a stage."""
         self._connections.labels(stage).set_function(count)
 
     def connection_dropped(self, why: str) -> None:
-        """A connection of the webhook port was closed, of its caller's doing or for another."""
+        """A connection of the webhook port was closed: it was late, or displaced by another."""
         self._dropped.labels(why).inc()
 
     def event_lost(self) -> None:
-        """An Event could not be made."""
+        """An Event could not be written."""
         self._lost.inc()
 
     def certificate_replaced(self, certificate: bytes) -> None:
-        """Another certificate is served from now on."""
+        """A new certificate is served."""
         self._reloads.inc()
         ends = x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
         self._expiry.set_function(lambda: ends - time.time())
 
     def show(self, leading: bool, bindings: int, problems: Iterable[Problem]) -> None:
-        """Set the gauges to how a replica stands."""
+        """Set the gauges to the state of a replica."""
         self._leader.set(leading)
         self._bindings.set(bindings)
         self._problems.clear()

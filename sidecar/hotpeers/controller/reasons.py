@@ -1,4 +1,4 @@
-"""What is wrong in a controller."""
+"""The reasons of problems in a controller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..base.reasons import Reason
 
 
 class ControllerReason(Reason):
-    """What is wrong in a controller."""
+    """A reason of a problem in a controller."""
 
     SOURCES_UNREADABLE = (
         "SourcesUnreadable",

@@ -1,6 +1,7 @@
-"""What one replica does in the cluster: it follows the certificates, and leads when it is its turn.
+"""The work of one replica in the cluster: it watches the certificates, and takes part in election.
 
-While it leads it keeps the certificates, the caBundle of webhooks and the bindings of readers right.
+While it leads, it keeps the certificates, the caBundle of webhooks and the bindings of readers
+correct.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ _TELL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What a replica is to do, and by which names. `secret` "" leaves certificates to others.
+    """The duties of a replica, and the names of its objects. `secret` "": no own certificates.
 
-    `names` are the DNS names of the serving certificate, `configurations` those whose caBundle is
-    kept, `injectable` the Namespaces whose accounts may be bound.
+    `names` are the DNS names of the serving certificate. `configurations` are the webhook
+    configurations whose caBundle it keeps. `injectable` selects the Namespaces whose accounts may
+    be bound.
     """
 
     namespace: str
@@ -49,7 +51,7 @@ class Duties:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things last; another than the default only in tests."""
+    """Lifetimes and intervals. Only tests change the defaults."""
 
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     pace: Pace = field(default_factory=Pace)
@@ -58,25 +60,25 @@ class Timing:
 
 
 def serving_names(service: str, namespace: str) -> tuple[str, ...]:
-    """The DNS names by which a Service is called."""
+    """The DNS names of a Service."""
     return (f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local")
 
 
 def mutating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
-    """The configuration of this name as `Duties.configurations`; none for ""."""
+    """The mutating configuration of this name for `Duties.configurations`; empty for ""."""
     return ((MUTATING, name),) if name else ()
 
 
 def validating(name: str) -> tuple[tuple[Kind[Configuration], str], ...]:
-    """The validating configuration of this name as `Duties.configurations`; none for ""."""
+    """The validating configuration of this name for `Duties.configurations`; empty for ""."""
     return ((VALIDATING, name),) if name else ()
 
 
 class Replica:
-    """One replica; `use` is called with each certificate and key to serve with from now on.
+    """One replica. `use` is called with each new certificate and key to serve.
 
-    Where they are of no use it raises `CertificateError`. `guarding` is its guard and `holding` its
-    hold, where it has them.
+    `use` raises `CertificateError` if they are unusable. `guarding` is the guard, and `holding` the
+    hold feature; None if disabled.
     """
 
     def __init__(  # noqa: PLR0913 - two of them are parts that may be missing
@@ -120,16 +122,16 @@ class Replica:
 
     @property
     def expires(self) -> datetime | None:
-        """When the certificate that is served runs out; None where none of ours is."""
+        """When the served certificate expires; None if no own certificate is served."""
         return self._certificates.expires if self._certificates else None
 
     @property
     def bindings(self) -> int:
-        """How many bindings there are; 0 where this replica does not lead."""
+        """The number of bindings; 0 if this replica does not lead."""
         return self._readers.count if self._readers else 0
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now; what keeps this replica from serving comes first."""
+        """The current problems. Those that keep this replica from serving come first."""
         parts = (
             self._certificates,
             self._election,
@@ -141,7 +143,7 @@ class Replica:
         return tuple(one for part in parts if part is not None for one in part.problems())
 
     def document(self) -> dict[str, Any]:
-        """How it stands, as JSON, but for its problems."""
+        """The state of the replica for the status document, without its problems."""
         return {
             "leading": self.leading,
             "leader": self._election.holder,
@@ -151,7 +153,7 @@ class Replica:
         }
 
     async def run(self) -> None:
-        """Work for ever. The Lease is given back when this is cancelled."""
+        """Work until cancelled. The Lease is released then."""
         async with asyncio.TaskGroup() as group:
             if self._certificates is not None:
                 group.create_task(self._certificates.run(), name="certificates")

@@ -1,4 +1,4 @@
-"""The only place that wires a controller: its servers and its tasks, in one group."""
+"""Composes a controller: its servers, and its tasks in one group."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The API server gives a request to the webhook two seconds.
+# The API server's timeout for a request to the webhook is two seconds.
 _FINISH_SECONDS = 3.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.2, 10.0
 _VERSION_SECONDS = 600.0
 
 
 class Stop(Exception):
-    """Ends the group of tasks: a signal came, and what had to be finished is."""
+    """Ends the group of tasks after a signal and the drain."""
 
 
 class Controller:
@@ -60,7 +60,7 @@ class Controller:
             self._holding = Holding(settings, metrics, lambda: self._draining)
 
     async def run(self, client: Client | None) -> None:
-        """Work until a signal comes."""
+        """Run until a signal comes."""
         settings = self._settings
         self._webhook.owners = Owners(client)
         if client is not None:
@@ -150,13 +150,13 @@ class Controller:
         return document
 
     def _problems(self) -> tuple[Problem, ...]:
-        """What is wrong now; what keeps this replica from serving comes first."""
+        """The current problems. Those that keep this replica from serving come first."""
         owners = self._webhook.owners
         own = self._replica.problems() if self._replica is not None else ()
         return (*own, *(owners.problems() if owners is not None else ()))
 
     async def _learn_version(self, client: Client | None) -> None:
-        """Find out what to inject, and whether that changes with the cluster."""
+        """Set the injection by the version of Kubernetes, and check that version regularly."""
         asked = self._settings.native_sidecars
         if asked != "auto" or client is None:
             self._inject_with(native_sidecars=asked == "true")
@@ -189,8 +189,8 @@ class Controller:
             token_secret=settings.orchestrator_token_secret,
         )
         if self._webhook.injection is None:
-            # What is there now stays: a full collection would look through all of it, for tens of
-            # milliseconds, while pods wait.
+            # Freeze the objects that exist now, because they stay. Otherwise each full garbage
+            # collection would scan them for tens of milliseconds, while pods wait.
             gc.collect()
             gc.freeze()
         if injection != self._webhook.injection:
@@ -199,7 +199,7 @@ class Controller:
             self._webhook.injection = injection
 
     async def _end(self) -> None:
-        """Wait for a signal; be unready first, and serve on until nobody comes any more."""
+        """Wait for a signal. Then become unready, and serve on, because requests still arrive."""
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -210,13 +210,16 @@ class Controller:
         logger.info("asked to end: serving for another %g s", seconds)
         asked.clear()
         with suppress(TimeoutError):
-            # A second signal is a request to hurry.
+            # A second signal ends the drain at once.
             await asyncio.wait_for(asked.wait(), seconds)
         raise Stop
 
 
 def _client_authorities(settings: ControllerSettings) -> str:
-    """What `--client-ca` holds; `SettingsError` where it cannot be read, so that nothing is open."""
+    """The content of `--client-ca`.
+
+    Raises `SettingsError` if it is unreadable, so that the port is never open to every caller.
+    """
     if settings.client_ca is None:
         return ""
     try:
@@ -229,7 +232,7 @@ def _client_authorities(settings: ControllerSettings) -> str:
 
 
 def _duties(settings: ControllerSettings, here: str) -> Duties:
-    """What the settings ask a replica for; `here` is the namespace that it is in."""
+    """The duties of a replica by the settings. `here` is the replica's namespace."""
     from .replica import Duties, mutating, serving_names, validating  # noqa: PLC0415 - with the client only
 
     namespace = settings.namespace or here
@@ -254,7 +257,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
 
 
 async def run_controller(settings: ControllerSettings) -> None:
-    """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
+    """Run until SIGTERM or SIGINT. Raises `HotpeersError` if the controller cannot start."""
     logger.info("hotpeers controller %s starts, process %d", __version__, os.getpid())
     return_large_blocks()
     controller = Controller(settings, ControllerMetrics())

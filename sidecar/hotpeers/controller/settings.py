@@ -27,7 +27,7 @@ Requirements = dict[str, dict[str, str]]
 
 
 def _requirements(text: str) -> dict[str, Any]:
-    """The JSON of a ResourceRequirements; ValueError says what is wrong."""
+    """Parse the JSON of a ResourceRequirements. Raises ValueError."""
     try:
         found = json.loads(text or "{}")
     except ValueError as error:
@@ -45,64 +45,64 @@ def _requirements(text: str) -> dict[str, Any]:
 
 
 def _selector(text: str) -> str:
-    """A label selector; ValueError says what is wrong."""
+    """Check and normalize a label selector. Raises ValueError."""
     return parse_selector(text).text
 
 
 def _window(text: str) -> str:
-    """A window of time; ValueError says what is wrong."""
+    """Check a time window. Raises ValueError."""
     parse_window(text)
     return text
 
 
 class ControllerSettings(BaseModel):
-    """What `hotpeers controller` was asked to do."""
+    """The settings of `hotpeers controller`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     listen: Listen
     health_listen: Listen | None = None
     namespace: Name = ""
-    """Its own; "" for that of the pod, or of the kubeconfig's context."""
+    """The controller's namespace; "" means that of the pod, or of the kubeconfig's context."""
     identity: str = Field(default_factory=socket.gethostname)
     service: Name = "hotpeers-controller"
     webhook_configuration: Name = "hotpeers-injector"
     guard_configuration: Name = "hotpeers-guard"
-    """Of both webhook configurations of the guard; "" for no guard at all."""
+    """The name of both webhook configurations of the guard; "" disables the guard."""
     hold_configuration: Name = "zz-hotpeers-hold"
-    """The webhook configuration that holds rollouts; "" for no holds at all."""
+    """The webhook configuration that holds rollouts; "" disables holds."""
     account: Account = ""
-    """The user that the controller's own requests come from; "" where that is unknown."""
+    """The user name of the controller's own requests; "" if it is unknown."""
     hold_ack_seconds: float = Field(default=20.0, ge=1, le=600)
-    """How long a pod that is Ready may take to have a new configuration."""
+    """How long a Ready pod may take to apply a new configuration."""
     hold_repay: bool = True
     hold_idle_seconds: float = Field(default=600.0, ge=1, le=7 * 86400)
-    """For how long each pod must have been idle before its Deployment is rolled."""
+    """How long each pod must have been idle before its Deployment is rolled."""
     hold_window: Annotated[str, AfterValidator(_window)] = ""
-    """When that may be; "" for always."""
+    """The time window in which a Deployment may be rolled; "" means always."""
     check_secrets: Literal["auto", "true", "false"] = "auto"
-    """Whether a Secret of an agent's name is looked for; "auto" looks where RBAC lets it."""
+    """Whether to check for a Secret with an agent's name; "auto" checks if RBAC allows it."""
     policies_per_namespace: int = Field(default=64, ge=1, le=512)
     subjects_per_namespace: int = Field(default=256, ge=1, le=512)
     registry_url: str = ""
-    """The agentregistry of templates and of tools for spawning; "" where there is none."""
+    """URL of the agentregistry with templates and tools for spawning; "" if there is none."""
     registry_token_file: Path | None = None
     orchestrator_token_secret: SecretKey = ""
-    """NAME/KEY of a Secret of an orchestrator's own namespace, with a token for its tools."""
+    """NAME/KEY of a Secret in the orchestrator's namespace, with a token for its tools."""
     certificate_secret: Name = "hotpeers-certificates"  # noqa: S105 - its name
     certificate_dir: Path | None = None
     client_ca: Path | None = None
-    """The authority of the certificate that callers of the webhooks must have; None: none is asked for."""
+    """The CA that must have signed a webhook caller's certificate; None accepts any caller."""
     lease: Name = "hotpeers-controller"
     bind_readers: bool = True
     injection_namespaces: Annotated[str, AfterValidator(_selector)] = ""
-    """A selector of the Namespaces whose accounts may be bound; "" for all."""
+    """A selector of the Namespaces whose accounts may be bound; "" selects all."""
     image: str
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
     sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]
     max_drain_seconds: int = Field(default=600, ge=0, le=MOST_DRAIN_SECONDS)
-    """The longest drain that an injected pod may ask for; 0: none is drained."""
+    """The longest drain that an injected pod may request; 0 disables draining."""
     drain_seconds: float = Field(default=5.0, ge=0, le=_MOST_SECONDS)
     kubeconfig: str = ""
     context: str = ""
@@ -111,7 +111,7 @@ class ControllerSettings(BaseModel):
 
     @property
     def has_duties(self) -> bool:
-        """Whether anything is to be kept in the cluster: certificates, readers, whom is governed."""
+        """Whether the controller maintains anything: certificates, readers, the guard or holds."""
         return self.certificate_dir is None or self.bind_readers or self.guards or self.holds
 
     @property
@@ -126,12 +126,12 @@ class ControllerSettings(BaseModel):
 
     @property
     def needs_cluster(self) -> bool:
-        """Whether anything that was asked for takes an API server."""
+        """Whether these settings require an API server."""
         return self.has_duties or self.native_sidecars == "auto"
 
     @classmethod
     def parse(cls, **raw: str | None) -> Self:
-        """Check what the flags and the environment hold; `SettingsError` names the bad one."""
+        """Check the values of flags and environment. `SettingsError` names the invalid one."""
         text = {name: (value or "").strip() for name, value in raw.items()}
         listen = parse_listen(text.pop("listen"))
         if listen is None:
@@ -144,7 +144,7 @@ class ControllerSettings(BaseModel):
                 text[name] = ""
         if text["registry_url"]:
             check_registry_url(text["registry_url"])
-        # A name that is left empty has a meaning of its own only where it switches something off.
+        # An empty value means "use the default", except where it disables a feature.
         given = {name: value for name, value in text.items() if value or name in _MAY_BE_EMPTY}
         given["log_level"] = given["log_level"].lower()
         try:

@@ -1,4 +1,4 @@
-"""Which version of Kubernetes there is."""
+"""Reads the version of Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ _NATIVE_SIDECARS = (1, 29)
 
 
 class Reader(Protocol):
-    """What answers a GET: `hotpeers.kube.client.Client`."""
+    """A client that can GET: `hotpeers.kube.client.Client`."""
 
     async def get(self, path: str) -> object:
-        """The decoded JSON of a GET; `KubeError` where there is none."""
+        """The decoded JSON of a GET. Raises `KubeError` if that fails."""
 
 
 async def has_native_sidecars(client: Reader) -> bool:
-    """Whether init containers with restartPolicy Always are sidecars there; raises `KubeError`."""
+    """Whether this cluster has native sidecars: init containers with restartPolicy Always.
+
+    Raises `KubeError`.
+    """
     answer = await client.get("/version")
     texts = [str(answer.get(name, "")) if isinstance(answer, dict) else "" for name in _FIELDS]
-    # Some say "29+".
+    # Some clusters report "29+".
     found = [re.match(r"[0-9]+", text) for text in texts]
     if found[0] is None or found[1] is None:
         raise ServerError(f"/version: {str(answer)[:80]!r} names no version")

@@ -1,1 +1,1 @@
-"""The guard in a cluster: answers at admission, and what is kept right for SpawnPolicies."""
+"""Admission: the guard's and the injection's webhooks, and what they know of the cluster."""

@@ -1,7 +1,7 @@
-"""The audit log of the guard: one JSON object a line, whatever the form of the other logs.
+"""The audit log of the guard: one JSON object per line, in every log format.
 
-It says who asked for what, what was decided, and by which rule. What a request holds (prompts, values of
-variables) is not in it.
+A line has the subject, the request, the decision and the rule behind it. It has no content of the
+requested object, such as prompts or values of variables.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MAX_NAME = 253
 
 
 def what_of(review: Review) -> str:
-    """What a request is about: `agents.kagent.dev/v1alpha2`, with a subresource behind it."""
+    """The resource of a request, as `agents.kagent.dev/v1alpha2`, with its subresource if any."""
     group = f".{review.group}" if review.group else ""
     below = f"/{review.subresource}" if review.subresource else ""
     return clean_text(f"{review.resource}{group}/{review.version}{below}", _MAX_NAME)
 
 
 def who_of(verdict: Verdict | None, review: Review) -> str:
-    """Who asked: `namespace/agent`, `namespace/serviceaccount`, or the name of the user."""
+    """The subject: `namespace/agent`, `namespace/serviceaccount`, or the name of the user."""
     subject = verdict.subject if verdict else None
     if subject is None:
         return clean_text(review.username, _MAX_NAME)
@@ -38,7 +38,7 @@ def who_of(verdict: Verdict | None, review: Review) -> str:
 
 
 def audit(review: Review, verdict: Verdict | None, failure: str = "") -> None:
-    """Write one line about a request; `failure` is the word for why it could not be judged."""
+    """Write one line about a request. `failure` is the reason word if it could not be judged."""
     logger.info(json.dumps(_line(review, verdict, failure)))
 
 

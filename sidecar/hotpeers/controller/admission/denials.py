@@ -1,6 +1,6 @@
 """Kubernetes Events about denials, on the SpawnPolicy that denies.
 
-Repeats of a denial are counted in one Event.
+One Event counts all repeats of a denial.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _SAME_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One kind of denial: its Event's content, and the key by which repeats are recognised.
+    """One kind of denial: the content of its Event. Equal values are repeats of one denial.
 
-    `policy` is the namespace and name of the SpawnPolicy. `refused` is False where the policy only
+    `policy` is the namespace and name of the SpawnPolicy. `refused` is False if the policy only
     audits.
     """
 
@@ -43,7 +43,7 @@ class Told:
 
 
 class Denials:
-    """Events about denials. `lost` is called for each that is dropped or cannot be written."""
+    """Events about denials. `lost` is called for each Event that is dropped or not written."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
-"""`/guard/mutate` and `/guard/validate` over HTTP, and what is told of each request.
+"""`/guard/mutate` and `/guard/validate` over HTTP, with metrics, audit log and Events per request.
 
-A fault of ours is an HTTP error: the webhooks' failurePolicy makes the API server refuse the request.
+A failure of the guard is an HTTP error: the failurePolicy of the webhooks makes the API server
+reject the request.
 """
 
 from __future__ import annotations
@@ -42,20 +43,20 @@ from .judging import Judge, NotReadyError, Verdict
 logger = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 1024
-"""As the definition of SpawnPolicy has it."""
+"""The maxLength of this message in the CRD of SpawnPolicy."""
 
-# The API server gives the webhook five.
+# The API server's timeout for the webhook is five seconds.
 _ANSWER_SECONDS = 4.5
 _ALL_AT_ONCE, _OF_A_NAMESPACE = 64, 32
-"""Requests that are judged at the same time: of all, and of the subjects of one namespace."""
+"""Requests judged at the same time: in total, and from the subjects of one namespace."""
 _AT_ONCE, _WAITING = 8, 64
-"""Requests of one subject that are judged, and that wait, at the same time."""
+"""Requests of one subject that are judged at the same time, and that wait."""
 _MANY = 1_000_000
 _WAIT_SECONDS = 3.0
 _FORESEEN = (TimeoutError, KubeError, HotpeersError)
 
 NoteDenial = Callable[[Review, Verdict, Denial], None]
-"""Told of each request that was denied, or would be, and of the first thing that is wrong with it."""
+"""Called for each request that is denied (or would be, in audit mode), with its first denial."""
 
 
 class Guard:
@@ -72,12 +73,13 @@ class Guard:
         self._metrics = metrics
         self._note = note
         self._draining = draining
-        # The API server is one caller for all subjects, of whom none may take all its time.
+        # The API server sends the requests of all subjects. Limit each subject, so that one
+        # cannot delay the others.
         self._subjects = Turns(_MANY, _AT_ONCE, _WAIT_SECONDS, queue=_WAITING)
         self._namespaces = Turns(_ALL_AT_ONCE, _OF_A_NAMESPACE, _WAIT_SECONDS)
 
     def add_to(self, app: web.Application) -> None:
-        """Serve both paths in an application."""
+        """Add both paths to an application."""
         app.router.add_post("/guard/mutate", self._mutate)
         app.router.add_post("/guard/validate", self._validate)
 
@@ -107,9 +109,9 @@ class Guard:
         logger.warning("guard: a request is not read: %s", error, extra={"reason": reason.value})
         self._metrics.judged("", "failed", reason.value)
         if error.uid and error.status < 500:
-            # Whoever asks learns why, which of an error of HTTP he need not.
+            # An admission response always shows the reason to the client; an HTTP error may not.
             return web.json_response(answer_unread(error.uid, _line(reason, str(error))))
-        # The API server hands on what is said of these two statuses.
+        # The API server reports the body of these two statuses to the client.
         return _fault(400 if error.status < 500 else 500, reason, str(error))
 
     async def _judged(self, body: str, phase: Phase) -> web.Response:
@@ -129,13 +131,13 @@ class Guard:
             told = answer(review, verdict.decision)
         except Busy:
             return self._too_many(review)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses
+        except Exception as error:  # noqa: BLE001 - any error refuses the request
             return self._failed(review, error)
         self._tell(review, verdict)
         return web.Response(text=json.dumps(told), content_type="application/json")
 
     def _too_many(self, review: Review) -> web.Response:
-        """Refuse one request of a subject that asks more at once than it may."""
+        """Refuse a request of a subject that sends too many requests at once."""
         self._metrics.judged(review.operation, "denied", ControllerReason.TOO_BUSY.value)
         audit(review, None, ControllerReason.TOO_BUSY.value)
         message = (
@@ -146,7 +148,7 @@ class Guard:
         return web.json_response(told)
 
     def _tell(self, review: Review, verdict: Verdict) -> None:
-        """Tell of a decision, once: an admission is only one after the validating phase."""
+        """Report a decision once: an admission is final only after the validating phase."""
         decision = verdict.decision
         if decision.allowed and review.phase is Phase.MUTATING:
             return
@@ -169,12 +171,12 @@ class Guard:
         )
         self._metrics.judged(review.operation, "failed", reason.value)
         audit(review, None, reason.value)
-        # Of a 503 the API server would hand on nothing of what is said.
+        # The API server drops the body of a 503, so answer 500.
         return _fault(500, reason, why)
 
 
 def _fault_of(error: Exception) -> tuple[Reason, str]:
-    """The word of a fault, and one line for whoever is refused by it."""
+    """The reason of an error, and a message of one line for the client."""
     match error:
         case NotReadyError():
             return ControllerReason.GUARD_NOT_READY, str(error)
@@ -189,7 +191,7 @@ def _fault_of(error: Exception) -> tuple[Reason, str]:
 
 
 def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -> Told:
-    """What an Event says of a denial."""
+    """The content of the Event about a denial."""
     namespace, _, name = verdict.decision.policy.partition("/")
     place = "/".join(one for one in (review.namespace, review.name) if one)
     return Told(
@@ -203,16 +205,17 @@ def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -
 
 
 def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
-    """What the status of a SpawnPolicy says of a denial, and of how many more there are.
+    """The first denial of a request for the status of a SpawnPolicy, with the number of others.
 
-    It holds nothing of the object but names of fields and of the object: what is wrong is told by the
-    sentence of its reason, since a denial itself quotes values; what is allowed comes of the policy.
+    It contains the name of the object and names of fields, but no values of the object. The denial
+    itself quotes values, so use the general sentence of its reason. The allowed values come from
+    the policy.
     """
     place = f"{denial.path}: " if denial.path else ""
     instead = f"; allowed: {denial.allowed}" if denial.allowed else ""
     others = len(verdict.decision.denials) - 1
     more = f"; and {others} more" if others > 0 else ""
-    # What may be long is cut first.
+    # Cut the long part, so that the number of others is kept.
     kept = _LONGEST_MESSAGE - len(more)
     sentence = sentence_of(denial.reason).removesuffix(".")
     whole = clean_text(f"{place}{sentence} ({denial.reason}){instead}", kept)
@@ -229,7 +232,7 @@ def last_denial(review: Review, verdict: Verdict, denial: Denial) -> LastDenial:
 
 
 def _namespace_of(username: str) -> str:
-    """The namespace of a ServiceAccount; any other user by itself."""
+    """The namespace of a ServiceAccount. For any other user, the user name itself."""
     parts = username.split(":")
     return (
         parts[2] if username.startswith("system:serviceaccount:") and len(parts) == 4 else username

@@ -27,10 +27,10 @@ _NAMESPACE_PATH = "/inject/namespace"
 
 
 class Webhook:
-    """Answers the API server; `injection` is what to put into pods, None while that is unknown.
+    """Answers the API server. `injection` is the content to inject; None until it is known.
 
-    `owners` reads the Agents and Namespaces of pods, and `notices` tells of what was not injected;
-    None where no API server is asked.
+    `owners` reads the Agents and Namespaces of pods. `notices` writes Events about pods that were
+    not injected. Both are None if the controller runs without an API server.
     """
 
     def __init__(self, metrics: ControllerMetrics, draining: Callable[[], bool]) -> None:
@@ -41,16 +41,16 @@ class Webhook:
         self._draining = draining
 
     def app(self) -> web.Application:
-        """The application that serves it."""
+        """The application that serves both paths."""
         app = make_app()
         app.router.add_post("/inject", self._inject)
-        # Which Namespace opted in is the API server's to say: it sends its pods here.
+        # The webhook's namespaceSelector decides which Namespaces opted in: their pods arrive here.
         app.router.add_post(_NAMESPACE_PATH, self._inject)
         return app
 
     async def _inject(self, request: web.Request) -> web.Response:
         if self.injection is None:
-            # The pod is admitted as it is: the webhook's failurePolicy says so.
+            # The webhook's failurePolicy makes the API server admit the pod unchanged.
             return web.Response(status=503, text="not ready yet\n")
         try:
             async with request.app[INTAKE].body(request) as body:
@@ -85,7 +85,7 @@ class Webhook:
         return done
 
     def _tell(self, asked: Request, sources: Sources, done: Review) -> None:
-        # A dry run must leave nothing behind.
+        # A dry run must not write Events.
         if sources.agent is None or self.notices is None or asked.dry_run:
             return
         for skip in done.told:

@@ -1,7 +1,7 @@
-"""From one admission request to a decision: gathers what `spawnpolicy.decide` needs to know.
+"""From one admission request to a decision: gathers the facts that `spawnpolicy.decide` needs.
 
-What is refused anyway costs no look at anything but memory. What cannot be found out is an error,
-and never an admission.
+A request that is denied in any case is decided from memory, without calls to the API server. A
+fact that cannot be found out is an error, and never leads to an admission.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ _OF_THE_TEMPLATE = (
 
 
 class NotReadyError(HotpeersError):
-    """This replica does not know enough to judge now."""
+    """This replica cannot judge yet: its caches are incomplete or out of date."""
 
 
 class Slot(Protocol):
     """The slot that a request asks for."""
 
     async def expected(self) -> Decision:
-        """The first decision by the counts, before the slot is written."""
+        """The preliminary decision by the counts, before the slot is written."""
 
     async def decided(self) -> Decision:
-        """The decision that holds; the slot is written if it allows the agent."""
+        """The final decision. If it allows the agent, the slot is written."""
 
 
 class Quota(Protocol):
@@ -76,29 +76,32 @@ class Quota(Protocol):
         uid: str = "",
         dry_run: bool = False,
     ) -> Slot:
-        """Ask for the agent's slot, which is decided with what these policies have in use."""
+        """Request a slot for the agent. `decide` gets the usage of each of these policies."""
 
 
 class Governing(Protocol):
-    """Whom the API server asks about."""
+    """The accounts whose requests the API server sends to the guard."""
 
     async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
-        """Return once the API server asks about these ServiceAccounts too, each namespace and name."""
+        """Return once the API server sends requests of these ServiceAccounts too.
+
+        Each account is a pair of namespace and name.
+        """
 
     def spans(self, account: tuple[str, str]) -> bool:
-        """Whether it asks about this one because of a whole range of names."""
+        """Whether the account is matched by a range of names."""
 
 
 class Templates(Protocol):
-    """Specs of agents in a registry."""
+    """The templates of agents in a registry."""
 
     async def spec_of(self, key: str, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The spec that a template stands for, None where it cannot be read."""
+        """The spec of a template; None if it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided, and who asked. `mode` is that of the policy: Enforce, Audit, or ""."""
+    """The decision and its subject. `mode` is that of the policy: Enforce, Audit, or ""."""
 
     decision: Decision
     subject: Subject | None = None
@@ -106,7 +109,7 @@ class Verdict:
 
 
 class Judging:
-    """Judges one request after another. Raises `KubeError`, `HotpeersError` or `TimeoutError`."""
+    """Judges admission requests. Raises `KubeError`, `HotpeersError` or `TimeoutError`."""
 
     def __init__(
         self,
@@ -140,7 +143,11 @@ class Judging:
         return Verdict(Decision(allowed=True), identity.subject)
 
     async def _confirmed(self, review: Review, identity: Identity) -> Identity:
-        """Who asks, where nobody is known to govern it: the API server asks us for a reason."""
+        """Check with live reads that the user is not governed.
+
+        This replica knows of no policy for the user. But the API server sent the request, so
+        another replica may know of one.
+        """
         subject = identity.subject
         if identity.standing is Standing.REFUSED or subject is None:
             return identity
@@ -150,33 +157,40 @@ class Judging:
                 account = await self._live.account(subject.namespace, subject.service_account)
                 identity = of_orphan(identity, account)
         again = identify(review.username, review.user_uid, known)
-        # The policy of an agent that was spawned may be in a namespace that was not looked at.
+        # Other standings prove nothing: the policy of a spawned agent may be in a namespace that
+        # was not read.
         if again.standing in {Standing.GOVERNED, Standing.REFUSED}:
             raise NotReadyError("a SpawnPolicy or Agent changed and was not read yet; try again")
         return identity
 
     async def _known_now(self, subject: Subject) -> Known:
-        """What there is now about an account in its namespace, whatever our watches say."""
+        """The agents and policies now, as far as they matter for an account in its namespace.
+
+        Read from the API server, because the watch cache may be behind.
+        """
         account = (subject.namespace, subject.service_account)
         if not self._governing.spans(account):
             with suppress(TooManyError):
                 return await self._live.known_in(subject.namespace)
-        # A range of names is asked about whoever is in it, so that lists would cost too much, and a
-        # namespace that is matched whole may be large. Its own agent is the one that may be new.
+        # A range of names sends requests of many accounts, and a namespace that is matched as a
+        # whole may be large, so a list per request costs too much. Use the cache, and read only the
+        # account's own agent: it may be too new for the cache.
         if not self._knowledge.fresh():
             raise NotReadyError("the state of the cluster is not known yet; try again")
         agent = await self._live.agent(subject.namespace, subject.service_account)
         if agent is None:
             return Known()
-        # Of a namespace with thousands of policies, those that name this account or its agent.
+        # A namespace may have thousands of policies: take only those that name this account or
+        # its agent.
         asking = replace(subject, agent=agent.name, agent_uid=agent.uid)
         return Known([agent], self._knowledge.known.governing(asking))
 
     async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
         known = self._knowledge.known
         governing = known.governing(subject)
-        # Those that may allow it, and those with a subject whose name it would take: a namespace may
-        # have thousands of others. A generated name is looked at in the validating phase, where it is whole.
+        # Policies that may allow the request, and policies with a subject whose name the object
+        # would take. Leave out all others: a namespace may have thousands. A generated name is
+        # checked in the validating phase, where it is complete.
         name = review.name or str(part(review.object, "metadata").get("name") or "")
         taken = known.naming(review.namespace, name)
         policies = list({one.key: one for one in (*governing, *taken)}.values())
@@ -188,7 +202,7 @@ class Judging:
         return Verdict(decision, subject, modes.get(decision.policy, ""))
 
     def _of_event(self, request: Request) -> Decision:
-        """An Event of the form that is allowed, unless there were too many. Dry runs do not count."""
+        """Allow an Event of the allowed form, unless there are too many. Dry runs do not count."""
         counts = request.phase is Phase.VALIDATING and not request.dry_run
         subject = request.subject
         if not counts or self._events.take(f"{subject.namespace}/{subject.agent}"):
@@ -224,12 +238,12 @@ class Judging:
         facts: Facts,
         enforced: Sequence[str],
     ) -> Decision:
-        """Decide with what is in use, reserve the slot, and have the new account governed."""
+        """Decide by the usage, reserve the slot, and make sure that the new account is governed."""
 
         def by_usage(usage: Mapping[str, Usage]) -> Decision:
             return decide(request, policies, replace(facts, usage=usage))
 
-        # The API server names the object before it asks the validating webhooks.
+        # The API server sets the name and uid before it calls the validating webhooks.
         uid = part(request.object, "metadata").get("uid")
         slot = self._quota.reserve(
             enforced,
@@ -241,7 +255,7 @@ class Judging:
         expected = await slot.expected()
         if not expected.allowed or request.dry_run:
             return await slot.decided()
-        # The slot and the account each take a write to the API server: side by side.
+        # The slot and the account each need a write to the API server: do both at the same time.
         account = (request.namespace, request.name)
         governed = asyncio.create_task(self._governing.ensure([account]), name="govern account")
         try:
@@ -262,7 +276,10 @@ class Judging:
         *,
         must: bool,
     ) -> Facts:
-        """The facts with what is read now; under policies that only audit, with what can be."""
+        """Add facts that are read now. A failed read is an error only if `must` is true.
+
+        `must` is false if all policies only audit.
+        """
         creating = request.operation == "CREATE" and request.phase is Phase.VALIDATING
         try:
             async with asyncio.timeout(_READ_SECONDS):
@@ -296,10 +313,10 @@ async def _nothing() -> tuple[str, ...]:
 
 
 def _template_key(request: Request, governing: Sequence[SpawnPolicy]) -> str:
-    """The template that an agent says it is made from, "" where none or no policy allows it."""
+    """The template that an agent names; "" if it names none, or no policy allows that one."""
     if request.operation not in ("CREATE", "UPDATE") or not _is_agent(request):
         return ""
-    # An update that leaves it out is held to what the agent was made from.
+    # An update without the annotation is compared with the template of the old object.
     told = [
         part(part(one, "metadata"), "annotations") for one in (request.object, request.old_object)
     ]
@@ -309,7 +326,7 @@ def _template_key(request: Request, governing: Sequence[SpawnPolicy]) -> str:
 
 
 def _at_best(request: Request, policies: Sequence[SpawnPolicy], facts: Facts, key: str) -> Decision:
-    """The decision if nothing else spoke against it: no name taken, nothing counted, a template kept."""
+    """The decision in the best case: the name is free, the usage 0, and the template unchanged."""
     if not key:
         return decide(request, policies, facts)
     templates = {key: part(request.object, "spec")}
@@ -328,7 +345,10 @@ def _is_agent(request: Request | Review) -> bool:
 
 
 def _forged(review: Review) -> Denial | None:
-    """Whether one whom nobody governs writes stamps: another replica knows of a policy that we do not."""
+    """Deny stamps of a subject without a known policy.
+
+    Another replica may know of a policy that this one does not know yet.
+    """
     if not _is_agent(review) or review.operation not in ("CREATE", "UPDATE"):
         return None
     now, before = stamps_of(review.object), stamps_of(review.old_object)

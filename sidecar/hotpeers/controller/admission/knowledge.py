@@ -1,4 +1,4 @@
-"""What every replica knows of the cluster: all SpawnPolicies and all Agents of kagent, as records."""
+"""The watch cache of each replica: records of all SpawnPolicies and all Agents of kagent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
 
-# One that is being deleted still runs, and still governs.
+# Keep objects during their deletion: the agent still runs, and the policy still governs.
 AGENTS = Kind[KnownAgent](
     "Agent", AGENT_GROUP, AGENT_RESOURCE, (Version(AGENT_VERSION, read_agent),), lingers=True
 )
@@ -38,9 +38,9 @@ POLICIES = Kind[KnownPolicy](
 
 
 class Knowledge:
-    """Follows both kinds. `agents` and `policies` hold the records; `known` looks them up.
+    """Watches both kinds. `agents` and `policies` return the records; `known` is the index.
 
-    `departures` has the spawned agents that are gone; `limits` are those of each namespace.
+    `departures` has the spawned agents that were deleted. `limits` apply to each namespace.
     """
 
     def __init__(self, client: Client, limits: TenantLimits | None = None) -> None:
@@ -53,7 +53,7 @@ class Knowledge:
         self.departures = Departures()
         self._there: dict[str, dict[str, KnownPolicy]] = {}
         self._served: dict[str, dict[str, Served]] = {}
-        # What must be computed anew: the policies, and whom they govern, of these namespaces.
+        # Namespaces to recompute: their policies, and the accounts that these govern.
         self._changed_policies: set[str] = set()
         self._changed_places: set[str] = set()
         self._subjects: dict[str, frozenset[Account]] = {}
@@ -79,12 +79,12 @@ class Knowledge:
 
     @property
     def listed(self) -> bool:
-        """Whether all agents and policies are known: what is not among them does not exist."""
+        """Whether both lists were read completely, so that a missing object does not exist."""
         return self._agents.listed and self._policies.listed
 
     @property
     def unready(self) -> str:
-        """Which of them are not known yet, and why; "" if none."""
+        """The kinds that were not listed yet, and why; "" if both were."""
         missing = [one for one in (self._policies, self._agents) if not one.listed]
         return "; ".join(
             f"{one.title} are not known yet{f': {one.problem}' if one.problem else ''}"
@@ -93,12 +93,12 @@ class Knowledge:
 
     @property
     def known(self) -> Known:
-        """All of it, to be looked up."""
+        """The index of all records."""
         self._serve()
         return self._known
 
     def governed(self) -> frozenset[Account]:
-        """The accounts whose requests the guard must be asked about."""
+        """The accounts whose requests the API server must send to the guard."""
         self._serve()
         if self._governed is None:
             for place in self._changed_places:
@@ -112,7 +112,7 @@ class Knowledge:
         return self._governed
 
     def fresh(self) -> bool:
-        """Whether all of it is known as of now."""
+        """Whether the records are current: both watches are connected, or the CRD is missing."""
         return self.listed and all(
             one.status().state in {State.FOLLOWING, State.NOT_INSTALLED}
             for one in (self._policies, self._agents)
@@ -123,40 +123,43 @@ class Knowledge:
         return list(self._agents.store.values())
 
     def policies(self) -> list[KnownPolicy]:
-        """Every SpawnPolicy, valid or not: of each namespace one after the other, so that those of a
-        namespace with many do not come before those of all others.
+        """Every SpawnPolicy, valid or not.
+
+        The order takes one policy of each namespace in turn, so that a namespace with many
+        policies does not delay the others.
         """
         self._serve()
         columns = zip_longest(*(there.values() for there in self._served.values()))
         return [one.policy for column in columns for one in column if one is not None]
 
     def uid_of(self, key: str) -> str:
-        """The uid of a SpawnPolicy, "" where there is none."""
+        """The uid of a SpawnPolicy; "" if it does not exist."""
         self._serve()
         found = self._served.get(key.partition("/")[0], {}).get(key)
         return found.policy.uid if found is not None else ""
 
     def problems(self) -> tuple[Problem, ...]:
-        """Why something cannot be followed now."""
+        """The problems of the watches."""
         scopes = (self._policies, self._agents)
         return tuple(one.problem for one in scopes if one.problem is not None)
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call this whenever something has changed."""
+        """Call `listener` after each change of a record."""
         self._listeners.append(listener)
 
     async def run(self) -> None:
-        """Follow for ever."""
+        """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             for scope in (self._policies, self._agents):
                 group.create_task(scope.follow(), name=f"follow {scope.title}")
             group.create_task(self._read_stale(), name="read SpawnPolicies again")
 
     def _subjects_of(self, place: str) -> frozenset[Account]:
-        """Whom the policies of a namespace govern, but for the agents that were spawned."""
+        """The accounts that the policies of a namespace govern, without spawned agents."""
         policies = [one.policy for one in self._served.get(place, {}).values()]
         if any(is_beyond(one) for one in policies):
-            # They may name any number: their subjects are denied like all others.
+            # Policies beyond the limits may name any number of subjects. All of their subjects are
+            # denied too, so match the whole namespace.
             return frozenset([(place, WHOLE)])
         named = {ref.name for one in policies for ref in one.policy.spec.subjects}
         agents = (self._known.agent(place, name) for name in named)
@@ -177,7 +180,7 @@ class Knowledge:
         self._changed_policies.clear()
 
     def _reduce(self, place: str, there: dict[str, KnownPolicy]) -> None:
-        """Keep no more of policies that are not served than is needed; note those to read again."""
+        """Keep only a reduced record of unserved policies, and note those to read again."""
         for key, one in self._served[place].items():
             if one.policy is not there[key]:
                 there[key] = one.policy
@@ -187,7 +190,7 @@ class Knowledge:
                 self._stale_news.set()
 
     async def _read_stale(self) -> None:
-        """Read policies again that are within the limits by now; until then they stay unserved."""
+        """Read policies again that are within the limits now. Until then they stay unserved."""
         version = POLICIES.versions[0]
         while True:
             await self._stale_news.wait()
@@ -198,7 +201,7 @@ class Knowledge:
                 try:
                     data = await self._client.get(f"{POLICIES.path(version, place)}/{name}")
                 except NotFoundError:
-                    continue  # the watch is about to tell
+                    continue  # the watch will report the deletion
                 except KubeError as error:
                     logger.warning("SpawnPolicy/%s: cannot be read again: %s", key, error)
                     self._stale.add(key)

@@ -1,4 +1,4 @@
-"""What the guard reads of a cluster at the moment of a request, because it must not be old."""
+"""Reads that the guard makes during a request, where the watch cache may be too old."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from ...spawnpolicy.stamps import part
 _AGENTS = f"/apis/{AGENT_GROUP}/{AGENT_VERSION}"
 _POLICIES = "/apis/hotpeers.dev/v1alpha1"
 _AGENT = ("Agent", _AGENTS, AGENT_RESOURCE)
-# What kagent makes for an Agent, with its name, and overwrites without a look at whose it is.
+# kagent creates these objects for an Agent, with its name. It overwrites an existing object
+# without a check of its owner.
 _OVERWRITTEN = (
     ("ServiceAccount", "/api/v1", "serviceaccounts"),
     ("Service", "/api/v1", "services"),
@@ -31,11 +32,11 @@ _PAUSE_SECONDS = 0.1
 
 
 class TooManyError(KubeError):
-    """A namespace has more objects than are read for one request."""
+    """A namespace has more objects than one request may read."""
 
 
 class _Turns:
-    """One read after another, each shared by all who asked before it began."""
+    """Runs one read at a time. All callers that came before a read began share its result."""
 
     def __init__(self, read: Callable[[], Awaitable[Known]]) -> None:
         self._read = read
@@ -44,38 +45,38 @@ class _Turns:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is read."""
+        """Whether no read is running or waiting."""
         return self._coming is None and (self._running is None or self._running.done())
 
     async def next(self) -> Known:
-        """What a read gives that begins after this call."""
+        """The result of a read that begins after this call."""
         if self._coming is None:
             self._coming = asyncio.create_task(self._turn(self._running), name="read namespace")
-        # Whoever gives up takes the read from nobody else.
+        # A caller that is cancelled must not cancel the read of the others.
         return await asyncio.shield(self._coming)
 
     async def _turn(self, before: asyncio.Task[Known] | None) -> Known:
         if before is not None:
             await asyncio.wait([before])
-            # A namespace that asks without end leaves time for the others.
+            # Pause, so that a namespace with constant requests leaves time for the others.
             await asyncio.sleep(_PAUSE_SECONDS)
         self._running, self._coming = self._coming, None
         return await self._read()
 
 
 class Live:
-    """Reads. Every method raises `KubeError` where the API server does not tell."""
+    """Reads from the API server. Every method raises `KubeError` if a read fails."""
 
     def __init__(self, client: Client, secrets: Literal["auto", "true", "false"] = "auto") -> None:
         self._client = client
         self._secrets = secrets
         self._secrets_at = 0.0
         self.checks_secrets: bool | None = None if secrets == "auto" else secrets == "true"
-        """Whether Secrets are looked for; None as long as that is not known."""
+        """Whether names of Secrets are checked; None until that is known."""
         self._lists: dict[str, _Turns] = {}
 
     async def watch_rights(self, namespace: str) -> None:
-        """Find out for ever whether Secrets may be read, for the status of policies."""
+        """Test again and again whether Secrets may be read, for the status of policies."""
         while self._secrets == "auto":
             with suppress(KubeError):
                 try:
@@ -86,9 +87,10 @@ class Live:
             await asyncio.sleep(_FORBIDDEN_SECONDS)
 
     async def occupied(self, namespace: str, name: str, *, known: bool) -> tuple[str, ...]:
-        """The kinds of objects that have this name, and that kagent would overwrite.
+        """The kinds of existing objects with this name that kagent would overwrite.
 
-        An Agent is looked for only if it is `known`: another the API server itself does not replace.
+        An Agent is checked only if it is `known`. If it is not, the API server itself rejects a
+        second Agent with the name.
         """
         kinds = (_AGENT, *_OVERWRITTEN) if known else _OVERWRITTEN
         checks = [
@@ -99,7 +101,7 @@ class Live:
         return (*there, "Secret") if secret else tuple(there)
 
     async def account(self, namespace: str, name: str) -> Any | None:
-        """The metadata of a ServiceAccount, as an object; None where there is none."""
+        """A ServiceAccount as an object with `metadata` only; None if it does not exist."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
         try:
             return {"metadata": await self._client.metadata(path)}
@@ -107,7 +109,7 @@ class Live:
             return None
 
     async def agent_spec(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """The spec of an Agent; None where there is none."""
+        """The spec of an Agent; None if it does not exist."""
         try:
             found = await self._client.get(f"{_AGENTS}/namespaces/{namespace}/agents/{name}")
         except NotFoundError:
@@ -115,20 +117,20 @@ class Live:
         return part(found, "spec") or None
 
     async def known_in(self, namespace: str) -> Known:
-        """All agents and policies of one namespace, as they are after this call.
+        """All agents and policies of one namespace, read after this call.
 
-        All who ask at one moment share the lists. `TooManyError` where the namespace has more than are
-        read for one request.
+        Concurrent callers share the lists. Raises `TooManyError` if the namespace has more objects
+        than one request may read.
         """
         turns = self._lists.get(namespace)
         if turns is None:
-            # Those that nobody waits for are forgotten.
+            # Drop the entries without a running or waiting read.
             self._lists = {key: one for key, one in self._lists.items() if not one.idle}
             turns = self._lists[namespace] = _Turns(lambda: self._list(namespace))
         return await turns.next()
 
     async def agent(self, namespace: str, name: str) -> KnownAgent | None:
-        """One Agent; None where there is none."""
+        """One Agent; None if it does not exist."""
         try:
             found = await self._client.get(f"{_AGENTS}/namespaces/{namespace}/agents/{name}")
         except NotFoundError:
@@ -164,8 +166,8 @@ class Live:
     async def _has_secret(self, namespace: str, name: str) -> bool:
         """Whether a Secret has the name.
 
-        Where it must be known, a 403 is an error like any other, and nothing is admitted. Else the
-        status of each policy says that it is not looked for.
+        If the check is required ("true"), a 403 is an error like any other, and nothing is
+        admitted. If not, the status of each policy reports that Secrets are not checked.
         """
         if self._secrets == "false" or time.monotonic() < self._secrets_at:
             return False

@@ -1,4 +1,8 @@
-"""Looks at what has the name of an agent, begun while the API server still asks other webhooks."""
+"""Early checks for objects with the name of a new agent.
+
+A check starts in the mutating phase, while the API server still calls other webhooks, so that the
+validating phase need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ from collections.abc import Callable
 from .live import Live
 
 _FRESH_SECONDS = 1.0
-"""How old a look may be that is used; any look is older than what the API server stores after it."""
+"""The maximum age of a check. Even a new check ends before the API server stores the agent."""
 _MOST = 256
 
 Key = tuple[str, str]
 
 
 class Looks:
-    """The kinds of objects that have the name of an agent about to be made. Raises as `Live.occupied`."""
+    """Finds the kinds of objects with the name of a new agent. Raises as `Live.occupied`."""
 
     def __init__(self, live: Live, clock: Callable[[], float] = time.monotonic) -> None:
         self._live = live
@@ -24,19 +28,19 @@ class Looks:
         self._begun: dict[Key, tuple[float, asyncio.Task[tuple[str, ...]]]] = {}
 
     def begin(self, namespace: str, name: str, *, known: bool) -> None:
-        """Look now, for a request that is about to come back."""
+        """Start a check for a request that will come again in the validating phase."""
         self._forget()
         if len(self._begun) >= _MOST or (namespace, name) in self._begun:
             return
         look = asyncio.create_task(
             self._live.occupied(namespace, name, known=known), name="look at name"
         )
-        # Nobody may come for it, and what it raised is nobody's then.
+        # If the request never comes again, asyncio must not log that the error was never retrieved.
         look.add_done_callback(lambda one: one.cancelled() or one.exception())
         self._begun[namespace, name] = (self._clock(), look)
 
     async def occupied(self, namespace: str, name: str, *, known: bool) -> tuple[str, ...]:
-        """The kinds of objects with the name: by the look that was begun, or by one of now."""
+        """The kinds of objects with the name: from the check that was begun, or from a new one."""
         self._forget()
         _, look = self._begun.pop((namespace, name), (0.0, None))
         if look is None:

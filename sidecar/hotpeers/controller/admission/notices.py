@@ -1,7 +1,7 @@
-"""Kubernetes Events on an Agent whose pod was not injected: they say why.
+"""Kubernetes Events on an Agent whose pod was not injected, with the reason.
 
-They are written for Agents that exist only: other owners are claims of the request, which are not
-trusted. The same reason is reported for an Agent once in ten minutes.
+They are written only for Agents that were read from the API server: the owner that a request names
+is not trusted. The same reason is reported for an Agent once in ten minutes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RIGHT = (
 
 
 class Notices:
-    """Events about Agents. `lost` is called for each that is dropped or cannot be written."""
+    """Events about Agents. `lost` is called for each Event that is dropped or not written."""
 
     def __init__(
         self, client: Client, lost: Callable[[], None], *, pause: float = _PAUSE_SECONDS

@@ -1,7 +1,7 @@
-"""What the webhook reads of a pod's Agent and Namespace, at the moment that the pod is created.
+"""Reads a pod's Agent and Namespace when the pod is created.
 
-Live, because kagent makes pods milliseconds after an Agent is edited: a cache that is behind would
-leave out an annotation that was just added, and no other pod would follow.
+These are live reads, because kagent creates pods milliseconds after an edit of the Agent. A watch
+cache may not have an annotation that was just added, and no other pod would be created for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READ_SECONDS = 0.5
-"""How long both reads may take together: the API server gives the webhook one second or more."""
+"""Timeout of both reads together. The API server's timeout for the webhook is 1 s or more."""
 _VERSIONS = ("v1alpha2", "v1alpha1")
 _AT_ONCE = 16
 _RECENT_SECONDS = 300.0
@@ -39,7 +39,7 @@ _CONSEQUENCE = (
 
 
 class Owners:
-    """Reads. A client of None reads nothing: what a pod says itself holds then."""
+    """Reads Agents and Namespaces. With a client of None, only the pod's own annotations count."""
 
     def __init__(self, client: Client | None, seconds: float = READ_SECONDS) -> None:
         self._client = client
@@ -48,21 +48,22 @@ class Owners:
         self._failed: dict[str, tuple[float, KubeError]] = {}
 
     def problems(self) -> tuple[Problem, ...]:
-        """What could not be read of late, and what to do."""
+        """The recent reads that failed, and the action to take."""
         oldest = time.monotonic() - _RECENT_SECONDS
         self._failed = {what: one for what, one in self._failed.items() if one[0] > oldest}
         return tuple(_problem(what, error) for what, (_, error) in self._failed.items())
 
     async def sources(self, request: Request, *, opted_in: bool) -> Sources:
-        """What is known of a pod apart from itself; `opted_in` is whether its Namespace did.
+        """The Agent and the annotations of the Namespace of a pod. Raises nothing.
 
-        Raises nothing. An Agent that cannot be read leaves the pod as it says itself, but in a
-        Namespace that opted in: there it is not known what must be left out.
+        `opted_in` is true if the Namespace opted in to injection. If a read fails, the pod's own
+        annotations apply. In a Namespace that opted in, nothing is injected then, because an unread
+        annotation may forbid it.
         """
         try:
             name = agent_name(request.pod)
         except (AttributeError, TypeError):
-            return NOTHING  # it is no pod, which the review says
+            return NOTHING  # not a pod: the review reports it
         if not _NAMESPACE.fullmatch(request.namespace) or not (name or opted_in):
             return NOTHING
         try:
@@ -92,7 +93,7 @@ class Owners:
         return dict((found or {}).get("metadata", {}).get("annotations") or {})
 
     async def _get(self, what: str, path: str) -> Any:
-        """The object; None where there is none."""
+        """The object; None if it does not exist."""
         if self._client is None:
             raise _UnreadableError(what, UnreachableError("this controller asks no API server"))
         try:
@@ -118,7 +119,7 @@ class Owners:
 
 
 class _UnreadableError(Exception):
-    """One of them could not be read."""
+    """An Agent or Namespace could not be read."""
 
     def __init__(self, what: str, error: KubeError) -> None:
         super().__init__(what)

@@ -1,6 +1,6 @@
-"""How many Events a governed subject may write: what admission alone bounds, since RBAC cannot.
+"""Limits the rate at which a governed subject writes Events. RBAC cannot do that.
 
-Counted by each replica for itself and only in memory: an Event too many is no danger, many are.
+Each replica counts for itself, in memory: a few Events too many do no harm, a flood does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MAX_SUBJECTS = 10_000
 
 
 class Pace:
-    """At most `most` in any window of `seconds` for each key. `clock` is in seconds, and never goes back."""
+    """At most `most` per key in any window of `seconds`. `clock` is monotonic, in seconds."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Pace:
         self._at: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, key: str) -> bool:
-        """Count one more; False, and nothing counted, where there were as many as there may be."""
+        """Count one more. Returns False, and counts nothing, if the limit is reached."""
         now = self._clock()
         times = self._at.setdefault(key, deque())
         self._at.move_to_end(key)

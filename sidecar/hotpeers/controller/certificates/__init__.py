@@ -1,1 +1,1 @@
-"""The controller's own certificates: makes, stores, renews and serves them."""
+"""The controller's own certificates: how they are created, stored, renewed and served."""

@@ -1,8 +1,8 @@
-"""The certificates of the controller: an authority of its own, and what it signs. Pure.
+"""The controller's own certificate authority (CA), and the certificates that it signs. Pure.
 
-An authority is replaced in two steps, so that whoever calls trusts the new one before it is used:
-first its certificate joins the bundle, later it signs. The old one stays in the bundle until it has
-run out, since a replica that was cut off may still serve what it signed.
+A CA is replaced in two steps, so that the API servers trust the new one before it is used. First
+its certificate joins the bundle. Later it signs. The old certificate stays in the bundle until it
+expires, because a replica that was cut off may still serve a certificate that the old CA signed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 EARLY = timedelta(hours=1)
-"""How long before it is made a certificate begins to be valid: clocks differ."""
+"""A certificate is valid from so long before its creation, because clocks differ."""
 _WRONG_CLOCK = timedelta(days=1)
-"""What begins so much later than now was made by a clock that was wrong."""
+"""A certificate that begins more than this after now was created with a wrong clock."""
 _AUTHORITY_NAME = "hotpeers-controller-ca"
 
 CERTIFICATE, KEY = "tls.crt", "tls.key"
@@ -35,7 +35,8 @@ BUNDLE, AUTHORITY_KEY = "ca.crt", "ca.key"
 NEXT_AUTHORITY, NEXT_KEY = "next-ca.crt", "next-ca.key"
 
 
-# As cryptography says that something is none; and a date that Python has no room for.
+# The errors that `cryptography` raises for an invalid certificate. OverflowError is for a date that
+# Python cannot represent.
 _NO_CERTIFICATE = (
     ValueError,
     OverflowError,
@@ -47,12 +48,12 @@ _NO_CERTIFICATE = (
 
 
 class BadCertificatesError(Exception):
-    """What is kept is not what it must be; the message says what of it."""
+    """The stored certificates are invalid. The message names the invalid part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long certificates are valid. Each is replaced after two thirds of it."""
+    """How long certificates are valid. Each is replaced after two thirds of its lifetime."""
 
     authority: timedelta = timedelta(days=365)
     serving: timedelta = timedelta(days=30)
@@ -77,18 +78,22 @@ class Pair:
 
     @property
     def due(self) -> datetime:
-        """When it is to be replaced."""
+        """When the certificate must be replaced."""
         made = self.x509.not_valid_before_utc + EARLY
         return made + (self.expires - made) * (2 / 3)
 
     def usable(self, now: datetime) -> bool:
-        """Whether it is valid, or soon will be."""
+        """Whether the certificate is valid, or will be within a day."""
         return self.x509.not_valid_before_utc - _WRONG_CLOCK <= now < self.expires
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Everything that is kept: what is served, who signs, and who else is to be trusted."""
+    """All stored certificates.
+
+    `serving` is served, and `signer` is the CA that signs. `successor` is the next CA. `retired`
+    are certificates of earlier CAs that must still be trusted, as PEM.
+    """
 
     serving: Pair
     signer: Pair
@@ -97,13 +102,13 @@ class Keyring:
 
     @property
     def bundle(self) -> bytes:
-        """The certificates of all authorities that callers must trust, as PEM."""
+        """The certificates of all CAs that API servers must trust, as PEM."""
         successor = (self.successor.certificate,) if self.successor else ()
         return b"".join((self.signer.certificate, *successor, *self.retired))
 
 
 def new_keyring(names: Iterable[str], lifetimes: Lifetimes, now: datetime) -> Keyring:
-    """A new authority, and a serving certificate for these DNS names."""
+    """A new CA, and a serving certificate for these DNS names."""
     signer = _new_authority(lifetimes, now)
     return Keyring(_new_serving(signer, tuple(names), lifetimes, now), signer)
 
@@ -111,13 +116,13 @@ def new_keyring(names: Iterable[str], lifetimes: Lifetimes, now: datetime) -> Ke
 def renewed(
     keyring: Keyring, names: Iterable[str], lifetimes: Lifetimes, now: datetime, *, announced: bool
 ) -> Keyring:
-    """The keyring with the next step taken that is due; the same where none is.
+    """The keyring after the next due step; the same keyring if no step is due.
 
-    `announced` says that every caller has trusted all of the bundle for long enough.
+    `announced` is true if every API server has trusted the whole bundle for long enough.
     """
     names = tuple(names)
     if not keyring.signer.usable(now):
-        # Nobody trusts it, so that there is nothing to go on from.
+        # No API server trusts an unusable CA, so start again.
         return new_keyring(names, lifetimes, now)
     retired = tuple(one for one in keyring.retired if _expires(one) > now)
     keyring = replace(keyring, retired=retired) if retired != keyring.retired else keyring
@@ -130,14 +135,14 @@ def renewed(
     good = keyring.serving.usable(now) and _serves(keyring.serving, names)
     if now >= keyring.serving.due or not good:
         serving = _new_serving(keyring.signer, names, lifetimes, now)
-        # At the end of an authority's life nothing longer can be had from it.
+        # A certificate cannot outlive its CA. Near the end of the CA, a new one is no better.
         if serving.expires > keyring.serving.expires or not good:
             keyring = replace(keyring, serving=serving)
     return keyring
 
 
 def load_keyring(data: Mapping[str, bytes]) -> Keyring:
-    """The keyring that a Secret holds; `BadCertificatesError` says what is wrong with it."""
+    """Read the keyring from a Secret's data. Raises `BadCertificatesError` if it is invalid."""
     missing = [name for name in (CERTIFICATE, KEY, BUNDLE, AUTHORITY_KEY) if not data.get(name)]
     if missing:
         raise BadCertificatesError(f"{' and '.join(missing)} missing")
@@ -160,7 +165,7 @@ def load_keyring(data: Mapping[str, bytes]) -> Keyring:
 
 
 def dump_keyring(keyring: Keyring) -> dict[str, bytes]:
-    """What a Secret holds of a keyring."""
+    """The data of a Secret for a keyring."""
     data = {
         CERTIFICATE: keyring.serving.certificate,
         KEY: keyring.serving.key,
@@ -177,7 +182,7 @@ def _split(bundle: bytes) -> list[bytes]:
     try:
         certificates = x509.load_pem_x509_certificates(bundle)
         for one in certificates:
-            # What is wrong within is only found when it is asked for.
+            # `cryptography` parses these parts, and reports errors in them, only on access.
             one.public_key(), one.extensions, one.not_valid_after_utc
     except _NO_CERTIFICATE as error:
         raise BadCertificatesError(f"{BUNDLE} is no PEM of certificates") from error
@@ -187,12 +192,12 @@ def _split(bundle: bytes) -> list[bytes]:
 def _check_pair(pair: Pair, certificate: str, key: str) -> None:
     try:
         public = pair.x509.public_key()
-        pair.x509.extensions, pair.due  # noqa: B018 - what is wrong within is found by asking
+        pair.x509.extensions, pair.due  # noqa: B018 - errors in them are raised on access
     except _NO_CERTIFICATE as error:
         raise BadCertificatesError(f"{certificate} is no PEM of a certificate") from error
     try:
         private = load_pem_private_key(pair.key, None)
-    # An encrypted key is a TypeError, one of a kind that is unknown an UnsupportedAlgorithm.
+    # An encrypted key raises TypeError, a key of an unknown kind UnsupportedAlgorithm.
     except Exception as error:
         raise BadCertificatesError(f"{key} is no PEM of a private key") from error
     if private.public_key() != public:
@@ -224,7 +229,7 @@ def _serves(serving: Pair, names: tuple[str, ...]) -> bool:
 def _new_authority(lifetimes: Lifetimes, now: datetime) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key()
-    # Two are trusted at a time, and looked up by their names.
+    # Two CAs are trusted at the same time, and verifiers find them by name: use a unique name.
     title = f"{_AUTHORITY_NAME}-{secrets.token_hex(4)}"
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
     builder = (
@@ -242,7 +247,7 @@ def _new_serving(signer: Pair, names: tuple[str, ...], lifetimes: Lifetimes, now
     authority = signer.x509
     signing = load_pem_private_key(signer.key, None)
     assert isinstance(signing, ec.EllipticCurvePrivateKey), "made or checked here"  # noqa: S101
-    # A common name is at most 64 characters, and nobody reads it: the name is in the extension.
+    # A common name has at most 64 characters. No client uses it: the names are in the extension.
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     end = min(now + lifetimes.serving, signer.expires)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key())

@@ -1,4 +1,4 @@
-"""Follows the folder of `--certificate-dir`: what it holds is what is served."""
+"""Watches the folder of `--certificate-dir`, and serves the certificate in it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 
 Take = Callable[[bytes, bytes], None]
-"""Serves with a certificate and its key; `CertificateError` where they are of no use."""
+"""Serves with a certificate and its key. Raises `CertificateError` if they are unusable."""
 
 
 async def follow_folder(folder: Path, take: Take) -> None:
-    """Look at `tls.crt` and `tls.key` every second, for ever; the last good pair stays."""
+    """Read `tls.crt` and `tls.key` every second until cancelled. The last good pair stays."""
     seen: object = None
     while True:
-        # A link in the path may be put to another folder: a Secret is renewed so.
+        # Read both files each time. The kubelet updates a Secret volume by changing a symlink in
+        # the path.
         found = await asyncio.to_thread(_read, folder)
         if found != seen:
             seen = found
@@ -43,7 +44,7 @@ def _use(folder: Path, found: tuple[bytes, bytes] | str, take: Take) -> None:
         try:
             take(*found)
         except CertificateError as error:
-            # Between two writes of a folder that is written in place they do not match.
+            # If the files are written in place, they do not match between the two writes.
             problem = f"{folder}: {error}"
     if problem:
         logger.warning("%s", problem, extra={"reason": ControllerReason.CERTIFICATE_INVALID.value})

@@ -1,7 +1,7 @@
-"""Keeps the controller's own certificates: in one Secret, which every replica follows.
+"""Keeps the controller's own certificates in one Secret that every replica watches.
 
-Whichever replica comes first makes them; the leader renews them. Each write names the version of
-the Secret that it goes on from, so that two never overwrite each other.
+The first replica creates them, and the leader renews them. Each write is a compare-and-swap on the
+resourceVersion of the Secret, so that two replicas never overwrite each other.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _LOOK_SECONDS = 5.0
 class Certificates:
     """The certificates for some DNS names, in the Secret `name`.
 
-    `use` is called with each serving certificate that is to be served from now on. `look` are the
-    seconds between two looks whether something is due.
+    `use` is called with each new certificate to serve. `look` is the number of seconds between two
+    checks for due renewals.
     """
 
     def __init__(  # noqa: PLR0913 - the last two are for tests
@@ -66,22 +66,25 @@ class Certificates:
 
     @property
     def expires(self) -> datetime | None:
-        """When what is being served runs out."""
+        """When the served certificate expires; None if there is none."""
         return self.keyring.serving.expires if self.keyring else None
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         own = (self._scope.problem, self._failure)
         return (*(one for one in own if one is not None), *self._scope.store.problems())
 
     async def run(self) -> None:
-        """Follow the Secret for ever, making it where it is not there."""
+        """Watch the Secret until cancelled, and create it if it is missing."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scope.follow(), name=f"follow Secret {self._name}")
             group.create_task(self._follow(), name="use certificates")
 
     async def lead(self, writer: LeaderClient, announced: Callable[[bytes], bool]) -> None:
-        """Renew for ever what is due. `announced` says whether all callers trust a bundle."""
+        """Renew due certificates until cancelled.
+
+        `announced` returns whether all API servers trust a bundle.
+        """
         while True:
             stored = next(self._scope.store.values(), None)
             if stored is not None and stored.keyring is not None and not self._unclear():
@@ -115,7 +118,7 @@ class Certificates:
         self._failure = None
 
     async def _make(self, stored: Stored | None) -> None:
-        """Fill a Secret that is not there, or empty, with what is served or else with new ones."""
+        """Write a missing or empty Secret: the keyring that is served, or else a new one."""
         keyring = self.keyring
         if keyring is None:
             keyring = new_keyring(self._names, self._lifetimes, datetime.now(UTC))
@@ -129,7 +132,7 @@ class Certificates:
             self._failure = None
             logger.info("the Secret %s/%s was filled", self._namespace, self._name)
         except ConflictError:
-            pass  # another replica was quicker, and the watch will tell what it made
+            pass  # another replica was quicker, and the watch will report its keyring
         except KubeError as error:
             what = "it is not there, and making it" if stored is None else "filling it"
             self._fail(error, what)
@@ -157,7 +160,7 @@ class Certificates:
         self._failure = Problem(where, error.reason, message)
 
     def _unclear(self) -> bool:
-        """Whether the Secret is there, and not as it must be: then it is left alone."""
+        """Whether the Secret exists with invalid content. Such a Secret is not changed."""
         return any(True for _ in self._scope.store.problems())
 
     def _changed(self) -> None:

@@ -1,4 +1,4 @@
-"""The Secret that keeps the certificates, as it is read and written. Pure."""
+"""Reads and builds the Secret with the certificates. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .authority import (
 )
 
 MARK = "hotpeers.dev/certificates"
-"""The annotation by which a Secret is known to be ours to change."""
+"""The annotation of a Secret that hotpeers wrote, and so may change."""
 _LABELS = {"app.kubernetes.io/managed-by": "hotpeers"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A Secret of ours in one of its versions; `keyring` is None where it holds nothing yet."""
+    """The Secret at one resourceVersion. `keyring` is None if the Secret is empty."""
 
     version: str
     keyring: Keyring | None
 
 
 def read_secret(data: Any) -> Stored:
-    """What a Secret keeps; `MalformedError` where it is not ours, or not what we wrote."""
+    """Read a Secret. Raises `MalformedError` if its data is invalid or not from hotpeers."""
     metadata = data.get("metadata") or {}
     version = str(metadata.get("resourceVersion") or "")
     held = {name: value for name, value in (data.get("data") or {}).items() if value}
@@ -52,7 +52,7 @@ def read_secret(data: Any) -> Stored:
 
 
 def new_secret(namespace: str, name: str, keyring: Keyring) -> dict[str, Any]:
-    """A Secret to create."""
+    """The Secret to create."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -68,8 +68,8 @@ def new_secret(namespace: str, name: str, keyring: Keyring) -> dict[str, Any]:
 
 
 def secret_patch(version: str, keyring: Keyring) -> dict[str, Any]:
-    """A merge patch that puts a keyring into a Secret of this version, and of no other."""
-    # What is not there any more must be said to be null.
+    """A merge patch that writes a keyring into the Secret, if it still has this version."""
+    # A merge patch removes a key only if its value is null.
     data: dict[str, str | None] = {NEXT_AUTHORITY: None, NEXT_KEY: None}
     return {
         "metadata": {"resourceVersion": version, "annotations": {MARK: "1"}},

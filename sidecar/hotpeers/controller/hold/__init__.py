@@ -1,1 +1,1 @@
-"""The webhook that holds rollouts, and what the leader does about held Deployments."""
+"""The webhook that holds rollouts, and the leader's work on held Deployments."""

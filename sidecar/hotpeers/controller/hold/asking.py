@@ -1,4 +1,4 @@
-"""Asks the pods of one held Deployment to follow, until all do or one cannot."""
+"""Asks the pods of one held Deployment to apply its configuration, until all did or one cannot."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _PAGE = "500"
 
 @dataclass(slots=True)
 class _Known:
-    """What this leader knows of one pod. Times are those of the monotonic clock."""
+    """The state of one pod, as this leader knows it. Times are of the monotonic clock."""
 
     first: float
-    """Since when an answer is waited for."""
+    """The time since which the leader waits for an answer."""
     last: float
-    """When it was asked last."""
+    """The time of the last patch that asked the pod."""
     before: str
     answer: Answer = SILENT
     ready: bool = False
     proven: bool = False
-    """Whether it had the configuration live when it answered last."""
+    """Whether the configuration was live in its last answer."""
     denied: str = ""
-    """Why it could not be asked last, "" where it was."""
+    """Why the last patch that asked the pod failed; "" if it did not."""
 
     def take(self, pod: Pod, answer: Answer, now: float) -> None:
-        """Note an answer. A pod that says it is live no more, or is just Ready, has its time anew."""
+        """Store an answer. `first` starts again if the pod lost its live state or became Ready."""
         lost = self.proven and answer.says not in (Says.LIVE, Says.NOTHING)
         if answer.says is not Says.NOTHING:
             self.proven = answer.says is Says.LIVE
@@ -52,7 +52,7 @@ class _Known:
 
 
 class Asking:
-    """One hold of one Deployment: as long as the same configuration is wanted."""
+    """One hold of one Deployment. Another wanted configuration is another hold."""
 
     def __init__(self, client: LeaderClient, sidecars: Sidecars, ack_seconds: float) -> None:
         self._client = client
@@ -60,15 +60,15 @@ class Asking:
         self._ack_seconds = ack_seconds
         self._pods: dict[str, _Known] = {}
         self._unready: dict[str, float] = {}
-        """Since when pods of a rollout are seen, and are not Ready."""
+        """By uid of a pod in a rollout: the time since which it was seen as not Ready."""
         self._began = time.monotonic()
         self.summary: dict[str, str] = {}
-        """What each pod says, by its name."""
+        """The last answer of each pod, by pod name."""
 
     async def look(self, one: HeldDeployment, hold: Hold) -> Progress:
-        """Ask all pods once, and see how the hold stands. Raises `KubeError` and `SecretsError`."""
+        """Ask all pods once, and judge the hold. Raises `KubeError` and `SecretsError`."""
         if one.rolling:
-            # Pods come and go; when they are bound to be there is that rollout's matter.
+            # Pods come and go during a rollout: their times start again after it.
             self._pods.clear()
             self._began = time.monotonic()
             return await self._rolling(one)
@@ -79,7 +79,7 @@ class Asking:
         return judge(asked, one.replicas, now - self._began, self._ack_seconds)
 
     async def current(self, one: HeldDeployment) -> list[Pod]:
-        """The pods of the newest ReplicaSet, as the API server reports them."""
+        """The pods of the newest ReplicaSet, read from the API server."""
         selector = ",".join(f"{key}={value}" for key, value in one.selector)
         query = urlencode({"labelSelector": selector, "limit": _PAGE})
         place = f"namespaces/{one.namespace}"
@@ -90,7 +90,7 @@ class Asking:
         return pods_of(await self._client.get(f"/api/v1/{place}/pods?{query}"), newest)
 
     async def idle(self, one: HeldDeployment, hold: Hold) -> list[float | None]:
-        """For how long each pod has been idle, in seconds; None where that is unknown."""
+        """The seconds for which each pod has been idle; None for a pod where that is unknown."""
         pods = await self.current(one)
         answers = await asyncio.gather(*(self._sidecars.ask(pod, hold.wanted) for pod in pods))
         return [answer.idle for answer in answers]
@@ -127,7 +127,7 @@ class Asking:
         }
         due = [(pod, known) for pod, known in due if self._sidecars.can_ask(pod)]
         if due:
-            # Anew each time: what it is made of may be written after the Deployment.
+            # Read again each time, because its sources may be written after the Deployment.
             secrets = await read_secrets(self._client, one)
             await asyncio.gather(*(self._patch(one, hold, secrets, *each) for each in due))
 
@@ -138,9 +138,9 @@ class Asking:
         try:
             await self._client.patch(path, asking_patch(pod, hold, secrets, pod.tries + 1))
         except (NotFoundError, ConflictError):
-            pass  # it is gone, or another one by now
+            pass  # the pod was deleted or replaced
         except KubeError as error:
-            # Another pod has its name by now, or a policy of the cluster denies it.
+            # 422: another pod has the name now, or an admission policy denies the patch.
             if error.status != 422:
                 raise
             known.denied = str(error)
@@ -154,7 +154,7 @@ class Asking:
             name=pod.name,
             ready=pod.ready,
             failing=pod.failing,
-            # A pod without an address is about to get one.
+            # A pod without an IP address gets one soon.
             has_sidecar=bool(pod.port) and (not pod.ip or self._sidecars.can_ask(pod)),
             seconds=now - known.first,
             answer=known.answer,

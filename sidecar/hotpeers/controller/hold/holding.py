@@ -1,4 +1,4 @@
-"""Puts the hold of one replica together: its webhook, and its duties while it leads."""
+"""Composes the hold feature of one replica: its webhook, and its work while it leads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Holding:
-    """The hold of one replica. `place` is where the sidecar of each pod is asked."""
+    """The hold feature of one replica. `place` returns the sidecar's address for a pod."""
 
     def __init__(
         self,
@@ -42,19 +42,19 @@ class Holding:
         metrics.count_held(lambda: self._keeper.count if self._keeper is not None else 0)
 
     def add_to(self, app: web.Application) -> None:
-        """Serve it in an application."""
+        """Add the path to an application."""
         self._webhook.add_to(app)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         return self._keeper.problems() if self._keeper is not None else ()
 
     def document(self) -> list[dict[str, Any]]:
-        """The held Deployments; none where this replica does not lead."""
+        """The held Deployments; empty if this replica does not lead."""
         return self._keeper.document() if self._keeper is not None else []
 
     async def lead(self, client: Client, writer: LeaderClient) -> None:
-        """What only the leader does, for ever."""
+        """Do the leader's work until cancelled."""
         from .keeper import Keeper  # noqa: PLC0415 - with the client only
         from .repaying import Repaying  # noqa: PLC0415
         from .telling import Telling  # noqa: PLC0415

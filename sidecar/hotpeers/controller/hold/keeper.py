@@ -1,6 +1,7 @@
-"""Looks after held Deployments as long as this replica leads: asks their pods, and releases.
+"""Reconciles held Deployments while this replica leads: asks their pods, and releases holds.
 
-All state is on the Deployments: another leader goes on from there. It gives pods their time anew.
+All state is on the Deployments, so that a new leader can continue. Only the time limits of the pods
+start again with a new leader.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _DEPLOYMENT = Kind[HeldDeployment](
 
 @dataclass(slots=True)
 class _Case:
-    """One held Deployment: the task that looks after it, and what it knows."""
+    """One held Deployment: its task, and the state of that task."""
 
     news: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -63,11 +64,11 @@ class _Case:
     live: bool = False
     problem: Problem | None = None
     trouble_since: float | None = None
-    """Since when its pods cannot be asked for a fault that is not theirs."""
+    """The time since which its pods cannot be asked, because reads or writes fail."""
 
 
 class Keeper:
-    """The held Deployments of a cluster. `ack_seconds` is how long a Ready pod may take."""
+    """The held Deployments of a cluster. `ack_seconds` is the time limit for a Ready pod."""
 
     def __init__(
         self,
@@ -96,11 +97,11 @@ class Keeper:
 
     @property
     def count(self) -> int:
-        """How many Deployments are held."""
+        """The number of held Deployments."""
         return len(self._scope.store)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         unread = [self._scope.problem] if self._scope.problem is not None else []
         return (*unread, *(one.problem for one in self._cases.values() if one.problem is not None))
 
@@ -125,7 +126,7 @@ class Keeper:
         return found
 
     def debts(self) -> list[Debt]:
-        """Those whose pods all have what kagent wants, and that roll out nothing."""
+        """Deployments without a rollout whose pods all have the configuration kagent wants."""
         return [
             Debt(one.namespace, one.name, one.hold.since)
             for one in self._scope.store.values()
@@ -137,14 +138,14 @@ class Keeper:
         ]
 
     async def idle(self, key: Key) -> list[float | None]:
-        """For how long each pod of a debt has been idle. Raises `KubeError`."""
+        """The seconds for which each pod of a debt has been idle. Raises `KubeError`."""
         one, case = self._find(key), self._cases.get(key)
         if one is None or one.hold is None or case is None or case.asking is None:
             return []
         return await case.asking.idle(one, one.hold)
 
     async def repay(self, key: Key) -> bool:
-        """Roll a debt; whether it was done. Raises `KubeError`."""
+        """Roll the Deployment of a debt. Returns whether it rolls. Raises `KubeError`."""
         one = self._find(key)
         if one is None or one.hold is None:
             return False
@@ -154,13 +155,13 @@ class Keeper:
         return True
 
     async def run(self) -> None:
-        """Look after them for ever."""
+        """Reconcile until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scope.follow(), name=f"follow {self._scope.title}")
             group.create_task(self._dispatch(group), name="held Deployments")
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
-        """One task for each Deployment that is held."""
+        """Start one task for each held Deployment."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -190,11 +191,11 @@ class Keeper:
                 await asyncio.sleep(_GATHER_SECONDS)
         finally:
             self._cases.pop(key, None)
-            # It may be held again by now.
+            # The Deployment may have been held again in the meantime.
             self._news.set()
 
     async def _look(self, one: HeldDeployment, case: _Case) -> float:
-        """Look at one, and act; the seconds until the next look."""
+        """Reconcile one Deployment. Returns the seconds until the next time."""
         try:
             seconds = await self._act(one, case)
         except (KubeError, SecretsError, ExceptionGroup) as error:
@@ -205,7 +206,7 @@ class Keeper:
     async def _act(self, one: HeldDeployment, case: _Case) -> float:
         hold = one.hold
         if one.owner is None:
-            # Somebody's label on something that is not kagent's: nothing of it is written.
+            # The label was put on a Deployment that is not kagent's: do not change it.
             message = (
                 "it is no Deployment of a kagent Agent: take away its label hotpeers.dev/held, and"
                 " run kubectl rollout restart if its template has an older kagent.dev/config-hash"
@@ -213,7 +214,7 @@ class Keeper:
             case.problem = Problem(_where(one), ControllerReason.HOLD_UNREADABLE, message)
             return _LIVE_SECONDS
         if hold is None or hold.template != one.template:
-            # Nobody can say what it owes; or it was rolled while the webhook was not asked.
+            # The hold is unreadable, or the Deployment was rolled while the webhook was not called.
             if await release(self._writer, one, None) is End.DONE:
                 self._telling.cleared(one, "overtaken")
             return _REST_SECONDS
@@ -245,7 +246,7 @@ class Keeper:
         if not case.live:
             case.live = True
             self._telling.live(one)
-        return _LIVE_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - so that not all come at once
+        return _LIVE_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the checks over time
 
     async def _give_up(
         self, one: HeldDeployment, hold: Hold, case: _Case, reason: Reason, message: str
@@ -269,7 +270,10 @@ class Keeper:
         return _REST_SECONDS
 
     async def _trouble(self, one: HeldDeployment, case: _Case, error: Exception) -> float:
-        """Something cannot be read or written. That holds nothing for longer than pods may."""
+        """Report a failed read or write. After `ack_seconds` of failures, release the hold.
+
+        A hold whose pods were all live stays.
+        """
         reason = (
             error.reason if isinstance(error, KubeError) else ControllerReason.SOURCES_UNREADABLE
         )
@@ -283,7 +287,7 @@ class Keeper:
         if now - case.trouble_since < self._ack_seconds or hold is None or one.owner is None:
             return _WAIT_SECONDS * 2
         if case.live:
-            # What is live stays so, whatever this leader cannot see now.
+            # All pods were live, and a failed read does not change that.
             return _REST_SECONDS
         try:
             return await self._give_up(one, hold, case, reason, message)
@@ -297,7 +301,7 @@ def _where(one: HeldDeployment) -> str:
 
 
 def _first(error: Exception) -> Exception:
-    """The error itself, or the first of a group; raises a group with any other error."""
+    """The error, or the first one of a group. Raises a group that contains any other error."""
     if isinstance(error, ExceptionGroup):
         found, others = error.split((KubeError, SecretsError))
         if others is not None or found is None:

@@ -13,23 +13,23 @@ from ..election import LeaderClient
 
 
 class End(Enum):
-    """What came of the patch that ends a hold."""
+    """The result of the patch that ends a hold."""
 
     DONE = auto()
     OVERTAKEN = auto()
-    """The Deployment is another one by now."""
+    """The Deployment was changed or deleted before the patch."""
     HELD_AGAIN = auto()
     """The webhook held it again."""
 
 
 async def release(writer: LeaderClient, one: HeldDeployment, hold: Hold | None) -> End:
-    """End a hold; without one, take away the marks alone. Raises `KubeError`."""
+    """End a hold. If `hold` is None, only remove the marks. Raises `KubeError`."""
     path = f"/apis/apps/v1/namespaces/{one.namespace}/deployments/{one.name}"
     try:
         found: Json = await writer.patch(path, release_patch(one.uid, hold, one.marks))
     except KubeError as error:
-        # It is gone, or another one by now, as the watch is about to tell. A policy of the cluster
-        # that forbids the update answers 422 too.
+        # The Deployment was deleted or changed, and the watch will report it. A 422 may also come
+        # from an admission policy that denies the update, so read the Deployment then.
         if error.status in (404, 409) or (
             error.status == 422 and await _is_another(writer, path, one)
         ):

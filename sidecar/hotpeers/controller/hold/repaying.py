@@ -1,4 +1,4 @@
-"""Repays debts, while leading: rolls held Deployments that are idle, one at a time."""
+"""Repays debts while this replica leads: rolls idle held Deployments, one at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 15.0
 _MOST_ASKED = 20
 _LONGEST_ROLLOUT = 1800.0
-"""A rollout that takes longer (a drain of ten minutes, and a start) holds up the others no more."""
+"""A rollout may delay the others for so long. A drain of ten minutes and a start fit in."""
 
 
 class Repaying:
-    """Rolls one Deployment, waits until that is done, and looks for the next."""
+    """Rolls one Deployment, waits until its rollout is done, and continues with the next."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Repaying:
         self._skipped = 0
 
     async def run(self) -> None:
-        """Repay for ever."""
+        """Repay until cancelled."""
         while self._terms.enabled:
             await asyncio.sleep(self._look)
             try:
@@ -54,11 +54,12 @@ class Repaying:
                 logger.warning("a held Deployment cannot be repaid: %s", error, extra=extra)
 
     async def _repay_one(self) -> Key | None:
-        """Roll the oldest debt whose pods are idle; its key, None where there is none."""
+        """Roll the oldest debt with idle pods. Returns its key; None if there is no such debt."""
         due = due_debts(self._keeper.debts(), self._terms, self._clock())
         if not due:
             return None
-        # The busy ones at the front do not keep the others from their turn.
+        # Start after the debts that were asked last time, so that busy ones do not block the
+        # others.
         begin = self._skipped % len(due)
         self._skipped += _MOST_ASKED
         for debt in (due[begin:] + due[:begin])[:_MOST_ASKED]:
@@ -75,14 +76,14 @@ class Repaying:
             idle = await self._keeper.idle(key)
             return idle_enough(idle, self._terms) and await self._keeper.repay(key)
         except KubeError as error:
-            # One that cannot be rolled keeps no other from its turn.
+            # A Deployment that cannot be rolled must not block the others.
             extra = {"reason": error.reason.value}
             title = "/".join(key)
             logger.warning("Deployment %s cannot be repaid: %s", title, error, extra=extra)
             return False
 
     async def _rolled(self, key: Key) -> None:
-        """Wait until the rollout of a Deployment is over, within bounds."""
+        """Wait until the rollout of a Deployment ends, at most `_LONGEST_ROLLOUT` seconds."""
         until = time.monotonic() + _LONGEST_ROLLOUT
         path = f"/apis/apps/v1/namespaces/{key[0]}/deployments/{key[1]}"
         while time.monotonic() < until:

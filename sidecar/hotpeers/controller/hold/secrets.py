@@ -1,4 +1,4 @@
-"""Reads S of an Agent's config-hash from the API server: its Agent, models and tool servers."""
+"""Computes S of an Agent's config-hash: reads the Agent, its models and its tool servers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _BASE = "/apis/kagent.dev/v1alpha2/namespaces"
 
 
 async def read_secrets(client: LeaderClient, deployment: HeldDeployment) -> str:
-    """S in hexadecimal. Raises `KubeError` where something cannot be read, `SecretsError` else.
+    """S in hexadecimal. Raises `KubeError` if a read fails, `SecretsError` for other causes.
 
-    No Secret is read: kagent writes a digest of each into the status of what refers to it.
+    No Secret is read: kagent writes a digest of each Secret into the status of the object that
+    refers to it.
     """
     owner = deployment.owner
     if owner is None:

@@ -1,7 +1,7 @@
-"""Asks the sidecars of pods for their `/status`, within bounds.
+"""Reads `/status` of the sidecars in pods, with limits.
 
-A pod may lie, answer for ever, or send a gigabyte. It is asked at its own address only: what its
-answer names is never asked, and redirects are not followed.
+A pod is not trusted: it may lie, send without end, or send a gigabyte. Requests go to the pod's own
+address only. Addresses in its answer are never used, and redirects are not followed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Place = tuple[str, int]
 
 
 def place_of(pod: Pod) -> Place | None:
-    """Where the sidecar of a pod answers; None where that cannot be the address of a pod."""
+    """Address and port of a pod's sidecar; None if the address cannot be that of a pod."""
     try:
         address = ipaddress.ip_address(pod.ip)
     except ValueError:
@@ -45,7 +45,7 @@ def place_of(pod: Pod) -> Place | None:
 
 
 class Sidecars:
-    """Asks pods. Use it as an asynchronous context manager. `place` is where each is asked."""
+    """Asks pods. An asynchronous context manager. `place` returns the address for a pod."""
 
     def __init__(self, place: Callable[[Pod], Place | None] = place_of) -> None:
         self._place = place
@@ -58,7 +58,7 @@ class Sidecars:
             cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(limit=_AT_ONCE, force_close=True),
             auto_decompress=False,
-            # No proxy: a pod's address is reached directly, or not at all.
+            # Ignore proxy settings: connect to a pod directly only.
             trust_env=False,
             headers={
                 "Accept-Encoding": "identity",
@@ -72,11 +72,11 @@ class Sidecars:
             await self._session.close()
 
     def can_ask(self, pod: Pod) -> bool:
-        """Whether it has an address and a port of a sidecar."""
+        """Whether the pod has an address and a sidecar's port."""
         return self._place(pod) is not None
 
     async def ask(self, pod: Pod, wanted: str) -> Answer:
-        """What a pod says of a configuration; `SILENT` where it says nothing that can be read."""
+        """A pod's answer about a configuration; `SILENT` if there is no readable answer."""
         place = self._place(pod)
         if place is None:
             return SILENT

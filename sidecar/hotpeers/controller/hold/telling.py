@@ -35,7 +35,7 @@ class Telling:
         await self._events.run()
 
     def held(self, one: HeldDeployment) -> None:
-        """A configuration is held back. Older holds were reported by the leader before this one."""
+        """A configuration is held back. Older holds were reported by an earlier leader."""
         if one.hold is not None and time.time() - one.hold.since < _FRESH_SECONDS:
             note = (
                 f"Configuration {one.hold.wanted} does not roll the Deployment: its pods are asked to "
@@ -86,5 +86,5 @@ class Telling:
             return
         about = reference(owner.api_version, "Agent", one.namespace, owner.name, owner.uid)
         event = Event(about, reason, note, action, warning=warning, at=datetime.now(UTC))
-        # A key of its own: each change of a hold is an Event of its own.
+        # Use a unique key, so that each change of a hold is an Event of its own.
         self._events.add(event, object())

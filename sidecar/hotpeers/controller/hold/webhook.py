@@ -1,4 +1,4 @@
-"""`/hold` over HTTP: updates of Deployments of kagent."""
+"""`/hold` over HTTP: the webhook for updates of kagent's Deployments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class HoldWebhook:
-    """Answers the API server. `account` is the controller's own user, whose updates release."""
+    """Answers the API server. `account` is the controller's own user; its updates end holds."""
 
     def __init__(
         self, account: str, metrics: ControllerMetrics, draining: Callable[[], bool]
@@ -30,7 +30,7 @@ class HoldWebhook:
         self._draining = draining
 
     def add_to(self, app: web.Application) -> None:
-        """Serve it in an application."""
+        """Add the path to an application."""
         app.router.add_post("/hold", self._answer)
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -42,7 +42,7 @@ class HoldWebhook:
         except GoneError as error:
             return web.Response(status=error.status)
         except BodyError as error:
-            # The webhook's failurePolicy lets the update pass as it is.
+            # The webhook's failurePolicy makes the API server admit the update unchanged.
             reason = (
                 InjectReason.REQUEST_INVALID if error.status < 500 else ControllerReason.TOO_BUSY
             )

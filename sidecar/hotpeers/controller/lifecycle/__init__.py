@@ -1,1 +1,1 @@
-"""Ends spawned agents: by TTL, with their orchestrator, with their policy. The leader does it."""
+"""The leader deletes spawned agents: by TTL, with their orchestrator, or with their policy."""

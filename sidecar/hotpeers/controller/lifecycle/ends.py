@@ -1,7 +1,7 @@
-"""Which spawned agents are to end, and why. Pure.
+"""Decides which spawned agents to delete, and why. Pure functions.
 
-An agent without the guard's label and stamps is nobody's business here, and a stamp that cannot be
-read is told and ends nothing.
+Agents without the guard's label and stamps are ignored. A stamp that cannot be read is reported as
+a problem, and ends nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..quota.ledger import DeletionPolicy
 from ..reasons import ControllerReason
 
 GONE_SECONDS = 60.0
-"""How long a policy or an orchestrator must have been gone: one may be made anew."""
+"""How long a policy or an orchestrator must be gone, because it may be created again."""
 _MAX_PROBLEMS = 100
 
 Place = tuple[str, str]
@@ -27,7 +27,7 @@ Place = tuple[str, str]
 
 
 class Cause(StrEnum):
-    """Why an agent ends: the reason of its Event, and of the metric."""
+    """Why an agent ends: the reason in its Event and in the metric."""
 
     EXPIRED = "AgentExpired"
     POLICY_GONE = "PolicyGone"
@@ -36,7 +36,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One agent that is to be deleted. `detail` says of what, for people."""
+    """One agent to delete. `detail` is the cause as text for people."""
 
     agent: KnownAgent
     cause: Cause
@@ -51,12 +51,12 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is known besides the agents, as of now.
+    """The current facts besides the agents.
 
-    `policies` are those that exist. `deletion` says what becomes of the agents of some that are
-    gone, where that was asked. `accounts` are the uids of ServiceAccounts that spawned, "" of one that
-    is gone; one that is not in it has not been looked at. `since` tells from which moment on a
-    policy or orchestrator has been gone.
+    `policies` are the existing ones. `deletion` has the last deletionPolicy of deleted policies, as
+    far as it was read. `accounts` has the uids of ServiceAccounts that spawned agents: "" if the
+    account was deleted, no entry if it was not read yet. `since` has the time at which a policy or
+    orchestrator was first found to be gone.
     """
 
     policies: frozenset[str]
@@ -67,9 +67,10 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class EndPlan:
-    """What is to be done. `due` is in how many seconds something else may be; None for never.
+    """The agents to delete, and when to plan again.
 
-    `ask` are policies whose deletionPolicy decides, `look_at` the ServiceAccounts that spawned.
+    `due` is the number of seconds until another agent may end; None means never. `ask` are
+    policies whose deletionPolicy must be read, `look_at` ServiceAccounts that spawned agents.
     """
 
     endings: tuple[Ending, ...] = ()
@@ -87,7 +88,7 @@ def plan_ends(
     moment: float,
     gone_after: float = GONE_SECONDS,
 ) -> EndPlan:
-    """Which of all agents end now. `moment` is a clock that never goes back, in seconds."""
+    """Find the agents that end now. `moment` is the time of a monotonic clock, in seconds."""
     everyone = tuple(agents)
     planning = _Planning(around, frozenset(one.uid for one in everyone), now, moment, gone_after)
     for agent in everyone:
@@ -126,7 +127,7 @@ class _Planning:
         self.problems: list[Problem] = []
 
     def add(self, agent: KnownAgent, stamps: Mapping[str, str]) -> None:
-        """Judge one agent; the first cause is told."""
+        """Check one agent, and record the first cause that applies."""
         policy = _text(stamps, POLICY)
         for cause, detail in (
             (Cause.EXPIRED, self._expired(agent, _text(stamps, EXPIRES))),
@@ -177,7 +178,7 @@ class _Planning:
         return f"the ServiceAccount {namespace}/{name} that spawned it is gone"
 
     def _is_gone(self, what: str) -> bool:
-        """Whether something that is not there has been gone for long enough."""
+        """Whether a missing object has been gone for long enough."""
         since = self.since[what] = self._around.since.get(what, self._moment)
         left = since + self._gone_after - self._moment
         if left > 0:
@@ -186,18 +187,18 @@ class _Planning:
 
 
 def policy_name(key: str) -> str:
-    """A policy in `since`."""
+    """The key of a policy in `since`."""
     return f"policy {key}"
 
 
 def agent_name(uid: str) -> str:
-    """An orchestrator in `since`."""
+    """The key of an orchestrator in `since`."""
     return f"agent {uid}"
 
 
 @lru_cache(maxsize=8192)
 def read_time(text: str) -> datetime | None:
-    """The time of a stamp; None where it is not exactly as the guard writes them."""
+    """The time of a stamp; None if it is not exactly in the format that the guard writes."""
     try:
         found = datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Ends spawned agents when it is time, and frees their slots, while leading.
+"""Deletes spawned agents when they are due, while this replica leads.
 
-What is not known as of now takes nothing away.
+Nothing is deleted while the watch cache is out of date.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ logger = logging.getLogger(__name__)
 audit = logging.getLogger("hotpeers.audit")
 
 _AT_ONCE = 8
-# At most so long until everything is looked at again: clocks are set, and a look may have failed.
+# The longest time between two full checks: a clock may be set, and a read may have failed.
 _LOOK_SECONDS = 10.0
 _UNCLEAR_SECONDS = 0.2
 _GATHER_SECONDS = 0.2
-# What failed, and what the watch has not told of yet, is left for so long.
+# An agent is left alone for so long after a failed deletion, or until the watch reports it.
 _REST_SECONDS = 10.0
-# No request lasts longer.
+# The longest duration of a request to the API server.
 _MOST_SECONDS = 60.0
 
 
 class World(Protocol):
-    """What the cluster holds."""
+    """The watch cache of agents and policies."""
 
     def agents(self) -> list[KnownAgent]:
         """Every Agent."""
@@ -54,36 +54,36 @@ class World(Protocol):
 
     @property
     def known(self) -> Known:
-        """All of it, to be looked up."""
+        """The index of all records."""
 
     @property
     def departures(self) -> Departures:
-        """The spawned agents that are gone."""
+        """The spawned agents that were deleted."""
 
     def fresh(self) -> bool:
-        """Whether that is all there is, as of now."""
+        """Whether the cache is complete and current."""
 
 
 class Deletions(Protocol):
-    """What becomes of the agents of a policy that is gone."""
+    """The deletionPolicy of policies that were deleted."""
 
     async def deletion_policy(self, key: str) -> DeletionPolicy:
-        """As the policy said last. Raises `HotpeersError` where it cannot be told now."""
+        """The last value in the policy. Raises `HotpeersError` if it is unknown now."""
 
 
 @dataclass(slots=True)
 class _Look:
-    """The uid of a ServiceAccount, "" where there is none, and when it was looked at."""
+    """The uid of a ServiceAccount ("" if it does not exist), and when it was read."""
 
     uid: str
     at: float
 
 
 class Expiry:
-    """Deletes what has to end. Call `look` when the world changed.
+    """Deletes agents that are due. Call `look` after each change in the watch cache.
 
-    `deleted` is called with each cause, `lost` for each Event that could not be made. `gone_after`
-    is for how long a policy or an orchestrator must have been gone.
+    `deleted` is called with the cause of each deletion, `lost` for each Event that could not be
+    written. `gone_after` is the number of seconds that a policy or an orchestrator must be gone.
     """
 
     def __init__(  # noqa: PLR0913 - two are callbacks, the last for tests
@@ -114,31 +114,32 @@ class Expiry:
         self._free = asyncio.Semaphore(_AT_ONCE)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         return (*self._failures.values(), *self._unknown.values(), *self._unreadable)
 
     def look(self) -> None:
-        """Look at once: agents or policies may be others by now."""
+        """Check at once, because agents or policies may have changed."""
         if self._since:
-            # What is there now was not gone, also if it goes again before it is looked at.
+            # An object that is back resets its gone-since time, even if it goes again before the
+            # next check.
             there = {policy_name(one.key) for one in self._world.policies()}
             there |= {agent_name(one.uid) for one in self._world.agents()}
             self._since = {key: at for key, at in self._since.items() if key not in there}
         self._news.set()
 
     async def run(self) -> None:
-        """End agents for ever."""
+        """Delete due agents until cancelled."""
         while True:
             self._news.clear()
             due = await self._end() if self._world.fresh() else _UNCLEAR_SECONDS
             with suppress(TimeoutError):
                 async with asyncio.timeout(due):
                     await self._news.wait()
-                    # What comes together is looked at once.
+                    # Debounce: one check per burst of watch events.
                     await asyncio.sleep(_GATHER_SECONDS)
 
     async def _end(self) -> float:
-        """End what is due; the seconds until something else may be."""
+        """Delete the agents that are due. Returns the seconds until the next check."""
         agents = self._world.agents()
         plan = self._plan(agents)
         self._unknown = {
@@ -173,7 +174,7 @@ class Expiry:
         return plan
 
     async def _ask(self, plan: EndPlan) -> None:
-        """Find out what the world does not tell by itself."""
+        """Read the facts that the watch cache does not have."""
         now = time.monotonic()
         self._accounts = {one: look for one, look in self._accounts.items() if one in plan.look_at}
         old = [
@@ -230,7 +231,7 @@ class Expiry:
         try:
             await self._writer.delete(path, agent.uid)
         except (NotFoundError, ConflictError):
-            # It is gone, or another one by now, as the watch is about to tell.
+            # It was deleted or replaced already: the watch will report it.
             self._failures.pop(agent.uid, None)
             return
         except KubeError as error:

@@ -1,8 +1,9 @@
-"""Ends agents whose deletion in the foreground does not, while leading.
+"""Finishes foreground deletions of agents that do not end, while this replica leads.
 
-`kubectl delete --cascade=foreground` keeps an Agent until what belongs to it has gone, and kagent (0.10),
-which does not look whether an Agent is being deleted, may make its Deployment anew each time. A second
-deletion, in the background, takes the finalizer away: the Agent goes at once, and what it owned after it.
+`kubectl delete --cascade=foreground` keeps an Agent until its dependents are deleted. kagent (0.10)
+does not check whether an Agent is being deleted, and may create its Deployment again each time. A
+second deletion, in the background, removes the finalizer: the Agent is deleted at once, and its
+dependents after it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from .expiry import World
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10.0
-"""How long a deletion has time to end by itself; as long again until one that failed is tried again."""
+"""How long a deletion may take by itself, and how long to wait before each further attempt."""
 
 
 class Finishing:
-    """Deletes in the background what has been ending for `wait` seconds, as this leader saw it."""
+    """Deletes agents in the background that this leader saw ending for `wait` seconds."""
 
     def __init__(self, writer: LeaderClient, world: World, *, wait: float = WAIT_SECONDS) -> None:
         self._writer = writer
@@ -35,11 +36,11 @@ class Finishing:
         self._failures: dict[str, Problem] = {}
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         return tuple(self._failures.values())
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Check until cancelled."""
         while True:
             if self._world.fresh():
                 await self._finish()

@@ -1,6 +1,7 @@
-"""Keeps the ledgers of SpawnPolicies, while leading: slots are freed, deletionPolicies noted.
+"""Keeps the ledgers of SpawnPolicies up to date, while this replica leads.
 
-A ledger goes with the last agent of a policy that is gone.
+It frees slots, and stores the deletionPolicy of each policy. A ledger is deleted once its policy
+and the last agent of that policy are gone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _Under = Mapping[str, tuple[KnownAgent, bool]]
 
 
 class Upkeep:
-    """The ledgers as long as this replica leads. Call `look` when the world changed."""
+    """Updates the ledgers. Call `look` after each change in the watch cache."""
 
     def __init__(
         self,
@@ -52,23 +53,23 @@ class Upkeep:
         self._looked = 0.0
 
     def look(self) -> None:
-        """Look at once: agents or policies may be others by now."""
+        """Check at once, because agents or policies may have changed."""
         self._news.set()
 
     async def deletion_policy(self, key: str) -> DeletionPolicy:
-        """What a policy that is gone said last. Raises `CountsError` where that is not known now."""
+        """The last deletionPolicy of a deleted policy. Raises `CountsError` if it is unknown."""
         if key in self._said:
             return self._said[key]
         counts = await self._reservations.counts(key)
         return counts.deletion_policy if counts else "Delete"
 
     async def run(self) -> None:
-        """Keep them for ever."""
+        """Update the ledgers until cancelled."""
         while True:
             self._news.clear()
             seconds = _UNCLEAR_SECONDS
             if self._world.fresh():
-                with suppress(CountsError):  # which is among the problems of the ledgers
+                with suppress(CountsError):  # the ledgers report it as a problem
                     await self._keep()
                 now = time.monotonic()
                 due = min([*self._again.values(), self._listing_due])
@@ -76,13 +77,13 @@ class Upkeep:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
-            # What comes together is looked at once.
+            # Debounce: one pass per burst of watch events.
             await asyncio.sleep(_GATHER_SECONDS)
 
     async def _keep(self) -> None:
         policies = {one.key: one for one in self._world.policies()}
         for key, one in policies.items():
-            # One that is not served has no agents, and there may be many of them.
+            # Skip unserved policies: they have no agents, and there may be many of them.
             if not one.findings:
                 self._said[key] = one.policy.spec.deletionPolicy
         agents = self._agents()
@@ -113,7 +114,7 @@ class Upkeep:
         for key in policies:
             said = self._said.get(key)
             if said is not None and said != self._noted.get(key):
-                with suppress(CountsError):  # one that cannot be read holds up no other
+                with suppress(CountsError):  # one unreadable ledger must not block the others
                     await self._reservations.set_deletion_policy(key, said)
                     self._noted[key] = said
 
@@ -137,7 +138,7 @@ class Upkeep:
         held = await self._reservations.keys()
         self._gone = {key: self._gone.get(key, now) for key in held if key not in policies}
         for key in held:
-            # An agent that was admitted and never created leaves no trace in a watch.
+            # No watch event reports an agent that was admitted and never created.
             self._again.setdefault(key, now + self._hold)
         for key, since in self._gone.items():
             if now - since >= self._gone_after and not agents.get(key):
@@ -152,7 +153,7 @@ class Upkeep:
                 memory.pop(key, None)
 
     def _agents(self) -> dict[str, _Under]:
-        """The agents of each policy that has some."""
+        """The agents of each policy with agents."""
         known = self._world.known
         found = {key: known.under(key) for key in known.stamped_policies()}
         return {key: there for key, there in found.items() if there}

@@ -1,5 +1,5 @@
-"""The port that an API server calls: what a caller may cost is bounded before anything is parsed.
+"""The port that an API server calls. It limits what a caller may cost before it parses anything.
 
-`door` accepts connections and starts TLS, `line` watches one connection, `intake` reads bodies and
-`turns` is the queue for what callers share. Nothing here knows what is asked or answered.
+`door` accepts connections and starts TLS, `line` watches one connection, `intake` reads bodies, and
+`turns` is the queue for shared resources. Nothing here knows the meaning of requests and answers.
 """

@@ -1,4 +1,4 @@
-"""Open connections by stage, and which of them goes where a stage is full."""
+"""Open connections by stage, and the choice of the one to close if a stage is full."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One connection of a caller at the address `source`; times are those of the loop."""
+    """One connection of a caller at the address `source`. Times are those of the event loop."""
 
     sock: socket.socket
     source: str
     deadline: float = math.inf
-    """When it is closed."""
+    """The time at which it is closed."""
     busy: bool = False
-    """Whether a whole request of it is being answered: then it is not closed for another."""
+    """Whether a complete request is being answered. Then no other connection displaces it."""
     started: bool = False
-    """Whether the loop has its socket; then only `transport` may close it."""
+    """Whether the event loop has taken the socket. Then only `transport` may close it."""
     transport: asyncio.Transport | None = None
-    """Below TLS."""
+    """The transport below TLS."""
     stage: Stage | None = None
-    """None once it is given up."""
+    """None after the connection was given up."""
 
     def abort(self) -> None:
-        """Close it at once; what was not sent is lost."""
+        """Close the connection at once. Data that was not sent is lost."""
         if self.stage is not None:
             self.stage.remove(self)
         if self.transport is not None:
@@ -39,14 +39,14 @@ class Connection:
 class Stage:
     """The connections of one stage, at most `limit`.
 
-    Where it is full, the connection that goes is of the source that has most of them, and has been in
-    the stage longest. So a caller that floods takes its own places, and a new one always gets in.
+    If it is full, the source with the most connections loses the one that has been in the stage
+    longest. So a flooding caller displaces its own connections, and a new caller always gets in.
     """
 
     def __init__(self, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
         self._count = 0
-        # Insertion keeps the order of entering.
+        # Each dict has its connections in the order in which they entered.
         self._by_source: dict[str, dict[Connection, None]] = {}
 
     def __len__(self) -> int:
@@ -56,11 +56,11 @@ class Stage:
         return (one for found in list(self._by_source.values()) for one in list(found))
 
     def count_of(self, source: str) -> int:
-        """How many of a source are here."""
+        """The number of connections from a source in this stage."""
         return len(self._by_source.get(source, ()))
 
     def enter(self, connection: Connection, deadline: float) -> None:
-        """Take a connection from the stage that it is in, or as the newest of this one."""
+        """Move a connection into this stage, as the newest one."""
         if connection.stage is not None:
             connection.stage.remove(connection)
         self._by_source.setdefault(connection.source, {})[connection] = None
@@ -68,7 +68,7 @@ class Stage:
         connection.stage, connection.deadline = self, deadline
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection of this stage."""
+        """Remove a connection from this stage."""
         found = self._by_source[connection.source]
         del found[connection]
         if not found:
@@ -78,11 +78,11 @@ class Stage:
 
     @property
     def is_full(self) -> bool:
-        """Whether one must go before another comes."""
+        """Whether a connection must be closed before another can enter."""
         return self._count >= self.limit
 
     def victim(self) -> Connection | None:
-        """Which one must go; None where all are busy."""
+        """The connection to close; None if all are busy."""
         for found in sorted(self._by_source.values(), key=len, reverse=True):
             for one in found:
                 if not one.busy:

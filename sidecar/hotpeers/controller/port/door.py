@@ -1,4 +1,4 @@
-"""Accepts connections, begins TLS for as many as can be served, and closes those that take too long."""
+"""Accepts connections, starts TLS within the limits, and closes connections that are too slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .line import Line
 from .secured import Secured
 
 _ACCEPTS = 64
-"""Connections that are accepted before anything else has its turn."""
+"""Connections that are accepted at once, before the event loop can do anything else."""
 _HANDSHAKE = b"\x16"
 """The first byte of TLS."""
 _LOOK_SECONDS = 0.25
@@ -23,20 +23,21 @@ _RETRY_SECONDS = 0.1
 
 
 class Observer(Protocol):
-    """Counts what becomes of connections, for an operator."""
+    """Reports open and closed connections to the operator."""
 
     def count_connections(self, stage: str, count: Callable[[], float]) -> None:
-        """Show from now on how many connections are in a stage."""
+        """Register `count`, which returns the number of connections in a stage."""
 
     def connection_dropped(self, why: str) -> None:
-        """One was closed: in favour of another of the stage `why`, or "late"."""
+        """A connection was closed. `why` is the stage that was full, or "late"."""
 
 
 class Door:
-    """The connections of one port. `factory` makes aiohttp's protocol for one of them.
+    """The connections of one port. `factory` creates aiohttp's protocol for a connection.
 
-    A connection costs nothing but a file descriptor until its first byte. Then it waits for its
-    handshake: the source with the fewest connections is next, and of that the oldest connection.
+    A connection costs only a file descriptor until its first byte. Then it waits for its TLS
+    handshake. The next handshake is for the source address with the fewest connections; of this
+    source, the oldest connection is next.
     """
 
     def __init__(
@@ -66,18 +67,18 @@ class Door:
 
     @property
     def stages(self) -> tuple[Stage, Stage, Stage]:
-        """All of them."""
+        """All stages, in the order in which a connection passes them."""
         return self.silent, self.fresh, self.kept
 
     def open(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept connections of these sockets, which must not block."""
+        """Accept connections of these sockets, which must be non-blocking."""
         for listener in listeners:
             self._listeners.append(listener)
             self._loop.add_reader(listener, self._accept, listener)
         self._look = self._loop.call_later(_LOOK_SECONDS, self._close_overdue)
 
     def stop(self) -> None:
-        """Accept no more; what is open goes on."""
+        """Accept no more connections. Connections with TLS stay open."""
         for listener in self._listeners:
             self._loop.remove_reader(listener)
             listener.close()
@@ -104,7 +105,7 @@ class Door:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # Out of file descriptors or memory: what is silent goes first.
+                # Out of file descriptors or memory: close a silent connection first.
                 self._make_room(self.silent)
                 self._loop.remove_reader(listener)
                 self._loop.call_later(_RETRY_SECONDS, self._accept_again, listener)
@@ -122,7 +123,7 @@ class Door:
             self._loop.add_reader(listener, self._accept, listener)
 
     def _spoke(self, connection: Connection) -> None:
-        """A connection has its first byte, or its end."""
+        """A connection has its first byte, or was closed by the caller."""
         self._loop.remove_reader(connection.sock)
         try:
             first = connection.sock.recv(1, socket.MSG_PEEK)
@@ -137,7 +138,7 @@ class Door:
     # -- fresh: TLS
 
     def _start(self) -> None:
-        """Begin handshakes, as many as may be begun now."""
+        """Begin as many handshakes as the limits allow now."""
         now = self._loop.time()
         gained = (now - self._counted) * self._limits.handshakes
         self._tokens = min(self._tokens + gained, float(self._limits.handshake_burst))
@@ -162,13 +163,13 @@ class Door:
         self._start()
 
     def _next(self) -> Connection:
-        """Take the connection whose handshake is next."""
+        """Remove and return the connection whose handshake is next."""
         source = min(self._spoken, key=self.fresh.count_of)
         found = self._spoken.pop(source)
         connection = next(iter(found))
         del found[connection]
         if found:
-            # Last among those that have as few.
+            # Move the source behind others with the same number of connections.
             self._spoken[source] = found
         return connection
 
@@ -209,7 +210,7 @@ class Door:
     # -- the end
 
     def _make_room(self, stage: Stage) -> bool:
-        """Close a connection of a stage in favour of another; whether there was one to close."""
+        """Close a connection of a stage for another one. Returns False if none can be closed."""
         victim = stage.victim()
         if victim is None:
             return False
@@ -225,7 +226,7 @@ class Door:
             self._observer.connection_dropped(why)
 
     def _close(self, connection: Connection) -> None:
-        """Close a connection once its answer is sent, for which there is little time."""
+        """Close a connection after its answer is sent, and abort it if that takes too long."""
         line, transport = self._lines.get(connection), connection.transport
         self._forget(connection)
         if line is not None and transport is not None:

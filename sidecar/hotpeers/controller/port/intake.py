@@ -1,4 +1,4 @@
-"""Reads the bodies of requests: bounded, measured as they come in, and large ones in turns."""
+"""Reads request bodies with limits, which are checked as bytes arrive. Large bodies take turns."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ _USER = re.compile(rb'"userInfo"\s*:\s*\{\s*"username"\s*:\s*("(?:[^"\\]|\\.){0,
 _UID = re.compile(rb'"request"\s*:\s*\{\s*"uid"\s*:\s*"([-0-9A-Za-z]{1,64})"')
 _SURROGATE = re.compile(rb"\\u[dD][89abAB]")
 _BEGINNING = 4096
-"""Of a large body: enough to see whose it is."""
+"""Bytes of a large body that are read first: enough to find its subject."""
 _UP_TO_3_BYTES = bytes(range(0xF0))
 _BYTES_OF_VALUE = 250
-"""Of an object with one member and its name; most values take less."""
+"""Memory of an object with one member and its name. Most values need less."""
 
 
 class BodyError(Exception):
-    """A body is not taken; `status` is that of HTTP. The message holds nothing of the body."""
+    """A body is rejected with this HTTP status. The message contains nothing of the body."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.uid = ""
-        """That of the AdmissionReview, where its beginning was read."""
+        """The uid of the AdmissionReview; "" if its beginning was not read."""
 
 
 class BusyError(BodyError):
-    """Other bodies take all that there is, for longer than a caller should wait."""
+    """Other bodies use the whole limit for longer than a caller should wait."""
 
     def __init__(self) -> None:
         super().__init__(503, "too many large requests at once; try again")
 
 
 class GoneError(BodyError):
-    """The caller is gone, and is told nothing."""
+    """The caller disconnected, so there is no answer."""
 
     def __init__(self) -> None:
         super().__init__(400, "the connection ended before the request did")
 
 
 class Intake:
-    """What all bodies of a port share."""
+    """Reads the bodies of one port, within the limits that they share."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -60,7 +60,10 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, request: web.Request) -> AsyncIterator[str]:
-        """The body of a request, while its answer is made; `BodyError` where it is not taken."""
+        """The body of a request, for as long as it is being answered.
+
+        Raises `BodyError` if the body is rejected.
+        """
         length = self._length(request)
         async with AsyncExitStack() as parsing:
             raw = bytearray()
@@ -73,7 +76,7 @@ class Intake:
                 error.uid = found[1].decode() if found else ""
                 raise
             finally:
-                # The traceback of an error holds it until the next collection of garbage.
+                # The traceback of an error keeps `raw` alive until the next garbage collection.
                 raw.clear()
             yield text
 
@@ -85,7 +88,11 @@ class Intake:
         parsing: AsyncExitStack,
         reading: AsyncExitStack,
     ) -> None:
-        """Read a body, and enter what it must hold meanwhile and afterwards."""
+        """Read a body.
+
+        The share of the read limit is held until `reading` closes, that of the parse limit until
+        `parsing` closes.
+        """
         limits, counter = self._limits, JsonCounter()
         is_small = length <= limits.small_bytes
         await self._read(request, raw, counter, length if is_small else _BEGINNING)
@@ -99,7 +106,7 @@ class Intake:
         await _enter(parsing, self._parsing, keys, cost)
 
     def _length(self, request: web.Request) -> int:
-        """How long the body is, by the headers."""
+        """The length of the body according to the headers."""
         length, most = request.content_length, self._limits.body_bytes
         if length is None:
             raise BodyError(411, "its Content-Length is missing")
@@ -112,7 +119,7 @@ class Intake:
     async def _read(
         self, request: web.Request, raw: bytearray, counter: JsonCounter, length: int
     ) -> None:
-        """Read on until there are so many bytes."""
+        """Read until `raw` has `length` bytes."""
         limits = self._limits
         while len(raw) < length:
             try:
@@ -130,7 +137,7 @@ class Intake:
 
 
 INTAKE = web.AppKey("intake", Intake)
-"""What reads the bodies of all requests of an application."""
+"""The reader of all request bodies of an application."""
 
 
 def make_app(limits: Limits | None = None) -> web.Application:
@@ -142,7 +149,10 @@ def make_app(limits: Limits | None = None) -> web.Application:
 
 @asynccontextmanager
 async def _connected(request: web.Request) -> AsyncIterator[None]:
-    """`GoneError` as soon as the caller is gone; aiohttp tells only who reads."""
+    """Raise `GoneError` as soon as the caller disconnects.
+
+    aiohttp reports that only to code that reads the body.
+    """
     transport = request.transport
     line = transport.get_protocol() if transport is not None else None
     if not isinstance(line, Line):
@@ -164,10 +174,10 @@ async def _enter(stack: AsyncExitStack, turns: Turns, keys: tuple[str, ...], wei
 
 
 def subject_of(raw: bytes | bytearray) -> str:
-    """Who asks, by the beginning of an AdmissionReview as an API server writes it; else "".
+    """The user name in the beginning of an AdmissionReview; "" if it has none.
 
-    The name of the user stands before all that a user can write JSON into. Others can claim to be
-    anybody; they only get fewer turns by it.
+    An API server writes the user name before all parts whose JSON a user can choose. Other callers
+    can claim any name, but that only gives them fewer turns.
     """
     found = _USER.search(raw)
     try:
@@ -180,15 +190,15 @@ def _text_of(raw: bytearray) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        # UTF-16 is JSON too, but was not measured right.
+        # UTF-16 is valid JSON too, but the limits count it wrongly.
         raise BodyError(400, "it is not UTF-8") from None
 
 
 def cost_of(raw: bytes | bytearray, values: int) -> int:
-    """Bytes that a body takes at most while it is parsed, by how Python keeps text."""
+    """The most memory of a body during parsing, in bytes, by the way Python stores text."""
     text = 1
     if not raw.isascii():
-        # A text takes for each of its characters what its widest one needs.
+        # Python stores every character of a text with the width of its widest one.
         text = 4 if raw.translate(None, _UP_TO_3_BYTES) else 2
     escaped = 1
     if b"\\u" in raw:

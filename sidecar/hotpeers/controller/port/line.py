@@ -1,7 +1,7 @@
-"""Watches what comes in on one connection, before aiohttp sees it.
+"""Checks the incoming data of one connection before aiohttp gets it.
 
-aiohttp has no deadline for headers, and takes requests that are sent before the last one is answered.
-So a request's headers are handed on once they are whole, and of its body what they announce.
+aiohttp has no deadline for headers, and accepts a request before the last one is answered. So a
+`Line` passes on headers only when they are complete, and only as much body as they announce.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _State(Enum):
 
 
 class Line(asyncio.Protocol):
-    """One connection; `inner` is aiohttp's protocol. `answered` is called after each answer."""
+    """One connection. `inner` is aiohttp's protocol. `answered` is called after each answer."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class Line(asyncio.Protocol):
         self._lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, after the handshake."""
+        """Start after the TLS handshake."""
         self._transport = cast("asyncio.Transport", transport)
-        # Only TLS has this one: how much is read ahead while nobody takes it.
+        # Only TLS transports have this method. It limits the data that is read ahead.
         if set_limits := getattr(transport, "set_read_buffer_limits", None):
             set_limits(high=_READ_BUFFER)
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what belongs to the request that may come now."""
+        """Pass on the data of the current request."""
         while data and self._state is not _State.CLOSED:
             if self._state is _State.IDLE:
                 self._state = _State.HEAD
@@ -73,12 +73,12 @@ class Line(asyncio.Protocol):
                 if not self._left:
                     self._whole()
             else:
-                # Before the last one is answered: no API server does that.
+                # A request before the answer to the last one: an API server never does that.
                 self._state = _State.CLOSED
                 self._connection.abort()
 
     def _take_head(self, data: bytes) -> bytes:
-        """Add to the headers; returns what comes after them."""
+        """Add data to the headers. Returns the data after their end."""
         self._head += data
         end = self._head.find(_END)
         if end < 0 or end + len(_END) > self._limits.head_bytes:
@@ -89,7 +89,7 @@ class Line(asyncio.Protocol):
         self._head.clear()
         length = _LENGTH.search(head)
         if len(_FRAMING.findall(head)) > (length is not None):
-            # The body must have a length that is known before, and one only.
+            # Allow only one Content-Length, and no Transfer-Encoding.
             self._refuse("411 Length Required")
             return b""
         self._left = int(length[1]) if length else 0
@@ -102,7 +102,7 @@ class Line(asyncio.Protocol):
         return rest
 
     def _whole(self) -> None:
-        """The request is there."""
+        """The request is complete."""
         if self._is_answered:
             self._state = _State.IDLE
             self._tell_answered(self._connection)
@@ -112,18 +112,18 @@ class Line(asyncio.Protocol):
             self._connection.deadline = self._now() + self._limits.answer_seconds
 
     def answered(self) -> None:
-        """The handler is done, and its answer was given to the transport."""
+        """The handler is done, and its answer was passed to the transport."""
         if self._state is _State.ANSWERING:
             self._state = _State.IDLE
             self._connection.busy = False
             self._tell_answered(self._connection)
         else:
-            # Without its whole body; aiohttp reads on for a moment, and closes.
+            # The answer came before the end of the body. aiohttp reads for a moment, and closes.
             self._is_answered = True
 
     @contextmanager
     def when_lost(self, call: Callable[[], None]) -> Iterator[None]:
-        """Call this when the connection is lost, while the context lasts."""
+        """Call `call` if the connection is lost within the context."""
         if self._state is _State.CLOSED:
             call()
         else:
@@ -134,7 +134,7 @@ class Line(asyncio.Protocol):
             self._lost = None
 
     def close(self) -> None:
-        """Close it once all is sent."""
+        """Close the connection after all data is sent."""
         self._state = _State.CLOSED
         if self._transport is not None:
             self._transport.close()
@@ -147,11 +147,11 @@ class Line(asyncio.Protocol):
         self.close()
 
     def eof_received(self) -> bool | None:
-        """No more comes."""
+        """The caller sends no more data."""
         return self._inner.eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
+        """The connection is closed."""
         self._state = _State.CLOSED
         lost, self._lost = self._lost, None
         if lost is not None:
@@ -159,9 +159,9 @@ class Line(asyncio.Protocol):
         self._inner.connection_lost(cast("Exception | None", exc))
 
     def pause_writing(self) -> None:
-        """The caller does not take its answer."""
+        """The caller does not take its answer now."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """It takes it again."""
+        """The caller takes its answer again."""
         self._inner.resume_writing()

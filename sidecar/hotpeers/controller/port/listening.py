@@ -7,11 +7,11 @@ import errno
 import socket
 
 _RECEIVE_BUFFER = 64 * 1024
-"""Of each connection, in the kernel, whose memory is that of the container too."""
+"""Per connection, in the kernel. This memory counts for the container's limit too."""
 
 
 async def bind(host: str, port: int, backlog: int) -> list[socket.socket]:
-    """Sockets that listen at a host, "" for every address, and do not block; OSError if impossible."""
+    """Non-blocking sockets that listen at a host; "" means every address. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -32,7 +32,7 @@ async def bind(host: str, port: int, backlog: int) -> list[socket.socket]:
             try:
                 sock.bind(address)
             except OSError as error:
-                # The kernel may have IPv6 and no address of it.
+                # The kernel may support IPv6 although the host has no IPv6 address.
                 if error.errno != errno.EADDRNOTAVAIL or len(found) == 1:
                     raise
                 sockets.remove(sock)

@@ -1,4 +1,4 @@
-"""asyncio's TLS with small buffers, so that many connections cost little."""
+"""asyncio's TLS with small buffers, so that many connections need little memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _SHUTDOWN_SECONDS = 1.0
 
 
 class Secured(SSLProtocol):
-    """The server's side of TLS on one connection; `lost` is called at its end, also without handshake.
+    """The server side of TLS on one connection. `lost` is called when the connection ends.
 
-    asyncio takes a buffer of 256 KiB for each connection, filled with zeros: 1,500 connections that
-    say nothing take 400 MB. The class is not documented; `max_size` is read by Python 3.11 to 3.14.
+    `lost` is called even if there was no handshake. asyncio allocates a buffer of 256 KiB, filled
+    with zeros, for each connection: 1,500 silent connections need 400 MB. The class is
+    undocumented. Python 3.11 to 3.14 read `max_size`.
     """
 
     max_size = _BUFFER
@@ -40,6 +41,6 @@ class Secured(SSLProtocol):
         self._lost = lost
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell that the connection is gone."""
+        """Report that the connection ended."""
         super().connection_lost(exc)
         self._lost()

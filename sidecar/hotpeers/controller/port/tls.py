@@ -23,34 +23,34 @@ from .listening import bind
 _BACKLOG = 1024
 _READ_BUFFER = 16 * 1024
 _LINGER_SECONDS = 1.0
-"""How long the rest of a body that is refused is read, so that its caller reads why."""
+"""How long to read the rest of a rejected body, so that the caller then reads the answer."""
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class ServingCertificate:
-    """The certificate that a server shows to each new connection; those that are open keep theirs.
+    """The certificate that a server shows to each new connection. Open connections keep theirs.
 
-    Until there is one, no connection comes about. With `client_authorities`, certificates in PEM,
-    only clients whose certificate one of them signed get a connection; `CertificateError` where they
-    cannot be used.
+    Without a certificate, each handshake fails. `client_authorities` are CA certificates in PEM:
+    if given, only clients with a certificate signed by one of them can connect. Raises
+    `CertificateError` if they are unusable.
     """
 
     def __init__(self, client_authorities: str = "") -> None:
         self._newest: ssl.SSLContext | None = None
         self._client_authorities = client_authorities
         self.context = self._make_context()
-        # Called for each connection, whether or not the client names a server. A context is made
-        # anew for each certificate: it would keep the old one beside a new one of another kind.
+        # OpenSSL calls this for each connection, with or without a server name. Each certificate
+        # gets a new context, because a context keeps an old certificate with another key type.
         self.context.sni_callback = self._show_newest
 
     @property
     def present(self) -> bool:
-        """Whether there is one to show."""
+        """Whether there is a certificate."""
         return self._newest is not None
 
     def replace(self, certificate: bytes, key: bytes) -> None:
-        """Show these from now on, both in PEM; `CertificateError` where they cannot be used."""
+        """Show these from now on, both in PEM. Raises `CertificateError` if they are unusable."""
         fresh = self._make_context()
         try:
             with _file_of(certificate.rstrip() + b"\n" + key) as file:
@@ -85,20 +85,20 @@ def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    # Who resumes a session is not shown a new certificate.
+    # No session resumption: a client that resumes a session would not get a new certificate.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0
     return context
 
 
 def _no_password() -> str:
-    # Without it OpenSSL would ask for one on the terminal.
+    # Without this callback, OpenSSL would ask for a password on the terminal.
     raise ValueError("the key is encrypted")
 
 
 @contextmanager
 def _file_of(content: bytes) -> Iterator[str]:
-    """A file with the content, in memory where the system can: a container need not have a disk."""
+    """A file with the content, in memory if possible: a container may have no writable disk."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("certificate")
         try:
@@ -123,9 +123,10 @@ async def serve_tls(  # noqa: PLR0913 - all but the first three are seldom given
     limits: Limits | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[int]:
-    """Serve while the context lasts; yields the port. `ListenError` where that is not possible.
+    """Serve within the context, and yield the port. Raises `ListenError` if that is impossible.
 
-    At its end nothing new is taken, and what is in flight has `finish` seconds to be answered.
+    At the end of the context, no new requests are accepted, and open ones have `finish` seconds to
+    be answered.
     """
     hide_versions()
     runner = web.AppRunner(
@@ -156,7 +157,7 @@ async def serve_tls(  # noqa: PLR0913 - all but the first three are seldom given
 
 
 def _telling(handle: _Handler) -> _Handler:
-    """Tell the connection of a request when that is answered."""
+    """Wrap a handler: it notifies the connection after each answer."""
 
     async def handle_and_tell(request: web.BaseRequest) -> web.StreamResponse:
         transport = request.transport
@@ -165,7 +166,7 @@ def _telling(handle: _Handler) -> _Handler:
             return await handle(request)
         finally:
             if isinstance(line, Line):
-                # aiohttp gives the answer to the transport before the loop's next turn.
+                # aiohttp passes the answer to the transport before the loop's next iteration.
                 asyncio.get_running_loop().call_soon(line.answered)
 
     return handle_and_tell

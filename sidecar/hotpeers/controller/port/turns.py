@@ -1,4 +1,4 @@
-"""A fair queue for what callers share, such as memory: who holds least is next."""
+"""A fair queue for a shared resource, such as memory: the caller that holds least is next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 class Busy(Exception):
-    """No turn came within the time, or too many wait already."""
+    """The caller got no turn in time, or too many callers are waiting already."""
 
 
 @dataclass(eq=False, slots=True)
@@ -21,11 +21,12 @@ class _Waiter:
 
 
 class Turns:
-    """Shares `capacity` among callers, who are known by keys, the widest group first.
+    """Shares `capacity` among callers. A caller has one or more keys, the widest group first.
 
-    A key holds at most `each`, and at most `queue` callers of a key wait, for `patience` seconds. Of
-    those that wait the next is one whose keys hold least; among these the one that waits longest.
-    Who is next is waited for, so that a small one never keeps a large one waiting for ever.
+    The callers of a key hold at most `each`. At most `queue` of them wait, for at most `patience`
+    seconds. The next caller is the one whose keys hold least. Of equals, it is the one that waits
+    longest. If the next caller does not fit yet, no other caller overtakes it. So small requests
+    never block a large one for ever.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, *keys: str, weight: int = 1) -> AsyncIterator[None]:
-        """Hold a part of the capacity while the context lasts; `Busy` where none can be had."""
+        """Hold a part of the capacity within the context. Raises `Busy` if there is none."""
         waiter = _Waiter(keys, weight, asyncio.get_running_loop().create_future())
         if weight > min(self._capacity, self._each) or self._is_full(keys):
             raise Busy

@@ -1,7 +1,7 @@
-"""Who may read where: which bindings there must be for the injected pods that there are. Pure.
+"""Computes the RoleBindings that the existing injected pods need. Pure functions.
 
-A binding is ours only if it has our label and the name that its content leads to: what anybody else
-made, or changed since, is never taken away.
+A binding belongs to hotpeers only if it has the label of hotpeers, and the name that follows from
+its content. A binding that somebody else created or changed is never removed as unneeded.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ ROLES = (PEERS, FEEDBACK, DEFINITIONS)
 GROUP = "rbac.authorization.k8s.io"
 MANAGED_BY = ("app.kubernetes.io/managed-by", "hotpeers")
 GRACE_SECONDS = 60.0
-"""How long a binding stays without a pod that needs it: pods are replaced."""
+"""How long a binding stays after its last pod: the pod may only be replaced."""
 READERS = "hotpeers.dev/readers"
-"""The annotation by which a Namespace invites."""
+"""The annotation of a Namespace with the accounts that may read its peers."""
 _MAX_NAME = 200
 _MAX_PROBLEMS = 100
 
@@ -53,7 +53,7 @@ class Account:
 class Orchestrator:
     """A pod with our sidecar: its account, and the namespaces that it asks for.
 
-    Not `live` once it ended, nor where it has only our label and no sidecar.
+    `live` is false if the pod ended, or if it has the label but no sidecar.
     """
 
     account: Account
@@ -63,21 +63,24 @@ class Orchestrator:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a namespace says about who may read its peers, and whether pods in it may be injected."""
+    """The accounts that may read peers in a namespace, and whether its pods may be injected.
+
+    `readers` has names of namespaces, accounts as `namespace/name`, and "*" for all namespaces.
+    """
 
     namespace: str
     readers: frozenset[str]
     injects: bool = True
 
     def admits(self, account: Account) -> bool:
-        """Whether an account may read here. Those of the namespace itself always may."""
+        """Whether an account may read here. Accounts of this namespace always may."""
         names = (EVERY_NAMESPACE, account.namespace, str(account))
         return account.namespace == self.namespace or not self.readers.isdisjoint(names)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Binding:
-    """An account bound to a role, in the namespace `place`, or in the cluster where that is ""."""
+    """An account bound to a role, in the namespace `place`; in the whole cluster if that is ""."""
 
     role: str
     place: str
@@ -85,7 +88,7 @@ class Binding:
 
     @property
     def name(self) -> str:
-        """Deterministic, bounded, and different for each: what is cut off is in the digest."""
+        """A deterministic, bounded and unique name. The digest covers parts that are cut off."""
         content = "/".join((self.role, self.place, str(self.account)))
         digest = hashlib.sha256(content.encode()).hexdigest()[:10]
         title = f"{self.role}-{self.account.namespace}-{self.account.name}"
@@ -93,7 +96,7 @@ class Binding:
 
     @property
     def key(self) -> Key:
-        """Where it is."""
+        """The namespace and name of the object."""
         return (self.place, self.name)
 
     def __str__(self) -> str:
@@ -104,7 +107,10 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A binding with our label as it is. `binding` is None where it is not of our making."""
+    """An existing binding with our label.
+
+    `binding` is None if somebody else created or changed it.
+    """
 
     key: Key
     uid: str
@@ -113,7 +119,10 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done. `idle` says since when each binding that is still there is not needed."""
+    """The bindings to create and delete.
+
+    `idle` has the time since which a kept binding is unneeded. `due` is the time of the next plan.
+    """
 
     creates: tuple[Binding, ...] = ()
     deletes: tuple[Existing, ...] = ()
@@ -124,7 +133,7 @@ class Plan:
 def wanted_bindings(
     orchestrators: Iterable[Orchestrator], invitations: Mapping[str, Invitation]
 ) -> tuple[frozenset[Binding], tuple[Problem, ...]]:
-    """The bindings that the live pods need, and what is asked for and not granted."""
+    """The bindings that live pods need, and a problem for each request that is not granted."""
     bindings: set[Binding] = set()
     problems: dict[Problem, None] = {}
     for pod in orchestrators:
@@ -140,7 +149,7 @@ def wanted_bindings(
             continue
         bindings.add(Binding(FEEDBACK, account.namespace, account))
         bindings.add(Binding(DEFINITIONS, "", account))
-        # Every namespace is a right over the whole cluster, which an operator alone gives.
+        # Skip "*": it is a right over the whole cluster, and only an operator may grant that.
         for place in sorted({*pod.namespaces, account.namespace} - {EVERY_NAMESPACE}):
             invitation = invitations.get(place)
             if invitation is not None and invitation.admits(account):
@@ -163,7 +172,11 @@ def make_plan(
     idle: Mapping[Key, float],
     now: float,
 ) -> Plan:
-    """What to create and delete. A right that a namespace has withdrawn goes at once."""
+    """Plan which bindings to create and delete.
+
+    If a namespace withdraws its invitation, the binding is deleted at once, without
+    `GRACE_SECONDS`.
+    """
     names = {binding.key: binding for binding in wanted}
     there: set[Key] = set()
     deletes: list[Existing] = []
@@ -171,7 +184,8 @@ def make_plan(
     for one in existing:
         binding = one.binding
         if one.key in names and binding != names[one.key]:
-            # Ours by its name, and changed since: its role cannot be, so that it is made anew.
+            # Its name is ours, but its content was changed. The role of a binding is immutable,
+            # so delete it and create it again.
             deletes.append(one)
         elif one.key in names:
             there.add(one.key)
@@ -197,7 +211,7 @@ def _admitted(binding: Binding, invitations: Mapping[str, Invitation]) -> bool:
 
 
 def read_pod(data: Any) -> Orchestrator:
-    """A pod with our label; anybody who may create pods can write that without our sidecar."""
+    """Read a pod with our label. The label proves nothing: users can set it without our sidecar."""
     metadata, spec = data["metadata"], data["spec"]
     ended = (data.get("status") or {}).get("phase") in ("Succeeded", "Failed")
     asked = (metadata.get("annotations") or {}).get(NAMESPACES) or ""
@@ -209,7 +223,7 @@ def read_pod(data: Any) -> Orchestrator:
 
 
 def read_invitation(data: Any, injectable: Selector) -> Invitation:
-    """A Namespace; pods in it may be injected where its labels match `injectable`."""
+    """Read a Namespace. Its pods may be injected if its labels match `injectable`."""
     metadata = data["metadata"]
     said = (metadata.get("annotations") or {}).get(READERS) or ""
     labels = metadata.get("labels") or {}
@@ -218,7 +232,7 @@ def read_invitation(data: Any, injectable: Selector) -> Invitation:
 
 
 def read_binding(data: Any) -> Existing:
-    """A RoleBinding or ClusterRoleBinding with our label."""
+    """Read a RoleBinding or ClusterRoleBinding with our label."""
     metadata = data["metadata"]
     key = (str(metadata.get("namespace") or ""), str(metadata["name"]))
     subjects = data.get("subjects") or []
@@ -226,14 +240,14 @@ def read_binding(data: Any) -> Existing:
     if len(subjects) == 1 and subjects[0].get("kind") == "ServiceAccount":
         account = Account(str(subjects[0].get("namespace")), str(subjects[0].get("name")))
         read = Binding(str((data.get("roleRef") or {}).get("name")), key[0], account)
-        # That the content leads to the name tells that nobody changed it.
+        # If the name still follows from the content, the binding was not changed.
         if data == {**data, **_content(read)} and read.key == key and read.role in ROLES:
             binding = read
     return Existing(key, str(metadata.get("uid") or ""), binding)
 
 
 def manifest_of(binding: Binding, owner: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The object to create. It goes with its `owner`, the ClusterRole, if one is given."""
+    """The object to create. `owner` is the ClusterRole: the binding is deleted with it."""
     metadata: dict[str, Any] = {"name": binding.name, "labels": dict([MANAGED_BY])}
     if binding.place:
         metadata["namespace"] = binding.place

@@ -1,4 +1,7 @@
-"""Binds the ServiceAccounts of injected pods to what their sidecars must read, while leading."""
+"""Binds the ServiceAccounts of injected pods to the roles that their sidecars need.
+
+Only the leader does this.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ _INJECTED = {"labelSelector": f"{INJECTED_LABEL}=true"}
 _OURS = {"labelSelector": "=".join(MANAGED_BY)}
 _GATHER_SECONDS = 0.05
 _LOOK_SECONDS = 10.0
-# What failed, and what the watch has not told of yet, is left for so long.
+# A binding is left alone for so long after a failed write, or until the watch reports the write.
 _REST_SECONDS = 10.0
 _ROLE_SECONDS = 30.0
 _AT_ONCE = 8
@@ -56,7 +59,7 @@ T = TypeVar("T")
 
 
 class Readers:
-    """The bindings of all injected pods, kept right as long as this replica leads."""
+    """Keeps the bindings of all injected pods correct while this replica leads."""
 
     def __init__(
         self, client: Client, writer: LeaderClient, injectable: Selector | None = None
@@ -80,16 +83,16 @@ class Readers:
 
     @property
     def count(self) -> int:
-        """How many bindings of ours there are."""
+        """The number of bindings that hotpeers created."""
         return sum(one.binding is not None for one in self._existing())
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         unread = [scope.problem for scope in self._scopes() if scope.problem is not None]
         return (*unread, *self._failures.values(), *self._refused)
 
     async def run(self) -> None:
-        """Keep them right for ever."""
+        """Keep the bindings correct until cancelled."""
         async with asyncio.TaskGroup() as group:
             for scope in self._scopes():
                 group.create_task(scope.follow(), name=f"follow {scope.title}")
@@ -101,7 +104,7 @@ class Readers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
-            # What comes together is looked at once.
+            # Debounce: one plan per burst of watch events.
             await asyncio.sleep(_GATHER_SECONDS)
             self._news.clear()
             if all(scope.listed for scope in self._scopes()):
@@ -127,11 +130,11 @@ class Readers:
         return plan
 
     async def _act(self, plan: Plan) -> None:
-        # What is not known as of now takes nothing away: a pod that needs it may be there.
+        # Delete nothing while the watches are out of date: a new pod may need the binding.
         fresh = all(scope.status().state is State.FOLLOWING for scope in self._scopes())
         if fresh:
             await self._each(self._delete, [x for x in plan.deletes if x.key not in self._rests])
-        # One that was changed is made anew once it is away.
+        # A changed binding is created again after its deletion.
         waits = {*self._rests, *self._made, *(() if fresh else (x.key for x in plan.deletes))}
         await self._each(self._create, [x for x in plan.creates if x.key not in waits])
 
@@ -163,7 +166,7 @@ class Readers:
                 binding.key, Problem(str(binding), ControllerReason.BINDING_TAKEN, str(error))
             )
         except ForbiddenError as error:
-            # The server's own words on what is missing may be cut off by the names before them.
+            # The server's message may be cut off before the missing right, so name that first.
             needed = f"create on it and bind on ClusterRole {binding.role} are needed"
             problem = Problem(str(binding), error.reason, f"{needed}: {error}")
             self._fail(binding.key, problem)
@@ -176,7 +179,7 @@ class Readers:
             await self._writer.delete(f"{_path(place)}/{name}", one.uid)
             logger.info("unbound: %s", one.binding or name)
         except (NotFoundError, ConflictError):
-            pass  # it is gone, or another one by now, as the watch is about to tell
+            pass  # it was deleted or replaced, and the watch will report it
         except KubeError as error:
             kind = f"RoleBinding/{place}" if place else "ClusterRoleBinding"
             self._fail(one.key, Problem(f"{kind}/{name}", error.reason, str(error)))
@@ -188,7 +191,10 @@ class Readers:
         self._rests[key] = time.monotonic() + _REST_SECONDS
 
     async def _owner(self, role: str) -> dict[str, Any] | KubeError:
-        """The ClusterRole as owner of its bindings, which are to go with it; or why not."""
+        """The ownerReference to the ClusterRole, so that its bindings are deleted with it.
+
+        Returns the error instead if the ClusterRole cannot be read.
+        """
         read, found = self._roles.get(role, (0.0, None))
         if found is not None and time.monotonic() - read < _ROLE_SECONDS:
             return found

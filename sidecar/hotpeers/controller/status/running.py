@@ -1,8 +1,8 @@
-"""As which ServiceAccount an orchestrator's pods really run.
+"""Finds the ServiceAccount with which the pods of an orchestrator really run.
 
-kagent can be installed with one account for all agents that name none (v0.10.0-rc3,
-`--default-service-account-name`): the Agent does not say so, its Deployment does. Requests of such
-pods are those of an account that no policy may name.
+kagent can be installed with one default account for all agents that do not name one (v0.10.0-rc3,
+`--default-service-account-name`). Only the Deployment shows that, not the Agent. Such pods send
+their requests as an account that perhaps no policy names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEFAULT = "default"
 
 
 class Running:
-    """Looks at Deployments, each at most every `look` seconds."""
+    """Reads Deployments, each at most once per `look` seconds."""
 
     def __init__(self, client: LeaderClient, look: float = _LOOK_SECONDS) -> None:
         self._client = client
@@ -31,9 +31,9 @@ class Running:
         self._seen: dict[tuple[str, str], tuple[float, str | None]] = {}
 
     async def strays(self, policy: SpawnPolicy, agents: Iterable[KnownAgent]) -> tuple[str, ...]:
-        """The policy's orchestrators that run as an account which it does not name, each as a text.
+        """The orchestrators of a policy that run as an account it does not name, each as a text.
 
-        One without a Deployment, or whose Deployment cannot be read, is none.
+        An orchestrator without a Deployment, or with an unreadable one, is left out.
         """
         found = []
         for agent in agents:
@@ -46,7 +46,7 @@ class Running:
         return tuple(sorted(found))
 
     async def _account(self, namespace: str, name: str) -> str | None:
-        """The account of a Deployment's pods; None where that is not known."""
+        """The account of a Deployment's pods; None if it is unknown."""
         now = time.monotonic()
         at, account = self._seen.get((namespace, name), (float("-inf"), None))
         if now - at < self._look:
@@ -58,11 +58,11 @@ class Running:
         except NotFoundError:
             account = None
         except KubeError:
-            pass  # what was seen last may still be so
+            pass  # keep the last known account
         else:
             pod = part(part(part(deployment, "spec"), "template"), "spec")
             account = str(pod.get("serviceAccountName") or _DEFAULT)
-        # Those that are gone are forgotten with the rest.
+        # Drop old entries, among them those of deleted agents.
         self._seen = {key: one for key, one in self._seen.items() if now - one[0] < 10 * self._look}
         self._seen[namespace, name] = (now, account)
         return account

@@ -1,4 +1,4 @@
-"""How a SpawnPolicy stands, as its status says it. Pure."""
+"""Computes the status of a SpawnPolicy. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..quota.reservations import Counts
 READY = "Ready"
 SECRETS = "SecretNamesChecked"
 BEYOND = "LimitExceeded"
-"""The reason of a policy that is not served because its namespace has too many."""
-# As the definition has them.
+"""The reason of a policy that is not served because its namespace has too many policies."""
+# The maxLength of each field in the CRD.
 _LONGEST = {
     "time": 40,
     "subject": 317,
@@ -45,12 +45,13 @@ def status_change(  # noqa: PLR0913 - all that it is made of
     known: bool = True,
     secrets: bool | None = None,
 ) -> dict[str, Any]:
-    """What in the status of a policy is to be written anew; empty where it is right.
+    """The fields to change in the status of a policy; empty if it is up to date.
 
-    `governed`: whether its subjects are in the guard's configurations; `strays` are orchestrators that
-    run as another account than theirs, `absent` the Agents that it names and that are not there.
-    `secrets`: whether names of Secrets are looked for, None where that is not known.
-    `counts` are None where it has no ledger; where they are not `known`, what was told of them stays.
+    `governed`: whether its subjects are in the guard's webhook configurations. `strays`: the
+    orchestrators that run as another account than their own. `absent`: the named Agents that do
+    not exist. `secrets`: whether names of Secrets are checked; None if that is unknown. `counts` is
+    None if the policy has no ledger. If `known` is false, the counts in the status stay as they
+    are.
     """
     wanted: dict[str, Any] = {"observedGeneration": policy.generation}
     if known:
@@ -145,7 +146,8 @@ def _secret_names(policy: KnownPolicy, *, checked: bool) -> Mapping[str, Any]:
 
 
 def _missing(absent: tuple[str, ...]) -> str:
-    # No fault: a policy comes before its orchestrator. But of a misspelt name nothing else tells.
+    # This is not an error, because a policy is created before its orchestrator. But only this text
+    # shows a misspelt name.
     if not absent:
         return ""
     more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
@@ -153,7 +155,10 @@ def _missing(absent: tuple[str, ...]) -> str:
 
 
 def _with(before: list[Any], ours: Sequence[Mapping[str, Any]], now: datetime) -> list[Any]:
-    """These conditions, then those of others. A condition whose status is the same keeps its time."""
+    """These conditions, then those of other writers.
+
+    A condition with an unchanged status keeps its lastTransitionTime.
+    """
     moment = now.astimezone(UTC).strftime(FORMAT)
     there = {one.get("type"): one for one in before if isinstance(one, dict)}
     found: list[Any] = []

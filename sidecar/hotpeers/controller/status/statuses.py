@@ -1,4 +1,4 @@
-"""Writes the status of each SpawnPolicy, while leading, and only where it is another."""
+"""Writes the status of each SpawnPolicy if it changed, while this replica leads."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .running import Running
 from .standing import BEYOND, status_change
 
 _LOOK_SECONDS = 5.0
-# At most so often is one written.
+# The shortest time between two writes of a status.
 _PACE_SECONDS = 1.0
 _REST_SECONDS = 10.0
 _AT_ONCE = 8
 
 
 class Statuses:
-    """The status of all policies as long as this replica leads. Call `look` when the world changed."""
+    """Writes the status of all policies. Call `look` after each change in the watch cache."""
 
     def __init__(
         self,
@@ -53,15 +53,15 @@ class Statuses:
         self._free = asyncio.Semaphore(_AT_ONCE)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         return tuple(self._failures.values())
 
     def look(self) -> None:
-        """Look soon: agents, policies or configurations may be others by now."""
+        """Check soon, because agents, policies or configurations may have changed."""
         self._news.set()
 
     async def run(self) -> None:
-        """Write them for ever."""
+        """Write changed statuses until cancelled."""
         while True:
             self._news.clear()
             if self._world.fresh():
@@ -80,13 +80,13 @@ class Statuses:
         if not policies:
             return
         counts: Mapping[str, Counts] | None = None
-        with suppress(CountsError):  # which is among the problems of the ledgers
+        with suppress(CountsError):  # the ledgers report it as a problem
             counts = await self._reservations.every()
         agents = _by_namespace(self._world.agents())
         async with asyncio.TaskGroup() as group:
             for policy in policies:
                 if policy.key not in self._rests and not _is_told(policy):
-                    # One after the other: admissions wait for the same event loop.
+                    # Yield in each iteration, because admissions need the same event loop.
                     await asyncio.sleep(0)
                     there = agents.get(policy.policy.namespace, ())
                     group.create_task(self._write(policy, there, counts), name="write status")
@@ -105,7 +105,7 @@ class Statuses:
         strays = await self._running.strays(policy.policy, orchestrators)
         governed = self._governed.holds(accounts)
         if not governed:
-            # The configurations are no part of the world.
+            # No change in the watch cache will trigger a check of the configurations.
             self._news.set()
         change = status_change(
             policy,
@@ -125,7 +125,7 @@ class Statuses:
             try:
                 await self._writer.patch(path, {"status": change})
             except NotFoundError:
-                pass  # it is gone, as the watch is about to tell
+                pass  # it was deleted, and the watch will report it
             except KubeError as error:
                 self._rests[policy.key] = time.monotonic() + _REST_SECONDS
                 message = f"its status cannot be written: {error}"
@@ -136,13 +136,16 @@ class Statuses:
         self._failures.pop(policy.key, None)
 
     def _is_unread(self, key: str) -> bool:
-        """Whether there is a ledger that cannot be read."""
+        """Whether the policy has a ledger that cannot be read."""
         name = ledger_name(key)
         return any(one.where.endswith(f"/{name}") for one in self._reservations.problems())
 
 
 def _is_told(policy: KnownPolicy) -> bool:
-    """Whether a policy that is not served says so: nothing else of it changes, and there may be many."""
+    """Whether the status of an unserved policy already says so.
+
+    Such a policy is skipped: nothing else in its status changes, and there may be many of them.
+    """
     conditions = policy.status.get("conditions")
     return (
         is_beyond(policy)

@@ -1,1 +1,1 @@
-"""Our webhook configurations in the cluster: their caBundle, and which accounts they match."""
+"""The webhook configurations of hotpeers: their caBundle, and the accounts that they match."""

@@ -1,7 +1,8 @@
-"""Keeps whom the API server sends to the guard, in both of its webhook configurations.
+"""Keeps the governed accounts in both webhook configurations of the guard.
 
-Every replica adds, so that nothing waits for a leader; only the leader takes out. Each write names
-the version that it goes on from.
+The API server sends requests of these accounts to the guard. Every replica adds accounts, so that
+no request waits for a leader. Only the leader removes them. Each write is a compare-and-swap on the
+resourceVersion.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ from .matching import Asking, Clock, Patience, plan_release
 
 _LOOK_SECONDS = 5.0
 _UNCLEAR_SECONDS = 0.5
-# Another that writes its own again and again is answered, and not at its own pace.
+# If another writer changes a configuration again and again, correct it at this pace only.
 _REST_SECONDS = 0.25
-# Each creation is told by several watches; what they tell is looked at once, and each look is at all.
+# Debounce: several watches report each creation, and each pass handles all accounts.
 _GATHER_SECONDS = 0.05
 _LEADERS_GATHER_SECONDS = 1.0
 
 
 class Subjects(Protocol):
-    """Who is governed by what the cluster holds."""
+    """The accounts that are governed by the policies in the cluster."""
 
     def governed(self) -> frozenset[Account]:
-        """The accounts, as far as they are known."""
+        """The governed accounts, as far as they are known."""
 
     def fresh(self) -> bool:
-        """Whether all of them are known as of now."""
+        """Whether the known accounts are complete and current."""
 
 
 class Governed:
-    """The accounts in the configurations of this name. Call `look` when `subjects` changed."""
+    """The accounts in the configurations `name`. Call `look` after each change of `subjects`."""
 
     def __init__(
         self,
@@ -63,39 +64,39 @@ class Governed:
 
     @property
     def count(self) -> int:
-        """How many accounts both configurations have."""
+        """The number of accounts that are in both configurations."""
         first, second = self._keepers
         return len(_accounts(first.seen) & _accounts(second.seen))
 
     @property
     def writes(self) -> int:
-        """How often this replica wrote to them."""
+        """The number of writes of this replica."""
         return sum(keeper.writes for keeper in self._keepers)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         return tuple(one for keeper in self._keepers for one in keeper.problems())
 
     def holds(self, accounts: Iterable[Account]) -> bool:
-        """Whether both had all of these when they were last seen."""
+        """Whether the last seen version of both configurations has all of these accounts."""
         wanted = frozenset(accounts)
         return all(keeper.seen and keeper.seen.holds(wanted) for keeper in self._keepers)
 
     def look(self) -> None:
-        """Look at once: subjects or configurations may be others by now."""
+        """Check at once, because subjects or configurations may have changed."""
         self._news.set()
         self._leaders_news.set()
 
     async def ensure(self, accounts: Iterable[Account]) -> None:
-        """Return once both have these accounts. `GovernError` where that is not certain.
+        """Return once both configurations certainly have these accounts, or raise `GovernError`.
 
-        All who wait at one moment share one write.
+        Concurrent callers share one write.
         """
         wanted = frozenset(accounts)
         for namespace, name in wanted:
             if not is_account((namespace, name)):
                 raise GovernError(f"{namespace[:80]!r}/{name[:80]!r} is no ServiceAccount's name")
-        # What a whole range of names governs needs no write, and so no proof that it was written.
+        # An account within a matched range of names needs no write, and so no proof of a write.
         wanted = frozenset(one for one in wanted if not self.spans(one))
         if not wanted:
             return
@@ -111,7 +112,7 @@ class Governed:
             raise GovernError(message) from None
 
     async def run(self) -> None:
-        """Add for ever what is needed."""
+        """Add the needed accounts until cancelled."""
         async with asyncio.TaskGroup() as group:
             for keeper in self._keepers:
                 scope = keeper.scope
@@ -119,14 +120,14 @@ class Governed:
             group.create_task(self._keep(), name="govern")
 
     async def lead(self, writer: LeaderClient) -> None:
-        """Take out for ever what nobody needs any more, while this replica leads."""
+        """Remove unneeded accounts until cancelled, while this replica leads."""
         clocks: dict[Account, Clock] = {}
         gather = min(_LEADERS_GATHER_SECONDS, self._patience.linger / 5)
         while True:
             await asyncio.sleep(gather)
             self._leaders_news.clear()
             seconds = _UNCLEAR_SECONDS
-            # What is not known as of now takes nothing away.
+            # Remove nothing while the caches are out of date.
             if self._subjects.fresh() and all(keeper.fresh for keeper in self._keepers):
                 due = await self._release(writer, clocks)
                 seconds = _LOOK_SECONDS if due is None else due - time.monotonic()
@@ -135,7 +136,7 @@ class Governed:
     async def _keep(self) -> None:
         while True:
             await _news(self._news, _LOOK_SECONDS)
-            # Who waits is not kept waiting.
+            # A call of `ensure` ends the pause.
             rest = max(self._rests_until - time.monotonic(), _GATHER_SECONDS)
             await _news(self._called, rest)
             self._called.clear()
@@ -147,7 +148,7 @@ class Governed:
         now = time.monotonic()
         self._held = {one: until for one, until in self._held.items() if until > now}
         for asked, _ in waiting:
-            # Its agent is only about to be created, and nobody else knows of it.
+            # The agent is not created yet, so no watch shows this account as governed.
             self._held.update(dict.fromkeys(asked, now + 2 * self._patience.linger))
         wanted, others = self._wanted(), frozenset[Account]()
         others = others.union(*(keeper.stays for keeper in self._keepers))
@@ -188,7 +189,7 @@ class Governed:
         return plan.due
 
     def spans(self, account: Account) -> bool:
-        """Whether both have a range of names with this account, which is not about to go."""
+        """Whether both configurations match this account by a range that is not leaving."""
         return all(
             keeper.fresh and keeper.seen is not None and keeper.seen.spans(account)
             for keeper in self._keepers

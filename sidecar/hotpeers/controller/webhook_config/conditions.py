@@ -1,6 +1,6 @@
-"""Accounts as matchConditions of a webhook: CEL that is true for their requests. Pure.
+"""Accounts as matchConditions of a webhook: CEL that is true for their requests. Pure functions.
 
-The conditions are also the list: what they hold is read back from them.
+The conditions also store the list of accounts: `accounts_of` reads it back from them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from ...spawnpolicy.governed import WHOLE, Account, is_account
 
-# A webhook has at most 64 conditions, and the API server parses 100,000 characters of each. With these a
-# stretch and what overlaps with it stay below that, and 63 stretches hold all that `governed.MOST` allows.
+# A webhook has at most 64 conditions, and the API server parses at most 100,000 characters of each.
+# With these limits, a stretch and its overlapping ranges stay below that, and 63 stretches hold as
+# many accounts as `governed.MOST` allows.
 _IN_STRETCH, _CHARS_IN_STRETCH = 400, 60_000
 _PREFIX = "system:serviceaccount:"
 _USER = "request.userInfo.username"
@@ -21,13 +22,14 @@ _RANGES = re.compile(r"\[([^\]]*)\]\.exists")
 
 
 def conditions_of(accounts: Iterable[Account]) -> list[dict[str, str]]:
-    """matchConditions that are true for exactly these accounts, which are not none.
+    """matchConditions that are true for exactly these accounts. `accounts` must not be empty.
 
-    All conditions must be true, and none may be longer than the API server parses: so each is about
-    one stretch of the alphabet, and true for users outside of it. One long string is compiled faster
-    than a list of as many strings, and each change is compiled again.
+    A request matches only if all conditions are true, and the API server limits the length of each.
+    So each condition checks one stretch of the alphabet, and is true for all users outside of it.
+    The names are one long string, because the API server compiles that faster than a list of
+    strings, and it compiles the conditions again after each change.
     """
-    # Only the form of an account's name can match: a `|` is in no name.
+    # Only user names of this form can match. They cannot contain the separator `|`.
     account = f"{_USER}.matches('^{_PREFIX}[-a-z0-9]+:[-a-z0-9.]+$')"
     conditions = [{"name": "account", "expression": account}]
     stretches = _stretches(accounts)
@@ -54,7 +56,7 @@ def _inside(stretch: Sequence[str]) -> Iterable[str]:
 
 
 def _stretches(accounts: Iterable[Account]) -> list[list[str]]:
-    """All entries in the order of the alphabet, cut where no range is cut."""
+    """All entries in alphabetical order, split into stretches that do not divide a range."""
     stretches: list[list[str]] = []
     chars, end = 0, ""
     for entry in sorted((f"{namespace}:{name}" for namespace, name in accounts), key=_base):
@@ -76,7 +78,7 @@ def _base(entry: str) -> str:
 
 
 def accounts_of(conditions: Any) -> frozenset[Account]:
-    """The entries of conditions, which somebody may have edited."""
+    """The entries of conditions. Invalid ones are skipped: a person may have edited them."""
     found: list[Account] = []
     for one in conditions if isinstance(conditions, list) else ():
         text = str(one.get("expression")) if isinstance(one, dict) else ""

@@ -1,4 +1,4 @@
-"""One webhook configuration of the guard, and how it is brought to ask for accounts."""
+"""One webhook configuration of the guard, and the writes that add and remove its accounts."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from .matching import Asking, asking_patch, read_asking
 logger = logging.getLogger(__name__)
 
 BOUND_SECONDS = 3.0
-"""How long one who waits for an account to be governed waits at most."""
+"""The longest time to wait until an account is governed."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
-# It is another one than the patch names (409), the test of its version failed (422), or it is gone.
+# The configuration was replaced (409), the version test in the patch failed (422), or it was
+# deleted (404).
 _CONFLICTS = (404, 409, 422)
 
 Accounts = frozenset[Account]
@@ -43,7 +44,7 @@ VALIDATING = _kind("ValidatingWebhookConfiguration", "validatingwebhookconfigura
 
 
 class Keeper:
-    """Keeps one configuration. `changed` is called when it is another by now."""
+    """Keeps one configuration. `changed` is called after each change of it."""
 
     def __init__(
         self, client: Client, kind: Kind[Asking], name: str, changed: Callable[[], None]
@@ -64,26 +65,26 @@ class Keeper:
 
     @property
     def seen(self) -> Asking | None:
-        """It as it was last seen, or written; None where it was not."""
+        """The configuration as last seen or written; None if neither happened."""
         found = next(self.scope.store.values(), None)
         if self._written is not None and found is not None and found.version in self._before:
-            # The watch is behind what we wrote ourselves.
+            # The watch still shows a version from before our own write.
             return self._written
         return found
 
     @property
     def fresh(self) -> bool:
-        """Whether that is how it is now."""
+        """Whether `seen` is current."""
         return self.scope.listed and self.scope.status().state is State.FOLLOWING
 
     @property
     def stays(self) -> Accounts:
-        """What it holds that is not about to leave."""
+        """Its accounts without those that are leaving."""
         seen = self.seen
         return seen.accounts - seen.leaving if seen else frozenset()
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         found = [self.scope.problem, self._failure]
         for opening in self.seen.openings if self.seen else ():
             message = f"requests of governed accounts pass by the guard: {opening}"
@@ -91,10 +92,10 @@ class Keeper:
         return tuple(one for one in found if one is not None)
 
     async def bring(self, wanted: Accounts, others: Accounts, *, certain: bool) -> bool:
-        """Make it hold what is wanted, and what it or the `others` have; whether it was written.
+        """Add the `wanted` accounts, and those of `others`. Returns whether it was written.
 
-        What somebody took out of it is put back. With `certain` the watch is not believed: what is
-        right must have been read from the server. `GovernError` where it cannot be made so.
+        Accounts that another writer removed are put back. With `certain`, the watch is not enough:
+        the result must have been read from the API server. Raises `GovernError` if that fails.
         """
         try:
             async with asyncio.timeout(BOUND_SECONDS):
@@ -110,7 +111,7 @@ class Keeper:
     async def release(
         self, writer: LeaderClient, found: Asking, mark: Accounts, remove: Accounts, keep: Accounts
     ) -> None:
-        """Mark and take out accounts, as long as it is the one that was looked at."""
+        """Mark and remove accounts, if the configuration is still the version `found`."""
         accounts = (found.accounts - remove) | keep
         patch = asking_patch(found, accounts, (found.leaving | mark) - remove - keep)
         if not patch:
@@ -134,13 +135,14 @@ class Keeper:
         while True:
             if found is None:
                 found, certain = await self._read(), False
-            # What is leaving was taken out by the leader; all else that is missing, by anybody.
+            # The leader removes only accounts that are leaving. Put back all others that are
+            # missing: another writer removed them.
             accounts = found.accounts | wanted | others | self._stays
             patch = asking_patch(found, accounts, found.leaving - wanted)
             if not found.webhooks:
                 raise self._failed(ControllerReason.GUARD_MISSING, "it has no webhook")
             if patch:
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not together
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
                 before = found.accounts
                 self._before.add(found.version)
@@ -164,7 +166,7 @@ class Keeper:
         return read_asking(items[0])
 
     async def _write(self, patch: list[dict[str, Any]]) -> Asking | None:
-        """What came of it; None where it is another one by now."""
+        """The configuration after the patch; None if it was changed or deleted before."""
         try:
             data = await self._client.patch(self._path, patch)
         except KubeError as error:

@@ -1,4 +1,7 @@
-"""A webhook configuration of the guard: for whom it asks, and what changes that. Pure."""
+"""The accounts that a webhook configuration of the guard matches, and patches of them.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ...spawnpolicy.stamps import part
 from .conditions import accounts_of, conditions_of
 
 LEAVING = "hotpeers.dev/governed-leaving"
-"""The annotation with the accounts that nobody needs, and that are about to go: JSON, names by namespace."""
+"""The annotation with the unneeded accounts that will be removed: JSON, names by namespace."""
 RULES: list[dict[str, Any]] = [
     {
         "apiGroups": ["*"],
@@ -24,16 +27,16 @@ RULES: list[dict[str, Any]] = [
     }
 ]
 _MARKED = 500
-"""So many may be about to go at once: annotations hold 256 KiB."""
+"""The most accounts that are leaving at once: annotations hold 256 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A webhook configuration, as far as it says whom the API server sends to the guard.
+    """The part of a webhook configuration that selects the requests for the guard.
 
-    `accounts` are those of its conditions, `leaving` those of its annotation, `stays` what all others
-    cover; `exact` where its webhooks ask for just these. `openings` says what lets
-    requests of theirs pass all the same.
+    `accounts` are those in its matchConditions, `leaving` those in its annotation. `stays` covers
+    the accounts that are not leaving. `exact` is true if all its webhooks have exactly the rules
+    and matchConditions for `accounts`. `openings` are settings that let requests bypass the guard.
     """
 
     name: str
@@ -47,18 +50,18 @@ class Asking:
     stays: Cover = field(default_factory=lambda: Cover(()), compare=False)
 
     def holds(self, accounts: Iterable[Account]) -> bool:
-        """Whether requests of these accounts are sent, and go on being sent."""
+        """Whether requests of these accounts are sent to the guard, and none of them is leaving."""
         if not self.webhooks or not self.exact:
             return False
         return all(account in self.stays for account in accounts)
 
     def spans(self, account: Account) -> bool:
-        """Whether a range that stays holds this account."""
+        """Whether a range that is not leaving contains this account."""
         return self.exact and self.stays.spans(account)
 
 
 def read_asking(data: Any) -> Asking:
-    """A configuration as the API server has it."""
+    """Read a configuration from its JSON object."""
     metadata = part(data, "metadata")
     webhooks = data.get("webhooks") or []
     accounts = frozenset[Account]().union(
@@ -82,20 +85,20 @@ def read_asking(data: Any) -> Asking:
 def asking_patch(
     found: Asking, accounts: frozenset[Account], leaving: frozenset[Account]
 ) -> list[dict[str, Any]]:
-    """A JSON patch that makes it ask for these accounts; empty where it does already."""
+    """A JSON patch that makes it match these accounts; empty if it already does."""
     if found.exact and found.accounts == accounts and found.leaving == leaving & accounts:
         return []
     stays = Cover(accounts - leaving)
     kept = frozenset(one for one in accounts if not stays.spares(one))
     entries = fitted(kept)
-    # A namespace that has just taken the place of its names stays.
+    # If a whole namespace has just replaced its names, that entry must not be leaving.
     shrunk = {namespace for namespace, _ in kept - entries}
     leaving = frozenset(one for one in leaving & entries if one[0] not in shrunk)
     if found.exact and found.accounts == entries and found.leaving == leaving:
         return []
     rules, conditions = _asked(entries)
     patch: list[dict[str, Any]] = [
-        # Not on another than was looked at.
+        # Fail if the configuration was changed since it was read.
         {"op": "test", "path": "/metadata/resourceVersion", "value": found.version}
     ]
     if not found.annotated:
@@ -108,7 +111,7 @@ def asking_patch(
     return patch
 
 
-# Each list is rendered and read several times: for both configurations, and as a watch reports them.
+# The same accounts are rendered several times: for both configurations, and for each watch event.
 @lru_cache(maxsize=4)
 def _asked(accounts: frozenset[Account]) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     return (RULES, conditions_of(accounts)) if accounts else ([], [])
@@ -136,7 +139,7 @@ def _written(accounts: frozenset[Account]) -> str:
 
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> frozenset[Account]:
-    """The accounts of an annotation, which somebody may have edited."""
+    """The accounts in an annotation. Invalid ones are skipped: a person may have edited it."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -153,10 +156,12 @@ def _parsed(text: str) -> frozenset[Account]:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """In seconds: how long an account stays that nobody needs, and for how long it is marked first.
+    """How long unneeded accounts stay, in seconds.
 
-    `linger` is longer than a request may take and a watch may hang: what was admitted in view of a
-    list without the mark is known by then.
+    An account is removed after it was unneeded for `grace`, and it is marked as leaving for at
+    least `linger` before that. `linger` is longer than a request may take and than a watch may
+    hang: each agent that was admitted while the account was not marked is known before the
+    removal.
     """
 
     grace: float = 600.0
@@ -165,7 +170,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Since when an account is not needed, and since when it is marked as leaving everywhere."""
+    """The times since which an account is unneeded, and is marked as leaving everywhere."""
 
     idle: float
     marked: float | None = None
@@ -173,7 +178,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What the leader takes out: first marked, later removed. `due` is when to look again."""
+    """The accounts that the leader marks and removes. `due` is the time of the next check."""
 
     mark: frozenset[Account] = frozenset()
     remove: frozenset[Account] = frozenset()
@@ -188,8 +193,9 @@ def plan_release(
     now: float,
     patience: Patience,
 ) -> Release:
-    """What is to leave now. Whoever relies on an account that is marked takes the mark away, and
-    its time begins anew.
+    """Plan which accounts to mark, and which to remove.
+
+    A replica that needs a marked account removes the mark. Then the account's time starts again.
     """
     places: dict[Account, list[Asking]] = {}
     for one in found:

@@ -1,7 +1,7 @@
-"""Keeps the caBundle of webhook configurations right: whom the API server is to trust.
+"""Keeps the caBundle in webhook configurations correct, so that the API server trusts the webhooks.
 
-Whatever else writes to them (a tool that applies a manifest with none, for one), a configuration
-that lost it is mended as soon as it is seen.
+Another writer may remove the caBundle, for example a tool that applies a manifest without one. It
+is written again as soon as the watch reports that.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ..election import LeaderClient
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 60.0
-"""How long a bundle must have been everywhere before each API server can be taken to use it."""
+"""After a bundle was in all configurations for so long, every API server is assumed to use it."""
 _LOOK_SECONDS = 5.0
-# Another that writes its own again and again is answered, and not at its own pace.
+# If another writer changes a configuration again and again, correct it at this pace only.
 _REST_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A webhook configuration: its version, and name and caBundle of each webhook, in their order."""
+    """A webhook configuration. `webhooks` has the name and caBundle of each webhook, in order."""
 
     name: str
     version: str
@@ -42,7 +42,7 @@ class Configuration:
 
 
 def read_configuration(data: Any) -> Configuration:
-    """A configuration as the API server has it."""
+    """Read a configuration from its JSON object."""
     return Configuration(
         str(data["metadata"]["name"]),
         str(data["metadata"].get("resourceVersion") or ""),
@@ -54,14 +54,15 @@ def read_configuration(data: Any) -> Configuration:
 
 
 def bundle_patch(configuration: Configuration, bundle: bytes) -> list[dict[str, Any]]:
-    """A JSON patch of what differs from the bundle; empty where nothing does."""
+    """A JSON patch that sets `bundle` where it differs; empty if it is everywhere."""
     wanted = base64.b64encode(bundle).decode()
     places = [i for i, (_, found) in enumerate(configuration.webhooks) if found != wanted]
     if not places:
         return []
     version = {"op": "test", "path": "/metadata/resourceVersion", "value": configuration.version}
     return [
-        # Not on another than was looked at: the order of the webhooks is anybody's.
+        # Fail if the configuration was changed since it was read: its webhooks may have another
+        # order.
         version,
         *(
             {"op": "add", "path": f"/webhooks/{i}/clientConfig/caBundle", "value": wanted}
@@ -80,10 +81,10 @@ VALIDATING = _kind("ValidatingWebhookConfiguration", "validatingwebhookconfigura
 
 
 class Trust:
-    """Keeps configurations as long as this replica leads. `bundle` gives what is to be trusted.
+    """Keeps configurations while this replica leads. `bundle` returns the CA certificates to trust.
 
-    One that does not exist is no fault: nobody calls by it. `settle` are the seconds that it takes
-    until each API server uses what was written.
+    A missing configuration is not a problem: the API server calls no webhook without it. `settle`
+    is the number of seconds until every API server uses a written bundle.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Trust:
         self._right: tuple[bytes, float] | None = None
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong now."""
+        """The current problems."""
         unread = [scope.problem for scope in self._scopes if scope.problem is not None]
         return (*unread, *self._failures.values())
 
@@ -126,11 +127,11 @@ class Trust:
         return found == bundle and time.monotonic() - since >= self._settle
 
     def look(self) -> None:
-        """Look at once: the bundle may be another one by now."""
+        """Check at once, because the bundle may have changed."""
         self._news.set()
 
     async def run(self) -> None:
-        """Keep them right for ever."""
+        """Keep the configurations correct until cancelled."""
         async with asyncio.TaskGroup() as group:
             for scope in self._scopes:
                 group.create_task(scope.follow(), name=f"follow {scope.title}")
@@ -166,14 +167,14 @@ class Trust:
             self._failures.pop(where, None)
             logger.info("%s: caBundle written to %d webhooks", where, len(patch) - 1)
         except KubeError as error:
-            # 409 and 422: it is another one by now, as the watch is about to tell.
+            # 409 and 422: the configuration was changed, and the watch will report it.
             if error.status not in (409, 422):
                 message = f"its caBundle cannot be written: {error}"
                 self._failures[where] = Problem(where, error.reason, message)
         return True
 
     def _note(self, bundle: bytes) -> None:
-        """Note since when all is right; not while it is not known for certain."""
+        """Record since when all configurations have the bundle; reset if that is not certain."""
         right = all(
             scope.listed
             and scope.status().state is State.FOLLOWING
