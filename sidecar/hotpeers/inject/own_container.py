@@ -32,7 +32,7 @@ def common(
         "securityContext": _security_context(pod, target),
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    # With resources of the whole pod, the requests of its containers would have to fit into them.
+    # If the pod has pod-level resources, set none here: the container's would have to fit into them.
     if not pod["spec"].get("resources"):
         container["resources"] = choose_resources(target, injection.resources, own)
     return container

@@ -85,7 +85,7 @@ def _isolating_option(words: list[str]) -> str:
             next(rest, "")
         if word.startswith("--"):
             continue
-        # `-uIc` is -u, -I and -c; what follows the first option with a value is its value.
+        # `-uIc` is -u, -I and -c. The text after the first option with a value is its value.
         letters = re.split("[cmWX]", word, maxsplit=1)[0]
         if set(letters) & _ISOLATING:
             return word[:40]

@@ -96,7 +96,7 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
     elif port and environment.get(DRAIN_VARIABLE):
-        # kubelet stops ordinary containers together: it must serve for as long as the agent does.
+        # kubelet stops ordinary containers together, so the sidecar must serve until the agent ends.
         container["lifecycle"] = {"preStop": hook_until_ended(port)}
     if environment.get("HOTPEERS_REQUIRE_SIGNED"):
         keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}

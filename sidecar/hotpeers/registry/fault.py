@@ -1,4 +1,4 @@
-"""What a tool answers where it could not do its work: a word, what happened, what to do next."""
+"""The failure of a tool: a reason word, a message, and advice about the next step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SAY_WHAT_HAPPENED = (
     RegistryReason.ADMISSION_SILENT,
     RegistryReason.OBJECT_INVALID,
 )
-# Of a webhook that does not answer; admission comes before anything is stored.
+# The message about a webhook that does not answer. Admission precedes storage, so nothing is stored.
 _SILENT = "failed calling webhook"
 _DENIALS = ("admission webhook ", "ValidatingAdmissionPolicy ", "denied the request")
 
 
 class Fault(Exception):
-    """A failure that was foreseen; `advice` is written for a model."""
+    """An expected failure. `advice` is text for a model."""
 
     def __init__(self, reason: Reason, message: str, advice: str = "") -> None:
         super().__init__(clean_text(message, _MAX_MESSAGE))
@@ -32,18 +32,18 @@ class Fault(Exception):
 
     @property
     def message(self) -> str:
-        """What happened."""
+        """A description of the failure."""
         return str(self)
 
 
 def fault_of(error: KubeError, what: str) -> Fault:
-    """The failure of a request that writes nothing, or that the server refused; `what` was asked."""
+    """The failure of a request that wrote nothing. `what` names the request."""
     reason, advice = _judge(error)
     return Fault(reason, f"{what}: {error.detail}", advice)
 
 
 def fault_of_write(error: KubeError, what: str) -> Fault:
-    """The failure of a request that writes: without an answer nobody knows whether it did."""
+    """The failure of a write request. Without an answer, it is unknown whether the write was done."""
     fault = fault_of(error, what)
     if fault.reason in _SAY_WHAT_HAPPENED or 0 < error.status < 500:
         return fault
