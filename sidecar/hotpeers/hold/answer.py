@@ -36,7 +36,7 @@ class Answer:
     message: str = ""
     stamp: str = ""
     idle: float | None = None
-    """Seconds since the last turn ended; None while a turn runs, or if this is unknown."""
+    """Seconds for which no turn has run; None while a turn runs, or if this is unknown."""
 
 
 SILENT = Answer(Says.NOTHING)

@@ -149,7 +149,7 @@ def _bad(message: str) -> Fault:
 
 
 def _message(raw: bytes) -> str:
-    """The message of a problem document (RFC 9457). "" for other content, which a model must not see."""
+    """The text of a problem document (RFC 9457). Other content is not shown to a model."""
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError):

@@ -11,7 +11,7 @@ from .reasons import RegistryReason
 
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."
-# The server judged the request, with whatever status.
+# In these cases the server judged the request, so its message matters more than the status code.
 _SAY_WHAT_HAPPENED = (
     RegistryReason.ADMISSION_DENIED,
     RegistryReason.ADMISSION_SILENT,
@@ -56,7 +56,7 @@ def _judge(error: KubeError) -> tuple[Reason, str]:
 
 
 def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
-    # Admission answers with any status; only its sentence tells it from RBAC and from validation.
+    # A denial by admission can have any status. Only its message distinguishes it from RBAC.
     if error.status and any(mark in error.detail for mark in _DENIALS):
         return (
             RegistryReason.ADMISSION_DENIED,
@@ -85,7 +85,7 @@ def _judge_answer(error: KubeError) -> tuple[Reason, str]:
             RegistryReason.FIELD_TAKEN,
             "Use another name, or leave out the fields that the message names.",
         )
-    # A field of metadata that there is none of is answered with 500 (Kubernetes 1.36).
+    # The API server answers an unknown field of metadata with 500 (Kubernetes 1.36).
     if error.status in (400, 422) or "not declared in schema" in error.detail:
         return (
             RegistryReason.OBJECT_INVALID,

@@ -194,7 +194,7 @@ def _tool(
 def _server_of(ref: Ref, server: McpServer, cluster: Sequence[ToolServer]) -> ToolServer | None:
     url = server.spec.remote.url.rstrip("/") if server.spec.remote else ""
     for one in sorted(cluster, key=lambda one: one.name):
-        # The same name with another URL is another server.
+        # A server of the same name with another URL is a different server.
         if one.url.rstrip("/") == url if url else one.name == kubernetes_name(ref.name):
             return one
     return None
