@@ -38,12 +38,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of the agent."""
+        """The agent's name."""
         return str(self.manifest["metadata"]["name"])
 
     @property
     def namespace(self) -> str:
-        """Of the agent."""
+        """The agent's namespace."""
         return str(self.manifest["metadata"]["namespace"])
 
     def __str__(self) -> str:

@@ -106,7 +106,7 @@ class Ranking:
         return total
 
     def close(self) -> None:
-        """Free its memory."""
+        """Free the memory of the index."""
         self._database.close()
 
 

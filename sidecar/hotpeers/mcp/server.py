@@ -44,7 +44,7 @@ _HEALTH = "/healthz"
 # Clients should close idle connections first; they do so after 5 s (httpx) or 15 s (aiohttp). If the
 # server closes first, a request that is sent at that moment can be lost.
 _IDLE_SECONDS = 20
-# uvicorn has no event that it has started.
+# uvicorn has no event that signals its start, so poll.
 _LOOK_SECONDS = 0.01
 
 
@@ -109,12 +109,12 @@ def _app(toolbox: Toolbox, settings: McpSettings) -> ASGIApp:
     server.custom_route(_HEALTH, methods=["GET"])(health)
     app: ASGIApp = server.streamable_http_app(
         streamable_http_path=PATH,
-        # As a stream: a caller who goes away is noticed, and kagent's Go runtime (mcp 2.3 for Go)
-        # sends a request a second time whose JSON answer is cut off.
+        # Answer with a stream, so that a disconnect of the caller is noticed. Also, kagent's Go
+        # runtime (mcp 2.3 for Go) repeats a request if its JSON answer is cut off.
         json_response=False,
         max_request_body_size=_MAX_REQUEST_BYTES,
         max_sessions=_MAX_SESSIONS,
-        # Of a loopback address it makes the checks of Host and Origin against rebinding.
+        # For a loopback address, the SDK enables its Host and Origin checks against DNS rebinding.
         host=settings.listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
     return app if settings.token_file is None else _Guarded(app, settings.token_file)

@@ -55,7 +55,7 @@ Description = Annotated[StrictStr, _line(MAX_DESCRIPTION)]
 
 
 class Meta(View):
-    """`metadata` of any entry; the namespace `default` is left out by the registry."""
+    """`metadata` of any entry. The registry omits the namespace `default`."""
 
     name: Name
     namespace: Namespace = ""
@@ -79,7 +79,7 @@ Refs = Annotated[tuple[Ref, ...], Field(max_length=_MAX_REFS)]
 
 
 class Repository(View):
-    """Where source code is."""
+    """The location of source code."""
 
     url: Line = ""
     branch: Line = ""
@@ -144,7 +144,7 @@ class Prompt(View):
 
 
 class McpRemote(View):
-    """A server that runs already. Its headers may hold secrets, and are not read."""
+    """A running server. Its headers are not read, because they may contain secrets."""
 
     type: Line = ""
     url: Annotated[StrictStr, _line(2000)] = ""

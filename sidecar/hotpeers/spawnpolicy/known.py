@@ -175,7 +175,7 @@ class Known:
         return self._agents.get((namespace, account), ())
 
     def has_agent(self, namespace: str, name: str) -> bool:
-        """Whether there is an agent of this name."""
+        """Whether an agent of this name is known."""
         return (namespace, name) in self._by_name
 
     def agent(self, namespace: str, name: str) -> KnownAgent | None:
@@ -218,7 +218,7 @@ class Known:
         return [one for key in keys for one in naming.get(key, ())]
 
     def left_by(self, namespace: str, account: str) -> str:
-        """The Agent that last ran as this account under a different name; "" if there was none."""
+        """The removed Agent that ran as this account of another name, or "" if no such Agent is known."""
         return self._left.get((namespace, account), "")
 
     def governing(self, subject: Subject) -> list[SpawnPolicy]:

@@ -40,7 +40,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of an admission review. `object` and `old_object` are as the API server sent them.
+    """One request of an admission review. `object` and `old_object` are unchanged.
 
     `propagation` is the propagation policy of a deletion, or "" if the request does not set one.
     """

@@ -19,7 +19,7 @@ _HOME = "kubernetes.io/metadata.name"
 
 
 def judge_spec(judge: Judge, path: str, value: Any) -> None:
-    """Judge a spec that was completed with its defaults."""
+    """Judge a spec to which the defaults were added."""
     kind = value.get("type") if isinstance(value, dict) else None
     handlers: dict[str, Handler] = {
         "type": only(PolicyReason.TYPE_NOT_ALLOWED, *judge.spec.types),

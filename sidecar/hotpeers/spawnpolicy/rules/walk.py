@@ -102,7 +102,7 @@ def refused(reason: Reason, why: str) -> Handler:
 
 
 def flag(judge: Judge, path: str, value: Any) -> None:
-    """Any boolean."""
+    """A handler that allows any boolean."""
     if not isinstance(value, bool):
         judge.malformed(path, value, "true or false")
 

@@ -158,20 +158,20 @@ _RegistryName = Annotated[
 
 
 class Strict(BaseModel):
-    """A part of a SpawnPolicy; what it does not know is an error."""
+    """A part of a SpawnPolicy. An unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SubjectRef(Strict):
-    """Who is governed: an Agent or a ServiceAccount of the policy's own namespace."""
+    """A governed subject: an Agent or a ServiceAccount in the policy's namespace."""
 
     kind: Literal["Agent", "ServiceAccount"]
     name: Name
 
 
 class Templates(Strict):
-    """Which templates an agent may be made from."""
+    """The templates from which an agent may be made."""
 
     required: StrictBool = True
     registry: tuple[_RegistryName, ...] = Field(default=(), max_length=256)
@@ -186,7 +186,7 @@ class Templates(Strict):
 
 
 class Image(Strict):
-    """One repository, and what of it may run."""
+    """One image repository, and its tags or digests that may run."""
 
     repository: Repository
     tags: tuple[Tag, ...] = Field(default=(), max_length=64)
@@ -194,7 +194,7 @@ class Image(Strict):
 
 
 class McpServer(Strict):
-    """A server of tools. Without a namespace it is the spawned agent's own."""
+    """A tool server. Without a namespace, it is in the namespace of the spawned agent."""
 
     kind: Literal["RemoteMCPServer", "MCPServer", "Service"] = "RemoteMCPServer"
     name: Name
@@ -207,21 +207,21 @@ class McpServer(Strict):
 
 
 class AgentTool(Strict):
-    """Agents that may be tools. Without a namespace they are in the spawned agent's own."""
+    """Agents that may be tools. Without a namespace, they are in the namespace of the spawned agent."""
 
     name: NamePattern
     namespace: Namespace | None = None
 
 
 class GitSource(Strict):
-    """A git repository of skills, and its refs."""
+    """A git repository of skills, and its allowed refs."""
 
     url: GitUrl
     refs: tuple[GitRef, ...] = Field(min_length=1, max_length=32)
 
 
 class Skills(Strict):
-    """Where skills may come from."""
+    """The allowed sources of skills."""
 
     images: tuple[Image, ...] = Field(default=(), max_length=64)
     git: tuple[GitSource, ...] = Field(default=(), max_length=64)
@@ -231,35 +231,35 @@ class Skills(Strict):
 
 
 class MetadataKey(Strict):
-    """A label or annotation that may be set; without values to any."""
+    """A label or annotation that may be set. Without values, any value is allowed."""
 
     key: Key
     values: tuple[Text, ...] = Field(default=(), max_length=64)
 
 
 class Creates(Strict):
-    """How many agents may be created in any window of this length."""
+    """The maximum number of agents that may be created in any window of this length."""
 
     count: StrictInt = Field(ge=1, le=10_000)
     window: Duration
 
 
 class Ttl(Strict):
-    """How long a spawned agent lives."""
+    """The lifetime of a spawned agent."""
 
     default: Duration
     max: Duration
 
 
 class Resources(Strict):
-    """The most that one container may ask for or use."""
+    """The maximum requests and limits of one container."""
 
     cpu: Quantity
     memory: Quantity
 
 
 class Limits(Strict):
-    """How many, how fast, how deep, how long, how large."""
+    """Limits of the number, creation rate, depth, lifetime and size of agents."""
 
     maxAgents: StrictInt = Field(ge=1, le=10_000)
     creates: Creates
@@ -323,7 +323,7 @@ class SpawnPolicy(Strict):
         return self.dropped.union(subject_key(one.kind, one.name) for one in self.spec.subjects)
 
     def names_subject(self, kind: str, name: str) -> bool:
-        """Whether this is one of its subjects."""
+        """Whether the policy has this subject."""
         return subject_key(kind, name) in self.subject_keys
 
 
