@@ -10,7 +10,7 @@ from .state import Hold
 
 
 def release_patch(uid: str, hold: Hold | None, marks: Collection[tuple[str, str]]) -> list[Json]:
-    """A JSON patch that ends a hold. The API server rejects it if the Deployment has changed.
+    """A JSON patch that ends a hold. The API server rejects it if the uid or a hash has changed.
 
     `marks` are the label and annotations of the hold, each as (`labels` or `annotations`, name).
     Without a valid hold, the patch removes only the marks and does not change the template.

@@ -55,7 +55,7 @@ def config_folder(target: Json) -> str:
 
 
 def check_config(pod: Json, target: Json) -> Skip | None:
-    """Why the configuration cannot be reloaded, or None. The pod is injected in any case."""
+    """Why the configuration cannot be reloaded, or None. The pod is still injected."""
     folder = posixpath.normpath(config_folder(target))
     kinds = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
     for mount in target.get("volumeMounts") or []:

@@ -28,7 +28,7 @@ from .results import (
 from .toolbox import Toolbox
 
 TOOL_SECONDS = 60.0
-"""Timeout of a tool call in seconds."""
+"""Timeout of a tool call, in seconds. Tools that wait for or run an agent add it to their own limit."""
 MAX_WAIT = 120.0
 MAX_RUN = 900.0
 _KUBERNETES_NAME = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"

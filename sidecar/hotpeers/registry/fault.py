@@ -11,7 +11,7 @@ from .reasons import RegistryReason
 
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."
-# In these cases the server judged the request, so its message matters more than the status code.
+# For these reasons the outcome of a write is known, whatever the status: the server judged the request.
 _SAY_WHAT_HAPPENED = (
     RegistryReason.ADMISSION_DENIED,
     RegistryReason.ADMISSION_SILENT,
@@ -56,7 +56,8 @@ def _judge(error: KubeError) -> tuple[Reason, str]:
 
 
 def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
-    # A denial by admission can have any status. Only its message distinguishes it from RBAC.
+    # A denial by admission can have any status. Only its message distinguishes it from a denial by
+    # RBAC and from a failed validation.
     if error.status and any(mark in error.detail for mark in _DENIALS):
         return (
             RegistryReason.ADMISSION_DENIED,
