@@ -1,4 +1,4 @@
-"""Rollout hold, as pure functions: what differs, what to patch, when to release, when to repay.
+"""Rollout hold as pure functions: differences, patches, and the conditions of release and repayment.
 
-Nothing in here asks a server or looks at a clock. What acts on it is `controller.hold`.
+No module here calls a server or reads a clock. `controller.hold` acts on the results.
 """

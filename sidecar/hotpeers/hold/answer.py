@@ -1,7 +1,7 @@
-"""What a sidecar's `/status` says of the configuration and of the turns of its agent.
+"""Reads a sidecar's `/status`: the configuration and the turns of its agent.
 
-`status.Status.document` writes it: `acks[].config` of each agent process that follows its
-configuration, and `turns`. A pod may say anything; nothing but these fields is read.
+`status.Status.document` writes it: `acks[].config` for each agent process that reloads its
+configuration, and `turns`. A pod is not trusted; only these fields are read.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ _MAX_PROCESSES = 256
 
 
 class Says(StrEnum):
-    """What a pod says of the configuration that is wanted."""
+    """A pod's answer about the wanted configuration."""
 
     LIVE = "live"
     REFUSED = "refused"
     RESTART = "restart"
     OTHER = "other"
-    """Another configuration is live, or none is known yet."""
+    """Another configuration is live, or the pod does not know one yet."""
     NOTHING = "nothing"
-    """It could not be asked."""
+    """The pod could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One pod's answer. `stamp` changes when its processes say something new."""
+    """One pod's answer. `stamp` changes when its processes report something new."""
 
     says: Says
     message: str = ""
     stamp: str = ""
     idle: float | None = None
-    """For how many seconds no turn has run; None while one does, or where that is unknown."""
+    """Seconds for which no turn has run; None while a turn runs, or if this is unknown."""
 
 
 SILENT = Answer(Says.NOTHING)
 
 
 def read_answer(document: object, wanted: str) -> Answer:
-    """The answer in the JSON of `/status`. All processes must have the configuration live.
+    """The answer in the JSON of `/status`. It is live only if all processes have the wanted hash live.
 
-    `seen` of a process is the hash of the files that it speaks of: a refusal of others says nothing of
-    what is wanted.
+    `seen` of a process is the hash of the files that its report is about. A refusal of other files
+    does not concern the wanted configuration.
     """
     idle = _idle(part(document, "turns"))
     configs = [part(one, "config") for one in items(document, "acks")[:_MAX_PROCESSES]]

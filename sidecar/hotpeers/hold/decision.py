@@ -1,7 +1,7 @@
-"""Decides on one update of a Deployment: is its new configuration held back, or does it roll?
+"""Decides whether an update of a Deployment is held back or rolled out.
 
-The state after an update follows from the Deployment before it and from the two hashes, never from
-labels or annotations of ours in the request: nobody holds or releases by writing them.
+The decision depends on the Deployment before the update and on the two hashes. It never depends on
+hotpeers labels or annotations in the request, so a user cannot hold or release by writing them.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from .state import (
 
 
 class Result(StrEnum):
-    """What became of one update."""
+    """The result of one update."""
 
     HELD = "held"
     """A new hash is held back."""
     KEPT = "kept"
-    """The same hash is still held back: nothing changes."""
+    """The same hash is still held back."""
     REVERTED = "reverted"
-    """The template's own hash is wanted again; the hold ends once pods have that configuration."""
+    """kagent wants the template's own hash again. The hold ends when the pods have this configuration."""
     ROLLED = "rolled"
-    """It rolls, with the newest hash."""
+    """The Deployment rolls out with the newest hash."""
     UNCHANGED = "unchanged"
-    """No business of the hold."""
+    """The update does not concern the hold."""
     FAILED = "failed"
-    """The request was not understood, or a fault of ours; it passes as it is."""
+    """The request could not be parsed, or hotpeers has an error. The update is admitted unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result, and the JSON patch that brings it about."""
+    """The result, and the JSON patch that implements it."""
 
     result: Result
     operations: tuple[Json, ...] = ()
@@ -55,20 +55,22 @@ def decide(old: Json, new: Json, now: datetime) -> Decision:
     before = read_hold(old)
     running, asked = template_hash(old), template_hash(new)
     if before is not None and before.template != running:
-        # It was rolled while nobody was asked.
+        # The template was changed while the webhook was not called, so the hold is over.
         before = None
     if owner_of(old) is None or owner_of(new) is None:
         return Decision(Result.UNCHANGED)
     if not running or not asked:
         return _roll(old, new, asked)
     if not (follows(old) and follows(new)) or rolls_anyway(old, new) or not can_wait(new):
-        # Whoever changed something else may not know of the hash that is held.
+        # The author of another change may not know the held hash and repeat the template's own one.
+        # Roll out with the held hash in that case.
         newest = before.wanted if before is not None and asked == running else asked
         return _roll(old, new, newest)
     if asked == running and before is None:
         return Decision(Result.UNCHANGED, tuple(_unmark(new)))
     if asked == running and before is not None and changes_beside(old, new):
-        # Not a word of what is wanted. kagent, if it was kagent, writes the same again.
+        # This update changes other fields and repeats the template's hash; it does not revert the
+        # wanted hash. If kagent did want to revert, it writes the same again without other changes.
         asked = before.wanted
     since = text(old, "metadata", "annotations", HELD_SINCE)
     same = before is not None and before.wanted == asked
@@ -114,7 +116,7 @@ def _put(new: Json, field: str, values: dict[str, str]) -> list[Json]:
 
 
 def _unmark(deployment: Json) -> list[Json]:
-    """Take away the label and the annotations of a hold."""
+    """Operations that remove the label and the annotations of a hold."""
     if not is_marked(deployment):
         return []
     metadata = part(deployment, "metadata")

@@ -1,4 +1,4 @@
-"""What differs between two pod templates, but for the hash of the configuration."""
+"""Differences between two Deployments, other than the hash of the configuration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL
 def rolls_anyway(old: Json, new: Json) -> bool:
     """Whether the templates of two Deployments differ in more than the config-hash.
 
-    Both as an API server sends them to a webhook: it has written defaults, and what is empty, in one
-    way. A template without annotations is one with none.
+    Both must come from an API server's call of a webhook, where defaults and empty values have one
+    form. A template without annotations equals one with empty annotations.
     """
     return _rest(part(old, "spec", "template")) != _rest(part(new, "spec", "template"))
 
@@ -25,10 +25,11 @@ def _rest(template: Json) -> Json:
 
 
 def changes_beside(old: Json, new: Json) -> bool:
-    """Whether something differs beside the template and our marks: labels, annotations, replicas.
+    """Whether fields outside the template differ, such as labels, annotations or replicas.
 
-    kagent writes all that it wants of a Deployment at once, again and again; a change beside it is
-    somebody else's, who took the hash as it was: `kubectl annotate`, or `kubectl edit`.
+    The label and annotations of a hold are ignored. kagent repeatedly writes all its fields of a
+    Deployment. A change of other fields comes from another author, for example `kubectl annotate` or
+    `kubectl edit`, who kept the hash that was there.
     """
     return _beside(old) != _beside(new)
 

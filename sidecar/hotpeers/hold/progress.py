@@ -1,4 +1,4 @@
-"""When a hold is live, and when it must be given up."""
+"""Decides when the configuration of a hold is live, and when the hold must be given up."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from .answer import Answer, Says
 from .reasons import HoldReason
 
 STALE_SECONDS = 5.0
-"""What a pod said before it was asked may be about an older file: it counts only after so long."""
+"""An answer that is unchanged since before the pod was asked may be about an older file. It counts only
+after this time.
+"""
 UNREADY_FACTOR = 6.0
-"""A pod that is not Ready yet has so many times longer: kagent's probe alone waits 15 seconds."""
+"""A pod that is not Ready has this many times longer, because kagent's probe alone waits 15 seconds."""
 
 
 class Stand(StrEnum):
-    """How a hold stands."""
+    """The state of a hold."""
 
     WAITING = "waiting"
     LIVE = "live"
@@ -26,7 +28,7 @@ class Stand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A pod, and what came of asking it. `seconds` is how long ago it was asked first."""
+    """A pod that was asked, and its answer. `seconds` is the time since it was first asked."""
 
     name: str
     ready: bool
@@ -35,16 +37,16 @@ class Asked:
     seconds: float
     answer: Answer
     before: str = ""
-    """The stamp of its answer before it was asked."""
+    """The stamp of its last answer before it was asked."""
     proven: bool = False
-    """Whether it had the configuration live when it answered last."""
+    """Whether its last answer said that the configuration is live."""
     denied: str = ""
-    """Why the pod cannot be annotated, "" where it can."""
+    """Why the pod cannot be annotated, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a hold stands; `reason` and `message` say why it is given up."""
+    """The state of a hold. `reason` and `message` are set if it must be released."""
 
     stand: Stand
     reason: Reason | None = None
@@ -55,10 +57,10 @@ WAITING = Progress(Stand.WAITING)
 
 
 def judge(pods: Collection[Asked], replicas: int, since: float, ack_seconds: float) -> Progress:
-    """How a hold stands whose Deployment rolls out nothing.
+    """The state of a hold whose Deployment has no rollout in progress.
 
-    `since` is for how many seconds this leader has looked at it; `replicas` how many pods there are
-    to be.
+    `since` is the time in seconds for which this leader has checked the hold. `replicas` is the wanted
+    number of pods.
     """
     for pod in pods:
         if (given_up := _give_up(pod, ack_seconds)) is not None:
@@ -81,7 +83,8 @@ def _give_up(pod: Asked, ack_seconds: float) -> Progress | None:
         return _release(HoldReason.HELD_RESTART, f"pod {pod.name}: {said.message}")
     if pod.failing:
         return _release(HoldReason.ROLLOUT_STUCK, f"pod {pod.name} cannot start")
-    # A controller that is cut off from pods that were live must not roll all of them.
+    # A pod that was live and cannot be reached counts as live: a network failure of the controller
+    # must not cause rollouts.
     live = said.says is Says.LIVE or (said.says is Says.NOTHING and pod.proven)
     bound = ack_seconds if pod.ready else ack_seconds * UNREADY_FACTOR
     if not live and pod.seconds >= bound:

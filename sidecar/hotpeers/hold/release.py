@@ -1,4 +1,4 @@
-"""The patch that ends a hold: the template gets the hash that is wanted, and no mark stays."""
+"""The patch that ends a hold: it sets the wanted hash in the template and removes all marks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .state import Hold
 
 
 def release_patch(uid: str, hold: Hold | None, marks: Collection[tuple[str, str]]) -> list[Json]:
-    """A JSON patch of a Deployment that is as it was looked at; else the API server refuses it.
+    """A JSON patch that ends a hold. The API server rejects it if the uid or a hash has changed.
 
-    `marks` are its label and annotations of ours, each as (`labels` or `annotations`, name). Without
-    a hold that can be kept it takes away the marks alone: the template stays as it is.
+    `marks` are the label and annotations of the hold, each as (`labels` or `annotations`, name).
+    Without a valid hold, the patch removes only the marks and does not change the template.
     """
     patch: list[Json] = [{"op": "test", "path": "/metadata/uid", "value": uid}]
     template = pointer("spec", "template", "metadata", "annotations", CONFIG_HASH)

@@ -1,4 +1,4 @@
-"""Which held Deployments may be rolled to what kagent wants, and which of them comes first."""
+"""Selects held Deployments whose rollout can be done now, and their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .window import Window
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """When debts are repaid. `idle` is in seconds."""
+    """The conditions under which debts are repaid. `idle` is in seconds."""
 
     enabled: bool = True
     idle: float = 600.0
@@ -20,7 +20,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """A held Deployment whose pods all have what kagent wants. `since` is in seconds since the epoch."""
+    """A held Deployment whose pods all have the wanted configuration. `since` is in unix seconds."""
 
     namespace: str
     name: str
@@ -30,7 +30,8 @@ class Debt:
 def due_debts(debts: Iterable[Debt], terms: Terms, now: datetime) -> list[Debt]:
     """The debts that may be repaid now if their pods are idle, the oldest first.
 
-    One is as old as its pods must be idle: who edits an idle agent twice sees one rollout.
+    A debt must be at least as old as the required idle time. So two edits of an idle agent in a short
+    time cause one rollout.
     """
     if not terms.enabled or not terms.window.is_open(now):
         return []
@@ -39,6 +40,6 @@ def due_debts(debts: Iterable[Debt], terms: Terms, now: datetime) -> list[Debt]:
 
 
 def idle_enough(idle: Iterable[float | None], terms: Terms) -> bool:
-    """Whether each pod has been idle for long enough; not where that is unknown of one, or of all."""
+    """Whether each pod has been idle for long enough. False without pods or with an unknown time."""
     found = list(idle)
     return bool(found) and all(one is not None and one >= terms.idle for one in found)

@@ -1,4 +1,4 @@
-"""An AdmissionReview in, an AdmissionReview out: whatever happens, the update is admitted."""
+"""Answers an AdmissionReview about a Deployment. The update is always admitted, even after an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The answer to one request, and what to count it as. A dry run is not counted."""
+    """The answer to one request, and the result to count. A dry run is not counted."""
 
     answer: Json
     result: Result
@@ -24,9 +24,9 @@ class Review:
 
 
 def review(raw: str, account: str, now: datetime) -> Review:
-    """Answer the body of one request; never raises, and always allows.
+    """Answer the body of one request. It never raises and always allows the update.
 
-    What `account` asks for, the controller's own user, passes as it is: it releases.
+    `account` is the controller's own user. Its updates are not changed, because it releases holds.
     """
     uid = ""
     try:
@@ -35,11 +35,11 @@ def review(raw: str, account: str, now: datetime) -> Review:
         dry_run = request.get("dryRun") is True
         decision = _decision(request, account, now)
     except (ValueError, RecursionError) as error:
-        # Not its message, which may hold a part of the object.
+        # Do not log the error's message, which may contain a part of the object.
         logger.warning("hold: a request is not understood: %s", type(error).__name__)
         return Review(_answer(uid, ()), Result.FAILED)
     except Exception:
-        # A fault of ours must not keep kagent from its work.
+        # An error of hotpeers must not block kagent.
         logger.exception("hold: a request is left as it is")
         return Review(_answer(uid, ()), Result.FAILED)
     if decision.result in (Result.HELD, Result.REVERTED) and not dry_run:

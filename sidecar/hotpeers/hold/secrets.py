@@ -1,8 +1,9 @@
-"""S of kagent's config-hash: which objects' `status.secretHash` it is made of, in which order.
+"""S, the part of kagent's config-hash that is computed from the `status.secretHash` of other objects.
 
-As `translateInlineAgent` of go/core/internal/controller/translator/agent/compiler.go has it (0.10.0-rc3):
-the model, the summarizer's model and memory's where they are others, then each RemoteMCPServer of the
-tools. 0.7 to 0.9 know fewer of these fields, which are then missing from the Agent.
+The objects and their order follow `translateInlineAgent` of
+go/core/internal/controller/translator/agent/compiler.go (0.10.0-rc3): the model, the models of the
+summarizer and of the memory if they differ from it, then each RemoteMCPServer of the tools. 0.7 to 0.9
+have fewer of these fields, so they are missing from the Agent.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from ..model.selector import Selector
 _MAX_OBJECTS = 200
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){0,128}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-"""Names of objects and of namespaces: what an Agent names becomes part of a path."""
+"""Valid names of objects and namespaces. They are checked because they become part of a URL path."""
 MODELS, SERVERS = "modelconfigs", "remotemcpservers"
 
 
 class SecretsError(Exception):
-    """S cannot be computed; the message says why."""
+    """S cannot be computed. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ class Source:
 
 
 def sources_of(agent: Json) -> tuple[Source, ...]:
-    """The sources of an Agent (v1alpha2), in their order.
+    """The sources of an Agent (v1alpha2), in their order in S.
 
-    `SecretsError` where there are too many, or where one cannot be the name of an object.
+    Raises `SecretsError` if there are too many, or if one is not a valid object name.
     """
     namespace = text(agent, "metadata", "namespace")
     spec = part(agent, "spec")
@@ -63,7 +64,7 @@ def sources_of(agent: Json) -> tuple[Source, ...]:
         raise SecretsError(f"the Agent names {len(found)} models and servers")
     for one in found:
         if not (_NAME.fullmatch(one.namespace) and _NAME.fullmatch(one.name)):
-            # `../../other/remotemcpservers/x` would be read past `audience_of`.
+            # A name such as `../../other/remotemcpservers/x` would bypass the check of `audience_of`.
             raise SecretsError(
                 f"the Agent names {one.name[:100]!r} of {one.plural}, which is no name"
             )
@@ -71,9 +72,10 @@ def sources_of(agent: Json) -> tuple[Source, ...]:
 
 
 def secrets_of(hashes: list[tuple[Source, str]]) -> str:
-    """S in hexadecimal, of each source's `status.secretHash` in their order.
+    """S in hexadecimal, from the `status.secretHash` of each source in order.
 
-    kagent refuses an Agent whose model has a bad one (`SecretsError`), and skips a server's.
+    Raises `SecretsError` for an invalid hash of a model, since kagent rejects the Agent. kagent skips
+    an invalid hash of a server.
     """
     parts = []
     for source, written in hashes:
@@ -86,10 +88,10 @@ def secrets_of(hashes: list[tuple[Source, str]]) -> str:
 
 
 def audience_of(server: Json) -> Audience:
-    """Which namespaces may refer to a RemoteMCPServer; `SecretsError` where that is not said clearly.
+    """The namespaces that may refer to a RemoteMCPServer. Raises `SecretsError` if this is unclear.
 
-    `AllowsNamespace` of go/api/v1alpha2/common_types.go. kagent looks before it translates, so that
-    the secretHash of a server that did not invite the Agent is no part of its hash.
+    See `AllowsNamespace` of go/api/v1alpha2/common_types.go. kagent checks it before it translates an
+    Agent. So the secretHash of a server that does not allow the Agent's namespace is not in the hash.
     """
     allowed = part(server, "spec", "allowedNamespaces")
     match text(allowed, "from"):

@@ -1,4 +1,4 @@
-"""What a Deployment says of itself: its configuration's hash, and whether it is held."""
+"""Reads from a Deployment the hash of its configuration, its hold and its owner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LATEST = 2**33
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What a held Deployment owes. `since` is in seconds since the epoch, 0.0 where it is unreadable."""
+    """A hold: the wanted and the template's hash. `since` is in unix seconds, 0.0 if unreadable."""
 
     wanted: str
     template: str
@@ -24,7 +24,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The kagent Agent that a Deployment is made of."""
+    """The kagent Agent from which a Deployment is made."""
 
     name: str
     uid: str
@@ -32,13 +32,13 @@ class Owner:
 
 
 def template_hash(deployment: Json) -> str:
-    """The config-hash of the pod template; "" where there is none that kagent writes."""
+    """The config-hash of the pod template, or "" if it is missing or not in kagent's format."""
     found = text(deployment, "spec", "template", "metadata", "annotations", CONFIG_HASH)
     return found if _HASH.fullmatch(found) else ""
 
 
 def is_marked(deployment: Json) -> bool:
-    """Whether it has the label of held Deployments, or any of their annotations."""
+    """Whether it has the label or any annotation of a hold."""
     annotations = part(deployment, "metadata", "annotations")
     return HELD_LABEL in part(deployment, "metadata", "labels") or any(
         name in annotations for name in (HELD_HASH, HELD_SINCE, HELD_TEMPLATE)
@@ -46,7 +46,7 @@ def is_marked(deployment: Json) -> bool:
 
 
 def read_hold(deployment: Json) -> Hold | None:
-    """The hold of a Deployment; None where there is none, or one that nobody can keep."""
+    """The hold of a Deployment, or None if there is none or if it is not valid."""
     if text(deployment, "metadata", "labels", HELD_LABEL) != "true":
         return None
     wanted = text(deployment, "metadata", "annotations", HELD_HASH)
@@ -59,7 +59,7 @@ def read_hold(deployment: Json) -> Hold | None:
 
 
 def owner_of(deployment: Json) -> Owner | None:
-    """The Agent that controls it, which has its name; None where it is not one of kagent's.
+    """The Agent that controls the Deployment and has the same name; None if it is not kagent's.
 
     `newManifestContext` of kagent's translator (0.7 to 0.10) names and labels the Deployment after
     the Agent, and makes the Agent its controller.
@@ -81,24 +81,24 @@ def owner_of(deployment: Json) -> Owner | None:
 
 
 def follows(deployment: Json) -> bool:
-    """Whether its pods ask to be injected, and to follow their configuration."""
+    """Whether its pods request injection and reloading of their configuration."""
     annotations = part(deployment, "spec", "template", "metadata", "annotations")
     return annotations.get(INJECT) == "true" and annotations.get(HOT_CONFIG) == "true"
 
 
 def can_wait(deployment: Json) -> bool:
-    """Whether a hold is of use: pods run, and rollouts are not paused anyway."""
+    """Whether a hold is useful: replicas are wanted and rollouts are not paused."""
     spec = part(deployment, "spec")
     return number(spec, "replicas", default=1) > 0 and spec.get("paused") is not True
 
 
 def written_time(now: datetime) -> str:
-    """A time as RFC 3339, in whole seconds of UTC."""
+    """A time as RFC 3339 in UTC, in whole seconds."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_time(written: str) -> float:
-    """Seconds since the epoch of a time in RFC 3339; 0.0 where it is none, or one of another age."""
+    """Unix seconds of an RFC 3339 time; 0.0 if it is invalid or out of range."""
     try:
         found = datetime.fromisoformat(written)
         seconds = found.timestamp() if found.tzinfo is not None else 0.0

@@ -1,4 +1,4 @@
-"""When debts may be repaid: `Sat,Sun 02:00-05:00; Mon-Fri 03:30-04:30`, in UTC."""
+"""Time windows for repayment, such as `Sat,Sun 02:00-05:00; Mon-Fri 03:30-04:30`, in UTC."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span of each of some days (0 is Monday); one that ends before it begins goes on overnight."""
+    """A time span on some days (0 is Monday). If it ends before it begins, it ends on the next day."""
 
     days: frozenset[int]
     begin: timedelta
     end: timedelta
 
     def holds(self, now: datetime) -> bool:
-        """Whether a moment is within it."""
+        """Whether a time is within the span."""
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         length = self.end - self.begin if self.end > self.begin else self.end - self.begin + _DAY
         return any(
@@ -35,17 +35,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Spans of time; without any it is always open."""
+    """A set of time spans. A window without spans is always open."""
 
     spans: tuple[Span, ...] = ()
 
     def is_open(self, now: datetime) -> bool:
-        """Whether a moment is within one of the spans."""
+        """Whether a time is within one of the spans."""
         return not self.spans or any(one.holds(now.astimezone(UTC)) for one in self.spans)
 
 
 def parse_window(text: str) -> Window:
-    """The window that is written so; "" is always. ValueError says what is wrong."""
+    """Parse a window; "" is always open. Raises ValueError with what is wrong."""
     return Window(tuple(_span(one.strip()) for one in text.split(";") if one.strip()))
 
 
@@ -75,6 +75,6 @@ def _days(text: str, whole: str) -> frozenset[int]:
             end = _DAYS.index((last or first).capitalize())
         except ValueError:
             raise ValueError(f"{whole[:40]!r}: {one[:20]!r} is no day; {_FORM}") from None
-        # Sat-Mon goes over the end of the week.
+        # Sat-Mon wraps around the end of the week.
         days.update((begin + i) % 7 for i in range((end - begin) % 7 + 1))
     return frozenset(days)

@@ -19,7 +19,7 @@ _MAX_PODS = 200
 class HeldDeployment:
     """A Deployment with the label `hotpeers.dev/held`.
 
-    `hold` is None where its annotations are unreadable, `owner` where it is not one of kagent's.
+    `hold` is None if its annotations are invalid. `owner` is None if it does not belong to kagent.
     """
 
     namespace: str
@@ -32,9 +32,9 @@ class HeldDeployment:
     runs: bool = False
     replicas: int = 1
     rolling: bool = False
-    """A rollout is under way: pods of an older template run, or too few of the newest were made."""
+    """A rollout is in progress: pods of an older template run, or pods of the newest are missing."""
     stuck: bool = False
-    """Its rollout does not get on (`Progressing` is False)."""
+    """Its rollout makes no progress (`Progressing` is False)."""
     available: int = 0
     revision: str = ""
     selector: tuple[tuple[str, str], ...] = ()
@@ -47,12 +47,12 @@ class HeldDeployment:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The name in messages."""
         return f"{self.namespace}/{self.name}"
 
 
 def read_deployment(data: Json) -> HeldDeployment:
-    """A Deployment as the API server has it (apps/v1)."""
+    """The record of a Deployment object from the API server (apps/v1)."""
     metadata, spec, status = part(data, "metadata"), part(data, "spec"), part(data, "status")
     replicas = number(spec, "replicas", default=1)
     updated = number(status, "updatedReplicas")
@@ -87,7 +87,7 @@ def read_deployment(data: Json) -> HeldDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod of the newest ReplicaSet. `port` is that of its sidecar, 0 where it has none to ask."""
+    """A pod of the newest ReplicaSet. `port` is its sidecar's, or 0 if it cannot be asked."""
 
     name: str
     uid: str
@@ -95,16 +95,16 @@ class Pod:
     port: int = 0
     ready: bool = False
     failing: bool = False
-    """A container of it ended, and waits to be started again (`CrashLoopBackOff`)."""
+    """One of its containers ended and waits for a restart (`CrashLoopBackOff`)."""
     tries: int = 0
-    """The `try` of the request that stands on it."""
+    """The `try` of the request in its annotation."""
     asked: tuple[str, str] = field(default=("", ""))
-    """`hash` and `secrets` of that request."""
+    """The `hash` and `secrets` of the request in its annotation."""
     has_annotations: bool = True
 
 
 def newest_replica_set(sets: Json, deployment: HeldDeployment) -> Json | None:
-    """The ReplicaSet of the Deployment's template, of a list; None where there is none yet."""
+    """The ReplicaSet in a list that has the Deployment's template; None if it does not exist yet."""
     for one in items(sets, "items"):
         if (
             _controller(one) == ("Deployment", deployment.uid)
@@ -118,7 +118,7 @@ def newest_replica_set(sets: Json, deployment: HeldDeployment) -> Json | None:
 
 
 def pods_of(pods: Json, replica_set: Json) -> list[Pod]:
-    """The pods that a ReplicaSet controls, of a list, but for those that are ending."""
+    """The pods in a list that a ReplicaSet controls, without those that are terminating."""
     owner = ("ReplicaSet", text(replica_set, "metadata", "uid"))
     return [
         _read_pod(one)
@@ -146,7 +146,7 @@ def _read_pod(data: Json) -> Pod:
         name=text(data, "metadata", "name"),
         uid=text(data, "metadata", "uid"),
         ip=text(status, "podIP"),
-        # On the node's own network its address would be that of everything on the node.
+        # On the host network, the pod's address belongs to every program on the node: do not ask it.
         port=0 if spec.get("hostNetwork") is True else _port(spec),
         ready=conditions.get("Ready") == "True",
         failing="CrashLoopBackOff" in waiting,
@@ -173,10 +173,11 @@ def _asked(written: str) -> tuple[int, tuple[str, str]]:
 
 
 def asking_patch(pod: Pod, hold: Hold, secrets: str, tries: int) -> list[Json]:
-    """A JSON patch that asks a pod to follow what is wanted; kubelet then refreshes its volumes.
+    """A JSON patch that asks a pod to load the wanted configuration; kubelet then updates its volumes.
 
-    With the time since when it is wanted, a pod that started later proves that it has the Secrets of
-    then (`hotpeers_shim.hot.hashing`). It names the uid, so that it never reaches another pod of that name.
+    It contains the time since when the configuration is wanted: a pod that started later has the
+    Secrets of that time (`hotpeers_shim.hot.hashing`). It tests the uid, so that it never changes
+    another pod of the same name.
     """
     asked: Json = {"hash": hold.wanted, "secrets": secrets, "try": tries}
     if hold.since:

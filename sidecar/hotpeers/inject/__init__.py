@@ -1,5 +1,5 @@
-"""Injection: what is put into a pod that asks for it, or why it cannot be.
+"""Injection: computes the patch for a pod that requests it, or the reason why it is skipped.
 
-Pure: a pod comes in as a dictionary, operations of a JSON patch or a reason go out. Nothing here
-reads a file, the environment or the API server, and nothing here serves.
+This package is pure. The input is a pod as a dictionary; the output is the operations of a JSON patch
+or a reason. No module here reads a file, the environment or the API server, or runs a server.
 """

@@ -1,12 +1,12 @@
-"""Which container of a pod is the agent's.
+"""Finds the agent's container in a pod.
 
-The first rule that holds decides; none of them guesses:
+The first rule that matches decides; no rule guesses:
 
-1. the one that `hotpeers.dev/container` names
-2. the one that was injected before
-3. the one called `kagent`, as kagent calls it
-4. the one that `kubectl.kubernetes.io/default-container` names, unless it is a known companion
-5. the only one that is neither a known companion nor surely no Python program
+1. the container that `hotpeers.dev/container` names
+2. the container that was injected before
+3. the container `kagent`, which is kagent's name for it
+4. the container that `kubectl.kubernetes.io/default-container` names, unless it is a known companion
+5. the only container that can run Python and is not a known companion
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DEFAULT = "kubectl.kubernetes.io/default-container"
 
 
 def find_target(pod: Json, wishes: Wishes) -> int | Skip:
-    """The index of the agent's container, or why none is."""
+    """The index of the agent's container, or why it cannot be determined."""
     containers = pod["spec"]["containers"]
     names = [container["name"] for container in containers]
     if wishes.container:
@@ -41,7 +41,7 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
     if default in names and names.index(default) in programs:
         return names.index(default)
     if len(programs) > 1:
-        # Where that leaves none, any of them tells why.
+        # If none of them can load the shim, pick any: its check reports the reason later.
         able = [at for at in programs if check_runtime(pod, containers[at]) is None]
         programs = able or programs[:1]
     if len(programs) == 1:
@@ -50,7 +50,7 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
 
 
 def _is_beside(container: Json) -> bool:
-    # An agent may be called as a container of ours.
+    # The name alone is not enough: an agent's container may have the same name as ours.
     ours = container["name"] in (SIDECAR, SPAWNER) and is_ours(container)
     return ours or is_companion(container)
 
@@ -60,7 +60,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _target_before(pod: Json) -> str:
-    """The container that was injected: since then another may have been put before it."""
+    """The name of the container that was injected before. Its index may have changed since then."""
     if not is_injected(pod):
         return ""
     try:

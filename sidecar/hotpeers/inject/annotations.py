@@ -1,4 +1,4 @@
-"""The annotations `hotpeers.dev/*` of a pod: what they ask for, checked before anything is done."""
+"""Reads and checks the annotations `hotpeers.dev/*` of a pod."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ CREDENTIALS = f"{PREFIX}credentials"
 HOT_CONFIG = f"{PREFIX}hot-config"
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 STATUS = f"{PREFIX}status"
-"""Written by us on a pod that was injected: JSON with `container`, `image`, `version`."""
+"""The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
-"""Written by us on a pod that cannot be served: the reason and its sentence."""
+"""The controller sets it on a pod that it skips: the reason word and its sentence."""
 INJECTED_LABEL = f"{PREFIX}injected"
-"""Set to "true" on a pod that was injected: how the controller finds its pods."""
+"""Set to "true" on an injected pod. The controller finds its pods by this label."""
 INJECTION_LABEL = f"{PREFIX}injection"
-"""On a Namespace: `enabled` injects all agents of kagent in it. Other values but these mean nothing."""
+"""On a Namespace: `enabled` injects all its kagent agents. Values other than these two are ignored."""
 DISABLED = "disabled"
-"""Nothing may be injected there, and no account is given the rights that come with it."""
+"""No pod of the Namespace is injected, and no account there gets the rights of injection."""
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
@@ -44,20 +44,20 @@ _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECON
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
-"""What a Namespace that opts in may say for its pods."""
+"""The annotations that pods inherit from a Namespace that opts in."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-# With less, a sidecar would not get up before its liveness probe ends it.
+# With less, the liveness probe would kill a sidecar before it has started.
 _LEAST = {"cpu-request": "1m", "cpu-limit": "50m", "memory-request": "1Mi", "memory-limit": "96Mi"}
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a pod asks for; "", () and None where it leaves that to the defaults."""
+    """The settings that a pod requests. "", () and None mean the default."""
 
     selector: str = ""
     namespaces: tuple[str, ...] = ()
@@ -71,12 +71,12 @@ class Wishes:
     hot_config: bool = False
     drain_seconds: int | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
-    """Amounts for our containers, by the names of `RESOURCES`."""
+    """Resource amounts for the injected containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
 
 
 def read_annotations(annotations: Mapping[str, str]) -> Wishes | Skip | None:
-    """What the annotations ask for; None where they do not ask to be injected."""
+    """The settings in the annotations, or None if they do not request injection."""
     asked = annotations.get(INJECT, "").strip()
     if asked in ("", "false"):
         return None
@@ -114,7 +114,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     _check(LOG_LEVEL, level, good, f"one of {', '.join(_LOG_LEVELS)} is needed")
     registry = annotations.get(REGISTRY, "").strip()
     if not _is_registry(registry):
-        # Not quoted: it may hold a password.
+        # Do not quote the URL: it may contain a password.
         raise _BadValueError(f"{REGISTRY}: an http(s) URL without user and query is needed")
     keys = annotations.get(REQUIRE_SIGNED, "").strip()
     good = not keys or _KEYS.fullmatch(keys) is not None
@@ -194,7 +194,7 @@ def _is_registry(url: str) -> bool:
 
 
 def read_namespaces(text: str) -> tuple[str, ...] | None:
-    """The namespaces of `hotpeers.dev/namespaces`; `("*",)` for all, None where it is malformed."""
+    """The namespaces of `hotpeers.dev/namespaces`: `("*",)` for all, None if it is malformed."""
     names = tuple(dict.fromkeys(text.replace(",", " ").split()))
     if EVERY_NAMESPACE in names:
         names = (EVERY_NAMESPACE, *(name for name in names if name != EVERY_NAMESPACE))

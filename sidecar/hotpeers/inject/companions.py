@@ -1,7 +1,7 @@
-"""Containers that stand beside a program in its pod, and are never the agent.
+"""Known companions: containers of other products that run beside the agent and are never the agent.
 
-Known by the names that their injectors give them, or by their images, of which the last parts of the
-name stay in a mirror. Each is a product's own: a word that an agent may be called by is not here.
+A companion is recognized by the container name that its injector uses, or by the last parts of its
+image name, which a mirror keeps. Names that an agent might also use are not listed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NAMES = frozenset(
         *("otc-container", "otel-collector", "opentelemetry-collector", "jaeger-agent"),
         *("datadog-agent", "datadog-agent-injected", "xray-daemon", "cloudwatch-agent"),
         *("fluent-bit", "fluentbit", "fluentd", "filebeat", "promtail"),
-        # What runs a workload.
+        # Runtimes and job controllers.
         *("queue-proxy", "daprd", "airflow-xcom-sidecar", "git-sync", "k8s-sidecar"),
     ]
 )
@@ -47,7 +47,7 @@ _IMAGES = frozenset(
         *("aws-otel-collector", "aws-xray-daemon", "jaeger-agent", "cloudwatch-agent"),
         *("fluent-bit", "fluentd", "filebeat", "promtail"),
         *("daprd", "argoexec", "git-sync", "k8s-sidecar"),
-        # Names that need the part before them.
+        # Names that are ambiguous without the part before them.
         *(
             "linkerd/proxy",
             "datadoghq/agent",
@@ -64,7 +64,7 @@ _PUBLISHERS = frozenset(["", "docker.io", "library", "bitnami"])
 
 
 def is_companion(container: Json) -> bool:
-    """Whether the container is one of these."""
+    """Whether the container is a known companion."""
     *parents, name = _image(container).split("/")
     parent = parents[-1] if parents else ""
     server = name in _SERVERS and parent in _PUBLISHERS
@@ -73,7 +73,7 @@ def is_companion(container: Json) -> bool:
 
 
 def _image(container: Json) -> str:
-    """The name of its image, without tag and digest."""
+    """The name of the container's image, without tag and digest."""
     path, _, name = str(container.get("image") or "").partition("@")[0].rpartition("/")
     name = name.partition(":")[0]
     return f"{path}/{name}" if path else name

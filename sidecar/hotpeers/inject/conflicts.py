@@ -1,4 +1,4 @@
-"""What in a pod leaves no place for what would be injected."""
+"""Finds names and mounts in a pod that conflict with the injection."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .volumes import (
     TOKEN_VOLUME,
 )
 
-# Kubernetes makes the folders of these unwritable, whatever the mount says.
+# Kubernetes mounts these volumes read-only, regardless of the mount's own setting.
 _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image")
 
 
 def find_conflict(
     pod: Json, target: Json, *, spawn: bool = False, hot: bool = False
 ) -> Skip | None:
-    """The first thing that stands in the way; what an earlier injection put there does not."""
+    """The first conflict, or None. Parts of an earlier injection are not conflicts."""
     return next(_conflicts(pod, target, spawn=spawn, hot=hot), None)
 
 
@@ -45,7 +45,7 @@ def _conflicts(pod: Json, target: Json, *, spawn: bool, hot: bool) -> Iterator[S
 
 
 def find_container(pod: Json, name: str) -> Json | None:
-    """The container of that name, wherever it is."""
+    """The container or init container of that name."""
     spec = pod["spec"]
     every = [*(spec.get("initContainers") or []), *spec["containers"]]
     return next((one for one in every if one["name"] == name), None)
@@ -58,18 +58,18 @@ def is_injected(pod: Json) -> bool:
 
 
 def is_ours(container: Json) -> bool:
-    """Whether a container that knows the peers was put there by us."""
+    """Whether a container that mounts the peers was injected by hotpeers."""
     return _is_ours(container, PEERS_VOLUME, PEERS_FOLDER)
 
 
 def is_installing(sidecar: Json) -> bool:
-    """Whether our sidecar copies the shim itself."""
+    """Whether the sidecar copies the shim itself, without a separate container."""
     hook = (sidecar.get("lifecycle") or {}).get("postStart")
     return bool(hook) and _is_ours(sidecar, SHIM_VOLUME, SHIM_FOLDER)
 
 
 def _is_ours(container: Json, volume: str, folder: str) -> bool:
-    # Another version of the controller may have made it: its image and arguments say nothing.
+    # Compare mounts, not image and arguments: another version of the controller may have added it.
     mounts = container.get("volumeMounts") or []
     return any((mount["name"], mount["mountPath"]) == (volume, folder) for mount in mounts)
 
@@ -87,7 +87,7 @@ def _names(pod: Json) -> Iterator[Skip]:
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"
     if find_container(pod, SIDECAR) is None:
-        # Nothing of ours yet: whatever has this name is another's.
+        # The pod is not injected yet, so a volume of this name is not from hotpeers.
         kinds[KEYS_VOLUME] = ""
     kinds[CREDENTIALS_VOLUME] = "secret"
     kinds[POD_VOLUME] = "downwardAPI"
@@ -107,7 +107,7 @@ def _mounts(pod: Json, target: Json, more: dict[str, str]) -> Iterator[Skip]:
         path = _real(mount["mountPath"])
         for folder, volume in ours.items():
             own = _real(folder)
-            # In a folder that cannot be written to, the runtime cannot make the place for a mount.
+            # The container runtime cannot create a mount point inside a read-only folder.
             above = _is_below(own, path) and (mount.get("readOnly") or mount["name"] in read_only)
             same = own == path and mount["name"] != volume
             if above or same or _is_below(path, own):
@@ -129,7 +129,7 @@ def _spawner(pod: Json, target: Json) -> Iterator[Skip]:
 
 def _real(path: str) -> str:
     path = posixpath.normpath(path)
-    # One is a link to the other in most images.
+    # In most images, /var/run is a link to /run.
     return path.removeprefix("/var") if path.startswith("/var/run") else path
 
 

@@ -1,7 +1,7 @@
-"""What lets a pod finish its turns before it is stopped: hooks, and the time for them.
+"""Drain: preStop hooks and a longer grace period, so that a pod finishes its turns before it stops.
 
-kubelet runs the hooks of all ordinary containers at once, and sends each its SIGTERM when its hook has
-ended; native sidecars come last. The time of the hooks counts into the pod's grace period
+kubelet runs the hooks of all ordinary containers at the same time, and sends SIGTERM to each container
+when its hook has ended. Native sidecars stop last. The hooks' time counts towards the grace period
 (`killContainer` of pkg/kubelet/kuberuntime/kuberuntime_container.go, 1.29 to 1.36).
 """
 
@@ -17,7 +17,7 @@ from .reasons import InjectReason
 
 DEFAULT_SECONDS = 300
 DRAIN_VARIABLE = "HOTPEERS_DRAIN_SECONDS"
-"""Of the sidecar alone: how long it waits for the turns to end."""
+"""Set in the sidecar only: how long it waits for the turns to end."""
 
 _PATH = "/drain"
 _UNTIL_ENDED = f"{_PATH}?until=ended"
@@ -26,19 +26,19 @@ _DEFAULT_GRACE = 30
 
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
-    """How long a pod is drained, 0 being not at all; `skip` says why not as long as it asks for."""
+    """Seconds of a pod's drain, 0 for no drain. `skip` is why it is shorter than requested."""
 
     seconds: int = 0
     skip: Skip | None = None
 
 
 def plan_drain(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> DrainPlan:
-    """What is decided for a pod to which a sidecar is added."""
+    """The drain of a pod that gets a sidecar."""
     asked = wishes.drain_seconds
     if asked is None:
-        # Nobody sends requests to a Job's pod, and who deletes one wants it to stop.
+        # A Job's pod gets no requests, and a user who deletes it wants it to stop.
         asked = 0 if ends(pod) else DEFAULT_SECONDS
-    # A grace period of 0 is a wish too: to be killed at once. kubelet runs no hook then.
+    # A grace period of 0 requests an immediate kill. kubelet then runs no hook.
     if not asked or not injection.max_drain_seconds or not _grace(pod):
         return DrainPlan()
     if pod["spec"].get("hostNetwork"):
@@ -53,12 +53,15 @@ def plan_drain(pod: Json, target: Json, injection: Injection, wishes: Wishes) ->
 
 
 def hook_until_ended(port: int) -> Json:
-    """The preStop hook of an ordinary container of ours: it serves until the agent has ended."""
+    """The preStop hook of an injected ordinary container. It keeps serving until the agent ends."""
     return _hook(_UNTIL_ENDED, port)
 
 
 def add_drain(edit: Edit, target: Json, place: tuple[Key, ...], sidecar: Json) -> None:
-    """Give the agent's container at `place` its hook, if the pod's `sidecar` drains and it has none."""
+    """Add a preStop hook to the agent's container at `place`.
+
+    Does nothing if the pod's `sidecar` does not drain, or if the container has a preStop hook.
+    """
     port = sidecar_port(sidecar)
     if port is None or not drains(sidecar):
         return
@@ -67,9 +70,9 @@ def add_drain(edit: Edit, target: Json, place: tuple[Key, ...], sidecar: Json) -
 
 
 def add_time(edit: Edit, target: Json, place: tuple[Key, ...], seconds: int) -> None:
-    """Add the time of a drain to the pod's grace period; what comes behind it has what it had before."""
+    """Add the time of a drain to the pod's grace period, so that the time after the drain is unchanged."""
     grace = _grace(edit.pod)
-    # An agent that hangs must not be waited for: what its probes end has the grace period as it was.
+    # Keep the original grace period for a kill by a probe: a hanging agent has no turns to wait for.
     for probe in ("livenessProbe", "startupProbe"):
         found = target.get(probe)
         if found and found.get("terminationGracePeriodSeconds") is None:
@@ -78,12 +81,12 @@ def add_time(edit: Edit, target: Json, place: tuple[Key, ...], seconds: int) -> 
 
 
 def drains(sidecar: Json) -> bool:
-    """Whether a sidecar that is in the pod knows of drains, and waits for turns."""
+    """Whether the pod's existing sidecar supports drains."""
     return any(entry["name"] == DRAIN_VARIABLE for entry in sidecar.get("env") or [])
 
 
 def sidecar_port(sidecar: Json) -> int | None:
-    """Where a sidecar that is in the pod serves; None where it does not."""
+    """The port of the pod's existing sidecar, or None if it does not serve."""
     ports = [
         one["containerPort"] for one in sidecar.get("ports") or [] if one.get("name") == SIDECAR
     ]
@@ -96,5 +99,5 @@ def _grace(pod: Json) -> int:
 
 
 def _hook(path: str, port: int) -> Json:
-    # By its number: a name would be looked for among the ports of the container that has the hook.
+    # Use the number: kubelet looks up a port name in the container that has the hook.
     return {"httpGet": {"path": path, "port": port}}

@@ -1,8 +1,8 @@
-"""What holds for a pod: the annotations of its Agent before its own, and those of its Namespace. Pure.
+"""The effective annotations of a pod: those of its Agent, else its own, and its Namespace's. Pure.
 
-kagent's controller merges annotations into a Deployment and never removes one
-(`mutatePodTemplate` of translator/mutate.go), so that a pod goes on to have what its Agent no longer
-asks for. The Agent itself is what its owner edits: where it is known, it decides.
+kagent's controller merges annotations into a Deployment and never removes one (`mutatePodTemplate` of
+translator/mutate.go). So a pod may still have annotations that were removed from its Agent. The owner
+edits the Agent; therefore the Agent's annotations replace the pod's if the Agent is known.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _WRITTEN = (STATUS, SKIPPED)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is known of a pod apart from itself.
+    """Facts about a pod from other objects.
 
-    `agent` is None where the pod is no Agent's, or its Agent cannot be read. `namespace` are the
-    annotations of a Namespace that opted in; None where it did not. `unknown` says why a pod of such
-    a Namespace cannot be judged.
+    `agent` is None if the pod belongs to no Agent, or if its Agent cannot be read. `namespace` has the
+    annotations of a Namespace that opted in, and is None for other Namespaces. `unknown` says why a
+    pod of such a Namespace cannot be judged.
     """
 
     agent: Agent | None = None
@@ -37,9 +37,9 @@ NOTHING = Sources()
 
 
 def settle(pod: Json, sources: Sources) -> tuple[Edit, Skip | None]:
-    """The pod with the annotations that hold for it, and why it cannot be injected, if that is known.
+    """An edit that gives the pod its effective annotations, and a known reason to skip it, or None.
 
-    The pod that is given stays as it is.
+    The given pod is not changed.
     """
     edit = Edit(pod)
     before = _asked((pod.get("metadata") or {}).get("annotations") or {})
@@ -66,9 +66,9 @@ def _asked(annotations: Mapping[str, str]) -> dict[str, str]:
 
 
 def _inherited(asked: Mapping[str, str], sources: Sources) -> dict[str, str]:
-    """What the pod takes from its Namespace: that it is injected, and what it does not say itself."""
+    """The annotations that the pod inherits: the request for injection, and those that it lacks."""
     agent, namespace = sources.agent, sources.namespace
-    # A spawned agent is what its SpawnPolicy allows, which says nothing of its Namespace.
+    # A spawned agent inherits nothing: its SpawnPolicy has not allowed the Namespace's annotations.
     if namespace is None or (agent is not None and agent.spawned):
         return {}
     said = asked.get(INJECT, "").strip()
@@ -79,7 +79,7 @@ def _inherited(asked: Mapping[str, str], sources: Sources) -> dict[str, str]:
 
 
 def _cannot_load(agent: Agent | None) -> Skip | None:
-    """Why the shim cannot be loaded, whatever the image is called."""
+    """Why the shim cannot be loaded, according to the Agent's runtime and not its image name."""
     if agent is not None and agent.runtime == GO:
         return Skip(InjectReason.NOT_PYTHON, f"its Agent has runtime: {GO}, set runtime: python")
     return None

@@ -1,8 +1,8 @@
-"""What an agent needs that follows its configuration without a restart (`hotpeers.dev/hot-config`).
+"""Variables and mounts of an agent that reloads its configuration (`hotpeers.dev/hot-config`).
 
-The shim follows config.json where kagent mounts it. To tell which configuration that is, it computes
-kagent's hash, for which it needs what the hash covers; and it reads what the controller of hotpeers says of
-a hash that was held back, from the pod's own annotations.
+The shim watches the config.json that kagent mounts. To identify a configuration, the shim computes
+kagent's hash, so it needs all inputs of that hash. It also reads the pod's annotations, in which the
+controller of hotpeers describes a hash that is held back.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .outcome import Json, Skip
 from .reasons import InjectReason
 
 HOT_CONFIG_VARIABLE = "HOTPEERS_HOT_CONFIG"
-"""Of the agent's container: the folder of config.json."""
+"""Set in the agent's container: the folder of config.json."""
 POD_VARIABLE = "HOTPEERS_POD_INFO"
-"""The same: the folder with the pod's annotations."""
+"""Set in the agent's container: the folder with the pod's annotations."""
 SKILLS_VARIABLE = "HOTPEERS_SKILLS_CONFIG"
-"""The same: the file from which kagent's init container learned of the agent's skills."""
+"""Set in the agent's container: the file in which kagent's init container read the agent's skills."""
 POD_VOLUME = "hotpeers-pod"
 POD_FOLDER = "/var/run/hotpeers/pod"
 SKILLS_FOLDER = "/var/run/hotpeers/skills"
@@ -28,15 +28,15 @@ _ANNOTATIONS = {"config-hash": "kagent.dev/config-hash", "held-config": f"{PREFI
 _FILEPATH = "--filepath"
 _FOLDER = "/config"
 # The key and the end of the name of kagent's ConfigMap (go/core/internal/skillsinit/config.go and
-# `SkillsInitConfigMapSuffix` of translator/agent/adk_api_translator.go, 0.9.0 to 0.10). Before, there
-# was none, and skills stood in the pod template.
+# `SkillsInitConfigMapSuffix` of translator/agent/adk_api_translator.go, 0.9.0 to 0.10). Earlier
+# versions have no such ConfigMap; the skills are in the pod template.
 _SKILLS_KEY, _SKILLS_SUFFIX = "config.json", "-skills-init"
-# kubelet brings what changes in these into the pod.
+# Changes in these volumes reach a running pod.
 _FOLLOWING = ("secret", "configMap", "projected", "csi", "persistentVolumeClaim", "nfs", "hostPath")
 
 
 def pod_volume() -> Json:
-    """The volume with the annotations of the pod, which kubelet keeps up to date."""
+    """The volume with the pod's annotations. kubelet updates it."""
     items = [
         {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{name}']"}}
         for path, name in _ANNOTATIONS.items()
@@ -45,7 +45,7 @@ def pod_volume() -> Json:
 
 
 def config_folder(target: Json) -> str:
-    """Where `kagent-adk static` reads config.json: its `--filepath`."""
+    """The folder in which `kagent-adk static` reads config.json: its `--filepath`."""
     words = [*(target.get("command") or []), *(target.get("args") or [])]
     for word, following in zip(words, [*words[1:], ""], strict=False):
         name, equals, value = word.partition("=")
@@ -55,11 +55,11 @@ def config_folder(target: Json) -> str:
 
 
 def check_config(pod: Json, target: Json) -> Skip | None:
-    """Why the configuration cannot be followed; the pod is injected all the same."""
+    """Why the configuration cannot be reloaded, or None. The pod is still injected."""
     folder = posixpath.normpath(config_folder(target))
     kinds = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
     for mount in target.get("volumeMounts") or []:
-        # What is mounted by a subPath stays as it was at the start.
+        # kubelet does not update files that are mounted by a subPath.
         whole = not mount.get("subPath") and not mount.get("subPathExpr")
         at = posixpath.normpath(mount["mountPath"])
         if (
@@ -80,14 +80,14 @@ def hot_environment(pod: Json, target: Json) -> dict[str, str]:
 
 
 def hot_mounts(pod: Json) -> Iterator[Json]:
-    """What the agent's container mounts for it, all of it to be read only."""
+    """The mounts of the agent's container for reloading, all read-only."""
     yield {"name": POD_VOLUME, "mountPath": POD_FOLDER, "readOnly": True}
     if skills := _skills_volume(pod):
         yield {"name": skills, "mountPath": SKILLS_FOLDER, "readOnly": True}
 
 
 def _skills_volume(pod: Json) -> str:
-    """The name of the volume of kagent's ConfigMap; "" where the agent has no skills."""
+    """The name of the volume of kagent's ConfigMap, or "" if the agent has no skills."""
     for volume in pod["spec"].get("volumes") or []:
         if str((volume.get("configMap") or {}).get("name") or "").endswith(_SKILLS_SUFFIX):
             return str(volume["name"])

@@ -1,4 +1,4 @@
-"""Who the orchestrator of a pod is."""
+"""The name of the orchestrator in a pod."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def orchestrator_name(pod: Json) -> str:
-    """The name of the agent: as kagent labels it, else by its label or its owner; else ""."""
-    # A sidecar that is told no good name does not start; one that is told none does.
+    """The agent's name from kagent's label, else from the app label, else from its owner; else ""."""
+    # Skip invalid names: a sidecar with an invalid name does not start, one without a name does.
     return next((name for name in _candidates(pod) if _NAME.fullmatch(name)), "")
 
 

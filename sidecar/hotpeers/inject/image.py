@@ -1,8 +1,9 @@
-"""The init container that reads what the agent's image says of PYTHONPATH.
+"""The init container that reads PYTHONPATH as the agent's image sets it.
 
-A pod's own PYTHONPATH replaces the one of its image, which no API server knows. So the pod's refers to
-the image's by `$(PYTHONPATH)`, this container, which is of the same image and has no PYTHONPATH of its
-own, writes it to a file, and the shim's bootstrap puts it in the place of the reference.
+A PYTHONPATH in a pod replaces the one in the image, and the API server does not know the image's value.
+So the injected PYTHONPATH contains the reference `$(PYTHONPATH)`. This init container uses the same
+image without a PYTHONPATH of its own, and writes the image's value to a file. The shim's bootstrap
+then replaces the reference by that value.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from .volumes import ACKS_FOLDER, ACKS_VOLUME, SHIM_FOLDER, SHIM_VOLUME, token_m
 
 IMAGE_READER = "hotpeers-pythonpath"
 REFERENCE = "$(PYTHONPATH)"
-"""To kubelet: what `envFrom` holds. What kubelet leaves of it is to the bootstrap: what the image sets."""
+"""kubelet replaces it by a value from `envFrom`. If there is none, kubelet keeps the reference, and the
+bootstrap replaces it by the image's value.
+"""
 
-# kagent's own image (python/Dockerfile) sets none, and its agents need not wait for a look.
+# kagent's own image (python/Dockerfile) sets no PYTHONPATH, so its agents need no init container.
 _SETS_NONE = re.compile(r"(?:.*/)?kagent-dev/kagent/app(?:[:@].*)?")
 _OF_THE_USER = ("runAsUser", "runAsGroup", "runAsNonRoot", "seLinuxOptions")
 
@@ -27,17 +30,18 @@ def must_be_read(target: Json, injection: Injection) -> bool:
     if not injection.reads_image or _SETS_NONE.fullmatch(str(target.get("image") or "")):
         return False
     values = [one for one in target.get("env") or [] if one["name"] == "PYTHONPATH"]
-    # One that the pod sets replaces the image's anyway. One that refers to an earlier one is resolved.
+    # A value in the pod would replace the image's anyway, unless it contains the reference. With two
+    # values, kubelet resolves the reference to the first one.
     return not values or (len(values) == 1 and refers(values[0].get("value")))
 
 
 def refers(value: str | None) -> bool:
-    """Whether a PYTHONPATH has the reference for one of its entries."""
+    """Whether one entry of a PYTHONPATH is the reference."""
     return REFERENCE in (value or "").split(":")
 
 
 def reader_container(pod: Json, target: Json) -> Json:
-    """The container: as the agent's, but for what it runs, its variables and what it may do."""
+    """The init container: like the agent's, with other command, variables and security context."""
     context = target.get("securityContext") or {}
     container: Json = {
         "name": IMAGE_READER,
@@ -58,12 +62,13 @@ def reader_container(pod: Json, target: Json) -> Json:
     }
     if "imagePullPolicy" in target:
         container["imagePullPolicy"] = target["imagePullPolicy"]
-    # It ends before the agent starts: of the two, Kubernetes counts the larger one, which none is.
+    # Kubernetes counts the maximum of init containers and ordinary containers. With the agent's
+    # amounts, this container does not increase the pod's requests.
     if resources := _resources(target):
         container["resources"] = resources
     name, missing = token_volume(pod)
     if missing is None:
-        # Kubernetes would add it when it looks at the pod again, and then ask us again.
+        # Without it, Kubernetes would add the mount itself and call the webhook again.
         container["volumeMounts"].append(token_mount(name))
     return container
 

@@ -1,7 +1,7 @@
-"""A pod in, a JSON patch out, or the reason why it cannot be served.
+"""Computes the JSON patch for a pod, or the reason why the pod is skipped.
 
-Everything is decided first, for the whole pod; only then is anything written. A pod that was
-injected before gets what is missing, which is nothing unless somebody took it away.
+All decisions about the pod are made before the first edit. A pod that was injected before gets only
+the parts that are missing, usually nothing.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from .volumes import (
 )
 
 BOOTSTRAP = f"{SHIM_FOLDER}/hotpeers_shim/bootstrap"
-"""Where the agent's PYTHONPATH begins."""
+"""The first entry of the agent's PYTHONPATH."""
 
 _STATIC_POD = "kubernetes.io/config.mirror"
 
 
 @dataclass(frozen=True, slots=True)
 class _Extras:
-    """What the pod gets beside the sidecar and the shim; `without` is why not all that it asks for."""
+    """Optional parts that the pod gets besides sidecar and shim. `without` says why others are left out."""
 
     drain: DrainPlan
     spawns: bool = False
@@ -56,9 +56,9 @@ class _Extras:
 def make_patch(
     pod: Json, namespace: str, injection: Injection, *, known: Skip | None = None
 ) -> Verdict:
-    """The patch for a pod that is to be created in `namespace`; the pod stays as it is.
+    """The patch for a pod that is created in `namespace`. The given pod is not changed.
 
-    `known` is why it cannot be served, where that is known by something else than the pod.
+    `known` is a reason to skip the pod that was found outside the pod, for example in its Agent.
     """
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     wishes = read_annotations(annotations)
@@ -82,7 +82,7 @@ def make_patch(
 def _extras(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> _Extras:
     spawner = _without_spawner(pod, target, injection, wishes)
     config = check_config(pod, target) if wishes.hot_config else None
-    # It was decided once, with the grace period as its author wrote it.
+    # Plan the drain only once: after the first injection, the grace period already includes it.
     fresh = find_container(pod, SIDECAR) is None
     drain = plan_drain(pod, target, injection, wishes) if fresh else DrainPlan()
     warnings = [f"hotpeers: {skip}" for skip in (config, drain.skip) if skip is not None]
@@ -98,9 +98,9 @@ def _extras(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> _E
 
 
 def _without_spawner(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> Skip | None:
-    """Why the pod gets no tools for spawning that it asks for; the rest it gets all the same."""
+    """Why the pod gets no spawning tools although it requests them. Other parts are injected anyway."""
     before = find_container(pod, SPAWNER)
-    # An agent of that name knows the peers too, and is none of ours.
+    # An injected agent of that name mounts the peers too, but is not our container.
     ours = before is not None and before is not target and is_ours(before)
     if not wishes.spawn or ours:
         return None
@@ -122,16 +122,16 @@ def _check(pod: Json, target: Json, injection: Injection, extras: _Extras) -> Sk
 
 
 def _refused(pod: Json, skip: Skip, wishes: Wishes) -> Verdict:
-    # What came after us is not ours to judge.
+    # The pod was injected before: do not report changes that other webhooks made later.
     done = is_injected(pod)
     return Verdict(warnings=wishes.warnings) if done else skip_pod(pod, skip, wishes)
 
 
 def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
-    """The patch of a pod that is not served: an annotation that says why."""
+    """The patch of a pod that is skipped: an annotation with the reason."""
     warnings = wishes.warnings if wishes is not None else ()
     edit = Edit(pod)
-    # The node compares a static pod with its own manifest.
+    # Do not change a static pod: kubelet compares it with its own manifest.
     if _STATIC_POD not in pod["metadata"]["annotations"]:
         edit.put(str(skip), "metadata", "annotations", SKIPPED)
     warning = f"hotpeers: nothing is injected: {skip}"
@@ -159,7 +159,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     _add_environment(edit, target, place, injection, extras)
     mounted = {one["mountPath"] for one in target.get("volumeMounts") or []}
     for mount in (*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())):
-        # A volume of kagent's may be mounted elsewhere too.
+        # Compare paths, not volume names: a volume of kagent may be mounted at other paths too.
         if mount["mountPath"] not in mounted:
             edit.insert(mount, None, *place, "volumeMounts")
     edit.put("true", "metadata", "labels", INJECTED_LABEL)
@@ -197,7 +197,7 @@ def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         edit.insert(sidecar, behind, "spec", "initContainers")
     else:
         edit.insert(sidecar, None, "spec", "containers")
-    # Only beside a sidecar of this version: an older one brings no program for it.
+    # Add it only together with the sidecar: an older sidecar does not install its program.
     if must_be_read(target, injection) and find_container(pod, IMAGE_READER) is None:
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = max(names.index(name) for name in (SHIM, SIDECAR) if name in names) + 1
@@ -220,7 +220,7 @@ def _add_spawner(
         behind = names.index(SIDECAR) + 1 if SIDECAR in names else None
         edit.insert(spawner, behind, "spec", "initContainers")
     else:
-        # Behind the agent, which is not to wait for it.
+        # Append it after the agent, so that the agent does not wait for it.
         edit.insert(spawner, None, "spec", "containers")
 
 
@@ -256,14 +256,14 @@ def _add_environment(
     entries = edit.items(*place, "env") or []
     paths = [index for index, entry in enumerate(entries) if entry["name"] == "PYTHONPATH"]
     if not paths:
-        # kubelet resolves it with what `envFrom` holds, and leaves it as it is otherwise: then the
-        # bootstrap does, with what the image sets.
+        # kubelet replaces the reference by a value from `envFrom`, or keeps it. Then the bootstrap
+        # replaces it by the image's value.
         elsewhere = _may_come_from_elsewhere(target) or must_be_read(target, injection)
         rest = f":{REFERENCE}" if elsewhere else ""
         entry = {"name": "PYTHONPATH", "value": BOOTSTRAP + rest}
         edit.insert(entry, None, *place, "env")
         return
-    # Of two the last one holds.
+    # If a variable is set twice, the last value is used.
     value = entries[paths[-1]].get("value") or ""
     if BOOTSTRAP not in value.split(":"):
         path = f"{BOOTSTRAP}:{value}" if value else BOOTSTRAP

@@ -1,4 +1,4 @@
-"""What is decided about one pod."""
+"""The decision about one pod, and the settings of the injection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The pod cannot be served, and is admitted as it is."""
+    """The reason why a pod, or a part of the injection, is skipped. The pod is admitted."""
 
     reason: Reason
     detail: str = ""
@@ -26,9 +26,9 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The patch of one pod; `skip` says why it holds no more than an annotation.
+    """The patch of one pod. `skip` is why it is not injected and gets an annotation at most.
 
-    `without` says of each thing that the pod asks for, and does not get beside the rest, why.
+    `without` has the reasons for requested parts that an injected pod does not get.
     """
 
     operations: tuple[Json, ...] = ()
@@ -45,16 +45,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """The settings of what is injected."""
+    """The settings of the injection."""
 
     image: str
     image_pull_policy: str = "IfNotPresent"
     native_sidecars: bool = True
     reads_image: bool = True
-    """Whether the PYTHONPATH of an agent's image is looked for: there is a program for the machine."""
+    """Whether the PYTHONPATH of an agent's image is read. It needs a program for the machine."""
     resources: Mapping[str, Any] = field(default_factory=dict)
     registry_url: str = ""
     max_drain_seconds: int = 600
-    """The longest drain that a pod may have; 0: none has any."""
+    """The longest drain of a pod, in seconds; 0 disables drains."""
     token_secret: str = ""
-    """NAME/KEY of the Secret of the pod's own namespace with a token for that registry, "" for none."""
+    """NAME/KEY of the Secret with a token for that registry, in the pod's namespace; "" for no token."""

@@ -1,4 +1,4 @@
-"""What every container of ours has in common: image, user, rights, resources, a free port."""
+"""Common parts of all injected containers: image, user, rights, resources and a free port."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .outcome import Injection, Json
 from .resources import choose_resources
 
 SHIM = "hotpeers-shim"
-"""The container that installs the shim: only there where the sidecar is no native one."""
+"""The container that installs the shim. It exists only if the sidecar is not a native sidecar."""
 SIDECAR = "hotpeers"
 SPAWNER = "hotpeers-spawn"
-"""The container with the tools for spawning, where they are asked for."""
+"""The container with the spawning tools, if the pod requests them."""
 
 _FIRST_PORT = 8090
 _IMAGE_USER = 65532
@@ -21,9 +21,9 @@ _IMAGE_USER = 65532
 def common(
     name: str, pod: Json, target: Json, injection: Injection, own: Mapping[str, str]
 ) -> Json:
-    """A container of ours beside the agent's, which is the `target`: nothing yet of what it runs.
+    """An injected container without its command. `target` is the agent's container.
 
-    `own` has the resources that the pod's annotations set, see `choose_resources`.
+    `own` has the resources that the pod's annotations set; see `choose_resources`.
     """
     container: Json = {
         "name": name,
@@ -32,19 +32,19 @@ def common(
         "securityContext": _security_context(pod, target),
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    # Where the pod as a whole has its resources, what its containers ask for must fit into them.
+    # If the pod has pod-level resources, set none here: the container's would have to fit into them.
     if not pod["spec"].get("resources"):
         container["resources"] = choose_resources(target, injection.resources, own)
     return container
 
 
 def ends(pod: Json) -> bool:
-    """Whether the pod is to end by itself: a Job's, a workflow's."""
+    """Whether the pod ends by itself, as the pod of a Job or workflow does."""
     return bool(pod["spec"].get("restartPolicy", "Always") != "Always")
 
 
 def liveness_probe(port: str) -> Json:
-    """A probe of /healthz at the port of that name; a minute of silence restarts the container."""
+    """A probe of /healthz at the named port. It restarts the container after a minute of failures."""
     return {
         "httpGet": {"path": "/healthz", "port": port},
         "periodSeconds": 10,
@@ -54,7 +54,11 @@ def liveness_probe(port: str) -> Json:
 
 
 def free_port(pod: Json, but: int | None = None) -> int | None:
-    """A port that no container of the pod seems to use: declared, or as a word in what it is told."""
+    """A port that the pod seems not to use.
+
+    Ports count as used if a container declares them, or if its command, arguments or variables
+    contain the number.
+    """
     taken = {but}
     spec = pod["spec"]
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
@@ -76,8 +80,8 @@ def _security_context(pod: Json, target: Json) -> Json:
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    # The agent's own user, so that each can read what the other writes. The image's stands where
-    # none is named, and must be said where the pod names root.
+    # Use the agent's user, so that both containers can read each other's files. Without one, the
+    # image's user applies. If the agent runs as root, the image's user must be set explicitly.
     for level in (target, pod["spec"]):
         user = (level.get("securityContext") or {}).get("runAsUser")
         if user is not None:

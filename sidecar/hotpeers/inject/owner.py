@@ -1,4 +1,4 @@
-"""The kagent Agent that a pod belongs to, and what it says about injection. Pure."""
+"""The kagent Agent that a pod belongs to, and its settings for injection. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .annotations import PREFIX
 from .outcome import Json
 
 SPAWNED_BY = f"{PREFIX}spawned-by"
-"""The stamp of the guard on an Agent that another agent created; see `spawnpolicy.stamps`."""
+"""The guard's stamp on an Agent that another agent created; see `spawnpolicy.stamps`."""
 SPAWNED_LABEL = f"{PREFIX}spawned"
 GO = "go"
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What counts of an Agent. `annotations` are those that it asks its pods to have."""
+    """The parts of an Agent that matter for injection. `annotations` are those for its pods."""
 
     name: str
     uid: str = ""
@@ -28,15 +28,15 @@ class Agent:
     annotations: Mapping[str, str] = field(default_factory=dict)
     spawned: bool = False
     runtime: str = ""
-    """`spec.declarative.runtime`; "" where it says nothing, which kagent takes as Python."""
+    """`spec.declarative.runtime`; "" if it is not set, which kagent treats as Python."""
 
 
 def agent_name(pod: Json) -> str:
-    """The name of the Agent whose Deployment made this pod; "" for every other pod.
+    """The name of the Agent whose Deployment created this pod; "" for every other pod.
 
     kagent names the Deployment after the Agent and labels its pods `app: kagent, kagent: NAME`
     (`newManifestContext` of translator/agent/manifest_builder.go, 0.7 to 0.10). The ReplicaSet must
-    bear the name too: a label alone does not make a pod one of an Agent.
+    have the name too, because a label alone does not prove that the pod belongs to the Agent.
     """
     metadata = pod.get("metadata") or {}
     labels = metadata.get("labels") or {}
@@ -52,10 +52,10 @@ def agent_name(pod: Json) -> str:
 
 
 def read_agent(data: Any) -> Agent:
-    """An Agent of v1alpha2 or v1alpha1. Raises KeyError, TypeError or AttributeError if it is none.
+    """An Agent of v1alpha2 or v1alpha1. Raises KeyError, TypeError or AttributeError for other data.
 
-    kagent copies the annotations of `deployment` to the pod template, and those of the Agent's own
-    metadata to no pod (`buildPodTemplate`). In v1alpha1 `deployment` stands in the spec itself.
+    kagent copies the annotations of `deployment` to the pod template, but not those of the Agent's
+    own metadata (`buildPodTemplate`). In v1alpha1, `deployment` is a field of the spec itself.
     """
     metadata, spec = data["metadata"], data.get("spec") or {}
     kind = spec.get("type")

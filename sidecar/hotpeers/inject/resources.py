@@ -1,9 +1,9 @@
-"""What the containers of the injection ask for: the installation's, the agent's measure, the pod's own.
+"""Resources of the injected containers: the installation's, fitted to the agent's, or the pod's own.
 
-A LimitRange can bound the ratio of limits to requests (`maxLimitRequestRatio`), and a quota can ask for
-a limit of every container. Neither is read here. By the time that a webhook is asked, the agent's own
-container has passed its LimitRange's defaults; so ours, which has limits where the agent's has, at no
-larger ratio, passes too.
+A LimitRange can limit the ratio of limits to requests (`maxLimitRequestRatio`), and a quota can require
+a limit for every container. Neither is read here. When the webhook is called, the defaults of the
+LimitRange were applied to the agent's container already. The injected containers have limits if the
+agent's container has them, and no larger ratio, so they pass the same checks.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ RESOURCES = {
     "memory-request": ("requests", "memory"),
     "memory-limit": ("limits", "memory"),
 }
-"""The annotations `hotpeers.dev/…` that replace one amount each."""
+"""The annotations `hotpeers.dev/…`; each replaces one amount."""
 
 _MOST_CPU = 500
 _LEAST_CPU = 50
-# Less makes a sidecar start slowly; more is not asked for only to keep a ratio.
+# With less, a sidecar starts slowly. A ratio alone is no reason to request more.
 _STRICT_LIMIT, _STRICT_REQUEST = 100, 50
 _BINARY = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -35,9 +35,9 @@ _CORES = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(m?)")
 def choose_resources(
     target: Json, installation: Mapping[str, Json], own: Mapping[str, str]
 ) -> Json:
-    """The resources of a container of ours beside the `target`, which is the agent's.
+    """The resources of an injected container. `target` is the agent's container.
 
-    `own` has those of the pod's annotations, by the names of `RESOURCES`: they are taken as they are.
+    `own` has the amounts of the pod's annotations, by the names of `RESOURCES`. They are not changed.
     """
     ours = {kind: dict(installation.get(kind) or {}) for kind in ("requests", "limits")}
     agent = {kind: (target.get("resources") or {}).get(kind) or {} for kind in ours}
@@ -51,7 +51,7 @@ def choose_resources(
 
 
 def millicores(quantity: object) -> int | None:
-    """An amount of CPU in thousandths; None for what is not understood."""
+    """An amount of CPU in millicores, or None if it cannot be parsed."""
     found = _CORES.fullmatch(str(quantity))
     if found is None:
         return None
@@ -59,7 +59,7 @@ def millicores(quantity: object) -> int | None:
 
 
 def in_bytes(quantity: object) -> int | None:
-    """An amount of memory in bytes; None for what is not understood."""
+    """An amount of memory in bytes, or None if it cannot be parsed."""
     found = _BYTES.fullmatch(str(quantity))
     if found is None:
         return None
@@ -67,7 +67,7 @@ def in_bytes(quantity: object) -> int | None:
 
 
 def _fit_cpu(ours: dict[str, Json], agent: Mapping[str, Any], own: Mapping[str, str]) -> None:
-    """A limit where the agent has one, at most at its ratio."""
+    """Set a CPU limit if the agent has one, with at most the agent's ratio of limit to request."""
     request = millicores(ours["requests"].get("cpu", 0))
     theirs = millicores(agent["limits"].get("cpu"))
     if request is None or not theirs:
@@ -87,7 +87,7 @@ def _fit_cpu(ours: dict[str, Json], agent: Mapping[str, Any], own: Mapping[str, 
 
 
 def _fit_memory(ours: dict[str, Json], agent: Mapping[str, Any], own: Mapping[str, str]) -> None:
-    """A request that is not less of the limit than the agent's is of its own."""
+    """Raise the memory request until the ratio of limit to request is at most the agent's."""
     theirs = in_bytes(agent["limits"].get("memory"))
     limit = in_bytes(ours["limits"].get("memory"))
     request = in_bytes(ours["requests"].get("memory", 0))
@@ -101,7 +101,7 @@ def _fit_memory(ours: dict[str, Json], agent: Mapping[str, Any], own: Mapping[st
 
 
 def _order(ours: dict[str, Json], own: Mapping[str, str]) -> None:
-    """Keep each request at or below its limit: of the two, what the pod itself sets stays."""
+    """Make each request at most its limit. Of the two, an amount from the pod's annotations stays."""
     for resource, read in (("cpu", millicores), ("memory", in_bytes)):
         request, limit = (read(ours[kind].get(resource)) for kind in ("requests", "limits"))
         if request is not None and limit is not None and request > limit:

@@ -1,4 +1,4 @@
-"""An AdmissionReview in, an AdmissionReview out: whatever happens, the pod is admitted."""
+"""Answers an AdmissionReview about a pod. The pod is always admitted, even after an error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .reasons import InjectReason
 
 logger = logging.getLogger(__name__)
 
-# The API server cuts longer ones.
+# The API server truncates longer warnings.
 _LONGEST_WARNING = 250
 
 
 class Result(StrEnum):
-    """What became of one request."""
+    """The result of one request, for metrics."""
 
     INJECTED = "injected"
     UNCHANGED = "unchanged"
@@ -34,9 +34,9 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The answer to one request, and what to count it as.
+    """The answer to one request, and the result to count.
 
-    `told` is what the owner of the pod's Agent should hear of: why something was not injected.
+    `told` has the reasons why something was not injected, for the owner of the pod's Agent.
     """
 
     answer: Json
@@ -47,7 +47,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request about the creation of a pod."""
+    """One request to create a pod."""
 
     uid: str
     pod: Json
@@ -56,13 +56,13 @@ class Request:
 
 
 def review(raw: bytes | str, injection: Injection, sources: Sources = NOTHING) -> Review:
-    """Answer the body of one request; never raises, and always allows."""
+    """Answer the body of one request. It never raises and always allows the pod."""
     request = read_request(raw)
     return request if isinstance(request, Review) else judge(request, injection, sources)
 
 
 def read_request(raw: bytes | str) -> Request | Review:
-    """The request in a body, or the answer to one that is not understood; never raises."""
+    """Parse a body. Returns the answer to send if it is not valid. It never raises."""
     uid = ""
     try:
         document = json.loads(raw)
@@ -71,7 +71,7 @@ def read_request(raw: bytes | str) -> Request | Review:
         pod, namespace = _pod(request)
         return Request(uid, pod, namespace, request.get("dryRun") is True)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        # Not its repr, which may hold the pod.
+        # Do not log the repr of the error, which may contain the pod.
         what = f"{type(error).__name__}: {str(error)[:100]}"
         extra = {"reason": InjectReason.REQUEST_INVALID.value}
         logger.warning("a request is not understood: %s", what, extra=extra)
@@ -79,12 +79,12 @@ def read_request(raw: bytes | str) -> Request | Review:
 
 
 def judge(request: Request, injection: Injection, sources: Sources = NOTHING) -> Review:
-    """Answer one request; never raises, and always allows."""
+    """Answer one request. It never raises and always allows the pod."""
     uid, title = request.uid, _title(request.pod, request.namespace)
     try:
         settled, verdict = _verdict(request, injection, sources)
     except Exception:
-        # A fault of ours must not keep a pod from starting.
+        # An error of hotpeers must not prevent a pod from starting.
         reason = InjectReason.INJECTION_FAILED
         logger.exception("pod %s is left as it is", title, extra={"reason": reason.value})
         warning = f"hotpeers: nothing is injected: {reason.value}: see the controller's log"
@@ -102,7 +102,7 @@ def judge(request: Request, injection: Injection, sources: Sources = NOTHING) ->
 def _verdict(
     request: Request, injection: Injection, sources: Sources
 ) -> tuple[tuple[Json, ...], Verdict]:
-    """The operations that bring the annotations to what holds for the pod, and what comes of it."""
+    """The operations that set the effective annotations, and the verdict on the resulting pod."""
     if sources.unknown is not None:
         injected = is_injected(request.pod)
         return (), Verdict() if injected else skip_pod(request.pod, sources.unknown)
@@ -111,7 +111,7 @@ def _verdict(
 
 
 def _pod(request: Mapping[str, Any]) -> tuple[Json, str]:
-    """The pod that is to be created, and its namespace; KeyError, TypeError or ValueError."""
+    """The pod to create and its namespace. Raises KeyError, TypeError or ValueError."""
     pod, namespace = request["object"], request["namespace"]
     if request["kind"]["kind"] != "Pod" or request.get("operation", "CREATE") != "CREATE":
         raise ValueError("it is not about the creation of a pod")
@@ -124,7 +124,7 @@ def _title(pod: Json, namespace: str) -> str:
     metadata = pod.get("metadata")
     if not isinstance(metadata, dict):
         return f"{namespace}/?"
-    # Most pods get their name only after admission.
+    # Most pods get their name after admission.
     return f"{namespace}/{metadata.get('name') or metadata.get('generateName') or '?'}"
 
 

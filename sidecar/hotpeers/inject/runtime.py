@@ -1,7 +1,7 @@
-"""Whether the agent's container runs a Python that can load the shim, as far as a pod tells.
+"""Checks in the pod spec whether the agent's container runs a Python that can load the shim.
 
-Where it does not tell, it is taken for one: the shim waits for an agent framework and does nothing
-in any other process.
+If the spec does not show it, the container is treated as Python. That is safe: the shim waits for an
+agent framework and does nothing in other processes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from .outcome import Json, Skip
 from .reasons import InjectReason
 
-# kagent's Go runtime is told from its Python runtime by nothing but its image: no command, and the
+# Only the image distinguishes kagent's Go runtime from its Python runtime. Both have no command and the
 # same arguments (kagent 0.10.0-rc3, go/core/internal/controller/translator/agent/deployments.go).
 _KAGENT_GO = "golang-adk"
 _OTHER_PROGRAMS = frozenset(
@@ -29,7 +29,7 @@ _ISOLATING = frozenset("IES")
 
 
 def check_runtime(pod: Json, container: Json) -> Skip | None:
-    """Why the shim cannot be loaded into the container; None where nothing speaks against it."""
+    """Why the shim cannot be loaded into the container, or None if no reason is known."""
     if _is_windows(pod, container):
         return Skip(InjectReason.NOT_LINUX)
     image = str(container.get("image") or "")
@@ -58,7 +58,7 @@ def _is_windows(pod: Json, container: Json) -> bool:
 
 
 def _words(arguments: list[str]) -> Iterator[str]:
-    """The words of a command line; the script of a shell is taken apart too."""
+    """The words of a command line, including the words of a shell script in it."""
     shell = bool(arguments) and posixpath.basename(arguments[0]) in _SHELLS
     for word in arguments:
         if shell and any(character.isspace() for character in word):
@@ -66,12 +66,12 @@ def _words(arguments: list[str]) -> Iterator[str]:
                 yield from shlex.split(word, comments=True)
                 continue
             except ValueError:
-                pass  # no shell would take it either
+                pass  # a shell would reject it too
         yield word
 
 
 def _isolating_option(words: list[str]) -> str:
-    """The option by which Python ignores PYTHONPATH or `sitecustomize`; "" where there is none."""
+    """The option that makes Python ignore PYTHONPATH or `sitecustomize`, or ""."""
     start = next(
         (at for at, word in enumerate(words) if _PYTHON.fullmatch(posixpath.basename(word))), None
     )
@@ -85,7 +85,7 @@ def _isolating_option(words: list[str]) -> str:
             next(rest, "")
         if word.startswith("--"):
             continue
-        # `-uIc` is -u, -I and -c; what follows the first option with a value is its value.
+        # `-uIc` is -u, -I and -c. The text after the first option with a value is its value.
         letters = re.split("[cmWX]", word, maxsplit=1)[0]
         if set(letters) & _ISOLATING:
             return word[:40]

@@ -1,4 +1,4 @@
-"""The sidecar's container, and the one that installs the shim where the sidecar cannot."""
+"""The sidecar's container, and the init container that installs the shim if the sidecar cannot."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from .volumes import (
 )
 
 AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
-"""Of the agent's container and of ours: where the two files are."""
+"""Set in the agent's and the injected containers: the paths of the peer file and of the acks."""
 CREDENTIALS = "HOTPEERS_CREDENTIALS"
-"""Of the sidecar alone: where the Secret with what peers ask for is mounted."""
+"""Set in the sidecar only: the mount path of the Secret with credentials for peers."""
 
 
 def shim_container(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> Json:
-    """The init container that copies the shim to where the agent finds it.
+    """The init container that copies the shim to the volume from which the agent loads it.
 
-    Only where the sidecar cannot: a container more that ends before the agent's can start.
+    It is used only if the sidecar cannot copy the shim, because it delays the start of the agent.
     """
     mounts: list[Json] = [{"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER}]
     name, missing = token_volume(pod)
     if missing is None:
-        # Kubernetes would add it when it looks at the pod again, and then ask us again.
+        # Without it, Kubernetes would add the mount itself and call the webhook again.
         mounts.append(token_mount(name))
     return {
         **common(SHIM, pod, target, injection, wishes.resources),
@@ -49,7 +49,7 @@ def shim_container(pod: Json, target: Json, injection: Injection, wishes: Wishes
 
 
 def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> dict[str, str]:
-    """What the sidecar is told of the pod that it is in; "" is left out."""
+    """The sidecar's variables that describe its pod. Values of "" are left out by the caller."""
     return {
         **AGENT_ENVIRONMENT,
         "HOTPEERS_SELECTOR": wishes.selector,
@@ -71,8 +71,8 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
     *,
     installs: bool,
 ) -> Json:
-    """The container that keeps the peer file; the agent waits for it only while it `installs`."""
-    # On the node's own network two pods would ask for the same port.
+    """The container that maintains the peer file. If it `installs` the shim, the agent waits for it."""
+    # On the host network, two pods would use the same port.
     port = None if pod["spec"].get("hostNetwork") else free_port(pod)
     environment = {
         **environment,
@@ -96,7 +96,7 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
     elif port and environment.get(DRAIN_VARIABLE):
-        # kubelet stops ordinary containers together: it must serve for as long as the agent does.
+        # kubelet stops ordinary containers together, so the sidecar must serve until the agent ends.
         container["lifecycle"] = {"preStop": hook_until_ended(port)}
     if environment.get("HOTPEERS_REQUIRE_SIGNED"):
         keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}
@@ -106,14 +106,14 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
         container["volumeMounts"].append(mount)
     if installs:
         container["volumeMounts"].append({"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER})
-        # kubelet starts the container behind this one when the hook has ended.
+        # kubelet starts the next container only after the hook has ended.
         command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
         container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
     return container
 
 
 def _agent_ports(pod: Json, target: Json) -> str:
-    """Where the agent serves, as far as it says so; on the node's network others serve too."""
+    """The ports that the agent declares. On the host network, other programs may use them too."""
     declared = [] if pod["spec"].get("hostNetwork") else target.get("ports") or []
     ports = {one["containerPort"] for one in declared if one.get("protocol", "TCP") == "TCP"}
     return ",".join(map(str, sorted(ports)))

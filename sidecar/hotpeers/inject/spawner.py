@@ -1,4 +1,4 @@
-"""The container with the tools for spawning, and the registry that they search."""
+"""The container with the spawning tools, and the registry that they search."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .volumes import ACKS_FOLDER, ACKS_VOLUME, PEERS_FOLDER, PEERS_VOLUME, token
 
 REGISTRY_VOLUME = "hotpeers-registry-token"
 SPAWN_URL = "HOTPEERS_SPAWN_URL"
-"""Of the agent's container: where the tools for spawning are."""
+"""Set in the agent's container: the URL of the spawning tools."""
 
 _REGISTRY_FOLDER = "/var/run/secrets/hotpeers.dev/registry"
 _OF_SIDECAR = ("HOTPEERS_ORCHESTRATOR", "HOTPEERS_LOG_LEVEL")
 
 
 def registry_of(injection: Injection, wishes: Wishes) -> tuple[str, Json | None]:
-    """The registry of the tools for spawning, and the volume with a token for it, if there is to be one.
+    """The registry of the spawning tools, and the volume with a token for it, or None.
 
-    The token is for the registry that it was given for: a pod with another one gets none. What is not
-    there yet keeps no pod from starting, and is found by the tools once it is.
+    The token is only for the configured registry; a pod with another registry gets no token. The pod
+    starts even if the Secret does not exist yet. The tools read the token when it appears.
     """
     registry = wishes.registry or injection.registry_url
     name, _, key = injection.token_secret.partition("/")
@@ -36,9 +36,9 @@ def registry_of(injection: Injection, wishes: Wishes) -> tuple[str, Json | None]
 def spawner_container(
     pod: Json, target: Json, injection: Injection, environment: Mapping[str, str], wishes: Wishes
 ) -> Json:
-    """The container with the tools for spawning; who is not in the pod can only ask for its health.
+    """The container with the spawning tools. From outside the pod, only its health port is reachable.
 
-    The sidecar is in the pod by now.
+    `pod` must contain the sidecar already.
     """
     port = free_port(pod)
     health = free_port(pod, but=port)
@@ -80,11 +80,11 @@ def spawner_container(
 
 
 def is_native_spawner(pod: Json, injection: Injection) -> bool:
-    """Whether the tools are among the init containers: an ordinary one would keep a Job from ending."""
+    """Whether the tools run as an init container. An ordinary container would keep a Job from ending."""
     return ends(pod) and injection.native_sidecars
 
 
 def spawn_url(container: Json) -> str:
-    """Where the tools of a container are, for the agent beside it."""
+    """The URL of the container's tools, for the agent in the same pod."""
     env = {entry["name"]: entry.get("value") for entry in container.get("env") or []}
     return f"http://{env.get('HOTPEERS_LISTEN')}/mcp"

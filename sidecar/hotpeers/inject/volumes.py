@@ -1,4 +1,4 @@
-"""The volumes that are put into a pod, and where they are mounted."""
+"""The volumes that are injected into a pod, and their mounts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ACKS_FOLDER = "/var/run/hotpeers/acks"
 KEYS_FOLDER = "/var/run/secrets/hotpeers.dev/card-keys"
 PEER_FILE = f"{PEERS_FOLDER}/peers.json"
 CREDENTIALS_VOLUME = "hotpeers-credentials"
-"""The Secret of `hotpeers.dev/credentials`; the sidecar alone mounts it."""
+"""The Secret of `hotpeers.dev/credentials`. Only the sidecar mounts it."""
 CREDENTIALS_FOLDER = "/var/run/hotpeers/credentials"
 CREDENTIALS_FILE = f"{CREDENTIALS_FOLDER}/credentials.yaml"
 
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
-# The volume that Kubernetes itself adds (plugin/pkg/admission/serviceaccount): one with the prefix
-# is mounted by it into every container that has no token yet.
+# Prefix of the volume that Kubernetes adds (plugin/pkg/admission/serviceaccount). Kubernetes mounts a
+# volume with this prefix into every container that has no token yet.
 _KUBERNETES_TOKEN = "kube-api-access-"  # noqa: S105 - the name of a volume
 _TOKEN_SECONDS = 3607
 
@@ -28,16 +28,16 @@ def volumes() -> list[Json]:
     """The volumes that every injected pod gets."""
     return [
         {"name": SHIM_VOLUME, "emptyDir": {"sizeLimit": "16Mi"}},
-        # Twice the largest peer file fits: the old one and the new one, until it is renamed.
+        # Space for two peer files of maximum size: the old one, and the new one before its rename.
         {"name": PEERS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "160Mi"}},
         {"name": ACKS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
     ]
 
 
 def keys_volume(wanted: str) -> Json:
-    """The volume with the keys that cards must be signed with, of `NAME` or `kind/NAME`.
+    """The volume with the keys that verify signed cards, from `NAME` or `kind/NAME`.
 
-    What is not there yet keeps no pod from starting: nothing is offered until it is.
+    The pod starts even if the object does not exist yet. No peer is offered until it exists.
     """
     kind, _, name = wanted.rpartition("/")
     if kind == "configmap":
@@ -46,12 +46,12 @@ def keys_volume(wanted: str) -> Json:
 
 
 def credentials_volume(secret: str) -> Json:
-    """The volume of a Secret; without the Secret the pod starts all the same, and it may come later."""
+    """The volume of a Secret. The pod starts without the Secret, which may be created later."""
     return {"name": CREDENTIALS_VOLUME, "secret": {"secretName": secret, "optional": True}}
 
 
 def agent_mounts() -> list[Json]:
-    """What the agent's container mounts; only its acks can be written by it."""
+    """The mounts of the agent's container. Only the folder of acks is writable."""
     return [
         {"name": SHIM_VOLUME, "mountPath": SHIM_FOLDER, "readOnly": True},
         {"name": PEERS_VOLUME, "mountPath": PEERS_FOLDER, "readOnly": True},
@@ -60,14 +60,14 @@ def agent_mounts() -> list[Json]:
 
 
 def has_identity(pod: Json) -> bool:
-    """Whether there can be a token: where Kubernetes names no ServiceAccount it refuses a volume."""
+    """Whether the pod can have a token. Kubernetes rejects a token volume without a ServiceAccount."""
     return bool(pod["spec"].get("serviceAccountName")) or token_volume(pod)[1] is None
 
 
 def token_volume(pod: Json) -> tuple[str, Json | None]:
     """The volume with the token of the pod's ServiceAccount, and its definition if it is missing.
 
-    Where the pod keeps the token from its containers, it stays so: only ours mounts the one added.
+    If the pod disables automatic mounting of the token, only injected containers mount the volume.
     """
     for volume in pod["spec"].get("volumes") or []:
         if volume["name"].startswith(_KUBERNETES_TOKEN):
@@ -90,5 +90,5 @@ def token_volume(pod: Json) -> tuple[str, Json | None]:
 
 
 def token_mount(volume: str) -> Json:
-    """Where each of our containers finds the token, the volume being that of `token_volume`."""
+    """The mount of the token in each injected container. `volume` is the name from `token_volume`."""
     return {"name": volume, "mountPath": _TOKEN_FOLDER, "readOnly": True}

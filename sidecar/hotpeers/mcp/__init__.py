@@ -1,6 +1,6 @@
 """`hotpeers mcp`: the tools by which an orchestrator finds, creates and deletes agents.
 
-Nothing in here decides what is allowed: the API server's rights and admission do, and their answer
-is handed on in words that a model can act on. `server` and `tools` are the only importers of the
-MCP SDK, which costs memory that no other command pays.
+No module here decides what is allowed. The API server's RBAC and admission decide, and the tools
+explain their answers so that a model can act on them. Only `server` and `tools` import the MCP SDK,
+because it takes memory that other commands must not use.
 """

@@ -1,4 +1,4 @@
-"""The agents that this orchestrator spawned, told by the stamp that admission gave them."""
+"""The agents that this orchestrator spawned, identified by the stamp that admission added."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_LISTED = 500
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An Agent as the API server has it now."""
+    """The state of an Agent object in the API server."""
 
     name: str
     namespace: str
@@ -29,19 +29,19 @@ class Seen:
     ready: bool
     accepted: bool
     refused: bool
-    """Whether kagent says that it does not accept it as it is now."""
+    """Whether kagent reports that it does not accept the current spec."""
     ending: bool
     message: str
     stamps: dict[str, str]
 
     @property
     def why(self) -> str:
-        """What kagent says of it, in words of ours where it says nothing."""
+        """kagent's message about the agent, or a default text if it has none."""
         return self.message or "kagent does not say why"
 
     @property
     def spawned_by(self) -> str:
-        """The namespace/name of its orchestrator, "" where nobody spawned it."""
+        """The namespace/name of its orchestrator, or "" if it was not spawned by an agent."""
         return self.stamps.get("spawned-by", "")
 
 
@@ -53,7 +53,7 @@ class Agents:
         self._orchestrator = orchestrator
 
     async def read(self, namespace: str, name: str) -> Seen | None:
-        """One Agent, or None where there is none. Raises `Fault`."""
+        """One Agent, or None if it does not exist. Raises `Fault`."""
         try:
             return _seen(await self._client.get(path_of(namespace, name)))
         except NotFoundError:
@@ -62,7 +62,7 @@ class Agents:
             raise fault_of(error, f"Agent {namespace}/{name}") from error
 
     async def names(self, namespace: str) -> list[str]:
-        """The names of the Agents of a namespace, of many the first. Raises `Fault`."""
+        """The names of the Agents in a namespace; only the first ones of many. Raises `Fault`."""
         found: list[str] = []
         try:
             async for page in list_pages(self._client, path_of(namespace), {}):
@@ -70,13 +70,13 @@ class Agents:
                 if len(found) > _MAX_LISTED:
                     break
         except GoneError:
-            pass  # those listed so far are there
+            pass  # use the names listed so far
         except KubeError as error:
             raise fault_of(error, f"the Agents of {namespace}") from error
         return sorted(found)
 
     async def spawned(self, namespace: str) -> tuple[list[Seen], bool]:
-        """Those with this orchestrator's stamp, and whether there are more than are listed."""
+        """The Agents with this orchestrator's stamp, and whether the list is incomplete."""
         orchestrator = self._known()
         found: list[Seen] = []
         try:
@@ -87,7 +87,7 @@ class Agents:
                 if len(found) > _MAX_LISTED:
                     break
         except GoneError:
-            pass  # what was listed so far is true, and there is more
+            pass  # use the agents listed so far, and report that the list is incomplete
         except KubeError as error:
             raise fault_of(error, f"the Agents of {namespace}") from error
         else:
@@ -95,7 +95,7 @@ class Agents:
         return found, True
 
     async def delete(self, namespace: str, name: str) -> Seen:
-        """Delete an Agent that this orchestrator spawned, and no other. Raises `Fault`."""
+        """Delete an Agent that this orchestrator spawned. Raises `Fault`, also for other Agents."""
         orchestrator = self._known()
         seen = await self.read(namespace, name)
         if seen is None:
@@ -124,7 +124,7 @@ class Agents:
 
 
 def path_of(namespace: str, name: str = "") -> str:
-    """The path of one Agent, or without a name of all of a namespace."""
+    """The path of one Agent, or of all Agents in a namespace if `name` is ""."""
     path = f"/apis/kagent.dev/v1alpha2/namespaces/{quote(namespace, safe='')}/agents"
     return f"{path}/{quote(name, safe='')}" if name else path
 
@@ -156,7 +156,7 @@ def _seen(data: Any) -> Seen:
 
 
 def _is_of_now(condition: dict[str, Any], metadata: dict[str, Any]) -> bool:
-    """Whether a condition is about the spec as it is: kagent says which generation it looked at."""
+    """Whether a condition is about the current spec, according to its observedGeneration."""
     looked_at, now = condition.get("observedGeneration"), metadata.get("generation")
     return not isinstance(looked_at, int) or not isinstance(now, int) or looked_at >= now
 

@@ -1,4 +1,4 @@
-"""What a model is answered where a tool fails: the same four fields whatever went wrong."""
+"""The answer to a model when a tool fails. It has the same four fields for every failure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def answered(
     seconds: float,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
-    """Answer a foreseen failure, and a call that takes too long, as a result for a model."""
+    """A decorator that returns an expected failure or a timeout of `seconds` as a result for a model."""
 
     def wrap(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(tool)

@@ -1,6 +1,6 @@
-"""One question to an agent over A2A, from its card to the end of the task.
+"""Sends one question to an agent over A2A, from reading its card to the end of the task.
 
-a2a-sdk and httpx are imported when somebody asks: the other tools do without their memory.
+a2a-sdk and httpx are imported on first use, because the other tools do not need their memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER = 32 * 1024
-"""Longest answer that is handed on, in characters; of a longer one the middle is cut."""
+"""Longest answer that is returned, in characters. The middle of a longer one is left out."""
 _MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 _LOOK_SECONDS = 0.5
 _CARD_SECONDS = 15.0
@@ -38,7 +38,7 @@ _MAX_LOST = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How the task ended (`completed`, `failed`, `input-required` …), and what the agent said."""
+    """The final state of the task (`completed`, `failed`, `input-required` …) and the agent's text."""
 
     state: str
     text: str
@@ -46,20 +46,20 @@ class Answer:
 
 
 async def ask(url: str, message: str) -> Answer:
-    """Ask the agent at `url`; bounded in time by the caller. Raises `Fault`."""
+    """Ask the agent at `url`. The caller sets the timeout. Raises `Fault`."""
     async with _http_client() as http:
         client = await _connect(http, url)
         try:
             return await _converse(client, message)
         except Fault:
             raise
-        # What an A2A client raises has no common base.
+        # The exceptions of an A2A client have no common base class.
         except Exception as error:
             raise _unreachable(url, error) from error
 
 
 async def _connect(http: httpx.AsyncClient, url: str) -> Client:
-    """The client that the agent's card asks for; an agent may be ready before its Service leads to it."""
+    """The client for the agent's card. Retries, since a Service may lag behind the agent's readiness."""
     from a2a.client import A2ACardResolver, ClientConfig, ClientFactory  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
@@ -142,17 +142,17 @@ async def _http_client() -> AsyncIterator[httpx.AsyncClient]:
     import httpx  # noqa: PLC0415
 
     async def bound(response: httpx.Response) -> None:
-        # What is packed can be any size once it is unpacked.
+        # A compressed answer could have any size after decompression.
         if response.headers.get("content-encoding", "identity") != "identity":
             raise httpx.DecodingError("it packs its answer, though asked not to")
         response.stream = _bounded(response.stream)
 
     async with httpx.AsyncClient(
         timeout=httpx.Timeout(_REQUEST_SECONDS, connect=5.0),
-        # Before the agent closes what is idle, or a request is lost that is sent at that moment.
+        # Close idle connections before the agent does. Otherwise a request sent at that moment is lost.
         limits=httpx.Limits(keepalive_expiry=1.0),
         follow_redirects=False,
-        # Within the cluster no proxy is asked.
+        # Do not use a proxy inside the cluster.
         trust_env=False,
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},

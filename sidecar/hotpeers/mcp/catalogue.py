@@ -1,4 +1,4 @@
-"""The registry's agents, kept for a while and ranked: one load at a time, the last good one stays."""
+"""A ranked cache of the registry's agents, with one load at a time. The last good load is kept."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .ranking import Document, Ranking
 logger = logging.getLogger(__name__)
 
 TTL_SECONDS = 60.0
-"""How long a load is taken as it is."""
+"""The time for which a load is current."""
 MAX_ENTRIES = 20_000
-"""Most entries that are read, of all tags."""
+"""Maximum number of entries that are read, counting all tags."""
 _LOAD_SECONDS = 30.0
 _RETRY_SECONDS = 5.0
-# Who has something to answer with does not wait longer for something newer.
+# Longest wait for a new load if a previous one can be used.
 _PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One agent of the catalogue: the entry of its `latest` tag, else of the newest one."""
+    """One agent of the catalogue: the entry tagged `latest`, or else the newest entry."""
 
     agent: Agent
     tags: tuple[str, ...]
@@ -36,7 +36,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A whole catalogue. `refused` entries were left out: they are not what the API promises."""
+    """A loaded catalogue. `refused` entries were left out because they do not match the API."""
 
     listed: tuple[Listed, ...]
     ranking: Ranking
@@ -46,7 +46,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found. `stale` says why the catalogue is older than it should be, "" if not."""
+    """The result of a search. `stale` says why the catalogue is outdated, or is ""."""
 
     hits: tuple[tuple[Listed, float], ...]
     total: int
@@ -86,7 +86,7 @@ class Catalogue:
             self._loaded.ranking.close()
 
     async def search(self, query: str, limit: int) -> Found:
-        """The best agents for a query; `Fault` where nothing was ever read of the registry."""
+        """The best agents for a query. Raises `Fault` if the registry was never read."""
         loaded = await self._current()
         age = self._clock() - loaded.at
         stale = ""
@@ -107,7 +107,7 @@ class Catalogue:
         if loaded is not None and now - loaded.at <= self._ttl:
             return loaded
         if self._loading is None:
-            # A registry that is down is not asked by each search.
+            # After a failed load, do not let every search call the registry.
             if self._fault is not None and now - self._failed < self._retry:
                 return self._last_good()
             self._loading = asyncio.create_task(self._load(), name="catalogue")
@@ -117,8 +117,8 @@ class Catalogue:
     def _last_good(self) -> Loaded:
         if self._loaded is not None:
             return self._loaded
-        assert self._fault is not None  # noqa: S101 - a load that ended left one of the two
-        # A new one each time: an exception that is raised twice grows a traceback.
+        assert self._fault is not None  # noqa: S101 - a finished load sets one of both
+        # Raise a new exception each time: the traceback of one that is raised again would grow.
         raise Fault(self._fault.reason, self._fault.message, self._fault.advice)
 
     async def _load(self) -> None:
@@ -157,7 +157,7 @@ class Catalogue:
 
 
 def group_tags(agents: Iterable[Agent]) -> list[Listed]:
-    """One listing for each agent, in the order of their names, with all of its tags."""
+    """One item for each agent with all its tags, sorted by name."""
     by_name: dict[tuple[str, str], list[Agent]] = {}
     for agent in agents:
         by_name.setdefault((agent.metadata.namespace, agent.metadata.name), []).append(agent)
@@ -170,7 +170,7 @@ def group_tags(agents: Iterable[Agent]) -> list[Listed]:
 
 
 def document_of(agent: Agent) -> Document:
-    """The text of an agent that a search looks at."""
+    """The searchable text of an agent."""
     spec = agent.spec
     uses = [ref.name for ref in (*spec.mcpServers, *spec.skills)]
     return Document(agent.metadata.name, spec.title, spec.description, " ".join(uses))

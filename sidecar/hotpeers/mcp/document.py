@@ -1,4 +1,4 @@
-"""A manifest that a model wrote, as exactly one plain object: no trick of YAML is taken."""
+"""Reads a manifest that a model wrote. It must be one plain object without YAML's special features."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..registry.fault import Fault
 from .reasons import McpReason
 
 MAX_MANIFEST = 128 * 1024
-"""Longest manifest that is taken, in bytes."""
+"""Longest accepted manifest, in bytes."""
 _LIMITS = Limits(depth=48, values=20_000, plain=True)
 _ADVICE = "Send one Kubernetes object as plain YAML or JSON, without anchors, aliases, tags or merge keys."
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """The one object of a manifest, with apiVersion, kind and metadata.name; else `Fault`."""
+    """The only object of a manifest. Raises `Fault` without apiVersion, kind and metadata.name."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_MANIFEST:
         raise _refused(f"{size} bytes; the limit is {MAX_MANIFEST}")

@@ -1,4 +1,4 @@
-"""An agent for one question: created, asked and deleted, whatever happens in between."""
+"""Runs an agent for one question: creates it, asks it, and deletes it even after an error."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _MEND = "Mend the manifest, or tell the user; as it is it never starts."
 _WRITE_SECONDS = 20.0
 _DELETE_SECONDS = 15.0
 _RETRY_SECONDS = 1.0
-# The API server goes on with a write that nobody waits for any more.
+# The API server may still complete a write after the client has stopped waiting.
 _LATE_SECONDS = 3.0
 _PASSING = (KubeReason.API_UNREACHABLE, KubeReason.API_BUSY, KubeReason.API_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What came of it. `left` says why the agent is still there, "" where it was deleted."""
+    """The result. `left` says why the agent still exists, or is "" if it was deleted."""
 
     name: str
     namespace: str
@@ -49,7 +49,8 @@ class Ended:
 class Ephemeral:
     """Runs agents for one question each; use it as an asynchronous context manager.
 
-    Each runs in a task of its own, so that a caller who goes away only has it end earlier.
+    Each agent runs in its own task. If the caller is cancelled, the task stops early and still deletes
+    the agent.
     """
 
     def __init__(
@@ -74,9 +75,10 @@ class Ephemeral:
             await asyncio.wait(self._running, timeout=_WRITE_SECONDS + _DELETE_SECONDS)
 
     async def run(self, manifest: Mapping[str, Any], message: str, seconds: float) -> Ended:
-        """Create the agent under a name of its own, ask, delete it. Raises `Fault`.
+        """Create the agent under a unique name, ask it and delete it. Raises `Fault`.
 
-        A `Fault` says what became of the agent, too. `seconds` bounds all but the deletion.
+        A `Fault` also says whether the agent still exists. `seconds` limits everything except the
+        deletion.
         """
         job = Job(own(manifest, seconds), message, seconds)
         task = asyncio.create_task(self._run(job), name=f"run {job.name}")
@@ -91,7 +93,7 @@ class Ephemeral:
     def _ended(self, task: asyncio.Task[Ended]) -> None:
         del self._running[task]
         if not task.cancelled():
-            # Where the caller is gone nobody else asks for it.
+            # Retrieve the exception: asyncio logs it as unhandled if the caller is gone.
             task.exception()
 
     async def _run(self, job: Job) -> Ended:
@@ -124,7 +126,7 @@ class Ephemeral:
 
     async def _create(self, job: Job) -> None:
         await self._try(job)
-        # It is not cancelled: a write that was cut off may have been done.
+        # Never cancel the write: a cancelled one may have succeeded.
         job.writing = asyncio.create_task(
             self._apply(job, dry_run=False), name=f"create {job.name}"
         )
@@ -134,7 +136,10 @@ class Ephemeral:
             raise fault_of_write(error, f"create {job}") from error
 
     async def _try(self, job: Job) -> None:
-        """Ask whether it would be admitted; what a policy says of the template is not held to."""
+        """Check by a dry run whether the agent would be admitted.
+
+        If only its template annotation is denied, try again without the annotation.
+        """
         try:
             await self._apply(job, dry_run=True)
         except KubeError as error:
@@ -142,7 +147,7 @@ class Ephemeral:
             annotations = job.manifest["metadata"]["annotations"]
             if TEMPLATE not in annotations or f'"{TEMPLATE}"' not in error.detail:
                 raise fault from error
-            # A policy without templates refuses who names one, and may still allow what it is.
+            # A policy without templates denies the annotation, but may allow the same spec.
             del annotations[TEMPLATE]
             try:
                 await self._apply(job, dry_run=True)
@@ -176,7 +181,7 @@ class Ephemeral:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _remove(self, job: Job) -> str:
-        """Delete what was created; why that failed, "" where nothing is left. Never raises."""
+        """Delete the agent. Returns why that failed, or "" if no agent is left. Never raises."""
         job.leaving = True
         writing = job.writing
         if writing is None:
@@ -208,7 +213,7 @@ class Ephemeral:
                 if loop.time() - start > _LATE_SECONDS:
                     return ""
             except (NotFoundError, ConflictError):
-                return ""  # gone, or another one by now
+                return ""  # it is gone, or was replaced by another agent
             except (KubeError, Fault) as error:
                 why = error.detail if isinstance(error, KubeError) else error.message
                 given_up = loop.time() - start > _DELETE_SECONDS - 2 * _RETRY_SECONDS
@@ -218,14 +223,14 @@ class Ephemeral:
 
 
 def _stop(task: asyncio.Task[Ended], job: Job) -> None:
-    """End it early, but once only: a second time would stop the deletion."""
+    """End the task early, but only once: a second cancellation would stop the deletion."""
     if not job.leaving:
         job.leaving = True
         task.cancel()
 
 
 def _was_refused(writing: asyncio.Task[Any]) -> bool:
-    """Whether the API server surely stored nothing."""
+    """Whether it is certain that the API server stored nothing."""
     if not writing.done() or writing.cancelled():
         return False
     error = writing.exception()

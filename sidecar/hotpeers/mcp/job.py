@@ -1,4 +1,4 @@
-"""One agent for one question: its manifest, how far it has come, and what became of it in words."""
+"""One agent for one question: its manifest, its progress, and its outcome as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..spawnpolicy.stamps import EXPIRES, PEER, TTL, part
 from .reasons import McpReason
 
 MARGIN_SECONDS = 60
-"""How much longer than its question it may live, where the one who asks dies."""
+"""Extra lifetime of the agent beyond its question. The guard ends it if this process dies."""
 _MAX_NAME = 63
 _SUFFIX = string.ascii_lowercase + string.digits
 _SUFFIX_LENGTH = 8
@@ -26,7 +26,7 @@ _SUFFIX_LENGTH = 8
 
 @dataclass
 class Job:
-    """One agent, as far as it has come. `writing` is the write that creates it, which is not cut off."""
+    """One agent and its progress. `writing` is the write that creates it; it is never cancelled."""
 
     manifest: dict[str, Any]
     message: str
@@ -38,12 +38,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of the agent."""
+        """The agent's name."""
         return str(self.manifest["metadata"]["name"])
 
     @property
     def namespace(self) -> str:
-        """Of the agent."""
+        """The agent's namespace."""
         return str(self.manifest["metadata"]["namespace"])
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """What the API server answered to its creation; {} where it did not, or refused."""
+        """The API server's answer to the creation; {} if there is none, or if it was denied."""
         done = self.writing is not None and self.writing.done() and not self.writing.cancelled()
         if not done or self.writing is None or self.writing.exception() is not None:
             return {}
@@ -60,18 +60,18 @@ class Job:
 
     @property
     def expires(self) -> str:
-        """When the guard ends it; "" where nobody said."""
+        """The time at which the guard ends it, or "" if unknown."""
         return str(part(part(self.stored, "metadata"), "annotations").get(EXPIRES, ""))
 
 
 def own_name(beginning: str) -> str:
-    """A name that nobody has: the beginning, as far as it fits, and eight letters and digits."""
+    """A unique name: the beginning, truncated if needed, and eight random letters and digits."""
     suffix = "".join(secrets.choice(_SUFFIX) for _ in range(_SUFFIX_LENGTH))
     return f"{beginning[: _MAX_NAME - _SUFFIX_LENGTH - 1].rstrip('-')}-{suffix}"
 
 
 def own(manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """A copy under a name of its own that expires by itself and is offered to nobody by us."""
+    """A copy of the manifest with a unique name and a TTL, and without the label that makes it a peer."""
     made = copy.deepcopy(dict(manifest))
     metadata = made["metadata"]
     metadata["name"] = own_name(str(metadata["name"]))
@@ -85,7 +85,7 @@ def own(manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def late(job: Job, outcome: str) -> Fault:
-    """That its time was over, and what had become of it."""
+    """The failure of a job that exceeded its time. `outcome` says whether the agent still exists."""
     told = f": {job.seen}" if job.seen and job.doing.startswith("waiting") else ""
     message = f"{job}: {job.seconds:g} s were over while {job.doing}{told}; {outcome}"
     advice = "Call again with a longer timeout_seconds, or a smaller task."
@@ -98,14 +98,14 @@ def late(job: Job, outcome: str) -> Fault:
 
 
 def became(job: Job, left: str) -> str:
-    """What there is now; `left` says why the agent is still there."""
+    """The outcome as text. `left` says why the agent still exists, or is ""."""
     if left:
         return f"{left}; {until(job.expires)}"
     return "the agent was deleted" if job.stored else "no agent was created"
 
 
 def until(expires: str) -> str:
-    """When an agent that is left over goes by itself."""
+    """When a remaining agent expires, as text."""
     if expires:
         return f"it expires at {expires}"
     return "nothing says when it expires: delete it, or tell the user"

@@ -1,4 +1,4 @@
-"""Where an object is on the API server: its path, by the server's own list of resources."""
+"""Determines the path of an object on the API server, from the server's list of resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ADVICE = "Correct the manifest and try again."
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One object: what it is called, and its path."""
+    """The title of one object, and its path."""
 
     kind: str
     name: str
@@ -33,13 +33,13 @@ class Place:
 
 
 async def place_of(client: Client, manifest: dict[str, Any], namespace: str) -> Place:
-    """Find out where an object belongs; without a namespace of its own in this one."""
+    """Find the path of an object. `namespace` is used if the object does not have its own."""
     version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
     name, own = metadata["name"], metadata.get("namespace") or namespace
     if not _VERSION.fullmatch(version):
         raise Fault(McpReason.MANIFEST_REFUSED, f"{version!r} is not an apiVersion", _ADVICE)
     for field, value in (("name", name), ("namespace", own)):
-        # It becomes a part of a URL.
+        # Check it, because it becomes a part of a URL.
         if not _NAME.fullmatch(value):
             message = f"metadata.{field} {value[:60]!r} is not a name"
             raise Fault(McpReason.MANIFEST_REFUSED, message, _ADVICE)

@@ -1,4 +1,4 @@
-"""Whether an agent is offered to the orchestrator's model: what the peer file and the acks say."""
+"""Reports from the peer file and the acks whether an agent is offered to the orchestrator's model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Offer:
 
 
 class OfferReader:
-    """Looks at the files of the sidecar that runs beside."""
+    """Reads the files of the sidecar in the same pod."""
 
     def __init__(self, peer_file: Path, ack_dir: Path) -> None:
         self._peer_file = peer_file
         self._acks = AckReader(ack_dir)
 
     def read(self, uid: str) -> Offer:
-        """What is said of the Agent with this uid now. Blocks for the reading of small files."""
+        """The current offer of the Agent with this uid. Blocks while it reads small files."""
         found = self._load()
         if found is None:
             return Offer()
@@ -39,7 +39,7 @@ class OfferReader:
         return Offer()
 
     def namespaces(self) -> set[str]:
-        """The namespaces of the peers that there are. Blocks like `read`."""
+        """The namespaces of all current peers. Blocks like `read`."""
         found = self._load()
         return {peer.namespace for peer in found.peers if peer.namespace} if found else set()
 

@@ -1,6 +1,6 @@
 """Full-text search over the catalogue: SQLite's FTS5 and its BM25, in memory.
 
-It comes with Python and costs no dependency; docs/decisions/spawn-tools.md has the figures.
+SQLite comes with Python, so this needs no dependency. docs/decisions/spawn-tools.md has measurements.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..base.errors import HotpeersError
 _MAX_WORDS = 12
 _BEGINNING = 3
 _WORD = re.compile(r"[^\W_]+")
-# A word of the name says more than one of the title, the description, or what the agent uses.
+# Weights of a word in the name, in the title, in the description, and in what the agent uses.
 _WEIGHTS = "10.0, 6.0, 3.0, 1.0"
-# Each entry that a word occurs in is scored, so that a word of every entry costs the most and says
-# nothing: of a query, the rare words are taken until they make this many entries to be scored.
+# SQLite scores every entry that contains a word of the query. A word that is in every entry is the most
+# expensive and the least useful. So the rarest words are used, until they reach this many entries.
 _MAX_SCORED = 2000
 
 
@@ -31,7 +31,7 @@ class SearchUnavailableError(HotpeersError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The text of one entry, by its weight."""
+    """The text of one entry, in fields of different weight."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ class Document:
 
 
 class Ranking:
-    """Ranks documents by a query. Made in any thread, used by one at a time."""
+    """Ranks documents by a query. Any thread may create it; only one may use it at a time."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
@@ -66,7 +66,7 @@ class Ranking:
         self._sorted = sorted(self._entries)
 
     def search(self, query: str, limit: int) -> list[tuple[int, float]]:
-        """The numbers of the best documents and their scores, the best first; higher is better."""
+        """The numbers and scores of the best documents, the best first. A higher score is better."""
         terms = self._terms(query)
         if not terms:
             return []
@@ -78,10 +78,10 @@ class Ranking:
         return [(number, -score) for number, score in found]
 
     def _terms(self, query: str) -> list[str]:
-        """Of the words of a query those that tell entries apart, in the language of FTS5."""
+        """The rarest words of a query, as FTS5 terms."""
         terms: list[tuple[int, str]] = []
         for word in dict.fromkeys(_words(query)):
-            # Quoted, a word is never an operator. One that no entry has may be the beginning of one.
+            # Quotes prevent that a word is an operator. A word that no entry contains is used as a prefix.
             if self._entries[word] or len(word) < _BEGINNING:
                 terms.append((self._entries[word], f'"{word}"'))
             else:
@@ -96,7 +96,7 @@ class Ranking:
         return taken
 
     def _beginning_with(self, beginning: str) -> int:
-        """How many entries have words that begin so, at most; an entry with two counts twice."""
+        """Upper bound of the entries with a word of this prefix. An entry with two words counts twice."""
         first = bisect_left(self._sorted, beginning)
         total = 0
         for word in islice(self._sorted, first, None):
@@ -106,7 +106,7 @@ class Ranking:
         return total
 
     def close(self) -> None:
-        """Free its memory."""
+        """Free the memory of the index."""
         self._database.close()
 
 

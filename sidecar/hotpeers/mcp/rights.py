@@ -1,4 +1,4 @@
-"""Where this identity may create agents: what an answer names in place of a namespace without rights."""
+"""Finds namespaces in which this identity may create agents, to suggest them in an answer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The rights of this identity. `known` gives the namespaces to ask about.
+    """The rights of this identity. `known` returns the namespaces to check.
 
-    Kubernetes lists no namespaces to an identity that may not see them: only those that are known
-    from elsewhere can be asked about.
+    An identity without the right to list namespaces must know their names from another source.
     """
 
     client: Client
@@ -30,7 +29,7 @@ class Rights:
 
     @asynccontextmanager
     async def explained(self) -> AsyncIterator[None]:
-        """Add to a missing right where agents may be created."""
+        """Add the namespaces in which agents may be created to a `Fault` about a missing right."""
         try:
             yield
         except Fault as fault:

@@ -1,4 +1,4 @@
-"""Serves the tools over streamable HTTP, until the process is asked to end."""
+"""Serves the tools over streamable HTTP until the process gets a signal to end."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ PATH = "/mcp"
 _MAX_REQUEST_BYTES = 256 * 1024
 _MAX_SESSIONS = 64
 _HEALTH = "/healthz"
-# Clients are to close what is idle, and do so after 5 s (httpx) or 15 s (aiohttp): a server that is the
-# first to close can lose the request that is sent at that moment.
+# Clients should close idle connections first; they do so after 5 s (httpx) or 15 s (aiohttp). If the
+# server closes first, a request that is sent at that moment can be lost.
 _IDLE_SECONDS = 20
-# uvicorn has no event that it has started.
+# uvicorn has no event that signals its start, so poll.
 _LOOK_SECONDS = 0.01
 
 
 async def run_mcp(settings: McpSettings) -> None:
-    """Run until SIGTERM or SIGINT. `HotpeersError` where it cannot start."""
+    """Run until SIGTERM or SIGINT. Raises `HotpeersError` if it cannot start."""
     logger.info("hotpeers %s serves tools, process %d", __version__, os.getpid())
     signals = asyncio.create_task(raise_at_signal(), name="signals")
     try:
@@ -64,7 +64,7 @@ async def run_mcp(settings: McpSettings) -> None:
 
 @asynccontextmanager
 async def serve(settings: McpSettings) -> AsyncIterator[int]:
-    """Serve while the context lasts; yields the port."""
+    """Serve while the context is open. Yields the port."""
     async with AsyncExitStack() as stack:
         access = Access(settings.kubeconfig, settings.context)
         client = await stack.enter_async_context(Client(access, await connect(access)))
@@ -109,12 +109,12 @@ def _app(toolbox: Toolbox, settings: McpSettings) -> ASGIApp:
     server.custom_route(_HEALTH, methods=["GET"])(health)
     app: ASGIApp = server.streamable_http_app(
         streamable_http_path=PATH,
-        # As a stream: a caller who goes away is noticed, and kagent's Go runtime (mcp 2.3 for Go)
-        # sends a request a second time whose JSON answer is cut off.
+        # Answer with a stream, so that a disconnect of the caller is noticed. Also, kagent's Go
+        # runtime (mcp 2.3 for Go) repeats a request if its JSON answer is cut off.
         json_response=False,
         max_request_body_size=_MAX_REQUEST_BYTES,
         max_sessions=_MAX_SESSIONS,
-        # Of a loopback address it makes the checks of Host and Origin against rebinding.
+        # For a loopback address, the SDK enables its Host and Origin checks against DNS rebinding.
         host=settings.listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
     return app if settings.token_file is None else _Guarded(app, settings.token_file)
@@ -130,7 +130,7 @@ def _health() -> web.Application:
 
 
 class _Guarded:
-    """Lets in only who has the bearer token, which is read anew each time."""
+    """Rejects requests without the bearer token. The token file is read for each request."""
 
     def __init__(self, app: ASGIApp, token_file: Path) -> None:
         self._app = app
@@ -152,7 +152,7 @@ class _Guarded:
                 "%s cannot be read, so every call is rejected: %s", self._token_file, error
             )
             return False
-        # kagent takes a whole header from a Secret, and both may read the same one.
+        # The file may contain "Bearer": kagent reads the whole header value from the same Secret.
         token = token.removeprefix("Bearer ").strip()
         kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         same = hmac.compare_digest(given.strip().encode(), token.encode())
@@ -160,7 +160,7 @@ class _Guarded:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to us."""
+    """uvicorn without its own signal handlers."""
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         return nullcontext()
@@ -193,7 +193,7 @@ async def _listening(app: ASGIApp, listen: Listen) -> AsyncIterator[int]:
 
 
 def _bind(listen: Listen) -> socket.socket:
-    # With this name of the protocol asyncio sets TCP_NODELAY; without it, answers wait for 40 ms.
+    # asyncio sets TCP_NODELAY only if the protocol is given here. Without it, answers wait for 40 ms.
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

@@ -1,4 +1,4 @@
-"""The settings of `hotpeers mcp`, checked once."""
+"""The settings of `hotpeers mcp`, checked at the start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMESPACE = re.compile(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
 
 
 class McpSettings(BaseModel):
-    """What `hotpeers mcp` was asked to do."""
+    """The settings of `hotpeers mcp`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,12 +25,12 @@ class McpSettings(BaseModel):
     registry_token_file: Path | None = None
     listen: Listen
     health_listen: Listen | None = None
-    """Where `/healthz` is served besides: a kubelet reaches no loopback address of a pod."""
+    """Additional address of `/healthz`, since kubelet cannot reach a loopback address of a pod."""
     token_file: Path | None = None
-    """The bearer token that callers must have; None where only this host can call."""
+    """The file with the bearer token that callers must send. None if only this host can call."""
     orchestrator: str = ""
     namespace: str = ""
-    """Where agents are spawned; "" for the orchestrator's, else the kubeconfig's or pod's."""
+    """Namespace of spawned agents. "" means the orchestrator's, else the kubeconfig's or pod's."""
     peer_file: Path | None = None
     ack_dir: Path | None = None
     kubeconfig: str = ""
@@ -40,7 +40,7 @@ class McpSettings(BaseModel):
 
     @classmethod
     def parse(cls, **raw: str | None) -> Self:
-        """Check what the flags and the environment hold; `SettingsError` names the bad one."""
+        """Check flags and environment. Raises `SettingsError`, which names the invalid setting."""
         text = {name: (value or "").strip() for name, value in raw.items()}
         check_registry_url(text["registry_url"])
         if not _NAMESPACE.fullmatch(text["namespace"]):

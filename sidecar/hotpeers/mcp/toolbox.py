@@ -1,4 +1,4 @@
-"""What each tool does; how it is shown to a model is in `tools`."""
+"""Implements the tools. `tools` defines how they are shown to a model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """The tools of one orchestrator. Every method raises `Fault`, and nothing else that is foreseen."""
+    """The tools of one orchestrator. Every method raises `Fault` for expected failures."""
 
     registry: Registry
     catalogue: Catalogue
@@ -74,7 +74,7 @@ class Toolbox:
         )
 
     async def spec(self, name: str, tag: str) -> SpecResult:
-        """Show an agent of the registry with what it refers to."""
+        """Show an agent of the registry with its references."""
         template = await read_template(self.registry, name, tag)
         agent = template.agent
         return SpecResult(
@@ -95,7 +95,7 @@ class Toolbox:
         )
 
     async def render(self, name: str, tag: str, wish: Wish) -> RenderResult:
-        """Make the manifest of an agent of the registry. Creates nothing."""
+        """Make the manifest of an agent of the registry, without creating it."""
         agent, rendered, unmapped = await self._render(name, tag, wish)
         return RenderResult(
             manifest=rendered.yaml,
@@ -126,7 +126,7 @@ class Toolbox:
         metadata = manifest["metadata"]
         metadata["namespace"] = metadata.get("namespace") or namespace
         metadata["name"] = beginning or metadata["name"]
-        # What is checked becomes a part of a URL.
+        # This also checks the name and the namespace, which become parts of a URL.
         await place_of(self.client, manifest, metadata["namespace"])
         async with self.rights.explained():
             return _ran(await self.ephemeral.run(manifest, message, seconds), "", [])
@@ -148,7 +148,7 @@ class Toolbox:
         return str(template.agent), rendered, told
 
     async def apply(self, text: str, *, dry_run: bool) -> ApplyResult:
-        """Apply one object: as a dry run first, so that a refusal leaves nothing behind."""
+        """Apply one object, after a dry run, so that a denied request changes nothing."""
         manifest = read_object(text)
         place = await place_of(self.client, manifest, self.namespace)
         if place.namespace:
@@ -169,7 +169,7 @@ class Toolbox:
         )
 
     async def wait(self, namespace: str, name: str, seconds: float) -> WaitResult:
-        """Wait until an agent is ready and offered, or the time has come."""
+        """Wait until an agent is ready and offered, at most `seconds`."""
         async with self.rights.explained():
             return await wait_for(self.agents, self.offers, namespace, name, seconds)
 

@@ -1,4 +1,4 @@
-"""The tools as MCP has them: names, descriptions, and bounds of the input."""
+"""The MCP definition of the tools: names, descriptions and limits of the input."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .results import (
 from .toolbox import Toolbox
 
 TOOL_SECONDS = 60.0
-"""A tool that has not ended by then is given up, wait_for_agent excepted."""
+"""Timeout of a tool call, in seconds. Tools that wait for or run an agent add it to their own limit."""
 MAX_WAIT = 120.0
 MAX_RUN = 900.0
 _KUBERNETES_NAME = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"

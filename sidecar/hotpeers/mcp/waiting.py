@@ -1,4 +1,4 @@
-"""Waiting for an agent: until it is ready and offered, or kagent has refused it, or time is over."""
+"""Waits until an agent is ready and offered, until kagent rejects it, or until a timeout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .results import WaitResult
 
 _LOOK_SECONDS = 0.25
 _MAX_NAMED = 20
-# kagent says so of any fault, and tries again within milliseconds where two writes met.
+# kagent reports "not accepted" for any error. It retries a write conflict within milliseconds, so only a
+# longer state is final.
 _SURE_SECONDS = 1.0
 _MEND = (
     "Waiting does not help: apply a manifest that is mended, or delete the agent and tell the user."
@@ -22,12 +23,12 @@ _MEND = (
 
 @dataclass
 class Refusal:
-    """Whether kagent refuses an agent for good, as far as one can tell; asked at each look."""
+    """Tracks whether kagent rejects an agent permanently. Update it at each check."""
 
     since: float | None = None
 
     def is_sure(self, seen: Seen | None, now: float) -> bool:
-        """Whether it has been refused for a second. `now` is of a clock in seconds."""
+        """Whether the agent has been rejected for a second. `now` is a clock's time in seconds."""
         if seen is None or not seen.refused:
             self.since = None
             return False
@@ -38,9 +39,9 @@ class Refusal:
 async def wait_for(
     agents: Agents, offers: OfferReader | None, namespace: str, name: str, seconds: float
 ) -> WaitResult:
-    """Wait until an agent is ready and offered, where that can be seen. Raises `Fault`.
+    """Wait until an agent is ready and, if `offers` is given, offered. Raises `Fault`.
 
-    Where there is no such agent, or none any more, it ends at once: who waits has applied it before.
+    Ends at once if the agent does not exist: the caller has applied it before the call.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -77,10 +78,10 @@ async def _missing(agents: Agents, namespace: str, name: str) -> str:
     try:
         names = await agents.names(namespace)
     except Fault:
-        return message  # the right to list is one that not every orchestrator has
+        return message  # some orchestrators have no right to list agents
     if not names:
         return f"{message}, nor any other in that namespace"
-    # The likeliest first: a name is most often misspelt.
+    # List similar names first, because the name is probably misspelt.
     alike = get_close_matches(name, names, n=_MAX_NAMED, cutoff=0.6)
     listed = list(dict.fromkeys([*alike, *names]))
     more = f" and {len(listed) - _MAX_NAMED} more" if len(listed) > _MAX_NAMED else ""
@@ -88,7 +89,7 @@ async def _missing(agents: Agents, namespace: str, name: str) -> str:
 
 
 def _told(seen: Seen | None, offer: Offer | None, *, done: bool) -> tuple[str, str]:
-    """How far it has come, and what to do next."""
+    """The progress of the agent as text, and advice about the next step."""
     if seen is None:
         return "there is no such Agent", "Check name and namespace, or apply its manifest first."
     if done and offer:

@@ -1,5 +1,6 @@
-"""agentregistry: asking it, reading what it holds, and what kagent makes of it.
+"""agentregistry: its client, its entries, and their conversion to kagent manifests.
 
-Shared by `hotpeers mcp`, which offers this to a model, and by the guard's webhooks, which hold an
-agent to the template that it names. Nothing in here writes anything or decides what is allowed.
+`hotpeers mcp` and the guard's webhooks use this package. The former offers the entries to a model; the
+latter compare an agent with the template that it names. No module here writes to a server or decides
+what is allowed.
 """

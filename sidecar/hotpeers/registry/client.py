@@ -1,4 +1,4 @@
-"""Requests to agentregistry: bounds, errors and paging; what an entry means is in `entry`."""
+"""Requests to agentregistry with limits, errors and paging. `entry` defines the entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .fault import Fault
 from .reasons import RegistryReason
 
 PAGE = 250
-"""Entries that are asked for in one page."""
+"""Number of entries requested in one page."""
 _MAX_PAGES = 400
 _MAX_PAGE_BYTES = 16 * 1024 * 1024
 _MAX_ENTRY_BYTES = 1024 * 1024
@@ -31,7 +31,7 @@ _TOKEN = "Tell the user that an operator must mend it; nothing was created or ch
 class Registry:
     """A client of one registry; use it as an asynchronous context manager.
 
-    `token_file` is read anew for each request, since such files are rotated.
+    `token_file` is read for each request, because such files are rotated.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Registry:
             await self._session.close()
 
     async def pages(self, plural: str) -> AsyncGenerator[list[Any], None]:
-        """The entries of a kind, page by page, to the end. Raises `Fault`."""
+        """All entries of a kind, page by page. Raises `Fault`."""
         cursor = ""
         seen: set[str] = set()
         for _ in range(_MAX_PAGES):
@@ -77,7 +77,7 @@ class Registry:
         raise _bad(f"/v0/{plural} has more than {_MAX_PAGES} pages")
 
     async def entry(self, plural: str, name: str, tag: str = "", namespace: str = "") -> Any:
-        """One entry, the one tagged `latest` without a tag. Raises `Fault`."""
+        """One entry. Without a tag, the one tagged `latest`. Raises `Fault`."""
         path = f"/v0/{plural}/{quote(name, safe='')}"
         path += f"/{quote(tag, safe='')}" if tag else ""
         params = {"namespace": namespace} if namespace else {}
@@ -109,7 +109,7 @@ class Registry:
                 self._url + path,
                 params=params,
                 headers=await self._authorization(),
-                # A redirect could carry the token, and what it finds, anywhere.
+                # A redirect could send the token to another server.
                 allow_redirects=False,
             ) as response:
                 bound = limit if response.status == 200 else _MAX_ERROR_BYTES
@@ -149,7 +149,7 @@ def _bad(message: str) -> Fault:
 
 
 def _message(raw: bytes) -> str:
-    """What a problem document (RFC 9457) says, or nothing: any other page is not for a model."""
+    """The text of a problem document (RFC 9457). Other content is not shown to a model."""
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Views of what agentregistry holds (`ar.dev/v1alpha1`): the fields that are read, cleaned.
+"""Views of agentregistry's entries (`ar.dev/v1alpha1`): only the used fields, with cleaned texts.
 
-Written from its API as of v0.4.0-11-g84f7a5e9. Names are those of its JSON.
+Written for its API as of v0.4.0-11-g84f7a5e9. Field names are those of its JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .text import clean_block
 MAX_TITLE = 200
 MAX_DESCRIPTION = 1000
 MAX_CONTENT = 64 * 1024
-"""Longest prompt that is taken, in characters; a longer one is refused, not cut."""
+"""Longest accepted prompt, in characters. A longer one is rejected, not truncated."""
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 _MAX_REFS = 64
@@ -55,7 +55,7 @@ Description = Annotated[StrictStr, _line(MAX_DESCRIPTION)]
 
 
 class Meta(View):
-    """`metadata` of any entry; the namespace `default` is left out by the registry."""
+    """`metadata` of any entry. The registry omits the namespace `default`."""
 
     name: Name
     namespace: Namespace = ""
@@ -79,7 +79,7 @@ Refs = Annotated[tuple[Ref, ...], Field(max_length=_MAX_REFS)]
 
 
 class Repository(View):
-    """Where source code is."""
+    """The location of source code."""
 
     url: Line = ""
     branch: Line = ""
@@ -144,7 +144,7 @@ class Prompt(View):
 
 
 class McpRemote(View):
-    """A server that runs already. Its headers may hold secrets, and are not read."""
+    """A running server. Its headers are not read, because they may contain secrets."""
 
     type: Line = ""
     url: Annotated[StrictStr, _line(2000)] = ""
@@ -169,7 +169,7 @@ _V = TypeVar("_V", bound=View)
 
 
 def read_entry(kind: type[_V], data: Any, what: str) -> _V:
-    """The view of an entry; `Fault` says what is wrong with it."""
+    """The view of an entry. Raises `Fault` if the entry is not valid."""
     try:
         return read_view(kind, data)
     except MalformedError as error:

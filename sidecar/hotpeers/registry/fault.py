@@ -1,4 +1,4 @@
-"""What a tool answers where it could not do its work: a word, what happened, what to do next."""
+"""The failure of a tool: a reason word, a message, and advice about the next step."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .reasons import RegistryReason
 
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."
-# The server judged the request, with whatever status.
+# For these reasons the outcome of a write is known, whatever the status: the server judged the request.
 _SAY_WHAT_HAPPENED = (
     RegistryReason.ADMISSION_DENIED,
     RegistryReason.ADMISSION_SILENT,
     RegistryReason.OBJECT_INVALID,
 )
-# Of a webhook that does not answer; admission comes before anything is stored.
+# The message about a webhook that does not answer. Admission precedes storage, so nothing is stored.
 _SILENT = "failed calling webhook"
 _DENIALS = ("admission webhook ", "ValidatingAdmissionPolicy ", "denied the request")
 
 
 class Fault(Exception):
-    """A failure that was foreseen; `advice` is written for a model."""
+    """An expected failure. `advice` is text for a model."""
 
     def __init__(self, reason: Reason, message: str, advice: str = "") -> None:
         super().__init__(clean_text(message, _MAX_MESSAGE))
@@ -32,18 +32,18 @@ class Fault(Exception):
 
     @property
     def message(self) -> str:
-        """What happened."""
+        """A description of the failure."""
         return str(self)
 
 
 def fault_of(error: KubeError, what: str) -> Fault:
-    """The failure of a request that writes nothing, or that the server refused; `what` was asked."""
+    """The failure of a request that wrote nothing. `what` names the request."""
     reason, advice = _judge(error)
     return Fault(reason, f"{what}: {error.detail}", advice)
 
 
 def fault_of_write(error: KubeError, what: str) -> Fault:
-    """The failure of a request that writes: without an answer nobody knows whether it did."""
+    """The failure of a write request. Without an answer, it is unknown whether the write was done."""
     fault = fault_of(error, what)
     if fault.reason in _SAY_WHAT_HAPPENED or 0 < error.status < 500:
         return fault
@@ -56,7 +56,8 @@ def _judge(error: KubeError) -> tuple[Reason, str]:
 
 
 def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
-    # Admission answers with any status; only its sentence tells it from RBAC and from validation.
+    # A denial by admission can have any status. Only its message distinguishes it from a denial by
+    # RBAC and from a failed validation.
     if error.status and any(mark in error.detail for mark in _DENIALS):
         return (
             RegistryReason.ADMISSION_DENIED,
@@ -85,7 +86,7 @@ def _judge_answer(error: KubeError) -> tuple[Reason, str]:
             RegistryReason.FIELD_TAKEN,
             "Use another name, or leave out the fields that the message names.",
         )
-    # A field of metadata that there is none of is answered with 500 (Kubernetes 1.36).
+    # The API server answers an unknown field of metadata with 500 (Kubernetes 1.36).
     if error.status in (400, 422) or "not declared in schema" in error.detail:
         return (
             RegistryReason.OBJECT_INVALID,

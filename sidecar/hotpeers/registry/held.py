@@ -1,4 +1,4 @@
-"""What was read is held for a while: one reading at a time for each key, and a bounded number of them."""
+"""A cache of a limited number of values, with at most one read at a time for each key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Slot(Generic[_V]):
 
 
 class Held(Generic[_V]):
-    """Values by key, read when they are asked for; a reading that fails is not held."""
+    """Values by key, read on demand. A failed read is not cached."""
 
     def __init__(
         self,
@@ -35,14 +35,14 @@ class Held(Generic[_V]):
         self._slots: OrderedDict[str, _Slot[_V]] = OrderedDict()
 
     async def get(self, key: str) -> _V:
-        """The value of a key; raises what the reading raises."""
+        """The value of a key. Raises any error of the read."""
         slot = self._slots.setdefault(key, _Slot())
         self._slots.move_to_end(key)
         while len(self._slots) > self._most:
             self._slots.popitem(last=False)
         async with slot.lock:
             if slot.value is None or self._clock() >= slot.until:
-                # From its beginning: what changes in the middle of a reading may be missing from it.
+                # Count from the start of the read: the value may lack changes made during the read.
                 until = self._clock() + self._seconds
                 slot.value, slot.until = await self._read(key), until
             return slot.value

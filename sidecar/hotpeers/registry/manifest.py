@@ -1,8 +1,8 @@
-"""Pure: an Agent of agentregistry, with what it refers to, as a kagent Agent (v1alpha2).
+"""Converts an Agent of agentregistry and its references to a kagent Agent (v1alpha2). Pure.
 
-Written for kagent 0.10. What cannot be mapped is said, never guessed; everything that kagent would
-take as a default with consequences (runtime, model, which tools) is written out. The same input
-gives the same manifest, byte for byte.
+Written for kagent 0.10. Parts that cannot be mapped are reported, never guessed. Important defaults of
+kagent (runtime, model, tools) are written explicitly. The same input gives the same manifest, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ API_VERSION = "kagent.dev/v1alpha2"
 REGISTRY = "registry:"
 MAX_TOOL_SERVERS = 20
 MAX_TOOL_NAMES = 50
-"""Of kagent's definition."""
+"""The limit in kagent's CRD."""
 _MAX_NAME = 63
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 
@@ -42,7 +42,7 @@ class ToolServer:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An Agent of the registry with what it refers to; None where that could not be read."""
+    """An Agent of the registry and its references. A reference that could not be read is None."""
 
     agent: Agent
     prompt: Prompt | None = None
@@ -51,7 +51,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the caller chooses. `tools` names the wanted tools of a server of the registry."""
+    """The choices of the caller. `tools` has the wanted tools of each server of the registry."""
 
     namespace: str
     name: str = ""
@@ -62,7 +62,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A part of the entry that the manifest does not have, and why."""
+    """A part of the entry that is not in the manifest, and the reason."""
 
     field: str
     why: str
@@ -70,7 +70,7 @@ class Unmapped:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A manifest. `digest` is that of its spec."""
+    """A manifest. `digest` is the digest of its spec."""
 
     manifest: dict[str, Any]
     unmapped: tuple[Unmapped, ...]
@@ -85,7 +85,7 @@ class Rendered:
 
 
 def render(template: Template, wish: Wish, cluster: Sequence[ToolServer] = ()) -> Rendered:
-    """Make the manifest; `Fault` where the entry is nothing that kagent could run."""
+    """Make the manifest. Raises `Fault` if kagent cannot run the entry."""
     agent = template.agent
     unmapped: list[Unmapped] = []
     spec: dict[str, Any] = {"description": agent.spec.description or agent.spec.title}
@@ -117,12 +117,12 @@ def render(template: Template, wish: Wish, cluster: Sequence[ToolServer] = ()) -
 
 
 def template_key(agent: Agent) -> str:
-    """What the annotation `hotpeers.dev/template` calls an entry of the registry."""
+    """The value of the annotation `hotpeers.dev/template` for an entry of the registry."""
     return f"{REGISTRY}{agent}"
 
 
 def kubernetes_name(name: str) -> str:
-    """A name of the registry as that of a Service, which kagent gives each Agent."""
+    """A name of the registry as a valid Service name, because kagent creates a Service per Agent."""
     dashed = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-")
     if not dashed[:1].isalpha():
         dashed = f"agent-{dashed}".rstrip("-")
@@ -161,7 +161,7 @@ def _declarative(
 def _tool(
     ref: Ref, server: McpServer | None, wish: Wish, cluster: Sequence[ToolServer]
 ) -> tuple[dict[str, Any] | None, str]:
-    """One tool of the manifest, and what is missing of it or why there is none."""
+    """One tool of the manifest or None, and why it is incomplete or missing."""
     if server is None:
         return None, "the registry has no such MCPServer"
     found = _server_of(ref, server, cluster)
@@ -177,7 +177,7 @@ def _tool(
         why = f"RemoteMCPServer {found.name} has no tool {', '.join(missing[:5])}"
         wanted = [name for name in wanted if name in found.tools]
     if not wanted:
-        # kagent takes an empty list for all the tools that there ever will be.
+        # For kagent, an empty list means all current and future tools of the server.
         return None, why or "its tools are not known yet; name those that are wanted in `tools`"
     if len(wanted) > MAX_TOOL_NAMES:
         why = f"only the first {MAX_TOOL_NAMES} of {len(wanted)} tools are taken; choose in `tools`"
@@ -194,7 +194,7 @@ def _tool(
 def _server_of(ref: Ref, server: McpServer, cluster: Sequence[ToolServer]) -> ToolServer | None:
     url = server.spec.remote.url.rstrip("/") if server.spec.remote else ""
     for one in sorted(cluster, key=lambda one: one.name):
-        # The same name with another URL is another server.
+        # A server of the same name with another URL is a different server.
         if one.url.rstrip("/") == url if url else one.name == kubernetes_name(ref.name):
             return one
     return None
@@ -237,7 +237,7 @@ def _left_out(agent: Agent) -> list[Unmapped]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Text of several lines as a block, which a model reads and changes best."""
+    """Writes text of several lines as a block, which is easy for a model to read and change."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

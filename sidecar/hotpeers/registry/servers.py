@@ -1,4 +1,4 @@
-"""The servers of tools that a namespace of the cluster has."""
+"""The tool servers in a namespace of the cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .manifest import ToolServer
 
 
 async def tool_servers(client: Client, namespace: str) -> list[ToolServer]:
-    """The RemoteMCPServers of a namespace; takes the right to list them. Raises `Fault`."""
+    """The RemoteMCPServers of a namespace. Needs the right to list them. Raises `Fault`."""
     path = f"/apis/kagent.dev/v1alpha2/namespaces/{quote(namespace, safe='')}/remotemcpservers"
     found: list[ToolServer] = []
     try:

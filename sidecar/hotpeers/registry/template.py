@@ -1,4 +1,4 @@
-"""Reads an agent of the registry with everything that it refers to."""
+"""Reads an agent of the registry and its references."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .manifest import Template
 from .reasons import RegistryReason
 
 MAX_SERVERS = 20
-"""Most MCP servers of one agent that are looked at."""
+"""Maximum number of MCP servers that are read for one agent."""
 _V = TypeVar("_V", bound=View)
 
 
 async def read_template(registry: Registry, name: str, tag: str, namespace: str = "") -> Template:
-    """Read the entry; what it refers to and is not there stays None. Raises `Fault`."""
+    """Read the entry. A missing reference stays None. Raises `Fault`."""
     agent = read_entry(Agent, await registry.entry("agents", name, tag, namespace), name)
     home = agent.metadata.namespace or namespace
     servers = agent.spec.mcpServers[:MAX_SERVERS]
@@ -28,7 +28,7 @@ async def read_template(registry: Registry, name: str, tag: str, namespace: str 
         asyncio.gather(*(_look(registry, "mcpservers", McpServer, ref, home) for ref in servers)),
     )
     if instructions is not None and prompt is None:
-        # An agent without its instructions is another agent.
+        # A missing prompt is an error: an agent without its instructions is a different agent.
         raise Fault(
             RegistryReason.TEMPLATE_NOT_FOUND,
             f"{agent}: its instructions, Prompt {instructions}, are not in the registry",

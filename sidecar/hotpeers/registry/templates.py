@@ -1,4 +1,4 @@
-"""What an agent must be that says it was made from an entry of the registry."""
+"""The expected spec of an agent whose template is an entry of the registry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWER_SECONDS = 1.5
 HELD_SECONDS = 60.0
 _SERVERS_HELD_SECONDS = 5.0
 _NAME, _TAG = re.compile(NAME), re.compile(TAG)
-# What nobody wrote is Go for kagent.
+# kagent's default if the runtime is not set.
 _DEFAULT_RUNTIME = "go"
 
 ReadServers = Callable[[str], Awaitable[Sequence[ToolServer]]]
@@ -34,11 +34,11 @@ ReadServers = Callable[[str], Awaitable[Sequence[ToolServer]]]
 
 
 class RegistryTemplates:
-    """The templates of a registry, as the guard asks for them.
+    """The templates of a registry, for the guard.
 
-    What a caller of `hotpeers mcp` may choose is read off the object of the request: namespace,
-    modelConfig, runtime, and of each server its tools and which of them a person approves. The rest
-    is the registry's. What is chosen is judged by the policy like anything else.
+    A caller of `hotpeers mcp` can choose the namespace, the modelConfig, the runtime, and for each
+    server its tools and the tools that need approval. These values are taken from the object of the
+    request; all others come from the registry. The policy judges the chosen values like any others.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class RegistryTemplates:
         )
 
     async def spec_of(self, key: str, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The `spec` that an agent made from `key` (`registry:name@tag`) has, where `wanted` chose.
+        """The `spec` of an agent made from `key` (`registry:name@tag`) with the choices in `wanted`.
 
-        None where it cannot be read in time, or is nothing that kagent runs.
+        None if the template cannot be read in time, or if kagent cannot run it.
         """
         name, _, tag = key.removeprefix(REGISTRY).rpartition("@")
         if not (key.startswith(REGISTRY) and _NAME.fullmatch(name) and _TAG.fullmatch(tag)):
@@ -94,13 +94,13 @@ def _spec(
         model_config=_text(declarative.get("modelConfig"), DEFAULT_MODEL_CONFIG),
         runtime=_text(declarative.get("runtime"), _DEFAULT_RUNTIME),
     )
-    # The names are the object's, also where kagent has found others on the server since.
+    # Use the tool names of the object: kagent may have found other tools on the server since then.
     found = [replace(one, tools=_names(chosen.get(one.name), "toolNames")) for one in servers]
     spec: dict[str, Any] = render(template, wish, found).manifest["spec"]
     for tool in part(spec, "declarative").get("tools", ()):
         server = tool["mcpServer"]
         theirs = chosen[server["name"]]
-        # In the order in which they stand there.
+        # Keep the order of the object.
         server["toolNames"] = list(_names(theirs, "toolNames"))
         if approved := _names(theirs, "requireApproval"):
             server["requireApproval"] = list(approved)

@@ -1,5 +1,6 @@
-"""The guard: what a governed subject may write to the API server, or why it may not.
+"""The guard decides which writes of a governed subject are allowed, and gives the reasons of a denial.
 
-Pure: a request, the SpawnPolicies and what the controller knows come in; a decision goes out.
-Nothing here reads a clock, the environment or the API server, and nothing here serves.
+This package is pure. The input is a request, the SpawnPolicies and the facts that the controller
+knows; the output is a decision. No module here reads a clock, the environment or the API server, or
+runs a server.
 """

@@ -1,4 +1,4 @@
-"""`hotpeers policy check`: the guard's decision, offline, about the manifests of some files."""
+"""`hotpeers policy check`: the guard's decision on manifest files, without a cluster."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .stamps import TEMPLATE, part
 
 
 class CheckError(HotpeersError):
-    """What was asked for cannot be checked."""
+    """The arguments of the command are not valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object of a file, by the number of its document."""
+    """One object of a file. `number` is the position of its YAML document in the file."""
 
     where: str
     number: int
@@ -36,13 +36,13 @@ class Document:
 
     @property
     def place(self) -> str:
-        """Where it stands, for people."""
+        """File and document number, for messages."""
         return f"{self.where} document {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the guard says of one object."""
+    """The guard's decision on one object."""
 
     document: Document
     title: str
@@ -51,7 +51,7 @@ class Verdict:
 
 @dataclass
 class Manifests:
-    """What some files hold: policies, all other objects, and what is wrong with the files."""
+    """The content of some files: policies, all other objects, and the problems of the files."""
 
     policies: list[SpawnPolicy] = field(default_factory=list)
     others: list[Document] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Manifests:
 
 
 def read_files(files: Iterable[tuple[str, bytes]], namespace: str) -> Manifests:
-    """Read files of manifests; a policy without a namespace is in this one."""
+    """Read manifest files. `namespace` is used for a policy that does not name its own."""
     found = Manifests()
     for where, raw in files:
         try:
@@ -92,7 +92,7 @@ def check(
     templates: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> list[Verdict]:
-    """Decide on each object as created by the subject, one after the other, in this order."""
+    """Decide on each object as if the subject created them one after the other, in this order."""
     moment = now or datetime.now(UTC)
     usage: dict[str, Usage] = {}
     verdicts: list[Verdict] = []
@@ -114,7 +114,7 @@ def check(
 
 
 def _offline(decision: Decision, document: Document, policies: Sequence[SpawnPolicy]) -> Decision:
-    """The decision, with what mends it here: the command's own arguments, not a cluster."""
+    """The decision with remedies that apply offline: arguments of the command, not cluster changes."""
     template = part(part(document.data, "metadata"), "annotations").get(TEMPLATE)
     subjects = {
         f"{ref.kind} {one.namespace}/{ref.name}" for one in policies for ref in one.spec.subjects
@@ -150,14 +150,15 @@ def _request(data: Any, subject: Subject) -> Request:
 
 
 def subject_of(text: str, policies: Sequence[SpawnPolicy], *, depth: int = 0) -> Subject:
-    """The subject that `--as namespace/name` means: a ServiceAccount where a policy says so.
+    """The subject that `--as namespace/name` means.
 
-    With a depth it is an agent that was spawned under the only policy of the files.
+    It is a ServiceAccount if the policies name it only as one, otherwise an Agent. With a depth, it is
+    an agent that was spawned under the only policy of the files.
     """
     namespace, slash, name = text.partition("/")
     if not slash or not namespace or not name or "/" in name:
         raise CheckError(f"--as: {text!r} is not namespace/name of an Agent or ServiceAccount")
-    # Offline nobody has a uid; an own one stands for it, so that the stamps are complete.
+    # There is no uid offline. Use a placeholder, so that the stamps are complete.
     uid = f"uid-of-{name}"
     subject = Subject(namespace, name, f"account-{uid}", name, uid)
     refs = [ref for one in policies if one.namespace == namespace for ref in one.spec.subjects]
@@ -174,7 +175,7 @@ def subject_of(text: str, policies: Sequence[SpawnPolicy], *, depth: int = 0) ->
 
 
 def read_template(text: str, raw: bytes) -> tuple[str, Any]:
-    """A template of `--template KEY=FILE`: its key, and the spec of the one Agent of its file."""
+    """Read `--template KEY=FILE`: the key, and the spec of the only Agent in the file."""
     key = text.partition("=")[0]
     try:
         documents = read_documents(raw, text.partition("=")[2])
@@ -190,7 +191,7 @@ def read_template(text: str, raw: bytes) -> tuple[str, Any]:
 
 
 def as_json(manifests: Manifests, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The same as a document for machines."""
+    """The problems and verdicts as the JSON output of the command."""
     return {
         "problems": [
             {"where": one.where, "document": one.document, "field": one.field}

@@ -1,4 +1,4 @@
-"""What the guard answers: admitted, perhaps with a changed object, or each thing that is wrong."""
+"""The guard's answer: allowed, with an object to store if it changed, or a list of denials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_DENIALS = 20
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """One thing that is wrong: where, what, and what is allowed instead. All of it is clean text."""
+    """One reason of a denial: the field, what is wrong, and what is allowed. All texts are clean."""
 
     reason: Reason
     path: str
@@ -31,8 +31,8 @@ class Denial:
 class Decision:
     """The answer to one request.
 
-    `object` is what is to be stored, None where nothing is changed. Under policies that only audit,
-    a request is allowed and `denials` says what would be refused.
+    `object` is the object to store, or None if the guard does not change it. In audit mode the
+    request is allowed, and `denials` lists what would be denied.
     """
 
     allowed: bool
@@ -42,27 +42,27 @@ class Decision:
 
     @property
     def message(self) -> str:
-        """For a model: one line for each thing to mend."""
+        """The denials as text for a model, one line for each."""
         lines = [str(denial) for denial in self.denials[:MAX_DENIALS]]
         if len(self.denials) > MAX_DENIALS:
             lines.append(f"and {len(self.denials) - MAX_DENIALS} more")
-        # Those who hand it on may make it one line.
+        # A client that passes the message on may join its lines, so each ends in ";".
         return ";\n".join(lines)
 
 
 def shown(value: object) -> str:
-    """A value of a request as it stands in a message: one short line, quoted."""
+    """A value of a request for use in a message: one short, quoted line."""
     if isinstance(value, str):
         return f'"{clean_text(value[:200], 80)}"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        # Python refuses to write integers of thousands of digits.
+        # Python raises ValueError for the text of an integer with thousands of digits.
         return str(value) if abs(value) < 10**18 else "a huge number"
     return "null" if value is None else f"a {type(value).__name__}"
 
 
 def listed(values: tuple[str, ...]) -> str:
-    """What a policy allows, as a list of at most a dozen."""
+    """The values that a policy allows, as text that lists at most twelve of them."""
     more = f" and {len(values) - 12} more" if len(values) > 12 else ""
     return (", ".join(values[:12]) + more) or "none"

@@ -9,7 +9,7 @@ from .schema.policy import Limits, McpServer, PolicySpec, SpawnPolicy
 
 
 def explain(policy: SpawnPolicy) -> list[str]:
-    """Sentences about one policy, the first about what it is."""
+    """Sentences about one policy. The first one introduces the policy."""
     spec = policy.spec
     missing = _missing(spec)
     head = f"SpawnPolicy {policy.key}: " + (

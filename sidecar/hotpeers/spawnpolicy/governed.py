@@ -1,7 +1,7 @@
-"""Whom the API server sends to the guard: ServiceAccounts, and ranges of their names. Pure.
+"""The ServiceAccounts whose requests the API server sends to the guard: names and ranges. Pure.
 
-A name that ends in `*` stands for all accounts of its namespace that begin so, and `*` alone for the
-whole namespace.
+A name that ends in `*` is a range: all accounts of its namespace whose name has this prefix. `*` alone
+means the whole namespace.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from .origin import KnownAgent
 from .schema.policy import SpawnPolicy
 
 WHOLE = "*"
-"""In place of a name: every account of the namespace."""
+"""Used instead of a name: every account of the namespace."""
 MOST_IN_PLACE, MOST_CHARS_IN_PLACE = 512, 32_768
-"""Of one namespace, in names and characters; beyond, the namespace is matched as a whole."""
+"""Limits of one namespace, in names and characters. Above them, it is matched as a whole."""
 MOST, MOST_CHARS = 8_000, 500_000
-"""Of all namespaces: an object of the API server holds 1.5 MB. Beyond, the largest are matched as a whole."""
+"""Limits of all namespaces together, because an object in the API server holds at most 1.5 MB. Above
+them, the largest namespaces are matched as a whole.
+"""
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|([a-z0-9][-a-z0-9.]{0,251})?\*")
 
@@ -29,7 +31,7 @@ Account = tuple[str, str]
 
 @lru_cache(maxsize=32_768)
 def is_account(account: Account) -> bool:
-    """Whether there can be such accounts; nothing else is ever written into a condition."""
+    """Whether such accounts can exist. Only these are written into a match condition."""
     namespace, name = account
     return _NAMESPACE.fullmatch(namespace) is not None and _NAME.fullmatch(name) is not None
 
@@ -37,10 +39,11 @@ def is_account(account: Account) -> bool:
 def governed_accounts(
     policies: Iterable[SpawnPolicy], agents: Iterable[KnownAgent]
 ) -> frozenset[Account]:
-    """The accounts of all subjects of these policies, and those that their agents will have.
+    """The accounts of all subjects of these policies, and the accounts that their agents will use.
 
     `agents` are the Agents of the policies' namespaces. The names that a policy allows in its own
-    namespace are governed before any agent exists: an admission then waits for no write.
+    namespace are governed before any such agent exists. So an admission does not have to wait until
+    the match conditions are updated.
     """
     policies = tuple(policies)
     subjects = {(one.namespace, ref.name) for one in policies for ref in one.spec.subjects}
@@ -50,7 +53,7 @@ def governed_accounts(
         for ref in one.spec.subjects
         if ref.kind == "Agent"
     }
-    # An Agent that is yet to be made will run as the account of its name.
+    # `subjects` covers an Agent that does not exist yet: it will run as the account of its own name.
     found = subjects | {
         (agent.namespace, agent.account)
         for agent in agents
@@ -63,7 +66,7 @@ def governed_accounts(
 
 
 class Cover:
-    """Which accounts some entries stand for: `account in cover`."""
+    """The set of accounts that some entries match. Use it as `account in cover`."""
 
     def __init__(self, entries: Iterable[Account]) -> None:
         self._entries = frozenset(entries)
@@ -77,13 +80,13 @@ class Cover:
         return account in self._entries or self.spans(account)
 
     def spans(self, account: Account) -> bool:
-        """Whether a range holds it; a range holds itself."""
+        """Whether a range covers this account or range. A range covers itself."""
         namespace, name = account
         ranges = self._ranges.get(namespace)
         return ranges is not None and name.removesuffix(WHOLE).startswith(ranges)
 
     def spares(self, entry: Account) -> bool:
-        """Whether an entry says nothing that another one does not say."""
+        """Whether the entry is redundant: another range covers it."""
         namespace, name = entry
         base = name.removesuffix(WHOLE)
         ranges = self._ranges.get(namespace, ())
@@ -93,9 +96,9 @@ class Cover:
 
 
 def fitted(entries: frozenset[Account]) -> frozenset[Account]:
-    """The same or more accounts, as entries that fit into a configuration.
+    """Entries that fit into a webhook configuration and cover at least the given accounts.
 
-    A namespace that needs more than its share is matched as a whole, and so affects nobody else.
+    A namespace above its limit is matched as a whole, so that it does not affect other namespaces.
     """
     places: dict[str, list[Account]] = defaultdict(list)
     for entry in entries:
@@ -111,7 +114,7 @@ def fitted(entries: frozenset[Account]) -> frozenset[Account]:
         over = there > MOST_IN_PLACE or sizes[namespace] > MOST_CHARS_IN_PLACE
         if not over and count <= MOST and chars <= MOST_CHARS:
             if sizes[namespace] <= MOST_IN_PLACE:
-                break  # no smaller one can have too many
+                break  # namespaces with so few characters are below both limits
             continue
         whole.add(namespace)
         count, chars = count - there + 1, chars - sizes[namespace] + len(namespace) + 3

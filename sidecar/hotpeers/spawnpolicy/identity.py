@@ -1,6 +1,6 @@
-"""Who asks: told by the account of a request and what is known, by nothing that it holds.
+"""Identifies the sender of a request by its account and the watch cache, never by the request's object.
 
-An account whose agent was spawned stays governed also while, and after, that agent is deleted.
+The account of a spawned agent stays governed while that agent is being deleted, and afterwards.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _ACCOUNT = re.compile(r"system:serviceaccount:([-a-z0-9]{1,63}):([-a-z0-9.]{1,25
 
 
 class Standing(StrEnum):
-    """How one who asks stands to the guard."""
+    """Whether the guard governs the sender of a request."""
 
     GOVERNED = "Governed"
     REFUSED = "Refused"
     FREE = "Free"
-    """No policy is known to be about it: configurations lag behind, or it is no subject any more."""
+    """No known policy names it. The webhook configuration lags, or it is no longer a subject."""
     ORPHAN = "Orphan"
-    """Free, unless its ServiceAccount turns out to be what is left of an agent: see `of_orphan`."""
+    """Free, unless its ServiceAccount belonged to an agent that is gone; see `of_orphan`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks. `denial` says why, where that is enough to refuse whatever is asked."""
+    """The sender of a request. `denial` is set if every request of this sender is denied."""
 
     standing: Standing
     subject: Subject | None = None
@@ -46,7 +46,7 @@ _NOBODY = Identity(Standing.FREE)
 
 
 def identify(username: str, uid: str, known: Known) -> Identity:
-    """Who asks, by the user name and uid of the request. Only ServiceAccounts can be subjects."""
+    """The sender, from the user name and uid of the request. Only ServiceAccounts can be subjects."""
     found = _ACCOUNT.fullmatch(username)
     if found is None:
         return _NOBODY
@@ -72,7 +72,7 @@ def identify(username: str, uid: str, known: Known) -> Identity:
 
 
 def of_orphan(identity: Identity, account: Any) -> Identity:
-    """Who asks, once the ServiceAccount was read: it, or None where there is none any more."""
+    """The final identity of an orphan. `account` is its ServiceAccount, or None if it does not exist."""
     subject = identity.subject
     assert subject is not None, "an orphan has an account"  # noqa: S101
     metadata = part(account, "metadata")
@@ -83,7 +83,8 @@ def of_orphan(identity: Identity, account: Any) -> Identity:
         and str(one.get("apiVersion")).partition("/")[0] == AGENT_GROUP
         for one in (owners if isinstance(owners, list) else ())
     )
-    # kagent writes an agent's annotations on its account too; what was orphaned has no owner.
+    # An orphaned account has no owner reference. It still has the annotations of its agent, because
+    # kagent copies them to the account.
     of_an_agent |= POLICY in part(metadata, "annotations")
     same = not subject.service_account_uid or metadata.get("uid") == subject.service_account_uid
     if account is None or of_an_agent or not same:
@@ -107,13 +108,18 @@ def _of_agent(alone: Subject, agent: KnownAgent, known: Known) -> Identity:
 
 
 def _shared(alone: Subject, agents: Sequence[KnownAgent], known: Known, *, named: bool) -> Identity:
-    """Several agents run as one account: it is the subject itself, or the guard cannot tell who asks."""
+    """Identify an account that several agents run as.
+
+    If a policy governs any of the agents but does not name the account itself, the guard cannot
+    determine which agent sent the request, and denies it.
+    """
     spawned = any(known.is_spawned(one) for one in agents)
     if named and not spawned:
         return _alone(alone)
     subjects = (replace(alone, agent=one.name, agent_uid=one.uid) for one in agents)
     if not spawned and not any(map(known.governing, subjects)):
-        # The API server sends whole ranges of names: nothing is known about these agents.
+        # No policy governs these agents. The API server sends the request because match conditions
+        # contain ranges of names.
         return Identity(Standing.FREE, alone)
     names = ", ".join(sorted(one.name for one in agents)[:3])
     more = f" and {len(agents) - 3} more" if len(agents) > 3 else ""
@@ -124,7 +130,8 @@ def _shared(alone: Subject, agents: Sequence[KnownAgent], known: Known, *, named
 
 def _alone(alone: Subject) -> Identity:
     if not alone.service_account_uid:
-        # What it spawns is told apart by this uid; a user who only takes the name has none.
+        # This uid is stamped on the agents that the account spawns. A user who only impersonates the
+        # account's name has no uid.
         wrong = f"the request has no uid of {alone.namespace}/{alone.service_account}"
         return _refused(PolicyReason.SUBJECT_UNCLEAR, wrong, alone, "a token of the account")
     return Identity(Standing.GOVERNED, alone)

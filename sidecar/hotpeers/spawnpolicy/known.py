@@ -1,4 +1,4 @@
-"""What is known of a cluster's agents and policies, as small records, and looked up by account."""
+"""The known agents and policies of a cluster, as small records with lookups by account."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .schema.policy import SpawnPolicy, subject_key
 from .stamps import Stamps, part, stamps_of
 
 _LONGEST = 512
-"""Of a stamp, in characters: two names of 253."""
+"""The longest stamp, in characters: it holds two names of up to 253."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPolicy:
-    """One SpawnPolicy. `findings` says what is wrong with it: the path of each field, and what.
+    """One SpawnPolicy. Each of its `findings` is the path of a field and what is wrong with it.
 
-    `created` is its creationTimestamp, `status` what was reported of it last. It is `reduced` where
-    `policy` lacks what is of no use while it is not served.
+    `created` is its creationTimestamp, `status` the status that was reported last. If `reduced`,
+    `policy` has no fields that are unused while the policy is not served.
     """
 
     policy: SpawnPolicy
@@ -40,7 +40,7 @@ class KnownPolicy:
 
 
 def read_agent(data: Any) -> KnownAgent:
-    """The record of an Agent as the API server has it."""
+    """The record of an Agent object from the API server."""
     metadata, spec = part(data, "metadata"), part(data, "spec")
     name = str(metadata.get("name") or "")
     block = part(spec, "byo" if spec.get("type") == "BYO" else "declarative")
@@ -51,7 +51,8 @@ def read_agent(data: Any) -> KnownAgent:
         name=name,
         uid=str(metadata.get("uid") or ""),
         account=account[:_LONGEST] if isinstance(account, str) and account else name,
-        # Kept for as long as the agent lives, and whoever may write Agents may have written them.
+        # Stamps stay in memory for the life of the agent, and any user with write access to Agents may
+        # have written them: limit their length.
         stamps=Stamps(
             {key: _cut(one) for key, one in stamps.annotations.items()},
             {key: _cut(one) for key, one in stamps.labels.items()},
@@ -64,12 +65,12 @@ _MOST_LEFT = 1_000
 
 
 def _cut(text: object) -> str:
-    """A stamp; empty, as one that cannot be read, where it is longer than any of the guard's."""
+    """A stamp, or "" (unreadable) if it is longer than any stamp that the guard writes."""
     return text if isinstance(text, str) and len(text) <= _LONGEST else ""
 
 
 def read_known_policy(data: Any) -> KnownPolicy:
-    """The record of a SpawnPolicy as the API server has it, whether or not it is valid."""
+    """The record of a SpawnPolicy object, which may be invalid."""
     metadata = part(data, "metadata")
     policy, findings = read_leniently(data)
     generation = metadata.get("generation")
@@ -84,7 +85,10 @@ def read_known_policy(data: Any) -> KnownPolicy:
 
 
 class Known:
-    """Agents by account, policies by namespace: what a lookup costs does not grow with the cluster."""
+    """Index of agents by account and policies by namespace.
+
+    The cost of a lookup by account does not grow with the cluster.
+    """
 
     def __init__(
         self, agents: Iterable[KnownAgent] = (), policies: Iterable[SpawnPolicy] = ()
@@ -96,7 +100,7 @@ class Known:
         self._left: dict[tuple[str, str], str] = {}
         self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
         self._by_key: dict[str, SpawnPolicy] = {}
-        # By the key of a subject, in each namespace.
+        # Namespace -> key of a subject -> the policies that name it.
         self._naming: dict[str, dict[int, tuple[SpawnPolicy, ...]]] = {}
         for agent in agents:
             self.put(agent)
@@ -107,7 +111,7 @@ class Known:
             self.set_policies(namespace, there)
 
     def put(self, agent: KnownAgent) -> None:
-        """Know this agent, in place of another of its name."""
+        """Add this agent, or replace the agent of the same name."""
         self.drop(agent.namespace, agent.name)
         place = agent.namespace, agent.name
         self._left.pop((agent.namespace, agent.account), None)
@@ -118,12 +122,13 @@ class Known:
             self._stamped.setdefault(agent.policy, {})[place] = agent
 
     def drop(self, namespace: str, name: str) -> None:
-        """Forget the agent of this name."""
+        """Remove the agent of this name."""
         agent = self._by_name.pop((namespace, name), None)
         if agent is None:
             return
         if agent.account != agent.name:
-            # Its pods may run on for a while, as an account that nothing else tells of.
+            # Its pods may run for a while longer. Their account differs from the agent's name, so
+            # only this record connects them.
             self._left[agent.namespace, agent.account] = agent.name
             while len(self._left) > _MOST_LEFT:
                 del self._left[next(iter(self._left))]
@@ -142,11 +147,11 @@ class Known:
                 del self._stamped[agent.policy]
 
     def set_policies(self, namespace: str, policies: Iterable[SpawnPolicy]) -> None:
-        """Know these policies of a namespace, and no others of it."""
+        """Replace all policies of a namespace by these."""
         found = tuple(policies)
         before = self._policies.pop(namespace, ())
         naming = self._naming.setdefault(namespace, {})
-        # A namespace may have thousands, of which one changed.
+        # Update only what changed: a namespace may have thousands of policies, and usually one changes.
         kept = {id(one) for one in found} & {id(one) for one in before}
         for policy in before:
             if id(policy) not in kept:
@@ -170,7 +175,7 @@ class Known:
         return self._agents.get((namespace, account), ())
 
     def has_agent(self, namespace: str, name: str) -> bool:
-        """Whether there is an agent of this name."""
+        """Whether an agent of this name is known."""
         return (namespace, name) in self._by_name
 
     def agent(self, namespace: str, name: str) -> KnownAgent | None:
@@ -182,14 +187,14 @@ class Known:
         return is_spawned(agent, self._by_uid.get)
 
     def spawned(self, *policies: str) -> Iterator[KnownAgent]:
-        """The agents that the guard can have stamped; with policies only those that carry one of them."""
+        """The agents that the guard can have stamped, limited to those of `policies` if any are given."""
         for key in policies or tuple(self._stamped):
             for agent in self._stamped.get(key, {}).values():
                 if self.is_spawned(agent):
                     yield agent
 
     def counted(self, key: str) -> dict[str, KnownAgent]:
-        """The agents that count for a policy also without a slot in its ledger, by `namespace/name`."""
+        """The agents, by `namespace/name`, that count for a policy even without a slot in its ledger."""
         policy = self.policy(key)
         return {
             agent.title: agent
@@ -198,12 +203,12 @@ class Known:
         }
 
     def under(self, key: str) -> dict[str, tuple[KnownAgent, bool]]:
-        """The agents of a policy by `namespace/name`, and whether each counts without a slot too."""
+        """The agents of a policy by `namespace/name`, and whether each counts even without a slot."""
         counted = self.counted(key)
         return {one.title: (one, one.title in counted) for one in self.spawned(key)}
 
     def stamped_policies(self) -> frozenset[str]:
-        """The keys of all policies that some agent carries, real or forged."""
+        """The keys of all policies in the stamps of any agent, including forged stamps."""
         return frozenset(key for key in self._stamped if key)
 
     def naming(self, namespace: str, name: str) -> list[SpawnPolicy]:
@@ -213,11 +218,11 @@ class Known:
         return [one for key in keys for one in naming.get(key, ())]
 
     def left_by(self, namespace: str, account: str) -> str:
-        """The Agent that ran as this account, which is not its own, and does no longer; "" if none."""
+        """The removed Agent that ran as this account of another name, or "" if no such Agent is known."""
         return self._left.get((namespace, account), "")
 
     def governing(self, subject: Subject) -> list[SpawnPolicy]:
-        """The policies of a subject; of a spawned agent it is the one that it was spawned under."""
+        """The policies of a subject. A spawned agent has one: the policy that it was spawned under."""
         if subject.policy:
             found = self.policy(subject.policy)
             return [] if found is None else [found]

@@ -1,9 +1,9 @@
 """Whether the guard can have stamped an agent. Pure.
 
-Stamps are annotations: where no ValidatingAdmissionPolicy protects them, whoever may write Agents can
-forge them. Forged stamps must neither govern the account of a bystander nor count for the policy of
-another tenant. Where a part of the stamps is missing the agent stays governed: taking an annotation
-away must free nobody.
+Stamps are annotations. Unless a ValidatingAdmissionPolicy protects them, any user with write access to
+Agents can forge them. Forged stamps must not make an unrelated account governed, and must not count
+for the policy of another tenant. If a part of the stamps is missing, the agent stays governed: no
+agent may escape its policy by the removal of an annotation.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .schema.policy import SpawnPolicy
 from .stamps import ACCOUNT, DEPTH, POLICY, SPAWNED, SPAWNED_BY, UID, Stamps
 
 _DEPTH = re.compile(r"[1-8]")
-"""No policy allows a deeper one (`limits.maxDepth`)."""
+"""The depths that a policy can allow (`limits.maxDepth`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAgent:
-    """One Agent of kagent. `account` is the name of the ServiceAccount that it runs as."""
+    """One kagent Agent. `account` is the name of the ServiceAccount that it runs as."""
 
     namespace: str
     name: str
@@ -37,36 +37,37 @@ class KnownAgent:
 
     @property
     def stamped(self) -> bool:
-        """Whether it carries the label or the policy of the guard, whoever wrote them."""
+        """Whether it has the guard's label or policy annotation. Either may be forged."""
         return self.stamps.labels.get(SPAWNED) == "true" or POLICY in self.stamps.annotations
 
     @property
     def policy(self) -> str:
-        """The key of the SpawnPolicy in its stamps, "" where there is none."""
+        """The key of the SpawnPolicy in its stamps, or "" if missing."""
         return self.stamp(POLICY)
 
     @property
     def depth(self) -> int:
-        """The depth in its stamps, 0 where it cannot be read."""
+        """The depth in its stamps, or 0 if it is missing or invalid."""
         text = self.stamp(DEPTH)
         return int(text) if _DEPTH.fullmatch(text) else 0
 
     def stamp(self, key: str) -> str:
-        """One stamp, "" where it is missing or no text."""
+        """One stamp, or "" if it is missing or not a string."""
         found = self.stamps.annotations.get(key)
         return found if isinstance(found, str) else ""
 
 
 OfUid = Callable[[str], KnownAgent | None]
-"""The Agent of a uid, None where no agent has it."""
+"""Returns the Agent with a uid, or None if no agent has it."""
 
 
 def is_spawned(agent: KnownAgent, of_uid: OfUid) -> bool:
     """Whether the guard can have stamped this agent, so that its account is governed.
 
-    The guard admits an agent only with the account of its own name. Its first agents are made by
-    accounts of the policy's namespace, and all others by an agent of the same policy, one level up.
-    Nothing here depends on what the policy says now: an edit of it must free nobody.
+    The guard admits an agent only with the account of its own name. An agent of depth 1 is created by
+    an account of the policy's namespace. A deeper agent is created by an agent of the same policy, one
+    level up. The result does not depend on the current content of the policy: an edit of the policy
+    must not release an agent from it.
     """
     while True:
         if not agent.stamped or agent.account != agent.name:
@@ -78,11 +79,11 @@ def is_spawned(agent: KnownAgent, of_uid: OfUid) -> bool:
             return account.partition("/")[0] == agent.policy.partition("/")[0]
         spawner = of_uid(agent.stamp(UID))
         if spawner is None:
-            # Its spawner is gone, and so it is about to be deleted.
+            # The spawner is gone, so this agent will be garbage-collected soon.
             return True
         changed = spawner.account != spawner.name or not (spawner.policy and spawner.depth)
         if spawner.stamped and spawner.title == account and changed:
-            # Somebody changed the spawner since, which must not free what it spawned.
+            # The spawner was edited later. This must not release the agents that it spawned.
             return True
         above = (spawner.policy, spawner.depth, spawner.title)
         if above != (agent.policy, agent.depth - 1, account):
@@ -91,9 +92,10 @@ def is_spawned(agent: KnownAgent, of_uid: OfUid) -> bool:
 
 
 def may_count(agent: KnownAgent, key: str, policy: SpawnPolicy | None, of_uid: OfUid) -> bool:
-    """Whether an agent without a slot counts for the policy of this key: a subject can have made it.
+    """Whether an agent without a slot counts for the policy with this key.
 
-    `policy` is None where it is gone: then the stamps alone decide.
+    It counts if a subject of the policy can have created it. If the policy is gone (`policy` is None),
+    only the stamps decide.
     """
     complete = agent.policy == key and agent.depth > 0 and bool(agent.stamp(UID))
     if not complete or not is_spawned(agent, of_uid):
@@ -110,7 +112,7 @@ def may_count(agent: KnownAgent, key: str, policy: SpawnPolicy | None, of_uid: O
 
 
 def _by_subject(agent: KnownAgent, policy: SpawnPolicy, of_uid: OfUid) -> bool:
-    """Whether a subject of the policy, which is there now, can have made this agent."""
+    """Whether a current subject of the policy can have created this agent."""
     spawner = of_uid(agent.stamp(UID))
     if agent.depth > 1:
         return spawner is not None

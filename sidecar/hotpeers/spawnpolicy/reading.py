@@ -1,4 +1,4 @@
-"""Reading SpawnPolicies: from a file of a person, or an object of the cluster."""
+"""Reads SpawnPolicies from a user's file or from an object of the cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stamps import part
 
 
 class PolicyError(ValueError):
-    """A SpawnPolicy is not valid: each finding as the path of its field and what is wrong."""
+    """A SpawnPolicy is not valid. Each finding is the path of a field and what is wrong with it."""
 
     def __init__(self, findings: tuple[tuple[str, str], ...]) -> None:
         super().__init__("; ".join(f"{path}: {wrong}" for path, wrong in findings))
@@ -21,9 +21,9 @@ class PolicyError(ValueError):
 
 
 def read_policy(data: Any, namespace: str = "default") -> SpawnPolicy:
-    """The policy of an object; `PolicyError` says all that is wrong with it.
+    """The policy of an object. Raises `PolicyError` with all findings.
 
-    `namespace` is that of an object which does not say its own, as in a file.
+    `namespace` is used for an object without a namespace of its own, for example in a file.
     """
     if not isinstance(data, dict) or (data.get("apiVersion"), data.get("kind")) != (
         API_VERSION,
@@ -52,10 +52,10 @@ def read_policy(data: Any, namespace: str = "default") -> SpawnPolicy:
 
 
 def read_leniently(data: Any) -> tuple[SpawnPolicy, tuple[tuple[str, str], ...]]:
-    """The policy of an object of the cluster, and what is wrong with it.
+    """The policy of an object of the cluster, and the findings about it.
 
-    One that cannot be read allows nothing, and still governs whomever it names: a mistake in a policy
-    must not set its subjects free.
+    An invalid policy allows nothing and still governs the subjects that it names: a mistake in a
+    policy must not release its subjects.
     """
     metadata = part(data, "metadata")
     try:
@@ -85,7 +85,7 @@ def read_leniently(data: Any) -> tuple[SpawnPolicy, tuple[tuple[str, str], ...]]
 
 
 def _subjects(item: Any) -> list[SubjectRef]:
-    """Whom an item of a list of subjects may mean: of a kind that is not known, both."""
+    """The subjects that an item of the list may mean. An unknown kind means both kinds."""
     name = item.get("name") if isinstance(item, dict) else item
     if not isinstance(name, str) or not name:
         return []
@@ -99,7 +99,7 @@ def _subjects(item: Any) -> list[SubjectRef]:
 
 
 def _crossed(spec: PolicySpec) -> list[tuple[str, str]]:
-    """What single fields cannot tell; the custom resource has the same rules."""
+    """Findings that involve more than one field. The CRD has the same rules."""
     found: list[tuple[str, str]] = []
     ttl = spec.limits.ttl if spec.limits else None
     if ttl and seconds_of(ttl.default) > seconds_of(ttl.max):

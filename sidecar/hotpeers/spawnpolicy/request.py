@@ -1,4 +1,4 @@
-"""What is asked of the guard, and what the controller knows when it is asked."""
+"""The input of the guard: a request, and the facts that the controller knows at that time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGENT_API = f"{AGENT_GROUP}/{AGENT_VERSION}"
 
 
 class Phase(StrEnum):
-    """Which of both webhooks asks: the mutating one, or the validating one that sees its result."""
+    """The webhook that handles the request: mutating, or validating, which sees the mutated object."""
 
     MUTATING = "Mutating"
     VALIDATING = "Validating"
@@ -23,10 +23,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who asks, told by the ServiceAccount of the request and by nothing that the request holds.
+    """The sender of a request, identified by its ServiceAccount and never by the request's object.
 
-    `agent` is the Agent that runs as this account, "" for an account that is a subject itself.
-    `policy` and `depth` are those of the agent's own stamps where it was spawned, "" and 0 where not.
+    `agent` is the Agent that runs as this account, or "" if the account is a subject itself. `policy`
+    and `depth` come from the stamps of a spawned agent; they are "" and 0 otherwise.
     """
 
     namespace: str
@@ -40,9 +40,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of an admission review. `object` and `old_object` are as the API server sent them.
+    """One request of an admission review. `object` and `old_object` are unchanged.
 
-    `propagation` is what a deletion asks for of what belongs to the object, "" where it does not say.
+    `propagation` is the propagation policy of a deletion, or "" if the request does not set one.
     """
 
     subject: Subject
@@ -62,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a policy has in use: agents alive, and when agents were created under it (no dry runs)."""
+    """The usage of a policy: living agents, and creation times of its agents (without dry runs)."""
 
     alive: int = 0
     created: tuple[datetime, ...] = ()
@@ -70,11 +70,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known to the controller; nothing in it comes from the request.
+    """Facts that the controller knows. None of them comes from the request.
 
-    `usage` is by policy (`namespace/name`). `occupied` names the kinds of objects that have the
-    request's name in its namespace, and which kagent would overwrite. `templates` holds the `spec` of
-    each template that could be read, by its key (`registry:name@tag`, `agent:name`).
+    `usage` is by policy (`namespace/name`). `occupied` lists the kinds of existing objects with the
+    request's name and namespace that kagent would overwrite. `templates` has the `spec` of each
+    readable template, by its key (`registry:name@tag`, `agent:name`).
     """
 
     now: datetime
@@ -83,4 +83,4 @@ class Facts:
     templates: Mapping[str, Any] = field(default_factory=dict)
     reserved_namespaces: frozenset[str] = RESERVED_NAMESPACES
     ending: str = "xxxxx"
-    """The end of the name of an agent that has a `generateName` only; another one for each request."""
+    """The suffix of the name if the agent has only a `generateName`. It differs for each request."""

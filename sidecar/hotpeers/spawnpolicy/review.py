@@ -1,6 +1,6 @@
-"""An AdmissionReview in, a request out; a decision in, an AdmissionReview out.
+"""Converts an AdmissionReview to a request, and a decision to an AdmissionReview.
 
-What is not understood is an error, and never admitted: the webhooks' failurePolicy is Fail.
+A review that cannot be parsed is an error and is never admitted: the webhooks' failurePolicy is Fail.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .reasons import PolicyReason
 from .request import Phase, Request, Subject
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Of a request: both objects of an UPDATE, each of which an API server bounds at 3 MiB."""
+"""Largest review: an UPDATE has two objects, and the API server limits each to 3 MiB."""
 API_VERSION, KIND = "admission.k8s.io/v1", "AdmissionReview"
 OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 _LONGEST_WARNING = 250
 _LONGEST = 1024
-"""Of a text, in characters: four times what Kubernetes allows a name."""
+"""Longest text, in characters: four times the length that Kubernetes allows for a name."""
 _PATCHED = ("metadata", "spec")
 
 
 class ReviewError(ValueError):
-    """A request is not what an API server sends; the message holds nothing of its content."""
+    """The body is not a review of an API server. The message contains nothing of its content."""
 
     reason = PolicyReason.REVIEW_INVALID
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One request of an API server, and whose it is. `uid` is that of the request."""
+    """One request of an API server with its user. `uid` is the uid of the request."""
 
     uid: str
     username: str
@@ -54,7 +54,7 @@ class Review:
     phase: Phase
 
     def request_of(self, subject: Subject) -> Request:
-        """The request, as the guard decides on it."""
+        """The request in the form that the guard decides on."""
         return Request(
             subject=subject,
             operation=self.operation,
@@ -73,9 +73,9 @@ class Review:
 
 
 def read_review(raw: bytes | str, phase: Phase) -> Review:
-    """The request in the body of a call; `ReviewError` where it is anything else.
+    """Parse the body of a webhook call. Raises `ReviewError` if it is not a valid review.
 
-    How many values it may have, and how deeply they may nest, is bounded by who reads the body.
+    The caller limits the number of values in the body and their nesting depth.
     """
     if len(raw) > MAX_BYTES:
         raise ReviewError(f"it is larger than {MAX_BYTES} bytes")
@@ -119,7 +119,7 @@ def read_review(raw: bytes | str, phase: Phase) -> Review:
 
 
 def answer(review: Review, decision: Decision) -> dict[str, Any]:
-    """The AdmissionReview that tells an API server what was decided."""
+    """The AdmissionReview with a decision."""
     response: dict[str, Any] = {"uid": review.uid, "allowed": decision.allowed}
     if not decision.allowed:
         response["status"] = {
@@ -148,7 +148,7 @@ def answer(review: Review, decision: Decision) -> dict[str, Any]:
 
 
 def answer_busy(review: Review, message: str) -> dict[str, Any]:
-    """The AdmissionReview that refuses a request for now: the client gets a 429, and may try again."""
+    """The AdmissionReview that rejects a request temporarily with a 429. The client may retry."""
     status = {
         "code": 429,
         "reason": "TooManyRequests",
@@ -160,14 +160,14 @@ def answer_busy(review: Review, message: str) -> dict[str, Any]:
 
 
 def answer_unread(uid: str, message: str) -> dict[str, Any]:
-    """The AdmissionReview that refuses a request which is too large to be read."""
+    """The AdmissionReview that denies a request that is too large to parse."""
     status = {"code": 403, "reason": "Forbidden", "message": message}
     response = {"uid": uid, "allowed": False, "status": status}
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
 
 
 def _patch(given: Any, wanted: Any) -> list[dict[str, Any]]:
-    """Replaces whole parts of an object: what the guard read is what is stored."""
+    """A JSON Patch that replaces whole top-level fields, so that the object is stored as judged."""
     if wanted is None:
         return []
     if not isinstance(given, dict) or not isinstance(wanted, dict):
@@ -175,7 +175,7 @@ def _patch(given: Any, wanted: Any) -> list[dict[str, Any]]:
     changed = [key for key in {**given, **wanted} if given.get(key) != wanted.get(key)]
     if not set(changed) <= set(_PATCHED):
         raise ValueError(f"more was changed than {' and '.join(_PATCHED)}")
-    # "add" also replaces; and a part is never taken away.
+    # "add" also replaces an existing field. No field is ever removed.
     return [{"op": "add", "path": f"/{key}", "value": wanted[key]} for key in changed]
 
 
@@ -198,10 +198,10 @@ def _manifest(data: Mapping[str, Any], key: str) -> Any:
 
 
 def _propagation(options: Any) -> str:
-    """What DeleteOptions say, in either way."""
+    """The propagation policy in DeleteOptions, from the current or the deprecated field."""
     found = options or {}
     policy = found.get("propagationPolicy")
-    # The older field is a boolean.
+    # The deprecated `orphanDependents` is a boolean.
     older = "Orphan" if found.get("orphanDependents") else ""
     return older if policy is None else str(policy)[:_LONGEST]
 
@@ -214,8 +214,10 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 
 def _cut(data: Mapping[str, Any], key: str) -> str:
-    """A text that whoever asks chose: what is longer than any that could be allowed is told to him as
-    not allowed, and is no fault; nothing as long as what is left of it is ever compared as equal.
+    """A text that the client chose, cut to `_LONGEST`.
+
+    A longer text is not a malformed review: the guard denies it like any other value that is not
+    allowed. The cut text is still too long to equal an allowed value.
     """
     return _any_text(data, key)[:_LONGEST]
 

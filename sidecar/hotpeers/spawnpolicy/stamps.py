@@ -1,4 +1,4 @@
-"""What the guard writes on a spawned agent, and never takes from a request."""
+"""Stamps: annotations, labels and owners that the guard sets on an agent. Requests cannot set them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ DIGEST = "hotpeers.dev/template-digest"
 PEER = "hotpeers.dev/peer"
 SPAWNED = "hotpeers.dev/spawned"
 TTL = "hotpeers.dev/ttl"
-"""What a request may ask for: a shorter or longer life, within the policy."""
+"""Set by a request: a shorter or longer lifetime, within the policy."""
 TEMPLATE = "hotpeers.dev/template"
-"""What a request says that it was made from; it is believed only where the object is the same."""
+"""Set by a request: the template of the object. The guard checks that the object matches it."""
 
 ANNOTATIONS = (SPAWNED_BY, ACCOUNT, UID, DEPTH, EXPIRES, POLICY, DIGEST)
 LABELS = (PEER, SPAWNED)
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-"""Of times in stamps."""
+"""Time format of stamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """All that is stamped on one agent."""
+    """All stamps of one agent."""
 
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[Mapping[str, Any], ...] = ()
 
     def put_on(self, manifest: Any) -> None:
-        """Write the stamps into a manifest that was judged."""
+        """Write the stamps into a manifest that was judged. The manifest is changed in place."""
         metadata = manifest["metadata"]
         metadata["annotations"] = {**metadata.get("annotations", {}), **self.annotations}
         metadata["labels"] = {**metadata.get("labels", {}), **self.labels}
@@ -50,7 +50,7 @@ class Stamps:
 def new_stamps(
     subject: Subject, *, policy: str, namespace: str, expires: datetime, digest: str
 ) -> Stamps:
-    """The stamps of an agent that this subject creates now."""
+    """The stamps of an agent that this subject creates."""
     owner_kind = AGENT_KIND if subject.agent else "ServiceAccount"
     owner_name = subject.agent or subject.service_account
     uid = subject.agent_uid if subject.agent else subject.service_account_uid
@@ -78,7 +78,7 @@ def new_stamps(
 
 
 def stamps_of(manifest: Any) -> Stamps:
-    """The stamps that an object in the cluster carries: what was admitted is believed."""
+    """The stamps of an object in the cluster. They are trusted, because it was admitted with them."""
     metadata = part(manifest, "metadata")
     annotations, labels = part(metadata, "annotations"), part(metadata, "labels")
     owners = metadata.get("ownerReferences")
@@ -90,7 +90,7 @@ def stamps_of(manifest: Any) -> Stamps:
 
 
 def is_spawned_by(subject: Subject, stamps: Stamps) -> bool:
-    """Whether these stamps say that the subject made it; by uid, for names come back."""
+    """Whether these stamps name the subject as creator. Compares uids, because names are reused."""
     found = stamps.annotations
     uid = subject.agent_uid if subject.agent else subject.service_account_uid
     return (
@@ -104,16 +104,16 @@ def is_spawned_by(subject: Subject, stamps: Stamps) -> bool:
 
 
 def expiry(now: datetime, seconds: int) -> datetime:
-    """When an agent of this many seconds ends, in whole seconds."""
+    """The expiry of an agent with a lifetime of this many seconds, rounded down to a second."""
     return (now + timedelta(seconds=seconds)).astimezone(UTC).replace(microsecond=0)
 
 
 def written(moment: datetime) -> str:
-    """RFC 3339 in UTC."""
+    """A time as RFC 3339 in UTC."""
     return moment.astimezone(UTC).strftime(FORMAT)
 
 
 def part(value: Any, key: str) -> dict[str, Any]:
-    """A field that is an object; {} where there is none or something else."""
+    """A field that is an object, or {} if it is missing or has another type."""
     found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""What one namespace may ask of the guard, so that no other namespace is affected. Pure."""
+"""Limits of one namespace's use of the guard, so that it does not affect other namespaces. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .known import KnownPolicy
 from .schema.policy import PolicySpec, SpawnPolicy
 
 LIMIT_PATH = "metadata.namespace"
-"""The path of the finding of a policy beyond the limits."""
+"""The path in the finding about a policy beyond the limits."""
+# The fields that are still needed to count and expire agents admitted earlier under the policy.
 _KEPT = ("mode", "targetNamespaces", "limits", "deletionPolicy")
-# What agents that were admitted under a policy earlier are still counted and ended by.
 _AGAIN = "it is within the limits again, and is being read again"
 
 
 @dataclass(frozen=True, slots=True)
 class TenantLimits:
-    """Of one namespace: SpawnPolicies, and the distinct subjects of all of them together."""
+    """Limits of one namespace: its SpawnPolicies, and the distinct subjects of all of them."""
 
     policies: int = 64
     subjects: int = 256
@@ -26,9 +26,10 @@ class TenantLimits:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A policy, and why it is not served ("" if it is).
+    """A policy, and in `wrong` why it is not served ("" if it is served).
 
-    One that is not served is reduced, to save memory: a namespace may have any number of them.
+    A policy that is not served is reduced to save memory, because a namespace may have any number of
+    them.
     """
 
     policy: KnownPolicy
@@ -36,7 +37,7 @@ class Served:
 
     @property
     def stale(self) -> bool:
-        """Whether it would be served, if it were still known in whole."""
+        """Whether it is within the limits again, but its reduced record must be read again first."""
         return self.wrong == _AGAIN
 
 
@@ -45,11 +46,11 @@ def served(
     limits: TenantLimits | None = None,
     before: Mapping[str, Served] = MappingProxyType({}),
 ) -> dict[str, Served]:
-    """The policies of one namespace by key, those beyond the limits with the finding that says so.
+    """The policies of one namespace by key. Those beyond the limits have a finding that says so.
 
-    The oldest are served. One that is not served allows nothing, and its subjects stay governed.
-    `before` is the last answer: what did not change is taken from it, where its policies are given
-    back.
+    The oldest policies are served. A policy that is not served allows nothing, and its subjects stay
+    governed. `before` is the previous result; unchanged items are reused from it if the caller passes
+    its policies again.
     """
     limits = limits or TenantLimits()
     found: dict[str, Served] = {}

@@ -1,6 +1,6 @@
 """The program that reads PYTHONPATH as an image sets it, in a container of that image.
 
-It is put on the shim's volume and runs in any image: a static one, of system calls alone, since an
-image may have no shell, and its Python may be anywhere. Tekton and Argo Workflows start their own
-static programs in images of others in the same way.
+The program is copied to the shim's volume. It must run in any image: an image may have no shell, and
+its Python may be anywhere. So it is static and uses only system calls. Tekton and Argo Workflows run
+their static programs in images of other authors in the same way.
 """

@@ -1,6 +1,6 @@
-"""The program's bytes: what an assembler makes of the `.S` files beside this one, in an ELF file.
+"""The program as an ELF file, with machine code assembled from the `.S` files in this folder.
 
-A test assembles them anew, and runs them.
+A test assembles the sources again and runs the programs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 PROGRAM = "image-pythonpath"
-"""Its file on the shim's volume."""
+"""The program's file on the shim's volume."""
 ANSWER = "image-pythonpath"
-"""The file that it is told to write, beside the acks; the bootstrap of the shim knows this name."""
+"""The file that the program writes, in the folder of acks. The shim's bootstrap reads this name."""
 
-# The number of the machine in ELF, and the code.
+# The machine's number in ELF, and the machine code.
 _MACHINES = {
     "x86_64": (
         62,
@@ -43,12 +43,12 @@ _HEADER, _SEGMENT = 64, 56
 
 
 def is_known(machine: str = "") -> bool:
-    """Whether there is a program for that machine, "" being this one."""
+    """Whether a program for that machine exists; "" means this machine."""
     return (machine or os.uname().machine) in _MACHINES
 
 
 def make_program(machine: str = "") -> bytes:
-    """The program for a machine, "" being this one; KeyError where there is none."""
+    """The program for a machine; "" means this machine. Raises KeyError if there is none."""
     number, code = _MACHINES[machine or os.uname().machine]
     start = _HEADER + 2 * _SEGMENT
     size = start + len(code)
@@ -65,9 +65,9 @@ def make_program(machine: str = "") -> bytes:
 
 
 def install_program(folder: Path) -> None:
-    """Write it to the folder, for every user to run, unless it is there; OSError.
+    """Write the program to the folder, executable for all users, unless it exists. Raises OSError.
 
-    Where this machine has none, nothing is done: then no pod is told to run it.
+    Does nothing if there is no program for this machine. In that case, no pod runs it.
     """
     if not is_known():
         return

@@ -1,5 +1,5 @@
-"""The rules of a SpawnPolicy: one module for each part of an Agent that a rule is about.
+"""The rules of a SpawnPolicy, with one module for each part of an Agent.
 
-`walk` is what all rules use: it visits every field of an object and denies the fields that no rule
-knows. A new rule is a function here and a reason in `spawnpolicy`.
+All rules use `walk`, which visits every field of an object and denies fields without a rule. A new rule
+is a function here and a reason in `spawnpolicy.reasons`.
 """

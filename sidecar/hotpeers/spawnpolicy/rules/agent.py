@@ -1,4 +1,4 @@
-"""Rules of a kagent Agent's `spec` (v1alpha2): every field that can be let in has its rule here."""
+"""Rules of a kagent Agent's `spec` (v1alpha2). Every field that can be allowed has a rule here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOME = "kubernetes.io/metadata.name"
 
 
 def judge_spec(judge: Judge, path: str, value: Any) -> None:
-    """Judge a spec that was completed with its defaults."""
+    """Judge a spec to which the defaults were added."""
     kind = value.get("type") if isinstance(value, dict) else None
     handlers: dict[str, Handler] = {
         "type": only(PolicyReason.TYPE_NOT_ALLOWED, *judge.spec.types),
@@ -28,7 +28,7 @@ def judge_spec(judge: Judge, path: str, value: Any) -> None:
         "skills": judge_skills,
         "allowedNamespaces": _audience,
     }
-    # The block of the other type would lie there unjudged by kagent until the type is changed.
+    # Deny the block of the other type: kagent ignores it until the type is changed.
     mine, handler = ("byo", _byo) if kind == "BYO" else ("declarative", _declarative)
     fields(judge, path, value, {**handlers, mine: handler})
     if isinstance(value, dict) and mine not in value:
@@ -102,12 +102,12 @@ def _version(judge: Judge, path: str, value: Any) -> None:
 
 
 def audience_of(home: str) -> dict[str, Any]:
-    """`allowedNamespaces` of an agent elsewhere: its orchestrator's namespace, and no other."""
+    """`allowedNamespaces` of an agent outside its orchestrator's namespace: that namespace only."""
     return {"from": "Selector", "selector": {"matchLabels": {_HOME: home}}}
 
 
 def _audience(judge: Judge, path: str, value: Any) -> None:
-    """Who may refer to the agent: its own namespace, or where it is elsewhere, its orchestrator's."""
+    """Allow references only from the agent's own namespace and from its orchestrator's."""
     allowed: tuple[Any, ...] = ({}, {"from": "Same"})
     if judge.namespace != judge.home:
         allowed = (*allowed, audience_of(judge.home))

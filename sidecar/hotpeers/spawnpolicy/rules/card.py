@@ -1,7 +1,7 @@
-"""Rules of `spec.declarative.a2aConfig`: what an agent's card says of its skills.
+"""Rules of `spec.declarative.a2aConfig`: the skills on an agent's card.
 
-It is text for other models and people. In kagent 0.10 it changes nothing else but the `appProtocol` of the
-agent's Service.
+The card is text for other models and people. Besides the card, kagent 0.10 derives only the
+`appProtocol` of the agent's Service from this field.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MEDIA_TYPE = re.compile(r"[a-z]{1,32}(/[A-Za-z0-9][A-Za-z0-9.+_-]{0,126})?")
 
 
 def judge_card(judge: Judge, path: str, value: Any) -> None:
-    """Judge the card: written by whoever creates the agent, or by the template's author."""
+    """Judge the card. Its author is the creator of the agent, or the author of the template."""
     if not judge.spec.a2aConfig and not judge.templated:
         wrong = "the policy allows no text of its own on the agent card"
         allowed = "leave it out, a template that has it, or a policy with a2aConfig: true"

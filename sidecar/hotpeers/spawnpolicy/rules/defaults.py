@@ -1,11 +1,11 @@
-"""Defaults that nobody wrote, made explicit, so that they are judged and stored like the rest.
+"""Writes omitted defaults into a manifest, so that they are judged and stored like other fields.
 
-Read in kagent 0.10.0-rc3: an omitted runtime is Go, an omitted modelConfig the cluster's default,
-an omitted kind of a tool server `MCPServer`; skills make the pod privileged unless
+The defaults of kagent 0.10.0-rc3: an omitted runtime is Go, an omitted modelConfig is the cluster's
+default, and an omitted kind of a tool server is `MCPServer`. Skills make the pod privileged unless
 `allowPrivilegeEscalation` is false (`buildContainerSecurityContext` of its translator). Under
-`podSecurity: restricted` all that this level asks for is written in, and nothing else is let in. An omitted
-serviceAccountName is the agent's own name, unless kagent was installed with one account for all agents
-of a namespace: then nobody could tell by its account who asks.
+`podSecurity: restricted`, everything that this level requires is written, and other values are denied.
+An omitted serviceAccountName means the agent's own name, unless kagent was installed with one account
+for all agents of a namespace. In that case an account would not identify the agent behind a request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REQUESTS = {"cpu": "100m", "memory": "384Mi"}
 def completed(
     manifest: Any, spec: PolicySpec, *, namespace: str, home: str
 ) -> tuple[Any, frozenset[str]]:
-    """A copy with all defaults in it, and the paths of those that nobody wrote."""
+    """A copy of the manifest with all defaults, and the paths of the defaults that were added."""
     whole = copy.deepcopy(manifest)
     written: set[str] = set()
     found = whole.get("spec")
@@ -103,7 +103,7 @@ def _resources(deployment: dict[str, Any], where: str, spec: PolicySpec, written
     most = {"cpu": limits.cpu, "memory": limits.memory}
     amounts = resources.setdefault("limits", {})
     if isinstance(amounts, dict):
-        # A resource without a limit would have none at all.
+        # Without this default, the container would have no limit for the resource.
         for key, value in most.items():
             _default(amounts, key, value, f"{where}.resources.limits", written)
     if "requests" not in resources and isinstance(amounts, dict):

@@ -1,4 +1,4 @@
-"""Rules of `spec.declarative.deployment` and `spec.byo.deployment`: what the pod becomes."""
+"""Rules of `spec.declarative.deployment` and `spec.byo.deployment`: settings of the agent's pod."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def _variable_value(judge: Judge, path: str, value: Any) -> None:
 
 def _resources(judge: Judge, path: str, value: Any) -> None:
     if not judge.spec.limits or not judge.spec.limits.resources:
-        # kagent gives its own requests and limits only where the field is missing
-        # (`getDefaultResources` of its translator): `{}` means none at all.
+        # kagent sets its default requests and limits only if the field is missing
+        # (`getDefaultResources` of its translator). `{}` means a container without limits.
         wrong = "kagent would drop its own limits, and the policy sets none"
         judge.deny(PolicyReason.RESOURCES_EXCEEDED, path, wrong, "leave it out")
         return

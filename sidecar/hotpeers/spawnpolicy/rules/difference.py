@@ -1,4 +1,4 @@
-"""Where two parts of a manifest differ."""
+"""Comparison of two parts of a manifest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def difference(mine: Any, theirs: Any, path: str) -> str:
-    """The path of the first difference, "" where there is none; 1 and true differ here."""
+    """The path of the first difference, or "" if the values are equal. 1 and true are different."""
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(key for key in theirs if key not in mine)]:
             if key not in mine or key not in theirs:

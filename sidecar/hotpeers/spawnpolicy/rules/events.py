@@ -1,9 +1,9 @@
-"""What a governed subject may write besides agents: Events about its own Agent.
+"""Besides agents, a governed subject may write Events about its own Agent.
 
-The sidecar of an orchestrator runs with the orchestrator's ServiceAccount and writes them
-(`hotpeers.sidecar.status.events`); an Event is what happened, told to people, and nothing acts on it.
-So that it cannot pass for another's, an Event has a fixed form, at most `MAX_BYTES` as JSON, and only
-those of this form are updated. How many there may be is in `controller.admission.pace`.
+The sidecar of an orchestrator runs with the orchestrator's ServiceAccount and writes these Events
+(`hotpeers.sidecar.status.events`). They inform people; no controller acts on them. An Event must have a
+fixed form and at most `MAX_BYTES` as JSON, so that it cannot pass for an Event of another component.
+Only Events of this form can be updated. `controller.admission.pace` limits their rate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _METADATA = frozenset({"name", "generateName", "namespace", *_SYSTEM})
 
 
 def is_own_event(request: Request) -> bool:
-    """Whether a request writes an Event of the sidecar about the Agent of the subject."""
+    """Whether a request writes a sidecar's Event about the Agent of the subject."""
     subject = request.subject
     if (
         (request.group, request.resource, request.subresource) != ("", "events", "")
@@ -44,7 +44,7 @@ def is_own_event(request: Request) -> bool:
         or request.namespace != subject.namespace
     ):
         return False
-    # One that another wrote about the agent stays as it is.
+    # The subject cannot change an Event that another component wrote about the agent.
     return _is_own(request.object, subject) and (
         request.operation == "CREATE" or _is_own(request.old_object, subject)
     )

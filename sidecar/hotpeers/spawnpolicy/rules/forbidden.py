@@ -1,7 +1,7 @@
-"""Fields of kagent's Agent (v0.10.0-rc3 and its main branch) that no policy can allow, each with why.
+"""Fields of kagent's Agent (v0.10.0-rc3 and its main branch) that no policy can allow, with reasons.
 
-A field that is neither here nor has a rule is refused as unknown; those here are told by name, so
-that whoever wrote the manifest learns what the field would do.
+A field that is not listed here and has no rule is denied as unknown. For a field that is listed, the
+denial explains to the author of the manifest what the field would do.
 """
 
 from __future__ import annotations
@@ -76,4 +76,4 @@ REMEDIES: dict[str, str] = {
     "cmd": "leave it out, and build an image with that command",
     "args": "leave it out, and build an image with those arguments",
 }
-"""What to do instead, where it is more than to leave a field out."""
+"""Remedies other than to leave a field out."""

@@ -1,4 +1,4 @@
-"""What an object carries that its writer does not decide: stamps, and what stays as it was."""
+"""Rules of the fields that the writer of an object cannot choose: stamps and immutable fields."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _CONSTANT = (
 def judge_stamps(
     judge: Judge, manifest: Any, expected: Stamps, request: Request, now: datetime
 ) -> None:
-    """Judge the stamps that a request carries: those of the guard, or none.
+    """Judge the stamps in a request: only stamps written by the guard are allowed.
 
-    A new object has none before the guard has put them on, and exactly those of now afterwards. One
-    that is updated may keep those that it has; those that are missing are put back.
+    A new object must have no stamps in the mutating webhook, and exactly the `expected` stamps in the
+    validating one. An updated object may repeat its stamps; the guard restores missing ones.
     """
     creating = request.operation == "CREATE"
     after = request.phase is Phase.VALIDATING
@@ -68,12 +68,17 @@ def judge_stamps(
 
 
 def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: datetime) -> None:
-    """Between both webhooks the clock went on: an end that was written a moment ago is earlier."""
+    """Judge the expiry stamp in the validating webhook.
+
+    The mutating webhook wrote it a moment ago, so it may be earlier than `latest`, which is computed
+    now.
+    """
     try:
         moment = datetime.strptime(str(found), FORMAT).replace(tzinfo=UTC)
     except ValueError:
         moment = now
-    # Times of this format are ordered as texts; strptime also takes what is written otherwise.
+    # Times of this format can be compared as texts. strptime also accepts other spellings of a time,
+    # so compare the text as well.
     fits = written(moment) == found and written(now) < found <= latest
     if not fits:
         judge.deny(
@@ -82,7 +87,7 @@ def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: date
 
 
 def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
-    """Judge what an UPDATE may never change; what it leaves out is put back into `manifest`."""
+    """Judge the immutable fields of an UPDATE. Fields that it omits are restored in `manifest`."""
     metadata, before = part(manifest, "metadata"), part(old, "metadata")
     for key in ("uid", "name", "namespace"):
         if key in metadata and metadata[key] != before.get(key):
@@ -105,7 +110,7 @@ def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
 
 
 def judge_origin(judge: Judge, stamps: Stamps, policy: str, digest: str) -> None:
-    """Judge that an agent stays under the policy, and of the template, that it was created with."""
+    """Judge that an agent keeps the policy and the template that it was created with."""
     if stamps.annotations.get(POLICY) != policy:
         wrong = f"it was spawned under the policy {shown(stamps.annotations.get(POLICY))}"
         judge.deny(
@@ -125,7 +130,7 @@ def _keep(judge: Judge, path: str, key: str, now: dict[str, Any], before: dict[s
 
 
 def without_constants(manifest: Any, old: Any, expected: Stamps) -> Any:
-    """The manifest without what was judged as a stamp, or is as it was before: the writer's part."""
+    """The part of the manifest that the writer chose: without stamps and unchanged immutable fields."""
     rest = copy.copy(manifest)
     metadata = rest.get("metadata")
     if isinstance(old, dict) and rest.get("status") == old.get("status"):

@@ -1,4 +1,4 @@
-"""Limits of a policy: how many, how fast, how deep, how long."""
+"""Limits of a policy: number of agents, creation rate, depth and lifetime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .walk import Judge
 
 
 def judge_limits(judge: Judge, policy: SpawnPolicy, subject: Subject, facts: Facts) -> None:
-    """Judge one more agent of this subject, now."""
+    """Judge whether this subject may create one more agent now."""
     limits = policy.spec.limits
     path = "spec"
     if limits is None:
@@ -34,7 +34,7 @@ def judge_limits(judge: Judge, policy: SpawnPolicy, subject: Subject, facts: Fac
 
 
 def judge_depth(judge: Judge, policy: SpawnPolicy, subject: Subject) -> None:
-    """Judge how far from the orchestrator of the policy this subject's agents are."""
+    """Judge the depth of this subject's agents: their distance from the policy's orchestrator."""
     deepest = policy.spec.limits.maxDepth if policy.spec.limits else 0
     if subject.depth + 1 > deepest:
         wrong = f"agents of this agent would be {subject.depth + 1} deep"
@@ -44,7 +44,11 @@ def judge_depth(judge: Judge, policy: SpawnPolicy, subject: Subject) -> None:
 
 
 def lifetime(policy: SpawnPolicy, asked: object) -> int:
-    """Seconds that an agent lives, as it was asked and judged, or by default; 0 without limits."""
+    """Lifetime of an agent in seconds, at most the policy's maximum.
+
+    `asked` is the requested duration, or not a string for the default. Returns 0 if the policy has no
+    limits.
+    """
     if policy.spec.limits is None:
         return 0
     ttl = policy.spec.limits.ttl

@@ -1,4 +1,4 @@
-"""Rules of an Agent's metadata, and of labels and annotations anywhere in it."""
+"""Rules of an Agent's metadata, and of all labels and annotations in its manifest."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _RESERVED_NAME = re.compile(r"default|kagent|hotpeers|kubernetes|(kube|kagent|ho
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _INJECT, _SPAWN = "hotpeers.dev/inject", "hotpeers.dev/spawn"
 _SYSTEM = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
-"""The API server writes these itself, whatever a request says."""
+"""The API server sets these fields and ignores the values in a request."""
 
 
 def judge_metadata(judge: Judge, path: str, value: Any) -> None:
-    """Judge `metadata` without stamps and without what may only stay as it was."""
+    """Judge `metadata`, from which stamps and unchanged immutable fields were removed."""
     spec = judge.spec
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if key not in _SYSTEM}
@@ -35,7 +35,7 @@ def judge_metadata(judge: Judge, path: str, value: Any) -> None:
         path,
         value,
         {
-            "name": lambda *_: None,  # judged with the request, which must have the same
+            "name": lambda *_: None,  # judged with the request, which must have the same name
             "generateName": judge_beginning,
             "namespace": lambda *_: None,
             "labels": keyed(spec.labels, {PEER: only(PolicyReason.STAMP_FORGED, "true")}),
@@ -48,7 +48,7 @@ def judge_metadata(judge: Judge, path: str, value: Any) -> None:
 
 
 def judge_name(judge: Judge, name: object, taken: frozenset[str]) -> None:
-    """Judge the name of an agent: kagent's objects of that name are made, or overwritten."""
+    """Judge the name of an agent. kagent creates or overwrites objects of the same name."""
     path = "metadata.name"
     patterns = judge.spec.names
     if not is_name(name):
@@ -68,17 +68,17 @@ def judge_name(judge: Judge, name: object, taken: frozenset[str]) -> None:
 
 
 def is_name(name: object) -> TypeGuard[str]:
-    """Whether an agent can have this name: its Service has it too."""
+    """Whether an agent can have this name, which must also be valid for its Service."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a name is that of a pattern: itself, or a beginning and `*`."""
+    """Whether a name matches a pattern: the full name, or a prefix followed by `*`."""
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def keyed(allowed: tuple[MetadataKey, ...], known: Mapping[str, Handler]) -> Handler:
-    """Labels or annotations: those of the policy, and some that have rules of their own."""
+    """A handler for labels or annotations: keys that the policy allows, and `known` ones with rules."""
     by_key = {one.key: one for one in allowed}
 
     def handler(judge: Judge, path: str, value: Any) -> None:
@@ -112,7 +112,7 @@ def keyed(allowed: tuple[MetadataKey, ...], known: Mapping[str, Handler]) -> Han
 
 
 def _value(judge: Judge, path: str, value: str, values: tuple[str, ...], *, free: bool) -> None:
-    """Judge a value by those that are listed; an annotation with any value is free text."""
+    """Judge a value. An annotation without listed values is free text."""
     if values and value not in values:
         wrong = f"{shown(value)} is not allowed"
         judge.deny(PolicyReason.METADATA_NOT_ALLOWED, path, wrong, listed(values))
@@ -121,7 +121,10 @@ def _value(judge: Judge, path: str, value: str, values: tuple[str, ...], *, free
 
 
 def pod_annotations(judge: Judge) -> Handler:
-    """Annotations of the agent's pod: an agent that may spawn itself can be injected."""
+    """A handler for annotations of the agent's pod.
+
+    Injection can be requested only for an agent that may spawn agents itself.
+    """
     spec = judge.spec
     deepest = spec.limits.maxDepth if spec.limits else 0
     if not spec.allowOrchestrators:
@@ -153,7 +156,7 @@ def _template(judge: Judge, path: str, value: Any) -> None:
 
 
 def _last_applied(judge: Judge, path: str, value: Any) -> None:
-    """What `kubectl apply` notes for itself: a manifest as text, which nothing runs."""
+    """The annotation of `kubectl apply`: the last manifest as text. It has no effect in the cluster."""
     try:
         is_object = len(value) <= _MAX_LAST_APPLIED and isinstance(json.loads(value), dict)
         is_object = is_object and not hidden_in(value)

@@ -1,8 +1,9 @@
-"""Names of agents that leave their end to the cluster: `metadata.generateName`.
+"""Names of agents that set only a prefix, in `metadata.generateName`.
 
-The API server makes such a name after the mutating webhooks. The guard makes it itself, in the same way
-(`k8s.io/apiserver/pkg/storage/names`): the account that the agent runs as has its name, and is stamped.
-The validating webhook then sees the whole name, as does the ledger.
+The API server generates such a name after the mutating webhooks. The guard needs it earlier, because
+the agent's account has the same name and is written into the object. So the guard generates the name
+itself, in the same way as `k8s.io/apiserver/pkg/storage/names`. The validating webhook and the ledger
+then see the full name.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _BEGINNING = re.compile(r"[a-z][-a-z0-9]{0,57}")
 
 
 def new_ending() -> str:
-    """The random end of one name."""
+    """The random suffix of one name."""
     return "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
 
 
 def named(request: Request, ending: str) -> Request:
-    """The request, its agent with a whole name where it has the beginning of one only."""
+    """The request with a full name if its agent has only a prefix; otherwise unchanged."""
     metadata = part(request.object, "metadata")
     beginning = metadata.get("generateName")
     if (
@@ -43,7 +44,7 @@ def named(request: Request, ending: str) -> Request:
 
 
 def judge_beginning(judge: Judge, path: str, value: Any) -> None:
-    """Judge what a name was made from; it has no effect any more, but people read it."""
+    """Judge the prefix of a generated name. It has no further effect, but people read it."""
     if not isinstance(value, str) or not _BEGINNING.fullmatch(value):
         judge.malformed(
             path, value, "lower case letters, digits and '-', a letter first, at most 58"

@@ -1,7 +1,7 @@
-"""Questions about oneself, which are writes to an API server: `kubectl auth can-i`, `auth whoami`.
+"""Self reviews, which the API server handles as writes: `kubectl auth can-i`, `kubectl auth whoami`.
 
-Nothing is stored, and the answer is about whoever asks. Reviews of others (SubjectAccessReview,
-LocalSubjectAccessReview, TokenReview) are refused like everything else.
+They store nothing, and the answer is about the sender. Reviews of other users (SubjectAccessReview,
+LocalSubjectAccessReview, TokenReview) are denied like all other writes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SELF = frozenset(
 
 
 def is_self_review(request: Request) -> bool:
-    """Whether a subject asks what it may do, or who it is."""
+    """Whether a subject asks about its own permissions or identity."""
     return (
         request.operation == "CREATE"
         and not request.subresource

@@ -1,7 +1,7 @@
-"""The security contexts of a spawned agent: what is stamped, and what may be written besides.
+"""The security contexts of a spawned agent: the values that the guard sets, and the allowed ones.
 
-kagent 0.10 hands `podSecurityContext` on to the pod, and `securityContext` to its own container and to
-the one that fetches skills.
+kagent 0.10 copies `podSecurityContext` to the pod, and `securityContext` to its own container and to
+the container that fetches skills.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ HARDENING = {
     "readOnlyRootFilesystem": True,
     "runAsNonRoot": True,
 }
-"""What may be written into a container's, where nothing is enforced: it only takes rights away."""
+"""Allowed values of a container's context without `podSecurity`. They only remove privileges."""
 SKILLS_USER = 1001
-"""Of kagent's Python image for agents with skills. It names its user by a word, of which a node cannot
-tell that it is not root (`python/Dockerfile.full` of 0.10; all its other images have a number).
+"""The uid in kagent's Python image for agents with skills. The image sets its user by name, and kubelet
+cannot verify that a name is not root (`python/Dockerfile.full` of 0.10; all other images use a number).
 """
-# Without it kagent makes a pod with skills privileged.
+# Without this value, kagent makes a pod with skills privileged.
 _LEAST: dict[str, Any] = {"allowPrivilegeEscalation": False}
-# All that the level `restricted` of the Pod Security Standards asks for.
+# All requirements of the level `restricted` of the Pod Security Standards.
 _RESTRICTED_CONTAINER: dict[str, Any] = {**_LEAST, "capabilities": {"drop": ["ALL"]}}
 _RESTRICTED_POD: dict[str, Any] = {
     "runAsNonRoot": True,
@@ -40,7 +40,10 @@ _RESTRICTED_POD: dict[str, Any] = {
 
 
 def contexts_of(policy: PolicySpec, agent: Any) -> dict[str, dict[str, Any]]:
-    """What is stamped on an agent's deployment, by field. `agent` is its spec, runtime included."""
+    """The contexts that the guard sets in an agent's deployment, by field.
+
+    `agent` is the spec of the agent and must contain its runtime.
+    """
     if policy.podSecurity != "restricted":
         return {CONTAINER: dict(_LEAST)}
     pod = copy.deepcopy(_RESTRICTED_POD)

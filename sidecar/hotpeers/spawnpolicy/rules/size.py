@@ -1,4 +1,4 @@
-"""How large an object may be before anything walks over it."""
+"""Size limits of an object, checked before any rule walks over it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_DEPTH = 32
 
 
 def too_large(manifest: Any) -> str:
-    """What of an object is more than is looked at, "" if nothing; bounded for objects that loop."""
+    """The size limit that an object exceeds, as text, or "". Ends even for an object with a cycle."""
     nodes = characters = 0
     left: list[tuple[Any, int]] = [(manifest, 1)]
     while left:

@@ -1,4 +1,4 @@
-"""Rules of `spec.skills`: what is fetched into the agent's pod, and from where."""
+"""Rules of `spec.skills`: sources of files that are fetched into the agent's pod."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REGION = re.compile(r"[a-z]{2}-[a-z-]{1,20}-[0-9]")
 def judge_skills(judge: Judge, path: str, value: Any) -> None:
     """Judge the sources of skills."""
     allowed, handlers = judge.spec.skills, dict[str, Handler]()
-    # Without a name in the policy they are refused as a Secret of anybody's.
+    # If the policy lists no Secret, the field has no handler and is denied as forbidden.
     if allowed.gitAuthSecrets:
         handlers["gitAuthSecretRef"] = _secret(allowed.gitAuthSecrets)
     if allowed.imagePullSecrets:
@@ -41,7 +41,7 @@ def judge_skills(judge: Judge, path: str, value: Any) -> None:
 
 
 def _secret(allowed: tuple[str, ...]) -> Handler:
-    """A Secret that only the container which fetches skills gets to read."""
+    """A handler for a Secret that only the container that fetches skills can read."""
 
     def handler(judge: Judge, path: str, value: Any) -> None:
         if not isinstance(value, dict) or set(value) != {"name"} or value["name"] not in allowed:

@@ -1,4 +1,4 @@
-"""Templates: an agent that says what it was made from must be just that."""
+"""Templates: an agent that names its template must be equal to it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .walk import Judge
 
 
 def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
-    """Judge the template of a completed manifest; its digest, "" where it has none.
+    """Judge the template of a completed manifest. Returns the template's digest, or "".
 
-    The digest is that of the template as it is, before the policy's defaults are put in.
+    The digest is computed from the original template, before the policy's defaults are added.
     """
     path = f'metadata.annotations["{TEMPLATE}"]'
     key = part(part(manifest, "metadata"), "annotations").get(TEMPLATE)
@@ -28,7 +28,7 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
             judge.deny(PolicyReason.TEMPLATE_NOT_ALLOWED, path, wrong, listed(templates.keys()))
         return ""
     if templates is None or not isinstance(key, str) or key not in templates.keys():  # noqa: SIM118
-        return ""  # told by the rule of the annotation
+        return ""  # the rule of the annotation denies it
     template = facts.templates.get(key)
     if not isinstance(template, dict):
         wrong = f"the template {key} cannot be read now"
@@ -45,7 +45,7 @@ def judge_template(judge: Judge, manifest: Any, facts: Facts) -> str:
 
 
 def _remedy(judge: Judge, key: str) -> str:
-    # Waiting alone mends an outage, and not a template that nobody has made: both are told.
+    # The template may be unreachable for a while, or may not exist: mention both remedies.
     kind, _, name = key.partition(":")
     if kind == "agent":
         needed = f"a person makes the Agent {judge.home}/{name}"

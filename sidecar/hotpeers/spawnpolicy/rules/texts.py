@@ -1,7 +1,7 @@
-"""Free text in an Agent: what a reader cannot see is refused, and how long it may be.
+"""Free text in an Agent: its length is limited, and invisible characters are denied.
 
-`maxPromptLength` of a policy bounds the system message, and once more the sum of all other free text:
-description, agent card, annotations. So a text cannot be split over many fields to make it longer.
+`maxPromptLength` of a policy limits the system message. Separately, it also limits the sum of all other
+free text (description, agent card, annotations). So splitting a text over many fields does not help.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from hotpeers_shim.contract import visible_text
 from ..reasons import PolicyReason
 from .walk import Judge
 
-# A braille cell without dots is a blank; between other cells it parts words.
+# A braille cell without dots is a blank. It is allowed between other cells, where it separates words.
 _BRAILLE = "\u2800-\u28ff"
 _LONE_BLANK = re.compile(f"(?<![{_BRAILLE}])\u2800|\u2800(?![{_BRAILLE}])|\u2800\u2800")
 _NEEDED = "a text without control or invisible characters"
 
 
 def hidden_in(text: str) -> str:
-    """The first character that is not seen, but read by a model, such as "U+200B"; "" if there is none.
+    """The first character that people cannot see but models read, such as "U+200B", or "".
 
-    It is what the shim removes from texts of peers (`contract.visible_text`), and blank braille cells.
-    Line ends of Windows are no such characters.
+    These are the characters that the shim removes from texts of peers (`contract.visible_text`), and
+    blank braille cells. Windows line ends are allowed.
     """
     plain = text.replace("\r\n", "\n")
     seen = visible_text(plain)
@@ -40,7 +40,7 @@ def _judge_seen(judge: Judge, path: str, text: str) -> None:
 
 
 def judge_line(judge: Judge, path: str, value: object, most: int) -> bool:
-    """Judge one line of at most so many characters; whether it is one."""
+    """Judge one line of at most `most` characters. Returns whether it is allowed."""
     if (
         not isinstance(value, str)
         or len(value) > most
@@ -53,7 +53,7 @@ def judge_line(judge: Judge, path: str, value: object, most: int) -> bool:
 
 
 def judge_prompt(judge: Judge, path: str, value: object) -> None:
-    """Judge the system message, which has the policy's length to itself."""
+    """Judge the system message. Its length does not count towards other free text."""
     most = judge.spec.maxPromptLength
     if not isinstance(value, str):
         judge.malformed(path, value, "a text")
@@ -65,7 +65,7 @@ def judge_prompt(judge: Judge, path: str, value: object) -> None:
 
 
 def judge_free_text(judge: Judge, path: str, value: object) -> None:
-    """Judge any other free text; it uses up a part of what all of them may have together."""
+    """Judge any other free text. Its length counts towards the common limit of these texts."""
     if not isinstance(value, str):
         judge.malformed(path, value, "a text")
         return
@@ -73,7 +73,7 @@ def judge_free_text(judge: Judge, path: str, value: object) -> None:
     before = judge.characters
     judge.characters += len(value)
     if judge.characters > most:
-        # Told once: the fields behind the first one that is too much add nothing.
+        # Report the excess once, at the first field beyond the limit.
         if before <= most:
             wrong = f"all text beside the system message has at least {judge.characters} characters"
             allowed = f"at most {most} characters together (maxPromptLength)"

@@ -1,4 +1,4 @@
-"""Rules of `spec.declarative.tools`: servers of tools, which of their tools, and agents as tools."""
+"""Rules of `spec.declarative.tools`: tool servers, the tools of each, and agents as tools."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _is_server(judge: Judge, rule: McpServer, value: dict[str, Any]) -> bool:
 
 
 def _choose(judge: Judge, path: str, value: dict[str, Any], rule: McpServer) -> None:
-    """Which tools of a server that is allowed, and which of them a person must approve."""
+    """Judge the tools chosen from an allowed server, and those that need a person's approval."""
     names, approved = value.get("toolNames") or [], value.get("requireApproval") or []
     if not isinstance(names, list) or not isinstance(approved, list):
         return
@@ -103,7 +103,7 @@ def _names(judge: Judge, path: str, value: Any) -> None:
 
 
 def _name(judge: Judge, path: str, value: Any) -> None:
-    # A star is a wildcard only in a policy.
+    # "*" is a wildcard only in a policy.
     if not isinstance(value, str) or not value or value == "*":
         judge.malformed(path, value, "the name of a tool")
     elif len(value) > 128 or not value.isascii() or not value.isprintable():
@@ -144,7 +144,8 @@ def _agent(judge: Judge, path: str, value: Any) -> None:
 
 
 def _agent_name(judge: Judge, path: str, value: Any) -> None:
-    # What only begins as a policy allows might end in another namespace.
+    # Check the whole name: one that only starts with an allowed prefix might refer to an agent of
+    # another namespace.
     if not is_name(value):
         judge.malformed(path, value, "the name of an agent")
 

@@ -1,4 +1,4 @@
-"""The tools of all rules: a walk over an object that knows every field it lets pass."""
+"""Common helpers of the rules: a walk over an object that allows known fields only."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from .forbidden import FORBIDDEN, REMEDIES
 
 @dataclass
 class Judge:
-    """One object under one policy: what is wrong with it is collected in `denials`."""
+    """Judges one object under one policy. Collects the reasons of a denial in `denials`."""
 
     spec: PolicySpec
     namespace: str
     home: str
     depth: int
     contexts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The security contexts that are stamped, by field of a deployment."""
+    """The security contexts that the guard sets, by field of a deployment."""
     name: str = ""
-    """Of the agent: the one account that it may run as."""
+    """Name of the agent, and of the only account that it may run as."""
     templated: bool = False
-    """Whether the agent is, word for word, what a template of the policy says."""
+    """Whether the agent is equal to a template of the policy."""
     characters: int = 0
-    """Of free text so far, the system message apart."""
+    """Characters of free text judged so far, without the system message."""
     defaulted: frozenset[str] = frozenset()
     denials: list[Denial] = field(default_factory=list)
 
     def deny(self, reason: Reason, path: str, wrong: str, allowed: str = "") -> None:
-        """Note one thing that is wrong."""
+        """Add one reason of a denial."""
         if path in self.defaulted:
             wrong = f"{wrong}; nobody wrote it, it is the default"
         self.denials.append(
@@ -44,7 +44,7 @@ class Judge:
         )
 
     def malformed(self, path: str, value: object, needed: str) -> None:
-        """Note a value of a wrong shape."""
+        """Add a denial for a value of the wrong type or format."""
         self.deny(PolicyReason.FIELD_MALFORMED, path, f"{shown(value)} is given", needed)
 
 
@@ -52,7 +52,7 @@ Handler = Callable[[Judge, str, Any], None]
 
 
 def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler]) -> None:
-    """Judge each field of an object; one that has no handler is refused."""
+    """Judge each field of an object. A field without a handler is denied."""
     if not isinstance(value, dict):
         judge.malformed(path, value, "an object")
         return
@@ -80,7 +80,7 @@ def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler])
 
 
 def each(judge: Judge, path: str, value: Any, handler: Handler, most: int) -> None:
-    """Judge each item of a list of at most so many."""
+    """Judge each item of a list with at most `most` items."""
     if not isinstance(value, list):
         judge.malformed(path, value, "a list")
         return
@@ -92,7 +92,7 @@ def each(judge: Judge, path: str, value: Any, handler: Handler, most: int) -> No
 
 
 def refused(reason: Reason, why: str) -> Handler:
-    """A handler that refuses a field whatever it holds."""
+    """A handler that denies a field, regardless of its value."""
 
     def handler(judge: Judge, path: str, value: Any) -> None:
         del value
@@ -102,13 +102,13 @@ def refused(reason: Reason, why: str) -> Handler:
 
 
 def flag(judge: Judge, path: str, value: Any) -> None:
-    """Any boolean."""
+    """A handler that allows any boolean."""
     if not isinstance(value, bool):
         judge.malformed(path, value, "true or false")
 
 
 def number(least: int, most: int) -> Handler:
-    """A whole number of a range."""
+    """A handler for integers in a range."""
 
     def handler(judge: Judge, path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
@@ -118,7 +118,7 @@ def number(least: int, most: int) -> Handler:
 
 
 def only(reason: Reason, *allowed: str) -> Handler:
-    """One of these texts, and of no other type."""
+    """A handler that allows only these strings."""
 
     def handler(judge: Judge, path: str, value: Any) -> None:
         if not isinstance(value, str) or value not in allowed:

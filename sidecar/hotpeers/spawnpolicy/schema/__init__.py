@@ -1,4 +1,4 @@
-"""SpawnPolicy as data: its fields, their limits, and the images and quantities that they name.
+"""The data model of a SpawnPolicy: fields, their limits, image references and quantities.
 
-Reading one from a file or from an object of the cluster is in `spawnpolicy.reading`.
+`spawnpolicy.reading` reads a policy from a file or from an object of the cluster.
 """

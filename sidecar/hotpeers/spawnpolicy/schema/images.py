@@ -1,4 +1,4 @@
-"""References of images against the images of a policy."""
+"""Compares image references with the images that a policy allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REFERENCE = re.compile(
 
 
 def is_allowed(reference: object, images: Iterable[Image]) -> bool:
-    """Whether one of the images stands for this reference, by repository, then digest and tag."""
+    """Whether one of the images matches this reference, by repository, then digest and tag."""
     if not isinstance(reference, str) or len(reference) > 512 or not reference.isascii():
         return False
     found = _REFERENCE.fullmatch(reference)
@@ -25,13 +25,14 @@ def _stands_for(image: Image, found: re.Match[str]) -> bool:
     if found["repository"] != image.repository:
         return False
     if found["digest"]:
-        # What runs is told by the digest; a tag beside it is for people, where tags are listed.
+        # The digest determines what runs. A tag beside it only informs people, but must be listed if
+        # the policy lists tags.
         return found["tag"] is None or not image.tags or found["tag"] in image.tags
     return not image.requireDigest and found["tag"] in image.tags
 
 
 def described(images: Iterable[Image]) -> tuple[str, ...]:
-    """The images of a policy as one writes them."""
+    """The images of a policy as references, for messages."""
     return tuple(
         f"{image.repository}@sha256:…"
         if image.requireDigest

@@ -1,7 +1,7 @@
-"""SpawnPolicy as a view: strict, for a policy that is misread allows what nobody meant.
+"""A strict model of SpawnPolicy, because a policy that is misread would allow too much.
 
-An unknown field is an error. What a list does not name is denied, so that every default here is
-the one that allows least.
+An unknown field is an error. A value that a list does not contain is denied, so every default is the
+one that allows least.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ RESERVED_KEYS = re.compile(
     r"|banzaicloud\.io|1password\.io|1password\.com|cloud\.google\.com|oraclecloud\.com|fluxcd\.io)/.*"
     r"|azure\.workload\.identity/.*|app|kagent"
 )
-"""Keys that give rights, steer other controllers or select pods: no policy can allow them.
+"""Keys that grant rights, steer other controllers or select pods. No policy can allow them.
 
-kagent copies an Agent's annotations to its ServiceAccount, where a key such as that of a cloud's
-workload identity is a credential; `app` and `kagent` are what its Services select pods by.
+kagent copies an Agent's annotations to its ServiceAccount. There, a key of a cloud's workload identity
+acts as a credential. kagent's Services select pods by `app` and `kagent`.
 """
 
 RESERVED_ENV = re.compile(
@@ -42,7 +42,7 @@ RESERVED_ENV = re.compile(
     r".*|.*(_PROXY|_proxy|_URL|_URI|_BASE|_ENDPOINT|_HOST|_KEY|_TOKEN|_SECRET|_PASSWORD|_CA_BUNDLE)"
     r"|PATH|HOME|SHELL|IFS|ENV|BASH_ENV|TMPDIR|HOSTALIASES|RES_OPTIONS|LOCALDOMAIN|NLSPATH|LOCPATH|SSLKEYLOGFILE"
 )
-"""Variables that change what program runs or whom it talks to: no policy can allow them."""
+"""Variables that change which program runs or which servers it calls. No policy can allow them."""
 
 RESERVED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
@@ -51,7 +51,7 @@ def _matching(pattern: str, what: str) -> AfterValidator:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
-        # fullmatch, and never `$`, which a line feed at the end passes.
+        # Use fullmatch: `$` also matches before a line feed at the end.
         if not compiled.fullmatch(value):
             raise ValueError(f"{value[:80]!r} is not {what}")
         return value
@@ -81,7 +81,7 @@ def _key(value: str) -> str:
 
 
 def is_reserved_key(key: str) -> bool:
-    """Whether no policy can allow this key; `app.kubernetes.io` only describes."""
+    """Whether no policy can allow this key. Some `app.kubernetes.io` keys are exempt."""
     if key.startswith("app.kubernetes.io/"):
         return key.removeprefix("app.kubernetes.io/") in {
             "name",
@@ -158,27 +158,27 @@ _RegistryName = Annotated[
 
 
 class Strict(BaseModel):
-    """A part of a SpawnPolicy; what it does not know is an error."""
+    """A part of a SpawnPolicy. An unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SubjectRef(Strict):
-    """Who is governed: an Agent or a ServiceAccount of the policy's own namespace."""
+    """A governed subject: an Agent or a ServiceAccount in the policy's namespace."""
 
     kind: Literal["Agent", "ServiceAccount"]
     name: Name
 
 
 class Templates(Strict):
-    """Which templates an agent may be made from."""
+    """The templates from which an agent may be made."""
 
     required: StrictBool = True
     registry: tuple[_RegistryName, ...] = Field(default=(), max_length=256)
     agents: tuple[Name, ...] = Field(default=(), max_length=64)
 
     def keys(self) -> tuple[str, ...]:
-        """As they stand in the annotation `hotpeers.dev/template`."""
+        """The templates as values of the annotation `hotpeers.dev/template`."""
         return (
             *(f"registry:{one}" for one in self.registry),
             *(f"agent:{one}" for one in self.agents),
@@ -186,7 +186,7 @@ class Templates(Strict):
 
 
 class Image(Strict):
-    """One repository, and what of it may run."""
+    """One image repository, and its tags or digests that may run."""
 
     repository: Repository
     tags: tuple[Tag, ...] = Field(default=(), max_length=64)
@@ -194,7 +194,7 @@ class Image(Strict):
 
 
 class McpServer(Strict):
-    """A server of tools. Without a namespace it is the spawned agent's own."""
+    """A tool server. Without a namespace, it is in the namespace of the spawned agent."""
 
     kind: Literal["RemoteMCPServer", "MCPServer", "Service"] = "RemoteMCPServer"
     name: Name
@@ -207,21 +207,21 @@ class McpServer(Strict):
 
 
 class AgentTool(Strict):
-    """Agents that may be tools. Without a namespace they are in the spawned agent's own."""
+    """Agents that may be tools. Without a namespace, they are in the namespace of the spawned agent."""
 
     name: NamePattern
     namespace: Namespace | None = None
 
 
 class GitSource(Strict):
-    """A git repository of skills, and its refs."""
+    """A git repository of skills, and its allowed refs."""
 
     url: GitUrl
     refs: tuple[GitRef, ...] = Field(min_length=1, max_length=32)
 
 
 class Skills(Strict):
-    """Where skills may come from."""
+    """The allowed sources of skills."""
 
     images: tuple[Image, ...] = Field(default=(), max_length=64)
     git: tuple[GitSource, ...] = Field(default=(), max_length=64)
@@ -231,35 +231,35 @@ class Skills(Strict):
 
 
 class MetadataKey(Strict):
-    """A label or annotation that may be set; without values to any."""
+    """A label or annotation that may be set. Without values, any value is allowed."""
 
     key: Key
     values: tuple[Text, ...] = Field(default=(), max_length=64)
 
 
 class Creates(Strict):
-    """How many agents may be created in any window of this length."""
+    """The maximum number of agents that may be created in any window of this length."""
 
     count: StrictInt = Field(ge=1, le=10_000)
     window: Duration
 
 
 class Ttl(Strict):
-    """How long a spawned agent lives."""
+    """The lifetime of a spawned agent."""
 
     default: Duration
     max: Duration
 
 
 class Resources(Strict):
-    """The most that one container may ask for or use."""
+    """The maximum requests and limits of one container."""
 
     cpu: Quantity
     memory: Quantity
 
 
 class Limits(Strict):
-    """How many, how fast, how deep, how long, how large."""
+    """Limits of the number, creation rate, depth, lifetime and size of agents."""
 
     maxAgents: StrictInt = Field(ge=1, le=10_000)
     creates: Creates
@@ -304,9 +304,9 @@ class SpawnPolicy(Strict):
     namespace: Namespace
     spec: PolicySpec
     broken: str = ""
-    """What is wrong with an object that cannot be read; it governs its subjects, and allows nothing."""
+    """Why the object is invalid, or "". An invalid policy governs its subjects and allows nothing."""
     dropped: frozenset[int] = frozenset()
-    """The keys of subjects that `spec` no longer lists, to save memory; they stay governed."""
+    """Keys of subjects that were removed from `spec` to save memory. They stay governed."""
 
     @property
     def key(self) -> str:
@@ -317,18 +317,19 @@ class SpawnPolicy(Strict):
     def subject_keys(self) -> frozenset[int]:
         """The key (see `subject_key`) of each subject.
 
-        Cached: a namespace may have thousands of policies, and each change of one looks at all.
+        Cached, because each change of a policy reads all policies of its namespace, which may be
+        thousands.
         """
         return self.dropped.union(subject_key(one.kind, one.name) for one in self.spec.subjects)
 
     def names_subject(self, kind: str, name: str) -> bool:
-        """Whether this is one of its subjects."""
+        """Whether the policy has this subject."""
         return subject_key(kind, name) in self.subject_keys
 
 
 def subject_key(kind: str, name: str) -> int:
-    """A number in place of a subject's kind and name, which takes little memory.
+    """A number that stands for a subject's kind and name, to save memory.
 
-    It is Python's hash, keyed anew in each process: nobody can make two names meet.
+    It is Python's hash, which is keyed per process, so an attacker cannot construct a collision.
     """
     return hash((kind, name))

@@ -15,7 +15,7 @@ _FACTORS = {
 
 
 def parse_quantity(value: object) -> Decimal:
-    """The number that is meant; ValueError for what is none, is negative or has an exponent."""
+    """The value of a quantity. Raises ValueError if it is invalid, negative or has an exponent."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
         return Decimal(value)
     if isinstance(value, str) and (found := _SHAPE.fullmatch(value)) and value.isascii():
