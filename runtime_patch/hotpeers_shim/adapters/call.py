@@ -263,7 +263,7 @@ class _Patience:
         self._pause = _FIRST_PAUSE
 
     async def after(self, error: Exception) -> None:
-        """Wait before the next try. Raises `error` if time is up or the message may be sent."""
+        """Wait before a retry. Raises `error` if time is up, or the message may have been sent."""
         fault = faults.explain(error)
         allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
         if not fault.unsent or asyncio.get_running_loop().time() > self._began + allowed:

@@ -36,7 +36,7 @@ STALE_SECONDS = 60.0
 """How long the last list is still offered if the server does not answer."""
 RETRY_SECONDS = 1.0
 CALL_SECONDS = 1000.0
-"""The longest call. The server's own timeouts end each tool before that."""
+"""The longest call. The server's own timeout of each tool is shorter."""
 MAX_RESULT = 256 * 1024
 _MAX_TOOLS = 64
 _GONE = "The tools for spawning cannot be reached now. Go on without them, or try again later."

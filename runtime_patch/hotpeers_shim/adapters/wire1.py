@@ -59,8 +59,7 @@ def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[st
             AgentInterface(
                 url=interface.url,
                 protocol_binding=interface.binding,
-                # The library knows 0.3 and 1.x. Versions before 0.3 have the same wire format as
-                # 0.3.
+                # The library knows 0.3 and 1.x. Older versions look like 0.3 on the wire.
                 protocol_version="0.3" if version.startswith("0.") else version or "1.0",
                 tenant=interface.tenant,
             )
