@@ -27,7 +27,7 @@ class JsonCounter:
         They stand for members, items, lists and objects.
         """
         self.quotes = 0
-        """The number of quotes that begin or end a string: at most 4 per value of JSON, and 2 more."""
+        """The number of quotes that begin or end a string: in JSON at most 4 per value, plus 2."""
         self.deepest = 0
         """The largest number of brackets that are open at the same time."""
         self._depth = 0
