@@ -174,8 +174,7 @@ class Call:
     async def _follow(self, native: Any, broke: Exception | None) -> None:
         """Wait until a running task ends; the caller sets the timeout.
 
-        If the peer streams, the task is subscribed to again. Otherwise it is polled, with growing
-        pauses.
+        Subscribes to the task again if the peer streams, and otherwise polls it, with growing pauses.
         """
         pause, subscribe, misses = _FIRST_PAUSE, native.streams, 0
         clock = asyncio.get_running_loop().time

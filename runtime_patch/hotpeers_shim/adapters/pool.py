@@ -1,8 +1,7 @@
 """One A2A client per event loop and definition of a peer; it closes when the definition is removed.
 
 A client is made at the first call of a peer, not when the peer appears: most peers are never
-called. A call holds a lease, so the client of a removed peer closes only after its last call has
-ended.
+called. A call holds a lease, so the client of a removed peer closes after the end of its last call.
 """
 
 from __future__ import annotations

@@ -108,8 +108,7 @@ class _Proxied(httpx.AsyncBaseTransport):
 class _Locked(httpx.AsyncBaseTransport):
     """Waits until this process can read the credentials, then sends the request.
 
-    If the agent runs as another user than the sidecar, the sidecar grants access after the first
-    ack.
+    To an agent that runs as another user, the sidecar grants access after its first ack.
     """
 
     def __init__(self, routes: Routes, credentials: CredentialReader) -> None:

@@ -20,7 +20,7 @@ MAX_DECLARED = 1024
 
 
 class PeerTool(BaseTool):  # type: ignore[misc]
-    """Calls one peer over A2A. As in kagent, its only parameter is the string `request`.
+    """Calls one peer over A2A. Like kagent's sub-agent tools, it has one string, `request`.
 
     A call always returns a result for the model. It raises only if the turn is cancelled.
     """

@@ -2,10 +2,9 @@
 
 The framework uses `agent.tools` in two ways. It checks whether there are tools and how many, which
 changes the request: google-adk drops a response schema if there is any tool, and replaces a
-built-in search tool if there are two (`flows/llm_flows/basic.py`, `agents/llm_agent.py`). And it
-iterates over the tools. Iteration therefore always includes the toolset of the peers, which may
-have no tools to offer. Length and truth value include the toolset only if it offers peers in the
-current step.
+built-in search tool if there are two tools (`flows/llm_flows/basic.py`, `agents/llm_agent.py`).
+It also iterates over the tools. Iteration therefore always includes the toolset of the peers, which
+may be empty. Length and truth value include it only if it offers peers in the current step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One interface to the A2A libraries: a2a-sdk 0.3 (`wire0`) or 1.x (`wire1`).
 
 Both modules have the same functions, and return a peer's answers as plain JSON for
-`hotpeers_shim.reply`. Both use the library's transports and not its `Client`, which loses
+`hotpeers_shim.reply`. Both use the library's transports instead of its `Client`. The `Client` loses
 unexpected events: a task snapshot between chunks, an appended chunk that comes first, a second
 message.
 """

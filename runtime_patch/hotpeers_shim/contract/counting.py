@@ -16,8 +16,7 @@ class JsonCounter:
     """Measures one JSON text in UTF-8, chunk by chunk. It is exact for every valid JSON text.
 
     To be fast for every input, it does not loop over bytes or quotes in Python: 8 MiB take at most
-    tens of milliseconds. It only loops over brackets, and a caller limits that loop by a limit of
-    values.
+    tens of milliseconds. It loops only over brackets; a caller can limit that by a limit of values.
     """
 
     def __init__(self) -> None:

@@ -124,8 +124,7 @@ def encode_peer(peer: Peer) -> bytes:
 def digest_of(encoded: Iterable[bytes]) -> str:
     """The digest of a list of encoded peers, which depends on their order.
 
-    It is the digest of the digests of all peers, so a writer that keeps those hashes only changed
-    peers.
+    It is made from one digest per peer. A writer that keeps these only has to hash changed peers.
     """
     return digest_of_digests(map(digest_of_peer, encoded))
 

@@ -1,7 +1,6 @@
 """The fixed reason words of the shim, each with its sentence.
 
-`hotpeers.base.reasons` includes them in the sidecar's words, so each word has one meaning
-everywhere.
+`hotpeers.base.reasons` includes them in the sidecar's words: each word has one meaning everywhere.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 kagent-adk (0.7 to 0.10) makes an agent for each request from its AgentConfig. It reads some fields
 only once, at its start: `stream`, `memory` and `session_db_url` (`cli.py`, `_a2a.py`), and whether
-the model uses the caller's key (`cli.py` then adds a plugin). An unknown field is treated as one of
-these.
+the model uses the caller's key (`cli.py` then adds a plugin). An unknown field counts as such.
 """
 
 from __future__ import annotations

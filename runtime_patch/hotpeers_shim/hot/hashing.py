@@ -22,8 +22,7 @@ class Wanted:
     """The configuration that kagent's controller wants; hotpeers' controller reports it to the pod.
 
     `hash` is kagent's config-hash in decimal. `secrets` is the input of that hash from the Secrets.
-    `since` is when this hash was first wanted, in seconds since the epoch, or None if that is
-    unknown.
+    `since` is when this hash was first wanted, in seconds since the epoch; None if unknown.
     """
 
     hash: str

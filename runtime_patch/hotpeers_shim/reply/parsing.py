@@ -1,8 +1,7 @@
 """Parses A2A events from JSON: protocol 0.2, 0.3 and 1.x, in the forms of specification and SDKs.
 
 Sources: `a2a/types.py` of a2a-sdk 0.3.26, and `specification/a2a.proto` (a2a-sdk 1.3) in its JSON
-form. Fields that are not used here may be missing, so that events of incomplete servers are
-understood.
+form. Fields that are not used here may be missing: some servers leave fields out.
 """
 
 from __future__ import annotations
