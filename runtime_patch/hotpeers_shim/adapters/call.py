@@ -174,7 +174,7 @@ class Call:
     async def _follow(self, native: Any, broke: Exception | None) -> None:
         """Wait until a running task ends; the caller sets the timeout.
 
-        Subscribes to the task again if the peer streams, and otherwise polls it, with growing pauses.
+        It subscribes to the task again if the peer streams, or else polls it with growing pauses.
         """
         pause, subscribe, misses = _FIRST_PAUSE, native.streams, 0
         clock = asyncio.get_running_loop().time

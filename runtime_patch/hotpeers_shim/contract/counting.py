@@ -59,8 +59,8 @@ class JsonCounter:
 class ValueCounter:
     """Counts the values of a stream, in total and since the last line end.
 
-    A JSON string contains no line end, so each line begins outside of a string. A single quote
-    sign, as in a comment of the stream, therefore only affects the count of its own line.
+    A JSON string contains no line end, so each line begins outside of a string. A stray quote, as
+    in a comment of the stream, therefore affects only the count of its own line.
     """
 
     def __init__(self) -> None:
