@@ -33,7 +33,7 @@ def restore_path() -> None:
         value = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if _OF_IMAGE in value:
             _restore(value, _of_image())
-    except Exception as error:  # noqa: BLE001 - the agent starts, whatever is wrong here
+    except Exception as error:  # noqa: BLE001 - an error here must not stop the agent
         sys.stderr.write(f"hotpeers: the PYTHONPATH of the image was not restored: {error!r}\n")
 
 
@@ -72,7 +72,7 @@ def begin() -> None:
         from hotpeers_shim import start  # noqa: PLC0415 - importable only now
 
         start.begin()
-    except Exception as error:  # noqa: BLE001 - the agent starts, whatever is wrong here
+    except Exception as error:  # noqa: BLE001 - an error here must not stop the agent
         sys.stderr.write(f"hotpeers: the shim was not loaded: {error!r}\n")
 
 
