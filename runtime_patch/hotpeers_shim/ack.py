@@ -1,4 +1,4 @@
-"""Writes what this process has live to `ack-<pid>.json`, atomically."""
+"""Writes the ack of this process to `ack-<pid>.json`, atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AckWriter:
         self._path = folder / f"ack-{os.getpid()}.json"
 
     def write(self, ack: Ack) -> None:
-        """Replace the ack file; raises OSError where the folder cannot be made or written."""
+        """Replace the ack file. Raises OSError if the folder cannot be created or written to."""
         self._folder.mkdir(mode=0o755, exist_ok=True)
         temporary = self._path.with_suffix(f".tmp{os.getpid()}")
         try:
@@ -29,6 +29,6 @@ class AckWriter:
             raise
 
     def remove(self) -> None:
-        """Take the ack away: the process ends in good order."""
+        """Delete the ack file, when the process exits normally."""
         with contextlib.suppress(OSError):
             self._path.unlink()

@@ -1,4 +1,4 @@
-"""Which peers are live, and which have gone: pure values, made of one peer file after another."""
+"""The live and the removed peers, as pure values. Each peer file makes the next catalog."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from types import MappingProxyType
 from .contract import Peer, PeerFile
 
 MAX_GONE = 1_000
-"""Most removed peers that are remembered in memory (those that a session used, it remembers)."""
+"""The limit of removed peers in memory. A session itself remembers the peers that it used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The live peers by tool name, in the file's order, and those that were live before.
+    """The live peers by tool name, in the file's order, and the peers that were live before.
 
-    `gone` holds names only: what a removed peer's tool was, so that a call from old history is
-    answered rather than failed.
+    `gone` holds only the tool names of removed peers. A model may still call one because of its
+    history: such a call then gets an answer instead of an error.
     """
 
     generation: int | None = None

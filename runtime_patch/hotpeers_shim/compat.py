@@ -1,6 +1,6 @@
-"""Which generation of the agent's libraries is here.
+"""The versions of the agent's libraries.
 
-Looked up in the metadata of the installed distributions, so that nothing is imported to find out.
+They come from the metadata of the installed distributions, so that no library has to be imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PACKAGES = ("google-adk", "a2a-sdk", "kagent-adk", "hotpeers")
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of the libraries that the shim works with, as an ack reports them."""
+    """The versions of Python and of the libraries that the shim uses, for the ack."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -1,7 +1,7 @@
-"""Follows the credential file: what the sidecar wrote for requests to a URL.
+"""Follows the credential file. The sidecar writes the credentials for requests to peers into it.
 
-Each use costs one `stat`. What cannot be read or is refused leaves the last known good file live:
-the sidecar takes credentials back by writing a file without them.
+Each use costs one `stat`. A file that is missing, unreadable or invalid leaves the last good file
+live. To revoke credentials, the sidecar writes a file without them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class CredentialReader:
         self._signature: tuple[int, ...] | None = None
         self._file = CredentialFile()
         self.locked = False
-        """Whether there is a file that this process may not read, or not yet."""
+        """Whether the file exists, but this process has no permission to read it (yet)."""
 
     def find(self, url: str) -> Credential | None:
-        """The entry with the longest prefix that covers `url`; None where there is none."""
+        """The entry with the longest prefix that covers `url`; None if no entry does."""
         return longest(self.current().credentials, url)
 
     def current(self) -> CredentialFile:
-        """The newest good file; one without entries before the first."""
+        """The newest good file; an empty one if none has been read yet."""
         try:
             signature = _signature(os.stat(self._path))  # noqa: PTH116 - half the cost of Path.stat
         except OSError:
@@ -55,11 +55,12 @@ class CredentialReader:
             return
         try:
             with self._path.open("rb") as stream:
-                # Before the read: a change in between differs from this, so the next call sees it.
+                # Take it before the read, so that the next call notices a change during the read.
                 signature = _signature(os.fstat(stream.fileno()))
                 found = load_credential_file(stream.read(MAX_CREDENTIAL_BYTES + 1))
         except PermissionError:
-            # The sidecar lets this user read it once it has seen an ack; the file's times show that.
+            # The sidecar grants access after it has seen an ack. That changes the file's ctime, so
+            # the next call tries again.
             self._signature, self.locked = seen, True
             return
         except OSError as error:

@@ -1,14 +1,15 @@
-"""Runs a function right after a module was imported, whoever imports it, and changes nothing else.
+"""Runs a hook right after the import of a module, and changes nothing else.
 
-One finder at the front of `sys.meta_path` lets the others find the module, then wraps the
-`exec_module` of that one loader. Only modules that are waited for are ever looked at.
+One finder at the front of `sys.meta_path` lets the other finders find the module, then wraps the
+`exec_module` of its loader. It ignores every module that has no hook.
 
-Annotations here are strings: every interpreter start runs this file, and saves their imports.
+Annotations here are strings: every interpreter start runs this file, and must not pay for imports
+that only annotations need.
 """
 
 import sys
 
-TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
+TYPE_CHECKING = False  # as in `typing`, whose import would slow down every interpreter start
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class PostImportFinder:
-    """A meta path finder that never finds anything itself: it hooks what the others find."""
+    """A meta path finder that finds no modules itself. It hooks modules that other finders find."""
 
     def __init__(self) -> None:
         self._hooks: dict[str, Hook] = {}
         self._busy: set[str] = set()
 
     def when_imported(self, name: str, hook: "Hook") -> None:
-        """Call `hook(module)` once, after `name` is imported; at once if it already is.
+        """Call `hook(module)` once, after the import of `name`, or now if it is already imported.
 
-        The hook must not raise: the import that it follows would fail.
+        The hook must not raise: its error would make that import fail.
         """
         module = sys.modules.get(name)
-        # A module that is being imported at this moment is in sys.modules already.
+        # sys.modules also contains a module whose import has not finished.
         if module is not None and not getattr(module.__spec__, "_initializing", False):
             hook(module)
             return
@@ -44,7 +45,7 @@ class PostImportFinder:
         path: "Sequence[str] | None" = None,
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
-        """Find a waited-for module through the other finders, and hook its loader."""
+        """Find a module that has a hook through the other finders, and wrap its loader."""
         if name not in self._hooks or name in self._busy:
             return None
         self._busy.add(name)
@@ -78,6 +79,6 @@ class PostImportFinder:
             if hook is not None:
                 hook(module)
 
-        # On the instance, not the class: a loader object belongs to one module, and keeps its type,
-        # which importlib.resources and pkgutil look at.
+        # Set it on the instance, not on the class: a loader object belongs to one module. Its type
+        # must not change, because importlib.resources and pkgutil check it.
         loader.exec_module = exec_module  # type: ignore[union-attr,method-assign]

@@ -1,7 +1,7 @@
 """The shim's state in this process: one reader, one catalog, one ack.
 
-`catalog` is what the model step asks; a daemon thread asks too, at least twice a second, so that
-the sidecar gets its ack without traffic. Nothing here touches the agent framework.
+Each model step calls `catalog`. A daemon thread calls it too, at least twice a second, so that the
+sidecar gets its ack even if the agent is idle. Nothing here touches the agent framework.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hotpeers_shim")
 
 CHECK_SECONDS = 0.5
-"""How often the background thread looks at the peer file."""
+"""How often the background thread checks the peer file."""
 HOT_CHECK_SECONDS = 0.2
-"""How often it looks where the agent's own configuration is followed too."""
+"""The same, if the shim also follows the agent's own configuration."""
 HEARTBEAT_SECONDS = 15.0
-"""How often an unchanged ack is written again: the sidecar cannot see this process otherwise."""
+"""How often an unchanged ack is rewritten, so that the sidecar knows that this process lives."""
 MAX_REFUSALS = 100
-"""Most refusals that an ack lists."""
+"""The largest number of refusals in an ack."""
 
 
 class Live:
-    """What is live in this process. Safe to use from any thread; no method raises."""
+    """The live peers of this process and their problems. Thread-safe; no method raises."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.on_change: list[Callable[[Catalog], None]] = []
         self.usable: Callable[[Peer], bool] = lambda _: True
-        """Whether this process can call a peer at all; set before the first look at the file."""
+        """Reports whether this process can call a peer. Set it before the first `catalog`."""
         self.hot = _hot_config(settings)
-        """The agent's own configuration; None where it is not followed."""
+        """The agent's own configuration; None if the shim does not follow it."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
@@ -72,7 +72,7 @@ class Live:
         self._thread_pid = 0
 
     def catalog(self) -> Catalog:
-        """The live catalog, after a look at the peer file (one `stat` where nothing changed)."""
+        """Check the peer file (one `stat` if it is unchanged) and return the live catalog."""
         view = self._reader.current()
         if view is not self._view:
             self._apply(view)
@@ -98,7 +98,7 @@ class Live:
                 for notify in self.on_change:
                     notify(self._catalog)
             if view.rejection is not None:
-                # An agent may well start before its first peer file is there.
+                # An agent may start before its first peer file exists.
                 level = logging.WARNING if self._catalog.generation is not None else logging.INFO
                 logger.log(
                     level,
@@ -109,11 +109,11 @@ class Live:
         self._wake.set()
 
     def taken(self, agent: str) -> frozenset[str]:
-        """The tool names that `agent` has itself, as far as they are peers' names too."""
+        """The peers' tool names that `agent` already uses for its own tools."""
         return self._taken.get(agent, frozenset())
 
     def note_taken(self, agent: str, names: frozenset[str]) -> None:
-        """Remember which peers' tool names `agent` has itself; it keeps its own."""
+        """Record the peers' tool names that `agent` uses for its own tools. Its own tools win."""
         if self._taken.get(agent, frozenset()) != names:
             self._taken[agent] = names
             self._wake.set()
@@ -121,7 +121,7 @@ class Live:
     def note_skipped(
         self, agent: str, why: str, reason: PeerProblem = PeerProblem.AGENT_HAS_NO_TOOLS
     ) -> None:
-        """Remember that an agent is not given peers, and why; "" where it is given them (again)."""
+        """Record why an agent gets no peers. An empty `why` means that it gets them (again)."""
         if not why:
             if self._skipped.pop(agent, None) is not None:
                 self._wake.set()
@@ -133,7 +133,7 @@ class Live:
             self._wake.set()
 
     def note_failed(self, tool: str, problem: CallProblem, message: str) -> None:
-        """Remember that a call of a peer failed; it is reported, and the peer stays offered."""
+        """Record a failed call of a peer, for the ack. The model can still call the peer."""
         before = self._failures.get(tool)
         count = before.count + 1 if before is not None else 1
         if before is None and len(self._failures) >= MAX_REFUSALS:
@@ -144,20 +144,20 @@ class Live:
         self._wake.set()
 
     def note_called(self, tool: str) -> None:
-        """Remember that a call of a peer was answered."""
+        """Record that a peer answered a call, which clears its recorded failure."""
         if self._failures.pop(tool, None) is not None:
             self._wake.set()
 
     def note_missing(self, feature: str, error: BaseException) -> None:
-        """Remember a feature that does not work with these libraries; all others do."""
+        """Record one feature that does not work with the installed libraries."""
         self._note(feature, PeerProblem.FEATURE_MISSING, error)
 
     def note_fault(self, tool: str, error: BaseException) -> None:
-        """Remember that a call of a tool came upon a fault of the shim; its next good one clears it."""
+        """Record that a fault of the shim broke a call of a tool. The next good call clears it."""
         self._note(tool, PeerProblem.SHIM_FAULT, error)
 
     def clear_fault(self, tool: str) -> None:
-        """A call of this tool went through the shim as it should."""
+        """Record that the shim handled a call of this tool without a fault."""
         if self._faults and self._faults.pop(tool, None) is not None:
             self._wake.set()
 
@@ -169,7 +169,7 @@ class Live:
             self._wake.set()
 
     def note_error(self, doing: str, error: BaseException) -> None:
-        """Remember that the shim failed; the agent goes on as without it."""
+        """Record that the shim failed. The agent continues as if it had no shim."""
         text = f"{doing}: {type(error).__name__}: {error}"
         if text != self._error:
             self._error = text
@@ -177,7 +177,7 @@ class Live:
             self._wake.set()
 
     def ack(self) -> Ack:
-        """What there is to say to the sidecar, without its time."""
+        """The current ack, with its `time` not set."""
         view, catalog = self._view, self._catalog
         state, reason, message = AckState.ACTIVE, "", ""
         if self._error:
@@ -215,7 +215,7 @@ class Live:
                 )
 
     def start(self) -> None:
-        """Start the background thread, once a process (a forked child needs its own)."""
+        """Start the background thread, once per process. A forked child needs its own."""
         with self._lock:
             if self._thread_pid == os.getpid():
                 return
@@ -252,7 +252,7 @@ class Live:
 def _hot_config(settings: Settings) -> HotConfig | None:
     if settings.hot_config is None:
         return None
-    from .hot.folder import Folder  # noqa: PLC0415 - only where it is asked for
+    from .hot.folder import Folder  # noqa: PLC0415 - only if the feature is switched on
     from .hot.follower import HotConfig  # noqa: PLC0415
 
     return HotConfig(
@@ -265,7 +265,7 @@ _lock = threading.Lock()
 
 
 def get() -> Live:
-    """The one `Live` of this process, made of the environment at its first use."""
+    """The one `Live` of this process. The first call creates it from the environment."""
     global _live  # noqa: PLW0603 - the process has one peer file
     if _live is None:
         with _lock:
@@ -275,23 +275,23 @@ def get() -> Live:
 
 
 def start() -> None:
-    """Begin to follow the peer file and to write acks."""
+    """Start to follow the peer file and to write acks."""
     with guarded("starting"):
         get().start()
 
 
 @contextlib.contextmanager
 def guarded(doing: str) -> Iterator[None]:
-    """Keep a fault of the shim from the agent: it is logged, and told in the ack."""
+    """Shield the agent from a fault of the shim. The fault goes to the log and into the ack."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - fail open is the shim's first rule
+    except Exception as error:  # noqa: BLE001 - the shim's first rule: fail open
         get().note_error(doing, error)
 
 
 @contextlib.contextmanager
 def optional(feature: str) -> Iterator[None]:
-    """Keep the fault of a hook that the shim can do without to that hook; the ack names it."""
+    """Contain a fault of an optional hook: the shim continues, and the ack names `feature`."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - see above

@@ -1,7 +1,8 @@
-"""Which proxy a request goes through, by the environment's variables. Pure, standard library only.
+"""Chooses the proxy of a request from environment variables. Pure, standard library only.
 
-The sidecar and the shim both ask `proxy_for`, so that a card and a call take the same way. The HTTP
-clients of both read `NO_PROXY` without CIDRs, and neither knows the short names of Services.
+The sidecar and the shim both use `proxy_for`, so that the fetch of a card and a call of its agent
+take the same route. The HTTP clients of both ignore CIDRs in `NO_PROXY`, and neither knows the
+short names of Services.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ _SERVICE_SUFFIXES = (".svc", ".svc.cluster.local")
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The URL of the proxy for a request to `url`, or None where it goes straight to its host.
+    """The URL of the proxy for a request to `url`, or None for a direct connection.
 
-    The variables are `<scheme>_proxy`, then `all_proxy`, each in lower case first; `no_proxy` lists
-    the exceptions. A variable that is empty counts as one that says "no proxy". A proxy without a
-    scheme is `http://`. A URL that is malformed has no proxy: whoever sends it will say so.
+    The proxy is in `<scheme>_proxy` or else in `all_proxy`; `no_proxy` lists the exceptions. The
+    lower-case name of a variable wins over the upper-case one. An empty variable means "no proxy".
+    A proxy without a scheme gets `http://`. A malformed URL has no proxy: the request will fail
+    with a clear error later.
 
-    Exceptions, separated by commas or spaces: `*` (every host), an address, a CIDR, a host (with all
-    hosts below it, also where it begins with a dot or `*.`), each but the CIDR with an optional port.
-    This machine's own loopback is always one: no proxy can reach it.
+    Commas or spaces separate the exceptions. An exception is `*` (every host), an address, a CIDR,
+    or a host, which includes its subdomains; a host may begin with a dot or `*.`. All but the CIDR
+    can have a port. The loopback of this machine is always an exception: no proxy can reach it.
     """
     try:
         parts = urlsplit(url)
@@ -45,7 +47,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 def shown_proxy(proxy: str) -> str:
-    """A proxy as an error may name it: scheme, host and port, without a user and password."""
+    """The proxy's URL for error messages: scheme, host and port, without user and password."""
     try:
         parts = urlsplit(proxy)
         host, port = parts.hostname or "", parts.port
@@ -75,10 +77,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _service_names(host: str, port: int | None) -> list[str]:
-    """Longer names of a Service that a pod calls by its short one, as its resolver completes them.
+    """The longer names of a Service for its short name, as a pod's resolver would complete it.
 
-    `name` and `name.namespace` are inside of the cluster where exceptions name the cluster's domain.
-    `name.namespace` is told from a public name such as `example.com` by its port.
+    They let `name` and `name.namespace` match an exception that names the cluster's domain.
+    A host with one dot counts as `name.namespace` only if the URL has a port: otherwise it may be a
+    public name such as `example.com`.
     """
     dots = host.count(".")
     if dots > 1 or (dots == 1 and port is None) or _address(host):

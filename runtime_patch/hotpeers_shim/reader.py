@@ -1,6 +1,6 @@
-"""Follows the peer file: the newest good content, and why a newer one was refused.
+"""Follows the peer file: its newest good content, and why a newer content was refused.
 
-Noticing a change costs one `stat`. The file is read only when its identity, size or times differ.
+Each check costs one `stat`. The file is read only if its identity, size or times have changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _Signature = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the reader knows: the last known good file, and the refusal of a newer one if any."""
+    """The last good file, and the refusal of a newer one. Both are None if they do not exist."""
 
     file: PeerFile | None = None
     rejection: Rejection | None = None
@@ -26,7 +26,7 @@ class View:
 class PeerReader:
     """Reads one peer file, from any thread.
 
-    `current` never raises: what cannot be read or is refused leaves the last known good file live.
+    `current` never raises: a missing, unreadable or refused file leaves the last good file live.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class PeerReader:
         self._view = View(rejection=_missing(path))
 
     def current(self) -> View:
-        """The view as of now. Costs a `stat` where nothing changed."""
+        """The current view. Costs one `stat` if the file is unchanged."""
         try:
             signature = _signature(os.stat(self._path))  # noqa: PTH116 - half the cost of Path.stat
         except OSError:
@@ -52,7 +52,7 @@ class PeerReader:
             return
         self._signature = signature
         if isinstance(outcome, Rejection):
-            # An unchanged view keeps its identity, which is how callers see that nothing changed.
+            # Keep the same object if nothing changed: callers compare views by identity.
             if outcome != self._view.rejection:
                 self._view = replace(self._view, rejection=outcome)
         else:
@@ -61,7 +61,7 @@ class PeerReader:
     def _read(self) -> tuple[_Signature | None, PeerFile | Rejection]:
         try:
             with self._path.open("rb") as stream:
-                # Before the read: a change in between differs from this, so the next call sees it.
+                # Take it before the read, so that the next call notices a change during the read.
                 signature = _signature(os.fstat(stream.fileno()))
                 raw = stream.read(MAX_FILE_BYTES + 1)
         except FileNotFoundError:

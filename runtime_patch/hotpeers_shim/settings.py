@@ -1,4 +1,4 @@
-"""What the environment tells the shim, read once."""
+"""The shim's settings. The process reads them from the environment once."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ DEFAULT_PEER_FILE = "/var/run/hotpeers/peers.json"
 class Settings:
     """The shim's settings.
 
-    `call_timeout` bounds one call of a peer and `idle_timeout` the silence within a streamed one;
-    both in seconds. A peer's own `timeout` overrides the first. `spawn_url` is the MCP server of the
-    tools for spawning, "" where there is none.
+    `call_timeout` limits one call of a peer. A peer's own `timeout` overrides it. `idle_timeout`
+    limits the silence within a streamed call. Both are in seconds. `spawn_url` is the URL of the
+    MCP server with the tools for spawning, or "" if there is no such server.
 
-    `max_reply_bytes` bounds one answer or stream of a peer, after decompression, and `max_line_bytes`
-    one line of a stream. `max_reply_values` bounds the JSON values of one answer or event, each of
-    which costs memory whatever its size. `max_reply_characters` is what a model is given of a reply at
-    the most, and `max_file_bytes` the largest inline file that is saved as an artifact of the session.
-    The defaults fit an agent with 512 MiB of memory.
+    `max_reply_bytes` limits one answer or stream of a peer, after decompression. `max_line_bytes`
+    limits one line of a stream. `max_reply_values` limits the JSON values in one answer or event:
+    each value costs memory, even if it is small. `max_reply_characters` limits the part of a reply
+    that the model gets. `max_file_bytes` limits an inline file that is saved as an artifact of the
+    session. The defaults fit an agent with 512 MiB of memory.
 
-    `hot_config` is the folder of the agent's own configuration, None where that is not followed.
-    `pod_info` is the folder of the pod's annotations, and `skills_config` the configuration of the
-    container that fetches skills; both serve to verify what runs.
+    `hot_config` is the folder of the agent's own configuration, or None if the shim does not follow
+    it. `pod_info` is the folder of the pod's annotations. `skills_config` is the configuration of
+    the container that fetches skills. The last two serve to verify which configuration runs.
     """
 
     peer_file: Path
@@ -49,7 +49,8 @@ class Settings:
         `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS`,
         `_MAX_FILE_BYTES`, `_HOT_CONFIG`, `_POD_INFO` and `_SKILLS_CONFIG`.
 
-        A value that is no positive number is ignored: the default is safer than no agent.
+        A value that is not a positive number, or is too large, is ignored: an agent with the
+        default is better than no agent.
         """
         peer_file = Path(environ.get("HOTPEERS_PEER_FILE") or DEFAULT_PEER_FILE)
         ack_dir = environ.get("HOTPEERS_ACK_DIR")

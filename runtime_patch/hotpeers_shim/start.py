@@ -1,14 +1,14 @@
-"""Starts the shim: at interpreter start it only waits for the agent framework.
+"""Starts the shim. At interpreter start it only installs import hooks for the agent framework.
 
-Everything heavier (the contract, the reader, the adapters) is imported when `google.adk.runners` is:
-a Python process that is no agent pays for this file and `importhook` alone.
+The import of `google.adk.runners` then loads the larger modules (the contract, the reader, the
+adapters). A Python process without an agent loads only this file and `importhook`.
 """
 
 import sys
 
 from .importhook import PostImportFinder
 
-TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
+TYPE_CHECKING = False  # as in `typing`, whose import would slow down every interpreter start
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -16,17 +16,17 @@ FINDER = PostImportFinder()
 
 
 def begin() -> None:
-    """Wait for the modules that have to be patched."""
+    """Install a hook for the import of each module that the shim patches."""
     FINDER.when_imported("google.adk.runners", _on_runners)
     FINDER.when_imported("kagent.adk.types", _on_kagent_types)
     FINDER.when_imported("starlette.applications", _on_starlette)
 
 
 def _can_work() -> bool:
-    """Whether the shim can work in this runtime; where it cannot, the reason is reported.
+    """Whether the shim supports this runtime. Reports the reason if it does not.
 
-    Nothing else of the shim is imported before: on Python 3.10 that would fail. Never raises: the
-    import that this follows must not fail.
+    Call it before any other import from the shim: on Python 3.10 such an import fails. It never
+    raises, because that would make the agent's own import fail.
     """
     try:
         from . import unsupported  # noqa: PLC0415 - see the module's docstring
@@ -38,7 +38,7 @@ def _can_work() -> bool:
         if why:
             unsupported.report(unsupported.RUNTIME_UNSUPPORTED, why)
             return False
-        from . import live  # noqa: F401, PLC0415 - what reports all else
+        from . import live  # noqa: F401, PLC0415 - it reports all other errors
     except Exception as error:  # noqa: BLE001
         unsupported.report(unsupported.SHIM_FAILED, f"loading the shim: {error!r}")
         return False
@@ -79,13 +79,13 @@ def _on_kagent_types(module: "ModuleType") -> None:
 
 
 def _on_starlette(module: "ModuleType") -> None:
-    """Count the requests of any agent, whether or not its framework is one that gets peers."""
-    # An older Python cannot read the rest of the shim; `unsupported` says so where it matters.
+    """Count the requests of any agent, even if its framework is not supported for peers."""
+    # The rest of the shim needs Python 3.11. `unsupported` reports that for the agents it concerns.
     if sys.version_info < (3, 11):  # noqa: UP036
         return
     try:
         from .adapters import requests  # noqa: PLC0415
 
         requests.hook_starlette(module)
-    except Exception as error:  # noqa: BLE001 - the import that this follows must not fail
+    except Exception as error:  # noqa: BLE001 - the agent's own import must not fail
         sys.stderr.write(f"hotpeers: turns are not counted: {error!r}\n")

@@ -1,9 +1,10 @@
 """Counts the turns in flight in this process, and writes them to `turns-<pid>.json`.
 
-A turn is a request or an invocation of an agent, or both: what an invocation does for a request counts
-once, and goes on to count where it outlives the request (docs/decisions/drain.md). To begin and to end a
-hold is one operation on a set each, which the interpreter does whole: no lock, so that no turn ever waits
-for another one, for the thread that writes, or for a fork.
+A turn is a request, an invocation of an agent, or both. A request and its invocation count as one
+turn. That turn lasts until both have ended (docs/decisions/drain.md).
+
+The start and the end of a hold are one set operation each, which is atomic in the interpreter. They
+need no lock, so a turn never waits for another turn, for the writing thread or for a fork.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from .settings import Settings
 logger = logging.getLogger("hotpeers_shim")
 
 LOOK_SECONDS = 0.2
-"""How often the thread looks for a drain, and whether there is something new to write."""
+"""How often the thread checks for a drain and for a change that it must write."""
 DRAINING_SECONDS = 0.5
-"""How often it writes while the pod drains: a process that stops to is gone."""
+"""How often it writes during a drain. The sidecar takes a process that stops writing for ended."""
 HEARTBEAT_SECONDS = 15.0
-"""How often it writes otherwise, where nothing changed."""
+"""How often it writes at other times, if nothing changed."""
 
 current: contextvars.ContextVar[int] = contextvars.ContextVar("hotpeers_turn", default=0)
-"""The turn that the running code works for; 0 where it is none's."""
+"""The number of the turn that the running code belongs to; 0 if it belongs to no turn."""
 
 _numbers = itertools.count(1)
 
 
 class Hold:
-    """One reason why a turn is in flight. It ends once, at the latest when nothing refers to it."""
+    """One reason why a turn is in flight. It ends by `end`, or at its garbage collection."""
 
     __slots__ = ("_key", "_owner")
 
@@ -48,14 +49,14 @@ class Hold:
 
     @property
     def turn(self) -> int:
-        """The number of its turn."""
+        """The number of the turn that this hold keeps in flight."""
         return self._key[0]
 
     def end(self) -> None:
-        """End it; again does nothing."""
+        """End the hold. A second call does nothing."""
         self._owner.end(self._key)
 
-    # The generator of an invocation may be dropped where no event loop closes it any more.
+    # An invocation's generator may be dropped when no event loop is left to close it.
     __del__ = end
 
 
@@ -68,42 +69,42 @@ class Turnstile:
         self.holds: set[tuple[int, int]] = set()
         """The turn and the number of each hold."""
         self.draining = False
-        """Whether the pod drains, as of the last look."""
+        """Whether the pod drains, as of the thread's last check."""
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        """Begin anew: the turns and the thread are those of the process that was forked."""
+        """Reset the state. After a fork, the turns and the thread belong to the parent process."""
         self.holds.clear()
         self._idle_since = time.time()
         self._starting = threading.Lock()
         self._runs = False
 
     def begin(self, turn: int = 0) -> Hold:
-        """Hold a turn, a new one where it is not said which."""
+        """Hold the turn with this number, or a new turn for 0."""
         self.start()
         return Hold(self, turn or next(_numbers))
 
     def end(self, key: tuple[int, int]) -> None:
-        """End the hold of that key."""
+        """End the hold with this key, if it has not ended yet."""
         if key in self.holds:
             self.holds.discard(key)
             self._idle_since = time.time()
 
     def turns(self) -> Turns:
-        """What there is to say to the sidecar, without its time."""
+        """The current report for the sidecar, with its `time` not set."""
         active = len({turn for turn, _ in tuple(self.holds)})
         return Turns(os.getpid(), active, None if active else self._idle_since, self.draining)
 
     def start(self) -> None:
-        """Start the thread that writes, once a process."""
+        """Start the writing thread, once per process."""
         if self._runs:
             return
         with self._starting:
             if self._runs:
                 return
             self._runs = True
-            with contextlib.suppress(RuntimeError):  # there may be no other thread
+            with contextlib.suppress(RuntimeError):  # the process may be unable to start a thread
                 threading.Thread(target=self._run, name="hotpeers turns", daemon=True).start()
 
     def _run(self) -> None:
@@ -144,7 +145,7 @@ _lock = threading.Lock()
 
 
 def get() -> Turnstile:
-    """The one `Turnstile` of this process, made of the environment at its first use."""
+    """The one `Turnstile` of this process. The first call creates it from the environment."""
     global _turnstile  # noqa: PLW0603 - the process has one
     if _turnstile is None:
         with _lock:

@@ -1,7 +1,7 @@
-"""Says that the shim does not work here: one line on stderr, and an ack of state `error`.
+"""Reports that the shim does not work here: one line on stderr, and an ack of state `error`.
 
-This is the one module that must work where the rest of the shim cannot be imported: it needs nothing
-but the standard library of Python 3.8, and not the contract, whose ack it writes by hand.
+This module must work even if the rest of the shim cannot be imported. It therefore needs only the
+standard library of Python 3.8. It cannot use the contract, so it writes the JSON of the ack itself.
 """
 
 import atexit
@@ -28,11 +28,11 @@ _said: "set[int]" = set()
 
 
 def find() -> str:
-    """Why this runtime is not supported, as a sentence; "" where it is."""
+    """The reason why this runtime is not supported, as a sentence; "" if it is supported."""
     if sys.version_info < OLDEST_PYTHON:
         return f"Python {sys.version.split()[0]} is older than {_text(OLDEST_PYTHON)}"
     adk, a2a = _version("google-adk"), _version("a2a-sdk")
-    # A framework without metadata is tried: it may well be a newer one, put there in another way.
+    # google-adk may be installed without metadata. It may be new enough, so the shim tries it.
     if adk and _numbers(adk) < OLDEST_ADK:
         return f"google-adk {adk} is older than {_text(OLDEST_ADK)}"
     if not a2a:
@@ -43,15 +43,15 @@ def find() -> str:
 
 
 def report(reason: str, message: str) -> None:
-    """Write the line now, and the ack from now on; never raises.
+    """Write the line once, and the ack again and again in a thread. Never raises.
 
-    `reason` is a word of docs/reference.md. Only the first report of a process counts.
+    docs/reference.md lists the words for `reason`. Later reports of the same process are ignored.
     """
     if os.getpid() in _said:
         return
     _said.add(os.getpid())
     message = message[:1000]
-    # stderr may be closed, and a thread may not be had.
+    # stderr may be closed, and the process may be unable to start a thread.
     with contextlib.suppress(Exception):
         sys.stderr.write(f"hotpeers: {reason}: {message} (the agent runs without hot peers)\n")
     with contextlib.suppress(Exception):
@@ -59,11 +59,11 @@ def report(reason: str, message: str) -> None:
 
 
 def _repeat(reason: str, message: str) -> None:
-    """Write the ack until the process ends: the sidecar forgets one that is silent for a minute."""
+    """Rewrite the ack until the process ends: the sidecar drops one after a minute of silence."""
     path = _folder() / f"ack-{os.getpid()}.json"
     atexit.register(_remove, path)
     while True:
-        with contextlib.suppress(Exception):  # there is no sidecar, or not yet
+        with contextlib.suppress(Exception):  # the sidecar is missing, or has not started yet
             _write(path, reason, message)
         time.sleep(_HEARTBEAT_SECONDS)
 
@@ -75,7 +75,7 @@ def _folder() -> Path:
 
 
 def _write(path: Path, reason: str, message: str) -> None:
-    """Write an ack, see `contract.Ack`, in the place of the one before."""
+    """Replace the ack file. Its fields are those of `contract.Ack`."""
     ack = {
         "apiVersion": "hotpeers.dev/v1",
         "pid": os.getpid(),
@@ -106,12 +106,12 @@ def _versions() -> "dict[str, str]":
 def _version(package: str) -> str:
     try:
         return str(metadata.version(package))
-    except Exception:  # noqa: BLE001 - it is not installed, or its metadata cannot be read
+    except Exception:  # noqa: BLE001 - the package is missing, or its metadata is unreadable
         return ""
 
 
 def _numbers(version: str) -> "tuple[int, ...]":
-    """Major and minor number, which is all that is compared."""
+    """The major and the minor number. Nothing compares more of a version."""
     return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")[:2])
 
 

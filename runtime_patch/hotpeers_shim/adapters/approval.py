@@ -1,9 +1,8 @@
-"""Binds a human's approval of a call to the definition of the peer that it was asked for.
+"""Binds a human's approval of a call to the definition that the peer had when it was asked for.
 
-Whoever asks for confirmation (the tool, a callback, a plugin) goes through
-`ToolContext.request_confirmation`. The peer's fingerprint is noted there, in the session's state; on
-resume, a peer that has another one since is not called: an approval given for one address must not
-be carried out at another.
+A tool, a callback or a plugin asks for confirmation with `ToolContext.request_confirmation`. A hook
+there stores the peer's fingerprint in the session's state. If the fingerprint has changed when the
+call is resumed, the peer is not called: an approval for one address must not be used for another.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def _called_name(context: Any, call_id: str | None) -> str:
 
 
 def refusal(context: Any, peer: Peer) -> str | None:
-    """Why a call that was resumed after a confirmation must not go on; None where it may."""
+    """Why a call that is resumed after a confirmation is denied; None if it is allowed."""
     if context.tool_confirmation is None:
         return None
     bound = context.state.get(APPROVAL_PREFIX + str(context.function_call_id))

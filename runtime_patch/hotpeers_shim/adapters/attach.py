@@ -1,9 +1,9 @@
 """Gives the agents of each runner the toolset of the live peers.
 
-`google.adk.runners.Runner.__init__` is the one place that every orchestrator passes: kagent builds a
-runner and an agent per request, `to_a2a` and `adk api_server` keep theirs. The toolset then goes
-through public API: the framework asks it for tools on every model step. Agents that cannot be found
-from the root (copies, nodes that code makes) are given theirs when they take a step.
+Every orchestrator goes through `google.adk.runners.Runner.__init__`: kagent builds a runner and an
+agent per request, `to_a2a` and `adk api_server` keep theirs. The toolset itself uses public API:
+the framework asks it for tools at every model step. Agents that cannot be reached from the root
+(copies, nodes that are made by code) get their toolset when they take a step.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _lock = threading.Lock()
 _hooked: set[str] = set()
 
 MAX_DEPTH = 8
-"""How deep below a root agents are looked for."""
+"""How many levels below a root the search for agents goes."""
 
 _AGENT_TOOLS = (
     ("google.adk.tools.agent_tool", ("AgentTool", "_SingleTurnAgentTool")),
     ("google.adk.tools.google_search_agent_tool", ("GoogleSearchAgentTool",)),
     ("google.adk.tools._node_tool", ("NodeTool",)),
 )
-"""The tools that run an agent. Only the first is in all versions."""
+"""The tools that run an agent. Only `AgentTool` exists in all versions."""
 
 
 def hook_runner(module: ModuleType) -> None:
-    """Wrap `Runner.__init__`: after the framework's own work, the runner's agents get their peers."""
+    """Wrap `Runner.__init__`: after the original code, the runner's agents get their peers."""
     hot = live.get().hot
     live.get().usable = _usable
     original = module.Runner.__init__
@@ -80,11 +80,11 @@ def _attach(root: Any) -> None:
 
 
 def give(agent: Any) -> Any:
-    """Put the peers behind the agent's own tools, unless they are there; returns its `ToolList`."""
-    from .toollist import ToolList  # noqa: PLC0415 - the framework is imported by now
+    """Add the peers after the agent's own tools, if they are missing. Returns its `ToolList`."""
+    from .toollist import ToolList  # noqa: PLC0415 - needs the imported framework
     from .toolset import PeerToolset  # noqa: PLC0415
 
-    # A runner may be made again for an agent that has its peers already.
+    # An agent that already has its peers may get another runner.
     if isinstance(agent.tools, ToolList):
         return agent.tools
     state = live.get()
@@ -97,7 +97,7 @@ def give(agent: Any) -> Any:
 
 
 def begin_step(agent: Any) -> None:
-    """An agent takes a step: it has its peers then, if it is to have any."""
+    """Begin a step of `agent`. An orchestrator that has no peers yet gets them first."""
     from .toollist import ToolList  # noqa: PLC0415
 
     tools = getattr(agent, "tools", None)
@@ -121,7 +121,7 @@ def _attach_spawning(tools: Any, url: str) -> None:
 
 
 def _with_tools(agent: Any, depth: int) -> Iterator[Any]:
-    """The agents with tools that control may go to from this one, itself first."""
+    """This agent and the agents that it can transfer control to, if they hold tools."""
     if role.is_called_as_tool(agent):
         return
     if role.holds_tools(agent):
@@ -134,7 +134,7 @@ def _with_tools(agent: Any, depth: int) -> Iterator[Any]:
 
 
 def _hook_once() -> None:
-    """Patch what can only be imported once the framework is whole."""
+    """Patch the modules that can be imported only after the framework is completely imported."""
     if "done" not in _hooked:
         _hooked.add("done")
         with live.optional("agents called as tools"):
@@ -150,7 +150,7 @@ def _hook_once() -> None:
 
 
 def _hook_agent_tools() -> None:
-    """Note, while an agent that was called as a tool runs, that it does: it is no orchestrator."""
+    """Set `role.nested` while an agent runs that was called as a tool: it gets no peers."""
     for module, names in _AGENT_TOOLS:
         if find_spec(module) is None:
             continue

@@ -1,8 +1,9 @@
-"""One call of a peer: followed until its task is over, bounded in whole and in silence.
+"""One call of a peer. It ends when the peer's task is over, or at a timeout.
 
-Every failure becomes a `CallFailed` that says which peer and why. A cancelled turn cancels the
-peer's task and goes on to be cancelled. A message is sent once: it is repeated only where no
-connection was made, or where the peer refused it without looking at it.
+One timeout limits the whole call, another one limits silence. Every failure becomes a `CallFailed`
+that names the peer and the reason. If the turn is cancelled, the peer's task is cancelled too, and
+the cancellation continues. A message is sent only once. It is repeated only if no connection was
+made, or if the peer refused it without processing it.
 """
 
 from __future__ import annotations
@@ -23,23 +24,24 @@ from .pool import Client, spawn
 logger = logging.getLogger("hotpeers_shim")
 
 CANCEL_SECONDS = 5.0
-"""Longest time that the peer may take to confirm a cancellation."""
+"""The longest wait for the peer to confirm a cancellation."""
 CONNECT_RETRY_SECONDS = 5.0
-"""How long a connection is tried again: kagent Agents are Ready up to 1.3 s before they can be reached."""
+"""How long to retry a connection: kagent Agents are Ready up to 1.3 s before they are reachable."""
 BUSY_RETRY_SECONDS = 60.0
-"""How long a message is sent again that a peer has not accepted: kagent 1.x itself waits for 10 s."""
+"""How long to resend a message that a peer has not accepted; kagent 1.x itself waits for 10 s."""
 AFTER_END_SECONDS = 1.0
-"""How long a stream is listened to after its task has ended: some servers never close it."""
+"""How long to read a stream after its task has ended: some servers never close it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LOOK_SECONDS = 15.0
 _MISSES = 5
 
 
 class CallFailed(Exception):
-    """A call of a peer came to no answer; the message says which peer and why, for the model.
+    """A call of a peer failed. The message names the peer and the reason; the model reads it.
 
-    `reply` is what there was of the answer. `task_gone` is true where the task that the message
-    continued is unknown to the peer or over, `context_gone` where the context of the message is.
+    `reply` is the part of the answer that arrived. `task_gone` is true if the message continued a
+    task that has ended or that the peer does not know. `context_gone` is true if the peer does not
+    know the context of the message.
     """
 
     def __init__(self, message: str, problem: CallProblem, reply: Reply) -> None:
@@ -64,7 +66,7 @@ class Call:
     transcript: Transcript = field(default_factory=Transcript)
 
     async def send(self, message: Any) -> Reply:
-        """Send the message and wait until the task is over, or needs the caller.
+        """Send the message and wait until the task is over, or waits for input from the caller.
 
         Raises `CallFailed`.
         """
@@ -107,7 +109,7 @@ class Call:
                 await patience.after(error)
 
     async def _converse(self, native: Any, message: Any, patience: _Patience) -> None:
-        """Send, and listen until the task is over or there is nothing more to come."""
+        """Send the message, and follow its task until it is over."""
         broke = await self._send(native, message, patience)
         if self.transcript.is_empty:
             raise self._failed("it answered with nothing", CallProblem.ANSWER_INVALID)
@@ -117,7 +119,10 @@ class Call:
             await self._read_whole(native)
 
     async def _send(self, native: Any, message: Any, patience: _Patience) -> Exception | None:
-        """Send and listen; returns what broke the connection where the task is known already."""
+        """Send the message and read the answer.
+
+        Returns the error that broke the connection if the task is known by then. Raises any other.
+        """
         stream = native.streams
         while True:
             try:
@@ -129,7 +134,7 @@ class Call:
             except Exception as error:
                 if self.transcript.is_empty:
                     if stream and _lacks_streams(error):
-                        # The card promises streams that the peer does not have: nothing was done.
+                        # The card promises streams, but the peer has none. It has done nothing yet.
                         stream = False
                     else:
                         await patience.after(error)
@@ -142,8 +147,11 @@ class Call:
             return None
 
     async def _listen(self, events: AsyncGenerator[Any], *, stream: bool) -> None:
-        """Take in events until their end, silence, or a while after the task has ended."""
-        # A peer that does not stream says nothing until it is done: only the whole is bounded there.
+        """Read events until the stream ends or `AFTER_END_SECONDS` after the end of the task.
+
+        Raises `_Silent` if a stream is silent for too long.
+        """
+        # A peer that does not stream is silent until it is done, so only the whole call is limited.
         idle = self.settings.idle_timeout if stream else None
         async with aclosing(events):
             while True:
@@ -164,9 +172,9 @@ class Call:
         return self.transcript.state is not State.WORKING
 
     async def _follow(self, native: Any, broke: Exception | None) -> None:
-        """Wait for the end of a task that goes on, for as long as the call may take.
+        """Wait until a running task ends; the caller sets the timeout.
 
-        Where the peer streams it is subscribed to again, else it is asked, less and less often.
+        It subscribes to the task again if the peer streams, or else polls it with growing pauses.
         """
         pause, subscribe, misses = _FIRST_PAUSE, native.streams, 0
         clock = asyncio.get_running_loop().time
@@ -174,7 +182,7 @@ class Call:
             if subscribe:
                 began = clock()
                 subscribe = await self._subscribe(native)
-                # A stream that held is taken up again at once, however often it is cut.
+                # After a stream that lasted a while, resubscribe at once, even if it breaks often.
                 pause = _FIRST_PAUSE if clock() - began > pause else pause
             if not self._is_over():
                 error = await self._look(native)
@@ -188,7 +196,7 @@ class Call:
             await self._read_whole(native)
 
     async def _subscribe(self, native: Any) -> bool:
-        """Listen to a task from now on; returns whether it is worth doing once more."""
+        """Read the events of a task from now on. Returns whether another subscription may help."""
         self.transcript.note_gap()
         try:
             events = wire.subscribe(native, self.transcript.task_id, self.context)
@@ -200,20 +208,20 @@ class Call:
         return True
 
     async def _look(self, native: Any) -> Exception | None:
-        """Read the task as it is now, which closes a gap; returns what kept it from being read."""
+        """Read the current state of the task, which closes a gap. Returns the error, if any."""
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 found = await wire.get(native, self.transcript.task_id, self.context)
-        except Exception as error:  # noqa: BLE001 - what it means depends on who asks
+        except Exception as error:  # noqa: BLE001 - its meaning depends on the caller
             return error
         self.transcript.add(parse_event(found))
         self.transcript.note_whole()
         return None
 
     async def _read_whole(self, native: Any) -> None:
-        """Read a task that is over: it holds what was said while the connection was lost.
+        """Read a finished task, which also has the messages that a lost connection has missed.
 
-        Where that fails, the reply stays marked as incomplete.
+        If that fails, the reply stays marked as incomplete.
         """
         for _ in range(_MISSES):
             error = await self._look(native)
@@ -228,14 +236,14 @@ class Call:
     def _abandon(self, native: Any) -> None:
         task_id = self.transcript.task_id
         if native is not None and task_id and self.transcript.state is State.WORKING:
-            self.client.users += 1  # the lease of the call ends before the cancellation does
+            self.client.users += 1  # the lease of the call ends before the cancellation
             spawn(self._cancel(native, task_id))
 
     async def _cancel(self, native: Any, task_id: str) -> None:
         try:
             async with asyncio.timeout(CANCEL_SECONDS):
                 await wire.cancel(native, task_id, self.context)
-        except Exception as error:  # noqa: BLE001 - kagent 0.10 agents cannot cancel, and say so
+        except Exception as error:  # noqa: BLE001 - kagent 0.10 agents reject cancellation
             why = clean_text(str(error), 300)
             logger.info("%s did not cancel its task: %s", self.peer.toolName, why)
         finally:
@@ -247,14 +255,14 @@ class Call:
 
 
 class _Patience:
-    """How long a connection that cannot be made is tried again; one for each call."""
+    """Retries of one call, with growing pauses, until the connection is made or time is up."""
 
     def __init__(self) -> None:
         self._began = asyncio.get_running_loop().time()
         self._pause = _FIRST_PAUSE
 
     async def after(self, error: Exception) -> None:
-        """Wait before the next try; raises `error` where it is too late, or something was sent."""
+        """Wait before a retry. Raises `error` if time is up, or the message may have been sent."""
         fault = faults.explain(error)
         allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
         if not fault.unsent or asyncio.get_running_loop().time() > self._began + allowed:
@@ -264,22 +272,22 @@ class _Patience:
 
 
 class _Silent(Exception):
-    """A stream had nothing to say for longer than it may."""
+    """A stream was silent for longer than the idle timeout."""
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether the connection is at fault, and not what was said on it."""
+    """Whether the connection failed, and not the peer's answer."""
     timed_out = isinstance(error, TimeoutError)
     return timed_out or faults.explain(error).problem is CallProblem.UNREACHABLE
 
 
 def _is_task_gone(error: BaseException) -> bool:
-    # HTTP+JSON of 0.3 has no code for it.
+    # A2A 0.3 over HTTP+JSON has no error code for this.
     return wire.is_task_gone(error) or bool(faults.TASK_GONE.search(faults.explain(error).text))
 
 
 def _lacks_streams(error: BaseException) -> bool:
-    # Over HTTP+JSON 404 stands for a method that is missing, and for a task or a context.
+    # Over HTTP+JSON, 404 means that a method, a task or a context is missing.
     fault = faults.explain(error)
     gone = faults.TASK_GONE.search(fault.text) or faults.CONTEXT_GONE.search(fault.text)
     return wire.is_unsupported(error) and not gone and not fault.busy

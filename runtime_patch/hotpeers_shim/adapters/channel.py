@@ -1,8 +1,8 @@
-"""gRPC channels to peers, with the headers and authorities that the credential file has for them.
+"""gRPC channels to peers, with the headers and authorities of the credential file.
 
-A prefix covers a channel by its origin: methods of gRPC have no path of the peer's own. Headers are
-looked up at each call, authorities when the channel is made. A client certificate cannot be
-presented: the relay of the sidecar speaks HTTP/1.1.
+A prefix matches a channel by its origin, because the path of a gRPC method does not depend on the
+peer. Headers are looked up at each call, authorities when the channel is made. Client certificates
+are not supported, because the sidecar's relay for them supports only HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .routes import missing
 
 
 class CertificateNeeded(Exception):
-    """The peer asks for a client certificate, and is called over gRPC."""
+    """The peer needs a client certificate, which is not supported over gRPC."""
 
 
 def open_channel(url: str, limit: int, credentials: CredentialReader) -> Any:
     """A channel to `https://host:port` (TLS), `http://host:port` or `host:port` (plain).
 
-    `limit` bounds a message, in bytes. Raises `CertificateNeeded`.
+    `limit` is the largest message, in bytes. Raises `CertificateNeeded`.
     """
-    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - may be missing, and takes its time
+    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - slow to import, may be missing
 
     scheme, separator, rest = url.partition("://")
     target = (rest if separator else url).rstrip("/")
@@ -35,7 +35,7 @@ def open_channel(url: str, limit: int, credentials: CredentialReader) -> Any:
     if found is not None and found.via:
         raise CertificateNeeded("it needs a client certificate, which is not presented over gRPC")
     options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", limit)]
-    # The library has rules of its own for NO_PROXY.
+    # gRPC would apply its own rules for NO_PROXY.
     proxy = proxy_for(place, os.environ)
     options.append(("grpc.http_proxy", proxy) if proxy else ("grpc.enable_http_proxy", 0))
     interceptors = _interceptors(credentials, place)
@@ -51,8 +51,8 @@ def open_channel(url: str, limit: int, credentials: CredentialReader) -> Any:
 
 
 def _roots(ca: str) -> bytes:
-    """The authorities that httpx trusts, and those of a bundle: gRPC takes one list, or its own."""
-    import certifi  # noqa: PLC0415 - of httpx
+    """The authorities that httpx trusts, and those in `ca`: gRPC takes one list or its defaults."""
+    import certifi  # noqa: PLC0415 - comes with httpx
 
     return Path(certifi.where()).read_bytes() + b"\n" + ca.encode("ascii")
 

@@ -1,4 +1,7 @@
-"""One session's dialogue with one peer: one context, one call at a time, an open question resumed."""
+"""The dialogue of one session with one peer: one A2A context, and one call at a time.
+
+If the peer has asked a question, the next request is the answer.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def _pool() -> Pool:
 
 
 def _turn(context: Any, peer: Peer) -> asyncio.Lock:
-    """The lock of one dialogue: parallel calls would mix two requests in one A2A context."""
+    """The lock of one dialogue. Parallel calls would mix two requests in one A2A context."""
     key = (id(asyncio.get_running_loop()), *memory.thread_key(context, peer))
     lock = _locks.get(key)
     if lock is None:
@@ -45,7 +48,7 @@ def _turn(context: Any, peer: Peer) -> asyncio.Lock:
 
 
 async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
-    """Send `request` to `peer` and give the model its answer, or the reason why there is none."""
+    """Send `request` to `peer`. Returns the answer, or the reason of a failure, for the model."""
     async with _turn(tool_context, peer), _pool().lease(peer) as client:
         dialogue = Dialogue(live, peer, tool_context, client)
         kagent = _kagent()
@@ -58,13 +61,13 @@ async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
 
 
 def not_approved(peer: Peer) -> str:
-    """What the model reads where a person did not approve the call."""
+    """The text for the model if a person did not approve the call."""
     return f"The call of agent {peer.toolName} was not approved."
 
 
 @dataclass
 class Dialogue:
-    """One call of one peer within a session, with what the session knows of the peer."""
+    """One call of one peer within a session, with the session's thread with that peer."""
 
     live: Live
     peer: Peer
@@ -72,13 +75,13 @@ class Dialogue:
     client: Client
 
     def __post_init__(self) -> None:
-        # Before the call: a peer that was asked in vain stands in the history as well.
+        # Remember the peer before the call: a failed call is also in the session's history.
         self.thread = memory.recall(self.tool_context, self.peer)
         self._is_new = False
         memory.remember(self.tool_context, self.peer, self.thread)
 
     async def ask(self, request: str) -> str:
-        """Send a request; returns what the model reads of the answer, or of the failure."""
+        """Send a request. Returns the text of the answer, or of the failure, for the model."""
         while True:
             try:
                 return await self.answer(await self.send(request))
@@ -87,20 +90,20 @@ class Dialogue:
                     return await self.explain(failure)
 
     async def send(self, request: str) -> Reply:
-        """Send a request in the thread; raises `CallFailed`."""
+        """Send a request in the thread. Raises `CallFailed`."""
         message = wire.text_message(request, self.thread.context_id, self.thread.task_id)
         return await self.call().send(message)
 
     def call(self) -> Call:
-        """A call of the peer."""
+        """A new call of the peer, which has not been sent."""
         return Call(self.peer, self.client, self.live.settings)
 
     def forget_thread(self, failure: CallFailed) -> bool:
-        """Drop what the peer no longer knows; returns whether the request can be sent anew.
+        """Drop the part of the thread that the peer has lost. Returns whether to send again.
 
-        The question that waited for this answer may be gone, or the whole conversation, where the
-        peer keeps them in memory. The request still deserves to be heard. Each time there is less of
-        the thread, so that this ends.
+        A peer that keeps its state in memory may have lost the task that waited for this request,
+        or the whole conversation. The request is then sent without the lost ids. Each call drops at
+        least one id or returns False, so the retries end.
         """
         before = self.thread
         if failure.task_gone and before.task_id:
@@ -111,7 +114,7 @@ class Dialogue:
         return self.thread != before
 
     async def answer(self, reply: Reply) -> str:
-        """Remember how the thread goes on; returns what the model reads of a reply."""
+        """Record the thread's new state. Returns the text of a reply for the model."""
         self.note_answered(reply, task_id=reply.task_id if reply.state.waits else "")
         settings = self.live.settings
         note = await save_files(reply, self.peer, self.tool_context, settings.max_file_bytes)
@@ -120,12 +123,12 @@ class Dialogue:
         return _NEW_THREAD + text if self._is_new else text
 
     def note_answered(self, reply: Reply, *, task_id: str = "") -> None:
-        """Remember how the thread goes on, `task_id` being the task that waits for the next message."""
+        """Record the thread's new state. `task_id` is the task that waits for the next message."""
         self.live.note_called(self.peer.toolName)
         self._remember(reply, task_id)
 
     async def explain(self, failure: CallFailed) -> str:
-        """What the model reads of a call that failed, with what had come of the answer."""
+        """The text of a failed call for the model, with the part of the answer that arrived."""
         self.live.note_failed(self.peer.toolName, failure.problem, str(failure))
         self._remember(failure.reply, "")
         advice = ""
@@ -141,9 +144,9 @@ class Dialogue:
 
 @cache
 def _kagent() -> Any:
-    """kagent's own way of asking a sub-agent, where the agent runs on kagent; else None."""
+    """The module `kagent` if the agent runs on kagent, else None."""
     try:
-        from . import kagent  # noqa: PLC0415 - kagent may not be there
+        from . import kagent  # noqa: PLC0415 - kagent may be missing
     except ImportError:
         return None
     return kagent if kagent.is_present() else None

@@ -1,4 +1,4 @@
-"""What an exception of a call means: which word of the contract, and which sentence for the model."""
+"""Turns an exception of a call into a `CallProblem` and a sentence for the model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _HINTS = {
     404: "nothing answers at this address",
     429: "it has too many requests",
 }
-# There is no code for it: servers say "unknown contextId", "context not found" and the like. kagent 1.x
-# does not tell a session that is gone from one of another user (`a2agateway/gateway.go`). What says
-# "context deadline exceeded" or "maximum context length" has looked at the message.
+# A2A has no error code for this: servers say "unknown contextId", "context not found" and the like.
+# kagent 1.x gives the same answer for a missing session and for another user's session
+# (`a2agateway/gateway.go`). "context deadline exceeded" and "maximum context length" do not match:
+# a peer that says so has processed the message.
 CONTEXT_GONE = re.compile(
     r"\bcontext[ _-]?id\b|not authori[sz]ed"
     r"|\b(unknown|invalid|no|no such) (context|session)\b(?! (length|window))"
@@ -36,15 +37,15 @@ CONTEXT_GONE = re.compile(
 TASK_GONE = re.compile(r"\btask\b.*\b(not found|terminal state)\b", re.IGNORECASE)
 
 
-# What a proxy answers itself, where it reaches nothing or wants to know who asks.
+# The statuses that a proxy itself sends: it cannot reach the peer, or it denies the request.
 _OF_PROXIES = (403, 407, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `unsent` is true where the request cannot have reached the peer.
+    """One fault. `unsent` is true if the message can be sent again: the peer has not taken it.
 
-    `busy` is true where it did, and the peer says that it has not accepted it and may later on.
+    `busy` is true if the peer got the message, did not accept it, and may accept it later.
     """
 
     problem: CallProblem
@@ -54,14 +55,14 @@ class Fault:
 
 
 def explain(error: BaseException) -> Fault:
-    """Find the first exception of a chain that says what went wrong."""
+    """Explain an exception by the first one in its chain that is recognized."""
     for one in _chain(error):
         fault = _of_limits(one) or _of_busy(one) or _of_http(one) or _of_grpc(one)
         if fault is not None:
             return fault
     for one in _chain(error):
         if isinstance(one, ValueError | TypeError | KeyError | AttributeError):
-            # A ValueError, too: pydantic's ValidationError, JSONDecodeError, UnicodeDecodeError.
+            # ValueError includes pydantic's ValidationError, JSONDecodeError, UnicodeDecodeError.
             text = f"its answer does not follow the A2A protocol: {_first_line(one)}"
             return Fault(CallProblem.ANSWER_INVALID, text)
         if type(one).__name__ in ("SSEError", "ParseError", "A2AClientJSONError"):
@@ -87,7 +88,10 @@ def _of_limits(error: BaseException) -> Fault | None:
 
 
 def _of_busy(error: BaseException) -> Fault | None:
-    """kagent 1.x: "a rejected send" that "clients may retry with the same message" (a2a-sdk 1.x only)."""
+    """kagent 1.x did not accept a message: "clients may retry with the same message".
+
+    kagent calls this "a rejected send". Only the errors of a2a-sdk 1.x carry its reason.
+    """
     data = getattr(error, "data", None)
     if not isinstance(data, dict) or data.get("reason") != "KAGENT_SEND_NOT_ACCEPTED":
         return None
@@ -112,10 +116,10 @@ def _of_http(error: BaseException) -> Fault | None:
 
 
 def _of_system(error: BaseException) -> str:
-    """What the operating system says, such as "Connection refused"; "" where it was not asked."""
+    """The error text of the operating system, such as "Connection refused"; "" if it has none."""
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
-    # asyncio puts a text of its own beside the number; those of a name server are below zero.
+    # asyncio replaces the text of an errno with its own. Errors of name resolution are negative.
     said = [
         os.strerror(one.errno) if one.errno > 0 else str(one.strerror)
         for one in _chain(error)
@@ -138,7 +142,7 @@ def _of_status(response: httpx.Response) -> Fault:
 
 
 def _said(response: httpx.Response) -> str:
-    """The message in the JSON of an error, as A2A over HTTP+JSON and web frameworks have it; or ""."""
+    """The message in a JSON error of A2A over HTTP+JSON or of a web framework; "" without one."""
     try:
         found = response.json()
     except (ValueError, RecursionError, httpx.StreamError):
@@ -150,7 +154,7 @@ def _said(response: httpx.Response) -> str:
 
 
 def _of_grpc(error: BaseException) -> Fault | None:
-    """Of `grpc.aio.AioRpcError`, told by its module: grpc may not be there to ask."""
+    """Explain a `grpc.aio.AioRpcError`. Its module identifies it: grpc may not be installed."""
     code: Any = getattr(error, "code", None)
     if not type(error).__module__.startswith("grpc") or not callable(code):
         return None
@@ -165,14 +169,14 @@ def _of_grpc(error: BaseException) -> Fault | None:
 
 
 def _first_line(error: BaseException) -> str:
-    """The message of an exception in one line; pydantic's without its links."""
+    """The message of an exception in one line, without the links that pydantic adds."""
     errors = getattr(error, "errors", None)
     if callable(errors) and hasattr(error, "error_count"):
         try:
             first = errors()[0]
             where = ".".join(map(str, first.get("loc", ())))
             return clean_text(f"{where}: {first.get('msg')}", 300)
-        except Exception:  # noqa: BLE001 - whatever it is, its text will do
+        except Exception:  # noqa: BLE001 - then use the plain text of the exception
             return clean_text(str(error), 300)
     if isinstance(error, json.JSONDecodeError):
         return clean_text(f"{error.msg} at character {error.pos}", 300)

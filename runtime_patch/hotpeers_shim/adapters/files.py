@@ -1,4 +1,4 @@
-"""Keeps the inline files of a reply as artifacts of the session, where the agent has a place for them."""
+"""Saves the inline files of a reply as artifacts of the session, if the agent can store them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from ..reply import File, Reply
 logger = logging.getLogger("hotpeers_shim")
 
 MAX_FILES = 16
-"""Most files of one reply that are saved."""
+"""The largest number of files that are saved for one reply."""
 _MAX_NAME = 80
 
 
 async def save_files(reply: Reply, peer: Peer, context: Any, limit: int) -> Callable[[File], str]:
     """Save the inline files of a reply that have at most `limit` bytes.
 
-    Returns what the model reads of each file: the name of its artifact, or why it was not saved.
+    Returns a function that gives the text for the model for each file: the name of its artifact, or
+    the reason why it was not saved.
     """
     notes: dict[int, str] = {}
     taken: set[str] = set()
@@ -60,7 +61,7 @@ async def _save(file: File, name: str, context: Any, limit: int, taken: set[str]
         await save(name, part)
     except ValueError:  # google-adk: "Artifact service is not initialized."
         return "not saved: this agent has no artifact service"
-    except Exception as error:  # noqa: BLE001 - the text of the reply must not be lost over a file
+    except Exception as error:  # noqa: BLE001 - the text of the reply must still reach the model
         logger.warning("an artifact of %s was not saved: %s", name, error)
         return "not saved: the artifact service failed"
     taken.add(name)
@@ -68,7 +69,7 @@ async def _save(file: File, name: str, context: Any, limit: int, taken: set[str]
 
 
 def _artifact_name(file: File, peer: Peer, taken: set[str]) -> str:
-    """A name that only files of this peer have: a peer must not replace what others saved."""
+    """A name with the peer's name as prefix: a peer must not replace another peer's artifacts."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", file.name.rpartition("/")[2]).strip("._")[-_MAX_NAME:]
     stem, dot, ending = (plain or "file").rpartition(".")
     stem = stem or ending

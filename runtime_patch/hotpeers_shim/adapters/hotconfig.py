@@ -1,8 +1,8 @@
 """Hot configuration of kagent's Python runtime (kagent-adk 0.7 to 0.10).
 
-`kagent-adk static` makes one AgentConfig of config.json (`kagent.adk.cli`) and calls its `to_agent` for
-each request. What it made that object of is seen at `model_validate`; what the files say now is put
-into the object right before `to_agent` reads it.
+`kagent-adk static` makes one AgentConfig from config.json (`kagent.adk.cli`), and calls its
+`to_agent` for each request. A hook of `model_validate` finds that object and the data it was made
+from. A hook of `to_agent` updates the object from the current files before `to_agent` reads it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_ERRORS = 5
 
 
 def hook(module: ModuleType) -> None:
-    """Follow the configuration that `kagent.adk.types` is to make agents of, where that is asked for."""
+    """Follow the configuration that `kagent.adk.types` parses, if the feature is switched on."""
     hot = live.get().hot
     if hot is None:
         return
@@ -35,7 +35,7 @@ def hook(module: ModuleType) -> None:
 
 
 class KagentRuntime:
-    """`hot.runtime.Runtime` of kagent-adk: its own classes judge a configuration."""
+    """The `hot.runtime.Runtime` of kagent-adk. kagent's own classes validate a configuration."""
 
     def __init__(
         self,
@@ -50,18 +50,18 @@ class KagentRuntime:
         self._to_agent = to_agent
 
     def validate(self, data: dict[str, Any]) -> Any:
-        """An AgentConfig of the object in config.json; raises pydantic's ValidationError."""
+        """The AgentConfig for the object in config.json. Raises pydantic's ValidationError."""
         return self.original(data)
 
     def facts(self, config: Any) -> dict[str, Any]:
-        """Its fields as plain values. To be called before an agent is made of it, which adds to it."""
+        """The fields as plain values. Call it before `build`, which adds to the configuration."""
         facts: dict[str, Any] = config.model_dump(warnings=False)
         return facts
 
     def build(self, config: Any) -> None:
-        """Make an agent of it, and of the compaction of its context what `create_runner` makes of it.
+        """Make an agent, and the objects for context compaction that `create_runner` would make.
 
-        Neither opens a connection: each client is made at its first use.
+        This opens no connection: each client is made at its first use.
         """
         self._to_agent(config, _TRIAL_NAME)
         context = getattr(config, "context_config", None)
@@ -69,16 +69,16 @@ class KagentRuntime:
             self._module.build_adk_context_configs(context)
 
     def fields(self, config: Any) -> dict[str, Any]:
-        """Its fields, by name."""
+        """The values of the fields, by name."""
         return {name: getattr(config, name) for name in self.kind.model_fields}
 
     def assign(self, target: Any, values: Mapping[str, Any]) -> None:
-        """Set its fields."""
+        """Set the fields `values` of the configuration `target`."""
         for name, value in values.items():
             setattr(target, name, value)
 
     def explain(self, error: Exception) -> str:
-        """What is wrong and where, without the values: headers may hold secrets."""
+        """The errors and their fields, without the values: headers may contain secrets."""
         errors = getattr(error, "errors", None)
         if not callable(errors):
             return f"{type(error).__name__}: {error}"
@@ -95,7 +95,7 @@ def _validating(runtime: KagentRuntime, hot: HotConfig) -> Callable[..., Any]:
     def model_validate(cls: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
         content = None
         with live.optional(FEATURE):
-            # Before validation, which changes the object.
+            # Compare the object before validation, which changes it.
             content = hot.read_at_start(obj)
         config = original(cls, obj, *args, **kwargs)
         if content is not None:

@@ -1,7 +1,7 @@
-"""Counts the invocations of agents as turns: what goes on behind an answer that was sent already.
+"""Counts the invocations of agents as turns, because they may continue after the answer was sent.
 
-`Runner.run_async` and `Runner.run_live` are async generators in google-adk 1.16 to 2.13. One that is
-closed early, or dropped, ends its turn too.
+`Runner.run_async` and `Runner.run_live` are async generators in google-adk 1.16 to 2.13. A
+generator that is closed early, or dropped, ends its turn too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _Run = Callable[..., AsyncGenerator[Any, Any]]
 
 
 def hook_runs(runner: Any) -> None:
-    """Wrap the methods of `Runner` that run an agent. Raises AttributeError if it has none of them."""
+    """Wrap the methods of `Runner` that run an agent.
+
+    Raises AttributeError if `run_async` is missing or is not an async generator.
+    """
     found = [name for name in ("run_async", "run_live") if _is_known(runner, name)]
     if "run_async" not in found:
         raise AttributeError("Runner.run_async is no async generator")

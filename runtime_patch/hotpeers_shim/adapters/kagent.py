@@ -1,10 +1,10 @@
-"""What kagent adds: its own sub-agent tool does the asking, over the shim's client.
+"""Calls of peers by an agent on kagent: kagent's own tool makes them with the shim's client.
 
-`KAgentRemoteA2ATool` (kagent-adk 0.10.4, and kagent's main branch of August 2026) brings the
-approvals of a sub-agent's tools up to the user, and the headers for user, lineage and token. It is
-used unmodified, one instance a call, with three things set: the contextId, the client, the headers.
-What the model reads of the answer is the shim's (`hotpeers_shim.reply`): kagent's tool drops data,
-files and states.
+`KAgentRemoteA2ATool` (kagent-adk 0.10.4, and kagent's main branch of August 2026) passes approval
+requests of a sub-agent's tools to the user, and adds the headers for user, lineage and token. The
+shim uses it unmodified, one instance per call, and sets the contextId, the client and the headers.
+The shim renders the answer for the model itself (`hotpeers_shim.reply`), because kagent's tool
+drops data, files and states.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _header_providers: dict[str, Any] = {}
 
 
 def is_present() -> bool:
-    """Whether this agent runs on kagent, and on one that has a tool for sub-agents (0.8.0 and newer)."""
+    """Whether the agent runs on a kagent that has a tool for sub-agents (0.8.0 and newer)."""
     return _TYPES in sys.modules and _TOOL in sys.modules
 
 
 def hook_agent_config(module: ModuleType) -> None:
-    """Wrap what makes an agent, to learn whether the user's token is passed on to sub-agents.
+    """Wrap the function that makes an agent: it has the setting to pass on the user's token.
 
-    That is `AgentConfig.to_agent`, and `create_agent` in kagent-adk 1.0.
+    This is `AgentConfig.to_agent`, or `create_agent` in kagent-adk 1.0.
     """
     place, name = (
         (module, "create_agent")
@@ -70,7 +70,7 @@ def interceptors() -> list[Any]:
 
 
 async def ask(dialogue: Dialogue, request: str) -> Any:
-    """Ask through kagent's tool; the result is kagent's, with what the model must read in `result`."""
+    """Ask through kagent's tool. Returns its result, with the text for the model in `result`."""
     from .dialogue import not_approved  # noqa: PLC0415 - it imports this module
 
     tool_context = dialogue.tool_context
@@ -83,14 +83,14 @@ async def ask(dialogue: Dialogue, request: str) -> Any:
     elif _is_subagents_question(confirmation.payload):
         result = await tool.resume()
     elif confirmation.confirmed:
-        # It was not the sub-agent that asked, but a callback before the call: nothing was sent yet.
+        # A callback before the call asked, not the sub-agent: the request has not been sent yet.
         result = await tool.first_call(request)
     else:
         return {"result": not_approved(dialogue.peer)}
     if tool.bridge.failure is not None:
         return {"result": await dialogue.explain(tool.bridge.failure)}
     if tool.asks_for_approval:
-        # kagent resumes the task itself, with what the user decides.
+        # kagent itself resumes the task with the user's decision.
         dialogue.note_answered(tool.bridge.reply)
         return result
     text = await dialogue.answer(tool.bridge.reply)
@@ -103,7 +103,7 @@ def _is_subagents_question(payload: Any) -> bool:
 
 
 class Bridge:
-    """Stands in for the a2a client within kagent's tool: one message, one answer put together."""
+    """Replaces the a2a client in kagent's tool. It sends one message and yields one final event."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -112,18 +112,18 @@ class Bridge:
         self.reply = Reply()
 
     async def send_message(self, *, request: Any, context: Any) -> AsyncIterator[Any]:
-        """As `a2a.client.Client.send_message`, of either generation."""
+        """Like `a2a.client.Client.send_message` of a2a-sdk 0.3 and of 1.x."""
         message = wire.message_of(request)
         if self.task_id and not message.task_id:
             message.task_id = self.task_id
-        # The context holds what becomes headers: user, lineage and token.
+        # The context has the values of the headers for user, lineage and token.
         self._call.context = context if self._call.peer.userHeaders else None
         self.failure = None
         try:
             self.reply = await self._call.send(message)
         except CallFailed as failure:
             self.failure = failure
-            return  # kagent's tool makes "no result" of it, which `ask` replaces
+            return  # kagent's tool then returns "no result", which `ask` replaces
         if self.reply.task_id:
             yield wire.event_of(self._call.transcript)
 
@@ -154,7 +154,8 @@ def _tool_class() -> Any:
         async def first_call(self, request: str) -> Any:
             thread = self._dialogue.thread
             self.bridge.task_id = thread.task_id
-            # None, and not a new id: the peer names its context, and some refuse any other.
+            # Without an id, use None and not a new id: some peers refuse a context id that they did
+            # not choose.
             self._last_context_id = thread.context_id or None
             return await self._handle_first_call({"request": request}, self._dialogue.tool_context)
 
@@ -165,8 +166,8 @@ def _tool_class() -> Any:
             self.asks_for_approval = _asks_for_approval(task, self.name)
             if self.asks_for_approval:
                 return super()._handle_input_required(task, tool_context, *rest)
-            # A plain question. kagent's tool would ask the user to approve it, and send the peer
-            # "approve" for an answer; the model can answer it, or ask the user in its own words.
+            # This is a plain question. kagent's tool would ask the user to approve it, and send
+            # "approve" to the peer. Instead, the model answers it or asks the user.
             return {}
 
     return PeerRemoteA2ATool

@@ -1,7 +1,8 @@
-"""What a session remembers of the peers that it used, in the session's own state.
+"""Stores in a session's state which peers it has used, and its thread with each of them.
 
-One key a peer, written with the result of a call: it reaches the session store in the event's state
-delta, is replayed from there, and so outlives the process. Parallel calls never share a key.
+Each peer has one key. A call writes it together with its result. The session store gets it in the
+event's state delta and restores it from there, so it outlives the process. Parallel calls never
+share a key.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _CONTEXT = uuid.uuid5(uuid.NAMESPACE_URL, "https://hotpeers.dev/context")
 class Thread:
     """One session's thread with one peer.
 
-    `context_id` is the A2A context that the peer named ("" before its first answer). `task_id` is
-    the task that waits for the caller's next message, "" where none does.
+    `context_id` is the A2A context that the peer has chosen ("" before its first answer). `task_id`
+    is the task that waits for the caller's next message, "" if no task waits.
     """
 
     context_id: str = ""
@@ -41,29 +42,29 @@ def used_tool_names(context: Any) -> list[str]:
 def recall(context: Any, peer: Peer) -> Thread:
     """The session's thread with `peer`.
 
-    It is a new one where the session has none, or had one with another peer of this name.
+    It is a new thread if the session has none, or only one with an earlier peer of the same name.
     """
     value = context.state.get(PREFIX + peer.toolName)
     if not isinstance(value, dict) or value.get("uid") != peer.uid:
         return Thread()
     context_id = value.get("contextId")
     if context_id is None:
-        # hotpeers 0.1 of November 2026 derived the id, and wrote none: that thread goes on.
+        # hotpeers 0.1 of November 2026 derived the id and did not store it. Continue that thread.
         context_id = _derived_context_id(context, peer)
     return Thread(str(context_id), str(value.get("taskId") or ""))
 
 
 def remember(context: Any, peer: Peer, thread: Thread) -> None:
-    """Write that the session has used `peer`, and how its thread goes on."""
-    # Each field, also an empty one: `SqliteSessionService` of google-adk 1.x merges values into those
-    # before (`json_patch`), so that a field that is left out would be there again after a restart.
+    """Store that the session has used `peer`, and the current state of their thread."""
+    # Write empty fields too: `SqliteSessionService` of google-adk 1.x merges a new value into the
+    # old one (`json_patch`), so a field that is left out would come back after a restart.
     value = {"uid": peer.uid, "contextId": thread.context_id, "taskId": thread.task_id}
     if context.state.get(PREFIX + peer.toolName) != value:
         context.state[PREFIX + peer.toolName] = value
 
 
 def thread_key(context: Any, peer: Peer) -> tuple[str, ...]:
-    """What tells the threads of this process apart."""
+    """A key that identifies a thread among all threads of this process."""
     session = context.session
     parts = (session.app_name, session.user_id, session.id, peer.namespace, peer.name, peer.uid)
     return tuple(map(str, parts))

@@ -1,7 +1,7 @@
-"""One A2A client for each event loop and definition, counted and closed when the definition goes.
+"""One A2A client per event loop and definition of a peer; it closes when the definition is removed.
 
-A client is made at the first call of a peer, not when the peer appears: most are never called. A
-call holds a lease, so a client whose peer was removed closes only when its last call has ended.
+A client is made at the first call of a peer, not when the peer appears: most peers are never
+called. A call holds a lease, so the client of a removed peer closes after the end of its last call.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ from .routes import Routes
 from .transport import PeerTransport
 
 CONNECT_SECONDS = 10.0
-"""Longest time to open a connection or to read an agent card."""
+"""The longest time to open a connection or to read an agent card."""
 IDLE_SECONDS = 1.0
-"""How long a connection that nobody uses is kept. Servers close theirs after 5 s (uvicorn, hypercorn,
-Node.js) or 2 s (gunicorn), and a request that is sent at that moment is lost; httpx waits for 5 s too."""
+"""How long to keep an idle connection.
+
+Servers close theirs after 5 s (uvicorn, hypercorn, Node.js) or 2 s (gunicorn), and a request that
+is sent at that moment is lost. The default of httpx, 5 s, is too long.
+"""
 
 _Key = tuple[str, str, tuple[Interface, ...]]
 
 
 @dataclass(eq=False)
 class Client:
-    """The HTTP client of one definition, and the A2A transport on it once it was called."""
+    """The HTTP client of one definition. After the first call it has an A2A transport."""
 
     http: httpx.AsyncClient
     credentials: CredentialReader
@@ -45,25 +48,25 @@ class Client:
     connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def connected(self, peer: Peer, limit: int) -> wire.Native:
-        """The A2A transport to the peer, made at the first call. `limit` is in bytes."""
+        """The A2A transport to the peer. The first call makes it. `limit` is in bytes."""
         async with self.connecting:
             if self.native is None:
                 self.native = await wire.connect(self.http, peer, limit, self.credentials)
             return self.native
 
     async def release(self) -> None:
-        """End one use; the last use of a retired client closes it."""
+        """End one use. The end of the last use closes a retired client."""
         self.users -= 1
         if self.retired and self.users == 0:
             await self.http.aclose()
 
     def forget(self) -> None:
-        """Read the card anew before the next call: the peer may speak another version now."""
+        """Make the next call read the card again: the peer may support other versions now."""
         self.native = None
 
 
 class Pool:
-    """The clients of one process, by event loop."""
+    """The clients of this process, by event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -75,12 +78,12 @@ class Pool:
         self._lock = threading.Lock()
 
     def follow(self, catalog: Catalog) -> None:
-        """Retire the clients of definitions that `catalog` no longer holds; from any thread."""
+        """Retire the clients of definitions that are not in `catalog`. Thread-safe."""
         self._wanted = frozenset(map(_key, catalog.peers.values()))
         with self._lock:
             loops = list(self._loops)
         for loop in loops:
-            # A loop that was closed took its connections with it.
+            # A closed event loop raises RuntimeError. Its connections are closed already.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._retire, loop)
 
@@ -94,14 +97,14 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def lease(self, peer: Peer) -> AsyncIterator[Client]:
-        """The client of `peer` on the running loop, kept open for as long as the block runs."""
+        """The client of `peer` on the running loop. It stays open until the block ends."""
         with self._lock:
             clients = self._loops.setdefault(asyncio.get_running_loop(), {})
         key = _key(peer)
         client = clients.get(key)
         if client is None:
             client = Client(_http_client(self._settings, self._credentials), self._credentials)
-            # A call may begin after its peer was removed: the step that it belongs to had it.
+            # A peer may be removed in the middle of a step, before the step's call begins.
             client.retired = key not in self._wanted
             if not client.retired:
                 clients[key] = client
@@ -129,7 +132,7 @@ def _http_client(settings: Settings, credentials: CredentialReader) -> httpx.Asy
             line_bytes=settings.max_line_bytes,
             values=settings.max_reply_values,
         ),
-        # No read timeout: `call` bounds the whole and the silence, and knows how to say which it was.
+        # No read timeout: `call` limits the whole call and its silence, and reports which it was.
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         headers={"Accept-Encoding": "gzip, deflate"},
     )
@@ -139,7 +142,7 @@ _tasks: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, Any]) -> None:
-    """Run a coroutine on the running loop, to its end, whatever happens to its maker."""
+    """Run a coroutine in a new task, which continues if the caller's task is cancelled."""
     task = asyncio.get_running_loop().create_task(work)
-    _tasks.add(task)  # the loop itself holds a task only weakly
+    _tasks.add(task)  # the event loop has only a weak reference to a task
     task.add_done_callback(_tasks.discard)

@@ -1,8 +1,8 @@
-"""Counts the requests of an ASGI application as turns, and moves clients on while the pod drains.
+"""Counts the requests of an ASGI application as turns, and closes connections while the pod drains.
 
-`starlette.applications.Starlette.__call__` is the one place that every request passes: FastAPI, the
-applications of a2a-sdk, `adk api_server` and kagent's are all Starlette's (0.36 to 0.50). It returns when the
-answer has been sent to its end. An agent that is served otherwise is known by its invocations alone.
+Every request goes through `starlette.applications.Starlette.__call__`: FastAPI and the applications
+of a2a-sdk, `adk api_server` and kagent all use Starlette (0.36 to 0.50). The call returns after the
+whole answer has been sent. For an agent on another server, only the invocations are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .. import turns
 logger = logging.getLogger("hotpeers_shim")
 
 _SEEN = "hotpeers.seen"
-"""In the scope of a request that is counted: an application may be mounted in another one."""
+"""A mark in the scope of a counted request. An application may be mounted in another one."""
 _failed: set[str] = set()
 
 
@@ -32,7 +32,7 @@ def hook_starlette(module: ModuleType) -> None:
             if scope["type"] != "lifespan" and _SEEN not in scope:
                 scope[_SEEN] = True
                 hold, send = _watch(scope, send)
-        except Exception as error:  # noqa: BLE001 - the request is served, whatever is wrong here
+        except Exception as error:  # noqa: BLE001 - a fault here must not fail the request
             _note(error)
         try:
             await original(self, scope, receive, send)
@@ -44,23 +44,26 @@ def hook_starlette(module: ModuleType) -> None:
 
 
 def _watch(scope: Any, send: Any) -> tuple[turns.Hold | None, Any]:
-    """Hold the turn of a request, if it is one; and what sends its answer."""
+    """Start the turn of a request. Returns its hold and the `send` to use.
+
+    The hold is None for a request that is not counted, such as a GET.
+    """
     state = turns.get()
     state.start()
     is_http = scope["type"] == "http"
     hold = None
     if not is_http or scope.get("method") == "POST":
         hold = state.begin()
-        # Not reset: the task of this request ends with it, or the next one sets its own.
+        # Do not reset it: the task ends with this request, or the next request sets a new value.
         turns.current.set(hold.turn)
-    # A connection of HTTP/2 knows no such header, and no other server than of HTTP/1 ends by it.
+    # Only HTTP/1 has the header `Connection: close`.
     if is_http and str(scope.get("http_version", "")).startswith("1"):
         send = _closing(send, state)
     return hold, send
 
 
 def _closing(send: Any, state: turns.Turnstile) -> Any:
-    """Send an answer; while the pod drains, as the last one of its connection."""
+    """A `send` that adds `Connection: close` to the answer while the pod drains."""
 
     async def closing(message: Any) -> None:
         if state.draining and message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""Which agents of a process are its orchestrator, and so are offered the peers.
+"""Decides which agents of a process are orchestrators. Only orchestrators get peers.
 
-The orchestrator is the root of a runner and every agent that control goes on to from there. An agent
-that is called as a tool is none: it works on a part, for the agent that called it
+The root of a runner is an orchestrator, and so is every agent that it can transfer control to. An
+agent that is called as a tool is not: it does a part of the work for its caller
 (docs/decisions/agent-structures.md).
 """
 
@@ -11,7 +11,7 @@ import contextvars
 from typing import Any
 
 nested: contextvars.ContextVar[bool] = contextvars.ContextVar("hotpeers_nested", default=False)
-"""True while an agent runs that was called as a tool."""
+"""True while an agent runs that another agent called as a tool."""
 
 _CALLED_MODES = ("single_turn", "task")
 _BUILT_IN = frozenset(
@@ -24,18 +24,18 @@ _BUILT_IN = frozenset(
         "VertexAiSearchTool",
     }
 )
-"""Tools of google-adk 1.16 to 2.13 that the model's server carries out itself."""
+"""The tools of google-adk 1.16 to 2.13 that run on the model's server."""
 
 
 def holds_tools(agent: Any) -> bool:
-    """Whether this is an agent with a model and a list of tools."""
+    """Whether `agent` has a model and a list of tools."""
     return isinstance(getattr(agent, "tools", None), list) and hasattr(agent, "canonical_tools")
 
 
 def is_called_as_tool(agent: Any) -> bool:
-    """Whether the agent above calls this one as a tool (google-adk 2: modes of a sub-agent).
+    """Whether the parent agent calls this agent as a tool (google-adk 2: modes of a sub-agent).
 
-    A node of a `Workflow` has such a mode too, but no agent with tools above it.
+    A node of a `Workflow` can have such a mode too, but it has no parent agent with tools.
     """
     return getattr(agent, "mode", None) in _CALLED_MODES and holds_tools(
         getattr(agent, "parent_agent", None)
@@ -43,9 +43,10 @@ def is_called_as_tool(agent: Any) -> bool:
 
 
 def has_built_in_alone(tools: list[Any], code_executor: Any) -> bool:
-    """Whether all that an agent has are tools built into its model: Gemini refuses others beside them.
+    """Whether an agent has only tools that are built into its model.
 
-    Not where google-adk itself replaces the tool as soon as there is another one.
+    Gemini rejects a request that mixes them with other tools. A built-in tool does not count if
+    google-adk replaces it as soon as the agent has another tool.
     """
     if any(not _is_built_in(tool) for tool in tools):
         return False

@@ -1,7 +1,7 @@
-"""How one request leaves the agent: with which headers, over which TLS, by which proxy or relay.
+"""Chooses headers, TLS authorities, and proxy or relay for each request.
 
-Each hop is judged by its own URL, so what belongs to one prefix goes nowhere else, also after a
-redirect.
+Each hop is matched by its own URL. A credential is therefore never sent outside its prefix, even
+after a redirect.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ..credentials import CredentialReader
 from ..proxies import proxy_for, shown_proxy
 
 PROXY = "hotpeers.proxy"
-"""The extension of a response that came through a proxy: the proxy, without its password."""
+"""The response extension with the proxy of a response, without its user and password."""
 
 
 UNLOCK_SECONDS = 3.0
-"""Longest wait for the sidecar to let this process read the credentials."""
+"""The longest wait until the sidecar grants this process access to the credentials."""
 _LOOK_SECONDS = 0.05
 
 
 class CredentialMissing(httpx.ConnectError):
-    """What the operator gives to a URL is not there now; nothing was sent."""
+    """A credential that the operator configured for the URL is missing. Nothing was sent."""
 
 
 class Routes:
-    """The connections of one client, by the authorities that they trust and the proxy that they take."""
+    """The connections of one client, by their trusted authorities and their proxy."""
 
     def __init__(self, credentials: CredentialReader, limits: httpx.Limits) -> None:
         self._credentials = credentials
@@ -40,9 +40,9 @@ class Routes:
         self._transports: dict[tuple[str, str | None], httpx.AsyncBaseTransport] = {}
 
     def choose(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
-        """The transport of one request to `url`, with what the credential file has for it.
+        """The transport of one request to `url`, with the URL's entry in the credential file.
 
-        Raises `httpx.ProxyError` where the proxy that the environment names cannot be used.
+        Raises `httpx.ProxyError` if the proxy of the environment cannot be used.
         """
         found = self._credentials.find(str(url))
         if self._credentials.locked:
@@ -50,7 +50,7 @@ class Routes:
         if found is not None and found.missing:
             return _Missing(found)
         if found is not None and found.via:
-            # The relay is in this pod, and no proxy's business.
+            # The relay is in the same pod, so no proxy applies.
             return _Credited(self._transport("", None), found)
         proxy = proxy_for(str(url), os.environ)
         if found is None:
@@ -78,14 +78,15 @@ def _make(
     shown = shown_proxy(proxy)
     try:
         inner = httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=httpx.Proxy(proxy))
-    # Its text has the proxy's URL, and so the password. ImportError: SOCKS needs another library.
+    # Drop the cause: its text has the proxy's URL with the password.
+    # ImportError means that SOCKS needs another library.
     except (ValueError, ImportError, httpx.InvalidURL):
         raise httpx.ProxyError(f"the proxy {shown} is of no kind that can be used") from None
     return _Proxied(inner, shown)
 
 
 class _Proxied(httpx.AsyncBaseTransport):
-    """A transport through a proxy, which its errors name."""
+    """A transport through a proxy. Its errors name the proxy."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, shown: str) -> None:
         self._inner = inner
@@ -105,9 +106,9 @@ class _Proxied(httpx.AsyncBaseTransport):
 
 
 class _Locked(httpx.AsyncBaseTransport):
-    """Waits until this process may read the credentials.
+    """Waits until this process can read the credentials, then sends the request.
 
-    An agent of another user than the sidecar's may once the sidecar has seen its first ack.
+    To an agent that runs as another user, the sidecar grants access after its first ack.
     """
 
     def __init__(self, routes: Routes, credentials: CredentialReader) -> None:
@@ -120,13 +121,13 @@ class _Locked(httpx.AsyncBaseTransport):
         while self._credentials.locked and loop.time() < end:
             await asyncio.sleep(_LOOK_SECONDS)
             self._credentials.current()
-        # Once for each version of the file: calls of other peers must not wait again and again.
+        # Wait once per version of the file, so that calls of other peers do not wait each time.
         self._credentials.locked = False
         return await self._routes.choose(request.url).handle_async_request(request)
 
 
 class _Missing(httpx.AsyncBaseTransport):
-    """Sends nothing: a request without its token would be refused, or be sent with the user's."""
+    """Sends nothing: without its token the request would fail, or carry the user's token."""
 
     def __init__(self, found: Credential) -> None:
         self._found = found
@@ -136,12 +137,12 @@ class _Missing(httpx.AsyncBaseTransport):
 
 
 def missing(found: Credential) -> CredentialMissing:
-    """The error of a call whose token is not there."""
+    """The error of a call whose token is missing."""
     return CredentialMissing(f"there is no token for {found.prefix}: {found.missing}")
 
 
 class _Credited(httpx.AsyncBaseTransport):
-    """Sends a request with a credential; the request itself stays as it is, for the next hop."""
+    """Sends a copy of the request with a credential. A later hop uses the unchanged original."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport, found: Credential) -> None:
         self._transport = transport
@@ -188,7 +189,10 @@ def _tls() -> ssl.SSLContext:
 
 @lru_cache(maxsize=32)
 def _private_tls(ca: str) -> ssl.SSLContext:
-    """The system's authorities and those of a bundle; raises ssl.SSLError where it holds none."""
+    """A context that trusts the system's authorities and those in `ca` (PEM).
+
+    Raises ssl.SSLError if `ca` has no certificate.
+    """
     context = httpx.create_ssl_context()
     context.load_verify_locations(cadata=ca)
     return context

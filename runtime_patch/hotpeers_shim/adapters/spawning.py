@@ -1,7 +1,7 @@
-"""The tools for spawning, of the MCP server beside the agent, which may be down at any time.
+"""The tools for spawning. They come from the MCP server beside the agent, which may be down.
 
-The framework's own `McpToolset` connects and lists. What it does about failures is not left to it:
-google-adk 1.39 fails the turn where a call fails, and calls a second time where an answer is lost.
+The framework's own `McpToolset` connects and lists the tools. This module handles failures itself:
+google-adk 1.39 fails the whole turn if a call fails, and repeats a call whose answer is lost.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .tool import is_cancelled
 logger = logging.getLogger("hotpeers_shim")
 
 LIST_SECONDS = 2.0
-"""Longest time that a step of the model waits for the list of tools."""
+"""The longest time that a model step waits for the list of tools."""
 FRESH_SECONDS = 10.0
-"""How long a list is taken as it is."""
+"""How long a list of tools is used without a new request for it."""
 STALE_SECONDS = 60.0
-"""How long the last list is offered where the server does not answer."""
+"""How long the last list is still offered if the server does not answer."""
 RETRY_SECONDS = 1.0
 CALL_SECONDS = 1000.0
-"""Longest call: the server gives up each of its tools before."""
+"""The longest call. The server's own timeout of each tool is shorter."""
 MAX_RESULT = 256 * 1024
 _MAX_TOOLS = 64
 _GONE = "The tools for spawning cannot be reached now. Go on without them, or try again later."
@@ -47,7 +47,7 @@ _LOST = (
 
 
 class SpawnToolset(BaseToolset):  # type: ignore[misc]
-    """Those tools, for one agent; never raises and never waits long."""
+    """The tools for spawning of one agent. No method raises or waits long."""
 
     name = "hotpeers-spawn"
 
@@ -57,21 +57,21 @@ class SpawnToolset(BaseToolset):  # type: ignore[misc]
         self._url = url
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SpawnToolset:
-        """A copied agent has the same server."""
+        """Return the same object: a copied agent uses the same server."""
         return self
 
     async def get_tools(self, readonly_context: Any = None) -> list[BaseTool]:
-        """The tools as they were listed last."""
+        """The tools of the last list that is not too old."""
         with guarded("offering the tools for spawning"):
             return list(await hub_of(self._url).tools())
         return []
 
     async def close(self) -> None:
-        """Nothing: kagent closes its runner's toolsets after each request, the session lives on."""
+        """Do nothing: kagent closes toolsets after each request, but the MCP session is kept."""
 
 
 class SpawnTool(BaseTool):  # type: ignore[misc]
-    """One of them. A call always comes back with a result; only a cancelled turn raises."""
+    """One tool for spawning. A call always returns a result, unless the turn is cancelled."""
 
     def __init__(self, hub: Hub, native: BaseTool) -> None:
         super().__init__(name=native.name, description=native.description)
@@ -82,16 +82,16 @@ class SpawnTool(BaseTool):  # type: ignore[misc]
         return self._native._get_declaration()
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
-        """Declare the tool, unless the agent has one of this name: the agent's own wins."""
+        """Declare the tool, unless the agent has its own tool with this name, which wins."""
         if self.name not in llm_request.tools_dict:
             llm_request.append_tools([self])
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
-        """Call it; what is wrong is a result for the model."""
+        """Call the tool. An error becomes a result for the model."""
         try:
             return {"result": await self._hub.call(self.name, args)}
         except (Exception, asyncio.CancelledError) as error:
-            # google-adk ends the turn where a tool raises.
+            # google-adk ends the turn if a tool raises.
             if is_cancelled(error):
                 raise
             get().note_fault(self.name, error)
@@ -100,7 +100,7 @@ class SpawnTool(BaseTool):  # type: ignore[misc]
 
 @dataclass(eq=False)
 class Hub:
-    """The one connection of an event loop to the server."""
+    """The connection of one event loop to the server."""
 
     url: str
     _toolset: Any = None
@@ -112,13 +112,13 @@ class Hub:
     _closing: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def tools(self) -> tuple[SpawnTool, ...]:
-        """What is offered now: fresh, or the last known for a while."""
+        """The tools to offer now: a fresh list, or else the last one until `STALE_SECONDS`."""
         now = time.monotonic()
         if now - self._listed > FRESH_SECONDS:
             await _import()
             if self._listing is None and now - self._tried > RETRY_SECONDS:
                 self._tried = now
-                # In a task of its own: who waits may be cancelled, and the session must not be.
+                # Use a separate task: the caller may be cancelled, but the session must not be.
                 self._listing = asyncio.create_task(self._list(), name="hotpeers spawn tools")
             if self._listing is not None:
                 await asyncio.wait({self._listing}, timeout=LIST_SECONDS)
@@ -132,7 +132,7 @@ class Hub:
             except Exception:
                 if not known:
                     raise
-                # The server was started anew, and knows the session no more.
+                # The server may have restarted, so that it does not know the session.
                 self._drop()
                 native = await self._native_tools()
             self._tools = tuple(SpawnTool(self, one) for one in native[:_MAX_TOOLS])
@@ -140,7 +140,7 @@ class Hub:
             if self._complaint:
                 logger.info("the tools for spawning are there again: %s", self.url)
             self._complaint = ""
-        except Exception as error:  # noqa: BLE001 - of the server, or of any library in between
+        except Exception as error:  # noqa: BLE001 - from the server or any library in between
             self._drop()
             self._complain(error)
         finally:
@@ -165,8 +165,8 @@ class Hub:
         self._complaint = text
 
     async def call(self, name: str, args: dict[str, Any]) -> str:
-        """The answer of one tool, or a sentence for the model. Never called a second time."""
-        # What the toolset logs and raises is the server's, or a library's.
+        """The answer of one tool, or a sentence for the model. A call is never repeated."""
+        # Exceptions here come from the server or from a library.
         try:
             session = await _apart(self._session(), 2 * LIST_SECONDS)
             reader, writer = await self._watch()
@@ -175,7 +175,7 @@ class Hub:
             self._complain(error)
             return _GONE
         calling = asyncio.create_task(session.call_tool(name, arguments=args), name=f"call {name}")
-        # A connection on which nothing is said ends with the server, in whatever way that ends.
+        # The watch connection stays silent. It closes when the server ends, however that happens.
         ending = asyncio.create_task(reader.read(1), name="watch")
         try:
             await asyncio.wait(
@@ -198,7 +198,7 @@ class Hub:
             await asyncio.wait({calling, ending}, timeout=LIST_SECONDS / 4)
 
     async def _session(self) -> Any:
-        """A session that the server knows: it may have been started anew since the last listing."""
+        """A session that the server knows. The server may have restarted since the last list."""
         for last in (False, True):
             if self._toolset is None:
                 self._toolset = _make_toolset(self.url)
@@ -226,14 +226,14 @@ _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = (
 
 
 def hub_of(url: str) -> Hub:
-    """The connection of the running loop."""
+    """The connection of the running event loop to the server at `url`."""
     return _hubs.setdefault(asyncio.get_running_loop(), {}).setdefault(url, Hub(url))
 
 
 async def _apart(work: Coroutine[Any, Any, Any], seconds: float) -> Any:
-    """The result of `work`, done in a task of its own: mcp cancels the task whose connection fails.
+    """Run `work` in a separate task, because mcp cancels the task whose connection fails.
 
-    Raises TimeoutError, ConnectionError where it was cancelled, or what `work` raises.
+    Raises TimeoutError, ConnectionError if that task was cancelled, or the exception of `work`.
     """
     task = asyncio.create_task(work)
     try:
@@ -248,7 +248,10 @@ async def _apart(work: Coroutine[Any, Any, Any], seconds: float) -> Any:
 
 
 async def _import() -> None:
-    """Import what takes a second, while the event loop goes on; what fails, fails again later."""
+    """Import `McpToolset` in a thread: it takes a second, which must not block the event loop.
+
+    An error is ignored here. The same import fails again later, and is reported then.
+    """
     if "google.adk.tools.mcp_tool.mcp_toolset" not in sys.modules:
         with contextlib.suppress(Exception):
             await asyncio.to_thread(import_module, "google.adk.tools.mcp_tool.mcp_toolset")
@@ -270,10 +273,10 @@ def _make_toolset(url: str) -> Any:
 
 
 def _http_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
-    """A client that asks no proxy: the server is in this very pod."""
+    """A client without a proxy: the server is in the same pod."""
     from mcp.shared import _httpx_utils  # noqa: PLC0415
 
-    # mcp 2 has an httpx of its own.
+    # mcp 2 brings its own httpx.
     known = vars(_httpx_utils)
     library = known.get("httpx2") or known["httpx"]
     given = {"headers": headers, "timeout": timeout, "auth": auth}
@@ -290,7 +293,7 @@ async def _close(toolset: Any) -> None:
 
 
 def _text(result: Any) -> str:
-    """What a tool said, as text: a failure says so itself."""
+    """A tool's result as text. The text of a failure says that it failed."""
     said = "\n".join(str(getattr(one, "text", "")) for one in result.content)
     if not said:
         structured = getattr(result, "structuredContent", None)

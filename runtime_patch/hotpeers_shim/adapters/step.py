@@ -1,9 +1,9 @@
-"""What is done at each step of a model, whichever agent takes it.
+"""Hooks each model step of every agent.
 
-Every agent with a model, wherever it stands (a root, a child that control was transferred to, a node
-of a `Workflow`, an agent called as a tool), makes its request in `BaseLlmFlow._preprocess_async`
-(google-adk 1.16 to 2.13, private). Before, the agent is given its peers if it is to have any; after,
-the request can answer for all peers that the session's history may call.
+Every agent with a model builds its request in `BaseLlmFlow._preprocess_async` (google-adk 1.16 to
+2.13, private). This is true for a root, a child after a transfer of control, a node of a
+`Workflow`, and an agent that is called as a tool. Before that code, the hook gives an orchestrator
+its peers. After it, the hook adds tombstones for all peers that the session's history may name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .tool import tombstones
 
 
 def hook_steps(begin: Callable[[Any], None]) -> None:
-    """Wrap the making of requests; `begin(agent)` is called at the beginning of each step."""
+    """Wrap the building of requests. `begin(agent)` is called at the start of each step."""
     from google.adk.flows.llm_flows.base_llm_flow import BaseLlmFlow  # noqa: PLC0415
 
     original = BaseLlmFlow._preprocess_async
@@ -44,7 +44,7 @@ def hook_steps(begin: Callable[[Any], None]) -> None:
 
 
 def _bury(session: Any, tools: dict[str, Any]) -> None:
-    """Make each peer callable that the history may name and that the request does not offer."""
+    """Add a tombstone for each peer that the history may name but the request does not offer."""
     catalog = live.get().catalog()
     names = (*catalog.gone, *used_tool_names(session))
     tools.update(tombstones(catalog, names, besides=tools))

@@ -1,4 +1,4 @@
-"""A peer as a tool of the model, and a removed peer as a tombstone."""
+"""The tools of the model: a live peer as a `PeerTool`, a removed peer as a `Tombstone`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..live import Live
 from . import approval, dialogue
 
 MAX_DECLARED = 1024
-"""Longest description that is declared, in characters: OpenAI refuses the request over a longer one."""
+"""The longest declared description, in characters: OpenAI rejects requests with a longer one."""
 
 
 class PeerTool(BaseTool):  # type: ignore[misc]
-    """Asks one peer over A2A. Declared as kagent declares a sub-agent: one string, `request`.
+    """Calls one peer over A2A. Like kagent's sub-agent tools, it has one string, `request`.
 
-    A call always comes back with a result for the model; only a cancelled turn raises.
+    A call always returns a result for the model. It raises only if the turn is cancelled.
     """
 
     def __init__(self, live: Live, peer: Peer) -> None:
@@ -42,23 +42,23 @@ class PeerTool(BaseTool):  # type: ignore[misc]
                     required=["request"],
                 ),
             )
-        # A copy: callbacks may change the request that they see, and this one is kept.
+        # Return a copy: callbacks may change the declaration in a request, and this one is reused.
         return self._declaration.model_copy()
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
-        """Declare the peer, unless the agent has a tool of this name: the agent's own wins."""
+        """Declare the peer, unless the agent has its own tool with this name, which wins."""
         if self.name not in llm_request.tools_dict:
             try:
                 llm_request.append_tools([self])
-            except Exception as error:  # noqa: BLE001 - the step goes on without this peer
+            except Exception as error:  # noqa: BLE001 - the step continues without this peer
                 self._live.note_fault(self.name, error)
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
-        """Send the request to the peer and give back its answer, or say why there is none."""
+        """Send the request to the peer. Returns its answer or the reason of the failure."""
         try:
             result = await self._ask(request_of(args), tool_context)
         except (Exception, asyncio.CancelledError) as error:
-            # google-adk ends the turn where a tool raises.
+            # google-adk ends the turn if a tool raises.
             if is_cancelled(error):
                 raise
             return self._fault(error)
@@ -68,7 +68,7 @@ class PeerTool(BaseTool):  # type: ignore[misc]
     async def _ask(self, request: str, tool_context: Any) -> Any:
         peer: Peer | None = self.peer
         if _is_live(tool_context):
-            # The tools of a live connection are those of its beginning, however long ago that is.
+            # A live connection keeps the tools that it had at its start, so look the peer up again.
             peer = self._live.catalog().peers.get(self.name)
         if peer is None:
             return {"result": REMOVED.format(self.name)}
@@ -87,7 +87,10 @@ class PeerTool(BaseTool):  # type: ignore[misc]
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether the turn is cancelled, and `error` is not of a library that cancelled its own work."""
+    """Whether `error` means that the turn is cancelled.
+
+    It does not if a library has cancelled its own work.
+    """
     if not isinstance(error, asyncio.CancelledError):
         return False
     task = asyncio.current_task()
@@ -110,10 +113,11 @@ NOT_OFFERED = (
 
 
 class Tombstone(BaseTool):  # type: ignore[misc]
-    """Answers for a peer that is not offered: callable, for the sake of old history, never declared.
+    """Answers a call of a peer that is not offered. It is callable but never declared.
 
-    Without it google-adk 1.x, and 2 until 2.6, fails the whole turn (`flows/llm_flows/functions.py`,
-    `_get_tool`). `says` has one place, for the name.
+    A model may call such a peer because of old history. Without this tool, google-adk 1.x, and 2
+    until 2.6, fails the whole turn (`flows/llm_flows/functions.py`, `_get_tool`). `says` is a
+    format string with one field for the name.
     """
 
     def __init__(self, name: str, says: str = REMOVED) -> None:
@@ -121,18 +125,18 @@ class Tombstone(BaseTool):  # type: ignore[misc]
         self._says = says
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
-        """Make the name callable without offering it."""
+        """Make the name callable without declaring it to the model."""
         llm_request.tools_dict.setdefault(self.name, self)
 
     async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
-        """Tell the model that the agent is not there."""
+        """Return the text that explains to the model why the agent is not available."""
         return {"result": self._says.format(self.name)}
 
 
 def tombstones(
     catalog: Catalog, names: Iterable[str], besides: Container[str]
 ) -> dict[str, Tombstone]:
-    """By name, an answer for each of the peers `names` that is not among `besides`."""
+    """A tombstone for each name in `names` that is not in `besides`, by name."""
     return {
         name: Tombstone(name, NOT_OFFERED if name in catalog.peers else REMOVED)
         for name in names
@@ -141,9 +145,9 @@ def tombstones(
 
 
 def describe(peer: Peer) -> str:
-    """What the model reads of a peer: its description, then its skills as far as there is room.
+    """The description of a peer for the model: its own text, then its skills, shortened to fit.
 
-    Its name comes first where the name of the tool does not show it.
+    The peer's name comes first if the tool's name does not show it.
     """
     text = peer.description
     if not says_in_ascii(peer.name) and peer.name not in text:
@@ -158,7 +162,7 @@ def describe(peer: Peer) -> str:
 
 
 def request_of(args: dict[str, Any]) -> str:
-    """The text to send. A model that ignores the schema still gets its arguments across."""
+    """The text to send. If the model ignored the schema, it is the JSON of all its arguments."""
     request = args.get("request")
     if isinstance(request, str):
         return request

@@ -1,10 +1,10 @@
-"""An agent's list of tools with the peers behind its own ones, and no sign of them while there are none.
+"""An agent's list of tools: its own tools, then the toolset of the peers, which may look absent.
 
-The framework asks `agent.tools` two things. Whether and how many tools there are decides about the
-rest of the request: google-adk drops a response schema where there is any, and replaces a built-in
-search tool where there are two (`flows/llm_flows/basic.py`, `agents/llm_agent.py`). What they are, it
-finds by walking through them. So the toolset of the peers is always walked through, and may have
-nothing to offer; it is counted only where it offers something in this very step.
+The framework uses `agent.tools` in two ways. It checks whether there are tools and how many, which
+changes the request: google-adk drops a response schema if there is any tool, and replaces a
+built-in search tool if there are two tools (`flows/llm_flows/basic.py`, `agents/llm_agent.py`).
+It also iterates over the tools. Iteration therefore always includes the toolset of the peers, which
+may be empty. Length and truth value include it only if it offers peers in the current step.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .toolset import PeerToolset
 
 
 class ToolList(list[Any]):
-    """The agent's own tools, which are the content of the list, and then the toolset of the peers."""
+    """The list itself contains the agent's own tools. Iteration adds the toolset of the peers."""
 
     def __init__(self, own: list[Any], peers: PeerToolset) -> None:
         super().__init__(own)
         self.peers = peers
-        # The other way weakly: kagent makes an agent for each request.
+        # The reference back is weak: kagent makes an agent for each request, and must free it.
         peers.beside = weakref.WeakMethod(self.own)
 
     def own(self) -> list[Any]:
-        """The agent's own tools, as a list of their own."""
+        """The agent's own tools, as a new plain list."""
         return list(list.__iter__(self))
 
     def __iter__(self) -> Iterator[Any]:
@@ -44,7 +44,7 @@ class ToolList(list[Any]):
         return self.own()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
-        # The copy of an agent gets its peers at its first step.
+        # A copy of the agent gets its own toolset of peers at its first step.
         return copy.deepcopy(self.own(), memo)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The one toolset that an agent gets: the live peers as tools, and the removed ones as tombstones."""
+"""The toolset that an agent gets: the live peers as tools, and removed peers as tombstones."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .tool import PeerTool, Tombstone, tombstones
 _step: contextvars.ContextVar[tuple[PeerToolset, bool] | None] = contextvars.ContextVar(
     "hotpeers_step", default=None
 )
-"""Which toolset the running step is of, and whether it offers peers in this step."""
+"""The toolset of the running step, and whether it offers peers in this step."""
 
 
 class PeerToolset(BaseToolset):  # type: ignore[misc]
-    """The peers of one agent, resolved anew on every model step.
+    """The peers of one agent, resolved again at every model step.
 
-    Never raises out of `get_tools`: google-adk drops a toolset that does (`llm_agent.py`,
+    `get_tools` never raises: google-adk would drop the whole toolset (`llm_agent.py`,
     `_convert_tool_union_to_tools`), and with it every peer.
     """
 
@@ -33,25 +33,26 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
 
     def __init__(self, live: Live, agent: Any) -> None:
         super().__init__()
-        # The framework would otherwise keep the first step's tools for the whole turn.
+        # The cache would keep the tools of the first step for the whole turn.
         self._use_invocation_cache = False
         self._live = live
         self._agent_name = str(agent.name)
         self._code_executor = getattr(agent, "code_executor", None)
         self.beside: Callable[[], Callable[[], list[Any]] | None] = lambda: None
-        """A reference to what gives the agent's own tools; `ToolList` sets it."""
+        """A reference to the function that returns the agent's own tools. `ToolList` sets it."""
         self._catalog: Catalog | None = None
         self._listed: list[BaseTool] = []
         self._key: tuple[bool, frozenset[str], tuple[str, ...]] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PeerToolset:
-        """A copied agent follows the same peers."""
+        """Return the same object: a copied agent follows the same peers."""
         return self
 
     def begin_step(self) -> None:
-        """Decide whether peers are offered, for the whole of the step that begins.
+        """Decide whether the toolset offers peers in the step that begins.
 
-        With a response schema in the request and tools that came a moment later, models refuse it.
+        The answer must not change within a step. Models reject a request that has a response schema
+        and also tools that were added later.
         """
         alone = bool(self._live.catalog().peers) and self._is_alone()
         problem = PeerProblem.BUILT_IN_TOOL_ALONE
@@ -61,7 +62,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         _step.set((self, self._offers()))
 
     def is_offering(self) -> bool:
-        """Whether peers are offered: as decided for this step, or else as things are now."""
+        """Whether peers are offered: the decision of `begin_step`, or outside a step, a new one."""
         step = _step.get()
         return step[1] if step is not None and step[0] is self else self._offers()
 
@@ -72,7 +73,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         return not self._taken(self._live.catalog()) >= peers.keys()
 
     async def get_tools(self, readonly_context: Any = None) -> list[BaseTool]:
-        """The live peers, and a tombstone for each removed one that this session may still name."""
+        """The live peers, and a tombstone for each removed peer that the session may still name."""
         with guarded("offering the peers"):
             self._refresh(readonly_context)
         return self._listed
@@ -86,7 +87,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             return
         self._catalog, self._key = catalog, (offering, taken, away)
         tools = _tools_of(catalog, self._live) if offering else {}
-        # A new list, never the old one changed: a step under way may still be walking through it.
+        # Make a new list: a running step may still iterate over the old one.
         self._listed = [
             *(tool for name, tool in tools.items() if name not in taken),
             *tombstones(catalog, away, besides=taken).values(),
@@ -103,7 +104,10 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         return self._live.taken(self._agent_name) | self._own_names(catalog)
 
     def _own_names(self, catalog: Catalog) -> frozenset[str]:
-        """Names of the agent's own tools, without asking its other toolsets (a remote call)."""
+        """The peers' names among the agent's own tools. Other toolsets are left out: they are slow.
+
+        A toolset would need a remote call to list its tools.
+        """
         names = {
             str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))
             for tool in self._own()
@@ -111,10 +115,10 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         return frozenset(names & catalog.peers.keys())
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
-        """Learn which of the peers' names the agent's other toolsets hold.
+        """Record which of the peers' names the agent's other toolsets use.
 
-        Called before the peers' own `process_llm_request`, when everything that stands before this
-        toolset in the agent's list has been declared.
+        The framework calls this before the `process_llm_request` of each peer. By then all tools
+        before this toolset in the agent's list have been declared.
         """
         with guarded("looking for taken names"):
             catalog = self._live.catalog()
@@ -126,15 +130,15 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             self._live.note_taken(self._agent_name, frozenset(taken) | self._own_names(catalog))
 
     async def close(self) -> None:
-        """Nothing: kagent closes its runner's toolsets after each request, the peers live on."""
+        """Do nothing: kagent closes toolsets after each request, but the peers stay live."""
 
 
 _made: tuple[Catalog, dict[str, PeerTool]] = (Catalog(), {})
 
 
 def _tools_of(catalog: Catalog, live: Live) -> dict[str, PeerTool]:
-    """The live peers as tools, made once for all agents: google-adk 2 copies an agent for each turn."""
-    global _made  # noqa: PLW0603 - replaced as a whole, from whichever thread
+    """The tools of the live peers, shared by all agents: google-adk 2 copies an agent per turn."""
+    global _made  # noqa: PLW0603 - any thread may replace it, as a whole
     of, known = _made
     if of is not catalog:
         tools = {

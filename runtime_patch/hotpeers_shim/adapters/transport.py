@@ -1,8 +1,9 @@
-"""The HTTP transport below the A2A libraries: bounds what a peer sends, mends what servers get wrong.
+"""The HTTP transport below the A2A libraries: limits answers, and repairs common server errors.
 
-The libraries read an answer whole and a line of a stream whole, whatever their size. So the bytes are
-counted here, after decompression, before a library sees them. Redirects are followed within the
-origin of the request, with method and body kept (307, 308): servers redirect to themselves with a slash.
+The libraries read a whole answer, or a whole line of a stream, without a limit of size. This
+transport therefore counts the bytes after decompression, before a library gets them. It follows the
+redirects 307 and 308 within the origin of the request, and keeps method and body: some servers
+redirect a URL to itself with a slash at the end.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ _SEPARATORS = tuple((sign.encode(), rb"\u%04x" % ord(sign)) for sign in "\u2028\
 
 
 class TooLarge(Exception):
-    """A peer sent more than the limit; the message says of what, and names the setting."""
+    """A peer exceeded a limit. The message says which limit, and names its setting."""
 
 
 class Unreadable(Exception):
-    """A peer answered in a way that no A2A client could read; the message says how."""
+    """A peer's answer that no A2A client can read. The message says what is wrong with it."""
 
 
 class PeerTransport(httpx.AsyncBaseTransport):
-    """Sends requests through `choose(url)`, and bounds the answers.
+    """Sends requests through `choose(url)`, and limits the answers.
 
-    `choose` is asked for each hop, and `close` is awaited when the transport is closed. `reply_bytes`
-    bounds one answer or stream, `line_bytes` one line of a stream; both in bytes. `values` bounds the
-    JSON values of one answer or event; a whole stream may have `STREAM_TIMES` as many.
+    `choose` returns the transport of each hop. `close` is awaited when this transport is closed.
+    `reply_bytes` limits one answer or stream. `line_bytes` limits one line of a stream. `values`
+    limits the JSON values of one answer or event; a whole stream may have `STREAM_TIMES` as many.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class PeerTransport(httpx.AsyncBaseTransport):
         self._values = values
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; raises `TooLarge`, `Unreadable` or what httpx raises."""
+        """Send a request. Raises `TooLarge`, `Unreadable` or an exception of httpx."""
         response = await self._follow(request)
         try:
             return await self._bound(response, _STREAM in request.headers.get("accept", ""))
         except BaseException:
-            # httpx has not seen the response yet, so it cannot close it.
+            # httpx does not have the response yet, so it cannot close it.
             await response.aclose()
             raise
 
@@ -97,7 +98,7 @@ class PeerTransport(httpx.AsyncBaseTransport):
         raise Unreadable(f"it redirects more than {MAX_REDIRECTS} times")
 
     async def _bounded(self, response: httpx.Response, stream: bool) -> AsyncGenerator[bytes]:
-        """The decoded body, until it is too large."""
+        """The decoded body. Raises `TooLarge` as soon as it exceeds a limit."""
         total = line = 0
         values = ValueCounter()
         async with aclosing(_decoded(response)) as chunks:
@@ -118,7 +119,7 @@ class PeerTransport(httpx.AsyncBaseTransport):
 
 
 async def _decoded(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """The body without its compression, in pieces of bounded size."""
+    """The decompressed body, in pieces of at most `_STEP` bytes."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise Unreadable(f"its answer is compressed as {encoding[:40]!r}, which was not asked for")
@@ -128,7 +129,7 @@ async def _decoded(response: httpx.Response) -> AsyncGenerator[bytes]:
             for start in range(0, len(chunk), _STEP):
                 yield chunk[start : start + _STEP]
         return
-    # 32: gzip or zlib, as the header of the data says.
+    # 32: zlib detects gzip or zlib by the header of the data.
     inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
     async for chunk in response.stream:
         data = chunk
@@ -141,7 +142,7 @@ async def _decoded(response: httpx.Response) -> AsyncGenerator[bytes]:
                 yield piece
             data = inflate.unconsumed_tail
             if inflate.eof:
-                # The next member of a gzip file of several.
+                # A gzip stream may have several members: continue with the next one.
                 data = inflate.unused_data
                 inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
     yield inflate.flush()
@@ -163,7 +164,7 @@ class _Body(httpx.AsyncByteStream):
 def _with_body(
     response: httpx.Response, chunks: AsyncIterator[bytes], **changed: Any
 ) -> httpx.Response:
-    """The response with another body, which is not compressed and whose length is not known."""
+    """The response with another body, which is not compressed and has no known length."""
     headers = _plain_headers(response)
     headers.update(changed.pop("headers", {}))
     return httpx.Response(
@@ -184,10 +185,11 @@ def _plain_headers(response: httpx.Response) -> httpx.Headers:
 async def _explained(
     response: httpx.Response, body: AsyncGenerator[bytes], stream: bool
 ) -> httpx.Response:
-    """An answer with an error status. Where its body is a JSON-RPC error, the library shall read that one.
+    """A response for an error status, from which the library can read the server's message.
 
-    Servers answer a JSON-RPC error with 400 or 500; the libraries then say the status and no more.
-    Any other body is in `content` at once: the libraries raise before they read it.
+    Some servers send a JSON-RPC error with status 400 or 500, and the libraries then report only
+    the status. Such an answer gets status 200, so that the library reads the error. Any other body
+    is read here and put into `content`, because the libraries raise before they read it.
     """
     kept = b""
     async with aclosing(body):
@@ -208,7 +210,7 @@ async def _explained(
 
 
 async def _streamed(response: httpx.Response, body: AsyncGenerator[bytes]) -> httpx.Response:
-    """A stream of events, also where the server sent JSON in its place, or named another type."""
+    """A stream of events, even if the server sent plain JSON or another content type."""
     named = response.headers.get("content-type", "").lower()
     if _STREAM in named:
         return _as_stream(response, body)
@@ -228,17 +230,17 @@ async def _streamed(response: httpx.Response, body: AsyncGenerator[bytes]) -> ht
 def _as_stream(
     response: httpx.Response, chunks: AsyncIterator[bytes], **changed: Any
 ) -> httpx.Response:
-    """A response whose body is a stream; a2a-sdk 0.3 wants its type in lower case."""
+    """A response whose body is a stream. a2a-sdk 0.3 expects the content type in lower case."""
     return _with_body(
         response, _in_plain_lines(chunks), headers={"content-type": _STREAM}, **changed
     )
 
 
 async def _in_plain_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A stream whose only ends of lines are those of SSE.
+    """Escape the characters that end a line for the library, but not in SSE.
 
-    a2a-sdk 1.x reads it by `httpx.Response.aiter_lines`, for which U+2028, U+2029 and U+0085 end a line
-    too. JSON holds them as they are; here they become escapes, which mean the same.
+    a2a-sdk 1.x reads a stream with `httpx.Response.aiter_lines`, which also splits at U+2028,
+    U+2029 and U+0085. JSON strings may contain them unescaped. Their JSON escapes mean the same.
     """
     rest = b""
     async for chunk in chunks:
@@ -252,7 +254,7 @@ async def _in_plain_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _as_event(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A JSON body as one event of a stream; its line ends become spaces, which JSON allows."""
+    """Turn a JSON body into one event of a stream. Its line ends become spaces, as JSON allows."""
     yield b"data: "
     async for chunk in _chained(first, rest):
         yield chunk.replace(b"\r", b" ").replace(b"\n", b" ")

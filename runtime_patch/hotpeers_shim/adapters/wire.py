@@ -1,8 +1,9 @@
-"""What differs between the A2A libraries, chosen once: a2a-sdk 0.3 (`wire0`) or 1.x (`wire1`).
+"""One interface to the A2A libraries: a2a-sdk 0.3 (`wire0`) or 1.x (`wire1`).
 
-Both modules have the same functions, and give what a peer says as plain JSON, for `hotpeers_shim.reply`.
-Both use the library's transports and not its `Client`, which loses what it does not expect: a task
-snapshot between chunks, an appended chunk that comes first, a second message.
+Both modules have the same functions, and return a peer's answers as plain JSON for
+`hotpeers_shim.reply`. Both use the library's transports instead of its `Client`. The `Client` loses
+unexpected events: a task snapshot between chunks, an appended chunk that comes first, a second
+message.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ JSON_RPC, HTTP_JSON, GRPC = "JSONRPC", "HTTP+JSON", "GRPC"
 
 
 class CardRefused(Exception):
-    """A peer cannot be called as its agent card or the peer file says; the message says why."""
+    """The agent card or the peer file does not allow a call of the peer. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """The library's transport to one interface of a peer. `streams` is whether it answers in a stream."""
+    """The library's transport to one interface of a peer. `streams`: whether it streams answers."""
 
     transport: Any
     streams: bool
@@ -50,29 +51,29 @@ def _library() -> ModuleType:
 
 
 def speaks(interface: Interface) -> bool:
-    """Whether the installed library can use an interface. Imports nothing to find out."""
+    """Whether the installed library can use an interface. Does not import the library."""
     if interface.binding not in (JSON_RPC, HTTP_JSON, GRPC):
         return False
     if interface.binding == GRPC and find_spec("grpc") is None:
         return False
-    # An interface that names no version is what the library takes for its own.
+    # The library assumes its own version for an interface without a version.
     old = interface.protocolVersion.startswith("0.")
     return _major() >= 1 or old or not interface.protocolVersion
 
 
 def usable(peer: Peer) -> bool:
-    """Whether the installed library can call a peer: one that lists no interfaces has to be asked."""
+    """Whether the library can call a peer. A peer without a list of interfaces counts as usable."""
     return not peer.interfaces or any(map(speaks, peer.interfaces))
 
 
 async def connect(
     http: httpx.AsyncClient, peer: Peer, limit: int, credentials: CredentialReader
 ) -> Native:
-    """The transport to the first interface of a peer that the library speaks.
+    """The transport to the first interface of a peer that the library supports.
 
-    A peer that lists none is asked for its agent card. `limit` bounds a gRPC message, in bytes, and
-    `credentials` are for gRPC: `http` has its own.
-    Raises `CardRefused`, or what the library raises where the card cannot be read.
+    The interfaces are those in the peer file, or else those in the agent card, which is then
+    fetched. `limit` is the maximum of a gRPC message, in bytes. `credentials` serve only gRPC:
+    `http` has its own. Raises `CardRefused`, or the library's exception if the card cannot be read.
     """
     interfaces = peer.interfaces or await _library().read_card(http, peer)
     for interface in interfaces:
@@ -92,24 +93,24 @@ async def connect(
 
 
 def text_message(text: str, context_id: str, task_id: str = "") -> Any:
-    """A user's message, in the form that `send` takes. "" stands for no id."""
+    """A user's message, in the form that `send` takes. An empty id is left out."""
     return _library().text_message(text, context_id, task_id)
 
 
 def send(native: Native, message: Any, context: Any, *, stream: bool) -> AsyncGenerator[Any]:
-    """Send a message; yields the JSON of each event, or with `stream` False of the one answer."""
+    """Send a message. Yields the JSON of each event, or of the one answer if `stream` is False."""
     events: AsyncGenerator[Any] = _library().send(native.transport, message, context, stream)
     return events
 
 
 def subscribe(native: Native, task_id: str, context: Any) -> AsyncGenerator[Any]:
-    """Follow a task that goes on; yields the JSON of each event from now on."""
+    """Follow a running task. Yields the JSON of each event from now on."""
     events: AsyncGenerator[Any] = _library().subscribe(native.transport, task_id, context)
     return events
 
 
 async def get(native: Native, task_id: str, context: Any) -> Any:
-    """The JSON of a task as it is now."""
+    """The JSON of the current state of a task."""
     return await _library().get(native.transport, task_id, context)
 
 
@@ -119,14 +120,14 @@ async def cancel(native: Native, task_id: str, context: Any) -> None:
 
 
 def message_of(request: Any) -> Any:
-    """The message within what the library's client takes to send."""
+    """The message in `request`, which is the argument of `send_message` in the library's client."""
     return _library().message_of(request)
 
 
 def event_of(transcript: Transcript) -> Any:
-    """The task of a transcript as the event that the library's client gives at the end.
+    """The task of a transcript, in the form of the last event of the library's client.
 
-    It has the newest status and the metadata, which kagent looks at, and no artifacts.
+    It has the newest status and the metadata, because kagent reads them. It has no artifacts.
     """
     return _library().event_of(transcript)
 
@@ -151,7 +152,7 @@ def card_url(peer: Peer) -> tuple[str, str]:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a URL; raises ValueError where the port is no number."""
+    """Scheme, host and port of a URL. Raises ValueError if the port is not a valid number."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     return parts.scheme, (parts.hostname or "").lower(), port
@@ -160,7 +161,7 @@ def origin(url: str) -> tuple[str, str, int]:
 def check_origin(peer: Peer, interface: Interface) -> None:
     """Raise `CardRefused` unless an interface of the peer has the peer's origin.
 
-    gRPC has a port of its own, and often no scheme: there it is the host that must be the peer's.
+    A gRPC interface has its own port and often no scheme, so only its host must be the peer's.
     """
     url = interface.url
     try:

@@ -35,7 +35,7 @@ from .wire import card_url
 
 
 async def read_card(http: httpx.AsyncClient, peer: Peer) -> list[Interface]:
-    """The interfaces that the agent card of a peer names, the preferred one first."""
+    """The interfaces in the agent card of a peer, the preferred one first."""
     base, path = card_url(peer)
     card = await A2ACardResolver(http, base).get_agent_card(relative_card_path=path)
     streaming = bool(card.capabilities and card.capabilities.streaming)
@@ -73,7 +73,7 @@ def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[st
 
 def _interceptors() -> list[Any]:
     try:
-        from .kagent import interceptors  # noqa: PLC0415 - only where kagent is
+        from .kagent import interceptors  # noqa: PLC0415 - only needed with kagent
     except ImportError:
         return []
     return interceptors()
@@ -153,7 +153,8 @@ def is_unsupported(error: BaseException) -> bool:
 
 
 def _code_of(error: BaseException) -> int | None:
-    # The library parses the error into the first type of a union that fits, seldom the right one.
+    # The library parses the error as the first type of a union that fits, which is often wrong. So
+    # compare the code.
     if not isinstance(error, A2AClientJSONRPCError):
         return None
     return getattr(error.error, "code", None)

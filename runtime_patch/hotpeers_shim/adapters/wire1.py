@@ -34,7 +34,7 @@ from .wire import card_url
 
 
 async def read_card(http: httpx.AsyncClient, peer: Peer) -> list[Interface]:
-    """The interfaces that the agent card of a peer names, the preferred one first."""
+    """The interfaces in the agent card of a peer, the preferred one first."""
     base, path = card_url(peer)
     card = await A2ACardResolver(http, base).get_agent_card(relative_card_path=path)
     return [
@@ -59,7 +59,7 @@ def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[st
             AgentInterface(
                 url=interface.url,
                 protocol_binding=interface.binding,
-                # The library knows 0.3 and 1.x; what is older than 0.3 looks the same on the wire.
+                # The library knows 0.3 and 1.x. Older versions look like 0.3 on the wire.
                 protocol_version="0.3" if version.startswith("0.") else version or "1.0",
                 tenant=interface.tenant,
             )
@@ -117,8 +117,8 @@ def message_of(request: Any) -> Any:
     """See `wire.message_of`."""
     message = request.message
     if not message.parts:
-        # kagent's main branch sends a decision in the metadata alone; a2a-sdk 1.3 servers refuse a
-        # message without parts, as the protocol says.
+        # kagent's main branch sends a decision in the metadata only. Servers of a2a-sdk 1.3 refuse
+        # a message without parts, as the protocol requires.
         message.parts.append(Part(text="The decision is in the metadata of this message."))
     return message
 

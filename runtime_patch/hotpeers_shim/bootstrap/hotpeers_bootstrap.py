@@ -1,38 +1,39 @@
-"""The two ways into the process: `sitecustomize` beside this file, and OpenTelemetry's entry point.
+"""Loads the shim: `sitecustomize` beside this file calls it, or OpenTelemetry by an entry point.
 
-The OpenTelemetry operator puts its own `sitecustomize` first and does not chain; it does call every
-entry point of the group `opentelemetry_pre_instrument`, which the `.dist-info` folder here names
-(opentelemetry-instrumentation 0.59, `auto_instrumentation/_load.py`).
+The OpenTelemetry operator puts its own `sitecustomize` first, which does not run the next one. But
+it calls every entry point of the group `opentelemetry_pre_instrument`. The `.dist-info` folder here
+declares such an entry point (opentelemetry-instrumentation 0.59, `auto_instrumentation/_load.py`).
 """
 
 import os
 import sys
 
-# Where importlib.machinery has it from; that module would cost each interpreter start half a millisecond.
+# importlib.machinery re-exports this class, but its import would slow down each interpreter start
+# by half a millisecond.
 from _frozen_importlib_external import PathFinder
 
-TYPE_CHECKING = False  # as typing's, which every interpreter start would pay for
+TYPE_CHECKING = False  # as in `typing`, whose import would slow down every interpreter start
 if TYPE_CHECKING:
     from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LOADED = "hotpeers_shim.start"
 _OF_IMAGE = "$(PYTHONPATH)"
-"""Stands in PYTHONPATH for what the image sets, which the pod's own value replaces."""
+"""A placeholder in PYTHONPATH for the value of the image, which the pod's value hides."""
 _ANSWER = "image-pythonpath"
-"""The file with what the image sets, beside the acks; there is none where it sets nothing."""
+"""The file with the image's PYTHONPATH, beside the acks; missing if the image sets no value."""
 
 
 def restore_path() -> None:
-    """Put what the image sets into PYTHONPATH and `sys.path`, where they refer to it; never raises.
+    """Replace the placeholder in PYTHONPATH and `sys.path` with the image's value. Never raises.
 
-    Here, and for all children: the program sees both as without the injection.
+    This process and its children then see the entries of the image as without the injection.
     """
     try:
         value = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if _OF_IMAGE in value:
             _restore(value, _of_image())
-    except Exception as error:  # noqa: BLE001 - the agent starts, whatever is wrong here
+    except Exception as error:  # noqa: BLE001 - an error here must not stop the agent
         sys.stderr.write(f"hotpeers: the PYTHONPATH of the image was not restored: {error!r}\n")
 
 
@@ -43,7 +44,7 @@ def _of_image() -> "list[str]":
             found = os.fsdecode(file.read())
     except FileNotFoundError:
         found = ""
-    # To Python an empty one is none; in one that is not, an empty entry is the current folder.
+    # Python ignores an empty PYTHONPATH. In any other, an empty entry is the current folder.
     return found.split(os.pathsep) if found else []
 
 
@@ -51,7 +52,7 @@ def _restore(value: "list[str]", image: "list[str]") -> None:
     at = value.index(_OF_IMAGE)
     value = value[:at] + image + [one for one in value[at:] if one != _OF_IMAGE]
     os.environ["PYTHONPATH"] = os.pathsep.join(value)
-    # `site` has made each entry absolute by now.
+    # `site` has already made each entry absolute.
     places = [_OF_IMAGE, os.path.abspath(_OF_IMAGE)]
     path = []
     for entry in sys.path:
@@ -60,7 +61,7 @@ def _restore(value: "list[str]", image: "list[str]") -> None:
 
 
 def begin() -> None:
-    """Load the shim package from the folder above, without a change to `sys.path`; never raises."""
+    """Load the shim package from the folder above without adding it to `sys.path`. Never raises."""
     restore_path()
     if _LOADED in sys.modules or os.environ.get("HOTPEERS_DISABLE", "").lower() in ("1", "true"):
         return
@@ -71,14 +72,14 @@ def begin() -> None:
         from hotpeers_shim import start  # noqa: PLC0415 - importable only now
 
         start.begin()
-    except Exception as error:  # noqa: BLE001 - the agent starts, whatever is wrong here
+    except Exception as error:  # noqa: BLE001 - an error here must not stop the agent
         sys.stderr.write(f"hotpeers: the shim was not loaded: {error!r}\n")
 
 
 def chain(hiding: str) -> None:
-    """Run the next `sitecustomize` on the path: the first one behind the folder of `hiding`.
+    """Run the first `sitecustomize` on `sys.path` after the folder of `hiding`.
 
-    Behind it only: one in front of it that chains, as this one does, must not be run again.
+    A `sitecustomize` before that folder is not run: it may be the one that ran this one.
     """
     path = [os.path.abspath(entry) for entry in sys.path]
     here = os.path.dirname(os.path.abspath(hiding))
@@ -91,7 +92,7 @@ def chain(hiding: str) -> None:
 
 
 def _execute(spec: "Any") -> None:
-    # `importlib.util.module_from_spec` would cost each interpreter start the import of that module.
+    # `importlib.util.module_from_spec` does this, but its import would slow down each start.
     module = type(sys)(spec.name)
     module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
     if spec.submodule_search_locations is not None:

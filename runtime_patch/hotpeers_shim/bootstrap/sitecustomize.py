@@ -1,7 +1,7 @@
-"""Loads the shim at interpreter start, then the `sitecustomize` that this one hides.
+"""Loads the shim at interpreter start, then runs the `sitecustomize` that this one hides.
 
-It is the first on PYTHONPATH, and Python runs only the first. Whatever goes wrong in the shim, the
-program starts as without it; what goes wrong in the next `sitecustomize` is its own affair.
+This folder is the first on PYTHONPATH, and Python runs only the first `sitecustomize`. An error in
+the shim never stops the program. An error in the next `sitecustomize` is passed on unchanged.
 """
 
 import hotpeers_bootstrap

@@ -1,12 +1,12 @@
-"""The peer file, the ack file and the credential file, version 1: the contract of sidecar and shim.
+"""The contract of sidecar and shim: the peer file, the ack file and the credential file, version 1.
 
-The sidecar writes `peers.json` and reads `ack-<pid>.json`; the shim does the reverse. Both use the
-dataclasses, limits and functions of this package and nothing else of each other. The credential file
-is in `credentials`, and which of its entries belongs to a URL in `prefixes`.
+The sidecar writes `peers.json` and reads `ack-<pid>.json`; the shim does the reverse. For this,
+both use the dataclasses, limits and functions of this package. `credentials` defines the credential
+file, and `prefixes` decides which of its entries applies to a URL.
 
-Reading never raises for bad input: `load_peer_file` and `load_ack` take any bytes and return either
-the value or a `Rejection` that names the reason and the field. Unknown fields are ignored, unknown
-major versions refused. For every valid value, `load(dump(value)) == value`.
+Reading never raises: `load_peer_file` and `load_ack` accept any bytes, and return either the value
+or a `Rejection` with the reason and the field. Unknown fields are ignored. Unknown major versions
+are refused. For every valid value, `load(dump(value)) == value`.
 """
 
 from .acks import dump_ack, dump_config_ack, load_ack

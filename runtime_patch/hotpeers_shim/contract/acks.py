@@ -1,4 +1,4 @@
-"""Reading and writing of the ack file."""
+"""Reads and writes the ack file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .values import Ack, AckState, CallFailure, ConfigAck, ConfigState, Refusal,
 
 
 def load_ack(raw: bytes) -> Ack | Rejection:
-    """Decode and check an ack. Never raises; a `Rejection` says what is wrong and where."""
+    """Decode and check an ack. Never raises. A `Rejection` has the field and the reason."""
     return decode(raw, MAX_ACK_BYTES, _ack)
 
 
 def dump_ack(ack: Ack) -> bytes:
-    """Encode an ack as one line of UTF-8 JSON, ending in a newline."""
+    """Encode an ack as one line of UTF-8 JSON, with a newline at the end."""
     data: dict[str, Any] = {
         "apiVersion": ack.apiVersion,
         "pid": ack.pid,
@@ -57,7 +57,7 @@ def dump_ack(ack: Ack) -> bytes:
 
 
 def dump_config_ack(config: ConfigAck) -> dict[str, Any]:
-    """The JSON object of what an ack says of the agent's own configuration."""
+    """The JSON object of the ack of the agent's own configuration."""
     return {
         "state": config.state.value,
         "digest": config.digest,

@@ -1,4 +1,4 @@
-"""JSON in and out, for both files: bounded, decoded and checked without ever raising."""
+"""Encodes and decodes the JSON of the contract's files, with limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 
 def decode(raw: bytes, limit: int, build: Callable[[dict[str, Any]], T]) -> T | Rejection:
-    """What `build` makes of a JSON object of at most `limit` bytes, or why it cannot."""
+    """The result of `build` for the JSON object in `raw`, or a `Rejection`. Never raises.
+
+    `limit` is in bytes. `build` may raise `ShapeError`, which becomes the `Rejection`.
+    """
     try:
         return build(_document(raw, limit))
     except ShapeError as error:
@@ -40,9 +43,10 @@ def parse_object(
     most_values: int | None = None,
     parse_constant: Callable[[str], Any] | None = None,
 ) -> dict[str, Any]:
-    """The JSON object in at most `limit` bytes and `most_values` values; `ShapeError` says why not.
+    """The JSON object in `raw`, with at most `limit` bytes and `most_values` values.
 
-    `parse_constant` is that of `json.loads`: without it NaN and Infinity are numbers.
+    `parse_constant` is the parameter of `json.loads`: without it, NaN and Infinity are valid
+    numbers. Raises `ShapeError`.
     """
     if len(raw) > limit:
         raise ShapeError(Nack.FILE_TOO_LARGE, "", f"{len(raw)} bytes; the limit is {limit}")
@@ -62,7 +66,7 @@ def parse_object(
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise ShapeError(Nack.NOT_JSON, "", f"{error.msg} at {where}") from error
-    # ValueError: an integer of thousands of digits; RecursionError: brackets thousands deep.
+    # ValueError: an integer with thousands of digits. RecursionError: thousands of nested brackets.
     except (ValueError, RecursionError) as error:
         raise ShapeError(Nack.NOT_JSON, "", f"not readable as JSON: {error}") from error
     return get_object(data, "")
@@ -73,6 +77,6 @@ def _no_constant(name: str) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """The JSON form of a value, in UTF-8, as short as it can be."""
+    """The shortest JSON form of a value, in UTF-8."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8")

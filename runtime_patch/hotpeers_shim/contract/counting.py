@@ -1,7 +1,7 @@
-"""Measures JSON as it comes in, before anything parses it: how many values, and how deeply nested.
+"""Measures JSON while it arrives, before it is parsed: the number of values, and the nesting depth.
 
-A few bytes can be a value, and each value costs fifty bytes and more in memory: a million empty lists
-are 3 MB, and up to 266 MiB once a library has parsed them.
+A value can have few bytes, but each value needs at least fifty bytes in memory. A million empty
+lists are 3 MB of JSON, and up to 266 MiB after a library has parsed them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ _OPENING = b"[{"
 
 
 class JsonCounter:
-    """Measures one JSON text, chunk by chunk, in UTF-8. It is exact for every text that is JSON.
+    """Measures one JSON text in UTF-8, chunk by chunk. It is exact for every valid JSON text.
 
-    Nothing here loops over the bytes or the quotes in Python, so that no input is slow: 8 MiB take
-    tens of milliseconds at most. Only the loop over brackets does; a caller that stops at a limit of
-    values bounds it.
+    To be fast for every input, it does not loop over bytes or quotes in Python: 8 MiB take at most
+    tens of milliseconds. It loops only over brackets; a caller can limit that by a limit of values.
     """
 
     def __init__(self) -> None:
         self.values = 0
-        """Commas and opening brackets outside of strings: members, items, lists and objects."""
+        """The number of commas and opening brackets outside of strings.
+
+        They stand for members, items, lists and objects.
+        """
         self.quotes = 0
-        """Quotes that begin or end a string: JSON has at most 4 a value, and 2 more."""
+        """The number of quotes that begin or end a string: in JSON at most 4 per value, plus 2."""
         self.deepest = 0
-        """How many brackets are open at most at one place."""
+        """The largest number of brackets that are open at the same time."""
         self._depth = 0
         self._within = False
         self._escaped = False
@@ -36,7 +38,8 @@ class JsonCounter:
         if self._escaped and chunk:
             chunk, self._escaped = chunk[1:], False
         if b"\\" in chunk:
-            # JSON has backslashes in strings only, and one that ends a chunk escapes what follows.
+            # JSON has backslashes only in strings. One at the end of a chunk escapes the next
+            # chunk's first byte.
             if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2:
                 chunk, self._escaped = chunk[:-1], True
             chunk = chunk.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -54,10 +57,10 @@ class JsonCounter:
 
 
 class ValueCounter:
-    """Counts the values of a stream, in all and since the last line end.
+    """Counts the values of a stream, in total and since the last line end.
 
-    A string of JSON holds no line end, so that each line begins outside of one: a stray quote, as in
-    the comment of a stream, spoils its own line at most.
+    A JSON string contains no line end, so each line begins outside of a string. A stray quote, as
+    in a comment of the stream, therefore affects only the count of its own line.
     """
 
     def __init__(self) -> None:
@@ -66,7 +69,7 @@ class ValueCounter:
         self._json = JsonCounter()
 
     def add(self, chunk: bytes) -> int:
-        """Count a chunk; returns the largest number of a line that it belongs to."""
+        """Count a chunk. Returns the largest count of the lines that the chunk has a part of."""
         largest = self.line
         for number, part in enumerate(chunk.replace(b"\r", b"\n").split(b"\n")):
             if number:

@@ -1,7 +1,7 @@
-"""The credential file: which headers, authorities and way a request to a URL takes.
+"""The credential file: the headers, TLS authorities and relay for requests to a URL.
 
-The sidecar writes it beside the peer file, readable by the agent's user alone. It holds short-lived
-headers and public certificates. Client secrets and private keys never enter it.
+The sidecar writes it beside the peer file, and only the agent's user can read it. It contains
+short-lived headers and public certificates. It never contains client secrets or private keys.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from .values import Rejection
 CREDENTIAL_FILE = "credentials.json"
 """The name of the file, in the folder of the peer file."""
 MAX_CREDENTIAL_BYTES = 4 * 1024 * 1024
-"""Largest credential file that is read, in bytes."""
+"""The largest credential file, in bytes."""
 MAX_CREDENTIALS = 256
-"""Most entries of a credential file."""
+"""The largest number of entries of a credential file."""
 MAX_HEADERS = 16
-"""Most headers of one entry."""
+"""The largest number of headers of one entry."""
 MAX_HEADER = 16 * 1024
-"""Longest value of a header, in characters."""
+"""The longest value of a header, in characters."""
 MAX_CA = 256 * 1024
-"""Longest bundle of authorities of one entry, in characters of PEM."""
+"""The longest bundle of authorities of one entry, in characters of PEM."""
 MAX_MISSING = 500
-"""Longest reason why there is no token, in characters."""
+"""The longest reason for a missing token, in characters."""
 RELAY_KEY = "x-hotpeers-key"
-"""The header by which the relay knows the agent."""
+"""The request header with the key by which the relay recognizes the agent."""
 RELAY_TARGET = "x-hotpeers-target"
-"""The header that tells the relay the origin to call."""
+"""The request header with the origin that the relay has to call."""
 RELAY_FAULT = "x-hotpeers-fault"
-"""The header of an answer that is the relay's own, and not the peer's."""
+"""The response header that marks an error of the relay itself, not of the peer."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _LOOPBACK = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
-# What belongs to a connection, to the message or to the A2A libraries.
+# Headers that belong to a connection, to the message or to the A2A libraries.
 _NOT_CREDENTIALS = {"accept", "accept-encoding", "connection", "content-encoding", "content-length"}
 _NOT_CREDENTIALS |= {"content-type", "expect", "host", "keep-alive", "proxy-authenticate", "te"}
 _NOT_CREDENTIALS |= {"proxy-connection", "trailer", "transfer-encoding", "upgrade"}
@@ -50,13 +50,13 @@ _NOT_CREDENTIALS |= {"proxy-connection", "trailer", "transfer-encoding", "upgrad
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What belongs to requests below one prefix.
+    """The credential for requests below one prefix.
 
-    `headers` are set on each. `ca` is PEM text of further authorities, besides those of the system.
-    `via` is the relay on loopback that requests go through where they need a client certificate, and
-    `key` what the relay asks for. `until` is when the headers expire, in seconds since the epoch, 0
-    where that is not known: a sidecar that restarts goes on with them. `missing` says why there is no
-    token now: without one a request is not sent.
+    `headers` are set on each request. `ca` is PEM text of further authorities, in addition to those
+    of the system. `via` is the URL of the relay on loopback, for requests that need a client
+    certificate, and `key` is the key that the relay requires. `until` is when the headers expire,
+    in seconds since the epoch (0 = unknown); a restarted sidecar continues to use them. `missing`
+    is the reason if the token is missing now: requests are then not sent.
     """
 
     prefix: Prefix
@@ -70,20 +70,20 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class CredentialFile:
-    """All entries; which one belongs to a URL is decided by `prefixes.longest`."""
+    """All entries. `prefixes.longest` finds the one for a URL."""
 
     credentials: tuple[Credential, ...] = ()
 
 
 def is_header(name: str, value: str) -> bool:
-    """Whether a header can carry a credential, and nothing that belongs to the message itself."""
+    """Whether a header is valid and may carry a credential. Headers of the message are excluded."""
     good = _TOKEN.fullmatch(name) and len(value) <= MAX_HEADER and _VALUE.fullmatch(value)
     lower = name.lower()
     return bool(good) and lower not in _NOT_CREDENTIALS and not lower.startswith("x-hotpeers-")
 
 
 def dump_credential_file(credentials: Iterable[Credential]) -> bytes:
-    """The file in JSON."""
+    """Encode the credential file as JSON."""
     items = [
         {
             "prefix": str(one.prefix),
@@ -100,7 +100,7 @@ def dump_credential_file(credentials: Iterable[Credential]) -> bytes:
 
 
 def load_credential_file(raw: bytes) -> CredentialFile | Rejection:
-    """Read the file; never raises. A rejection quotes no value of it."""
+    """Decode and check the credential file. Never raises. A `Rejection` quotes no value."""
     return decode(raw, MAX_CREDENTIAL_BYTES, _build)
 
 

@@ -1,7 +1,7 @@
 """Checked access to the fields of a decoded JSON object.
 
-Each function returns the value with its type proven, or raises `ShapeError` with the field's path.
-The exception never leaves the package: `codec` turns it into the `Rejection` that it carries.
+Each function checks the type and returns the value, or raises `ShapeError` with the path of the
+field. `codec` turns the exception into the `Rejection` in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .values import Rejection
 
 
 class ShapeError(Exception):
-    """One field is not what the contract says."""
+    """One field does not follow the contract."""
 
     def __init__(self, reason: Nack, path: str, message: str) -> None:
         super().__init__(message)
@@ -32,14 +32,14 @@ def at(path: str, key: str) -> str:
 
 
 def get_object(value: Any, path: str) -> dict[str, Any]:
-    """`value`, proven to be an object."""
+    """`value`, checked to be a JSON object."""
     if not isinstance(value, dict):
         raise wrong(path, f"an object is needed, not {kind_of(value)}")
     return value
 
 
 def get_list(data: dict[str, Any], path: str, key: str, *, required: bool = False) -> list[Any]:
-    """The list under `key`; empty where there is none and none is required."""
+    """The list under `key`; empty if it is missing and not required."""
     if key not in data and not required:
         return []
     value = data.get(key)
@@ -48,7 +48,7 @@ def get_list(data: dict[str, Any], path: str, key: str, *, required: bool = Fals
     return value
 
 
-def get_text(  # noqa: PLR0913 - a field's access is said in one line, by keyword where it is special
+def get_text(  # noqa: PLR0913 - one call describes one field
     data: dict[str, Any],
     path: str,
     key: str,
@@ -57,7 +57,7 @@ def get_text(  # noqa: PLR0913 - a field's access is said in one line, by keywor
     required: bool = False,
     default: str = "",
 ) -> str:
-    """The string under `key`, at most `limit` characters; `default` where it is absent or empty."""
+    """The string under `key`, with at most `limit` characters; `default` if missing or empty."""
     if key not in data and not required:
         return default
     text = check_text(data.get(key), path, key, limit)
@@ -67,19 +67,19 @@ def get_text(  # noqa: PLR0913 - a field's access is said in one line, by keywor
 
 
 def check_text(value: Any, path: str, key: str, limit: int) -> str:
-    """`value`, proven to be a string that can be encoded, at most `limit` characters long."""
+    """`value`, checked to be an encodable string of at most `limit` characters."""
     if not isinstance(value, str):
         raise wrong(at(path, key), f"a string is needed, not {kind_of(value)}")
     if len(value) > limit:
         raise wrong(at(path, key), f"{len(value)} characters; the limit is {limit}")
-    # A lone surrogate is valid JSON and no valid text: it would fail each request to the model.
+    # A lone surrogate is valid JSON but not valid text. Every request to the model would fail.
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         raise wrong(at(path, key), "holds half of a surrogate pair")
     return value
 
 
 def get_integer(data: dict[str, Any], path: str, key: str, default: int | None = None) -> int:
-    """The whole number from 0 under `key`; required where `default` is None."""
+    """The integer of at least 0 under `key`. It is required if `default` is None."""
     value = data.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise wrong(at(path, key), f"a whole number from 0 is needed, not {_shown(value)}")
@@ -95,7 +95,7 @@ def get_boolean(data: dict[str, Any], path: str, key: str, *, default: bool) -> 
 
 
 def get_timeout(data: dict[str, Any], path: str, key: str) -> float | None:
-    """The timeout under `key`, in seconds above 0; None where it is absent or null."""
+    """The timeout under `key`, in seconds above 0; None if it is missing or null."""
     value = data.get(key)
     if value is None:
         return None
@@ -106,7 +106,7 @@ def get_timeout(data: dict[str, Any], path: str, key: str) -> float | None:
 
 
 def get_time(data: dict[str, Any], path: str, key: str) -> float:
-    """The time under `key`, in seconds since the epoch; 0 where it is absent."""
+    """The time under `key`, in seconds since the epoch; 0 if it is missing."""
     value = data.get(key, 0.0)
     if not _is_number(value) or not 0 <= value < 1e12:
         raise wrong(at(path, key), f"seconds since the epoch are needed, not {_shown(value)}")
@@ -114,7 +114,7 @@ def get_time(data: dict[str, Any], path: str, key: str) -> float:
 
 
 def kind_of(value: Any) -> str:
-    """The JSON type of a value, as a message names it."""
+    """The JSON type of a value, for error messages."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     return "null" if value is None else names.get(type(value), "a number")
 
@@ -124,8 +124,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value short enough for a message."""
-    # Python refuses to print an integer of thousands of digits.
+    """A short form of a value, for error messages."""
+    # Python refuses to print an integer with thousands of digits.
     if isinstance(value, dict | list) or (isinstance(value, int) and abs(value) >= 10**18):
         return kind_of(value)
     return repr(value)[:40]

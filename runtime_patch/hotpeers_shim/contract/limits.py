@@ -1,30 +1,30 @@
-"""The version of the contract, and how large what it carries may be."""
+"""The version of the contract and its limits."""
 
 from __future__ import annotations
 
 API_VERSION = "hotpeers.dev/v1"
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
-"""Largest peer file that is read, in bytes."""
+"""The largest peer file, in bytes."""
 MAX_ACK_BYTES = 1024 * 1024
-"""Largest ack file that is read, in bytes."""
+"""The largest ack file, in bytes."""
 MAX_PEERS = 10_000
-"""Most peers in one file."""
+"""The largest number of peers in one file."""
 MAX_PEER_BYTES = 64 * 1024
-"""Largest single peer, in bytes of its JSON form."""
+"""The largest peer, in bytes of its JSON form."""
 MAX_DESCRIPTION = 4096
-"""Longest description of a peer or of a skill, in characters."""
+"""The longest description of a peer or of a skill, in characters."""
 MAX_NAME = 253
-"""Longest name or namespace, in characters (a Kubernetes DNS subdomain)."""
+"""The longest name or namespace, in characters (a Kubernetes DNS subdomain)."""
 MAX_TOOL_NAME = 64
-"""Longest tool name, in characters. OpenAI refuses the whole request over a longer one."""
+"""The longest tool name, in characters. OpenAI rejects a whole request with a longer one."""
 MAX_URL = 2048
-"""Longest URL or path, in characters."""
+"""The longest URL or path, in characters."""
 MAX_SKILLS = 64
-"""Most skills that a peer may list."""
+"""The largest number of skills of a peer."""
 MAX_TIMEOUT = 86_400.0
-"""Longest timeout of a call, in seconds."""
+"""The longest timeout of a call, in seconds."""
 MAX_INTERFACES = 16
-"""Most interfaces that a peer may list."""
+"""The largest number of interfaces of a peer."""
 MAX_RESTARTS = 64
-"""Most things that an ack names as changeable with a restart only."""
+"""The largest number of changes that need a restart, in one ack."""

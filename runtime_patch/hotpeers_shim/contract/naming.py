@@ -1,4 +1,4 @@
-"""How peers are named to a model, and what an approval is bound to."""
+"""The tool names of peers, and the fingerprint that an approval is bound to."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .limits import MAX_TOOL_NAME
 
 
 def tool_name(namespace: str, name: str) -> str:
-    """Name the tool of a peer as kagent names it (kagent 0.10, `ConvertToPythonIdentifier`).
+    """The tool name of a peer, as kagent makes it (kagent 0.10, `ConvertToPythonIdentifier`).
 
-    `<namespace>__NS__<name>` with every character outside `[A-Za-z0-9_]` turned into `_`; just the
-    name where there is no namespace. A leading digit gets a `_` before it. A name too long for a
-    model's API is cut and ends in a digest of the whole.
+    It is `<namespace>__NS__<name>`, or only the name without a namespace. Every character outside
+    `[A-Za-z0-9_]` becomes `_`, and a leading digit gets a `_` before it. A name that is too long
+    for a model's API is cut, and ends in a digest of the whole name.
 
-    A namespace or name that says nothing in ASCII, as one in Chinese, is `peer` or its digits, and the
-    digest keeps it apart from others; kagent has no such names.
+    A non-ASCII namespace or name without any ASCII letter, as in Chinese, becomes its digits or
+    `peer`. A digest then makes the tool name unique. kagent has no such names.
     """
     joined = f"{namespace}__NS__{name}" if namespace else name
     shown = f"{_shown(namespace)}__NS__{_shown(name)}" if namespace else _shown(name)
@@ -32,7 +32,7 @@ def tool_name(namespace: str, name: str) -> str:
 
 
 def says_in_ascii(name: str) -> bool:
-    """Whether a tool name can show this name: it is ASCII, or has letters that are."""
+    """Whether a tool name can show this name: it is ASCII, or has at least one ASCII letter."""
     return name.isascii() or re.search(r"[A-Za-z]", name) is not None
 
 
@@ -45,6 +45,6 @@ def _mark(text: str) -> str:
 
 
 def fingerprint_of(*, namespace: str, name: str, uid: str, url: str, card_path: str = "") -> str:
-    """Digest of what an approval of a call is bound to: who the peer is and where it lives."""
+    """The digest of a peer's identity and address. An approval of a call is bound to it."""
     identity = json.dumps([namespace, name, uid, url, card_path], separators=(",", ":"))
     return "sha256:" + hashlib.sha256(identity.encode()).hexdigest()

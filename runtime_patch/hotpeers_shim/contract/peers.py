@@ -1,4 +1,4 @@
-"""Reading and writing of the peer file."""
+"""Reads and writes the peer file."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ _URL = re.compile(r"https?://[^\s/?#]+\S*")
 
 
 def load_peer_file(raw: bytes, known: Iterable[Peer] = ()) -> PeerFile | Rejection:
-    """Decode and check a peer file. Never raises; a `Rejection` says what is wrong and where.
+    """Decode and check a peer file. Never raises. A `Rejection` has the field and the reason.
 
-    `peers` with a `name` and a `url` each is all that a file written by hand needs: the version,
-    the generation (0), the digest, the tool names and the fingerprints are filled in.
+    A file that is written by hand needs only `peers`, each with a `name` and a `url`. The version,
+    the generation (0), the digest, the tool names and the fingerprints are then filled in.
 
-    A peer that is the same as one of `known` is that object: most of a file is what the last one
-    said, and comparing takes a tenth of the time of checking.
+    A peer that equals one of `known` is returned as that object. Most peers of a file are
+    unchanged, and a comparison takes a tenth of the time of a full check.
     """
     by_tool = {peer.toolName: peer for peer in known}
     return decode(raw, MAX_FILE_BYTES, lambda data: _peer_file(data, by_tool))
 
 
 def dump_peer_file(file: PeerFile) -> bytes:
-    """Encode a peer file as one line of UTF-8 JSON, ending in a newline."""
+    """Encode a peer file as one line of UTF-8 JSON, with a newline at the end."""
     return b"".join(
         peer_file_parts(
             generation=file.generation,
@@ -70,9 +70,9 @@ def dump_peer_file(file: PeerFile) -> bytes:
 def peer_file_parts(
     *, generation: int, orchestrator: str, digest: str, peers: Sequence[bytes]
 ) -> Iterator[bytes]:
-    """Assemble a peer file of peers that are encoded already (see `encode_peer`), part by part.
+    """Assemble a peer file from encoded peers (see `encode_peer`), part by part.
 
-    A file of thousands of peers is megabytes; as a whole it would need new memory each time.
+    A file with thousands of peers has several megabytes. Parts avoid a copy of it in memory.
     """
     head = {
         "apiVersion": API_VERSION,
@@ -88,7 +88,7 @@ def peer_file_parts(
 
 
 def encode_peer(peer: Peer) -> bytes:
-    """The JSON form of one peer, as it stands in the file."""
+    """The JSON form of one peer in the file."""
     return encode(
         {
             "name": peer.name,
@@ -122,9 +122,9 @@ def encode_peer(peer: Peer) -> bytes:
 
 
 def digest_of(encoded: Iterable[bytes]) -> str:
-    """Digest of a list of encoded peers, in its order.
+    """The digest of a list of encoded peers, which depends on their order.
 
-    It is made of one digest a peer, so that a writer that keeps those hashes only what changed.
+    It is made from one digest per peer. A writer that keeps these only has to hash changed peers.
     """
     return digest_of_digests(map(digest_of_peer, encoded))
 
@@ -135,7 +135,7 @@ def digest_of_peer(encoded: bytes) -> bytes:
 
 
 def digest_of_digests(digests: Iterable[bytes]) -> str:
-    """The digest of a list of peers by those of each of them."""
+    """The digest of a list of peers, from the digest of each peer."""
     return "sha256:" + hashlib.sha256(b"".join(digests)).hexdigest()
 
 
@@ -172,13 +172,13 @@ _texts_of_peer = attrgetter(*_TEXTS, "fingerprint")
 
 
 def _known(item: Any, known: Mapping[str, Peer]) -> Peer | None:
-    """The known peer that an item of a file says the same of, field by field, if there is one."""
+    """The known peer whose fields all equal those of an item of a file, or None."""
     try:
         peer = known.get(item["toolName"])
         if peer is None or _texts_of_item(item) != _texts_of_peer(peer):
             return None
         same = item["ready"] is peer.ready and item["timeout"] == peer.timeout
-        # true is equal to 1, and no number of seconds.
+        # In Python, true equals 1, but it is not a valid timeout.
         if not same or item["timeout"] is True or not _as_many(item["skills"], peer.skills):
             return None
         if item["userHeaders"] is not peer.userHeaders:
@@ -246,7 +246,7 @@ def _peer(item: Any, path: str) -> Peer:
         interfaces=_interfaces(data, path),
         userHeaders=get_boolean(data, path, "userHeaders", default=False),
     )
-    # Only its lists can make a peer large: its other fields have limits of their own.
+    # Only the lists can make a peer too large: the other fields have their own limits.
     if (peer.skills or peer.interfaces) and len(encode_peer(peer)) > MAX_PEER_BYTES:
         size = len(encode_peer(peer))
         raise ShapeError(Nack.PEER_TOO_LARGE, path, f"{size} bytes; the limit is {MAX_PEER_BYTES}")

@@ -1,8 +1,8 @@
 """URL prefixes: an origin, and optionally a path, below which a credential is sent. Pure.
 
-A prefix covers a URL of the same scheme, host and port whose path begins with its path, segment by
-segment. Whatever can be read in two ways is covered by nothing: dot segments, encoded slashes and
-dots, empty segments, path parameters. A server may resolve these to a path outside of the prefix.
+A prefix covers a URL if scheme, host and port are equal, and the segments of the URL's path begin
+with those of the prefix. No prefix covers an ambiguous URL: one with dot segments, encoded slashes
+or dots, empty segments or path parameters. A server may resolve it to a path outside of the prefix.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from urllib.parse import unquote, urlsplit
 from .limits import MAX_URL
 
 _PORTS = {"http": 80, "https": 443}
-# Printable ASCII without the backslash, which browsers and some servers take for a slash.
+# All but printable ASCII, and the backslash: browsers and some servers treat it as a slash.
 _FORBIDDEN = re.compile(r"[^\x21-\x5b\x5d-\x7e]")
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
-# %2e, %2f, %5c, %25, %3b and control characters; a percent sign that begins no octet.
+# %2e, %2f, %5c, %25, %3b, encoded control characters, and a percent sign without two hex digits.
 _UNCLEAR = re.compile(r"%(?:2[ef5]|5c|3b|[01][0-9a-f]|7f|(?![0-9a-f]{2}))", re.IGNORECASE)
 
 
 class PrefixError(ValueError):
-    """The text is no prefix. The message holds nothing of the text, which may be a secret."""
+    """The text is not a prefix. The message does not quote the text, which may be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Scheme, host and port, normalised, and the decoded segments of a path."""
+    """The normalised scheme, host and port, and the decoded segments of the path."""
 
     scheme: str
     host: str
@@ -42,25 +42,25 @@ class Prefix:
         return "/".join([f"{self.scheme}://{self.host}{port}", *self.path])
 
     def covers(self, place: Prefix) -> bool:
-        """Whether a place is below this prefix."""
+        """Whether `place` is equal to this prefix or below it."""
         mine = (self.scheme, self.host, self.port)
         same = mine == (place.scheme, place.host, place.port)
         return same and place.path[: len(self.path)] == self.path
 
 
 class HasPrefix(Protocol):
-    """Anything that is meant for what is below a prefix."""
+    """Any object that applies to the URLs below its prefix."""
 
     @property
     def prefix(self) -> Prefix:
-        """Its prefix."""
+        """The prefix of the URLs that the object applies to."""
 
 
 T = TypeVar("T", bound=HasPrefix)
 
 
 def parse_prefix(text: str) -> Prefix:
-    """The prefix that a text names; raises `PrefixError`."""
+    """Parse a prefix. Raises `PrefixError`."""
     if len(text) > MAX_URL:
         raise PrefixError(f"a prefix has at most {MAX_URL} characters")
     if "?" in text or "#" in text or "%" in text:
@@ -75,7 +75,7 @@ def parse_prefix(text: str) -> Prefix:
 
 
 def place_of(url: str) -> Prefix | None:
-    """Where a URL leads, in the form of a prefix; None where that is not clear."""
+    """The place of a URL, in the form of a prefix; None if the URL is invalid or ambiguous."""
     if len(url) > 4 * MAX_URL or _FORBIDDEN.search(url):
         return None
     try:
@@ -87,7 +87,7 @@ def place_of(url: str) -> Prefix | None:
     if scheme not in _PORTS or "@" in parts.netloc or port == 0:
         return None
     if "[" in parts.netloc[1:]:
-        # Python 3.11 takes what is in brackets for the host, whatever stands before it.
+        # Python 3.11 takes the text in brackets as the host and ignores any text before it.
         return None
     host = _host(parts.hostname or "")
     path = _segments(parts.path)
@@ -97,7 +97,7 @@ def place_of(url: str) -> Prefix | None:
 
 
 def longest(entries: Iterable[T], url: str) -> T | None:
-    """The entry with the longest prefix that covers a URL; None where there is none."""
+    """The entry with the longest prefix that covers a URL; None if no entry does."""
     place = place_of(url)
     if place is None:
         return None
@@ -112,14 +112,14 @@ def _host(text: str) -> str:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
             return ""
-    # A name with a dot at its end is another one to a certificate and to some servers.
+    # Certificates and some servers distinguish a name with a dot at its end from the one without.
     return host if _HOST.fullmatch(host) and not host.endswith(".") else ""
 
 
 def _segments(path: str) -> tuple[str, ...] | None:
     if ";" in path or _UNCLEAR.search(path):
         return None
-    # One slash at the end says no more than none.
+    # A single slash at the end has no meaning here.
     inner = path.removeprefix("/").removesuffix("/")
     if not inner:
         return () if path in ("", "/") else None

@@ -1,6 +1,6 @@
-"""The closed words in which the shim says no, each with its sentence.
+"""The fixed reason words of the shim, each with its sentence.
 
-The sidecar's own vocabulary (`hotpeers.base.reasons`) takes these in: one word means one thing everywhere.
+`hotpeers.base.reasons` includes them in the sidecar's words: each word has one meaning everywhere.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Nack(StrEnum):
-    """Why a reader refused a file. The sentence of each is in `NACK_SENTENCES`."""
+    """Why a reader refused a file. `NACK_SENTENCES` has the sentences."""
 
     FILE_MISSING = "FileMissing"
     FILE_UNREADABLE = "FileUnreadable"
@@ -67,7 +67,7 @@ PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
 
 
 class CallProblem(StrEnum):
-    """Why calls of a peer fail. It is reported, and never changes what is offered."""
+    """Why calls of a peer fail. This is only reported: the model can still call the peer."""
 
     UNREACHABLE = "PeerUnreachable"
     REFUSED = "CallRefused"

@@ -1,8 +1,9 @@
-"""Makes text of an untrusted source fit for a model and for a person.
+"""Makes text from an untrusted source safe for a model and for a person.
 
-What a reader cannot see is removed: terminal sequences, control characters, characters that reorder
-text, tags and all others that Unicode lists as default-ignorable. They carry instructions that only a
-model reads, or make a text look like another one. Joiners stay where a script or an emoji needs them.
+It removes invisible characters: terminal sequences, control characters, characters that reorder
+text, tags and all others that Unicode lists as default-ignorable. They can carry instructions that
+only a model reads, or make a text look like another one. Joiners are kept if a script or an emoji
+needs them.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ import unicodedata
 
 from .limits import MAX_DESCRIPTION
 
-# Default_Ignorable_Code_Point of Unicode 16 (DerivedCoreProperties.txt), C0 and C1 controls but tab and
-# newline, interlinear annotations, surrogates and private use. ZWNJ and ZWJ (200C, 200D) and the
-# variation selectors FE0E and FE0F have rules of their own below.
+# Default_Ignorable_Code_Point of Unicode 16 (DerivedCoreProperties.txt), C0 and C1 controls except
+# tab and newline, interlinear annotations, surrogates and private use. ZWNJ and ZWJ (200C, 200D)
+# and the variation selectors FE0E and FE0F have their own rules below.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]+"
 )
-# CSI, OSC and the two-character sequences of ECMA-48, as terminals obey them; C1 forms as well.
+# CSI, OSC and the two-character sequences of ECMA-48, as terminals interpret them, with C1 forms.
 _TERMINAL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]{0,512}(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-Z\\^-~]"
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-# A break between words that has no width: a space where nothing else parts them.
+# A word break without width. It becomes a space if no other space separates the words.
 _ZERO_WIDTH_SPACE = re.compile("\u200b+")
 _SELECTABLE = re.compile("[\u200c\u200d\ufe0e\ufe0f]")
 _PLAIN = re.compile(r"[\t\n\x20-\x7e]*")
@@ -44,7 +45,7 @@ _JOINING = (
 
 
 def visible_text(text: str) -> str:
-    """`text` without what cannot be seen, its lines kept, ended by newlines."""
+    """`text` without invisible characters. Lines are kept, and every line end becomes a newline."""
     if _PLAIN.fullmatch(text):
         return text
     text = _LINE_ENDS.sub("\n", _TERMINAL.sub("", text))
@@ -56,19 +57,22 @@ def visible_text(text: str) -> str:
 
 
 def clean_text(text: str, limit: int = MAX_DESCRIPTION) -> str:
-    """The visible part of `text` in one line, at most `limit` characters; what is cut ends in an ellipsis."""
-    # Cut first: a hostile text of many megabytes must not cost a scan of all of it.
+    """The visible part of `text` in one line of at most `limit` characters.
+
+    A text that is cut ends in an ellipsis.
+    """
+    # Cut first, so that a hostile text of many megabytes is not scanned as a whole.
     line = " ".join(visible_text(text[: limit * 4]).split())
     if len(line) <= limit:
         return line
-    # What is left of a joined pair may have to go as well.
+    # The cut may leave a joiner without its second part, so clean the text again.
     return visible_text(line[: limit - 1]).rstrip() + "…"
 
 
 def cut_text(text: str, limit: int, *, gone: int = 0) -> str:
-    """`text` in at most about `limit` characters: the middle goes, and a line says how much of it.
+    """Cut `text` to about `limit` characters: a line with the number cut replaces the middle.
 
-    `gone` characters were left out before.
+    `gone` characters were cut before. The number in the line includes them.
     """
     if len(text) <= limit:
         return text
@@ -85,7 +89,7 @@ def _space(match: re.Match[str]) -> str:
 
 
 def _needed(match: re.Match[str]) -> str:
-    """A joiner or a variation selector where it changes what is seen, else nothing."""
+    """The joiner or variation selector if it changes the visible text, else ""."""
     text, at, sign = match.string, match.start(), match.group()
     if at == 0:
         return ""
@@ -102,7 +106,7 @@ def _needed(match: re.Match[str]) -> str:
 
 
 def _is_pictograph(character: str) -> bool:
-    """Whether it is a symbol such as an emoji, or the modifier of one's skin colour."""
+    """Whether `character` is a symbol such as an emoji, or a skin colour modifier."""
     return bool(character) and (
         unicodedata.category(character) == "So" or "\U0001f3fb" <= character <= "\U0001f3ff"
     )

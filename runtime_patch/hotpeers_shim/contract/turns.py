@@ -1,8 +1,8 @@
-"""The turns file: how many turns are in flight in one process, for whoever wants to end or restart it.
+"""The turns file: the number of turns in flight in one process, to decide when it can be stopped.
 
-The shim writes `turns-<pid>.json` beside the acks, when it changed, every 15 seconds, and twice a second
-while the pod drains. The sidecar asks for a drain by a file `draining` beside the peer file: it is
-there as long as the drain lasts, and its content does not matter.
+The shim writes `turns-<pid>.json` beside the acks: after each change, every 15 seconds, and twice a
+second while the pod drains. To start a drain, the sidecar creates a file `draining` beside the peer
+file. The file exists as long as the drain lasts, and its content is ignored.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .limits import API_VERSION
 from .values import Rejection
 
 DRAINING_FILE = "draining"
-"""The name of the file that asks for a drain."""
+"""The name of the file whose existence means that the pod drains."""
 MAX_TURNS_BYTES = 4096
-"""Largest turns file that is read, in bytes."""
+"""The largest turns file, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
     """The turns of one process.
 
-    `active` is how many are in flight. `idleSince` is when the last one ended, or when counting began,
-    and None while one is in flight. `draining` is whether the process has seen that the pod drains.
-    Times are in seconds since the epoch.
+    `active` is the number of turns in flight. `idleSince` is when the last turn ended, or when the
+    count began; None while a turn is in flight. `draining` is whether the process has seen that the
+    pod drains. Times are in seconds since the epoch.
     """
 
     pid: int
@@ -39,12 +39,12 @@ class Turns:
 
 
 def load_turns(raw: bytes) -> Turns | Rejection:
-    """Decode and check a turns file. Never raises; a `Rejection` says what is wrong and where."""
+    """Decode and check a turns file. Never raises. A `Rejection` has the field and the reason."""
     return decode(raw, MAX_TURNS_BYTES, _turns)
 
 
 def dump_turns(turns: Turns) -> bytes:
-    """Encode turns as one line of UTF-8 JSON, ending in a newline."""
+    """Encode turns as one line of UTF-8 JSON, with a newline at the end."""
     data = {
         "apiVersion": turns.apiVersion,
         "pid": turns.pid,

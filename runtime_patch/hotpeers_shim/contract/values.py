@@ -1,6 +1,6 @@
-"""The values that the two files carry, as frozen dataclasses.
+"""The values in the peer file and the ack file, as frozen dataclasses.
 
-Field names are those of the files, so that one definition serves writing, reading and validation.
+The field names are those of the files, so one definition serves writing, reading and validation.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from .reasons import Nack
 
 
 class AckState(StrEnum):
-    """What the shim has to say of the newest file that it saw."""
+    """The result for the newest peer file that the shim has seen."""
 
     ACTIVE = "active"
     """The newest file is live."""
     REFUSED = "refused"
-    """The newest file was refused; what was live before still is."""
+    """The newest file was refused. The previous file stays live."""
     ERROR = "error"
-    """The shim could not do its work; the agent runs as without it."""
+    """The shim failed. The agent runs as if it had no shim."""
 
 
 class ConfigState(StrEnum):
-    """What the shim has to say of the newest configuration of the agent that it saw."""
+    """The result for the newest configuration of the agent that the shim has seen."""
 
     LIVE = "live"
-    """The next request to the agent has it."""
+    """The next request to the agent uses it."""
     REFUSED = "refused"
-    """It is not valid, or cannot be followed here; what was live before still is."""
+    """It is invalid, or cannot be followed here. The previous configuration stays live."""
     RESTART = "restart"
-    """The agent has to be started again for it."""
+    """It needs a restart of the agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A skill of a peer, as its agent card lists it."""
+    """A skill of a peer, from its agent card."""
 
     id: str
     name: str = ""
@@ -48,9 +48,9 @@ class Skill:
 class Interface:
     """One way to call a peer: an entry of `supportedInterfaces` of an A2A 1.x agent card.
 
-    `binding` is `JSONRPC`, `HTTP+JSON` or `GRPC`. `protocolVersion` is the A2A version that is spoken
-    there (`0.3`, `1.0`). `tenant` is sent along with each 1.x request where it is set. `streaming` is
-    whether the peer answers with a stream of events.
+    `binding` is `JSONRPC`, `HTTP+JSON` or `GRPC`. `protocolVersion` is the A2A version of the
+    interface (`0.3`, `1.0`). `tenant`, if set, is sent with each 1.x request. `streaming` is
+    whether the peer can answer with a stream of events.
     """
 
     url: str
@@ -64,15 +64,15 @@ class Interface:
 class Peer:
     """A sub-agent that the orchestrator may call over A2A.
 
-    `url` is where its A2A server is; every address that its agent card names must have the same
-    origin. `cardPath` is where that card is: below `url`, or with a leading slash below its origin
-    ("" = the standard path below `url`). `timeout` bounds one call, in seconds (None = the reader's
-    default). `fingerprint` changes when, and only when, the definition that an approval was given
-    for changes (see `fingerprint_of`).
+    `url` is the address of its A2A server. All addresses in its agent card must have the same
+    origin. `cardPath` is the path of that card: below `url`, or below its origin if it begins with
+    a slash ("" = the standard path below `url`). `timeout` limits one call, in seconds (None = the
+    reader's default). `fingerprint` changes exactly when a field changes that an approval is bound
+    to (see `fingerprint_of`).
 
-    `interfaces` are the ways to call it, the preferred one first. With them the reader fetches no
-    agent card; without them (a file written by hand) it reads the card itself. `userHeaders` is
-    whether the headers that identify the user (Authorization, x-user-id, lineage) may be sent to it.
+    `interfaces` are the ways to call the peer, the preferred one first. If the list is empty, as in
+    a file that is written by hand, the reader fetches the agent card. `userHeaders` is whether the
+    peer may get the headers that identify the user (Authorization, x-user-id, lineage).
     """
 
     name: str
@@ -93,7 +93,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class PeerFile:
-    """The whole projected list. `generation` grows by one with each change of the file."""
+    """The whole list of peers. `generation` increases by one with each change of the file."""
 
     generation: int
     peers: tuple[Peer, ...] = ()
@@ -104,7 +104,7 @@ class PeerFile:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that the shim left out of an accepted file: a peer's tool, or an agent."""
+    """A part of an accepted file that the shim does not use: a peer's tool, or an agent."""
 
     subject: str
     reason: str
@@ -113,10 +113,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """The calls of one peer that failed since the last one that did not.
+    """The failed calls of one peer since its last successful call.
 
-    `subject` is the peer's tool name, `reason` a word of `CallProblem`. `count` is how many calls in
-    a row failed, `time` when the last of them did, in seconds since the epoch.
+    `subject` is the peer's tool name and `reason` a word of `CallProblem`. `count` is the number of
+    failures in a row. `time` is that of the last failure, in seconds since the epoch.
     """
 
     subject: str
@@ -128,14 +128,13 @@ class CallFailure:
 
 @dataclass(frozen=True, slots=True)
 class ConfigAck:
-    """What one agent process has live of its own configuration, where that is followed.
+    """The live configuration of one agent process, if the shim follows it.
 
-    `digest` is the SHA-256 of the config.json that is live, in hexadecimal ("" where none is known).
-    `hash` is kagent's config-hash (decimal) that the process has proven to run, "" where it has
-    proven none. `seen` is the config-hash that the newest files stand for, whatever became of them, ""
-    where it is unknown: a refusal is of what the controller wants only if it has that hash. `restart`
-    names what cannot change without a restart. `time` is when this was first so, in seconds since the
-    epoch.
+    `digest` is the SHA-256 of the live config.json, in hexadecimal ("" if unknown). `hash` is
+    kagent's config-hash (decimal) that the process is proven to run, or "" without a proof. `seen`
+    is the config-hash of the newest files, even if they were refused, or "" if it is unknown. It
+    shows whether a refusal is about the configuration that the controller wants. `restart` names
+    the changes that need a restart. `time` is when this state began, in seconds since the epoch.
     """
 
     state: ConfigState
@@ -150,10 +149,10 @@ class ConfigAck:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """What one agent process has live.
+    """The report of one agent process.
 
-    `generation` and `digest` name the live peer file (None and "" before the first). `state`,
-    `reason` and `message` speak of the newest file seen. `config` is None where the agent's own
+    `generation` and `digest` identify the live peer file (None and "" before the first one).
+    `state`, `reason` and `message` are about the newest file. `config` is None if the agent's own
     configuration is not followed. `time` is in seconds since the epoch.
     """
 
@@ -173,7 +172,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why some bytes are not a file of ours: the reason, the field (or "") and one clear line."""
+    """Why a file is invalid: the reason, the path of the field (or "") and a one-line message."""
 
     reason: Nack
     path: str

@@ -1,9 +1,8 @@
-"""Decides what differs between two configurations, and which of it needs a restart. Pure.
+"""Finds the differences of two configurations, and those that need a restart. Pure.
 
-kagent-adk (0.7 to 0.10) makes an agent for each request from its AgentConfig. Some fields it reads
-once, when it starts: `stream`, `memory` and `session_db_url` (`cli.py`, `_a2a.py`), and whether the
-model takes the caller's key (`cli.py` adds a plugin then). A field that is not known here is taken for
-one of those.
+kagent-adk (0.7 to 0.10) makes an agent for each request from its AgentConfig. It reads some fields
+only once, at its start: `stream`, `memory` and `session_db_url` (`cli.py`, `_a2a.py`), and whether
+the model uses the caller's key (`cli.py` then adds a plugin). An unknown field counts as such.
 """
 
 from __future__ import annotations
@@ -30,7 +29,10 @@ PER_REQUEST = frozenset(
 """The fields of AgentConfig that kagent-adk reads for each request."""
 
 SECRETS = "secrets"
-"""Names, among what needs a restart, a Secret that was rotated: it reaches the agent as environment."""
+"""The name for a rotated Secret, among the changes that need a restart.
+
+The agent gets Secrets as environment variables.
+"""
 
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
@@ -40,15 +42,16 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str,
 
 
 def restarts(start: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
-    """What kagent-adk read at its start, and is another now: names of fields of AgentConfig.
+    """The changed fields of AgentConfig that kagent-adk reads only at its start.
 
-    Both are fields of a validated AgentConfig as plain values: as the process started, and as wanted.
+    `start` and `now` are the fields of two validated AgentConfigs as plain values: the one with
+    which the process started, and the wanted one.
     """
     return differing(_once(start), _once(now))
 
 
 def changed_files(start: Content, now: Content) -> tuple[str, ...]:
-    """The files beside config.json that are read at the start, and are others now."""
+    """The changed files beside config.json, which are read only at the start."""
     pairs = (
         ("agent-card.json", start.card, now.card),
         ("srt-settings.json", start.srt, now.srt),
@@ -61,7 +64,7 @@ def _once(facts: Mapping[str, Any]) -> dict[str, Any]:
     model = facts.get("model")
     passthrough = model.get("api_key_passthrough") if isinstance(model, Mapping) else None
     once = {name: value for name, value in facts.items() if name not in PER_REQUEST}
-    # kagent-adk takes an absent value of these for false.
+    # kagent-adk treats a missing value of these as false.
     once["stream"] = bool(facts.get("stream"))
     once["model.api_key_passthrough"] = bool(passthrough)
     return once

@@ -1,4 +1,4 @@
-"""What one configuration of a kagent agent consists of: the bytes of its files."""
+"""The files of one configuration of a kagent agent, as bytes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Content:
-    """The files that kagent's controller writes for an agent, as they are mounted.
+    """The mounted files that kagent's controller writes for an agent.
 
-    `config` is config.json, `card` agent-card.json, `srt` srt-settings.json (b"" where there is none)
-    and `skills` the configuration of the container that fetches skills (b"" without skills).
+    `config` is config.json and `card` is agent-card.json. `srt` is srt-settings.json (b"" if it is
+    missing). `skills` is the configuration of the container that fetches skills (b"" without
+    skills).
     """
 
     config: bytes

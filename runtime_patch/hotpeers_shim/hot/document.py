@@ -1,4 +1,4 @@
-"""Parses config.json within bounds."""
+"""Parses config.json, with limits on its size."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..contract.codec import parse_object
 from ..contract.fields import ShapeError
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Largest file of a configuration that is read. A Secret of Kubernetes holds 1 MiB in all."""
+"""The limit for each file of a configuration. A Kubernetes Secret holds at most 1 MiB in total."""
 MAX_VALUES = 200_000
-"""Most JSON values in config.json: each costs memory, whatever its size."""
+"""The limit of JSON values in config.json. Each value costs memory, even if it is small."""
 
 
 def parse_document(raw: bytes) -> dict[str, Any] | Rejection:
-    """Return the object in config.json, or a `Rejection` that says why it cannot be read.
+    """The object in config.json, or a `Rejection` with the reason why it cannot be read.
 
-    It accepts what `json.load` accepts, which is how kagent-adk reads the file (`cli.py`, 0.7 to 0.10).
+    It accepts the same JSON as `json.load`, which kagent-adk uses (`cli.py`, 0.7 to 0.10).
     """
     try:
         return parse_object(raw, MAX_BYTES, most_values=MAX_VALUES)

@@ -1,8 +1,8 @@
-"""Reads the mounted files of a configuration, and notices that they changed.
+"""Reads the mounted files of a configuration, and detects changes of them.
 
-kubelet replaces a volume's files all at once: each name is a link through `..data`, a link to a folder
-of one version (pkg/volume/util/atomic_writer.go). All files are read from that folder, so that they
-belong together.
+kubelet replaces all files of a volume at once. Each file name is a symlink through `..data`, which
+is a symlink to the folder of one version (pkg/volume/util/atomic_writer.go). All files are read
+from that folder, so that they are of the same version.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Folder:
         self._wanted = pod_info / "held-config" if pod_info else None
 
     def stamp(self) -> Stamp:
-        """The stamp of config.json: one `stat`, a few microseconds."""
+        """The stamp of config.json. It costs one `stat`, a few microseconds."""
         try:
             return _stamp(os.stat(self._config))  # noqa: PTH116 - half the cost of Path.stat
         except OSError:
@@ -54,7 +54,7 @@ class Folder:
         return (self.stamp(), *map(_stamp_of, others))
 
     def read(self) -> Content | Rejection:
-        """All files of one version, or why they cannot be read. Never raises."""
+        """All files of one version, or the reason why they cannot be read. Never raises."""
         for attempt in range(_TRIES):
             data = self.path / "..data"
             version = data.resolve() if data.is_symlink() else self.path
@@ -65,12 +65,12 @@ class Folder:
         raise AssertionError  # the loop returns
 
     def own_hash(self) -> str:
-        """The config-hash of the pod itself, "" where it is unknown."""
+        """The config-hash of the pod itself; "" if it is unknown."""
         raw = _read(self._own_hash, MAX_ANNOTATION) if self._own_hash else b""
         return raw.decode("ascii", "replace").strip() if isinstance(raw, bytes) else ""
 
     def wanted(self) -> Wanted | None:
-        """What is wanted of a held pod; None where nothing is."""
+        """The wanted configuration of a held pod; None if there is none or it is unreadable."""
         raw = _read(self._wanted, MAX_ANNOTATION) if self._wanted else b""
         return parse_wanted(raw) if isinstance(raw, bytes) else None
 
@@ -98,7 +98,7 @@ def _optional(path: Path) -> bytes | Rejection:
 
 def _read(path: Path, limit: int = MAX_BYTES) -> bytes | Rejection:
     try:
-        # Without blocking: nothing but a regular file is read, whatever lies there.
+        # O_NONBLOCK: `open` must not wait for a FIFO. Only regular files are read.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

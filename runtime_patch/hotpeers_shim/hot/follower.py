@@ -1,8 +1,8 @@
-"""Follows the configuration of the agent in this process, and keeps the last one that was good.
+"""Follows the configuration of the agent in this process, and keeps the last good one.
 
-New files are judged once, as a whole; only then does the next request get them. Judging happens in the
-shim's thread or in a request. Putting in place happens in a request alone, right before kagent makes
-its agent, so that a turn in flight keeps what it began with.
+New files are judged once and as a whole, in the shim's thread or in a request. If they are good,
+the next request applies them, right before kagent makes its agent. They are applied nowhere else,
+so that a turn in flight keeps the configuration with which it began.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from .runtime import Runtime
 logger = logging.getLogger("hotpeers_shim")
 
 MISSING_SECONDS = 2.0
-"""How long config.json may be missing before that is reported: it may be being replaced."""
+"""How long a file may be missing before this is reported: a replacement may be in progress."""
 PATIENCE_SECONDS = 60.0
-"""How long after its start a process may take to read its configuration."""
+"""How long a process may take after its start to read its configuration."""
 WAIT_SECONDS = 0.25
-"""How long a request waits for files that are being judged; it has those before them then."""
+"""How long a request waits while new files are judged. After that, it uses the previous files."""
 _MESSAGE = 1000
 
 
 class HotConfig:
-    """The configuration of this process. Safe to use from any thread.
+    """The configuration of this process. Thread-safe.
 
-    `_judging` is held while new files are judged, up to seconds; `_state` for moments only.
+    The lock `_judging` is held while new files are judged, which can take seconds. The lock
+    `_state` is only held for moments.
     """
 
     def __init__(self, folder: Folder, *, patience: float = PATIENCE_SECONDS) -> None:
@@ -54,7 +55,7 @@ class HotConfig:
         self._ack: ConfigAck | None = None
 
     def read_at_start(self, data: object) -> Content | None:
-        """The files that `data` was read from; None where it was not read from this folder."""
+        """The files that `data` was read from; None if it was not read from this folder."""
         if self._of is not None:
             return None
         content = self.folder.read()
@@ -63,22 +64,22 @@ class HotConfig:
         return content
 
     def adopt(self, runtime: Runtime, config: Any, content: Content) -> None:
-        """Follow the files for this configuration object, which the process made of `content`.
+        """Follow the files for `config`, the object that the process made from `content`.
 
-        Raises what `runtime` raises.
+        Raises the exceptions of `runtime`.
         """
         start = Start(content, self._own_hash, container_start(self._began))
         self._cannot = None
         self._of = _Following(runtime, Good(content, config, runtime.facts(config)), start)
 
     def cannot(self, why: str) -> None:
-        """Remember that the configuration of this process cannot be followed."""
+        """Record why the configuration of this process cannot be followed."""
         if self._cannot is None:
             logger.warning("the configuration is not followed: %s", why)
             self._cannot = feature_missing(why)
 
     def look(self) -> None:
-        """Judge the files if any of them changed; for the shim's thread."""
+        """Judge the files if any of them has changed. The shim's thread calls this."""
         of = self._of
         if of is not None:
             with self._judging:
@@ -87,7 +88,7 @@ class HotConfig:
             self.cannot(f"this process made no AgentConfig of {self.folder.path}/config.json")
 
     def before_build(self, config: Any) -> None:
-        """Bring `config` up to date, if it is the one of this process: an agent is made of it next."""
+        """Update `config` if it is followed. Call this before an agent is made from `config`."""
         of = self._of
         if of is None or config is not of.target:
             return
@@ -101,14 +102,17 @@ class HotConfig:
                 of.put_in_place()
 
     def after_build(self, config: Any) -> None:
-        """An agent was made of `config`: what was put in place is good."""
+        """Record that an agent was made from `config`, so there is nothing to roll back."""
         of = self._of
         if of is not None and config is of.target:
             of.builds += 1
             of.undo = None
 
     def roll_back(self, config: Any, error: Exception) -> bool:
-        """No agent could be made of `config`. True where what was before is back in place."""
+        """Restore the previous configuration, after no agent could be made from `config`.
+
+        Returns whether it was restored.
+        """
         of = self._of
         if of is None or config is not of.target:
             return False
@@ -119,12 +123,15 @@ class HotConfig:
         return back
 
     def runner_made(self) -> None:
-        """A runner was made: kagent makes an agent of the configuration before each."""
+        """Check, when a runner is made, that an agent was made from the followed configuration.
+
+        kagent always makes the agent before the runner.
+        """
         if self._of is not None and not self._of.builds:
             self.cannot("this process makes its agents of something else than its AgentConfig")
 
     def ack(self) -> ConfigAck | None:
-        """What there is to say; None before it is known whether the configuration can be followed."""
+        """The ack of the configuration; None until it is known whether it can be followed."""
         with self._state:
             ack = self._now()
         if ack is None:
@@ -166,12 +173,12 @@ class HotConfig:
             _log(outcome, before)
         with self._state:
             of.wanted = wanted
-        # They are from before the read: the next look sees a change that came in between.
+        # These stamps are from before the read, so the next check notices a change during the read.
         of.seen = stamps
 
 
 class _Following:
-    """What is known of the files and of the configuration object that follows them."""
+    """The state of the files and of the configuration object that follows them."""
 
     def __init__(self, runtime: Runtime, start: Good, began: Start) -> None:
         self.target = start.config
@@ -190,7 +197,7 @@ class _Following:
         self._missing_since: float | None = None
 
     def is_being_replaced(self, newest: Content | Rejection) -> bool:
-        """Whether a file is missing, but not for so long that it must have been taken away."""
+        """Whether a file is missing, but for less than `MISSING_SECONDS`."""
         if not isinstance(newest, Rejection) or newest.reason is not Nack.FILE_MISSING:
             self._missing_since = None
             return False
@@ -200,11 +207,11 @@ class _Following:
         return now - self._missing_since < MISSING_SECONDS
 
     def judge(self, newest: Content | Rejection) -> Good | Verdict:
-        """What becomes of new files; those that are live already are good."""
+        """The result for new files. Files that are already live are good."""
         return self.live if newest == self.live.content else self._judge.judge(newest)
 
     def take(self, newest: Content | Rejection, outcome: Good | Verdict) -> None:
-        """The newest files were judged."""
+        """Record the newest files and the result of judging them."""
         self.newest = newest
         if isinstance(outcome, Verdict):
             self.verdict = outcome
@@ -214,7 +221,7 @@ class _Following:
             self.live = self.pending = outcome
 
     def put_in_place(self) -> None:
-        """Give the configuration object of the process the fields of the last good one."""
+        """Copy the fields of the last good configuration into the object of the process."""
         good, self.pending = self.pending, None
         if good is None:
             return
@@ -223,7 +230,7 @@ class _Following:
         self._placed = good
 
     def take_back(self, error: Exception) -> bool:
-        """Undo what was put in place last, where no agent was made of it since."""
+        """Undo the last `put_in_place`, unless an agent was made since. Returns whether it did."""
         if self.undo is None:
             return False
         before, fields = self.undo

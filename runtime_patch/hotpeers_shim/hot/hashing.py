@@ -1,9 +1,9 @@
-"""Verifies, inside the pod, that what runs is what kagent's controller wants.
+"""Verifies inside the pod that the running configuration is the one that kagent's controller wants.
 
-kagent stamps a hash of the agent's configuration on the pod template (`computeConfigHash` in
+kagent puts a hash of the agent's configuration on the pod template (`computeConfigHash` in
 go/core/internal/controller/translator/agent/adk_api_translator.go; the same formula from 0.7 to
-0.10). It covers the files, and the hashes of the Secrets that models and tool servers use. Those
-Secrets reach the agent as environment variables, so a rotation of one needs a restart.
+0.10). The hash covers the files, and the hashes of the Secrets that models and tool servers use.
+The agent gets those Secrets as environment variables, so the rotation of a Secret needs a restart.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ CLOCK_SKEW = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The configuration that kagent's controller wants, as hotpeers' controller tells the pod.
+    """The configuration that kagent's controller wants; hotpeers' controller reports it to the pod.
 
-    `hash` is kagent's config-hash in decimal. `secrets` is what that hash has of the Secrets. `since`
-    is when this hash was first wanted, in seconds since the epoch; None where that was not said.
+    `hash` is kagent's config-hash in decimal. `secrets` is the input of that hash from the Secrets.
+    `since` is when this hash was first wanted, in seconds since the epoch; None if unknown.
     """
 
     hash: str
@@ -32,8 +32,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How this process started: with which files, under which config-hash of its pod ("" where that is
-    unknown), and when its container did, in seconds since the epoch (0.0 where that is unknown)."""
+    """The state at the start of this process.
+
+    `content` is the files. `hash` is the config-hash of its pod ("" if unknown). `time` is the
+    start of its container, in seconds since the epoch (0.0 if unknown).
+    """
 
     content: Content
     hash: str
@@ -48,10 +51,11 @@ def config_hash(content: Content, secrets: bytes) -> str:
 
 
 def started_with(start: Start, wanted: Wanted) -> bool:
-    """Whether the process is proven to have started with the Secrets that `wanted` names.
+    """Whether the process is proven to have started with the Secrets in `wanted`.
 
-    Either its pod's own hash verifies with them, or it started after that hash was wanted, with the
-    files that were wanted: a pod that is made while its Deployment is held has the older hash.
+    There are two proofs. Either the pod's own hash matches these Secrets. Or the process started
+    after this hash was wanted, with the wanted files. The second one is for a pod that is created
+    while its Deployment is held: its own hash is an older one.
     """
     verified = config_hash(start.content, wanted.secrets)
     if start.hash and verified == start.hash:

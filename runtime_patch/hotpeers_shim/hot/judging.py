@@ -1,4 +1,4 @@
-"""Judges the files of a configuration, as a whole: they are good, or there is a reason why not."""
+"""Judges the files of a configuration as a whole: the result is `Good` or a `Verdict`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .runtime import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """Files that were found good, and the configuration object that was made of them."""
+    """Good files, the configuration object made from them, and its fields as plain values."""
 
     content: Content
     config: Any
@@ -30,7 +30,7 @@ class Good:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be said of the newest files."""
+    """The state of the newest files, for the ack. `restart` names changes that need a restart."""
 
     state: ConfigState
     reason: str = ""
@@ -42,26 +42,26 @@ LIVE = Verdict(ConfigState.LIVE)
 
 
 def refused(why: str) -> Verdict:
-    """kagent refuses the configuration."""
+    """The verdict that kagent refuses the configuration."""
     problem = ConfigProblem.REFUSED
     message = f"{CONFIG_PROBLEM_SENTENCES[problem]} {why}"
     return Verdict(ConfigState.REFUSED, problem.value, message)
 
 
 def restart_needed(names: tuple[str, ...]) -> Verdict:
-    """The configuration changes things that the agent reads at its start only."""
+    """The verdict that the configuration changes `names`, which are read only at the start."""
     problem = ConfigProblem.RESTART_NEEDED
     message = f"{CONFIG_PROBLEM_SENTENCES[problem]} Changed: {', '.join(names)}."
     return Verdict(ConfigState.RESTART, problem.value, message, names)
 
 
 def feature_missing(why: str) -> Verdict:
-    """The configuration of this process cannot be followed."""
+    """The verdict that the configuration of this process cannot be followed."""
     return Verdict(ConfigState.REFUSED, PeerProblem.FEATURE_MISSING.value, why)
 
 
 class Judge:
-    """Judges new files against those that the process started with."""
+    """Judges new files. It compares them with the files that the process started with."""
 
     def __init__(self, runtime: Runtime, start: Good) -> None:
         self._runtime = runtime
@@ -82,7 +82,7 @@ class Judge:
             if names:
                 return restart_needed(names)
             self._runtime.build(config)
-        except Exception as error:  # noqa: BLE001 - whatever kagent raises is a refusal
+        except Exception as error:  # noqa: BLE001 - any exception of kagent is a refusal
             return refused(self._runtime.explain(error))
         return Good(newest, config, facts)
 

@@ -1,4 +1,4 @@
-"""Which wanted configuration this process is proven to run, over its life."""
+"""Keeps the proof of which wanted configuration this process runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Proof:
         self._secrets: bytes | None = None
 
     def of(self, live: str, wanted: Wanted) -> tuple[str, bool]:
-        """The hash that is proven to be live, "" where none; and whether a Secret was rotated.
+        """The hash that is proven to be live ("" if none is), and whether a Secret was rotated.
 
-        `live` is the config-hash of what is live, with the Secrets that are wanted. Where it is not the
-        wanted one, nothing is known: the files may still come.
+        `live` is the config-hash of the live files with the wanted Secrets. If it is not the wanted
+        hash, both are unknown, because the wanted files may still arrive: returns "" and False.
         """
         if live != wanted.hash:
             return "", False

@@ -1,4 +1,4 @@
-"""What hot configuration needs of the agent's framework."""
+"""The interface between hot configuration and the agent's framework."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any, Protocol
 
 
 class Runtime(Protocol):
-    """What the agent's framework does with a configuration. Each method may raise anything."""
+    """The framework's operations on a configuration. Each method may raise any exception."""
 
     def validate(self, data: dict[str, Any]) -> Any:
-        """A configuration object of the JSON object `data`."""
+        """The configuration object for the JSON object `data`."""
 
     def facts(self, config: Any) -> dict[str, Any]:
-        """The fields of a configuration object as plain values, which can be compared."""
+        """The fields of a configuration object as plain values that can be compared."""
 
     def build(self, config: Any) -> None:
-        """Make an agent of it, as each request does, and throw it away."""
+        """Make an agent from `config`, as each request does, and discard it."""
 
     def fields(self, config: Any) -> dict[str, Any]:
-        """The fields of a configuration object, as `assign` takes them."""
+        """The fields of a configuration object, as input of `assign`."""
 
     def assign(self, target: Any, values: Mapping[str, Any]) -> None:
         """Set fields of a configuration object."""
 
     def explain(self, error: Exception) -> str:
-        """What is wrong, in one line without the values of the configuration."""
+        """The error in one line, without the values of the configuration."""

@@ -9,12 +9,12 @@ from datetime import datetime
 from .hashing import Wanted
 
 MAX_BYTES = 256 * 1024
-"""Largest annotation that is read: Kubernetes allows no more for all of an object."""
+"""The largest annotation that is read. Kubernetes allows this much for all annotations together."""
 _DECIMAL = re.compile(r"[0-9]{1,20}")
 
 
 def parse_wanted(raw: bytes) -> Wanted | None:
-    """What the annotation says; None where it is absent, or not readable. Never raises."""
+    """The content of the annotation; None if it is missing or unreadable. Never raises."""
     if not raw.strip() or len(raw) > MAX_BYTES:
         return None
     try:
@@ -28,7 +28,7 @@ def parse_wanted(raw: bytes) -> Wanted | None:
 
 
 def _time(text: object) -> float | None:
-    """An RFC 3339 time as seconds since the epoch; None where it is none."""
+    """An RFC 3339 time as seconds since the epoch; None if it is not a valid time with a zone."""
     if not isinstance(text, str):
         return None
     try:

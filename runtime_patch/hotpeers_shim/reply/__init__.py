@@ -1,8 +1,8 @@
-"""Reads what a sub-agent replies, and says it to a model. Standard library only, and nothing of any SDK.
+"""Reads the replies of sub-agents, and renders them for a model. Standard library only, no SDK.
 
-An A2A library gives each event as plain JSON (of protocol 0.3 or 1.x); `parsing` makes values of it,
-`Transcript` puts the events of one task together, `rendering` makes the text that a model reads.
-No input makes these functions raise. What calls a peer, and how its bytes are bounded, is not here.
+An A2A library returns each event as plain JSON (of protocol 0.3 or 1.x). `parsing` turns it into
+values, `Transcript` combines the events of one task, and `rendering` makes the text for the model.
+These functions never raise. Calls of peers and limits of bytes are handled elsewhere.
 """
 
 from .parsing import parse_event

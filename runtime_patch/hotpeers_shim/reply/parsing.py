@@ -1,7 +1,7 @@
-"""A2A events from JSON: of protocol 0.2, 0.3 and 1.x, as the specification and its SDKs write them.
+"""Parses A2A events from JSON: protocol 0.2, 0.3 and 1.x, in the forms of specification and SDKs.
 
-Sources: `a2a/types.py` of a2a-sdk 0.3.26, and `specification/a2a.proto` (a2a-sdk 1.3) in its JSON form.
-Nothing is required of an event but what is read of it, so that a server that leaves fields out is heard.
+Sources: `a2a/types.py` of a2a-sdk 0.3.26, and `specification/a2a.proto` (a2a-sdk 1.3) in its JSON
+form. Fields that are not used here may be missing: some servers leave fields out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from .values import Data, File, Part, State, Text
 
-# What google-adk and kagent put into a part's metadata where the part is no content, but one of the
-# framework's own calls (`a2a/converters/part_converter.py` of google-adk, `kagent/core/a2a/_consts.py`).
+# google-adk and kagent mark a part in its metadata if it is not content but one of the framework's
+# own calls (`a2a/converters/part_converter.py` of google-adk, `kagent/core/a2a/_consts.py`).
 _PREFIXES = ("adk_", "kagent_")
 _OWN_CALLS = ("function_call", "function_response", "code_execution_result", "executable_code")
 _STATES = {state.value: state for state in State} | {"cancelled": State.CANCELED}
@@ -23,7 +23,7 @@ _STATES = {state.value: state for state in State} | {"cancelled": State.CANCELED
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message: `user` is true where the caller sent it."""
+    """A message. `user` is true if the caller sent it."""
 
     parts: tuple[Part, ...]
     user: bool = False
@@ -33,7 +33,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """An artifact, or with `append` more of one."""
+    """An artifact, or with `append`, the next part of one."""
 
     artifact_id: str
     name: str
@@ -45,7 +45,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A state of a task, with what the agent says of it. `raw` is its JSON, as it came."""
+    """A state of a task, with the agent's message about it. `raw` is the original JSON."""
 
     state: State
     message: Message | None
@@ -57,7 +57,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A whole task at one moment."""
+    """The whole task at one moment."""
 
     status: Status
     artifacts: tuple[Chunk, ...]
@@ -68,9 +68,9 @@ Event = Message | Chunk | Status | Snapshot
 
 
 def parse_event(data: Any) -> Event | None:
-    """The event that a result of `message/send`, `message/stream` or `tasks/get` holds, or None.
+    """The event in a result of `message/send`, `message/stream` or `tasks/get`, or None.
 
-    `data` is the JSON of a 0.3 result (told by its `kind`, or by its fields) or of a 1.x
+    `data` is the JSON of a 0.3 result (recognized by its `kind`, or by its fields) or of a 1.x
     `StreamResponse`, `SendMessageResponse` or `Task`.
     """
     if not isinstance(data, dict):
@@ -128,7 +128,7 @@ def _chunk_of_update(data: dict[str, Any]) -> Chunk:
 
 
 def _chunk(artifact: dict[str, Any], **more: Any) -> Chunk:
-    # Before 0.3 artifacts were told apart by an index.
+    # Before 0.3, an index identified an artifact.
     return Chunk(
         artifact_id=_text(artifact, "artifactId") or str(artifact.get("index", "")),
         name=_text(artifact, "name"),
@@ -147,7 +147,7 @@ def _message(data: dict[str, Any]) -> Message:
 
 
 def parse_parts(items: Any) -> tuple[Part, ...]:
-    """The parts that are content, in their order."""
+    """The parts of `items` that are content, in their order."""
     if not isinstance(items, list):
         return ()
     parts = (_part(item) for item in items if isinstance(item, dict) and not _is_own(item))
@@ -155,7 +155,7 @@ def parse_parts(items: Any) -> tuple[Part, ...]:
 
 
 def _is_own(part: dict[str, Any]) -> bool:
-    """Whether a part is a call of the framework's own, or a thought, and no content."""
+    """Whether a part is not content, but a call of the framework's own or a thought."""
     metadata = part.get("metadata")
     if not isinstance(metadata, dict):
         return False
@@ -175,7 +175,7 @@ def _part(part: dict[str, Any]) -> Part | None:
     encoded = file.get("bytes") or file.get("raw") or file.get("fileWithBytes")
     url = file.get("uri") or file.get("url") or file.get("fileWithUri")
     if not isinstance(encoded, str) and not isinstance(url, str):
-        # A kind of part of a later protocol: its JSON is better than nothing.
+        # An unknown kind of part, of a later protocol: pass on its JSON.
         rest = {
             key: value for key, value in part.items() if key not in ("kind", "type", "metadata")
         }
@@ -191,7 +191,7 @@ def _part(part: dict[str, Any]) -> Part | None:
 def _decoded(encoded: str) -> bytes:
     """The bytes of base64 in either alphabet, with or without padding.
 
-    Text that is not base64 is kept as its own bytes.
+    Text that is not base64 is returned as UTF-8 bytes.
     """
     try:
         plain = encoded.translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
@@ -201,7 +201,7 @@ def _decoded(encoded: str) -> bytes:
 
 
 def _get(data: dict[str, Any], key: str) -> Any:
-    """A field by its name in JSON, or by the one that protobuf has for it."""
+    """The field with this JSON name, or else with the corresponding protobuf name."""
     if key in data:
         return data[key]
     return data.get("".join(f"_{c.lower()}" if c.isupper() else c for c in key))

@@ -1,4 +1,4 @@
-"""The text that a model reads of a reply: the state of the task first, then what was said."""
+"""Renders a reply as text for a model: first the state of the task, then the content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .values import Artifact, Data, File, Part, Reply, State, Text
 
 _MAX_LABEL = 200
 FileNote = Callable[[File], str]
-"""What to say of an inline file, such as where it was saved."""
+"""Returns the text about an inline file, such as the place where it was saved."""
 
 _HEADS = {
     State.INPUT_REQUIRED: "Agent {name} needs an answer before it can go on: ",
@@ -35,15 +35,15 @@ _GAP = (
 
 
 def no_note(file: File) -> str:
-    """What is said of an inline file that was not saved anywhere."""
+    """The text about an inline file that was not saved."""
     return "its content was not kept"
 
 
 def render(reply: Reply, name: str, *, limit: int, note: FileNote = no_note) -> str:
-    """What the model reads of a reply of the agent `name`, in at most about `limit` characters.
+    """The text of a reply of the agent `name` for the model, with about `limit` characters at most.
 
-    A completed reply is its content and nothing else. In any other state the state comes first, with
-    the reason, question or link, then what results there are, labelled as partial.
+    For a completed reply, it is only the content. For any other state, it begins with the state and
+    the reason, question or link. The available results follow, labelled as partial.
     """
     page = _Page(limit, note)
     if reply.state is State.COMPLETED:
@@ -58,14 +58,17 @@ def render(reply: Reply, name: str, *, limit: int, note: FileNote = no_note) -> 
 
 
 def render_partial(why: str, reply: Reply, *, limit: int, note: FileNote = no_note) -> str:
-    """What the model reads of a call that failed: why, then what had come of the reply."""
+    """The text of a failed call for the model: the reason, then the reply so far."""
     page = _Page(limit, note)
     partial = page.artifacts(reply.artifacts) or page.message(reply.message)
     return _with_partial(why, partial or page.messages(reply.history), page, limit)
 
 
 def contents(reply: Reply, *, limit: int) -> tuple[str, bool]:
-    """What a reply says, for those who give its state by itself, and whether it had to be cut."""
+    """The content of a reply without its state, and whether it was cut.
+
+    This is for callers that report the state separately.
+    """
     page = _Page(limit, no_note)
     if reply.state is State.COMPLETED:
         text = page.cut(page.content(reply), limit)
@@ -88,7 +91,7 @@ def _with_gap(text: str, reply: Reply) -> str:
 
 
 class _Page:
-    """The text of parts. What is far too long to be shown is left out before it is cleaned."""
+    """Renders parts as text. A text that is far too long is cut before it is cleaned."""
 
     def __init__(self, limit: int, note: FileNote) -> None:
         self._longest = 4 * limit
@@ -102,9 +105,9 @@ class _Page:
         return cut_text(text, limit, gone=gone)
 
     def content(self, reply: Reply) -> str:
-        """All of a completed reply: results, then the message, else what it said on the way."""
+        """A completed reply: its results and message, or without these, its earlier messages."""
         results = self.artifacts(reply.artifacts)
-        # Many agents say their result twice, as an artifact and as the message of the last status.
+        # Many agents send a result twice: as an artifact and as the message of the last status.
         told = [one.parts for one in reply.artifacts]
         message = "" if reply.message in told else self.message(reply.message)
         if message.strip() == results.strip():
@@ -114,7 +117,7 @@ class _Page:
         return "\n\n".join(filter(None, (results, message)))
 
     def artifacts(self, artifacts: Iterable[Artifact]) -> str:
-        """One artifact as it is; of several, each under a line with its number and name."""
+        """A single artifact unchanged. Several ones get a line with number and name each."""
         texts = [(clean_text(one.name, _MAX_LABEL), self._artifact(one)) for one in artifacts]
         texts = [(name, text) for name, text in texts if text]
         if len(texts) <= 1:
@@ -128,11 +131,11 @@ class _Page:
         return "\n".join(filter(None, map(self.message, messages)))
 
     def message(self, parts: Iterable[Part]) -> str:
-        """A message: unlike an artifact it comes in one piece, so that each part stands by itself."""
+        """A message, each part on its own line: unlike an artifact, it is not sent in chunks."""
         return "\n".join(filter(None, map(self._part, parts)))
 
     def _artifact(self, artifact: Artifact) -> str:
-        """Each text as it is, data and files on lines of their own."""
+        """An artifact: texts unchanged, data and files on their own lines."""
         lines: list[str] = []
         for shown in filter(None, map(self._part, artifact.parts)):
             if lines and not lines[-1].endswith("\n"):
@@ -173,7 +176,7 @@ def _json(value: object) -> str:
 
 
 def _with_integers(value: object) -> object:
-    """A JSON value with its whole numbers written as such: protobuf has made floats of all of them."""
+    """A JSON value with whole numbers as integers: protobuf turns all numbers into floats."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Puts the events of one exchange together, in the order in which they come."""
+"""Combines the events of one exchange, in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from .parsing import Chunk, Event, Message, Snapshot, Status
 from .values import Artifact, Part, Reply, State, Text
 
 MAX_HISTORY = 1_000
-"""Most messages that are kept of a task's history: those before are progress of long ago."""
+"""The largest number of messages kept of a task's history: older ones only report old progress."""
 
 
 @dataclass
 class _Growing:
-    """An artifact whose chunks are still coming. Texts are joined at the end, in one go."""
+    """An artifact whose chunks are still arriving. Its texts are joined once, at the end."""
 
     name: str = ""
     parts: list[Part] = field(default_factory=list)
 
 
 class Transcript:
-    """What a peer has said in one exchange up to now.
+    """The events of a peer in one exchange so far.
 
-    A chunk with `append` is added to its artifact, also where it is the first one; any other chunk
-    replaces it. A snapshot replaces each artifact that it holds, and keeps the ones that it leaves
-    out: servers send snapshots without artifacts between chunks.
+    A chunk with `append` is added to its artifact, even if it is the first one. Any other chunk
+    replaces the artifact. A snapshot replaces each artifact that it contains. Other artifacts are
+    kept, because servers send snapshots without artifacts between chunks.
     """
 
     def __init__(self) -> None:
         self.task_id = ""
         self.context_id = ""
         self.status: dict[str, Any] = {}
-        """The JSON of the newest status, for a framework that looks for its own parts in it."""
+        """The JSON of the newest status, for a framework that reads its own parts in it."""
         self.metadata: dict[str, Any] = {}
         self._state: State | None = None
         self._artifacts: dict[str, _Growing] = {}
@@ -44,18 +44,18 @@ class Transcript:
 
     @property
     def state(self) -> State:
-        """The state of the task; a message in place of a task is a completed exchange."""
+        """The state of the task. A message instead of a task means a completed exchange."""
         if self._state is not None:
             return self._state
         return State.COMPLETED if self._said else State.WORKING
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was said at all."""
+        """Whether no status, message or artifact has arrived."""
         return self._state is None and not self._said and not self._artifacts
 
     def add(self, event: Event | None) -> None:
-        """Take one event in."""
+        """Add one event. None is ignored."""
         match event:
             case Message():
                 self._note_ids(event.task_id, event.context_id)
@@ -74,19 +74,19 @@ class Transcript:
 
     @property
     def has_gap(self) -> bool:
-        """Whether the connection broke, and what was said in between was not read since."""
+        """Whether the connection broke and the whole task has not been read since."""
         return self._missing
 
     def note_gap(self) -> None:
-        """Remember that the connection broke: events in between may be missing."""
+        """Record that the connection broke, so that events may be missing."""
         self._missing = True
 
     def note_whole(self) -> None:
-        """Remember that the whole task was read after all."""
+        """Record that the whole task was read, so that no events are missing."""
         self._missing = False
 
     def reply(self) -> Reply:
-        """The reply as far as it has come."""
+        """The reply so far."""
         status = self._message.parts if self._message else ()
         said = tuple(part for message in self._said for part in message.parts)
         return Reply(
@@ -129,7 +129,7 @@ class Transcript:
 
 
 def _joined(parts: Iterable[Part]) -> list[Part]:
-    """Parts with each run of texts made one text, with nothing between them."""
+    """The parts, with consecutive texts joined into one text without a separator."""
     joined: list[Part] = []
     run: list[str] = []
     for part in parts:

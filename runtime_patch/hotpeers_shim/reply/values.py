@@ -1,4 +1,4 @@
-"""The values that a reply is made of: parts, artifacts, and a task or a message as a whole."""
+"""The values of a reply: parts, artifacts, and the whole task or message."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class State(StrEnum):
-    """The states of an A2A task that a caller must tell apart."""
+    """The states of an A2A task that matter to a caller."""
 
     WORKING = "working"
-    """Also submitted, unknown, and any state of a later protocol: the task is not over."""
+    """The task is not over. Includes submitted, unknown, and any state of a later protocol."""
     COMPLETED = "completed"
     INPUT_REQUIRED = "input-required"
     AUTH_REQUIRED = "auth-required"
@@ -21,13 +21,13 @@ class State(StrEnum):
 
     @property
     def waits(self) -> bool:
-        """Whether the task goes on with the caller's next message."""
+        """Whether the task waits for the caller's next message."""
         return self in (State.INPUT_REQUIRED, State.AUTH_REQUIRED)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text, as it was sent."""
+    """A text, exactly as it was sent."""
 
     text: str
 
@@ -41,7 +41,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file: `url` says where it is, or `content` is what it holds. All but one may be missing."""
+    """A file, either by `url` or with its `content`. All fields but one of these may be missing."""
 
     name: str = ""
     media_type: str = ""
@@ -54,7 +54,7 @@ Part = Text | Data | File
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One result of a task. Its consecutive texts are one text: chunks are sent as they come."""
+    """One result of a task. Consecutive texts are joined: an agent may send a text in chunks."""
 
     parts: tuple[Part, ...]
     name: str = ""
@@ -62,12 +62,12 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply as far as it has come.
+    """A reply, which may not be complete.
 
-    `message` is what the status of the task says, or a message that was sent in place of a task.
-    `history` are the agent's messages since the caller's last one. `task_id` and `context_id` are
-    "" where the peer named none. `incomplete` is true where a connection broke and what was said in
-    between could not be read.
+    `message` is the message in the status of the task, or a message that was sent instead of a
+    task. `history` is the agent's messages since the caller's last one. `task_id` and `context_id`
+    are "" if the peer has sent none. `incomplete` is true if a connection broke and the missed
+    events could not be read.
     """
 
     state: State = State.WORKING
