@@ -271,7 +271,7 @@ async def test_policy_that_is_newer_than_what_is_known_frees_nobody(scene: Scene
     await scene.knows(orchestrator(scene.namespace))
     await ended(scene.following)
     scene.cluster.api.create(spawn_policy(scene.namespace))
-    with pytest.raises(NotReadyError, match="newer"):
+    with pytest.raises(NotReadyError, match="changed and was not read yet"):
         await scene.create(declarative("worker-a", scene.namespace))
 
 
@@ -279,7 +279,7 @@ async def test_agent_that_is_newer_than_what_is_known_frees_nobody(scene: Scene)
     await scene.knows(spawn_policy(scene.namespace))
     await ended(scene.following)
     scene.cluster.api.create(orchestrator(scene.namespace))
-    with pytest.raises(NotReadyError, match="newer"):
+    with pytest.raises(NotReadyError, match="changed and was not read yet"):
         await scene.create(declarative("worker-a", scene.namespace))
 
 
@@ -299,7 +299,7 @@ async def test_spawned_agent_that_is_newer_than_what_is_known_is_not_free(
         ('metadata.annotations["hotpeers.dev/depth"]', "1"),
     )
     scene.cluster.api.create(stamped)
-    with pytest.raises(NotReadyError, match="newer"):
+    with pytest.raises(NotReadyError, match="changed and was not read yet"):
         await scene.create(declarative("worker-b", scene.namespace), user="worker-a")
 
 
