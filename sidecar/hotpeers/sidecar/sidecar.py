@@ -35,7 +35,8 @@ from .reasons import SidecarReason
 from .resolve.cache import Cache
 from .resolve.changes import new_refusals, peer_changes
 from .resolve.eligibility import Refused, Rules
-from .resolve.resolver import Resolution, resolve
+from .resolve.resolver import resolve
+from .resolve.rows import Resolution
 from .settings import Settings
 from .shim.absence import Absence
 from .shim.silence import Silence

@@ -12,39 +12,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from hotpeers_shim.contract import Peer, encode_peer
+from hotpeers_shim.contract import Peer
 
-from ...model.snapshot import Candidate, CardKey
+from ...model.snapshot import Candidate
 from ..cards.reader import CardState
-from .eligibility import Refused, Rules, decide, wants_card
+from .eligibility import Rules
+from .rows import Row, make_row
+from .update import Base
 
 _FEW = 64
 _order = attrgetter("order")
 
 
 @dataclass(slots=True)
-class Row:
-    """A decision about one candidate, and the inputs that it depends on.
+class Cache:
+    """The rows of the last resolution, and what is needed to update it.
 
-    A peer that is kept because its source cannot be read has no `candidate` and no `state`. `key` is
-    the agent card to read; None if no card is needed. `bound` is an upper bound for the bytes of the
-    peer in the peer file. `size` is the exact number of bytes; -1 until it is computed.
+    `rows` are by the `source` of their candidates, and `ordered` are the candidates in the order of
+    creation; both may be older than `base`.
     """
 
-    candidate: Candidate | None
-    state: CardState | None
-    before: Peer | None
-    labels: Mapping[str, str] | None
-    outcome: Peer | Refused
-    key: CardKey | None
-    bound: int
-    size: int = -1
-
-
-@dataclass(slots=True)
-class Cache:
-    """The rows by the `source` of their candidates, and the candidates in the order of creation."""
-
+    base: Base | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     ordered: list[Candidate] = field(default_factory=list)
 
@@ -66,13 +54,13 @@ class Cache:
             and row.labels is labels
         ):
             return row
-        outcome = decide(candidate, state, rules, labels, before)
-        # Reuse the existing object for an equal decision, so that it stays identical.
-        last = row.outcome if row else None
-        outcome = next((one for one in (before, last) if one == outcome and one), outcome)
-        key = candidate.card_key if wants_card(candidate, outcome) else None
-        bound = upper_bound(outcome) if isinstance(outcome, Peer) else 0
-        return Row(candidate, state, before, labels, outcome, key, bound)
+        return make_row(candidate, state, rules, labels, before, row)
+
+    def catch_up(self) -> None:
+        """Take over the rows of the updates since the last full resolution."""
+        if self.base is not None:
+            self.rows = {row.candidate.source: row for row in self.base.rows if row.candidate}
+            self.ordered = [row.candidate for row in self.base.rows if row.candidate]
 
     def by_creation(self, candidates: Sequence[Candidate]) -> list[Candidate] | None:
         """The candidates in the order of creation; None if one creation time is unknown."""
@@ -91,27 +79,3 @@ class Cache:
                 kept = sorted([*kept, *fresh], key=_order)
         self.ordered = kept
         return kept
-
-
-def true_size(row: Row) -> int:
-    """The exact bytes of a row's peer in the peer file, with the comma; computed only once."""
-    if row.size < 0 and isinstance(row.outcome, Peer):
-        row.size = peer_size(row.outcome)
-    return row.size
-
-
-def peer_size(peer: Peer) -> int:
-    """The bytes of a peer in the peer file, with the comma after it."""
-    return len(encode_peer(peer)) + 1
-
-
-def upper_bound(peer: Peer) -> int:
-    """An upper bound for the bytes of a peer, at a tenth of the cost of encoding it."""
-    length = len(peer.description) + len(peer.url) + len(peer.cardPath) + len(peer.source)
-    for skill in peer.skills:
-        length += len(skill.id) + len(skill.name) + len(skill.description) + 60
-        length += sum(len(tag) + 3 for tag in skill.tags)
-    for one in peer.interfaces:
-        length += len(one.url) + len(one.tenant) + len(one.protocolVersion) + 100
-    # JSON needs at most 6 bytes for a character (\uXXXX). Names and fixed text stay below 2 kB.
-    return 6 * length + 2048

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hotpeers_shim.contract import MAX_FILE_BYTES, MAX_PEER_BYTES, MAX_PEERS, Nack, Peer
 
 from ...model.snapshot import Candidate, CardKey, Snapshot
 from ..cards.reader import CardState
 from ..reasons import SidecarReason
-from .cache import Cache, Row, true_size, upper_bound
+from .cache import Cache
 from .eligibility import Refused, Rules
-
-# The rest of the file needs less than 4096 bytes.
-_PEERS_BYTES = MAX_FILE_BYTES - 4096
-_UNKNOWN = CardState()
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """The peers in the order of the file, the refusals, and the agent cards to read."""
-
-    peers: tuple[Peer, ...] = ()
-    refused: tuple[Refused, ...] = ()
-    cards: frozenset[CardKey] = field(default_factory=frozenset)
+from .rows import PEERS_BYTES, UNKNOWN, Resolution, Row, counted_size, upper_bound
+from .update import base_of, update
 
 
 def resolve(
@@ -38,24 +26,35 @@ def resolve(
 
     `previous` are the peers in the current peer file. They keep their order, and a peer whose source
     cannot be read now stays unchanged. A `cache` is valid for one set of rules only; it avoids new
-    decisions about unchanged candidates.
+    decisions about unchanged candidates. With a cache, `cards` must be a new mapping after a change.
     """
     cache = Cache() if cache is None else cache
     kept = kept_peers(snapshot, rules, previous)
+    if cache.base is not None and not kept:
+        base = update(cache.base, snapshot, cards, rules, previous)
+        if base is not None:
+            cache.base = base
+            return base.resolution
+    cache.catch_up()
     before = {peer.fingerprint: peer for peer in previous}
     rows: list[Row] = []
     for item in _ordered(snapshot, previous, kept, cache):
         if isinstance(item, Peer):
             rows.append(Row(None, None, None, None, item, None, upper_bound(item)))
             continue
-        state = cards.get(item.card_key, _UNKNOWN)
+        state = cards.get(item.card_key, UNKNOWN)
         known = before.get(item.fingerprint)
         rows.append(cache.row_of(item, state, rules, snapshot.home_labels, known))
     cache.rows = {row.candidate.source: row for row in rows if row.candidate is not None}
-    peers, refused = _limited(rows)
+    # Encoding every peer to count its bytes is needed only if the upper bounds do not fit.
+    exact = sum([row.bound for row in rows]) > PEERS_BYTES
+    peers, refused = _limited(rows, exact=exact)
     if peers == previous and isinstance(previous, tuple):
         peers = previous
-    return Resolution(peers, refused, frozenset([row.key for row in rows if row.key is not None]))
+    wanted = frozenset([row.key for row in rows if row.key is not None])
+    resolution = Resolution(peers, refused, wanted)
+    cache.base = None if kept else base_of(snapshot, cards, rows, resolution, exact=exact)
+    return resolution
 
 
 def kept_peers(snapshot: Snapshot, rules: Rules, previous: Sequence[Peer]) -> list[Peer]:
@@ -113,20 +112,18 @@ def _owner(one: Candidate | Peer) -> tuple[str, str, str]:
     return one.namespace, one.name, one.source.rpartition("#")[0]
 
 
-def _limited(rows: list[Row]) -> tuple[tuple[Peer, ...], tuple[Refused, ...]]:
+def _limited(rows: list[Row], *, exact: bool) -> tuple[tuple[Peer, ...], tuple[Refused, ...]]:
     """Apply the limits on all rows together: unique tool names, number and size."""
-    # Encode peers to get exact sizes only if the sum of the upper bounds exceeds the limit.
-    exact = sum([row.bound for row in rows]) > _PEERS_BYTES
     peers: list[Peer] = []
     refused: list[Refused] = []
     taken: dict[str, str] = {}
-    budget = _PEERS_BYTES
+    budget = PEERS_BYTES
     for row in rows:
         outcome = row.outcome
         if isinstance(outcome, Refused):
             refused.append(outcome)
             continue
-        size = true_size(row) if exact or row.bound > MAX_PEER_BYTES else row.bound
+        size = counted_size(row, exact=exact)
         tool = outcome.toolName
         if tool in taken or size > MAX_PEER_BYTES or size > budget or len(peers) >= MAX_PEERS:
             refused.append(_beyond(outcome, taken, len(peers), size))

@@ -15,7 +15,8 @@ from hotpeers.sidecar.cards.reader import CardState
 from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.cache import Cache
 from hotpeers.sidecar.resolve.eligibility import Rules
-from hotpeers.sidecar.resolve.resolver import Resolution, resolve
+from hotpeers.sidecar.resolve.resolver import resolve
+from hotpeers.sidecar.resolve.rows import Resolution
 from hotpeers_shim.contract import MAX_PEERS, Interface, Nack, Peer, Skill
 
 
