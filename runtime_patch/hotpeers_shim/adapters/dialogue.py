@@ -12,14 +12,15 @@ from functools import cache
 from typing import Any
 
 from .. import live as live_module
+from ..calls import wire
+from ..calls.call import Call, CallFailed
+from ..calls.pool import Client, Pool
 from ..contract import CallProblem, Peer
 from ..live import Live
 from ..reply import Reply, render, render_partial
-from . import memory, wire
-from .call import Call, CallFailed
+from . import memory
 from .files import save_files
 from .memory import Thread
-from .pool import Client, Pool
 
 _NEW_THREAD = (
     "(The agent no longer knows what was said to it before: this is a new conversation.)\n"
