@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -79,10 +78,10 @@ def _interceptors() -> list[Any]:
     return [interceptor()] if interceptor is not None else []
 
 
-def text_message(text: str, context_id: str, task_id: str = "") -> Any:
+def text_message(text: str, context_id: str, task_id: str, message_id: str) -> Any:
     """See `wire.text_message`."""
     return Message(
-        message_id=str(uuid.uuid4()),
+        message_id=message_id,
         role=Role.user,
         parts=[Part(root=TextPart(text=text))],
         context_id=context_id or None,

@@ -36,6 +36,26 @@ def _reach(command: _Command) -> _Command:
     return kubeconfig(context(command))
 
 
+_OF_CONVERSATIONS = ("wait_seconds", "conversation_key_file")
+
+
+def _conversations(command: _Command) -> _Command:
+    """Adds the options of the peer tools."""
+    wait = _setting(
+        "--wait-seconds",
+        "25",
+        "SECONDS",
+        "How long ask_agent waits for an answer before it points to get_answer.",
+    )
+    key = _setting(
+        "--conversation-key-file",
+        "",
+        "FILE",
+        "The key that seals conversations, 32 bytes.  [default: a new one beside the peer file]",
+    )
+    return wait(key(command))
+
+
 def _logging(command: _Command) -> _Command:
     """Adds the logging options of long-running commands."""
     levels = "[debug|info|warning|error]"
@@ -105,10 +125,18 @@ def _logging(command: _Command) -> _Command:
     "Where to serve status and metrics, or none; auto is 127.0.0.1:8090, in a pod :8090.",
 )
 @_setting("--allowed-hosts", "", "NAMES", "Further names under which it is asked, see the docs.")
+@_setting(
+    "--bridge-listen",
+    "none",
+    "HOST:PORT",
+    "Where to serve the peer tools over MCP, at /mcp, for an agent that cannot load the shim; or none.",
+)
+@_conversations
 @_logging
 def run(**raw: str) -> None:
     """Keep a peer file up to date with its source."""
     import asyncio
+    from functools import partial
 
     from ..base.log import set_up_logging
     from ..base.settings import default_listen
@@ -117,9 +145,20 @@ def run(**raw: str) -> None:
 
     if raw["listen"] == "auto":
         raw["listen"] = default_listen(os.environ)
+    bridge = {name: raw.pop(name) for name in ("bridge_listen", *_OF_CONVERSATIONS)}
     settings = Settings.parse(**raw)
     set_up_logging(settings.log_format, settings.log_level)
-    asyncio.run(run_sidecar(settings))
+    if bridge["bridge_listen"] in ("", "none"):
+        asyncio.run(run_sidecar(settings))
+        return
+    # The MCP SDK takes memory that a sidecar without a bridge must not use.
+    from ..mcp.bridge import BridgeSettings, serve_bridge
+
+    flag = "--bridge-listen (HOTPEERS_BRIDGE_LISTEN)"
+    served = {name: raw[name] for name in ("peer_file", "ack_dir", "orchestrator")}
+    listen = bridge.pop("bridge_listen")
+    wanted = BridgeSettings.parse(flag, listen=listen, **served, **bridge)
+    asyncio.run(run_sidecar(settings, partial(serve_bridge, wanted)))
 
 
 @click.command()
@@ -269,6 +308,12 @@ def controller(**raw: str) -> None:
 
 
 @click.command()
+@_setting(
+    "--tools",
+    "spawn",
+    "[spawn|peers]",
+    "The tools to serve: to find, create and delete agents, or to ask the agents of a peer file.",
+)
 @_setting("--registry-url", "", "URL", "The agentregistry to search, such as http://host:12121.")
 @_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
 @_setting("--listen", "127.0.0.1:8091", "HOST:PORT", "Where to serve the tools, at /mcp.")
@@ -290,13 +335,31 @@ def controller(**raw: str) -> None:
 @_setting(
     "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
 )
+@_conversations
 @_reach
 @_logging
 def mcp(**raw: str) -> None:
-    """Serve the tools that find, create and delete agents, over MCP."""
+    """Serve tools over MCP: to find, create and delete agents, or to ask agents."""
     import asyncio
 
+    from ..base.errors import SettingsError
     from ..base.log import set_up_logging
+    from ..base.settings import parse_logging
+
+    tools = raw.pop("tools")
+    if tools not in ("spawn", "peers"):
+        raise SettingsError(f"--tools (HOTPEERS_TOOLS): {tools!r} is not 'spawn' or 'peers'")
+    conversations = {name: raw.pop(name) for name in _OF_CONVERSATIONS}
+    if tools == "peers":
+        from ..mcp.bridge import BridgeSettings, run_bridge
+
+        names = ("listen", "peer_file", "ack_dir", "orchestrator", "token_file")
+        chosen = {name: raw[name] for name in names}
+        flag = "--listen (HOTPEERS_LISTEN)"
+        bridge = BridgeSettings.parse(flag, **chosen, **conversations)
+        set_up_logging(*parse_logging(raw["log_format"], raw["log_level"]))
+        asyncio.run(run_bridge(bridge))
+        return
     from ..mcp.server import run_mcp
     from ..mcp.settings import McpSettings
 
