@@ -36,6 +36,7 @@ def _reach(command: _Command) -> _Command:
     return kubeconfig(context(command))
 
 
+_OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url")
 _OF_CONVERSATIONS = ("wait_seconds", "conversation_key_file")
 
 
@@ -131,6 +132,14 @@ def _logging(command: _Command) -> _Command:
     "HOST:PORT",
     "Where to serve the peer tools over MCP, at /mcp, for an agent that cannot load the shim; or none.",
 )
+@_setting(
+    "--config-from",
+    "",
+    "DIR",
+    "The folder of a kagent agent's configuration, to which the bridge is added.",
+)
+@_setting("--config-to", "", "DIR", "The folder where that agent reads its configuration.")
+@_setting("--spawn-url", "", "URL", "The spawning tools, which that agent gets too.")
 @_conversations
 @_logging
 def run(**raw: str) -> None:
@@ -145,20 +154,20 @@ def run(**raw: str) -> None:
 
     if raw["listen"] == "auto":
         raw["listen"] = default_listen(os.environ)
-    bridge = {name: raw.pop(name) for name in ("bridge_listen", *_OF_CONVERSATIONS)}
+    bridge = {name: raw.pop(name) for name in (*_OF_BRIDGE, *_OF_CONVERSATIONS)}
     settings = Settings.parse(**raw)
     set_up_logging(settings.log_format, settings.log_level)
     if bridge["bridge_listen"] in ("", "none"):
         asyncio.run(run_sidecar(settings))
         return
     # The MCP SDK takes memory that a sidecar without a bridge must not use.
-    from ..mcp.bridge import BridgeSettings, serve_bridge
+    from ..mcp.bridge import BridgeSettings, inherited_listener, serve_bridge
 
     flag = "--bridge-listen (HOTPEERS_BRIDGE_LISTEN)"
-    served = {name: raw[name] for name in ("peer_file", "ack_dir", "orchestrator")}
+    served = {name: raw[name] for name in ("peer_file", "ack_dir", "orchestrator", "agent_ports")}
     listen = bridge.pop("bridge_listen")
     wanted = BridgeSettings.parse(flag, listen=listen, **served, **bridge)
-    asyncio.run(run_sidecar(settings, partial(serve_bridge, wanted)))
+    asyncio.run(run_sidecar(settings, partial(serve_bridge, wanted, inherited_listener())))
 
 
 @click.command()

@@ -24,6 +24,16 @@ from hotpeers_shim.settings import Settings
 from ..base.errors import SettingsError
 from ..base.settings import Listen, is_loopback, parse_listen, parse_orchestrator
 from ..base.signals import Stop, raise_at_signal
+from ..supervisor import LISTENER
+from .agent_config import (
+    ALLOWED_HEADERS,
+    PEER_TOOLS,
+    SPAWN_SECONDS,
+    SPAWN_TOOLS,
+    AgentConfig,
+    Server,
+)
+from .bridge_turns import BridgeTurns
 from .http import PATH, listening, make_app
 from .peers.conversation import KEY_BYTES, Owner, Sealer
 from .peers.exchanges import Exchanges
@@ -36,6 +46,8 @@ KEY_FILE = "conversation.key"
 """The key of conversations, beside the peer file, where no other key file is configured."""
 MAX_WAIT_SECONDS = 3600.0
 _MAX_SESSIONS = 1024
+# What a client waits beyond the wait for an answer, so that it gets the pointer to `get_answer`.
+_ANSWER_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,9 @@ class BridgeSettings:
     `wait_seconds` is how long a call waits for an answer before it points to `get_answer`.
     `token_file` has the bearer token that callers need, or is None if only this host can call.
     `key_file` has the key that seals conversations; None means a new one beside the peer file.
+    `agent_ports` are those of the agent in the same pod, whose turns are counted by its connections.
+    `config_from` is the folder of a kagent agent's configuration, and `config_to` the folder where the
+    agent reads it, with the bridge added, and the server with the spawning tools at `spawn_url`.
     """
 
     listen: Listen
@@ -54,6 +69,10 @@ class BridgeSettings:
     wait_seconds: float
     token_file: Path | None = None
     key_file: Path | None = None
+    agent_ports: frozenset[int] = frozenset()
+    config_from: Path | None = None
+    config_to: Path | None = None
+    spawn_url: str = ""
 
     @classmethod
     def parse(cls, flag: str, **raw: str) -> Self:
@@ -78,6 +97,10 @@ class BridgeSettings:
             wait_seconds=_wait_seconds(raw["wait_seconds"]),
             token_file=token_file,
             key_file=_path(raw["conversation_key_file"]),
+            agent_ports=frozenset(map(int, raw.get("agent_ports", "").replace(",", " ").split())),
+            config_from=_path(raw.get("config_from", "")),
+            config_to=_path(raw.get("config_to", "")),
+            spawn_url=raw.get("spawn_url", ""),
         )
 
 
@@ -131,8 +154,41 @@ async def serve_bridge(
             server, settings.listen, sessions=_MAX_SESSIONS, token_file=settings.token_file
         )
         port = await stack.enter_async_context(listening(app, settings.listen, listener))
+        if settings.config_from is not None and settings.config_to is not None:
+            config = AgentConfig(settings.config_from, settings.config_to, _servers(settings, port))
+            config.update()
+            stack.push_async_callback(_cancelled, asyncio.create_task(config.follow()))
+        if settings.agent_ports:
+            turns = BridgeTurns(
+                settings.ack_dir,
+                settings.peer_file,
+                settings.agent_ports,
+                lambda: exchanges.running,
+            )
+            stack.push_async_callback(_cancelled, asyncio.create_task(turns.run()))
         logger.info("peer tools at http://%s:%d%s", settings.listen.host or "*", port, PATH)
         yield port
+
+
+def inherited_listener() -> socket.socket | None:
+    """The socket that the supervisor has bound, or None without a supervisor."""
+    number = os.environ.get(LISTENER, "")
+    return socket.socket(fileno=int(number)) if number.isascii() and number.isdigit() else None
+
+
+def _servers(settings: BridgeSettings, port: int) -> list[Server]:
+    url = f"http://{settings.listen.host}:{port}{PATH}"
+    wait = settings.wait_seconds + _ANSWER_SECONDS
+    servers = [Server(url, PEER_TOOLS, wait, ALLOWED_HEADERS)]
+    if settings.spawn_url:
+        servers.append(Server(settings.spawn_url, SPAWN_TOOLS, SPAWN_SECONDS))
+    return servers
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def read_key(path: Path) -> bytes:
