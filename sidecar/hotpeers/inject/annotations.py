@@ -27,6 +27,7 @@ REQUIRE_SIGNED = f"{PREFIX}require-signed"
 CREDENTIALS = f"{PREFIX}credentials"
 HOT_CONFIG = f"{PREFIX}hot-config"
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
+BRIDGE = f"{PREFIX}bridge"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
@@ -40,7 +41,7 @@ DISABLED = "disabled"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
-_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS}
+_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -70,6 +71,8 @@ class Wishes:
     credentials: str = ""
     hot_config: bool = False
     drain_seconds: int | None = None
+    bridge: bool | None = None
+    """Whether the agent gets its peers by the bridge; None: if it runs on kagent's Go runtime."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Resource amounts for the injected containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
@@ -134,6 +137,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         credentials=credentials,
         hot_config=_switch(annotations, HOT_CONFIG),
         drain_seconds=_drain_seconds(annotations),
+        bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )

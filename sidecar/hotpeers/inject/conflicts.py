@@ -29,19 +29,24 @@ _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image"
 
 
 def find_conflict(
-    pod: Json, target: Json, *, spawn: bool = False, hot: bool = False
+    pod: Json, target: Json, *, spawn: bool = False, hot: bool = False, shim: bool = True
 ) -> Skip | None:
-    """The first conflict, or None. Parts of an earlier injection are not conflicts."""
-    return next(_conflicts(pod, target, spawn=spawn, hot=hot), None)
+    """The first conflict, or None. Parts of an earlier injection are not conflicts.
+
+    Without the `shim`, nothing is mounted into the agent's container and no PYTHONPATH is set.
+    """
+    return next(_conflicts(pod, target, spawn=spawn, hot=hot, shim=shim), None)
 
 
-def _conflicts(pod: Json, target: Json, *, spawn: bool, hot: bool) -> Iterator[Skip]:
+def _conflicts(pod: Json, target: Json, *, spawn: bool, hot: bool, shim: bool) -> Iterator[Skip]:
     yield from _names(pod)
+    if spawn:
+        yield from _spawner(pod, target)
+    if not shim:
+        return
     more = {one["mountPath"]: one["name"] for one in hot_mounts(pod)} if hot else {}
     yield from _mounts(pod, target, more)
     yield from _environment(target, hot_environment(pod, target) if hot else {})
-    if spawn:
-        yield from _spawner(pod, target)
 
 
 def find_container(pod: Json, name: str) -> Json | None:
