@@ -58,6 +58,22 @@ class RawPeer:
             **more,
         }
 
+    async def card(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "name": self.name,
+                "description": "A raw peer",
+                "version": "1",
+                "protocolVersion": "0.3.0",
+                "url": f"{self.url}/",
+                "preferredTransport": "JSONRPC",
+                "capabilities": {"streaming": self.streams},
+                "defaultInputModes": ["text"],
+                "defaultOutputModes": ["text"],
+                "skills": [],
+            }
+        )
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.methods.append(body["method"])
@@ -152,5 +168,6 @@ async def running_peer(peer: RawPeer | None = None) -> AsyncIterator[RawPeer]:
     peer = peer or RawPeer()
     app = web.Application(client_max_size=16 * 2**20)
     app.router.add_post("/", peer.answer)
+    app.router.add_get("/.well-known/agent-card.json", peer.card)
     async with serving(app) as peer.url:
         yield peer
