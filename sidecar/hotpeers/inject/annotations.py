@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
@@ -212,3 +213,10 @@ def _warnings(annotations: Mapping[str, str]) -> list[str]:
         name for name in sorted(annotations) if name.startswith(PREFIX) and name not in _KNOWN
     ]
     return [f"{name[:100]} is no annotation of hotpeers, and is ignored" for name in unknown]
+
+
+def is_marked(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod was injected before, also if its sidecar was removed since."""
+    metadata = pod.get("metadata") or {}
+    marks = {*(metadata.get("labels") or {}), *(metadata.get("annotations") or {})}
+    return bool(marks & {INJECTED_LABEL, STATUS})

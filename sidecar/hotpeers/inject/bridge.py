@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .annotations import BRIDGE, INJECTED_LABEL, STATUS, Wishes
+from .annotations import BRIDGE, Wishes, is_marked
 from .hotconfig import config_folder
 from .outcome import Json, Skip
 from .owner import GO
@@ -89,9 +89,7 @@ def find_bridge_conflict(pod: Json, target: Json) -> Skip | None:
 
 def port_before(pod: Json, target: Json) -> int | None:
     """The port of the bridge of a pod that was injected before, from the agent's variable."""
-    metadata = pod.get("metadata") or {}
-    marks = {*(metadata.get("labels") or {}), *(metadata.get("annotations") or {})}
-    if not marks & {INJECTED_LABEL, STATUS}:
+    if not is_marked(pod):
         return None
     for entry in target.get("env") or []:
         found = _URL.fullmatch(str(entry.get("value")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from .annotations import is_marked
 from .hotconfig import POD_VOLUME, hot_environment, hot_mounts
 from .image import IMAGE_READER, REFERENCE
 from .outcome import Json, Skip
@@ -91,7 +92,7 @@ def _names(pod: Json) -> Iterator[Skip]:
             yield Skip(InjectReason.NAME_TAKEN, f"container {name}")
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"
-    if find_container(pod, SIDECAR) is None:
+    if find_container(pod, SIDECAR) is None and not is_marked(pod):
         # The pod is not injected yet, so a volume of this name is not from hotpeers.
         kinds[KEYS_VOLUME] = ""
     kinds[CREDENTIALS_VOLUME] = "secret"

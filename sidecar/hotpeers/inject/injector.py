@@ -38,6 +38,7 @@ from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidec
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .volumes import (
     CREDENTIALS_VOLUME,
+    KEYS_VOLUME,
     SHIM_FOLDER,
     agent_mounts,
     credentials_volume,
@@ -251,8 +252,7 @@ def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
     environment[DRAIN_VARIABLE] = str(drain.seconds or "")
     sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
-    if wishes.keys:
-        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
+    _add_keys(edit, wishes)
     if injection.native_sidecars:
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = names.index(SHIM) + 1 if SHIM in names else 0
@@ -266,6 +266,11 @@ def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         edit.insert(reader_container(pod, target), behind, "spec", "initContainers")
 
 
+def _add_keys(edit: Edit, wishes: Wishes) -> None:
+    if wishes.keys and KEYS_VOLUME not in _names(edit.items("spec", "volumes")):
+        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
+
+
 def _add_bridging_sidecar(  # noqa: PLR0913, PLR0917 - all that was decided before
     edit: Edit,
     target: Json,
@@ -276,8 +281,7 @@ def _add_bridging_sidecar(  # noqa: PLR0913, PLR0917 - all that was decided befo
 ) -> None:
     pod = edit.pod
     sidecar = sidecar_container(pod, target, injection, environment, wishes, bridge=plan)
-    if wishes.keys:
-        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
+    _add_keys(edit, wishes)
     # The agent must not start before its bridge answers. kubelet starts containers in their order,
     # and the next one only after the postStart hook of the last one has ended.
     kind = "initContainers" if injection.native_sidecars else "containers"
