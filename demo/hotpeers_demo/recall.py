@@ -56,7 +56,7 @@ def fill_in(value: Any, messages: Sequence[Mapping[str, Any]]) -> Any:
         for step in field.split("."):
             found = found[int(step)] if isinstance(found, list) else found[step]
     except (LookupError, TypeError, ValueError):
-        raise NotHeardError(f"{tool} has not told me its {field}.") from None
+        raise NotHeardError(f"The last result of {tool} has no {field}.") from None
     return found
 
 

@@ -93,7 +93,7 @@ app.kubernetes.io/component: controller
     "Exists" .key
     "DoesNotExist" (printf "!%s" .key) -}}
 {{- if not (hasKey $forms .operator) -}}
-{{- fail (printf "webhook.namespaceSelector.matchExpressions: operator %s is none of In, NotIn, Exists, DoesNotExist" .operator) -}}
+{{- fail (printf "webhook.namespaceSelector.matchExpressions: operator %s is not one of In, NotIn, Exists, DoesNotExist" .operator) -}}
 {{- end -}}
 {{- $terms = append $terms (get $forms .operator) -}}
 {{- end -}}
