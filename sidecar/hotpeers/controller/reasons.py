@@ -30,7 +30,7 @@ class ControllerReason(Reason):
     )
     READERS_NOT_INVITED = (
         "ReadersNotInvited",
-        "The annotation hotpeers.dev/readers of the namespace excludes it.",
+        "The annotation hotpeers.dev/readers of a peer namespace does not admit the orchestrator.",
     )
     INJECTION_DISABLED = (
         "InjectionDisabled",
@@ -46,7 +46,7 @@ class ControllerReason(Reason):
     )
     STAMP_UNREADABLE = (
         "StampUnreadable",
-        "A stamp of a spawned agent is unreadable; the agent is not changed.",
+        "An annotation hotpeers.dev/… of a spawned agent has an invalid value; the agent stays as it is.",
     )
     DELETION_UNKNOWN = (
         "DeletionUnknown",

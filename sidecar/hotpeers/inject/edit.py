@@ -60,8 +60,9 @@ class Edit:
         return here
 
     def _note(self, path: tuple[Key, ...], value: Any) -> None:
-        # The recorded value is not a copy. That is safe: only created parents change later, and
-        # these are recorded as separate empty objects.
+        # The operation and the pod share the value, which is not copied. That is safe: later edits
+        # change only objects that were created as missing parents of a path, and each of those was
+        # recorded as a separate empty object.
         self.operations.append({"op": "add", "path": _pointer(path), "value": value})
 
 

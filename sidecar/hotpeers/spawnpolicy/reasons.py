@@ -20,7 +20,7 @@ class PolicyReason(Reason):
     )
     TARGET_NOT_ALLOWED = (
         "TargetNotAllowed",
-        "The SpawnPolicy does not allow agents in this namespace.",
+        "The SpawnPolicy does not allow the agent's namespace: targetNamespaces does not list it.",
     )
     NAME_NOT_ALLOWED = (
         "NameNotAllowed",
@@ -53,7 +53,10 @@ class PolicyReason(Reason):
         "The SpawnPolicy does not allow this template, or requires a template.",
     )
     TEMPLATE_UNKNOWN = "TemplateUnknown", "The template that the agent names cannot be read."
-    TEMPLATE_CHANGED = "TemplateChanged", "The agent differs from the template that it names."
+    TEMPLATE_CHANGED = (
+        "TemplateChanged",
+        "The agent differs from the template that its annotation hotpeers.dev/template names.",
+    )
     PROMPT_TOO_LONG = (
         "PromptTooLong",
         "The system message or all other text is longer than the SpawnPolicy allows.",

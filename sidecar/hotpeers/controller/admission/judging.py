@@ -188,9 +188,10 @@ class Judging:
     async def _of_governed(self, review: Review, subject: Subject) -> Verdict:
         known = self._knowledge.known
         governing = known.governing(subject)
-        # Policies that may allow the request, and policies with a subject whose name the object
-        # would take. Leave out all others: a namespace may have thousands. A generated name is
-        # checked in the validating phase, where it is complete.
+        # Keep two groups of policies: those that may allow the request, and those with a subject
+        # that has the object's name, because the new object would get that subject's rights. Leave
+        # out all others: a namespace may have thousands of policies. A generated name is checked in
+        # the validating phase, where it is complete.
         name = review.name or str(part(review.object, "metadata").get("name") or "")
         taken = known.naming(review.namespace, name)
         policies = list({one.key: one for one in (*governing, *taken)}.values())

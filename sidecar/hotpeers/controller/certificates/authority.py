@@ -247,7 +247,7 @@ def _new_serving(signer: Pair, names: tuple[str, ...], lifetimes: Lifetimes, now
     authority = signer.x509
     signing = load_pem_private_key(signer.key, None)
     assert isinstance(signing, ec.EllipticCurvePrivateKey), "made or checked here"  # noqa: S101
-    # A common name has at most 64 characters. No client uses it: the names are in the extension.
+    # A common name has at most 64 characters. Clients check subjectAltName instead.
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     end = min(now + lifetimes.serving, signer.expires)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key())

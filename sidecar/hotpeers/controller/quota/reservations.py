@@ -167,7 +167,7 @@ class Reservations:
                 wanted = any((agents or {}).values()) and (
                     self._policy is None or self._policy(key) is not None
                 )
-                # A stamp may name a policy that never existed: do not make a ledger for it.
+                # The agent's annotation may name a policy that never existed: keep no counts for it.
                 if wanted or book.known is not None:
                     await self._books.load(book, live=False)
                 return 0

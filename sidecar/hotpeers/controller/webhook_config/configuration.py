@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from typing import Any
 
+from ...base.backoff import Backoff
 from ...base.errors import GovernError
 from ...base.problems import Problem
 from ...base.reasons import Word
@@ -127,7 +127,8 @@ class Keeper:
             logger.info("%s: not governed any more: %s", self._title, _names(gone))
 
     async def _bring(self, wanted: Accounts, others: Accounts, *, certain: bool) -> bool:
-        found, written, pause = self.seen, False, 0.0
+        found, written, tried = self.seen, False, False
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter=0.5)
         if found is not self._written:
             self._before.clear()
         if found is None and not certain and self.scope.listed:
@@ -142,8 +143,9 @@ class Keeper:
             if not found.webhooks:
                 raise self._failed(ControllerReason.GUARD_MISSING, "it has no webhook")
             if patch:
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
+                if tried:
+                    await asyncio.sleep(backoff.next())
+                tried = True
                 before = found.accounts
                 self._before.add(found.version)
                 found = await self._write(patch)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
+from ...base.backoff import pause_after
 from ...base.problems import Problem
 from ...base.reasons import Reason
 from ...base.scope import ScopeStatus, State
@@ -211,7 +212,7 @@ class Scope(Generic[T]):
             return _jittered(_FORBIDDEN_PAUSE)
         if isinstance(error, BusyError) and error.retry_after:
             return error.retry_after * random.uniform(1.0, 1.2)  # noqa: S311
-        pause: float = min(_FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10), _LONGEST_PAUSE)
+        pause = pause_after(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE)
         return random.uniform(0.0, pause) if watching else _jittered(pause)  # noqa: S311
 
     async def _not_found(self, error: KubeError) -> float:
@@ -238,7 +239,7 @@ class Scope(Generic[T]):
             error = failure
         self._state = State.RETRYING
         self._stand(problem=Problem(self.title, error.reason, str(error)))
-        return _jittered(min(_FIRST_PAUSE * 2.0 ** min(self._failures, 10), _NOT_SERVED_PAUSE))
+        return _jittered(pause_after(self._failures + 1, _FIRST_PAUSE, _NOT_SERVED_PAUSE))
 
     async def _gone(self) -> bool:
         """Whether to drop the objects of a kind that is not served.

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from hotpeers_shim.contract import clean_text
 
+from ...base.backoff import pause_after
 from ...base.problems import Problem
 from ...base.reasons import Reason
 from ...model.cards.card import Card
@@ -62,9 +63,8 @@ _UNKNOWN = CardState()
 
 @dataclass(slots=True)
 class _Note:
-    """Private notes on a card: the next pause in seconds, and the last failure message."""
+    """Private notes on a card: the last failure message."""
 
-    pause: float = _FIRST_PAUSE
     message: str = ""
 
 
@@ -152,9 +152,9 @@ class CardReader:
         if after != replace(before, failures=after.failures) or after.ready != before.ready:
             self._changed()
         if after.failures:
-            wait, note.pause = note.pause, min(note.pause * _GROWTH, _LONGEST_PAUSE)
+            wait = pause_after(after.failures, _FIRST_PAUSE, _LONGEST_PAUSE, factor=_GROWTH)
         else:
-            wait, note.pause = self._refresh, _FIRST_PAUSE
+            wait = self._refresh
         return wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
     def _blame(self, key: CardKey, state: CardState) -> None:
