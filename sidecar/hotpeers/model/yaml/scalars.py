@@ -54,7 +54,7 @@ def _integer(text: str, found: re.Match[str]) -> Scalar:
         return 0 if base == "eight" else text
     value = int(digits, _BASES[base])
     if value >= _LARGEST:
-        # Keep large numbers as text: keys could be chosen that all have the same hash, which
+        # Refuse large numbers: keys could be chosen that all have the same hash, which
         # makes a mapping very slow.
         raise ValueError("a number of more than 64 bits; put quotes around it if it is text")
     return -value if found["sign"] == "-" else value
