@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..base.backoff import Backoff
 from ..base.errors import SettingsError
 from ..base.http import serve
 from ..base.memory import return_large_blocks
@@ -164,15 +165,14 @@ class Controller:
         from ..kube.errors import KubeError  # noqa: PLC0415 - with the client only
         from .version import has_native_sidecars  # noqa: PLC0415
 
-        retry = _FIRST_RETRY
+        backoff = Backoff(_FIRST_RETRY, _LONGEST_RETRY)
         while True:
             try:
                 self._inject_with(native_sidecars=await has_native_sidecars(client))
             except KubeError as error:
                 extra = {"reason": error.reason.value}
                 logger.warning("the version of Kubernetes is not known: %s", error, extra=extra)
-                await asyncio.sleep(retry)
-                retry = min(retry * 2, _LONGEST_RETRY)
+                await asyncio.sleep(backoff.next())
             else:
                 await asyncio.sleep(_VERSION_SECONDS)
 

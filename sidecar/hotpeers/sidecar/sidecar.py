@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..base.backoff import Backoff
 from ..base.http import serve
 from ..base.memory import settle
 from ..base.problems import Problem, log_problems
@@ -185,17 +186,16 @@ class Sidecar:
                 self._note_acked()
 
     async def _keep_projecting(self) -> None:
-        retry = _FIRST_RETRY
+        backoff = Backoff(_FIRST_RETRY, _LONGEST_RETRY)
         while True:
             await self._dirty.wait()
             self._dirty.clear()
             if self._snapshot is None:
                 continue
             if await self._project(self._snapshot):
-                retry = _FIRST_RETRY
+                backoff.reset()
             else:
-                asyncio.get_running_loop().call_later(retry, self._dirty.set)
-                retry = min(retry * 2, _LONGEST_RETRY)
+                asyncio.get_running_loop().call_later(backoff.next(), self._dirty.set)
 
     async def _look_after(self) -> None:
         """Each second, check the shim, and rewrite the peer file if it was removed or replaced."""

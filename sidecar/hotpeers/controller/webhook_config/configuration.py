@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from ...base.backoff import Backoff
 from ...base.errors import GovernError
 from ...base.problems import Problem
 from ...base.reasons import Word
@@ -128,6 +129,7 @@ class Keeper:
 
     async def _bring(self, wanted: Accounts, others: Accounts, *, certain: bool) -> bool:
         found, written, pause = self.seen, False, 0.0
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         if found is not self._written:
             self._before.clear()
         if found is None and not certain and self.scope.listed:
@@ -143,7 +145,7 @@ class Keeper:
                 raise self._failed(ControllerReason.GUARD_MISSING, "it has no webhook")
             if patch:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                pause = min(2 * pause or _FIRST_PAUSE, _LONGEST_PAUSE)
+                pause = backoff.next()
                 before = found.accounts
                 self._before.add(found.version)
                 found = await self._write(patch)

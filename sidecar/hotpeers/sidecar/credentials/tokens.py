@@ -22,6 +22,7 @@ import aiohttp
 
 from hotpeers_shim.contract.credentials import is_header
 
+from ...base.backoff import Backoff
 from ...base.dns import Resolver
 from ...base.origin import origin_of
 from ...base.problems import Problem
@@ -145,7 +146,7 @@ class TokenKeeper:
             self._problems.pop(client, None)
 
     async def _keep(self, client: OAuth2) -> None:
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             token = self._tokens.get(client)
             now = time.monotonic()
@@ -154,7 +155,7 @@ class TokenKeeper:
             problem = None
             try:
                 self._take(client, await self._fetch(client))
-                pause = _FIRST_PAUSE
+                backoff.reset()
             except TokenError as error:
                 problem = Problem(_shown(client), SidecarReason.TOKEN_UNAVAILABLE, str(error))
             if problem is None:
@@ -164,8 +165,7 @@ class TokenKeeper:
             if problem != self._problems.get(client):
                 self._problems[client] = problem
                 self._changed()
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(backoff.next() * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     def _take(self, client: OAuth2, token: Token) -> None:
         self._tokens[client] = token

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from ...base.backoff import Backoff
 from ...base.problems import Problem
 from ...base.reasons import sentence_of
 from ..reasons import SidecarReason
@@ -36,7 +37,7 @@ class Absence:
     ) -> None:
         self._place = folder / "hotpeers_shim" if folder is not None else None
         self._due = time.monotonic() + patience
-        self._pause = pause
+        self._backoff = Backoff(pause, _LONGEST_PAUSE)
         self._next = self._due + pause
         self._try: subprocess.Popen[bytes] | None = None
         self.problem: Problem | None = None
@@ -61,8 +62,7 @@ class Absence:
 
     def _install(self, folder: Path) -> None:
         """Start a reinstallation in its own process, because the disk may be slow or full."""
-        self._next = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._next = time.monotonic() + self._backoff.next()
         command = [sys.executable, "-m", "hotpeers.hook", str(folder)]
         try:
             self._try = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own
