@@ -11,10 +11,10 @@ import asyncio
 import time
 from collections.abc import Iterable
 
+from ...base.parts import part
 from ...kube.errors import KubeError, NotFoundError
 from ...spawnpolicy.origin import KnownAgent
 from ...spawnpolicy.schema.policy import SpawnPolicy
-from ...spawnpolicy.stamps import part
 from ..election import LeaderClient
 
 _LOOK_SECONDS = 20.0
