@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..base.names import NamespacedName
 from ..base.parts import Json, items, number, part, text
 from .names import CONFIG_HASH, HELD_ANNOTATIONS, HELD_LABEL, POD_CONFIG
 from .state import Hold, Owner, can_wait, follows, owner_of, read_hold, template_hash, written_time
@@ -41,14 +42,14 @@ class HeldDeployment:
     marks: tuple[tuple[str, str], ...] = ()
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> NamespacedName:
         """Namespace and name."""
-        return self.namespace, self.name
+        return NamespacedName(self.namespace, self.name)
 
     @property
     def title(self) -> str:
         """The name in messages."""
-        return f"{self.namespace}/{self.name}"
+        return str(self.key)
 
 
 def read_deployment(data: Json) -> HeldDeployment:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from hotpeers_shim.contract import clean_text
 
+from ..base.parts import part
 from ..kube.client import Client
 from ..kube.errors import GoneError, KubeError, NotFoundError
 from ..kube.listwatch import list_pages
@@ -130,12 +131,11 @@ def path_of(namespace: str, name: str = "") -> str:
 
 
 def _seen(data: Any) -> Seen:
-    data = _object(data)
-    metadata = _object(data.get("metadata"))
-    annotations = _object(metadata.get("annotations"))
+    metadata = part(data, "metadata")
+    annotations = part(metadata, "annotations")
     conditions = {}
-    for one in _object(data.get("status")).get("conditions") or []:
-        conditions[str(_object(one).get("type"))] = _object(one)
+    for one in part(data, "status").get("conditions") or []:
+        conditions[str(part(one).get("type"))] = part(one)
     ready, accepted = conditions.get("Ready", {}), conditions.get("Accepted", {})
     telling = accepted if accepted.get("status") == "False" else ready
     return Seen(
@@ -159,7 +159,3 @@ def _is_of_now(condition: dict[str, Any], metadata: dict[str, Any]) -> bool:
     """Whether a condition is about the current spec, according to its observedGeneration."""
     looked_at, now = condition.get("observedGeneration"), metadata.get("generation")
     return not isinstance(looked_at, int) or not isinstance(now, int) or looked_at >= now
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

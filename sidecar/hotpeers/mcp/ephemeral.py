@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..base.parts import part
 from ..kube.client import Client
 from ..kube.errors import ConflictError, KubeError, NotFoundError
 from ..kube.reasons import KubeReason
 from ..model.cluster import agent_url
 from ..registry.fault import Fault, fault_of, fault_of_write
 from ..registry.reasons import RegistryReason
-from ..spawnpolicy.stamps import TEMPLATE, part
+from ..spawnpolicy.stamps import TEMPLATE
 from .agents import Agents, path_of
 from .asking import Answer, ask
 from .job import Job, became, late, own

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..base.parts import part
 from ..kube.reasons import KubeReason
 from ..registry.fault import Fault
 from ..sidecar.reasons import SidecarReason
-from ..spawnpolicy.stamps import EXPIRES, PEER, TTL, part
+from ..spawnpolicy.stamps import EXPIRES, PEER, TTL
 from .reasons import McpReason
 
 MARGIN_SECONDS = 60

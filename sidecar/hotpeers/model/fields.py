@@ -14,6 +14,7 @@ from typing import Any
 
 from hotpeers_shim.contract import MAX_SKILLS, clean_text
 
+from ..base.parts import part
 from .resource import (
     A2AConfig,
     AgentResource,
@@ -59,20 +60,20 @@ class Spelling:
         )
         return [
             (_path(path, key), f"is not a field of a Peer; {self._advice(key, known)}")
-            for path, part, known in parts
-            if isinstance(part, dict)
-            for key in _others(part, known)
+            for path, section, known in parts
+            if isinstance(section, dict)
+            for key in _others(section, known)
         ]
 
     def misspelt_in_agent(self, data: dict[str, Any]) -> list[Finding]:
         """The fields of an `Agent` that resemble a field that is read and missing."""
-        spec = _dict(data.get("spec"))
-        declarative = _dict(spec.get("declarative"))
-        config = _dict(declarative.get("a2aConfig"))
+        spec = part(data, "spec")
+        declarative = part(spec, "declarative")
+        config = part(declarative, "a2aConfig")
         place = "spec.declarative"
         return [
             *self._misspelt("", data, AgentResource.model_fields, _OBJECT),
-            *self._misspelt("metadata", _dict(data.get("metadata")), _METADATA),
+            *self._misspelt("metadata", part(data, "metadata"), _METADATA),
             *self._misspelt("spec", spec, AgentSpec.model_fields),
             *self._misspelt(place, declarative, Declarative.model_fields),
             *self._misspelt(f"{place}.a2aConfig", config, A2AConfig.model_fields),
@@ -89,7 +90,7 @@ class Spelling:
     def _of_skills(self, path: str, skills: Any) -> Iterator[Finding]:
         for number, skill in enumerate(skills[:MAX_SKILLS] if isinstance(skills, list) else ()):
             fields = AgentSkill.model_fields
-            yield from self._misspelt(f"{path}[{number}]", _dict(skill), fields)
+            yield from self._misspelt(f"{path}[{number}]", part(skill), fields)
 
     def _misspelt(
         self, path: str, data: dict[str, Any], read: Iterable[str], others: Iterable[str] = ()
@@ -125,7 +126,3 @@ def _plain(name: str) -> str:
 
 def _path(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

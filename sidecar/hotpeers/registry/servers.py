@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from ..base.parts import part
 from ..kube.client import Client
 from ..kube.errors import KubeError
 from ..kube.listwatch import list_pages
@@ -25,14 +26,9 @@ async def tool_servers(client: Client, namespace: str) -> list[ToolServer]:
 
 
 def _tool_server(data: Any) -> ToolServer:
-    data = _object(data)
-    tools = _object(data.get("status")).get("discoveredTools") or []
+    tools = part(data, "status").get("discoveredTools") or []
     return ToolServer(
-        str(_object(data.get("metadata")).get("name")),
-        str(_object(data.get("spec")).get("url") or ""),
-        tuple(str(_object(one).get("name")) for one in tools if _object(one).get("name")),
+        str(part(data, "metadata").get("name")),
+        str(part(data, "spec").get("url") or ""),
+        tuple(str(part(one).get("name")) for one in tools if part(one).get("name")),
     )
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..base.parts import part
 from ..spawnpolicy.rules.defaults import DEFAULT_MODEL_CONFIG
-from ..spawnpolicy.stamps import part
 from .client import Registry
 from .entry import NAME, TAG
 from .fault import Fault

@@ -10,6 +10,7 @@ from typing import Any
 from hotpeers_shim.contract import Nack, clean_text
 
 from ..base.errors import HotpeersError
+from ..base.parts import part
 from ..base.problems import Problem
 from ..base.reasons import Reason
 from ..model.yaml.document import DocumentError, read_documents
@@ -19,7 +20,7 @@ from .reading import PolicyError, read_policy
 from .reasons import PolicyReason
 from .request import AGENT_KIND, Facts, Request, Subject, Usage
 from .schema.policy import KIND, SpawnPolicy
-from .stamps import TEMPLATE, part
+from .stamps import TEMPLATE
 
 
 class CheckError(HotpeersError):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..base.parts import part
 from .decision import Decision, Denial, listed, shown
 from .reasons import PolicyReason
 from .request import (
@@ -33,7 +34,7 @@ from .rules.size import too_large
 from .rules.template import judge_template
 from .rules.walk import Judge, fields
 from .schema.policy import SpawnPolicy
-from .stamps import TTL, Stamps, expiry, is_spawned_by, new_stamps, part, stamps_of
+from .stamps import TTL, Stamps, expiry, is_spawned_by, new_stamps, stamps_of
 
 _TOLD = 3
 """Number of policies that are judged if no policy covers the name and namespace of a request."""

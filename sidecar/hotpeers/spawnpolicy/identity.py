@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from ..base.parts import part
 from ..base.reasons import Reason
 from .decision import Denial
 from .known import Known
 from .origin import KnownAgent
 from .reasons import PolicyReason
 from .request import AGENT_GROUP, AGENT_KIND, Subject
-from .stamps import POLICY, part
+from .stamps import POLICY
 
 _ACCOUNT = re.compile(r"system:serviceaccount:([-a-z0-9]{1,63}):([-a-z0-9.]{1,253})")
 

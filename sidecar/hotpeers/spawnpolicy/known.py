@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..base.parts import part
 from .origin import KnownAgent, is_spawned, may_count
 from .reading import read_leniently
 from .request import Subject
 from .schema.policy import SpawnPolicy, subject_key
-from .stamps import Stamps, part, stamps_of
+from .stamps import Stamps, stamps_of
 
 _LONGEST = 512
 """The longest stamp, in characters: it holds two names of up to 253."""

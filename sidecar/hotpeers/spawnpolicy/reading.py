@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from hotpeers_shim.contract import clean_text
 
+from ..base.parts import part
 from .schema.policy import API_VERSION, KIND, PolicySpec, SpawnPolicy, SubjectRef, seconds_of
-from .stamps import part
 
 
 class PolicyError(ValueError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..base.parts import part
 from .request import AGENT_API, AGENT_KIND, Subject
 
 PREFIX = "hotpeers.dev/"
@@ -111,9 +112,3 @@ def expiry(now: datetime, seconds: int) -> datetime:
 def written(moment: datetime) -> str:
     """A time as RFC 3339 in UTC."""
     return moment.astimezone(UTC).strftime(FORMAT)
-
-
-def part(value: Any, key: str) -> dict[str, Any]:
-    """A field that is an object, or {} if it is missing or has another type."""
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ...base.errors import HotpeersError
+from ...base.parts import part
 from ...kube.errors import KubeError
 from ...spawnpolicy.decide import decide
 from ...spawnpolicy.decision import Decision, Denial
@@ -34,7 +35,7 @@ from ...spawnpolicy.review import Review
 from ...spawnpolicy.rules.events import is_own_event
 from ...spawnpolicy.rules.naming import new_ending
 from ...spawnpolicy.schema.policy import SpawnPolicy
-from ...spawnpolicy.stamps import SPAWNED, TEMPLATE, part, stamps_of
+from ...spawnpolicy.stamps import SPAWNED, TEMPLATE, stamps_of
 from ..reasons import ControllerReason
 from .knowledge import Knowledge
 from .live import Live, TooManyError

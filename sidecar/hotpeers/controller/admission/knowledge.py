@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from itertools import zip_longest
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...base.scope import State
 from ...kube.client import Client
@@ -184,7 +185,9 @@ class Knowledge:
         for key, one in self._served[place].items():
             if one.policy is not there[key]:
                 there[key] = one.policy
-                self._policies.store.keep_as((place, one.policy.policy.name), one.policy)
+                self._policies.store.keep_as(
+                    NamespacedName(place, one.policy.policy.name), one.policy
+                )
             if one.stale:
                 self._stale.add(key)
                 self._stale_news.set()

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
 
+from ...base.parts import part
 from ...kube.client import Client
 from ...kube.errors import ForbiddenError, KubeError, NotFoundError
 from ...spawnpolicy.known import Known, read_agent, read_known_policy
 from ...spawnpolicy.origin import KnownAgent
 from ...spawnpolicy.request import AGENT_GROUP, AGENT_RESOURCE, AGENT_VERSION
-from ...spawnpolicy.stamps import part
 
 _AGENTS = f"/apis/{AGENT_GROUP}/{AGENT_VERSION}"
 _POLICIES = "/apis/hotpeers.dev/v1alpha1"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...base.reasons import Reason
 from ...hold.names import HELD_LABEL
@@ -45,7 +46,6 @@ _AT_ONCE = 8
 _MOST_SHOWN = 200
 _RIGHT = "see ClusterRole …-hold of k8s/rbac/controller.yaml"
 
-Key = tuple[str, str]
 
 _DEPLOYMENT = Kind[HeldDeployment](
     "Deployment", "apps", "deployments", (Version("v1", read_deployment),)
@@ -82,7 +82,7 @@ class Keeper:
         self._sidecars = sidecars
         self._telling = telling
         self._ack_seconds = ack_seconds
-        self._cases: dict[Key, _Case] = {}
+        self._cases: dict[NamespacedName, _Case] = {}
         self._news = asyncio.Event()
         self._free = asyncio.Semaphore(_AT_ONCE)
         self._scope = Scope(
@@ -137,14 +137,14 @@ class Keeper:
             and case.hold == one.hold
         ]
 
-    async def idle(self, key: Key) -> list[float | None]:
+    async def idle(self, key: NamespacedName) -> list[float | None]:
         """The seconds for which each pod of a debt has been idle. Raises `KubeError`."""
         one, case = self._find(key), self._cases.get(key)
         if one is None or one.hold is None or case is None or case.asking is None:
             return []
         return await case.asking.idle(one, one.hold)
 
-    async def repay(self, key: Key) -> bool:
+    async def repay(self, key: NamespacedName) -> bool:
         """Roll the Deployment of a debt. Returns whether it rolls. Raises `KubeError`."""
         one = self._find(key)
         if one is None or one.hold is None:
@@ -176,10 +176,10 @@ class Keeper:
         if case is not None:
             case.news.set()
 
-    def _find(self, key: Key) -> HeldDeployment | None:
+    def _find(self, key: NamespacedName) -> HeldDeployment | None:
         return next((one for one in self._scope.store.values() if one.key == key), None)
 
-    async def _follow(self, key: Key, case: _Case) -> None:
+    async def _follow(self, key: NamespacedName, case: _Case) -> None:
         try:
             while (one := self._find(key)) is not None:
                 case.news.clear()

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from ...base.names import NamespacedName
 from ...hold.repay import Terms, due_debts, idle_enough
 from ...hold.workload import read_deployment
 from ...kube.errors import KubeError, NotFoundError
 from ..election import LeaderClient
-from .keeper import Keeper, Key
+from .keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Repaying:
                 extra = {"reason": error.reason.value}
                 logger.warning("a held Deployment cannot be repaid: %s", error, extra=extra)
 
-    async def _repay_one(self) -> Key | None:
+    async def _repay_one(self) -> NamespacedName | None:
         """Roll the oldest debt with idle pods. Returns its key; None if there is no such debt."""
         due = due_debts(self._keeper.debts(), self._terms, self._clock())
         if not due:
@@ -63,7 +64,7 @@ class Repaying:
         begin = self._skipped % len(due)
         self._skipped += _MOST_ASKED
         for debt in (due[begin:] + due[:begin])[:_MOST_ASKED]:
-            key = (debt.namespace, debt.name)
+            key = NamespacedName(debt.namespace, debt.name)
             if await self._is_repaid(key):
                 self._skipped = 0
                 return key
@@ -71,21 +72,20 @@ class Repaying:
             self._skipped = 0
         return None
 
-    async def _is_repaid(self, key: Key) -> bool:
+    async def _is_repaid(self, key: NamespacedName) -> bool:
         try:
             idle = await self._keeper.idle(key)
             return idle_enough(idle, self._terms) and await self._keeper.repay(key)
         except KubeError as error:
             # A Deployment that cannot be rolled must not block the others.
             extra = {"reason": error.reason.value}
-            title = "/".join(key)
-            logger.warning("Deployment %s cannot be repaid: %s", title, error, extra=extra)
+            logger.warning("Deployment %s cannot be repaid: %s", key, error, extra=extra)
             return False
 
-    async def _rolled(self, key: Key) -> None:
+    async def _rolled(self, key: NamespacedName) -> None:
         """Wait until the rollout of a Deployment ends, at most `_LONGEST_ROLLOUT` seconds."""
         until = time.monotonic() + _LONGEST_ROLLOUT
-        path = f"/apis/apps/v1/namespaces/{key[0]}/deployments/{key[1]}"
+        path = f"/apis/apps/v1/namespaces/{key.namespace}/deployments/{key.name}"
         while time.monotonic() < until:
             await asyncio.sleep(self._look)
             try:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...spawnpolicy.origin import KnownAgent
 from ...spawnpolicy.stamps import ACCOUNT, EXPIRES, FORMAT, POLICY, SPAWNED, SPAWNED_BY, UID
@@ -22,7 +23,6 @@ GONE_SECONDS = 60.0
 """How long a policy or an orchestrator must be gone, because it may be created again."""
 _MAX_PROBLEMS = 100
 
-Place = tuple[str, str]
 """Namespace and name."""
 
 
@@ -61,7 +61,7 @@ class Around:
 
     policies: frozenset[str]
     deletion: Mapping[str, DeletionPolicy] = field(default_factory=dict)
-    accounts: Mapping[Place, str] = field(default_factory=dict)
+    accounts: Mapping[NamespacedName, str] = field(default_factory=dict)
     since: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -77,7 +77,7 @@ class EndPlan:
     since: Mapping[str, float] = field(default_factory=dict)
     due: float | None = None
     ask: frozenset[str] = frozenset()
-    look_at: frozenset[Place] = frozenset()
+    look_at: frozenset[NamespacedName] = frozenset()
     problems: tuple[Problem, ...] = ()
 
 
@@ -123,7 +123,7 @@ class _Planning:
         self.since: dict[str, float] = {}
         self.times: list[float] = []
         self.ask: set[str] = set()
-        self.look_at: set[Place] = set()
+        self.look_at: set[NamespacedName] = set()
         self.problems: list[Problem] = []
 
     def add(self, agent: KnownAgent, stamps: Mapping[str, str]) -> None:
@@ -171,11 +171,12 @@ class _Planning:
         namespace, _, name = _text(stamps, ACCOUNT).partition("/")
         if not namespace or not name:
             return ""
-        self.look_at.add((namespace, name))
-        found = self._around.accounts.get((namespace, name))
+        account = NamespacedName(namespace, name)
+        self.look_at.add(account)
+        found = self._around.accounts.get(account)
         if found is None or found == uid or not self._is_gone(f"account {uid}"):
             return ""
-        return f"the ServiceAccount {namespace}/{name} that spawned it is gone"
+        return f"the ServiceAccount {account} that spawned it is gone"
 
     def _is_gone(self, what: str) -> bool:
         """Whether a missing object has been gone for long enough."""

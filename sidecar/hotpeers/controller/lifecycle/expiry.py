@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ...base.errors import HotpeersError
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...kube.errors import ConflictError, KubeError, NotFoundError
 from ...kube.events import CONTROLLER, Event, EventWriter, reference
@@ -27,7 +28,7 @@ from ..election import LeaderClient
 from ..quota.ledger import DeletionPolicy
 from ..reasons import ControllerReason
 from .departures import Departures
-from .ends import GONE_SECONDS, Around, Ending, EndPlan, Place, agent_name, plan_ends, policy_name
+from .ends import GONE_SECONDS, Around, Ending, EndPlan, agent_name, plan_ends, policy_name
 
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("hotpeers.audit")
@@ -106,10 +107,10 @@ class Expiry:
         self._news = asyncio.Event()
         self._since: dict[str, float] = {}
         self._said: dict[str, DeletionPolicy] = {}
-        self._accounts: dict[Place, _Look] = {}
+        self._accounts: dict[NamespacedName, _Look] = {}
         self._rests: dict[str, float] = {}
         self._failures: dict[str, Problem] = {}
-        self._unknown: dict[str | Place, Problem] = {}
+        self._unknown: dict[str | NamespacedName, Problem] = {}
         self._unreadable: tuple[Problem, ...] = ()
         self._free = asyncio.Semaphore(_AT_ONCE)
 
@@ -197,10 +198,9 @@ class Expiry:
             message = f"it was deleted, and the deletionPolicy of its agents is unknown: {error}"
             self._unknown[key] = Problem(where, ControllerReason.DELETION_UNKNOWN, message)
 
-    async def _look_at(self, account: Place) -> None:
-        namespace, name = account
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
-        where = f"ServiceAccount/{namespace}/{name}"
+    async def _look_at(self, account: NamespacedName) -> None:
+        path = f"/api/v1/namespaces/{account.namespace}/serviceaccounts/{account.name}"
+        where = f"ServiceAccount/{account}"
         async with self._free:
             try:
                 data = await self._writer.get(path)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...base.errors import HotpeersError
+from ...base.parts import part
 from ...base.reasons import Reason
 from ...kube.client import Client
 from ...kube.errors import ConflictError, KubeError, NotFoundError
@@ -22,7 +23,7 @@ from ...kube.reasons import KubeReason
 from ...spawnpolicy.known import Known, read_agent
 from ...spawnpolicy.request import AGENT_API, AGENT_RESOURCE
 from ...spawnpolicy.schema.policy import SpawnPolicy
-from ...spawnpolicy.stamps import POLICY, part
+from ...spawnpolicy.stamps import POLICY
 from ..reasons import ControllerReason
 from .ledger import Alive, Ledger
 from .ledger_text import LedgerError, read_ledger, written

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ...base.parts import part
 from ...spawnpolicy.known import read_agent
 from ...spawnpolicy.origin import is_spawned
-from ...spawnpolicy.stamps import part
 from .books import Book
 from .ledger import Alive, Ledger, Slot, adopted, is_alike, release, seen
 from .ledgers import Held, created_at

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...inject.annotations import (
     DISABLED,
@@ -33,9 +34,6 @@ READERS = "hotpeers.dev/readers"
 """The annotation of a Namespace with the accounts that may read its peers."""
 _MAX_NAME = 200
 _MAX_PROBLEMS = 100
-
-Key = tuple[str, str]
-"""Namespace ("" for a ClusterRoleBinding) and name of a binding."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,9 +93,9 @@ class Binding:
         return f"{title[:_MAX_NAME]}-{digest}"
 
     @property
-    def key(self) -> Key:
-        """The namespace and name of the object."""
-        return (self.place, self.name)
+    def key(self) -> NamespacedName:
+        """The namespace ("" for a ClusterRoleBinding) and name of the object."""
+        return NamespacedName(self.place, self.name)
 
     def __str__(self) -> str:
         if self.place:
@@ -112,7 +110,7 @@ class Existing:
     `binding` is None if somebody else created or changed it.
     """
 
-    key: Key
+    key: NamespacedName
     uid: str
     binding: Binding | None
 
@@ -126,7 +124,7 @@ class Plan:
 
     creates: tuple[Binding, ...] = ()
     deletes: tuple[Existing, ...] = ()
-    idle: Mapping[Key, float] = field(default_factory=dict)
+    idle: Mapping[NamespacedName, float] = field(default_factory=dict)
     due: float | None = None
 
 
@@ -169,7 +167,7 @@ def make_plan(
     wanted: frozenset[Binding],
     existing: Iterable[Existing],
     invitations: Mapping[str, Invitation],
-    idle: Mapping[Key, float],
+    idle: Mapping[NamespacedName, float],
     now: float,
 ) -> Plan:
     """Plan which bindings to create and delete.
@@ -178,9 +176,9 @@ def make_plan(
     `GRACE_SECONDS`.
     """
     names = {binding.key: binding for binding in wanted}
-    there: set[Key] = set()
+    there: set[NamespacedName] = set()
     deletes: list[Existing] = []
-    still: dict[Key, float] = {}
+    still: dict[NamespacedName, float] = {}
     for one in existing:
         binding = one.binding
         if one.key in names and binding != names[one.key]:
@@ -234,12 +232,12 @@ def read_invitation(data: Any, injectable: Selector) -> Invitation:
 def read_binding(data: Any) -> Existing:
     """Read a RoleBinding or ClusterRoleBinding with our label."""
     metadata = data["metadata"]
-    key = (str(metadata.get("namespace") or ""), str(metadata["name"]))
+    key = NamespacedName(str(metadata.get("namespace") or ""), str(metadata["name"]))
     subjects = data.get("subjects") or []
     binding = None
     if len(subjects) == 1 and subjects[0].get("kind") == "ServiceAccount":
         account = Account(str(subjects[0].get("namespace")), str(subjects[0].get("name")))
-        read = Binding(str((data.get("roleRef") or {}).get("name")), key[0], account)
+        read = Binding(str((data.get("roleRef") or {}).get("name")), key.namespace, account)
         # If the name still follows from the content, the binding was not changed.
         if data == {**data, **_content(read)} and read.key == key and read.role in ROLES:
             binding = read

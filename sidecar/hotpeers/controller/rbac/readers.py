@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...base.scope import State
 from ...inject.annotations import INJECTED_LABEL
@@ -28,7 +29,6 @@ from .grants import (
     Binding,
     Existing,
     Invitation,
-    Key,
     Orchestrator,
     Plan,
     make_plan,
@@ -73,10 +73,10 @@ class Readers:
             self._scope(client, _ROLE_BINDING, _OURS),
             self._scope(client, _CLUSTER_ROLE_BINDING, _OURS),
         )
-        self._idle: dict[Key, float] = {}
-        self._rests: dict[Key, float] = {}
-        self._made: dict[Key, float] = {}
-        self._failures: dict[Key, Problem] = {}
+        self._idle: dict[NamespacedName, float] = {}
+        self._rests: dict[NamespacedName, float] = {}
+        self._made: dict[NamespacedName, float] = {}
+        self._failures: dict[NamespacedName, Problem] = {}
         self._refused: tuple[Problem, ...] = ()
         self._roles: dict[str, tuple[float, dict[str, Any] | KubeError]] = {}
         self._free = asyncio.Semaphore(_AT_ONCE)
@@ -186,7 +186,7 @@ class Readers:
             return
         self._failures.pop(one.key, None)
 
-    def _fail(self, key: Key, problem: Problem) -> None:
+    def _fail(self, key: NamespacedName, problem: Problem) -> None:
         self._failures[key] = problem
         self._rests[key] = time.monotonic() + _REST_SECONDS
 

@@ -11,10 +11,11 @@ import asyncio
 import time
 from collections.abc import Iterable
 
+from ...base.names import NamespacedName
+from ...base.parts import part
 from ...kube.errors import KubeError, NotFoundError
 from ...spawnpolicy.origin import KnownAgent
 from ...spawnpolicy.schema.policy import SpawnPolicy
-from ...spawnpolicy.stamps import part
 from ..election import LeaderClient
 
 _LOOK_SECONDS = 20.0
@@ -28,7 +29,7 @@ class Running:
         self._client = client
         self._look = look
         self._free = asyncio.Semaphore(4)
-        self._seen: dict[tuple[str, str], tuple[float, str | None]] = {}
+        self._seen: dict[NamespacedName, tuple[float, str | None]] = {}
 
     async def strays(self, policy: SpawnPolicy, agents: Iterable[KnownAgent]) -> tuple[str, ...]:
         """The orchestrators of a policy that run as an account it does not name, each as a text.
@@ -48,7 +49,8 @@ class Running:
     async def _account(self, namespace: str, name: str) -> str | None:
         """The account of a Deployment's pods; None if it is unknown."""
         now = time.monotonic()
-        at, account = self._seen.get((namespace, name), (float("-inf"), None))
+        key = NamespacedName(namespace, name)
+        at, account = self._seen.get(key, (float("-inf"), None))
         if now - at < self._look:
             return account
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
@@ -63,6 +65,6 @@ class Running:
             pod = part(part(part(deployment, "spec"), "template"), "spec")
             account = str(pod.get("serviceAccountName") or _DEFAULT)
         # Drop old entries, among them those of deleted agents.
-        self._seen = {key: one for key, one in self._seen.items() if now - one[0] < 10 * self._look}
-        self._seen[namespace, name] = (now, account)
+        self._seen = {old: one for old, one in self._seen.items() if now - one[0] < 10 * self._look}
+        self._seen[key] = (now, account)
         return account

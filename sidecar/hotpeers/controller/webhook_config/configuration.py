@@ -127,8 +127,8 @@ class Keeper:
             logger.info("%s: not governed any more: %s", self._title, _names(gone))
 
     async def _bring(self, wanted: Accounts, others: Accounts, *, certain: bool) -> bool:
-        found, written, tried = self.seen, False, False
-        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter=0.5)
+        found, written, pause = self.seen, False, 0.0
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         if found is not self._written:
             self._before.clear()
         if found is None and not certain and self.scope.listed:
@@ -143,9 +143,8 @@ class Keeper:
             if not found.webhooks:
                 raise self._failed(ControllerReason.GUARD_MISSING, "it has no webhook")
             if patch:
-                if tried:
-                    await asyncio.sleep(backoff.next())
-                tried = True
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                pause = backoff.next()
                 before = found.accounts
                 self._before.add(found.version)
                 found = await self._write(patch)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ...base.parts import part
 from ...spawnpolicy.governed import Account, Cover, fitted, is_account
-from ...spawnpolicy.stamps import part
 from .conditions import accounts_of, conditions_of
 
 LEAVING = "hotpeers.dev/governed-leaving"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
-from ...base.backoff import pause_after
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...base.reasons import Reason
 from ...base.scope import ScopeStatus, State
@@ -26,7 +26,7 @@ from ..errors import (
 from ..listwatch import list_pages, watch_batches
 from ..reasons import KubeReason
 from .kind import Kind
-from .store import Key, Noted, Store
+from .store import Noted, Store
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class Scope(Generic[T]):
             self._list_due = self._clock() + RESYNC_SECONDS / 10
 
     async def _list(self) -> None:
-        keys: list[Key] = []
+        keys: list[NamespacedName] = []
         changed = False
         version = ""
         path = self.kind.path(self._version, self._namespace)

@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 
 from hotpeers_shim.contract import Nack, clean_text
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...base.view import MalformedError
 
 T = TypeVar("T")
-Key = tuple[str, str]
 Noted = Callable[[T | None, T | None], None]
 
 
@@ -36,11 +36,11 @@ class Store(Generic[T]):
         self._kind = kind
         self._noted = noted
         self._lingers = lingers
-        self._entries: dict[Key, _Entry[T]] = {}
+        self._entries: dict[NamespacedName, _Entry[T]] = {}
         # Indexes of `_entries` for `values` and `problems`, which are called after each event.
         # Almost all entries are only in the first.
-        self._good: dict[Key, T] = {}
-        self._bad: dict[Key, _Entry[T]] = {}
+        self._good: dict[NamespacedName, T] = {}
+        self._bad: dict[NamespacedName, _Entry[T]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -91,7 +91,7 @@ class Store(Generic[T]):
             return True
         return before.good is not entry.good or before.problems != entry.problems
 
-    def keep_as(self, key: Key, form: T) -> None:
+    def keep_as(self, key: NamespacedName, form: T) -> None:
         """Replace the good form of an object, without a call of `noted`."""
         entry = self._entries.get(key)
         if entry is not None and entry.good is not None:
@@ -102,7 +102,7 @@ class Store(Generic[T]):
         key = _key(data)
         return key is not None and self._remove(key)
 
-    def keys_of(self, items: Iterable[Any]) -> Iterator[Key]:
+    def keys_of(self, items: Iterable[Any]) -> Iterator[NamespacedName]:
         """The key of each object that has a name and counts (see `Kind.lingers`)."""
         for data in items:
             key = _key(data)
@@ -111,14 +111,14 @@ class Store(Generic[T]):
             if self._lingers or not data["metadata"].get("deletionTimestamp"):
                 yield key
 
-    def keep(self, keys: Iterable[Key]) -> bool:
+    def keep(self, keys: Iterable[NamespacedName]) -> bool:
         """Remove all objects except these, after a complete list. Returns whether any were."""
         gone = self._entries.keys() - set(keys)
         for key in gone:
             self._remove(key)
         return bool(gone)
 
-    def _set(self, key: Key, entry: _Entry[T]) -> None:
+    def _set(self, key: NamespacedName, entry: _Entry[T]) -> None:
         self._entries[key] = entry
         if entry.good is not None:
             self._good[key] = entry.good
@@ -127,25 +127,26 @@ class Store(Generic[T]):
         else:
             self._bad.pop(key, None)
 
-    def _remove(self, key: Key) -> bool:
+    def _remove(self, key: NamespacedName) -> bool:
         good = self._good.pop(key, None)
         self._bad.pop(key, None)
         if good is not None:
             self._noted(good, None)
         return self._entries.pop(key, None) is not None
 
-    def _malformed(self, key: Key, error: MalformedError) -> tuple[Problem, ...]:
+    def _malformed(self, key: NamespacedName, error: MalformedError) -> tuple[Problem, ...]:
         where = self._title(key)
         return tuple(
             Problem(where, word, message, field=field) for word, field, message in error.findings
         ) or (Problem(where, Nack.WRONG_SHAPE, "it cannot be read"),)
 
-    def _title(self, key: Key) -> str:
-        return f"{self._kind}/{key[0]}/{key[1]}"
+    def _title(self, key: NamespacedName) -> str:
+        return f"{self._kind}/{key}"
 
 
-def _key(data: Any) -> Key | None:
+def _key(data: Any) -> NamespacedName | None:
     metadata = data.get("metadata") if isinstance(data, dict) else None
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         return None
-    return (clean_text(str(metadata.get("namespace") or "")), clean_text(metadata["name"]))
+    namespace = clean_text(str(metadata.get("namespace") or ""))
+    return NamespacedName(namespace, clean_text(metadata["name"]))

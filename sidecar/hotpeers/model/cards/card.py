@@ -11,6 +11,7 @@ from typing import Any
 
 from hotpeers_shim.contract import MAX_NAME, MAX_SKILLS, Interface, Skill, clean_text
 
+from ...base.parts import text
 from ...base.reasons import Reason
 from ..reasons import ModelReason
 from .interface import declared_interfaces, named_bindings
@@ -88,8 +89,8 @@ def parse_card(data: Any) -> Card:
         raise CardError(message, ModelReason.INTERFACE_MISSING)
     skills = data.get("skills")
     return Card(
-        name=clean_text(_text(data.get("name")), MAX_NAME),
-        description=clean_text(_text(data.get("description"))),
+        name=clean_text(text(data, "name"), MAX_NAME),
+        description=clean_text(text(data, "description")),
         skills=clean_skills(map(_skill, skills)) if isinstance(skills, list) else (),
         interfaces=interfaces,
     )
@@ -115,15 +116,11 @@ def _skill(item: Any) -> tuple[str, str, str, tuple[str, ...]]:
         return "", "", "", ()
     tags = item.get("tags")
     return (
-        _text(item.get("id")),
-        _text(item.get("name")),
-        _text(item.get("description")),
+        text(item, "id"),
+        text(item, "name"),
+        text(item, "description"),
         tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def clean_skills(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from hotpeers_shim.contract import clean_text
 
-from ...base.backoff import pause_after
+from ...base.backoff import Backoff
 from ...base.problems import Problem
 from ...base.reasons import Reason
 from ...model.cards.card import Card
@@ -63,8 +63,11 @@ _UNKNOWN = CardState()
 
 @dataclass(slots=True)
 class _Note:
-    """Private notes on a card: the last failure message."""
+    """Private notes on a card: the pauses after failures, and the last failure message."""
 
+    backoff: Backoff = field(
+        default_factory=lambda: Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, factor=_GROWTH)
+    )
     message: str = ""
 
 
@@ -152,8 +155,9 @@ class CardReader:
         if after != replace(before, failures=after.failures) or after.ready != before.ready:
             self._changed()
         if after.failures:
-            wait = pause_after(after.failures, _FIRST_PAUSE, _LONGEST_PAUSE, factor=_GROWTH)
+            wait = note.backoff.next()
         else:
+            note.backoff.reset()
             wait = self._refresh
         return wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 

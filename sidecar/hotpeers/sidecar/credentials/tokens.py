@@ -145,7 +145,7 @@ class TokenKeeper:
             self._problems.pop(client, None)
 
     async def _keep(self, client: OAuth2) -> None:
-        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter=0.8)
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             token = self._tokens.get(client)
             now = time.monotonic()
@@ -164,7 +164,7 @@ class TokenKeeper:
             if problem != self._problems.get(client):
                 self._problems[client] = problem
                 self._changed()
-            await asyncio.sleep(backoff.next())
+            await asyncio.sleep(backoff.next() * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     def _take(self, client: OAuth2, token: Token) -> None:
         self._tokens[client] = token

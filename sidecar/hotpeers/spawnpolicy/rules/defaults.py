@@ -13,9 +13,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ...base.parts import part
 from ..schema.policy import PolicySpec
 from ..schema.quantity import parse_quantity
-from ..stamps import part
 from .agent import audience_of
 from .deployment import ACCOUNT
 from .security import contexts_of

@@ -12,8 +12,8 @@ import json
 import re
 from typing import Any
 
+from ...base.parts import part
 from ..request import AGENT_API, AGENT_KIND, Request, Subject
-from ..stamps import part
 from .size import too_large
 from .texts import hidden_in
 

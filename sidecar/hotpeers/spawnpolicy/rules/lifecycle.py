@@ -6,6 +6,7 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from ...base.parts import part
 from ..decision import shown
 from ..reasons import PolicyReason
 from ..request import Phase, Request
@@ -20,7 +21,6 @@ from ..stamps import (
     TEMPLATE,
     TTL,
     Stamps,
-    part,
     written,
 )
 from .walk import Judge

@@ -13,8 +13,8 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from ...base.parts import part
 from ..request import Request
-from ..stamps import part
 from .walk import Judge
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"

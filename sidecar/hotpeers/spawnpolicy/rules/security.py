@@ -10,10 +10,10 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from ...base.parts import part
 from ..decision import shown
 from ..reasons import PolicyReason
 from ..schema.policy import PolicySpec
-from ..stamps import part
 from .difference import difference
 from .walk import Handler, Judge
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...base.parts import part
 from ..decision import listed
 from ..digest import digest_of
 from ..reasons import PolicyReason
 from ..request import Facts
-from ..stamps import TEMPLATE, part
+from ..stamps import TEMPLATE
 from .defaults import completed
 from .difference import difference
 from .walk import Judge
