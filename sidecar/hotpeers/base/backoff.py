@@ -26,3 +26,9 @@ class Backoff:
     def reset(self) -> None:
         """Start again with the first pause, after a success."""
         self._pause = self._first
+
+
+def pause_after(failures: int, first: float, longest: float) -> float:
+    """The pause after so many failures in a row: `first` seconds after one, then doubled each time."""
+    # The exponent is limited, because a large power is no float.
+    return float(min(first * 2.0 ** min(failures - 1, 32), longest))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
+from ...base.backoff import pause_after
 from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...base.reasons import Reason

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import re
 import time
 from collections.abc import Callable, Iterable
