@@ -17,7 +17,7 @@ from e2e.site import KAGENT_PROBE, QUICK_PROBE, Site
 from e2e.stage import Stage
 from e2e.talk import Conversation
 from kit.apiserver.client import ApiError, Object
-from kit.apiserver.processes import TookTooLongError, until
+from kit.waiting import TookTooLongError, until
 
 SPAWN = {**INJECT, "hotpeers.dev/spawn": "true"}
 LEAD = "lead"
@@ -144,9 +144,9 @@ class Team:
     def wait_until_policy(self, status: str, reason: str) -> None:
         """Wait until the policy's status says of Ready what is wanted."""
 
-        def says() -> bool | None:
+        def says() -> bool:
             found = self._policy().get("status", {}).get("conditions") or []
-            return any((one["status"], one["reason"]) == (status, reason) for one in found) or None
+            return any((one["status"], one["reason"]) == (status, reason) for one in found)
 
         try:
             until(f"the policy to be {reason}", says, _SECONDS)
@@ -177,16 +177,16 @@ class Team:
         selector = {"kagent": name}
         until(
             f"the pods of {name} to be gone",
-            lambda: not list_pods(self.stage.api, self.stage.namespace, selector) or None,
+            lambda: not list_pods(self.stage.api, self.stage.namespace, selector),
             _SECONDS,
         )
 
-    def _is_gone(self, manifest: Object) -> bool | None:
+    def _is_gone(self, manifest: Object) -> bool:
         try:
             self.stage.api.read(manifest)
         except ApiError as error:
-            return True if error.status == 404 else None
-        return None
+            return error.status == 404
+        return False
 
     def check_undisturbed(self) -> None:
         """The lead's pod is the one that it began with, and nothing in it was started again."""

@@ -14,8 +14,8 @@ import pytest
 from cluster.chaos.observer import Observer
 from cluster.chaos.sidecar import Sidecar
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 _BYTES = 256 * 1024
 
@@ -115,7 +115,7 @@ def test_full_disk_keeps_the_last_good_file(
         disk.fill(sidecar)
         cluster.api.patch(make_peer("p0"), {"spec": {"description": "while it is full"}})
         cluster.api.create(make_peer("late"))
-        until("the failure to be told", lambda: failures(sidecar) >= 2 or None, 60)
+        until("the failure to be told", lambda: failures(sidecar) >= 2, 60)
         assert "ProjectionFailed" in sidecar.reasons()
         assert observer.generation == before
         # What failed must not take the room that is missing.

@@ -11,10 +11,10 @@ import pytest
 from cluster.chaos.observer import Observer
 from cluster.chaos.sidecar import LABELS, NOWHERE, Sidecar
 from kit.apiserver.client import ApiError, Object, read_yaml
-from kit.apiserver.processes import until
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.resources import AGENTS, PEERS, agent, install_crd, remove_crd, set_ready
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 Make = Callable[..., Sidecar]
 MakePeer = Callable[..., Object]
@@ -36,11 +36,11 @@ def anything_goes(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator
         "spec": 7,
     }
 
-    def lets_in() -> bool | None:
+    def lets_in() -> bool:
         try:
             cluster.api.create(probe)
         except ApiError:
-            return None
+            return False
         return True
 
     cluster.api.apply(crd)
@@ -92,7 +92,7 @@ def test_malformed_object_among_a_thousand_harms_itself_alone(
             cluster.api.patch(make_peer(name), {"spec": {"description": f"change {number}"}})
             times.append(observer.until_told(name, f"change {number}"))
             wrong = {f"Peer/{namespace}/odd", f"Peer/{namespace}/turned"}
-            until("status to tell", lambda wrong=wrong: wrong <= places(sidecar) or None, 60)
+            until("status to tell", lambda wrong=wrong: wrong <= places(sidecar), 60)
         assert places(sidecar) == wrong
         assert observer.descriptions["turned"] == "at first"
         for name in ("odd", "turned"):

@@ -17,12 +17,12 @@ from hotpeers.controller.rbac.grants import ROLES
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.server import Cluster
 from kit.controller.injected import injected
 from kit.controller.process import SECONDS, Controller
 from kit.controller.scene import read
+from kit.waiting import until
 
 Make = Callable[..., Controller]
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/hotpeers-controller"
@@ -133,7 +133,7 @@ def test_two_that_start_at_once_serve_the_same_and_one_leads(
         metric = "hotpeers_controller_leader"
         until(
             "one to lead by its metric",
-            lambda: sorted(one.metric(metric) for one in two) == [0.0, 1.0] or None,
+            lambda: sorted(one.metric(metric) for one in two) == [0.0, 1.0],
             SECONDS,
         )
         days = two[0].metric("hotpeers_certificate_expiry_seconds") / 86400
@@ -161,13 +161,13 @@ def test_two_that_start_at_once_serve_the_same_and_one_leads(
         ):
             assert secure.version() == "TLSv1.3"
         cluster.api.create(pod(namespace, "p", "alice"))
-        until("the bindings", lambda: len(bindings(cluster.api, namespace)) == 2 or None, SECONDS)
+        until("the bindings", lambda: len(bindings(cluster.api, namespace)) == 2, SECONDS)
         until(
             "its metric",
-            lambda: leader.metric("hotpeers_reader_bindings") == 3.0 or None,
+            lambda: leader.metric("hotpeers_reader_bindings") == 3.0,
             SECONDS,
         )
-        until("no problems", lambda: leader.status()["problems"] == [] or None, SECONDS)
+        until("no problems", lambda: leader.status()["problems"] == [], SECONDS)
     finally:
         cluster.api.delete(configuration)
 
@@ -181,17 +181,17 @@ def test_another_leads_after_a_kill_and_after_a_graceful_end(
         one.until_ready()
     first = leader_of(*two)
     (second,) = [one for one in two if one is not first]
-    until("it to see the leader", lambda: second.status()["leader"] or None, SECONDS)
+    until("it to see the leader", lambda: second.status()["leader"], SECONDS)
     first.stop(signal.SIGKILL)
     began = time.monotonic()
-    until("the other to lead", lambda: second.leads() or None, SECONDS)
+    until("the other to lead", second.leads, SECONDS)
     killed = time.monotonic() - began
     first.start()
     first.until_ready()
-    until("it to see the leader", lambda: first.status()["leader"] or None, SECONDS)
+    until("it to see the leader", lambda: first.status()["leader"], SECONDS)
     began = time.monotonic()
     second.stop()
-    until("the first to lead again", lambda: first.leads() or None, SECONDS)
+    until("the first to lead again", first.leads, SECONDS)
     ended = time.monotonic() - began
     # Less than the duration of the Lease: it was given back.
     assert ended < 13
@@ -234,19 +234,19 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     pods = [pod(namespace, f"pod-{i}", f"account-{i}") for i in range(150)]
     with ThreadPoolExecutor(1) as pool:
         creating = pool.submit(api.create_all, pods, 1)
-        until("some bindings", lambda: len(bindings(api, namespace)) > 20 or None, SECONDS)
+        until("some bindings", lambda: len(bindings(api, namespace)) > 20, SECONDS)
         frozen.process.signal(signal.SIGSTOP)
         assert len(bindings(api, namespace)) < 280
         creating.result()
-    until("the other to lead", lambda: other.leads() or None, SECONDS)
-    until("all bindings", lambda: len(bindings(api, namespace)) == 300 or None, SECONDS)
+    until("the other to lead", other.leads, SECONDS)
+    until("all bindings", lambda: len(bindings(api, namespace)) == 300, SECONDS)
     frozen.process.signal(signal.SIGCONT)
     until(
         "it to see who leads",
-        lambda: frozen.status().get("leader", "").startswith(f"{other.name}_") or None,
+        lambda: frozen.status().get("leader", "").startswith(f"{other.name}_"),
         SECONDS,
     )
-    until("its log", lambda: "not leading any more" in frozen.log.read_text() or None, SECONDS)
+    until("its log", lambda: "not leading any more" in frozen.log.read_text(), SECONDS)
     assert other.leads()
     lease = read(api, LEASES.format(namespace))
     assert lease is not None
@@ -274,7 +274,7 @@ def test_api_server_that_falls_changes_nothing_that_is_served(
     shown = two[0].certificate()
     leader_of(*two)
     own_cluster.stop(signal.SIGKILL)
-    until("nobody to lead", lambda: not any(one.leads() for one in two) or None, SECONDS)
+    until("nobody to lead", lambda: not any(one.leads() for one in two), SECONDS)
     assert [one.answer("/readyz")[0] for one in two] == [200, 200]
     assert [one.certificate() for one in two] == [shown, shown]
     reasons = {problem["reason"] for one in two for problem in one.status()["problems"]}
@@ -282,8 +282,8 @@ def test_api_server_that_falls_changes_nothing_that_is_served(
     own_cluster.start()
     leader_of(*two)
     api.create(pod(namespace, "late", "alice"))
-    until("the bindings", lambda: len(bindings(api, namespace)) == 2 or None, SECONDS)
-    until("no problems", lambda: not any(one.status()["problems"] for one in two) or None, SECONDS)
+    until("the bindings", lambda: len(bindings(api, namespace)) == 2, SECONDS)
+    until("no problems", lambda: not any(one.status()["problems"] for one in two), SECONDS)
     assert [one.certificate() for one in two] == [shown, shown]
 
 
@@ -312,6 +312,6 @@ def test_secret_that_may_not_be_read_is_named_and_not_ready(
     assert found.startswith("there is no certificate to serve with yet: ")
     assert 'cannot list resource "secrets"' in found
     assert "(Forbidden)" in found
-    until("the log", lambda: 'resource "secrets"' in replica.log.read_text() or None, SECONDS)
+    until("the log", lambda: 'resource "secrets"' in replica.log.read_text(), SECONDS)
     forbidden = 'hotpeers_problems{reason="Forbidden"}'
-    until("its metric", lambda: replica.metric(forbidden) >= 1 or None, SECONDS)
+    until("its metric", lambda: replica.metric(forbidden) >= 1, SECONDS)

@@ -8,8 +8,8 @@ from itertools import product
 from pathlib import Path
 
 from kit.apiserver.client import Access, Object
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 _RBAC = "rbac.authorization.k8s.io"
 MINIMUM_SECONDS = 600
@@ -90,7 +90,7 @@ class ServiceAccount:
             for asked in product(one["apiGroups"], one["resources"], one["verbs"]):
                 until(
                     f"{self.name} to be allowed {asked}",
-                    lambda asked=asked: self._may("" if everywhere else place, *asked) or None,
+                    lambda asked=asked: self._may("" if everywhere else place, *asked),
                     60,
                 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 _ROOT = Path(__file__).parents[3]
 PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
@@ -28,19 +28,19 @@ def install_crd(api: Api, file: Path) -> str:
     return str(crd["metadata"]["name"])
 
 
-def is_served(api: Api, crd: Object) -> bool | None:
+def is_served(api: Api, crd: Object) -> bool:
     """Whether the objects of a definition can be listed, as far as a definition says it."""
     conditions = api.read(crd).get("status", {}).get("conditions") or []
     met = {one["type"] for one in conditions if one["status"] == "True"}
     if "Established" not in met:
-        return None
+        return False
     spec = crd["spec"]
     version = f"{spec['group']}/{spec['versions'][0]['name']}"
     try:
         # The handler follows the condition, and its storage (429 until then) the handler.
         api.request("GET", f"/apis/{version}/{spec['names']['plural']}")
     except ApiError:
-        return None
+        return False
     return True
 
 
@@ -59,12 +59,12 @@ def remove_crd(api: Api, file: Path) -> None:
     (crd,) = read_yaml(file)
     api.delete(crd)
 
-    def is_gone() -> bool | None:
+    def is_gone() -> bool:
         try:
             api.read(crd)
         except ApiError as error:
-            return True if error.status == 404 else None
-        return None
+            return error.status == 404
+        return False
 
     until(f"{file.name} to be gone", is_gone, _SECONDS)
 

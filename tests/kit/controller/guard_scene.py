@@ -10,9 +10,9 @@ from typing import Any
 
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.spawning import SPEC, declarative, document
+from kit.waiting import until
 from kit.webhook import Controller
 
 TAKEN = "worker-taken"
@@ -48,12 +48,12 @@ def until_asked(api: Api, namespace: str) -> None:
     }
     for phase, (path, body) in probes.items():
 
-        def is_asked(phase: str = phase, path: str = path, body: Object = body) -> bool | None:
+        def is_asked(phase: str = phase, path: str = path, body: Object = body) -> bool:
             try:
                 api.request("POST", f"{path}?dryRun=All", body)
             except ApiError as error:
-                return f"{phase}.guard.hotpeers.dev" in error.message or None
-            return None
+                return f"{phase}.guard.hotpeers.dev" in error.message
+            return False
 
         until(f"{phase} to be asked", is_asked, 60)
 
@@ -65,12 +65,12 @@ def until_governed(api: Api, namespace: str) -> None:
     """
     path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"
 
-    def is_asked() -> bool | None:
+    def is_asked() -> bool:
         try:
             api.request("POST", path, {"metadata": {"name": "probe"}})
         except ApiError as error:
-            return "mutate.guard.hotpeers.dev" in error.message or None
-        return None
+            return "mutate.guard.hotpeers.dev" in error.message
+        return False
 
     until("the account to be governed", is_asked, 60)
 

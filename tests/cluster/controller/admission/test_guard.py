@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
-from kit.apiserver.processes import until
 from kit.apiserver.resources import AGENTS, PEERS, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import (
@@ -25,6 +24,7 @@ from kit.controller.guard_scene import (
 )
 from kit.rival import rival
 from kit.spawning import declarative, edited
+from kit.waiting import until
 from kit.webhook import Controller
 
 POLICIES = Path(__file__).parents[4] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
@@ -225,7 +225,7 @@ def test_older_version_is_refused(lead: Api, cluster: Cluster, namespace: str) -
     path = f"/apis/kagent.dev/v1alpha1/namespaces/{namespace}/agents"
     manifest = {**declarative("worker-a", namespace), "apiVersion": "kagent.dev/v1alpha1"}
     try:
-        until("it to be served", lambda: served(cluster.api, path) or None, 60)
+        until("it to be served", lambda: served(cluster.api, path), 60)
         assert "v1alpha1" in refused(lead, "POST", path, manifest)
     finally:
         cluster.api.apply(definition)
@@ -369,12 +369,12 @@ def test_nothing_is_overwritten(kind: str, lead: Api, cluster: Cluster, namespac
     cluster.api.delete(there)
     lead.create(declarative("worker-a", namespace))
 
-    def again() -> bool | None:
+    def again() -> bool:
         with pytest.raises(ApiError) as caught:
             lead.request("POST", agents(namespace), declarative("worker-a", namespace))
         # Until the guard's watch has the agent, the API server itself refuses the name.
         if caught.value.message.endswith("already exists"):
-            return None
+            return False
         return "overwrite an object of this name: Agent" in caught.value.message
 
     assert until("the guard to know the agent", again, 10.0)
@@ -405,7 +405,7 @@ def test_child_spawns_no_deeper_than_allowed(
     cluster.api.delete(made)
     until(
         "the agent to be forgotten",
-        lambda: "is gone" in refused(grandchild, "POST", agents(namespace), manifest) or None,
+        lambda: "is gone" in refused(grandchild, "POST", agents(namespace), manifest),
         60,
     )
 
