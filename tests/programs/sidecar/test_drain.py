@@ -19,6 +19,7 @@ from hotpeers.sidecar.status.app import make_app
 from hotpeers.sidecar.status.document import Status
 from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract.turns import Turns, dump_turns
+from kit.waiting import until_async
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +177,10 @@ async def test_drain_over_http(tmp_path: Path, agent: Agent) -> None:
     app = make_app(status, metrics, frozenset(), draining)
     async with TestClient(TestServer(app)) as client:
         asked = asyncio.create_task(client.get("/drain"))
-        await until(lambda: draining.activity().draining and draining.activity().active)
+        await until_async(
+            "draining with an active turn",
+            lambda: draining.activity().draining and draining.activity().active,
+        )
         document = await (await client.get("/status")).json()
         assert document["turns"] == {"active": 1, "idleSeconds": None, "draining": True}
         assert b"hotpeers_turns 1.0" in await (await client.get("/metrics")).read()
@@ -198,9 +202,9 @@ async def test_who_has_gone_is_not_waited_for(tmp_path: Path, agent: Agent) -> N
     app = make_app(lambda: Status("", ""), Metrics(), frozenset(), draining)
     async with TestClient(TestServer(app)) as client:
         asked = asyncio.create_task(client.get("/drain"))
-        await until(lambda: draining.activity().draining)
+        await until_async("the drain to begin", lambda: draining.activity().draining)
         asked.cancel()
-        await until(lambda: not draining.activity().draining)
+        await until_async("the drain to end", lambda: not draining.activity().draining)
     assert not (tmp_path / "draining").exists()
 
 
@@ -226,10 +230,3 @@ def parse(seconds: str) -> Settings:
     raw = {"source": "kubernetes", "peers_dir": "", "peer_file": "/run/peers.json", "ack_dir": ""}
     raw |= {"selector": "", "namespaces": "", "orchestrator": "", "listen": "none"}
     return Settings.parse(**raw, log_format="text", log_level="info", drain_seconds=seconds)
-
-
-async def until(check: object, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not check():  # type: ignore[operator]
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)

@@ -31,8 +31,9 @@ from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.resources import install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import orchestrator, spawn_policy
-from kit.controller.scene import client_of, ended, running, until
+from kit.controller.scene import client_of, ended, running
 from kit.spawning import declarative, edited
+from kit.waiting import until_async
 
 POLICIES = Path(__file__).parents[4] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
@@ -89,7 +90,7 @@ class Scene:
             found = [*self.knowledge.agents(), *self.knowledge.policies()]
             return set(made) <= {one.uid for one in found}
 
-        await until(all_known)
+        await until_async("all agents and policies to be known", all_known)
 
     def review(self, manifest: Any, user: str = "lead", **changes: Any) -> Review:
         """A request about an agent, of the validating webhook unless it is said."""
@@ -139,7 +140,7 @@ async def scene(cluster: Cluster, crds: list[str], namespace: str) -> AsyncItera
         ledger = Reservations(client, namespace, "no-lease", timing=Timing(bound=60.0))
         judging = Judging(knowledge, Live(client), ledger, governing, registry)
         async with running(knowledge.run()) as (following,):
-            await until(lambda: knowledge.listed)
+            await until_async("the first list", lambda: knowledge.listed)
             yield Scene(
                 *(cluster, namespace, client, knowledge, judging),
                 *(governing, registry, following),
