@@ -22,7 +22,7 @@ from hotpeers_shim.adapters import invocations, requests
 from hotpeers_shim.contract.turns import MAX_TURNS_BYTES, Turns, dump_turns, load_turns
 from hotpeers_shim.settings import Settings
 from hotpeers_shim.turns import Turnstile
-from kit.waiting import until
+from kit.waiting import until, until_async
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 SERVED = Path(__file__).with_name("served.py")
@@ -268,8 +268,7 @@ async def test_websocket_is_a_turn_as_long_as_it_is_open(stile, monkeypatch):
     scope = {"type": "websocket", "path": "/ws", "headers": [], "subprotocols": []}
     stile.draining = True
     task = asyncio.create_task(app(scope, receive, send))
-    while not sent:
-        await asyncio.sleep(0)
+    await until_async("the first message", lambda: sent)
     assert stile.turns().active == 1
     closing.set()
     await task

@@ -1,6 +1,5 @@
 """The Secret of the certificates, and the caBundle of configurations, on a real API server."""
 
-import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,11 +19,13 @@ from hotpeers.controller.certificates.keeper import Certificates
 from hotpeers.controller.certificates.secret import MARK
 from hotpeers.controller.election import Pace
 from hotpeers.controller.replica import Duties, Replica, Timing, mutating
+from hotpeers.controller.webhook_config.trust import Trust
 from hotpeers.kube.client import Client
 from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Object
 from kit.apiserver.server import Cluster
 from kit.controller.scene import client_of, ended, read, running
+from kit.counting import count_calls
 from kit.waiting import until_async
 
 NAMES = ("controller.ns.svc",)
@@ -224,8 +225,9 @@ async def test_missing_right_is_named(
 
 
 async def test_bundle_is_kept_right(
-    cluster: Cluster, namespace: str, configuration: Object
+    cluster: Cluster, namespace: str, configuration: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    checks = count_calls(monkeypatch, Trust, "_mend")
     async with client_of(cluster.kubeconfig) as client:
         replica = Replica(
             client, duties(namespace, configuration["metadata"]["name"]), lambda *_: None, QUICK
@@ -257,7 +259,9 @@ async def test_bundle_is_kept_right(
             )
             await until_async("the caBundle to be right", right)
             version = cluster.api.read(configuration)["metadata"]["resourceVersion"]
-            await asyncio.sleep(1.0)  # nothing is written where nothing differs
+            # Nothing is written where nothing differs.
+            before = checks.count
+            await until_async("five checks of the caBundle", lambda: checks.count >= before + 5)
             assert cluster.api.read(configuration)["metadata"]["resourceVersion"] == version
             assert replica.problems() == ()
 

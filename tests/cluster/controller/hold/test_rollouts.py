@@ -12,10 +12,12 @@ import pytest
 
 from cluster.controller.hold.leader import PLACE, USER, A, B, C, held_and_live, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, live, saying
+from hotpeers.controller.hold.keeper import Keeper
 from hotpeers.hold.repay import Terms
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
 from kit.apiserver.server import Cluster
+from kit.counting import count_calls
 from kit.waiting import until_async
 from kit.webhook import Controller
 
@@ -169,14 +171,17 @@ async def test_pod_made_while_held_is_asked_too(
 
 
 async def test_nothing_is_decided_while_a_rollout_is_under_way(
-    lead: Orchestrator, account: ServiceAccount
+    lead: Orchestrator, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks = count_calls(monkeypatch, Keeper, "_look")
     lead.report(updatedReplicas=0)
     lead.says = saying("refused")
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
         await until_async("the hold to wait for the rollout", lambda: leader.state() == "rolling")
-        await asyncio.sleep(2.5)
+        before = looks.count
+        # They are 2 s apart, longer than an ack may take.
+        await until_async("two more looks", lambda: looks.count >= before + 2)
         assert (lead.running, lead.held, lead.asked_for()) == (A, B, [{}])
         lead.says = live
         lead.report()
@@ -257,7 +262,11 @@ async def test_debt_of_an_idle_orchestrator_is_repaid(
     lead.says = lambda held: {**live(held), **busy}
     async with leading(account, terms=Terms(idle=1.0)) as leader:
         await held_and_live(lead, leader)
-        await asyncio.sleep(2.5)
+        (sidecar,) = lead.sidecars.values()
+        before = sidecar.asked
+        await until_async(
+            "five questions whether the pod is idle", lambda: sidecar.asked >= before + 5
+        )
         assert (lead.running, lead.held) == (A, B)
         lead.says = live
         await until_async(

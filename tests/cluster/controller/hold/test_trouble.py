@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,19 +10,25 @@ import pytest
 
 from cluster.controller.hold.leader import RULES, A, B, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, saying
+from hotpeers.controller.hold.keeper import Keeper
 from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import ApiError, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import agent
 from kit.apiserver.server import Cluster
-from kit.waiting import until_async
+from kit.counting import count_calls
+from kit.waiting import until, until_async
 from kit.webhook import Controller
 
 
 async def test_label_by_hand_on_what_is_not_kagents_is_told_and_left_alone(
-    lead: Orchestrator, account: ServiceAccount, cluster: Cluster
+    lead: Orchestrator,
+    account: ServiceAccount,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    looks = count_calls(monkeypatch, Keeper, "_look")
     manifest = lead.manifest(A)
     manifest["metadata"] = {
         "name": "other",
@@ -36,11 +41,14 @@ async def test_label_by_hand_on_what_is_not_kagents_is_told_and_left_alone(
         await until_async(
             "the problem HoldUnreadable", lambda: leader.reasons() == {"HoldUnreadable"}
         )
-        await asyncio.sleep(2.0)
-        assert (
-            cluster.api.read(made)["metadata"]["resourceVersion"]
-            == made["metadata"]["resourceVersion"]
-        )
+        version = made["metadata"]["resourceVersion"]
+        assert cluster.api.read(made)["metadata"]["resourceVersion"] == version
+        # A change of another writer makes the leader look again.
+        before = looks.count
+        changed = cluster.api.patch(made, {"metadata": {"annotations": {"changed": "yes"}}})
+        await until_async("another look", lambda: looks.count > before)
+        version = changed["metadata"]["resourceVersion"]
+        assert cluster.api.read(made)["metadata"]["resourceVersion"] == version
 
 
 async def test_hold_without_readable_annotations_is_taken_away(
@@ -114,9 +122,10 @@ async def test_server_of_another_namespace_counts_where_it_invites(
 
 
 async def test_account_that_the_webhook_does_not_know_is_told(
-    lead: Orchestrator, cluster: Cluster
+    lead: Orchestrator, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its release is held again: nothing loops, and a problem says what to set."""
+    looks = count_calls(monkeypatch, Keeper, "_look")
     other = make_account(
         cluster,
         lead.namespace,
@@ -132,8 +141,11 @@ async def test_account_that_the_webhook_does_not_know_is_told(
     async with leading(other, ack_seconds=1.0) as leader:
         lead.sync(B)
         await until_async("the problem HeldAgain", lambda: leader.reasons() == {"HeldAgain"}, 20.0)
+        # A change of another writer makes the leader try again.
+        before = looks.count
+        lead.api.patch(lead.reference, {"metadata": {"annotations": {"changed": "yes"}}})
         version = lead.versions()[0]
-        await asyncio.sleep(2.0)
+        await until_async("another look", lambda: looks.count > before)
         assert (lead.running, lead.held, lead.versions()[0]) == (A, B, version)
 
 
@@ -175,15 +187,18 @@ def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
         },
     }
     made = [cluster.api.create(policy), cluster.api.create(binding)]
+    numbers = itertools.count()
+
+    def is_enforced() -> bool:
+        probe = {"metadata": {"annotations": {"probe": f"{next(numbers)}"}}}
+        try:
+            cluster.api.patch(lead.reference, probe)
+        except ApiError:
+            return True
+        return False
+
     try:
-        for number in range(300):
-            try:
-                cluster.api.patch(
-                    lead.reference, {"metadata": {"annotations": {"probe": f"{number}"}}}
-                )
-            except ApiError:
-                break
-            time.sleep(0.1)
+        until("the policy to be enforced", is_enforced)
         yield
     finally:
         for one in made:

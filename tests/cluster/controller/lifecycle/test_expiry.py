@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hotpeers.controller.admission.knowledge import Knowledge
 from hotpeers.controller.lifecycle.ends import read_time
 from hotpeers.controller.quota.ledger_text import read_ledger
 from hotpeers.controller.quota.ledgers import ledger_name
@@ -22,6 +23,7 @@ from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations
 from kit.controller.leading import SPAWN_POLICIES, Leader, leader, lease, spawn_policy, spawned
 from kit.controller.scene import read
+from kit.counting import count_calls
 from kit.waiting import until_async
 
 AGENTS = "kagent.dev/v1alpha2"
@@ -270,16 +272,19 @@ async def test_they_go_with_the_account_that_spawned_them(
         "metadata": {"name": "tools", "namespace": namespace},
     }
     account = api.create(manifest)
+    other = api.create({**manifest, "metadata": {"name": "other", "namespace": namespace}})
     child = api.create(spawned(elsewhere, "child", account))
+    orphan = api.create(spawned(elsewhere, "orphan", other))
     async with leader(cluster, namespace, gone_after=GONE_AFTER) as leading:
         await until_async("fresh knowledge", leading.knowledge.fresh)
-        await asyncio.sleep(GONE_AFTER)
+        api.delete(other)
+        await until_async("the child of the other account to be deleted", lambda: gone(api, orphan))
         assert not gone(api, child)
         api.delete(account)
         api.create(manifest)
         await until_async("the child to be deleted", lambda: gone(api, child))
         await until_async(
-            "one cause OrchestratorGone", lambda: leading.causes == ["OrchestratorGone"]
+            "two causes OrchestratorGone", lambda: leading.causes == ["OrchestratorGone"] * 2
         )
 
 
@@ -421,9 +426,10 @@ async def test_a_ledger_that_cannot_be_read_holds_up_no_other(
 
 
 async def test_what_is_not_known_ends_nothing(
-    cluster: Cluster, namespace: str, lead: Object
+    cluster: Cluster, namespace: str, lead: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Policies that may not be listed are not policies that are gone."""
+    looks = count_calls(monkeypatch, Knowledge, "fresh")
     api = cluster.api
     account = make_account(
         cluster,
@@ -437,7 +443,12 @@ async def test_what_is_not_known_ends_nothing(
         cluster, namespace, kubeconfig=account.kubeconfig(), gone_after=0.5
     ) as leading:
         await until_async("three agents in the cache", lambda: len(leading.knowledge.agents()) == 3)
-        await asyncio.sleep(2.0)
+        before = looks.count
+        # Every duty asks, some once a second: more than the half second after which a policy is gone.
+        await until_async(
+            "thirty questions for fresh knowledge", lambda: looks.count >= before + 30
+        )
+        assert not leading.knowledge.fresh()
         assert names(api, namespace) == {"lead", "worker", "expired"}
 
 

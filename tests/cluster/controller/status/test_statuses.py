@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hotpeers.controller.quota.ledger import LastDenial
+from hotpeers.controller.status.statuses import Statuses
 from hotpeers.spawnpolicy.decision import Decision
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, Object
@@ -13,6 +14,7 @@ from kit.apiserver.resources import agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations
 from kit.controller.leading import SPAWN_POLICIES, leader, lease, spawn_policy
+from kit.counting import count_calls
 from kit.waiting import until_async
 
 DENIAL = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")
@@ -162,13 +164,18 @@ async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
         )
 
 
-async def test_nothing_is_written_while_nothing_changes(cluster: Cluster, namespace: str) -> None:
+async def test_nothing_is_written_while_nothing_changes(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = count_calls(monkeypatch, Statuses, "_write_all")
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     async with leader(cluster, namespace):
         await until_async("the status of the policy", lambda: settled(api, policy))
         version = api.read(policy)["metadata"]["resourceVersion"]
-        await asyncio.sleep(7.0)
+        before = rounds.count
+        # The first may be that of the watch event of its own write.
+        await until_async("two more rounds", lambda: rounds.count >= before + 2)
         assert api.read(policy)["metadata"]["resourceVersion"] == version
 
 
