@@ -14,7 +14,7 @@ from e2e.pods import Pod, wait_for_pod
 from e2e.talk import Conversation, ModelLog, get
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.resources import set_ready
+from kit.apiserver.resources import account_manifest, set_ready
 from kit.waiting import until
 
 PEER_LABEL = "hotpeers.dev/peer"
@@ -63,15 +63,10 @@ class Stage:
         self.api.delete(agent.manifest)
         for one in agent.objects(""):
             until(
-                f"the {one['kind']} {agent.name} to be gone", partial(self._is_gone, one), _SECONDS
+                f"the {one['kind']} {agent.name} to be gone",
+                partial(self.api.is_gone, one),
+                _SECONDS,
             )
-
-    def _is_gone(self, manifest: Object) -> bool:
-        try:
-            self.api.read(manifest)
-        except ApiError:
-            return True
-        return False
 
     def wait(self, agent: Agent) -> Pod:
         """Wait until the pod of an Agent is ready."""
@@ -111,8 +106,7 @@ class Stage:
 def make_stage(api: Api, name: str, level: Mapping[str, str] = RESTRICTED) -> Stage:
     """Make the namespace, and wait for what pods need there."""
     create_namespace(api, name, level)
-    account = {"name": "default", "namespace": name}
-    manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+    manifest = account_manifest(name, "default")
 
     def has_account() -> bool:
         try:

@@ -16,7 +16,7 @@ from e2e.release import NAMESPACE as SYSTEM
 from e2e.site import KAGENT_PROBE, QUICK_PROBE, Site
 from e2e.stage import Stage
 from e2e.talk import Conversation
-from kit.apiserver.client import ApiError, Object
+from kit.apiserver.client import Object
 from kit.waiting import TookTooLongError, until
 
 SPAWN = {**INJECT, "hotpeers.dev/spawn": "true"}
@@ -171,7 +171,9 @@ class Team:
         place = {"name": name, "namespace": self.stage.namespace}
         for version, kind in ((_AGENT, "Agent"), *_MADE):
             manifest = {"apiVersion": version, "kind": kind, "metadata": place}
-            until(f"the {kind} {name} to be gone", partial(self._is_gone, manifest), _SECONDS)
+            until(
+                f"the {kind} {name} to be gone", partial(self.stage.api.is_gone, manifest), _SECONDS
+            )
         if not pods:
             return
         selector = {"kagent": name}
@@ -180,13 +182,6 @@ class Team:
             lambda: not list_pods(self.stage.api, self.stage.namespace, selector),
             _SECONDS,
         )
-
-    def _is_gone(self, manifest: Object) -> bool:
-        try:
-            self.stage.api.read(manifest)
-        except ApiError as error:
-            return error.status == 404
-        return False
 
     def check_undisturbed(self) -> None:
         """The lead's pod is the one that it began with, and nothing in it was started again."""

@@ -220,22 +220,15 @@ def test_subject_may_ask_about_itself(path: str, kind: str, spec: Object, lead: 
 def test_its_own_is_deleted(
     propagation: str, dry: list[str] | None, guarded: Scene, lead: Api
 ) -> None:
-    lead.create(declarative("worker-gone"))
+    made = lead.create(declarative("worker-gone"))
     options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
     path = f"{AGENTS}/worker-gone"
     lead.request("DELETE", path, {**options, **({"dryRun": dry} if dry else {})})
     if dry:
         lead.request("DELETE", path, options)
 
-    def gone() -> bool:
-        try:
-            guarded.api.request("GET", path)
-        except ApiError as error:
-            return error.status == 404
-        return False
-
     # In the foreground the leader finishes it: nobody collects garbage here.
-    until("it to be gone", gone, 60)
+    until("the agent to be gone", lambda: guarded.api.is_gone(made), 60)
 
 
 def test_events_of_its_own(lead: Api) -> None:

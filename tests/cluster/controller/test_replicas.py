@@ -18,6 +18,7 @@ from kit.apiserver.accounts import ServiceAccount, make_account, rule
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace
 from kit.apiserver.rbac import FOLDER
+from kit.apiserver.resources import bare_pod
 from kit.apiserver.server import Cluster
 from kit.controller.injected import injected
 from kit.controller.process import SECONDS, Controller
@@ -68,16 +69,6 @@ def clean(api: Api, namespace: str) -> None:
     for one in api.list(kinds[1][0], "ClusterRoleBinding")["items"]:
         if namespace in one["metadata"]["name"]:
             api.delete({"apiVersion": kinds[1][0], "kind": "ClusterRoleBinding", **one})
-
-
-def pod(namespace: str, name: str, account: str) -> Object:
-    made = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]},
-    }
-    return injected(made)
 
 
 def bindings(api: Api, namespace: str) -> set[tuple[str, str]]:
@@ -160,7 +151,7 @@ def test_two_that_start_at_once_serve_the_same_and_one_leads(
             context.wrap_socket(plain, server_hostname=host) as secure,
         ):
             assert secure.version() == "TLSv1.3"
-        cluster.api.create(pod(namespace, "p", "alice"))
+        cluster.api.create(injected(bare_pod(namespace, "alice")))
         until("the bindings", lambda: len(bindings(cluster.api, namespace)) == 2, SECONDS)
         until(
             "its metric",
@@ -231,7 +222,7 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     frozen = leader_of(*two)
     (other,) = [one for one in two if one is not frozen]
     # In the middle of its work, so that it would go on with it.
-    pods = [pod(namespace, f"pod-{i}", f"account-{i}") for i in range(150)]
+    pods = [injected(bare_pod(namespace, f"account-{i}", f"pod-{i}")) for i in range(150)]
     with ThreadPoolExecutor(1) as pool:
         creating = pool.submit(api.create_all, pods, 1)
         until("some bindings", lambda: len(bindings(api, namespace)) > 20, SECONDS)
@@ -281,7 +272,7 @@ def test_api_server_that_falls_changes_nothing_that_is_served(
     assert reasons == {"ApiUnreachable"}
     own_cluster.start()
     leader_of(*two)
-    api.create(pod(namespace, "late", "alice"))
+    api.create(injected(bare_pod(namespace, "alice", "late")))
     until("the bindings", lambda: len(bindings(api, namespace)) == 2, SECONDS)
     until("no problems", lambda: not any(one.status()["problems"] for one in two), SECONDS)
     assert [one.certificate() for one in two] == [shown, shown]

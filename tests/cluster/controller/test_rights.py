@@ -22,7 +22,7 @@ from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
-from kit.apiserver.resources import agent, install_crd
+from kit.apiserver.resources import account_manifest, agent, bare_pod, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations, listed
 from kit.controller.injected import injected
@@ -101,13 +101,7 @@ async def test_everything_works(
     account: ServiceAccount, configuration: Object, cluster: Cluster, namespace: str
 ) -> None:
     api = cluster.api
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "p", "namespace": namespace},
-        "spec": {"serviceAccountName": "alice", "containers": [{"name": "c", "image": "i"}]},
-    }
-    api.create(injected(pod))
+    pod = api.create(injected(bare_pod(namespace, "alice")))
     binding = manifest_of(Binding(PEERS, namespace, Account(namespace, "alice")), None)
     used: list[Any] = []
     async with client_of(account.kubeconfig()) as client:
@@ -250,8 +244,7 @@ async def test_what_the_guard_keeps_in_the_cluster_works(
     lead = api.create(agent(namespace, "lead"))
     policy = api.create(spawn_policy(namespace, deletionPolicy="Retain"))
     expired = api.create(spawned(namespace, "expired", lead, seconds=-1))
-    metadata = {"name": "tools", "namespace": namespace}
-    tools = api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    tools = api.create(account_manifest(namespace, "tools"))
     orphan = api.create(spawned(namespace, "orphan", tools))
     with configurations(api, "hotpeers-guard"):
         async with leader(
@@ -325,13 +318,7 @@ async def test_what_the_guard_reads_and_tells_works(
         Denial(PolicyReason.TOO_DEEP, "", ""),
         True,
     )
-    account_of = cluster.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "taken", "namespace": namespace},
-        }
-    )
+    account_of = cluster.api.create(account_manifest(namespace, "taken"))
     secret = {"name": "hidden", "namespace": namespace}
     cluster.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": secret})
     async with client_of(account.kubeconfig()) as client:

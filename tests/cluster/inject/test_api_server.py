@@ -15,6 +15,7 @@ import pytest
 
 from kit.apiserver.client import Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
+from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
 from kit.rival import FOLDER, rival
 from kit.waiting import until
@@ -57,8 +58,7 @@ def team(server: Cluster) -> Iterator[str]:
     """A namespace that enforces `restricted`, with a ServiceAccount `agent`."""
     name = f"team-{next(_NUMBERS)}"
     create_namespace(server.api, name, RESTRICTED)
-    account = {"name": "agent", "namespace": name}
-    server.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    server.api.create(account_manifest(name, "agent"))
     yield name
     remove_namespace(server.api, name)
 
@@ -114,8 +114,7 @@ def test_a_plain_pod_is_not_even_asked_about(
     found = server.api.create(pod(team, "plain", asked=False))
     assert set(containers(found)) == {"kagent"}
     create_namespace(server.api, "hotpeers-system")
-    account = {"name": "agent", "namespace": "hotpeers-system"}
-    server.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    server.api.create(account_manifest("hotpeers-system", "agent"))
     assert not injected(server.api.create(pod("hotpeers-system", "own")))
     assert controller.metric("hotpeers_injections_total") == before
 

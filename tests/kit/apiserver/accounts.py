@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from kit.apiserver.client import Access, Object
+from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
 from kit.waiting import until
 
@@ -121,8 +122,7 @@ class ServiceAccount:
     @property
     def manifest(self) -> Object:
         """The account as an object."""
-        metadata = {"name": self.name, "namespace": self.namespace}
-        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+        return account_manifest(self.namespace, self.name)
 
 
 def make_account(

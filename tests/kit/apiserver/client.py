@@ -106,6 +106,14 @@ class Api:
         """Read an object as it is now."""
         return self.request("GET", self.path(manifest))
 
+    def is_gone(self, manifest: Object) -> bool:
+        """Whether the server has no such object."""
+        try:
+            self.read(manifest)
+        except ApiError as error:
+            return error.status == 404
+        return False
+
     def list(self, api_version: str, kind: str, namespace: str = "", **query: Any) -> Object:
         """Read the list of a kind, with its `metadata.resourceVersion`."""
         path = self.path(_reference(api_version, kind, namespace), named=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
 from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
 from kit.spawning import SPEC, declarative, document
 from kit.waiting import until
@@ -77,8 +78,7 @@ def until_governed(api: Api, namespace: str) -> None:
 
 def take(api: Api, namespace: str) -> None:
     """Take the name by which `until_asked` knows the validating webhook."""
-    metadata = {"name": TAKEN, "namespace": namespace}
-    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    api.create(account_manifest(namespace, TAKEN))
 
 
 def subject(cluster: Cluster, namespace: str, name: str = "lead") -> ServiceAccount:

@@ -4,11 +4,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
-import pytest
 
 from kit.bombs import BOMBS
 from kit.sidecars import Sidecar
@@ -17,16 +14,6 @@ from kit.waiting import until
 STOP_SECONDS = 1.0
 # What the chart gives a sidecar.
 MEMORY_BYTES = 256 * 1024 * 1024
-
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
-    made = Sidecar(tmp_path)
-    made.peers.mkdir()
-    yield made
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
 
 
 def reasons(sidecar: Sidecar) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,17 +10,6 @@ from hotpeers.model.reasons import ModelReason
 from hotpeers_shim.contract import Nack
 from kit.sidecars import Sidecar
 from kit.waiting import until
-
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
-    made = Sidecar(tmp_path)
-    made.peers.mkdir()
-    yield made
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
-
 
 SYNTAX = Problem("a.yaml", ModelReason.NOT_YAML, "at line 3")
 FIELD = Problem("a.yaml", Nack.WRONG_SHAPE, "is missing", 1, "spec.url")

@@ -28,17 +28,6 @@ from kit.apiserver.processes import free_ports
 from kit.sidecars import SECONDS, Sidecar
 from kit.waiting import until
 
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
-    made = Sidecar(tmp_path)
-    made.peers.mkdir()
-    yield made
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
-
-
 CARD_SERVER = """
 import json, sys
 from aiohttp import web

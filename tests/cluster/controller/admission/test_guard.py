@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
-from kit.apiserver.resources import AGENTS, PEERS, install_crd
+from kit.apiserver.resources import AGENTS, PEERS, account_manifest, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import (
     KINDS,
@@ -399,8 +399,7 @@ def test_child_spawns_no_deeper_than_allowed(
     # The account outlives its agent, and stays governed.
     owner = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", "name": "worker-b"}
     owners = [{**owner, "uid": made["metadata"]["uid"]}]
-    metadata = {"name": "worker-b", "namespace": namespace}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    account = account_manifest(namespace, "worker-b")
     cluster.api.patch(account, {"metadata": {"ownerReferences": owners}})
     cluster.api.delete(made)
     until(

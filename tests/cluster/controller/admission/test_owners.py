@@ -28,7 +28,7 @@ from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.rbac import FOLDER
-from kit.apiserver.resources import AGENTS, agent, install_crd
+from kit.apiserver.resources import AGENTS, account_manifest, agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.scene import client_of
 from kit.waiting import until
@@ -50,8 +50,7 @@ def account(shared_cluster: Cluster) -> ServiceAccount:
     )
     name = f"owners-{os.getpid()}"
     create_namespace(shared_cluster.api, name)
-    metadata = {"name": "controller", "namespace": name}
-    shared_cluster.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    shared_cluster.api.create(account_manifest(name, "controller"))
     made = ServiceAccount(shared_cluster, name, "controller")
     made.renew()
     made.bind(role["rules"], "*")
@@ -189,8 +188,7 @@ def test_pod_of_no_agent_keeps_what_it_says(cluster: Cluster, team: str) -> None
 def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
     cluster: Cluster, team: str, tmp_path: Path, controller: Controller
 ) -> None:
-    metadata = {"name": "powerless", "namespace": team}
-    cluster.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    cluster.api.create(account_manifest(team, "powerless"))
     powerless = ServiceAccount(cluster, team, "powerless")
     powerless.renew()
     write_agent(cluster.api, team, "concierge", {})

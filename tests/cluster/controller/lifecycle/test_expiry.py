@@ -15,10 +15,10 @@ from hotpeers.controller.quota.ledgers import ledger_name
 from hotpeers.spawnpolicy.decision import Decision
 from hotpeers.spawnpolicy.stamps import EXPIRES, POLICY, SPAWNED
 from kit.apiserver.accounts import make_account, rule
-from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.client import Api, Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.proxy import Proxy
-from kit.apiserver.resources import agent, install_crd
+from kit.apiserver.resources import account_manifest, agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations
 from kit.controller.leading import SPAWN_POLICIES, Leader, leader, lease, spawn_policy, spawned
@@ -60,14 +60,6 @@ def names(api: Api, namespace: str) -> set[str]:
     return {one["metadata"]["name"] for one in api.list(AGENTS, "Agent", namespace)["items"]}
 
 
-def gone(api: Api, manifest: Object) -> bool:
-    try:
-        api.read(manifest)
-    except ApiError as error:
-        return error.status == 404
-    return False
-
-
 def events(api: Api, namespace: str) -> list[tuple[str, str, str]]:
     return [
         (one["reason"], one["involvedObject"]["name"], one["message"])
@@ -79,7 +71,7 @@ async def never(leader: Leader, api: Api, namespace: str, expected: set[str]) ->
     """Nothing else goes: a marker that comes later ends first."""
     lead = api.create(agent(namespace, "marker-lead"))
     marker = api.create(spawned(namespace, "marker", lead, seconds=0.0))
-    await until_async("the marker to be deleted", lambda: gone(api, marker))
+    await until_async("the marker to be deleted", lambda: api.is_gone(marker))
     api.delete(lead)
     assert names(api, namespace) == expected
 
@@ -106,7 +98,7 @@ async def test_they_end_at_their_time_to_about_a_second(
             for seconds, place in ((2, namespace), (3, elsewhere), (5, namespace), (900, namespace))
         ]
         for one in made[:3]:
-            await until_async("the expired agent to be deleted", lambda one=one: gone(api, one))
+            await until_async("the expired agent to be deleted", lambda one=one: api.is_gone(one))
             ends[one["metadata"]["name"]] = time.time()
             expires = read_time(one["metadata"]["annotations"][EXPIRES])
             assert expires is not None
@@ -176,7 +168,7 @@ async def test_they_go_with_their_policy_but_not_with_one_that_comes_back(
         assert names(api, namespace) == {"lead", "near"}
         began = time.monotonic()
         api.delete(policy)
-        await until_async("the agent far below to be deleted", lambda: gone(api, far))
+        await until_async("the agent far below to be deleted", lambda: api.is_gone(far))
         assert time.monotonic() - began >= gone_after - 0.1
         await until_async("only the lead to be left", lambda: names(api, namespace) == {"lead"})
         await until_async(
@@ -249,10 +241,12 @@ async def test_they_go_with_their_orchestrator_also_when_another_has_its_name(
         again = api.create(agent(namespace, "lead"))
         fresh = api.create(spawned(namespace, "fresh", again))
         began = time.monotonic()
-        await until_async("both agents to be deleted", lambda: gone(api, near) and gone(api, far))
+        await until_async(
+            "both agents to be deleted", lambda: api.is_gone(near) and api.is_gone(far)
+        )
         assert time.monotonic() - began >= GONE_AFTER - 0.1
-        await until_async("the child to be deleted", lambda: gone(api, child))
-        assert not gone(api, fresh)
+        await until_async("the child to be deleted", lambda: api.is_gone(child))
+        assert not api.is_gone(fresh)
         await until_async(
             "three causes OrchestratorGone", lambda: leading.causes == ["OrchestratorGone"] * 3
         )
@@ -266,23 +260,21 @@ async def test_they_go_with_the_account_that_spawned_them(
     cluster: Cluster, namespace: str, elsewhere: str
 ) -> None:
     api = cluster.api
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "tools", "namespace": namespace},
-    }
+    manifest = account_manifest(namespace, "tools")
     account = api.create(manifest)
-    other = api.create({**manifest, "metadata": {"name": "other", "namespace": namespace}})
+    other = api.create(account_manifest(namespace, "other"))
     child = api.create(spawned(elsewhere, "child", account))
     orphan = api.create(spawned(elsewhere, "orphan", other))
     async with leader(cluster, namespace, gone_after=GONE_AFTER) as leading:
         await until_async("fresh knowledge", leading.knowledge.fresh)
         api.delete(other)
-        await until_async("the child of the other account to be deleted", lambda: gone(api, orphan))
-        assert not gone(api, child)
+        await until_async(
+            "the child of the other account to be deleted", lambda: api.is_gone(orphan)
+        )
+        assert not api.is_gone(child)
         api.delete(account)
         api.create(manifest)
-        await until_async("the child to be deleted", lambda: gone(api, child))
+        await until_async("the child to be deleted", lambda: api.is_gone(child))
         await until_async(
             "two causes OrchestratorGone", lambda: leading.causes == ["OrchestratorGone"] * 2
         )
@@ -465,15 +457,8 @@ async def test_deletion_in_the_foreground_ends(
         left = api.request("GET", api.path(one))["metadata"]
         assert left["finalizers"] == ["foregroundDeletion"]
 
-    def gone() -> bool:
-        try:
-            api.request("GET", api.path(made))
-        except ApiError as error:
-            return error.status == 404
-        return False
-
     async with leader(cluster, namespace):
-        await until_async("the agent to be deleted", gone)
+        await until_async("the agent to be deleted", lambda: api.is_gone(made))
     # What people made is theirs.
     assert api.request("GET", api.path(by_hand))
     api.request("PATCH", api.path(by_hand), {"metadata": {"finalizers": None}}, content_type=MERGE)

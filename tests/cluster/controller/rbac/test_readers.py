@@ -16,6 +16,7 @@ from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
+from kit.apiserver.resources import bare_pod
 from kit.apiserver.server import Cluster
 from kit.controller.injected import injected
 from kit.controller.scene import client_of, running
@@ -53,27 +54,18 @@ def _clean(cluster: Cluster, namespace: str) -> Iterator[None]:
             cluster.api.delete({"apiVersion": RBAC, "kind": "ClusterRoleBinding", **one})
 
 
-def bare_pod(namespace: str, account: str, namespaces: str = "") -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": f"pod-{uuid4().hex[:8]}",
-            "namespace": namespace,
-            "labels": {},
-            "annotations": {"hotpeers.dev/namespaces": namespaces} if namespaces else {},
-        },
-        "spec": {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]},
-    }
+def new_pod(namespace: str, account: str, namespaces: str = "") -> Object:
+    annotations = {"hotpeers.dev/namespaces": namespaces} if namespaces else {}
+    return bare_pod(namespace, account, f"pod-{uuid4().hex[:8]}", **annotations)
 
 
 def pod(namespace: str, account: str, namespaces: str = "") -> Object:
-    return injected(bare_pod(namespace, account, namespaces))
+    return injected(new_pod(namespace, account, namespaces))
 
 
 def labelled_pod(namespace: str, account: str) -> Object:
     """One that somebody labelled by hand."""
-    made = bare_pod(namespace, account)
+    made = new_pod(namespace, account)
     made["metadata"]["labels"] = {"hotpeers.dev/injected": "true"}
     return made
 
@@ -123,7 +115,7 @@ async def test_pod_is_bound_and_unbound_after_the_grace(
     api = cluster.api
     async with client_of(cluster.kubeconfig) as client, readers(client) as made:
         first = api.create(pod(namespace, "alice"))
-        api.create(bare_pod(namespace, "carol"))
+        api.create(new_pod(namespace, "carol"))
         api.create(labelled_pod(namespace, "mallory"))
         await until_async(
             "alice's bindings", lambda: bound(api, namespace, "alice") == own(namespace, "alice")
