@@ -76,7 +76,7 @@ class HotAgent:
             model = api.create(self._object("ModelConfig", name, spec=spec))
             # Until kagent's controller has written it, it is not in the hash of an Agent, which would
             # roll once it is.
-            until("its secretHash", partial(self._has_hash, model), _SECONDS)
+            until("the secretHash of the ModelConfig", partial(self._has_hash, model), _SECONDS)
         server = {"description": "Words", "url": self.tools_url, "protocol": "STREAMABLE_HTTP"}
         api.create(self._object("RemoteMCPServer", "words", spec=server))
         for name in ("weather", "news"):

@@ -62,7 +62,7 @@ def test_agent_starts_where_the_shim_finds_no_room(release: Release, stage: Stag
         one for one in read_log(stage.api, pod, "hotpeers").splitlines() if one.startswith("error:")
     ]
     assert "No space left on device" in line
-    until("the sidecar to say so", lambda: "ShimNotInstalled" in _problems(pod), _SECONDS)
+    until("ShimNotInstalled in the status", lambda: "ShimNotInstalled" in _problems(pod), _SECONDS)
 
 
 def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
@@ -74,13 +74,13 @@ def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
     created = stage.create(agent)
     pod = stage.wait(agent)
     assert {"hotpeers", "kagent"} <= set(pod.containers)
-    until("the status to say so", lambda: "ShimNotLoaded" in _problems(pod), _SECONDS)
+    until("ShimNotLoaded in the status", lambda: "ShimNotLoaded" in _problems(pod), _SECONDS)
 
-    def told() -> list[Object] | None:
+    def reported() -> list[Object] | None:
         events = stage.api.list("v1", "Event", stage.namespace)["items"]
         return [one for one in events if one["reason"] == "ShimNotLoaded"] or None
 
-    (event,) = until("the Event on the Agent", told, _SECONDS)
+    (event,) = until("the Event on the Agent", reported, _SECONDS)
     assert event["involvedObject"]["uid"] == created["metadata"]["uid"]
     # Its annotation is taken away; on the Deployment it stays, as kagent leaves it.
     agent_now = {"spec": {"byo": {"deployment": {"annotations": {"hotpeers.dev/inject": None}}}}}

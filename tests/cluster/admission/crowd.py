@@ -105,7 +105,7 @@ class Crowd:
             return all(holds(name) for name in before)
 
         before = [name for name in self.refused if name not in self.created]
-        until("all to be refused", all_do, seconds)
+        until("every create to be refused", all_do, seconds)
 
     def _try(self, name: str) -> None:
         self._barrier.wait(180)

@@ -136,7 +136,11 @@ def _prepare(cluster: Cluster) -> None:
         install_crd(api, file)
     for definition in (_both_versions(), *map(_definition, OTHERS)):
         api.apply(definition)
-        until("it to be served", lambda one=definition: is_served(api, one), 60)
+        until(
+            f"{definition['metadata']['name']} to be served",
+            lambda one=definition: is_served(api, one),
+            60,
+        )
 
 
 def _both_versions() -> Object:

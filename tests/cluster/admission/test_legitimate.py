@@ -297,9 +297,9 @@ def test_emptied_resources_are_never_stored(guarded: Scene) -> None:
 def test_unchecked_names_of_secrets_are_told(guarded: Scene, lead: Api) -> None:
     path = "/apis/hotpeers.dev/v1alpha1/namespaces/team/spawnpolicies/leads"
 
-    def told() -> bool:
+    def is_reported() -> bool:
         status = guarded.api.request("GET", path).get("status", {})
         found = {one["type"]: one["status"] for one in status.get("conditions", [])}
         return found.get("SecretNamesChecked") == "False"
 
-    until("the policy to say so", told, 90)
+    until("the condition SecretNamesChecked", is_reported, 90)

@@ -50,9 +50,9 @@ def test_api_server_that_falls_twice_costs_no_peer(
         until_following(sidecar)
 
         cluster.stop(signal.SIGKILL)
-        until("status to tell", lambda: "ApiUnreachable" in sidecar.reasons(), 60)
+        until("ApiUnreachable in the status", lambda: "ApiUnreachable" in sidecar.reasons(), 60)
         cluster.start()
-        first = observer.until("all of it to be solved", lambda: not problems_of(sidecar))
+        first = observer.until("every problem to be solved", lambda: not problems_of(sidecar))
         cluster.api.patch(make_peer("p0"), {"spec": {"description": "after the first fall"}})
         observer.until_told("p0", "after the first fall")
 
@@ -136,10 +136,10 @@ def test_token_that_is_refused_is_replaced_by_the_next_in_its_file(
         until_following(sidecar)
 
         cluster.replace_signing_key()
-        until("status to tell", lambda: "Unauthorized" in sidecar.reasons(), 60)
+        until("Unauthorized in the status", lambda: "Unauthorized" in sidecar.reasons(), 60)
         cluster.api.patch(make_peer("p2"), {"spec": {"description": "unseen"}})
         account.renew()
         took = observer.until_told("p2", "unseen")
-        observer.until("it to be solved", lambda: "Unauthorized" not in sidecar.reasons())
+        observer.until("Unauthorized to be solved", lambda: "Unauthorized" not in sidecar.reasons())
         until_following(sidecar)
     tell(f"401, then a new token: caught up in {took:.2f} s; {observer.figures()}")

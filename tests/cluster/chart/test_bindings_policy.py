@@ -137,7 +137,7 @@ def test_invitation_lets_an_account_in(api: Api, admin: Api, said: str) -> None:
         assert refused(api, changed(AWAY, FEEDBACK))
     finally:
         admin.patch(namespace, {"metadata": {"annotations": {"hotpeers.dev/readers": None}}})
-        until("it to be gone", lambda: refused(api, changed(AWAY)), 30.0)
+        until("the withdrawn invitation to be seen", lambda: refused(api, changed(AWAY)), 30.0)
 
 
 @pytest.mark.parametrize(

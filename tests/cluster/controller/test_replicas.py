@@ -172,14 +172,14 @@ def test_another_leads_after_a_kill_and_after_a_graceful_end(
         one.until_ready()
     first = leader_of(*two)
     (second,) = [one for one in two if one is not first]
-    until("it to see the leader", lambda: second.status()["leader"], SECONDS)
+    until("the second to see the leader", lambda: second.status()["leader"], SECONDS)
     first.stop(signal.SIGKILL)
     began = time.monotonic()
     until("the other to lead", second.leads, SECONDS)
     killed = time.monotonic() - began
     first.start()
     first.until_ready()
-    until("it to see the leader", lambda: first.status()["leader"], SECONDS)
+    until("the first to see the leader", lambda: first.status()["leader"], SECONDS)
     began = time.monotonic()
     second.stop()
     until("the first to lead again", first.leads, SECONDS)
@@ -237,7 +237,11 @@ def test_frozen_leader_writes_nothing_after_it_lost(
         lambda: frozen.status().get("leader", "").startswith(f"{other.name}_"),
         SECONDS,
     )
-    until("its log", lambda: "not leading any more" in frozen.log.read_text(), SECONDS)
+    until(
+        "the end of its term in the log",
+        lambda: "not leading any more" in frozen.log.read_text(),
+        SECONDS,
+    )
     assert other.leads()
     lease = read(api, LEASES.format(namespace))
     assert lease is not None
@@ -265,7 +269,7 @@ def test_api_server_that_falls_changes_nothing_that_is_served(
     shown = two[0].certificate()
     leader_of(*two)
     own_cluster.stop(signal.SIGKILL)
-    until("nobody to lead", lambda: not any(one.leads() for one in two), SECONDS)
+    until("every replica to stop leading", lambda: not any(one.leads() for one in two), SECONDS)
     assert [one.answer("/readyz")[0] for one in two] == [200, 200]
     assert [one.certificate() for one in two] == [shown, shown]
     reasons = {problem["reason"] for one in two for problem in one.status()["problems"]}
@@ -305,4 +309,4 @@ def test_secret_that_may_not_be_read_is_named_and_not_ready(
     assert "(Forbidden)" in found
     until("the log", lambda: 'resource "secrets"' in replica.log.read_text(), SECONDS)
     forbidden = 'hotpeers_problems{reason="Forbidden"}'
-    until("its metric", lambda: replica.metric(forbidden) >= 1, SECONDS)
+    until("the metric of forbidden requests", lambda: replica.metric(forbidden) >= 1, SECONDS)

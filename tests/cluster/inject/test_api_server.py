@@ -165,7 +165,7 @@ def test_another_injector_before_or_after(
                 path = variables(containers(answer)["kagent"]).get("PYTHONPATH", "")
                 return path.split(":") if FOLDER in path and BOOTSTRAP in path else None
 
-            path = until("both to be asked", both, SECONDS)
+            path = until("both webhooks to be asked", both, SECONDS)
             assert path == [first, *({BOOTSTRAP, FOLDER} - {first})]
             assert injected(server.api.create(pod(team, "both")))
         finally:
@@ -243,15 +243,19 @@ def test_a_bad_certificate_leaves_the_one_before(
     key = controller.certificates / "tls.key"
     good = key.read_bytes()
     key.write_bytes(b"none")
-    until("it to be told", lambda: "cannot be used" in controller.log.read_text(), SECONDS)
+    until(
+        "the unusable certificate in the log",
+        lambda: "cannot be used" in controller.log.read_text(),
+        SECONDS,
+    )
     assert injected(server.api.create(pod(team, "still")))
     key.write_bytes(good)
 
 
 def test_it_serves_on_while_it_ends(server: Cluster, controller: Controller, team: str) -> None:
     controller.process.signal(signal.SIGTERM)
-    until("it to be unready", lambda: controller.readiness() == 503, SECONDS)
+    until("the controller to be unready", lambda: controller.readiness() == 503, SECONDS)
     assert injected(server.api.create(pod(team, "late")))
-    until("it to end", lambda: controller.process.pid is None, SECONDS)
+    until("the controller to end", lambda: controller.process.pid is None, SECONDS)
     assert "ends: asked to" in controller.log.read_text()
     controller.stop()

@@ -12,8 +12,6 @@ from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
 from kit.apiserver.client import Api, ApiError, Object
 
-SECONDS = 60.0
-
 
 @asynccontextmanager
 async def client_of(kubeconfig: Path, kind: type[Client] = Client) -> AsyncIterator[Client]:

@@ -51,7 +51,7 @@ def test_stop_ends_the_whole_group_by_force_if_need_be(tmp_path: Path) -> None:
     script = "trap '' TERM; /bin/sleep 60 & echo $!; wait; wait"
     process = Process(["/bin/sh", "-c", script], tmp_path / "log")
     process.start()
-    shown = until("its child", lambda: process.log.read_text().strip(), 60)
+    shown = until("the id of its child", lambda: process.log.read_text().strip(), 60)
     process.stop(signal.SIGKILL)
     assert process.pid is None
     assert until("the group to end", lambda: gone(int(shown)), 60)
@@ -60,6 +60,6 @@ def test_stop_ends_the_whole_group_by_force_if_need_be(tmp_path: Path) -> None:
 def test_program_that_ended_by_itself_shows_its_last_words(tmp_path: Path) -> None:
     process = Process(["/bin/sh", "-c", "echo the port is taken; exit 3"], tmp_path / "log")
     process.start()
-    until("it to end", lambda: process.pid is None, 60)
+    until("the program to end", lambda: process.pid is None, 60)
     with pytest.raises(RuntimeError, match="the port is taken"):
         process.check()

@@ -93,7 +93,7 @@ async def test_drain_lasts_as_long_as_the_turns_do(tmp_path: Path, agent: Agent)
     agent.active = 2
     waiting = make(tmp_path)
     task = asyncio.create_task(waiting.wait())
-    await until_async("long past its least time", lambda: agent.answers >= _LONG)
+    await until_async("thirty files, long past the least time", lambda: agent.answers >= _LONG)
     assert not task.done()
     assert (tmp_path / "draining").exists()
     assert waiting.activity().draining
@@ -133,7 +133,7 @@ async def test_process_that_died_is_not_waited_for(tmp_path: Path, agent: Agent)
     other = Agent(tmp_path, pid=2)
     other.active = 1
     task = asyncio.create_task(make(tmp_path).wait())
-    await until_async("its answer to the drain", lambda: other.answers >= 2)
+    await until_async("the other agent to know of the drain", lambda: other.answers >= 2)
     await other.die()
     ended = await asyncio.wait_for(task, 10)
     assert ended.outcome is Outcome.IDLE
@@ -151,7 +151,7 @@ async def test_each_who_waits_has_a_bound_of_their_own(tmp_path: Path, agent: Ag
     agent.active = 1
     draining = make(tmp_path, 1.5)
     early = asyncio.create_task(draining.wait())
-    await until_async("half of its bound to pass", lambda: agent.answers >= _LONG // 2)
+    await until_async("fifteen files, half of the bound", lambda: agent.answers >= _LONG // 2)
     late = asyncio.create_task(draining.wait())
     assert (await asyncio.wait_for(early, 10)).outcome is Outcome.BOUND
     assert not late.done()
@@ -168,7 +168,7 @@ async def test_sign_of_a_sidecar_that_was_killed_is_taken_down(tmp_path: Path) -
 
 async def test_end_is_that_of_the_processes(tmp_path: Path, agent: Agent) -> None:
     task = asyncio.create_task(make(tmp_path, 1).wait(until_ended=True))
-    await until_async("long past its bound", lambda: agent.answers >= _LONG)
+    await until_async("thirty files, long past the bound", lambda: agent.answers >= _LONG)
     assert not task.done()
     await agent.die()
     assert (await asyncio.wait_for(task, 10)).outcome is Outcome.ENDED

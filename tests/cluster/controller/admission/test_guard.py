@@ -225,7 +225,7 @@ def test_older_version_is_refused(lead: Api, cluster: Cluster, namespace: str) -
     path = f"/apis/kagent.dev/v1alpha1/namespaces/{namespace}/agents"
     manifest = {**declarative("worker-a", namespace), "apiVersion": "kagent.dev/v1alpha1"}
     try:
-        until("it to be served", lambda: served(cluster.api, path), 60)
+        until("the definition to be served", lambda: served(cluster.api, path), 60)
         assert "v1alpha1" in refused(lead, "POST", path, manifest)
     finally:
         cluster.api.apply(definition)
@@ -462,11 +462,11 @@ def test_denials_are_told(
             if one["reason"] == "SpawnDenied" and f"{namespace}/worker-a:" in one["message"]
         ]
 
-    def told() -> Object | None:
+    def counted() -> Object | None:
         found = events()
         return found[0] if found and found[0]["count"] == 3 else None
 
-    event = until("the Event to count three", told, 60)
+    event = until("the Event to count three", counted, 60)
     assert len(events()) == 1
     policy = cluster.api.read(spawn_policy(namespace))
     assert event["involvedObject"]["uid"] == policy["metadata"]["uid"]

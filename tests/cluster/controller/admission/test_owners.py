@@ -205,7 +205,7 @@ def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
                 found = cluster.api.create(pod(team, "concierge", **{INJECT: "true"}))
                 return injected(found)
 
-            until("the pod to be injected as it says itself", kept, SECONDS)
+            until("the pod to be injected by its own annotation", kept, SECONDS)
             assert "grant get on agents" in other.log.read_text()
         finally:
             cluster.api.delete(configuration)

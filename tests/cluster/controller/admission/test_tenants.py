@@ -75,7 +75,7 @@ def _is_explained(api: Api) -> None:
         found = {_reason(one) for one in items}
         return found if "LimitExceeded" in found and "None" not in found else None
 
-    until("each policy to say how it stands", reasons, 60.0)
+    until("a condition of each policy", reasons, 60.0)
 
 
 def _is_served_again(api: Api) -> None:

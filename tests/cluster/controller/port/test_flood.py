@@ -128,7 +128,7 @@ def test_with_client_ca_only_the_api_server_calls(tmp_path: Path, own_cluster: C
 
         until("the webhook to be asked by the API server", created, 60)
         with calling(controller.port, REVIEW, controller.authority.file) as calls:
-            until("calls", lambda: len(calls["new"].failures) >= 3, 30)
+            until("three failed calls", lambda: len(calls["new"].failures) >= 3, 30)
         assert not calls["new"].seconds
         assert not calls["kept"].seconds
     finally:

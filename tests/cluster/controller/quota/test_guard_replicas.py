@@ -81,7 +81,11 @@ def test_leader_killed_in_the_middle_leaves_its_duties_to_the_other(
         lambda: listed(api, f"guard-{namespace}") == governed,
         WITHOUT_LEADER,
     )
-    until("all to be sent", lambda: sent(api, governed, namespace) == governed, SECONDS)
+    until(
+        "requests of every account to be sent",
+        lambda: sent(api, governed, namespace) == governed,
+        SECONDS,
+    )
     api.create(agent(namespace, "second"))
     subjects = [{"kind": "Agent", "name": "second"}]
     api.create(spawn_policy(namespace, "more", subjects=subjects))
@@ -98,8 +102,12 @@ def test_leader_killed_in_the_middle_leaves_its_duties_to_the_other(
     )
     assert other.leads()
     deleted = 'hotpeers_spawned_deleted_total{reason="AgentExpired"}'
-    until("its count", lambda: other.metric(deleted) > 0, SECONDS)
+    until("a deletion in the metric", lambda: other.metric(deleted) > 0, SECONDS)
     count = len(governed)
-    until("its metric", lambda: other.metric("hotpeers_governed_accounts") == count, SECONDS)
+    until(
+        "the metric of governed accounts",
+        lambda: other.metric("hotpeers_governed_accounts") == count,
+        SECONDS,
+    )
     # Their accounts outlive them for a while.
     assert listed(api, f"guard-{namespace}") == governed

@@ -21,8 +21,6 @@ from kit.apiserver.resources import agent
 from kit.apiserver.server import Cluster
 from kit.waiting import until_async
 
-SECONDS = 60.0
-
 
 def peer(name: str, **fields: Any) -> Peer:
     return Peer(name=name, url="http://x", toolName=name, namespace="ns", **fields)
