@@ -76,9 +76,9 @@ def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
     assert {"hotpeers", "kagent"} <= set(pod.containers)
     until("ShimNotLoaded in the status", lambda: "ShimNotLoaded" in _problems(pod), _SECONDS)
 
-    def reported() -> list[Object] | None:
+    def reported() -> list[Object]:
         events = stage.api.list("v1", "Event", stage.namespace)["items"]
-        return [one for one in events if one["reason"] == "ShimNotLoaded"] or None
+        return [one for one in events if one["reason"] == "ShimNotLoaded"]
 
     (event,) = until("the Event on the Agent", reported, _SECONDS)
     assert event["involvedObject"]["uid"] == created["metadata"]["uid"]
