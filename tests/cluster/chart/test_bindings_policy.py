@@ -69,11 +69,7 @@ def by_hand() -> Object:
 def refused(api: Api, manifest: Object) -> bool:
     """Whether our policy refuses to create it."""
     path = f"{api.path(manifest, named=False)}?dryRun=All"
-    try:
-        api.request("POST", path, manifest)
-    except ApiError as error:
-        return "hotpeers-bindings" in error.message
-    return False
+    return "hotpeers-bindings" in api.refusal("POST", path, manifest)
 
 
 def changed(place: str = HOME, role: str = PEERS, **change: Any) -> Object:

@@ -10,7 +10,6 @@ import yaml
 
 from hotpeers_shim.contract import Ack, AckState, Peer, PeerFile, dump_ack, dump_peer_file
 from kit.apiserver.accounts import ServiceAccount, rule
-from kit.apiserver.client import ApiError
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.resources import agent, condition, set_ready
 from kit.apiserver.server import Cluster
@@ -131,11 +130,8 @@ def denial(cluster: Cluster, namespace: str) -> Iterator[str]:
 
     def is_in_force() -> bool:
         probe = agent(namespace, "probe", description="secret")
-        try:
-            cluster.api.request("POST", cluster.api.path(probe, named=False) + "?dryRun=All", probe)
-        except ApiError as error:
-            return message in error.message
-        return False
+        path = f"{cluster.api.path(probe, named=False)}?dryRun=All"
+        return message in cluster.api.refusal("POST", path, probe)
 
     until("the policy to be in force", is_in_force, 60.0)
     yield message

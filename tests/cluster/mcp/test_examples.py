@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kit.apiserver.accounts import ServiceAccount, make_account
-from kit.apiserver.client import Api, ApiError, Object, read_yaml
+from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import AGENTS, MCP_SERVERS, install_crd, remove_crd
@@ -135,11 +135,8 @@ def until_refused(account: ServiceAccount) -> None:
     manifest |= {"metadata": {"name": "stranger", "namespace": account.namespace}, "spec": {}}
 
     def is_asked() -> bool:
-        try:
-            api.request("POST", f"{api.path(manifest, named=False)}?dryRun=All", manifest)
-        except ApiError as error:
-            return "guard.hotpeers.dev" in error.message
-        return False
+        path = f"{api.path(manifest, named=False)}?dryRun=All"
+        return "guard.hotpeers.dev" in api.refusal("POST", path, manifest)
 
     try:
         until("the guard to be asked", is_asked, 60)

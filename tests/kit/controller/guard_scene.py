@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
-from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.client import Api, Object
 from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
 from kit.spawning import SPEC, declarative, document
@@ -50,11 +50,7 @@ def until_asked(api: Api, namespace: str) -> None:
     for phase, (path, body) in probes.items():
 
         def is_asked(phase: str = phase, path: str = path, body: Object = body) -> bool:
-            try:
-                api.request("POST", f"{path}?dryRun=All", body)
-            except ApiError as error:
-                return f"{phase}.guard.hotpeers.dev" in error.message
-            return False
+            return f"{phase}.guard.hotpeers.dev" in api.refusal("POST", f"{path}?dryRun=All", body)
 
         until(f"{phase} to be asked", is_asked, 60)
 
@@ -67,11 +63,8 @@ def until_governed(api: Api, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"
 
     def is_asked() -> bool:
-        try:
-            api.request("POST", path, {"metadata": {"name": "probe"}})
-        except ApiError as error:
-            return "mutate.guard.hotpeers.dev" in error.message
-        return False
+        refusal = api.refusal("POST", path, {"metadata": {"name": "probe"}})
+        return "mutate.guard.hotpeers.dev" in refusal
 
     until("the account to be governed", is_asked, 60)
 

@@ -225,18 +225,10 @@ def test_older_version_is_refused(lead: Api, cluster: Cluster, namespace: str) -
     path = f"/apis/kagent.dev/v1alpha1/namespaces/{namespace}/agents"
     manifest = {**declarative("worker-a", namespace), "apiVersion": "kagent.dev/v1alpha1"}
     try:
-        until("the definition to be served", lambda: served(cluster.api, path), 60)
+        until("the definition to be served", lambda: not cluster.api.refusal("GET", path), 60)
         assert "v1alpha1" in refused(lead, "POST", path, manifest)
     finally:
         cluster.api.apply(definition)
-
-
-def served(api: Api, path: str) -> bool:
-    try:
-        api.request("GET", path)
-    except ApiError:
-        return False
-    return True
 
 
 def test_other_namespace_is_refused(lead: Api) -> None:
@@ -515,15 +507,10 @@ def test_what_another_webhook_changes_is_judged(
     with rival(tmp_path / "rival", "z-rival", patch, *of_agents) as configuration:
         cluster.api.create(configuration)
         try:
-
-            def refusal() -> str | None:
-                try:
-                    lead.request("POST", f"{agents(namespace)}?dryRun=All", manifest)
-                except ApiError as error:
-                    return error.message
-                return None
-
-            assert "validate.guard.hotpeers.dev" in until("the rival to be asked", refusal, 60)
+            dry_run = f"{agents(namespace)}?dryRun=All"
+            assert "validate.guard.hotpeers.dev" in until(
+                "the rival to be asked", lambda: lead.refusal("POST", dry_run, manifest), 60
+            )
             assert "validate.guard" in refused(lead, "POST", agents(namespace), manifest)
         finally:
             cluster.api.delete(configuration)

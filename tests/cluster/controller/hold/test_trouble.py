@@ -12,7 +12,7 @@ from cluster.controller.hold.leader import RULES, A, B, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, saying
 from hotpeers.controller.hold.keeper import Keeper
 from kit.apiserver.accounts import ServiceAccount, make_account
-from kit.apiserver.client import ApiError, Object, read_yaml
+from kit.apiserver.client import Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import agent
@@ -190,11 +190,10 @@ def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
 
     def is_enforced() -> bool:
         probe = {"metadata": {"annotations": {"probe": f"{next(numbers)}"}}}
-        try:
-            cluster.api.patch(lead.reference, probe)
-        except ApiError:
-            return True
-        return False
+        path = cluster.api.path(lead.reference)
+        return bool(
+            cluster.api.refusal("PATCH", path, probe, content_type="application/merge-patch+json")
+        )
 
     try:
         until("the policy to be enforced", is_enforced)
