@@ -144,7 +144,7 @@ def test_what_is_no_agents_does_not_become_one(api: Api, plural: str, name: str)
     kind = {"secrets": "Secret", "configmaps": "ConfigMap"}[plural]
     metadata = {"name": name, "namespace": "team"}
     made = api.create({"apiVersion": "v1", "kind": kind, "metadata": metadata})
-    with pytest.raises(ApiError, match="that is no agent's"):
+    with pytest.raises(ApiError, match="already exists and belongs to no agent"):
         change(api, plural, name, STAMPED)
     # Whose it is may go on with it; and so may everybody with what was an agent's from the start.
     change(api, plural, name, {"labels": {"a": "b"}})

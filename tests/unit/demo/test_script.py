@@ -179,7 +179,7 @@ def test_what_no_tool_has_said_is_not_made_up(said):
     ]
     reply = decide(messages, [FIND, READ])
     assert isinstance(reply, Say)
-    assert reply.text.endswith("find has not told me its hits.0.name.")
+    assert reply.text.endswith("The last result of find has no hits.0.name.")
 
 
 def test_instructions_say_what_to_answer_where_nothing_else_is_asked_for():
