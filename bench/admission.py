@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
 from kit.apiserver.namespaces import create_namespace  # noqa: E402
-from kit.apiserver.processes import until  # noqa: E402
+from kit.waiting import until  # noqa: E402
 from kit.webhook import Controller, cluster_with_accounts, injected, pod  # noqa: E402
 
 NAMESPACE = "bench"

@@ -23,7 +23,7 @@ from e2e.site import Site
 from e2e.stage import BASELINE, make_stage
 from e2e.toolserver import tool_server
 from e2e.watchful_model import watchful_model
-from kit.apiserver.processes import until
+from kit.waiting import until
 from lab import say, start_node
 
 SECONDS = 180.0

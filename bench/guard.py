@@ -33,11 +33,11 @@ from kit.apiserver.accounts import make_account  # noqa: E402
 from kit.apiserver.binaries import NoBinariesError, ensure_binaries  # noqa: E402
 from kit.apiserver.client import Api, ApiError  # noqa: E402
 from kit.apiserver.namespaces import create_namespace  # noqa: E402
-from kit.apiserver.processes import until  # noqa: E402
 from kit.apiserver.resources import AGENTS, PEERS, install_crd  # noqa: E402
 from kit.apiserver.server import Cluster  # noqa: E402
 from kit.controller.guard_scene import EVERYTHING, asked, take, until_asked  # noqa: E402
 from kit.spawning import SPEC, declarative, document, edited  # noqa: E402
+from kit.waiting import until  # noqa: E402
 from kit.webhook import Controller  # noqa: E402
 
 POLICIES = ROOT / "k8s/crds/spawnpolicies.hotpeers.dev.yaml"

@@ -26,7 +26,7 @@ from e2e.pods import wait_until_gone
 from e2e.slow_model import slow_model
 from e2e.stage import make_stage
 from e2e.traffic import traffic
-from kit.apiserver.processes import until
+from kit.waiting import until
 from lab import say, start_node
 
 METHODS = ("message/send", "message/stream")

@@ -3,13 +3,10 @@
 It runs in each generation's own environment, with the shim loaded the way its bootstrap loads it.
 """
 
-import asyncio
 import json
 import os
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,22 +52,6 @@ def lacks() -> dict[str, str]:
     if KAGENT and _KAGENT < (0, 9):
         found |= _OF_KAGENT_TOKEN
     return found
-
-
-def eventually(check: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
-    """Wait for a condition, bounded; returns its first true value."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not come about within {within} s")
-
-
-async def becomes(check: Callable[[], Any], *, within: float = 60.0, what: str = "it") -> Any:
-    """As `eventually`, while the event loop goes on."""
-    return await asyncio.to_thread(eventually, check, within=within, what=what)
 
 
 class PeerServer:

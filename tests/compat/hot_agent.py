@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness import eventually
 from loaded import PRODUCT
 
 from kit.hot_files import Volume
+from kit.waiting import until
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 CARD = {
@@ -102,7 +102,7 @@ class HotAgent:
         program = [sys.executable, "-m", "kagent.adk.cli", *what, *where]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(program, env=environ, stdout=log, stderr=log)
-        eventually(self._serves, within=120, what="the agent")
+        until("the agent to serve", self._serves, 120)
 
     def _serves(self) -> bool:
         assert self.process is not None
@@ -144,8 +144,8 @@ class HotAgent:
 
     def becomes(self, state: str) -> dict[str, Any]:
         """Wait until the ack says so; returns what it says."""
-        return eventually(
-            lambda: (ack := self.acked()).get("state") == state and ack, within=30, what=state
+        return until(
+            f"the state {state}", lambda: (ack := self.acked()).get("state") == state and ack, 30
         )
 
     def is_live(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class HotAgent:
             ack = self.acked()
             return ack if (ack.get("state"), ack.get("digest")) == ("live", digest) else {}
 
-        return eventually(live, within=30, what="the configuration")
+        return until("the configuration", live, 30)
 
     def stop(self) -> None:
         if self.process is not None:

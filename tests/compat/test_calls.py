@@ -5,10 +5,11 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from harness import becomes, lacks, peer
+from harness import lacks, peer
 from scripted import call, results, texts
 
 from hotpeers_shim import live
+from kit.waiting import until_async
 
 NAME = "team__NS__weather"
 
@@ -78,7 +79,7 @@ async def test_a_call_that_takes_too_long_is_given_up_and_cancelled(
     assert "did not answer within 3 s" in results(events)[0]
     assert texts(events)[-1] == "end"
     task = server.log()["requests"][0]["task"]
-    await becomes(lambda: server.log()["cancelled"] == [task], what="the cancellation")
+    await until_async("the cancellation", lambda: server.log()["cancelled"] == [task])
 
 
 @pytest.fixture
@@ -121,14 +122,14 @@ async def test_a_cancelled_turn_cancels_the_peers_task(
     server = start_server()
     peers.write(peer("weather", server))
     turn = asyncio.create_task(conversation().turn("go", call(NAME, "slow 30")))
-    await becomes(lambda: server.log()["requests"], what="the request")
+    await until_async("the request", lambda: server.log()["requests"])
     # The stream's first event carries the task's id.
-    await becomes(lambda: made[0].transcript.task_id, what="the task")
+    await until_async("the task", lambda: made[0].transcript.task_id)
     turn.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await turn
     task = server.log()["requests"][0]["task"]
-    await becomes(lambda: server.log()["cancelled"] == [task], what="the cancellation")
+    await until_async("the cancellation", lambda: server.log()["cancelled"] == [task])
 
 
 async def test_a_broken_stream_is_recovered_from_the_task(peers, start_server, conversation):
@@ -232,7 +233,7 @@ async def test_the_end_of_a_turn_is_not_held_up_by_that(peers, start_server, con
     server = start_server()
     peers.write(peer("weather", server))
     turn = asyncio.create_task(conversation().turn("go", call(NAME, "slow 30")))
-    await becomes(lambda: server.log()["requests"], what="the request")
+    await until_async("the request", lambda: server.log()["requests"])
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import KAGENT, eventually, lacks
+from harness import KAGENT, lacks
 from hot_agent import BOOTSTRAP, HotAgent, Servers
+
+from kit.waiting import until
 
 pytestmark = pytest.mark.skipif(not KAGENT, reason="plain ADK has no configuration of kagent's")
 STANDIN = Path(__file__).with_name("standin")
@@ -75,8 +77,9 @@ def test_an_agent_of_its_own_that_only_reads_the_configuration(tmp_path):
         pytest.skip("kagent 1.0 reads another configuration")
     process = start(tmp_path, "read")
     try:
-        said = eventually(
-            lambda: (c := acked(tmp_path, process).get("config", {})).get("reason") and c
+        said = until(
+            "a reason in the ack",
+            lambda: (c := acked(tmp_path, process).get("config", {})).get("reason") and c,
         )
         assert (said["state"], said["reason"]) == ("refused", "FeatureMissing")
         assert process.stdout.readline() == "runs\n"
@@ -90,7 +93,7 @@ def test_a_kagent_that_makes_its_agents_in_another_way(tmp_path):
         pytest.skip("of kagent 1.0")
     process = start(tmp_path)
     try:
-        said = eventually(lambda: acked(tmp_path, process).get("config"))
+        said = until("the ack of the configuration", lambda: acked(tmp_path, process).get("config"))
         assert (said["state"], said["reason"]) == ("refused", "FeatureMissing")
         assert "AgentConfig.to_agent" in said["message"]
         assert process.stdout.readline() == "runs\n"
@@ -118,7 +121,9 @@ def test_kagent_adk_run_serves_as_without(tmp_path):
         (tmp_path / "mine/agent-card.json").write_text(json.dumps(agent.card))
         agent.start("run", "mine", "--working-dir", str(tmp_path), "--local")
         assert agent.acked() == {}
-        assert eventually(lambda: acked(tmp_path, agent.process).get("state") == "active")
+        assert until(
+            "an active ack", lambda: acked(tmp_path, agent.process).get("state") == "active"
+        )
     finally:
         agent.stop()
         servers.stop()

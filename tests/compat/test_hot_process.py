@@ -5,11 +5,12 @@ import threading
 import time
 
 import pytest
-from harness import KAGENT, eventually
+from harness import KAGENT
 from hot_agent import HotAgent, Servers
 
 from hotpeers_shim.hot.content import Content
 from hotpeers_shim.hot.hashing import config_hash
+from kit.waiting import until
 
 pytestmark = [
     pytest.mark.needs("hot configuration"),
@@ -107,7 +108,11 @@ def test_the_wanted_hash_is_verified_in_the_pod(fresh, tmp_path):
     assert fresh.is_live()["hash"] == ""
     want("second")
     fresh.configure(instruction="second")
-    eventually(lambda: fresh.acked()["hash"] == hash_of("second"), within=10)
+    until(
+        "the ack of the second configuration",
+        lambda: fresh.acked()["hash"] == hash_of("second"),
+        10,
+    )
     assert "second" in fresh.ask()["instruction"]
 
 
@@ -116,7 +121,7 @@ def test_a_turn_in_flight_keeps_its_configuration(agent, servers):
     found = {}
     turn = threading.Thread(target=lambda: found.update(agent.ask("hold one call tick")))
     turn.start()
-    eventually(lambda: servers.get("/held") == ["one"], what="the model's step")
+    until("the model's step", lambda: servers.get("/held") == ["one"])
     agent.configure(instruction="second", model={"model": "m2"})
     assert agent.ask()["model"] == "m2"
     servers.get("/release/one")
@@ -133,7 +138,7 @@ def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
     assert "http_tools.0.params.url: " in said["message"]
     assert "first" in agent.ask()["instruction"]
     agent.configure(b'{"model": ')
-    eventually(lambda: agent.acked()["reason"] == "NotJson")
+    until("the reason NotJson in the ack", lambda: agent.acked()["reason"] == "NotJson")
     assert "first" in agent.ask()["instruction"]
     agent.configure(instruction="better")
     assert "better" in agent.ask()["instruction"]

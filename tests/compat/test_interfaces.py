@@ -3,8 +3,10 @@
 from importlib import metadata
 
 import pytest
-from harness import becomes, peer
+from harness import peer
 from scripted import call, results
+
+from kit.waiting import until_async
 
 A2A = int(metadata.version("a2a-sdk").split(".")[0])
 NAME = "team__NS__weather"
@@ -48,7 +50,7 @@ async def test_peer_that_the_library_does_not_speak_is_left_out_with_a_reason(
         ack = peers.ack()
         return ack and ack.state == "active" and {r.subject: r for r in ack.refusals}
 
-    found = await becomes(lambda: NAME in (refusals() or {}) and refusals(), what="the reason")
+    found = await until_async("the reason", lambda: NAME in (refusals() or {}) and refusals())
     assert found[NAME].reason == "InterfaceUnsupported"
     assert version["binding"] in found[NAME].message
 
@@ -73,7 +75,7 @@ async def test_failing_calls_are_in_the_ack_until_one_is_answered(peers, server,
         ack = peers.ack()
         return {one.subject: one for one in ack.failures} if ack else {}
 
-    found = await becomes(lambda: failures().get(NAME), what="the failure")
+    found = await until_async("the failure", lambda: failures().get(NAME))
     assert found.reason == "PeerUnreachable"
     assert "Connection refused" in found.message
     assert found.count == 1
@@ -82,4 +84,4 @@ async def test_failing_calls_are_in_the_ack_until_one_is_answered(peers, server,
     way = interface(server, "JSONRPC", "0.3")
     peers.write(peer("weather", server, interfaces=[way]))
     await talk.turn("go", call(NAME, "echo hi"))
-    await becomes(lambda: not failures(), what="the end of the failure")
+    await until_async("the end of the failure", lambda: not failures())

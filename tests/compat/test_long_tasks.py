@@ -9,9 +9,11 @@ import time
 from typing import Any
 
 import pytest
-from harness import becomes, peer
+from harness import peer
 from rawkit import DONE, SUBMITTED, WAYS, RawPeer, Steps, artifact, status, text
 from scripted import call, results, texts
+
+from kit.waiting import until_async
 
 LONG = pytest.mark.skipif(not os.environ.get("HOTPEERS_LONG_TASKS"), reason="HOTPEERS_LONG_TASKS=1")
 TIMES = [(6.0, 0.5), pytest.param(90.0, 10.0, marks=LONG)]
@@ -199,7 +201,7 @@ async def test_task_that_takes_longer_than_the_call_may_is_cancelled(
     assert "did not answer within 2 s" in answers[name]
     assert answers[name].index("Partial") < answers[name].index("word 0 word 1")
     assert took < 5
-    await becomes(lambda: server.log(call="cancel"), what="the cancellation")
+    await until_async("the cancellation", lambda: server.log(call="cancel"))
 
 
 async def test_task_that_its_peer_lost_is_a_failed_call_with_what_came_of_it(
@@ -212,7 +214,7 @@ async def test_task_that_its_peer_lost_is_a_failed_call_with_what_came_of_it(
     peers.write(*(one for one, _ in found))
     async with asyncio.TaskGroup() as group:
         turn = group.create_task(asked(conversation(), [name for _, name in found], "long"))
-        await becomes(lambda: len(server.log(call="get")) >= len(WAYS), what="the first looks")
+        await until_async("the first looks", lambda: len(server.log(call="get")) >= len(WAYS))
         server.forget()
     answers, took = turn.result()
     for answer in answers.values():

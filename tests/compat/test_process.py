@@ -13,7 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from harness import A2A, eventually, peer
+from harness import A2A, peer
+
+from kit.waiting import until
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 NAME = "team__NS__weather"
@@ -129,7 +131,7 @@ def follows(launch, process, turn, server):
     write(launch.folder, 1)
     assert "offered []" in turn()
     write(launch.folder, 2, peer("weather", server))
-    eventually(lambda: acked(launch.folder, process)["generation"] == 2, what="the ack")
+    until("the ack", lambda: acked(launch.folder, process)["generation"] == 2)
     told = turn()
     assert f"offered ['{NAME}']" in told
     assert "hi [context" in told
@@ -146,7 +148,7 @@ def test_adk_api_server(launch, server):
     process = launch(
         "-m", "google.adk.cli", "api_server", "--host", "127.0.0.1", "--port", str(port), "."
     )
-    eventually(lambda: answers(f"{url}/list-apps"), within=120, what="the server")
+    until("the server to answer", lambda: answers(f"{url}/list-apps"), 120)
     post(f"{url}/apps/boss/users/u/sessions/s", {})
     message = {"role": "user", "parts": [{"text": "go"}]}
 
@@ -169,7 +171,7 @@ def test_to_a2a_under_uvicorn(launch, server):
         f"app = to_a2a(root_agent, host='127.0.0.1', port={port})\n"
     )
     process = launch("-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", str(port))
-    eventually(lambda: answers(f"{url}/"), within=120, what="the server")
+    until("the server to answer", lambda: answers(f"{url}/"), 120)
     old = A2A < (1, 0)
     role, parts = ("user", {"kind": "text"}) if old else ("ROLE_USER", {})
     method, headers = ("message/send", {}) if old else ("SendMessage", {"A2A-Version": "1.0"})
@@ -233,9 +235,7 @@ def test_a_framework_that_changed_its_ways_runs_as_without_the_shim(launch):
         "import google.adk.runners, sys; print('runs', flush=True); sys.stdin.read()",
         path=(BOOTSTRAP, launch.folder / "agents"),
     )
-    ack = eventually(
-        lambda: (found := acked(launch.folder, process)).get("state") and found, what="the ack"
-    )
+    ack = until("the ack", lambda: (found := acked(launch.folder, process)).get("state") and found)
     assert ack["state"] == "error"
     assert "hooking google.adk.runners" in ack["message"]
     assert "runs" in launch.out()
@@ -257,8 +257,8 @@ sys.stdin.read()
 def test_a_feature_that_cannot_be_hooked_is_named_in_an_active_ack(launch):
     write(launch.folder, 1)
     process = launch("-c", "import sys; sys.path.insert(0, '.')" + MISSING)
-    ack = eventually(
-        lambda: (found := acked(launch.folder, process)).get("refusals") and found, what="the ack"
+    ack = until(
+        "the ack", lambda: (found := acked(launch.folder, process)).get("refusals") and found
     )
     assert ack["state"] == "active"
     assert ack["generation"] == 1

@@ -7,10 +7,11 @@ import random
 
 import psutil
 import pytest
-from harness import becomes, peer
+from harness import peer
 from scripted import results
 
 from hotpeers_shim import live
+from kit.waiting import until_async
 
 CHANGES = 1_000
 CONVERSATIONS = 20
@@ -98,7 +99,7 @@ async def test_no_turn_fails_no_call_is_lost_and_nothing_grows(
     peers.write()
     traffic.stop = True
     await asyncio.gather(*tasks)
-    await becomes(lambda: usage()[0] <= before, what="the closing of all clients")
+    await until_async("the closing of all clients", lambda: usage()[0] <= before)
     measured.append(usage())
     assert not live.get().catalog().peers
     with capsys.disabled():

@@ -11,12 +11,12 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from harness import becomes, eventually
 from loaded import FOLDER, PRODUCT, ROOT
 from scripted import results, texts
 
 from hotpeers_shim import live
 from kit.apiserver.kubeconfig import NOWHERE, write_kubeconfig
+from kit.waiting import until, until_async
 
 SEARCH = "search_agents_agentregistry"
 TOOLS = {
@@ -88,7 +88,7 @@ class Tools:
         command += ["--listen", f"127.0.0.1:{self.port}", "--kubeconfig", str(kubeconfig)]
         environment = {**os.environ, **PATH_OF_PRODUCT}
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-        eventually(self.is_up, what="the tools")
+        until("the tools", self.is_up)
 
     def is_up(self):
         assert self.process.poll() is None, self.process.stderr.read().decode()
@@ -196,7 +196,7 @@ async def test_a_server_that_dies_in_the_middle_of_a_call_ends_it(peers, tools, 
     Registry.may_answer.clear()
     talk = conversation()
     turn = asyncio.create_task(talk.turn("go", look(), "went on"))
-    await becomes(Registry.asked.is_set, what="the search")
+    await until_async("the search", Registry.asked.is_set)
     tools.kill()
     before = time.monotonic()
     events = await turn

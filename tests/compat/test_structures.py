@@ -4,10 +4,11 @@ The rule is docs/decisions/agent-structures.md.
 """
 
 import pytest
-from harness import eventually, peer
+from harness import peer
 from scripted import call, results, texts
 
 from hotpeers_shim import live
+from kit.waiting import until
 
 NAME = "team__NS__weather"
 OTHER = "team__NS__news"
@@ -37,7 +38,7 @@ def ack_refusal(peers, subject):
         ack = peers.ack()
         return ack and next((r for r in ack.refusals if r.subject == subject), None)
 
-    return eventually(found, what="a refusal in the ack")
+    return until("a refusal in the ack", found)
 
 
 def schema():
@@ -250,7 +251,7 @@ async def test_a_lone_built_in_search_tool_stays_alone_and_the_ack_says_so(
     agent.model.script = [call(NAME, "echo no"), "so be it"]
     peers.write()
     await talk.turn("go")
-    eventually(lambda: not peers.ack().refusals, what="an ack without the refusal")
+    until("an ack without the refusal", lambda: not peers.ack().refusals)
 
 
 @pytest.mark.needs("bypass")

@@ -143,9 +143,9 @@ async def test_an_agents_own_tool_of_the_same_name_wins(peers, server, conversat
 
 
 def _ack(peers):
-    from harness import eventually
+    from kit.waiting import until
 
-    return eventually(lambda: (ack := peers.ack()) and ack.refusals and ack, what="a refusal")
+    return until("a refusal", lambda: (ack := peers.ack()) and ack.refusals and ack)
 
 
 async def test_a_name_hidden_in_another_toolset_is_refused_when_it_shows(

@@ -6,8 +6,10 @@ import urllib.request
 import uuid
 
 import pytest
-from harness import A2A, eventually
+from harness import A2A
 from test_process import answers, free_port, launch, post, runtime  # noqa: F401 - fixtures
+
+from kit.waiting import until
 
 AGENT = '''
 import asyncio
@@ -56,9 +58,9 @@ def turns(boss, process):
 
 
 def becomes(boss, process, active):
-    return eventually(
+    return until(
+        f"{active} turns in flight",
         lambda: (found := turns(boss, process))["active"] == active and found,
-        what=f"{active} turns in flight",
     )
 
 
@@ -89,7 +91,7 @@ def test_runs_and_streams_of_adk_api_server(boss):
     process = boss(
         "-m", "google.adk.cli", "api_server", "--host", "127.0.0.1", "--port", str(port), "."
     )
-    eventually(lambda: answers(f"{url}/list-apps"), within=120, what="the server")
+    until("the server to answer", lambda: answers(f"{url}/list-apps"), 120)
     assert becomes(boss, process, 0)["idleSince"]
     asked = []
     for path in ("run", "run_sse"):
@@ -100,7 +102,7 @@ def test_runs_and_streams_of_adk_api_server(boss):
     # Runs within runs belong to the request that they are for.
     assert becomes(boss, process, 2)["idleSince"] is None
     (boss.folder / "draining").touch()
-    eventually(lambda: turns(boss, process)["draining"], what="the drain")
+    until("the drain", lambda: turns(boss, process)["draining"])
     with urllib.request.urlopen(f"{url}/list-apps") as answer:
         assert answer.headers["connection"] == "close"
     open_gate(boss)
@@ -119,7 +121,7 @@ def test_run_that_goes_on_behind_its_answer(boss):
         f"app = to_a2a(root_agent, host='127.0.0.1', port={port})\n"
     )
     process = boss("-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", str(port))
-    eventually(lambda: answers(f"{url}/"), within=120, what="the server")
+    until("the server to answer", lambda: answers(f"{url}/"), 120)
     becomes(boss, process, 0)
     asked = json.loads(send(url, blocking=False))
     assert "error" not in asked, asked

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from docker.client import Docker
+from kit.waiting import TookTooLongError, until
 
 PROJECT = "hotpeers-test"
 SERVERS = ("controller", "model", "news", "orchestrator", "sidecar", "weather")
@@ -72,10 +73,10 @@ def stage(docker: Docker, checkout: Path):
 
 
 def await_live(stage: Stage, *names: str) -> None:
-    deadline = time.monotonic() + SOON
-    while stage.live() != sorted(names):
-        assert time.monotonic() < deadline, f"not live within {SOON:g} s: {stage.status()}"
-        time.sleep(0.02)
+    try:
+        until(f"{sorted(names)} to be live", lambda: stage.live() == sorted(names), SOON)
+    except TookTooLongError as error:
+        raise AssertionError(f"{error}: {stage.status()}") from error
 
 
 def timed(act: Callable[[], object]) -> float:

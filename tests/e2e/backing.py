@@ -7,8 +7,9 @@ from pathlib import Path
 
 from e2e.talk import ModelLog
 from kit.apiserver.client import Object
-from kit.apiserver.processes import Process, until
+from kit.apiserver.processes import Process
 from kit.node import addresses
+from kit.waiting import until
 
 _SERVERS = Path(__file__).with_name("servers.py")
 _MODEL_PORT, _CONTROLLER_PORT = 8081, 8083
@@ -34,13 +35,13 @@ class Servers:
             process.start()
         log = ModelLog(MODEL_URL)
 
-        def answers() -> bool | None:
+        def answers() -> bool:
             for process in self._processes:
                 process.check()
             try:
                 log.skip()
             except OSError:
-                return None
+                return False
             return True
 
         until("the scripted model", answers, _SECONDS)

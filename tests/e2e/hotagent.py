@@ -17,7 +17,7 @@ from e2e.pods import Pod, list_pods
 from e2e.stage import Stage
 from e2e.watchful_model import Seen, WatchfulModel
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 HOT = {**INJECT, "hotpeers.dev/hot-config": "true"}
 _VERSION = "kagent.dev/v1alpha2"
@@ -76,7 +76,7 @@ class HotAgent:
             model = api.create(self._object("ModelConfig", name, spec=spec))
             # Until kagent's controller has written it, it is not in the hash of an Agent, which would
             # roll once it is.
-            until("its secretHash", partial(self._has_hash, model), _SECONDS)
+            until("the secretHash of the ModelConfig", partial(self._has_hash, model), _SECONDS)
         server = {"description": "Words", "url": self.tools_url, "protocol": "STREAMABLE_HTTP"}
         api.create(self._object("RemoteMCPServer", "words", spec=server))
         for name in ("weather", "news"):
@@ -197,7 +197,7 @@ class HotAgent:
         return [one for one in found if not one.is_ending]
 
     def wait(self, what: str, holds: Callable[[], bool], seconds: float = _SECONDS) -> None:
-        until(what, lambda: holds() or None, seconds)
+        until(what, holds, seconds)
 
     def is_settled(self) -> bool:
         """Whether all of its pods are of the newest template, and ready."""
@@ -208,9 +208,9 @@ class HotAgent:
         }
         return status.get("observedGeneration") == generation and counts == {self.replicas}
 
-    def _has_hash(self, model: Object) -> bool | None:
-        return bool(self.stage.api.read(model).get("status", {}).get("secretHash")) or None
+    def _has_hash(self, model: Object) -> bool:
+        return bool(self.stage.api.read(model).get("status", {}).get("secretHash"))
 
-    def _all_ready(self) -> bool | None:
+    def _all_ready(self) -> bool:
         pods = self.pods()
-        return (len(pods) == self.replicas and all(one.is_ready for one in pods)) or None
+        return len(pods) == self.replicas and all(one.is_ready for one in pods)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.processes import TookTooLongError, until
 from kit.node.node import is_true
+from kit.waiting import TookTooLongError, until
 
 _SECONDS = 90.0
 
@@ -90,8 +90,8 @@ def wait_until_gone(api: Api, pod: Pod, seconds: float = _SECONDS) -> None:
     """Wait until a pod has ended and is forgotten."""
     namespace = pod.reference["metadata"]["namespace"]
 
-    def probe() -> bool | None:
-        return all(one.uid != pod.uid for one in list_pods(api, namespace, {})) or None
+    def probe() -> bool:
+        return all(one.uid != pod.uid for one in list_pods(api, namespace, {}))
 
     until(f"the end of {pod.name}", probe, seconds)
 

@@ -12,9 +12,9 @@ from e2e.registry import REGISTRY_URL
 from e2e.stage import RESTRICTED
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import until
 from kit.chart.helm import Helm
 from kit.node.images import HOTPEERS
+from kit.waiting import until
 
 NAMESPACE = "hotpeers-system"
 _NAME = "hotpeers"
@@ -68,7 +68,7 @@ class Release:
         """Uninstall it, and wait until its pods have gone."""
         self._helm.uninstall(_NAME, NAMESPACE)
         self.is_installed = False
-        until("the controllers to have gone", lambda: not self.pods() or None, _SECONDS)
+        until("the controllers to have gone", lambda: not self.pods(), _SECONDS)
 
     def scale(self, replicas: int) -> None:
         """Run that many controllers, and wait until it is so."""
@@ -76,7 +76,7 @@ class Release:
         if replicas:
             self.wait()
         else:
-            until("the controllers to have gone", lambda: not self.pods() or None, _SECONDS)
+            until("the controllers to have gone", lambda: not self.pods(), _SECONDS)
 
     def wait(self) -> None:
         """Wait until every controller is ready and new, and the webhook trusted."""
@@ -115,7 +115,7 @@ class Release:
         """The controllers, those that are ending included."""
         return list_pods(self.api, NAMESPACE, _SELECTOR)
 
-    def _is_ready(self) -> bool | None:
+    def _is_ready(self) -> bool:
         deployment = self.api.read(DEPLOYMENT)
         status: dict[str, Any] = deployment.get("status", {})
         wanted = deployment["spec"]["replicas"]
@@ -124,9 +124,7 @@ class Release:
         webhooks = self.api.read(WEBHOOK)["webhooks"]
         trusted = all(one["clientConfig"].get("caBundle") for one in webhooks)
         settled = status.get("replicas") == wanted
-        return (
-            seen and trusted and settled and counts == [wanted, wanted] and self._answers()
-        ) or None
+        return seen and trusted and settled and counts == [wanted, wanted] and self._answers()
 
     def _answers(self) -> bool:
         """Whether the API server reaches the webhook: the Service's rules follow readiness."""

@@ -14,8 +14,8 @@ from e2e.pods import Pod, wait_for_pod
 from e2e.talk import Conversation, ModelLog, get
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import until
-from kit.apiserver.resources import set_ready
+from kit.apiserver.resources import account_manifest, set_ready
+from kit.waiting import until
 
 PEER_LABEL = "hotpeers.dev/peer"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -63,15 +63,10 @@ class Stage:
         self.api.delete(agent.manifest)
         for one in agent.objects(""):
             until(
-                f"the {one['kind']} {agent.name} to be gone", partial(self._is_gone, one), _SECONDS
+                f"the {one['kind']} {agent.name} to be gone",
+                partial(self.api.is_gone, one),
+                _SECONDS,
             )
-
-    def _is_gone(self, manifest: Object) -> bool | None:
-        try:
-            self.api.read(manifest)
-        except ApiError:
-            return True
-        return None
 
     def wait(self, agent: Agent) -> Pod:
         """Wait until the pod of an Agent is ready."""
@@ -94,10 +89,10 @@ class Stage:
         """Wait until the Service of an Agent leads to its pod: that follows readiness by a moment."""
         url = f"{self.url(agent)}/.well-known/agent-card.json"
 
-        def answers() -> bool | None:
+        def answers() -> bool:
             with suppress(OSError):
                 return bool(get(url))
-            return None
+            return False
 
         until(f"the Service of {agent.name}", answers, _SECONDS)
 
@@ -111,14 +106,13 @@ class Stage:
 def make_stage(api: Api, name: str, level: Mapping[str, str] = RESTRICTED) -> Stage:
     """Make the namespace, and wait for what pods need there."""
     create_namespace(api, name, level)
-    account = {"name": "default", "namespace": name}
-    manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+    manifest = account_manifest(name, "default")
 
-    def has_account() -> bool | None:
+    def has_account() -> bool:
         try:
             api.read(manifest)
         except ApiError:
-            return None
+            return False
         return True
 
     until(f"the ServiceAccount of {name}", has_account, _SECONDS)

@@ -16,8 +16,8 @@ from e2e.release import NAMESPACE as SYSTEM
 from e2e.site import KAGENT_PROBE, QUICK_PROBE, Site
 from e2e.stage import Stage
 from e2e.talk import Conversation
-from kit.apiserver.client import ApiError, Object
-from kit.apiserver.processes import TookTooLongError, until
+from kit.apiserver.client import Object
+from kit.waiting import TookTooLongError, until
 
 SPAWN = {**INJECT, "hotpeers.dev/spawn": "true"}
 LEAD = "lead"
@@ -144,9 +144,9 @@ class Team:
     def wait_until_policy(self, status: str, reason: str) -> None:
         """Wait until the policy's status says of Ready what is wanted."""
 
-        def says() -> bool | None:
+        def says() -> bool:
             found = self._policy().get("status", {}).get("conditions") or []
-            return any((one["status"], one["reason"]) == (status, reason) for one in found) or None
+            return any((one["status"], one["reason"]) == (status, reason) for one in found)
 
         try:
             until(f"the policy to be {reason}", says, _SECONDS)
@@ -171,22 +171,17 @@ class Team:
         place = {"name": name, "namespace": self.stage.namespace}
         for version, kind in ((_AGENT, "Agent"), *_MADE):
             manifest = {"apiVersion": version, "kind": kind, "metadata": place}
-            until(f"the {kind} {name} to be gone", partial(self._is_gone, manifest), _SECONDS)
+            until(
+                f"the {kind} {name} to be gone", partial(self.stage.api.is_gone, manifest), _SECONDS
+            )
         if not pods:
             return
         selector = {"kagent": name}
         until(
             f"the pods of {name} to be gone",
-            lambda: not list_pods(self.stage.api, self.stage.namespace, selector) or None,
+            lambda: not list_pods(self.stage.api, self.stage.namespace, selector),
             _SECONDS,
         )
-
-    def _is_gone(self, manifest: Object) -> bool | None:
-        try:
-            self.stage.api.read(manifest)
-        except ApiError as error:
-            return True if error.status == 404 else None
-        return None
 
     def check_undisturbed(self) -> None:
         """The lead's pod is the one that it began with, and nothing in it was started again."""

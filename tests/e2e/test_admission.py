@@ -14,7 +14,7 @@ from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
 from kit.apiserver.client import Api
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 _PODS = 100
 _ROUNDS = 3

@@ -14,8 +14,8 @@ from e2e.offers import offered
 from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
-from kit.apiserver.processes import until
 from kit.node.node import Node
+from kit.waiting import until
 
 _PODS = 50
 _PACE = 0.1
@@ -75,7 +75,7 @@ def test_no_pod_is_refused_while_the_controller_is_upgraded(
 
     def wait() -> None:
         release.wait()
-        until("the old ones to have gone", lambda: not before & uids(release) or None, _SECONDS)
+        until("the old ones to have gone", lambda: not before & uids(release), _SECONDS)
         replaced.set()
 
     waiting = threading.Thread(target=wait)

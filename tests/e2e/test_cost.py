@@ -10,7 +10,7 @@ from e2e.pods import Pod, list_pods, wait_until_gone
 from e2e.release import Release
 from e2e.stage import Stage
 from e2e.timings import Timings
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 _ROUNDS = 3
 _SECONDS = 120.0

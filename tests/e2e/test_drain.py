@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,8 +21,8 @@ from e2e.talk import get
 from e2e.timings import Timings
 from e2e.traffic import Traffic, traffic
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.node.node import Node
+from kit.waiting import until_async
 
 _SECONDS = 120.0
 DRAIN = "hotpeers.dev/drain-seconds"
@@ -70,16 +70,12 @@ def cast(node: Node, servers: None, chart_release: Release) -> Iterator[Cast]:
 async def until_active(pod: Pod, wanted: int) -> None:
     """Wait until the pod's sidecar knows of that many turns."""
 
-    def probe() -> bool | None:
+    def probe() -> bool:
         with suppress(OSError):  # it may have been started a moment ago
-            return get(f"http://{pod.address}:8090/status")["turns"]["active"] >= wanted or None
-        return None
+            return get(f"http://{pod.address}:8090/status")["turns"]["active"] >= wanted
+        return False
 
-    await wait_for(f"{wanted} turns in flight", probe)
-
-
-async def wait_for(what: str, probe: Callable[[], Any], seconds: float = _SECONDS) -> Any:
-    return await asyncio.to_thread(until, what, probe, seconds)
+    await until_async(f"{wanted} turns in flight", probe, _SECONDS)
 
 
 def test_pod_is_given_the_time_that_its_turns_take(cast: Cast) -> None:
@@ -99,7 +95,7 @@ async def test_turn_counts_for_as_long_as_it_works_behind_its_answer(cast: Cast)
         assert answer["result"]["status"]["state"] in {"submitted", "working"}
         await until_active(pod, 1)
     status = f"http://{pod.address}:8090/status"
-    await wait_for("its end", lambda: not get(status)["turns"]["active"] or None)
+    await until_async("the turn to end", lambda: not get(status)["turns"]["active"], _SECONDS)
 
 
 async def test_rollout_cuts_and_refuses_nothing(cast: Cast, timings: Timings) -> None:
@@ -112,7 +108,7 @@ async def test_rollout_cuts_and_refuses_nothing(cast: Cast, timings: Timings) ->
         began = time.monotonic()
         changed = replace(agent, env={"CHANGED": "yes"})
         await asyncio.to_thread(cast.stage.api.apply, cast.deployment(changed))
-        await wait_for("another pod", lambda: cast.pod("usual").uid != old.uid or None)
+        await until_async("another pod", lambda: cast.pod("usual").uid != old.uid, _SECONDS)
         await asyncio.gather(*turns)
         await asyncio.to_thread(wait_until_gone, cast.stage.api, old, _SECONDS)
         timings.note("rollout → old pod gone, turns of 70 s", time.monotonic() - began)

@@ -15,8 +15,8 @@ from e2e.release import Release
 from e2e.team import LEAD, SPAWN, Team, helper
 from e2e.timings import Timings
 from kit.apiserver.client import Access, Api, ApiError
-from kit.apiserver.processes import until
 from kit.node.node import Node
+from kit.waiting import until
 
 _SECONDS = 60.0
 
@@ -25,7 +25,7 @@ def test_agent_is_deleted_when_its_time_is_over(team: Team, timings: Timings) ->
     talk, name = team.talk(), "helper-short"
     manifest = helper(team.stage.namespace, name, "Hello.", ttl="6s")
     expires = datetime.fromisoformat(talk.create(manifest)["expires-at"]).timestamp()
-    until(f"{name} to be deleted", lambda: name not in team.agents() or None, _SECONDS)
+    until(f"{name} to be deleted", lambda: name not in team.agents(), _SECONDS)
     late = time.time() - expires
     timings.note("spawning: expires-at → deleted", late)
     assert late >= 0

@@ -11,9 +11,9 @@ from e2e.pods import Pod, read_log, wait_for_pod
 from e2e.release import Release
 from e2e.stage import Stage
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.node.node import Node
 from kit.node.python import PYTHON
+from kit.waiting import until
 
 _SECONDS = 60.0
 # When the folder of the shim was last changed, and when the agent was started: to a hundredth.
@@ -40,9 +40,9 @@ def test_sidecar_that_starts_again_leaves_the_shim_alone(node: Node, crew: Crew)
     node.runtime.kill(pod.containers["hotpeers"]["containerID"])
     count = pod.restarts("hotpeers") + 1
 
-    def is_back() -> bool | None:
+    def is_back() -> bool:
         now = crew.stage.pod(crew.second)
-        return (now.restarts("hotpeers") == count and now.is_ready) or None
+        return now.restarts("hotpeers") == count and now.is_ready
 
     until("the sidecar to be back", is_back, _SECONDS)
     # kubelet counts a container as running once its hook has ended.
@@ -62,7 +62,7 @@ def test_agent_starts_where_the_shim_finds_no_room(release: Release, stage: Stag
         one for one in read_log(stage.api, pod, "hotpeers").splitlines() if one.startswith("error:")
     ]
     assert "No space left on device" in line
-    until("the sidecar to say so", lambda: "ShimNotInstalled" in _problems(pod) or None, _SECONDS)
+    until("ShimNotInstalled in the status", lambda: "ShimNotInstalled" in _problems(pod), _SECONDS)
 
 
 def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
@@ -74,13 +74,13 @@ def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
     created = stage.create(agent)
     pod = stage.wait(agent)
     assert {"hotpeers", "kagent"} <= set(pod.containers)
-    until("the status to say so", lambda: "ShimNotLoaded" in _problems(pod) or None, _SECONDS)
+    until("ShimNotLoaded in the status", lambda: "ShimNotLoaded" in _problems(pod), _SECONDS)
 
-    def told() -> list[Object] | None:
+    def reported() -> list[Object]:
         events = stage.api.list("v1", "Event", stage.namespace)["items"]
-        return [one for one in events if one["reason"] == "ShimNotLoaded"] or None
+        return [one for one in events if one["reason"] == "ShimNotLoaded"]
 
-    (event,) = until("the Event on the Agent", told, _SECONDS)
+    (event,) = until("the Event on the Agent", reported, _SECONDS)
     assert event["involvedObject"]["uid"] == created["metadata"]["uid"]
     # Its annotation is taken away; on the Deployment it stays, as kagent leaves it.
     agent_now = {"spec": {"byo": {"deployment": {"annotations": {"hotpeers.dev/inject": None}}}}}

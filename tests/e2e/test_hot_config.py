@@ -18,8 +18,8 @@ from e2e.timings import Timings
 from e2e.toolserver import tool_server
 from e2e.watchful_model import watchful_model
 from kit.apiserver.client import Api, ApiError
-from kit.apiserver.processes import until
 from kit.node.node import Node
+from kit.waiting import until
 
 _CHANGES = 30
 _CLOCK_SKEW = 6.0
@@ -90,11 +90,11 @@ def _drain_node(api: Api, pod: Pod) -> None:
         api.patch(node, {"spec": {"unschedulable": None}})
 
 
-def _is_ending(api: Api, pod: Pod) -> bool | None:
+def _is_ending(api: Api, pod: Pod) -> bool:
     try:
-        return "deletionTimestamp" in api.read(pod.reference)["metadata"] or None
+        return "deletionTimestamp" in api.read(pod.reference)["metadata"]
     except ApiError as error:
-        return True if error.status == 404 else None
+        return error.status == 404
 
 
 @pytest.mark.parametrize("take_away", [_delete, _drain_node])

@@ -14,15 +14,7 @@ from typing import Any
 import trustme
 from aiohttp import web
 
-CARD: dict[str, Any] = {
-    "name": "Weather",
-    "description": "Tells the weather",
-    "version": "1",
-    "capabilities": {},
-    "defaultInputModes": ["text"],
-    "defaultOutputModes": ["text"],
-    "skills": [],
-}
+from kit.cards import CARD
 
 
 class Secret:

@@ -7,26 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from hotpeers_shim.contract import PeerFile, load_peer_file
 from kit.apiserver.processes import free_ports
+from kit.waiting import until
 
 SECONDS = 60.0
-
-
-def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """What the condition returns once it holds; fails the test if it does not in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.002)
-    raise AssertionError("it did not come true in time")
 
 
 class Sidecar:
@@ -43,7 +32,7 @@ class Sidecar:
     def start(self, *options: str) -> None:
         """Start it, and wait until it is ready."""
         self.launch(*options)
-        until(self.is_ready)
+        until("the sidecar to be ready", self.is_ready)
 
     def launch(self, *options: str) -> None:
         """Start it, and do not wait."""

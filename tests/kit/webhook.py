@@ -15,8 +15,9 @@ from urllib.request import urlopen
 
 from kit.apiserver.certificates import Authority
 from kit.apiserver.client import Object, read_yaml
-from kit.apiserver.processes import Process, free_ports, until
+from kit.apiserver.processes import Process, free_ports
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 INSTALL = Path(__file__).parents[2] / "k8s" / "install.yaml"
 SECONDS = 60.0
@@ -68,7 +69,7 @@ class Controller:
     def start(self) -> None:
         """Start it, and wait until it is ready."""
         self.process.start()
-        until("the controller to be ready", lambda: self.is_ready() or None, SECONDS)
+        until("the controller to be ready", self.is_ready, SECONDS)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it, if it runs."""

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hotpeers_shim.contract import Ack, AckState, load_ack
-from kit.sidecars import Sidecar, until
+from kit.sidecars import Sidecar
+from kit.waiting import until
 from runtimes.environments import UNSUPPORTED, interpreter
 
 PACKAGE = Path(find_spec("hotpeers_shim").origin).parent
@@ -128,7 +129,10 @@ def test_the_agent_runs_as_without_the_shim_and_status_says_why(unsupported, tmp
         HOTPEERS_PEER_FILE=str(sidecar.file),
     )
     try:
-        said = until(lambda: [a for a in sidecar.status()["acks"] if a["state"] == "error"])
+        said = until(
+            "an ack of the state error",
+            lambda: [a for a in sidecar.status()["acks"] if a["state"] == "error"],
+        )
         shown = subprocess.run(
             [
                 sys.executable,
@@ -190,7 +194,7 @@ def test_a_copy_of_the_shim_that_lacks_a_part_does_not_stop_the_agent(tmp_path, 
     try:
         if missing != "unsupported.py":
             path = tmp_path / f"acks/ack-{program.process.pid}.json"
-            ack = until(lambda: read_ack(path))
+            ack = until("an ack", lambda: read_ack(path))
             assert (ack.state, ack.reason) == (AckState.ERROR, "ShimFailed")
             assert missing.removesuffix(".py") in ack.message
         out, errors = program.finish()

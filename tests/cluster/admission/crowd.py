@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from cluster.admission.attempts import AGENTS
 from cluster.admission.outcome import Attempt, By, attempt
 from kit.apiserver.client import Api, Object
-from kit.apiserver.processes import until
 from kit.spawning import declarative
+from kit.waiting import until
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 4.0
 
@@ -41,7 +41,7 @@ class Watcher:
 
     def until_alive(self, count: int, seconds: float) -> None:
         """Wait until there are so many."""
-        until(f"{count} agents", lambda: len(self.alive) == count or None, seconds)
+        until(f"{count} agents", lambda: len(self.alive) == count, seconds)
 
     def _follow(self) -> None:
         try:
@@ -101,11 +101,11 @@ class Crowd:
         self._until(lambda name: self.refused[name] > before[name], seconds)
 
     def _until(self, holds: Callable[[str], bool], seconds: float) -> None:
-        def all_do() -> bool | None:
-            return all(holds(name) for name in before) or None
+        def all_do() -> bool:
+            return all(holds(name) for name in before)
 
         before = [name for name in self.refused if name not in self.created]
-        until("all to be refused", all_do, seconds)
+        until("every create to be refused", all_do, seconds)
 
     def _try(self, name: str) -> None:
         self._barrier.wait(180)

@@ -15,13 +15,13 @@ from typing import Any
 from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import AGENTS, PEERS, install_crd, is_served
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import EVERYTHING, KINDS, take, until_asked
 from kit.spawning import SPEC, declarative, document, edited
+from kit.waiting import until
 from kit.webhook import Controller
 
 SYSTEM = "hotpeers-system"
@@ -136,7 +136,11 @@ def _prepare(cluster: Cluster) -> None:
         install_crd(api, file)
     for definition in (_both_versions(), *map(_definition, OTHERS)):
         api.apply(definition)
-        until("it to be served", lambda one=definition: is_served(api, one), 60)
+        until(
+            f"{definition['metadata']['name']} to be served",
+            lambda one=definition: is_served(api, one),
+            60,
+        )
 
 
 def _both_versions() -> Object:

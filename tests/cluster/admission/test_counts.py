@@ -12,9 +12,9 @@ from cluster.admission.scene import MANY, SYSTEM, Scene, scene
 from hotpeers.controller.quota.ledger_text import read_ledger
 from hotpeers.controller.quota.ledgers import ledger_name
 from kit.apiserver.client import Api
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.controller.scene import read
+from kit.waiting import until
 
 LIMIT, CLIENTS = 10, 200
 # A slot that the killed one took, and whose agent never came, is free 65 s later.
@@ -49,7 +49,7 @@ def test_never_more_than_allowed_and_exactly_that_in_the_end(guarded: Scene, lea
     with watcher.watching():
         with crowd.trying():
             # In the moment in which slots are taken: some of those that it took are for nobody then.
-            until("slots to be taken", lambda: slots(guarded.api) or None, SECONDS)
+            until("slots to be taken", lambda: slots(guarded.api), SECONDS)
             victim.stop(signal.SIGKILL)
             watcher.until_alive(LIMIT, HELD_SECONDS + SECONDS)
             # Everybody else is refused, and goes on asking.

@@ -9,9 +9,9 @@ from cluster.admission.attempts import AGENTS
 from cluster.admission.outcome import MERGE, Attempt, By, attempt
 from cluster.admission.scene import Scene, scene
 from kit.apiserver.client import Api, Object
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.spawning import declarative
+from kit.waiting import until
 
 CONFIG: Object = {
     "apiVersion": "v1",
@@ -58,9 +58,7 @@ def test_only_the_governed_are_stopped(down: tuple[Scene, Api]) -> None:
     guarded.controllers[0].start()
     until(
         "it to be admitted again",
-        lambda: (
-            attempt(lead, Attempt("POST", AGENTS, declarative("worker-b"))).by is By.NOBODY or None
-        ),
+        lambda: attempt(lead, Attempt("POST", AGENTS, declarative("worker-b"))).by is By.NOBODY,
         60,
     )
     assert attempt(lead, Attempt("POST", AGENTS, declarative("intruder"))).by is By.GUARD

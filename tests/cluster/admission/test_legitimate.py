@@ -13,8 +13,8 @@ from cluster.admission.shape import beyond
 from hotpeers.spawnpolicy.stamps import FORMAT
 from kit import legitimate
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.processes import until
 from kit.spawning import SPEC, declarative, edited
+from kit.waiting import until
 
 CONFIGS = "/api/v1/namespaces/team/configmaps?dryRun=All"
 CONFIG: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any"}}
@@ -220,22 +220,15 @@ def test_subject_may_ask_about_itself(path: str, kind: str, spec: Object, lead: 
 def test_its_own_is_deleted(
     propagation: str, dry: list[str] | None, guarded: Scene, lead: Api
 ) -> None:
-    lead.create(declarative("worker-gone"))
+    made = lead.create(declarative("worker-gone"))
     options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
     path = f"{AGENTS}/worker-gone"
     lead.request("DELETE", path, {**options, **({"dryRun": dry} if dry else {})})
     if dry:
         lead.request("DELETE", path, options)
 
-    def gone() -> bool | None:
-        try:
-            guarded.api.request("GET", path)
-        except ApiError as error:
-            return error.status == 404 or None
-        return None
-
     # In the foreground the leader finishes it: nobody collects garbage here.
-    until("it to be gone", gone, 60)
+    until("the agent to be gone", lambda: guarded.api.is_gone(made), 60)
 
 
 def test_events_of_its_own(lead: Api) -> None:
@@ -304,9 +297,9 @@ def test_emptied_resources_are_never_stored(guarded: Scene) -> None:
 def test_unchecked_names_of_secrets_are_told(guarded: Scene, lead: Api) -> None:
     path = "/apis/hotpeers.dev/v1alpha1/namespaces/team/spawnpolicies/leads"
 
-    def told() -> bool | None:
+    def is_reported() -> bool:
         status = guarded.api.request("GET", path).get("status", {})
         found = {one["type"]: one["status"] for one in status.get("conditions", [])}
-        return found.get("SecretNamesChecked") == "False" or None
+        return found.get("SecretNamesChecked") == "False"
 
-    until("the policy to say so", told, 90)
+    until("the condition SecretNamesChecked", is_reported, 90)

@@ -9,8 +9,8 @@ from cluster.admission.outcome import MERGE, Attempt, By, attempt
 from cluster.admission.scene import SYSTEM, Scene, policy
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, Object
-from kit.apiserver.processes import until
 from kit.spawning import declarative
+from kit.waiting import until
 
 CONFIG: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any"}}
 LEAD = "system:serviceaccount:team:lead"
@@ -73,7 +73,7 @@ def test_account_that_was_made_again_is_governed(guarded: Scene) -> None:
     before = guarded.account("again")
     old = Api(before.access)
     before.delete()
-    until("the old token to be refused", lambda: "401" in said(old) or None, 60)
+    until("the old token to be refused", lambda: "401" in said(old), 60)
     old.close()
     new = guarded.login("again")
     assert attempt(new, config()).by is By.GUARD
@@ -90,7 +90,7 @@ def test_what_a_subject_named_by_account_spawned_is_not_its_successors(guarded: 
     first = guarded.login("robot")
     subjects = [{"kind": "ServiceAccount", "name": "robot"}]
     guarded.api.create(policy("robots", subjects=subjects, names=["robot-*"]))
-    until("it to be governed", lambda: attempt(first, config()).by is By.GUARD or None, 60)
+    until("the account to be governed", lambda: attempt(first, config()).by is By.GUARD, 60)
     first.create(declarative("robot-a"))
     guarded.account("robot").delete()
     second = guarded.login("robot")
@@ -167,5 +167,5 @@ def test_configuration_that_somebody_opened_is_closed_again(guarded: Scene, lead
     before = rules()
     emptied = [{"op": "remove", "path": "/webhooks/0/rules"}]
     lead.request("PATCH", path, emptied, content_type="application/json-patch+json")
-    until("it to be as before", lambda: rules() == before or None, 60)
-    until("it to be asked", lambda: attempt(lead, config()).by is By.GUARD or None, 60)
+    until("the rules to be as before", lambda: rules() == before, 60)
+    until("the guard to be asked", lambda: attempt(lead, config()).by is By.GUARD, 60)

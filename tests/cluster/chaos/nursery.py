@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 # A child is what `hotpeers run` is after its imports, and a process of its own. It dies with its
 # parent, and that one when its input ends.
@@ -76,9 +76,9 @@ class Nursery:
         until("the process to be gone", lambda: _is_gone(pid), 60)
 
 
-def _is_gone(pid: int) -> bool | None:
+def _is_gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    return None
+    return False

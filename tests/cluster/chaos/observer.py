@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from hotpeers_shim.contract import PeerFile, Rejection, load_peer_file
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 SECONDS = 60.0
 _PAUSE = 0.0015
@@ -82,9 +82,9 @@ class Observer:
         """Wait until it is so, and fail where it is not in time; the seconds that it took."""
         began = time.monotonic()
 
-        def probe() -> bool | None:
+        def probe() -> bool:
             self.check()
-            return condition() or None
+            return condition()
 
         until(what, probe, seconds)
         return time.monotonic() - began

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from kit.apiserver.processes import Process, free_ports, until
+from kit.apiserver.processes import Process, free_ports
+from kit.waiting import until
 
 SECONDS = 60.0
 LABELS = {"hotpeers.dev/peer": "true"}
@@ -87,12 +88,12 @@ class Sidecar:
         found = re.search(rf"^{title} (\S+)$", self._get("/metrics").decode(), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
-    def _ready(self) -> bool | None:
+    def _ready(self) -> bool:
         self.process.check()
         try:
-            return True if self._get("/readyz") else None
+            return self._get("/readyz")
         except OSError:
-            return None
+            return False
 
     def _get(self, path: str) -> bytes:
         with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=30) as response:

@@ -10,9 +10,9 @@ from cluster.chaos.observer import Observer
 from cluster.chaos.sidecar import Sidecar
 from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 Make = Callable[..., Sidecar]
 MakePeer = Callable[..., Object]
@@ -31,9 +31,9 @@ def create_peers(cluster: Cluster, make_peer: MakePeer, wanted: Iterable[str]) -
 def until_following(sidecar: Sidecar) -> None:
     """Wait until every kind is watched: a list that is read again would hide what a watch loses."""
 
-    def all_follow() -> bool | None:
+    def all_follow() -> bool:
         scopes = sidecar.status()["source"]["scopes"]
-        return True if all(scope["state"] == "following" for scope in scopes) else None
+        return all(scope["state"] == "following" for scope in scopes)
 
     until("every kind to be followed", all_follow, 60)
 
@@ -50,9 +50,9 @@ def test_api_server_that_falls_twice_costs_no_peer(
         until_following(sidecar)
 
         cluster.stop(signal.SIGKILL)
-        until("status to tell", lambda: "ApiUnreachable" in sidecar.reasons() or None, 60)
+        until("ApiUnreachable in the status", lambda: "ApiUnreachable" in sidecar.reasons(), 60)
         cluster.start()
-        first = observer.until("all of it to be solved", lambda: not problems_of(sidecar))
+        first = observer.until("every problem to be solved", lambda: not problems_of(sidecar))
         cluster.api.patch(make_peer("p0"), {"spec": {"description": "after the first fall"}})
         observer.until_told("p0", "after the first fall")
 
@@ -136,10 +136,10 @@ def test_token_that_is_refused_is_replaced_by_the_next_in_its_file(
         until_following(sidecar)
 
         cluster.replace_signing_key()
-        until("status to tell", lambda: "Unauthorized" in sidecar.reasons() or None, 60)
+        until("Unauthorized in the status", lambda: "Unauthorized" in sidecar.reasons(), 60)
         cluster.api.patch(make_peer("p2"), {"spec": {"description": "unseen"}})
         account.renew()
         took = observer.until_told("p2", "unseen")
-        observer.until("it to be solved", lambda: "Unauthorized" not in sidecar.reasons())
+        observer.until("Unauthorized to be solved", lambda: "Unauthorized" not in sidecar.reasons())
         until_following(sidecar)
     tell(f"401, then a new token: caught up in {took:.2f} s; {observer.figures()}")

@@ -10,9 +10,9 @@ import pytest
 from cluster.chaos.observer import Observer
 from cluster.chaos.sidecar import Sidecar
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 Make = Callable[..., Sidecar]
 PROMISED = 30.0
@@ -60,13 +60,13 @@ def test_silence_is_noticed_within_thirty_seconds(
         assert silences(around) >= 1
 
         left = PROMISED + MARGIN - (time.monotonic() - began)
-        until("silence to be noticed", lambda: silences(cut_off) or None, left)
+        until("a silent watch to be noticed", lambda: silences(cut_off), left)
         noticed = time.monotonic() - began
         assert second.descriptions["p3"] == "at first"
-        until("status to say so", partial(_says_so, cut_off), 60)
+        until("the outage in the status", partial(_shows_outage, cut_off), 60)
         other_proxy.heal()
         healed = second.until_told("p3", "unheard")
-        second.until("it to be solved", lambda: _says_so(cut_off) is None)
+        second.until("the outage to be solved", lambda: not _shows_outage(cut_off))
     tell(
         f"black hole: a change around it was followed after {followed:.1f} s; with no way around "
         f"it was noticed after {noticed:.1f} s and caught up {healed:.2f} s after it healed; "
@@ -74,5 +74,5 @@ def test_silence_is_noticed_within_thirty_seconds(
     )
 
 
-def _says_so(sidecar: Sidecar) -> bool | None:
-    return True if sidecar.reasons() & {"ApiUnreachable", "WatchSilent"} else None
+def _shows_outage(sidecar: Sidecar) -> bool:
+    return not sidecar.reasons().isdisjoint({"ApiUnreachable", "WatchSilent"})

@@ -14,8 +14,8 @@ import pytest
 from cluster.chaos.observer import Observer
 from cluster.chaos.sidecar import Sidecar
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 _BYTES = 256 * 1024
 
@@ -115,7 +115,7 @@ def test_full_disk_keeps_the_last_good_file(
         disk.fill(sidecar)
         cluster.api.patch(make_peer("p0"), {"spec": {"description": "while it is full"}})
         cluster.api.create(make_peer("late"))
-        until("the failure to be told", lambda: failures(sidecar) >= 2 or None, 60)
+        until("two failed writes in the log", lambda: failures(sidecar) >= 2, 60)
         assert "ProjectionFailed" in sidecar.reasons()
         assert observer.generation == before
         # What failed must not take the room that is missing.
@@ -124,7 +124,9 @@ def test_full_disk_keeps_the_last_good_file(
         disk.empty(sidecar)
         took = observer.until_told("p0", "while it is full")
         observer.until_names([*names, "late"])
-        observer.until("it to be solved", lambda: "ProjectionFailed" not in sidecar.reasons())
+        observer.until(
+            "ProjectionFailed to be solved", lambda: "ProjectionFailed" not in sidecar.reasons()
+        )
         cluster.api.patch(make_peer("p1"), {"spec": {"description": "with room again"}})
         observer.until_told("p1", "with room again")
         tell(

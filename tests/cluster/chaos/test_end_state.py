@@ -116,8 +116,10 @@ def test_end_of_2000_random_steps_is_what_a_fresh_list_gives(
         with Observer(fresh.file) as other:
             fresh.start()
             other.until("the fresh list", lambda: other.file is not None)
-            took = observer.until("both to say the same", lambda: peers(observer) == peers(other))
-            observer.until("both to refuse the same", lambda: refused(old) == refused(fresh))
+            took = observer.until(
+                "both to have the same peers", lambda: peers(observer) == peers(other)
+            )
+            observer.until("both to refuse the same peers", lambda: refused(old) == refused(fresh))
         expected = labelled(cluster.api, namespace)
         assert {peer.source for peer in observer.file.peers} <= expected
         assert {source for source in expected if "/Peer/" in f"/{source}"} <= told(old)

@@ -11,10 +11,10 @@ import pytest
 from cluster.chaos.observer import Observer
 from cluster.chaos.sidecar import LABELS, NOWHERE, Sidecar
 from kit.apiserver.client import ApiError, Object, read_yaml
-from kit.apiserver.processes import until
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.resources import AGENTS, PEERS, agent, install_crd, remove_crd, set_ready
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 Make = Callable[..., Sidecar]
 MakePeer = Callable[..., Object]
@@ -36,11 +36,11 @@ def anything_goes(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator
         "spec": 7,
     }
 
-    def lets_in() -> bool | None:
+    def lets_in() -> bool:
         try:
             cluster.api.create(probe)
         except ApiError:
-            return None
+            return False
         return True
 
     cluster.api.apply(crd)
@@ -92,14 +92,16 @@ def test_malformed_object_among_a_thousand_harms_itself_alone(
             cluster.api.patch(make_peer(name), {"spec": {"description": f"change {number}"}})
             times.append(observer.until_told(name, f"change {number}"))
             wrong = {f"Peer/{namespace}/odd", f"Peer/{namespace}/turned"}
-            until("status to tell", lambda wrong=wrong: wrong <= places(sidecar) or None, 60)
+            until(
+                "the wrong objects in the status", lambda wrong=wrong: wrong <= places(sidecar), 60
+            )
         assert places(sidecar) == wrong
         assert observer.descriptions["turned"] == "at first"
         for name in ("odd", "turned"):
             cluster.api.patch(make_peer(name), make_peer(name, "mended"))
         observer.until_told("odd", "mended")
         observer.until_told("turned", "mended")
-        observer.until("it to be solved", lambda: places(sidecar) == set())
+        observer.until("every problem to be solved", lambda: places(sidecar) == set())
     tell(
         f"malformed in {len(MALFORMED)} ways among 1,000: the others followed in "
         f"{max(times) * 1000:.0f} ms at most; {observer.figures()}"
@@ -188,19 +190,22 @@ def test_kind_that_goes_and_comes_back_is_followed_again(
         # Not served any more, but defined: that is no reason to believe that they are gone.
         crd["spec"]["versions"][0]["served"] = False
         cluster.api.apply(crd)
-        observer.until("the gap to be told", lambda: "NotServed" in sidecar.reasons())
+        observer.until("NotServed in the status", lambda: "NotServed" in sidecar.reasons())
         cluster.api.patch(make_peer("p0"), {"spec": {"description": "meanwhile"}})
         observer.until_told("p0", "meanwhile")
         assert sidecar.scope("Agent")["state"] == "retrying"
         install_crd(cluster.api, AGENTS)
         cluster.api.patch(make_agent("a0", ""), {"spec": {"description": "served again"}})
         again = observer.until_told("a0", "served again")
-        observer.until("it to be solved", lambda: "NotServed" not in sidecar.reasons())
+        observer.until("NotServed to be solved", lambda: "NotServed" not in sidecar.reasons())
 
         observer.release("a0", "a1", "a2")
         remove_crd(cluster.api, AGENTS)
         observer.until_names(["p0", "p1", "p2"])
-        observer.until("it to be known", lambda: sidecar.scope("Agent")["state"] == "notInstalled")
+        observer.until(
+            "the definition to be known as missing",
+            lambda: sidecar.scope("Agent")["state"] == "notInstalled",
+        )
         cluster.api.patch(make_peer("p1"), {"spec": {"description": "without agents"}})
         observer.until_told("p1", "without agents")
 

@@ -9,9 +9,9 @@ import pytest
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
+from kit.waiting import until
 
 SYSTEM = "policies-system"
 HOOKS = "/apis/admissionregistration.k8s.io/v1"
@@ -53,13 +53,13 @@ def own_policies(shared_cluster: Cluster, helm: Helm) -> Iterator[Cluster]:
     }
     api.create(secret)
 
-    def enforced() -> bool | None:
+    def enforced() -> bool:
         try:
             change(api, "secrets", "probe", STAMPED)
         except ApiError as error:
-            return error.status in (403, 422) or None
+            return error.status in (403, 422)
         change(api, "secrets", "probe", {"ownerReferences": None, "annotations": None})
-        return None
+        return False
 
     until("the policies to be enforced", enforced, 60)
     yield shared_cluster

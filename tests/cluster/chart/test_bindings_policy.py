@@ -19,9 +19,9 @@ from hotpeers.controller.rbac.grants import (
 from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
+from kit.waiting import until
 
 PLACE, HOME, AWAY = "hotpeers-system", "bindings-home", "bindings-away"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -66,14 +66,10 @@ def by_hand() -> Object:
     return manifest_of(Binding(PEERS, "", ALICE), None)
 
 
-def refused(api: Api, manifest: Object) -> bool | None:
+def refused(api: Api, manifest: Object) -> bool:
     """Whether our policy refuses to create it."""
     path = f"{api.path(manifest, named=False)}?dryRun=All"
-    try:
-        api.request("POST", path, manifest)
-    except ApiError as error:
-        return "hotpeers-bindings" in error.message or None
-    return None
+    return "hotpeers-bindings" in api.refusal("POST", path, manifest)
 
 
 def changed(place: str = HOME, role: str = PEERS, **change: Any) -> Object:
@@ -133,11 +129,11 @@ def test_invitation_lets_an_account_in(api: Api, admin: Api, said: str) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": AWAY}}
     admin.patch(namespace, {"metadata": {"annotations": {"hotpeers.dev/readers": said}}})
     try:
-        until("the invitation to be seen", lambda: not refused(api, changed(AWAY)) or None, 30.0)
+        until("the invitation to be seen", lambda: not refused(api, changed(AWAY)), 30.0)
         assert refused(api, changed(AWAY, FEEDBACK))
     finally:
         admin.patch(namespace, {"metadata": {"annotations": {"hotpeers.dev/readers": None}}})
-        until("it to be gone", lambda: refused(api, changed(AWAY)), 30.0)
+        until("the withdrawn invitation to be seen", lambda: refused(api, changed(AWAY)), 30.0)
 
 
 @pytest.mark.parametrize(

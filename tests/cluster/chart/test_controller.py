@@ -14,11 +14,13 @@ import pytest
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, Object
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import Process, free_ports, until
+from kit.apiserver.processes import Process, free_ports
+from kit.apiserver.resources import account_manifest, bare_pod
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
 from kit.chart.inventory import Item, inventory, left_over
 from kit.controller.injected import injected
+from kit.waiting import until
 
 PLACE, TEAM = "hotpeers-system", "team"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -57,10 +59,8 @@ def release(own_cluster: Cluster, helm_program: Path) -> Release:
     api = own_cluster.api
     for name in (PLACE, TEAM):
         create_namespace(api, name)
-    metadata = {"name": "concierge", "namespace": TEAM}
-    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-    spec = {"serviceAccountName": "concierge", "containers": [{"name": "kagent", "image": "a"}]}
-    api.create(injected({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}))
+    api.create(account_manifest(TEAM, "concierge"))
+    api.create(injected(bare_pod(TEAM, "concierge")))
     before = inventory(api)
     helm = Helm(helm_program, own_cluster.kubeconfig)
     helm.install("hotpeers", PLACE, "crds.keep=false")
@@ -99,10 +99,10 @@ def controller(own_cluster: Cluster, release: Release) -> Iterator[tuple[Process
     process.stop()
 
 
-def is_ready(port: int) -> bool | None:
+def is_ready(port: int) -> bool:
     with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
         return bool(answer.status == 200)
-    return None
+    return False
 
 
 def test_it_works_is_upgraded_and_leaves_nothing(

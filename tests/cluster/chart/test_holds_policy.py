@@ -14,9 +14,9 @@ from hotpeers.hold.workload import Pod, asking_patch, read_deployment
 from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
+from kit.waiting import until
 
 PLACE, HOME = "hotpeers-system", "holds-home"
 KINDS = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
@@ -38,8 +38,8 @@ def account(shared_cluster: Cluster, helm: Helm) -> Iterator[ServiceAccount]:
     theirs = Api(made.access)
     probe = api.create(pod("probe"))
 
-    def in_force() -> bool | None:
-        return refused(theirs, probe, {"metadata": {"labels": {"a": "b"}}}) or None
+    def in_force() -> bool:
+        return refused(theirs, probe, {"metadata": {"labels": {"a": "b"}}})
 
     until("the policy to be in force", in_force, 60.0)
     theirs.close()

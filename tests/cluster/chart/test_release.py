@@ -10,7 +10,6 @@ import pytest
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.resources import AGENTS, PEERS, agent, install_crd, is_served, peer
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm, HelmError
@@ -18,6 +17,7 @@ from kit.chart.inventory import inventory, left_over
 from kit.chart.operators import install_operators
 from kit.chart.rendering import INSTALL
 from kit.chart.variants import VARIANTS
+from kit.waiting import until
 
 PLACE = "hotpeers-system"
 DEFINITIONS = {

@@ -12,10 +12,10 @@ import pytest
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.resources import AGENTS, install_crd
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
+from kit.waiting import until
 
 PLACE = "stamps"
 # A name of its own: other tests install a release in the same cluster.
@@ -51,10 +51,10 @@ class Steady:
         self._condition = condition
         self._since = time.monotonic()
 
-    def __call__(self) -> bool | None:
+    def __call__(self) -> bool:
         if not self._condition():
             self._since = time.monotonic()
-        return time.monotonic() - self._since > 2.0 or None
+        return time.monotonic() - self._since > 2.0
 
 
 @contextmanager
@@ -204,17 +204,9 @@ def test_writers_that_the_operator_lists_may_write_them(
         restored = agent(annotations=STAMPS)
         until(
             "the exemption",
-            lambda: _allowed(shared_cluster.api, path, restored, headers) or None,
+            lambda: not shared_cluster.api.refusal("POST", path, restored, headers=headers),
             60.0,
         )
     for one in helm.render(release=RELEASE):
         if one["kind"] in POLICIES and one["metadata"]["name"] == NAME:
             shared_cluster.api.apply(one)
-
-
-def _allowed(api: Api, path: str, manifest: Object, headers: dict[str, str]) -> bool:
-    try:
-        api.request("POST", path, manifest, headers=headers)
-    except ApiError:
-        return False
-    return True

@@ -14,7 +14,8 @@ from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Object
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.server import Cluster
-from kit.controller.scene import client_of, ended, read, running, until
+from kit.controller.scene import client_of, ended, read, running
+from kit.waiting import until_async
 
 # The lease of one that is gone runs out soon, and that of one on a busy machine does not.
 PACE = Pace(duration=6.0, renew=4.0, retry=0.3)
@@ -59,29 +60,39 @@ async def test_one_of_many_leads_and_the_lease_says_so(cluster: Cluster, namespa
     async with client_of(cluster.kubeconfig) as client:
         workers = [Worker(client, namespace, f"w{i}", LONG) for i in range(5)]
         async with running(*(worker.run() for worker in workers)):
-            await until(lambda: any(worker.working for worker in workers))
+            await until_async(
+                "one worker to lead", lambda: any(worker.working for worker in workers)
+            )
             renewed = lease(cluster, namespace)["renewTime"]
-            await until(lambda: lease(cluster, namespace)["renewTime"] != renewed)
+            await until_async(
+                "the lease to be renewed", lambda: lease(cluster, namespace)["renewTime"] != renewed
+            )
             (leader,) = [worker for worker in workers if worker.working]
             spec = lease(cluster, namespace)
             assert spec["holderIdentity"] == leader.election.identity
             assert spec["leaseDurationSeconds"] == 600
             assert spec["leaseTransitions"] == 0
             assert leader.election.leading
-            await until(lambda: all(w.election.holder == leader.election.identity for w in workers))
+            await until_async(
+                "every worker to know the leader",
+                lambda: all(w.election.holder == leader.election.identity for w in workers),
+            )
 
 
 async def test_released_lease_is_taken_at_once(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
         first, second = (Worker(client, namespace, name, LONG) for name in ("a", "b"))
         async with running(first.run()) as (task,):
-            await until(lambda: first.working)
+            await until_async("the first to lead", lambda: first.working)
             async with running(second.run()):
-                await until(lambda: second.election.holder == first.election.identity)
+                await until_async(
+                    "the second to see that the first leads",
+                    lambda: second.election.holder == first.election.identity,
+                )
                 await ended(task)
                 assert not first.working
                 assert not first.election.leading
-                await until(lambda: second.working)
+                await until_async("the second to lead", lambda: second.working)
                 assert lease(cluster, namespace)["leaseTransitions"] == 1
         assert lease(cluster, namespace)["holderIdentity"] == ""
 
@@ -98,16 +109,21 @@ async def test_leader_without_a_server_stops_before_another_may_begin(
             await stack.enter_async_context(client_of(cluster.kubeconfig)), namespace, "f"
         )
         async with running(cut.run()):
-            await until(lambda: cut.working)
+            await until_async("the worker to lead that is to be cut off", lambda: cut.working)
             async with running(free.run()):
-                await until(lambda: free.election.holder)
+                await until_async(
+                    "the other worker to see the leader", lambda: free.election.holder
+                )
                 proxy.black_hole()
-                await until(lambda: free.working)
+                await until_async("the other worker to lead", lambda: free.working)
                 assert not cut.working
                 assert cut.stopped_at < free.began_at
                 assert cut.election.problems()[0].reason == "ApiUnreachable"
                 proxy.heal()
-                await until(lambda: cut.election.holder == free.election.identity)
+                await until_async(
+                    "the first worker to see the new leader",
+                    lambda: cut.election.holder == free.election.identity,
+                )
                 assert (cut.terms, free.terms) == (1, 1)
 
 
@@ -116,14 +132,14 @@ async def test_lease_that_another_took_ends_the_work(cluster: Cluster, namespace
         # It would lead on for much longer than it is waited for.
         worker = Worker(client, namespace, "w", LONG)
         async with running(worker.run()):
-            await until(lambda: worker.working)
+            await until_async("the worker to lead", lambda: worker.working)
             taken = read(cluster.api, path(namespace))
             assert taken is not None
             theirs = {"holderIdentity": "thief", "leaseDurationSeconds": 2}
             cluster.api.patch(taken, {"spec": theirs})
-            await until(lambda: not worker.working)
+            await until_async("the worker to stop leading", lambda: not worker.working)
             # It is not renewed, and so comes back.
-            await until(lambda: worker.working)
+            await until_async("the worker to lead again", lambda: worker.working)
             assert worker.terms == 2
 
 
@@ -131,10 +147,10 @@ async def test_deleted_lease_is_made_anew(cluster: Cluster, namespace: str) -> N
     async with client_of(cluster.kubeconfig) as client:
         worker = Worker(client, namespace, "w")
         async with running(worker.run()):
-            await until(lambda: worker.working)
+            await until_async("the worker to lead", lambda: worker.working)
             cluster.api.request("DELETE", path(namespace))
-            await until(lambda: read(cluster.api, path(namespace)))
-            await until(lambda: worker.working)
+            await until_async("the lease", lambda: read(cluster.api, path(namespace)))
+            await until_async("the worker to lead", lambda: worker.working)
 
 
 @pytest.mark.parametrize("verb", ["get", "create", "update"])
@@ -155,7 +171,7 @@ async def test_missing_right_is_named(
     async with client_of(account.kubeconfig()) as client:
         worker = Worker(client, namespace, "poor")
         async with running(worker.run()):
-            (problem,) = await until(worker.election.problems)
+            (problem,) = await until_async("a problem of the election", worker.election.problems)
             assert problem.where == f"Lease/{namespace}/lease"
             assert problem.reason == "Forbidden"
             assert f'cannot {verb} resource "leases"' in problem.message
@@ -204,4 +220,4 @@ async def test_work_that_finds_out_first_is_no_failure(cluster: Cluster, namespa
             raise NotLeadingError
 
         async with running(election.run(work)):
-            await until(lambda: len(terms) >= 2)
+            await until_async("a second term", lambda: len(terms) >= 2)

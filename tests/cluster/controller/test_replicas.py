@@ -17,12 +17,13 @@ from hotpeers.controller.rbac.grants import ROLES
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.rbac import FOLDER
+from kit.apiserver.resources import bare_pod
 from kit.apiserver.server import Cluster
 from kit.controller.injected import injected
 from kit.controller.process import SECONDS, Controller
 from kit.controller.scene import read
+from kit.waiting import until
 
 Make = Callable[..., Controller]
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/hotpeers-controller"
@@ -68,16 +69,6 @@ def clean(api: Api, namespace: str) -> None:
     for one in api.list(kinds[1][0], "ClusterRoleBinding")["items"]:
         if namespace in one["metadata"]["name"]:
             api.delete({"apiVersion": kinds[1][0], "kind": "ClusterRoleBinding", **one})
-
-
-def pod(namespace: str, name: str, account: str) -> Object:
-    made = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]},
-    }
-    return injected(made)
 
 
 def bindings(api: Api, namespace: str) -> set[tuple[str, str]]:
@@ -133,7 +124,7 @@ def test_two_that_start_at_once_serve_the_same_and_one_leads(
         metric = "hotpeers_controller_leader"
         until(
             "one to lead by its metric",
-            lambda: sorted(one.metric(metric) for one in two) == [0.0, 1.0] or None,
+            lambda: sorted(one.metric(metric) for one in two) == [0.0, 1.0],
             SECONDS,
         )
         days = two[0].metric("hotpeers_certificate_expiry_seconds") / 86400
@@ -160,14 +151,14 @@ def test_two_that_start_at_once_serve_the_same_and_one_leads(
             context.wrap_socket(plain, server_hostname=host) as secure,
         ):
             assert secure.version() == "TLSv1.3"
-        cluster.api.create(pod(namespace, "p", "alice"))
-        until("the bindings", lambda: len(bindings(cluster.api, namespace)) == 2 or None, SECONDS)
+        cluster.api.create(injected(bare_pod(namespace, "alice")))
+        until("the bindings", lambda: len(bindings(cluster.api, namespace)) == 2, SECONDS)
         until(
             "its metric",
-            lambda: leader.metric("hotpeers_reader_bindings") == 3.0 or None,
+            lambda: leader.metric("hotpeers_reader_bindings") == 3.0,
             SECONDS,
         )
-        until("no problems", lambda: leader.status()["problems"] == [] or None, SECONDS)
+        until("no problems", lambda: leader.status()["problems"] == [], SECONDS)
     finally:
         cluster.api.delete(configuration)
 
@@ -181,17 +172,17 @@ def test_another_leads_after_a_kill_and_after_a_graceful_end(
         one.until_ready()
     first = leader_of(*two)
     (second,) = [one for one in two if one is not first]
-    until("it to see the leader", lambda: second.status()["leader"] or None, SECONDS)
+    until("the second to see the leader", lambda: second.status()["leader"], SECONDS)
     first.stop(signal.SIGKILL)
     began = time.monotonic()
-    until("the other to lead", lambda: second.leads() or None, SECONDS)
+    until("the other to lead", second.leads, SECONDS)
     killed = time.monotonic() - began
     first.start()
     first.until_ready()
-    until("it to see the leader", lambda: first.status()["leader"] or None, SECONDS)
+    until("the first to see the leader", lambda: first.status()["leader"], SECONDS)
     began = time.monotonic()
     second.stop()
-    until("the first to lead again", lambda: first.leads() or None, SECONDS)
+    until("the first to lead again", first.leads, SECONDS)
     ended = time.monotonic() - began
     # Less than the duration of the Lease: it was given back.
     assert ended < 13
@@ -231,22 +222,26 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     frozen = leader_of(*two)
     (other,) = [one for one in two if one is not frozen]
     # In the middle of its work, so that it would go on with it.
-    pods = [pod(namespace, f"pod-{i}", f"account-{i}") for i in range(150)]
+    pods = [injected(bare_pod(namespace, f"account-{i}", f"pod-{i}")) for i in range(150)]
     with ThreadPoolExecutor(1) as pool:
         creating = pool.submit(api.create_all, pods, 1)
-        until("some bindings", lambda: len(bindings(api, namespace)) > 20 or None, SECONDS)
+        until("some bindings", lambda: len(bindings(api, namespace)) > 20, SECONDS)
         frozen.process.signal(signal.SIGSTOP)
         assert len(bindings(api, namespace)) < 280
         creating.result()
-    until("the other to lead", lambda: other.leads() or None, SECONDS)
-    until("all bindings", lambda: len(bindings(api, namespace)) == 300 or None, SECONDS)
+    until("the other to lead", other.leads, SECONDS)
+    until("all bindings", lambda: len(bindings(api, namespace)) == 300, SECONDS)
     frozen.process.signal(signal.SIGCONT)
     until(
         "it to see who leads",
-        lambda: frozen.status().get("leader", "").startswith(f"{other.name}_") or None,
+        lambda: frozen.status().get("leader", "").startswith(f"{other.name}_"),
         SECONDS,
     )
-    until("its log", lambda: "not leading any more" in frozen.log.read_text() or None, SECONDS)
+    until(
+        "the end of its term in the log",
+        lambda: "not leading any more" in frozen.log.read_text(),
+        SECONDS,
+    )
     assert other.leads()
     lease = read(api, LEASES.format(namespace))
     assert lease is not None
@@ -274,16 +269,16 @@ def test_api_server_that_falls_changes_nothing_that_is_served(
     shown = two[0].certificate()
     leader_of(*two)
     own_cluster.stop(signal.SIGKILL)
-    until("nobody to lead", lambda: not any(one.leads() for one in two) or None, SECONDS)
+    until("every replica to stop leading", lambda: not any(one.leads() for one in two), SECONDS)
     assert [one.answer("/readyz")[0] for one in two] == [200, 200]
     assert [one.certificate() for one in two] == [shown, shown]
     reasons = {problem["reason"] for one in two for problem in one.status()["problems"]}
     assert reasons == {"ApiUnreachable"}
     own_cluster.start()
     leader_of(*two)
-    api.create(pod(namespace, "late", "alice"))
-    until("the bindings", lambda: len(bindings(api, namespace)) == 2 or None, SECONDS)
-    until("no problems", lambda: not any(one.status()["problems"] for one in two) or None, SECONDS)
+    api.create(injected(bare_pod(namespace, "alice", "late")))
+    until("the bindings", lambda: len(bindings(api, namespace)) == 2, SECONDS)
+    until("no problems", lambda: not any(one.status()["problems"] for one in two), SECONDS)
     assert [one.certificate() for one in two] == [shown, shown]
 
 
@@ -312,6 +307,6 @@ def test_secret_that_may_not_be_read_is_named_and_not_ready(
     assert found.startswith("there is no certificate to serve with yet: ")
     assert 'cannot list resource "secrets"' in found
     assert "(Forbidden)" in found
-    until("the log", lambda: 'resource "secrets"' in replica.log.read_text() or None, SECONDS)
+    until("the log", lambda: 'resource "secrets"' in replica.log.read_text(), SECONDS)
     forbidden = 'hotpeers_problems{reason="Forbidden"}'
-    until("its metric", lambda: replica.metric(forbidden) >= 1 or None, SECONDS)
+    until("the metric of forbidden requests", lambda: replica.metric(forbidden) >= 1, SECONDS)

@@ -22,12 +22,13 @@ from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
-from kit.apiserver.resources import agent, install_crd
+from kit.apiserver.resources import account_manifest, agent, bare_pod, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations, listed
 from kit.controller.injected import injected
 from kit.controller.leading import SPAWN_POLICIES, leader, spawn_policy, spawned
-from kit.controller.scene import client_of, read, running, until
+from kit.controller.scene import client_of, read, running
+from kit.waiting import until_async
 
 SYSTEM = "hotpeers-system"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -100,32 +101,27 @@ async def test_everything_works(
     account: ServiceAccount, configuration: Object, cluster: Cluster, namespace: str
 ) -> None:
     api = cluster.api
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "p", "namespace": namespace},
-        "spec": {"serviceAccountName": "alice", "containers": [{"name": "c", "image": "i"}]},
-    }
-    api.create(injected(pod))
+    pod = api.create(injected(bare_pod(namespace, "alice")))
     binding = manifest_of(Binding(PEERS, namespace, Account(namespace, "alice")), None)
     used: list[Any] = []
     async with client_of(account.kubeconfig()) as client:
         replica = Replica(client, duties(), lambda *pair: used.append(pair))
         async with running(replica.run()):
-            await until(lambda: used)
-            await until(lambda: replica.bindings == 3)
+            await until_async("a certificate to be used", lambda: used)
+            await until_async("three bindings", lambda: replica.bindings == 3)
             assert api.read(binding)["metadata"]["ownerReferences"]
-            (webhook,) = await until(
+            (webhook,) = await until_async(
+                "the caBundle of the webhooks",
                 lambda: (
                     (found := api.read(configuration)["webhooks"])
                     and "caBundle" in found[0]["clientConfig"]
                     and found
-                )
+                ),
             )
             kept = read(api, f"{SECRETS}/hotpeers-certificates")
             assert kept is not None
             assert webhook["clientConfig"]["caBundle"] == kept["data"]["ca.crt"]
-            await until(lambda: replica.problems() == ())
+            await until_async("no problems", lambda: replica.problems() == ())
             assert replica.leading
             api.delete(pod, gracePeriodSeconds=0)
             api.patch(binding, {"subjects": []})  # what was changed is deleted and made anew
@@ -248,8 +244,7 @@ async def test_what_the_guard_keeps_in_the_cluster_works(
     lead = api.create(agent(namespace, "lead"))
     policy = api.create(spawn_policy(namespace, deletionPolicy="Retain"))
     expired = api.create(spawned(namespace, "expired", lead, seconds=-1))
-    metadata = {"name": "tools", "namespace": namespace}
-    tools = api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    tools = api.create(account_manifest(namespace, "tools"))
     orphan = api.create(spawned(namespace, "orphan", tools))
     with configurations(api, "hotpeers-guard"):
         async with leader(
@@ -260,23 +255,36 @@ async def test_what_the_guard_keeps_in_the_cluster_works(
             configuration="hotpeers-guard",
             owner="hotpeers-controller",
         ) as leading:
-            await until(lambda: read(api, api.path(expired)) is None)
+            await until_async(
+                "the expired agent to be deleted", lambda: read(api, api.path(expired)) is None
+            )
             governed = {(namespace, "lead"), (namespace, "orphan")}
-            await until(lambda: listed(api, "hotpeers-guard") == governed)
-            await until(lambda: api.read(policy).get("status", {}).get("conditions"))
+            await until_async(
+                "every governed account in the configuration",
+                lambda: listed(api, "hotpeers-guard") == governed,
+            )
+            await until_async(
+                "the status of the policy",
+                lambda: api.read(policy).get("status", {}).get("conditions"),
+            )
             ledger = f"/api/v1/namespaces/{SYSTEM}/configmaps/{ledger_name(f'{namespace}/workers')}"
-            await until(lambda: read(api, ledger))
+            await until_async("the ledger", lambda: read(api, ledger))
             api.delete(tools)
-            await until(lambda: read(api, api.path(orphan)) is None)
-            await until(lambda: len(leading.causes) == 2)
+            await until_async(
+                "the orphan to be deleted", lambda: read(api, api.path(orphan)) is None
+            )
+            await until_async("two deletions", lambda: len(leading.causes) == 2)
             told = {"AgentExpired", "OrchestratorGone"}
-            await until(
+            await until_async(
+                "an Event of each reason",
                 lambda: (
                     {one["reason"] for one in api.list("v1", "Event", namespace)["items"]} == told
-                )
+                ),
             )
-            await until(lambda: leading.duties.problems() == ())
-            await until(lambda: leading.governed.problems() == ())
+            await until_async("no problems of the duties", lambda: leading.duties.problems() == ())
+            await until_async(
+                "no problems of the governed accounts", lambda: leading.governed.problems() == ()
+            )
 
 
 def test_of_agents_and_policies_nothing_else_is_written(
@@ -310,13 +318,7 @@ async def test_what_the_guard_reads_and_tells_works(
         Denial(PolicyReason.TOO_DEEP, "", ""),
         True,
     )
-    account_of = cluster.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "taken", "namespace": namespace},
-        }
-    )
+    account_of = cluster.api.create(account_manifest(namespace, "taken"))
     secret = {"name": "hidden", "namespace": namespace}
     cluster.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": secret})
     async with client_of(account.kubeconfig()) as client:
@@ -337,14 +339,17 @@ async def test_what_the_guard_reads_and_tells_works(
         denials = Denials(client, lambda: lost.append(1), pause=0.0, same=0.0)
         async with running(denials.run()):
             denials.note(told)
-            await until(lambda: cluster.api.list("v1", "Event", namespace)["items"])
+            await until_async(
+                "an Event", lambda: cluster.api.list("v1", "Event", namespace)["items"]
+            )
             denials.note(told)
-            await until(
+            await until_async(
+                "an Event with the count two",
                 lambda: [
                     one
                     for one in cluster.api.list("v1", "Event", namespace)["items"]
                     if one["count"] == 2
-                ]
+                ],
             )
         assert lost == []
     agents = f"/apis/kagent.dev/v1alpha2/namespaces/{namespace}/agents"

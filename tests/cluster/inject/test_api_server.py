@@ -15,9 +15,10 @@ import pytest
 
 from kit.apiserver.client import Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
+from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
 from kit.rival import FOLDER, rival
+from kit.waiting import until
 from kit.webhook import (
     SECONDS,
     Controller,
@@ -57,8 +58,7 @@ def team(server: Cluster) -> Iterator[str]:
     """A namespace that enforces `restricted`, with a ServiceAccount `agent`."""
     name = f"team-{next(_NUMBERS)}"
     create_namespace(server.api, name, RESTRICTED)
-    account = {"name": "agent", "namespace": name}
-    server.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    server.api.create(account_manifest(name, "agent"))
     yield name
     remove_namespace(server.api, name)
 
@@ -74,8 +74,8 @@ def controller(server: Cluster, shared: Controller, team: str) -> Controller:
 def wait_for_injection(server: Cluster, namespace: str) -> None:
     probe = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
 
-    def asks() -> bool | None:
-        return injected(server.api.request("POST", probe, pod(namespace, "probe"))) or None
+    def asks() -> bool:
+        return injected(server.api.request("POST", probe, pod(namespace, "probe")))
 
     until("the API server to ask the controller", asks, SECONDS)
 
@@ -114,8 +114,7 @@ def test_a_plain_pod_is_not_even_asked_about(
     found = server.api.create(pod(team, "plain", asked=False))
     assert set(containers(found)) == {"kagent"}
     create_namespace(server.api, "hotpeers-system")
-    account = {"name": "agent", "namespace": "hotpeers-system"}
-    server.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    server.api.create(account_manifest("hotpeers-system", "agent"))
     assert not injected(server.api.create(pod("hotpeers-system", "own")))
     assert controller.metric("hotpeers_injections_total") == before
 
@@ -166,7 +165,7 @@ def test_another_injector_before_or_after(
                 path = variables(containers(answer)["kagent"]).get("PYTHONPATH", "")
                 return path.split(":") if FOLDER in path and BOOTSTRAP in path else None
 
-            path = until("both to be asked", both, SECONDS)
+            path = until("both webhooks to be asked", both, SECONDS)
             assert path == [first, *({BOOTSTRAP, FOLDER} - {first})]
             assert injected(server.api.create(pod(team, "both")))
         finally:
@@ -230,7 +229,7 @@ def test_a_certificate_is_replaced_with_no_gap(
         try:
             for name in ("second", "third"):
                 controller.issue(name)
-                until(f"{name} to be shown", lambda name=name: shown() == name or None, SECONDS)
+                until(f"{name} to be shown", lambda name=name: shown() == name, SECONDS)
         finally:
             stop.set()
     done = [one for worker in workers for one in worker.result()]
@@ -244,15 +243,19 @@ def test_a_bad_certificate_leaves_the_one_before(
     key = controller.certificates / "tls.key"
     good = key.read_bytes()
     key.write_bytes(b"none")
-    until("it to be told", lambda: "cannot be used" in controller.log.read_text() or None, SECONDS)
+    until(
+        "the unusable certificate in the log",
+        lambda: "cannot be used" in controller.log.read_text(),
+        SECONDS,
+    )
     assert injected(server.api.create(pod(team, "still")))
     key.write_bytes(good)
 
 
 def test_it_serves_on_while_it_ends(server: Cluster, controller: Controller, team: str) -> None:
     controller.process.signal(signal.SIGTERM)
-    until("it to be unready", lambda: controller.readiness() == 503 or None, SECONDS)
+    until("the controller to be unready", lambda: controller.readiness() == 503, SECONDS)
     assert injected(server.api.create(pod(team, "late")))
-    until("it to end", lambda: controller.process.pid is None or None, SECONDS)
+    until("the controller to end", lambda: controller.process.pid is None, SECONDS)
     assert "ends: asked to" in controller.log.read_text()
     controller.stop()

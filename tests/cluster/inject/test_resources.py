@@ -15,9 +15,9 @@ from hotpeers.inject.outcome import Injection, Skip
 from hotpeers.inject.resources import choose_resources, in_bytes, millicores
 from kit.apiserver.client import ApiError
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.pods.pod_cases import RESOURCES as DEFAULTS
+from kit.waiting import until
 
 INJECTION = Injection("hotpeers:1", resources=DEFAULTS, registry_url="http://registry:12121")
 Resources = dict[str, dict[str, str]]
@@ -154,7 +154,7 @@ def quota(shared_cluster: Cluster) -> Iterator[Cluster]:
     """The same with another namespace, which has as much as an agent and its sidecar need."""
     create_namespace(shared_cluster.api, "quota", {})
     allow(shared_cluster, {"requests.cpu": "550m", "requests.memory": "640Mi"})
-    until("the quota to be known", lambda: is_refused(shared_cluster) or None, 20)
+    until("the quota to be known", lambda: is_refused(shared_cluster), 20)
     yield shared_cluster
     remove_namespace(shared_cluster.api, "quota")
 

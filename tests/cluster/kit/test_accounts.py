@@ -7,8 +7,8 @@ import yaml
 
 from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Access, Api, ApiError
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 LIST = "/api/v1/namespaces/{}/services"
 
@@ -52,7 +52,7 @@ def test_token_of_a_deleted_account_is_unauthorized(
     account.delete()
     # The server learns of it by watching.
     path = LIST.format(namespace)
-    until("the token to be refused", lambda: ask(account.access, path) == 401 or None, 60)
+    until("the token to be refused", lambda: ask(account.access, path) == 401, 60)
 
 
 def test_another_signing_key_makes_every_token_unauthorized(

@@ -10,11 +10,10 @@ import yaml
 
 from hotpeers_shim.contract import Ack, AckState, Peer, PeerFile, dump_ack, dump_peer_file
 from kit.apiserver.accounts import ServiceAccount, rule
-from kit.apiserver.client import ApiError
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.resources import agent, condition, set_ready
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 ORCHESTRATOR = "spawner"
 MANIFEST = """
@@ -129,13 +128,10 @@ def denial(cluster: Cluster, namespace: str) -> Iterator[str]:
     cluster.api.apply(policy)
     cluster.api.apply(binding)
 
-    def is_in_force() -> bool | None:
+    def is_in_force() -> bool:
         probe = agent(namespace, "probe", description="secret")
-        try:
-            cluster.api.request("POST", cluster.api.path(probe, named=False) + "?dryRun=All", probe)
-        except ApiError as error:
-            return True if message in error.message else None
-        return None
+        path = f"{cluster.api.path(probe, named=False)}?dryRun=All"
+        return message in cluster.api.refusal("POST", path, probe)
 
     until("the policy to be in force", is_in_force, 60.0)
     yield message

@@ -458,7 +458,7 @@ async def test_end_of_the_process_deletes_what_runs(
             count = len(await asyncio.to_thread(found, cluster, namespace))
             return True if count == 5 else None
 
-        await until("all of them", all_there, SECONDS)
+        await until("every agent to be there", all_there, SECONDS)
     assert found(cluster, namespace) == []
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in results)

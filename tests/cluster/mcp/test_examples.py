@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from kit.apiserver.accounts import ServiceAccount, make_account
-from kit.apiserver.client import Api, ApiError, Object, read_yaml
+from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import AGENTS, MCP_SERVERS, install_crd, remove_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import asked
 from kit.registries import KINDS, FakeRegistry
+from kit.waiting import until
 from kit.webhook import Controller
 
 EXAMPLES = FOLDER.parent / "examples"
@@ -134,12 +134,9 @@ def until_refused(account: ServiceAccount) -> None:
     manifest = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent"}
     manifest |= {"metadata": {"name": "stranger", "namespace": account.namespace}, "spec": {}}
 
-    def is_asked() -> bool | None:
-        try:
-            api.request("POST", f"{api.path(manifest, named=False)}?dryRun=All", manifest)
-        except ApiError as error:
-            return "guard.hotpeers.dev" in error.message or None
-        return None
+    def is_asked() -> bool:
+        path = f"{api.path(manifest, named=False)}?dryRun=All"
+        return "guard.hotpeers.dev" in api.refusal("POST", path, manifest)
 
     try:
         until("the guard to be asked", is_asked, 60)

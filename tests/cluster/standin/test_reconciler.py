@@ -13,9 +13,9 @@ from e2e.models import secret_hash
 from e2e.reconciler import Reconciler
 from e2e.site import Site
 from kit.apiserver.client import ApiError, Object
-from kit.apiserver.processes import until
 from kit.apiserver.resources import MCP_SERVERS, MODEL_CONFIGS, agent, install_crd
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 _SECONDS = 20.0
 _KAGENT = "kagent.dev/v1alpha2"
@@ -122,9 +122,9 @@ def test_resync_writes_everything_again_and_changes_nothing(scene: Scene) -> Non
     scene.reconciler.follow(scene.namespace, Site(), resync=0.2)
     scene.wait_for_hash()
     writes = scene.reconciler.writes
-    until("the first resync", lambda: scene.reconciler.writes > writes or None, _SECONDS)
+    until("the first resync", lambda: scene.reconciler.writes > writes, _SECONDS)
     before, writes = scene.deployment(), scene.reconciler.writes
-    until("more resyncs", lambda: scene.reconciler.writes > writes + 12 or None, _SECONDS)
+    until("more resyncs", lambda: scene.reconciler.writes > writes + 12, _SECONDS)
     assert (
         scene.deployment()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     )
@@ -136,10 +136,10 @@ def test_without_resync_nothing_is_written_while_nothing_changes(scene: Scene) -
     reconciler = scene.reconciler
     seen = (reconciler.looks, reconciler.writes)
 
-    def is_quiet() -> bool | None:
+    def is_quiet() -> bool:
         nonlocal seen
         if reconciler.writes != seen[1]:
             seen = (reconciler.looks, reconciler.writes)
-        return reconciler.looks > seen[0] + 10 or None
+        return reconciler.looks > seen[0] + 10
 
     until("ten looks without a write", is_quiet, _SECONDS)

@@ -8,8 +8,9 @@ from itertools import product
 from pathlib import Path
 
 from kit.apiserver.client import Access, Object
-from kit.apiserver.processes import until
+from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
+from kit.waiting import until
 
 _RBAC = "rbac.authorization.k8s.io"
 MINIMUM_SECONDS = 600
@@ -90,7 +91,7 @@ class ServiceAccount:
             for asked in product(one["apiGroups"], one["resources"], one["verbs"]):
                 until(
                     f"{self.name} to be allowed {asked}",
-                    lambda asked=asked: self._may("" if everywhere else place, *asked) or None,
+                    lambda asked=asked: self._may("" if everywhere else place, *asked),
                     60,
                 )
 
@@ -121,8 +122,7 @@ class ServiceAccount:
     @property
     def manifest(self) -> Object:
         """The account as an object."""
-        metadata = {"name": self.name, "namespace": self.namespace}
-        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+        return account_manifest(self.namespace, self.name)
 
 
 def make_account(

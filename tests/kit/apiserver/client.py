@@ -106,6 +106,22 @@ class Api:
         """Read an object as it is now."""
         return self.request("GET", self.path(manifest))
 
+    def refusal(self, method: str, path: str, body: Any = None, **more: Any) -> str:
+        """Send a request. Returns the message of the error, "" if there is none."""
+        try:
+            self.request(method, path, body, **more)
+        except ApiError as error:
+            return error.message or f"status {error.status}"
+        return ""
+
+    def is_gone(self, manifest: Object) -> bool:
+        """Whether the server has no such object."""
+        try:
+            self.read(manifest)
+        except ApiError as error:
+            return error.status == 404
+        return False
+
     def list(self, api_version: str, kind: str, namespace: str = "", **query: Any) -> Object:
         """Read the list of a kind, with its `metadata.resourceVersion`."""
         path = self.path(_reference(api_version, kind, namespace), named=False)

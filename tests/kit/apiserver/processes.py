@@ -1,4 +1,4 @@
-"""Processes that end with the tests, whatever happens to these, and waiting with a bound."""
+"""Processes that end when the tests end, even if those are killed; and free ports."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TypeVar
 
-T = TypeVar("T")
-
-_PAUSE = 0.02
 _GRACE = 15.0
 # Below what systems give to outgoing connections by themselves: else one of these could have the port
 # of a server that is about to start, or starts again. And below the NodePorts of Kubernetes.
@@ -31,20 +26,6 @@ if os.getppid() != int(sys.argv[1]):
     sys.exit("the parent has gone")
 os.execv(sys.argv[2], sys.argv[2:])
 """
-
-
-class TookTooLongError(Exception):
-    """Something did not come about in its time."""
-
-
-def until(what: str, probe: Callable[[], T | None], seconds: float) -> T:
-    """Ask again and again until the answer is not None; `TookTooLongError` names what was awaited."""
-    deadline = time.monotonic() + seconds
-    while (answer := probe()) is None:
-        if time.monotonic() >= deadline:
-            raise TookTooLongError(f"{what}: not within {seconds:g} s")
-        time.sleep(_PAUSE)
-    return answer
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The custom resources that the product reads, and manifests of them."""
+"""The custom resources that the product reads, and manifests of what tests create."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 _ROOT = Path(__file__).parents[3]
 PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
@@ -28,19 +28,19 @@ def install_crd(api: Api, file: Path) -> str:
     return str(crd["metadata"]["name"])
 
 
-def is_served(api: Api, crd: Object) -> bool | None:
+def is_served(api: Api, crd: Object) -> bool:
     """Whether the objects of a definition can be listed, as far as a definition says it."""
     conditions = api.read(crd).get("status", {}).get("conditions") or []
     met = {one["type"] for one in conditions if one["status"] == "True"}
     if "Established" not in met:
-        return None
+        return False
     spec = crd["spec"]
     version = f"{spec['group']}/{spec['versions'][0]['name']}"
     try:
         # The handler follows the condition, and its storage (429 until then) the handler.
         api.request("GET", f"/apis/{version}/{spec['names']['plural']}")
     except ApiError:
-        return None
+        return False
     return True
 
 
@@ -58,15 +58,7 @@ def remove_crd(api: Api, file: Path) -> None:
     """Remove a custom resource with all of its objects, and wait until it has gone."""
     (crd,) = read_yaml(file)
     api.delete(crd)
-
-    def is_gone() -> bool | None:
-        try:
-            api.read(crd)
-        except ApiError as error:
-            return True if error.status == 404 else None
-        return None
-
-    until(f"{file.name} to be gone", is_gone, _SECONDS)
+    until(f"{file.name} to be gone", lambda: api.is_gone(crd), _SECONDS)
 
 
 def peer(
@@ -88,6 +80,19 @@ def agent(
     """Make the manifest of a kagent `Agent`, the least that kagent's own rules allow."""
     spec = {"type": "Declarative", "declarative": {}, **spec}
     return _manifest("kagent.dev/v1alpha2", "Agent", namespace, name, labels, spec)
+
+
+def account_manifest(namespace: str, name: str, **metadata: Any) -> Object:
+    """Make the manifest of a `ServiceAccount`."""
+    metadata = {"name": name, "namespace": namespace, **metadata}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def bare_pod(namespace: str, account: str, name: str = "pod", **annotations: str) -> Object:
+    """Make the manifest of a pod, the least that an API server takes."""
+    metadata: Object = {"name": name, "namespace": namespace, "annotations": annotations}
+    spec = {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def condition(kind: str, status: str = "True", reason: str = "Testing") -> Object:

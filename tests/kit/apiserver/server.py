@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 
 from kit.apiserver.certificates import Authority, write_signing_key
 from kit.apiserver.client import Access, Api, ApiError
-from kit.apiserver.processes import Process, free_ports, until
+from kit.apiserver.processes import Process, free_ports
+from kit.waiting import until
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 _SECONDS_TO_START = 120.0
@@ -105,13 +106,13 @@ class Cluster:
         self.server.start()
         until("kube-apiserver to be ready", self._ready, _SECONDS_TO_START)
 
-    def _ready(self) -> bool | None:
+    def _ready(self) -> bool:
         self.etcd.check()
         self.server.check()
         with suppress(OSError, ApiError):
             self.api.request("GET", "/readyz")
             return True
-        return None
+        return False
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End kube-apiserver; `signal.SIGKILL` to let it fall."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from kit.apiserver.client import Api, ApiError
-from kit.apiserver.processes import TookTooLongError, until
+from kit.waiting import TookTooLongError, until
 
 Item = tuple[str, str, str, str]
 """Version, plural, namespace and name of an object."""
@@ -47,8 +47,8 @@ def left_over(api: Api, before: set[Item], *, may_be: Collection[str] = ()) -> s
     A definition has gone only when its objects have, some time after it was deleted.
     """
 
-    def settled() -> bool | None:
-        return all(plural in may_be for _, plural, _, _ in inventory(api) - before) or None
+    def settled() -> bool:
+        return all(plural in may_be for _, plural, _, _ in inventory(api) - before)
 
     with suppress(TookTooLongError):
         until("what was deleted to go", settled, _SECONDS)

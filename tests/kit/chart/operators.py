@@ -7,8 +7,8 @@ that the chart's objects go where such objects go.
 from __future__ import annotations
 
 from kit.apiserver.client import Api, Object
-from kit.apiserver.processes import until
 from kit.apiserver.resources import is_served
+from kit.waiting import until
 
 _KINDS = (
     ("cert-manager.io", "v1", "Certificate", "certificates"),

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
-from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.processes import until
+from kit.apiserver.client import Api, Object
+from kit.apiserver.resources import account_manifest
 from kit.apiserver.server import Cluster
 from kit.spawning import SPEC, declarative, document
+from kit.waiting import until
 from kit.webhook import Controller
 
 TAKEN = "worker-taken"
@@ -48,12 +49,8 @@ def until_asked(api: Api, namespace: str) -> None:
     }
     for phase, (path, body) in probes.items():
 
-        def is_asked(phase: str = phase, path: str = path, body: Object = body) -> bool | None:
-            try:
-                api.request("POST", f"{path}?dryRun=All", body)
-            except ApiError as error:
-                return f"{phase}.guard.hotpeers.dev" in error.message or None
-            return None
+        def is_asked(phase: str = phase, path: str = path, body: Object = body) -> bool:
+            return f"{phase}.guard.hotpeers.dev" in api.refusal("POST", f"{path}?dryRun=All", body)
 
         until(f"{phase} to be asked", is_asked, 60)
 
@@ -65,20 +62,16 @@ def until_governed(api: Api, namespace: str) -> None:
     """
     path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"
 
-    def is_asked() -> bool | None:
-        try:
-            api.request("POST", path, {"metadata": {"name": "probe"}})
-        except ApiError as error:
-            return "mutate.guard.hotpeers.dev" in error.message or None
-        return None
+    def is_asked() -> bool:
+        refusal = api.refusal("POST", path, {"metadata": {"name": "probe"}})
+        return "mutate.guard.hotpeers.dev" in refusal
 
     until("the account to be governed", is_asked, 60)
 
 
 def take(api: Api, namespace: str) -> None:
     """Take the name by which `until_asked` knows the validating webhook."""
-    metadata = {"name": TAKEN, "namespace": namespace}
-    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    api.create(account_manifest(namespace, TAKEN))
 
 
 def subject(cluster: Cluster, namespace: str, name: str = "lead") -> ServiceAccount:

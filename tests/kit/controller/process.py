@@ -12,7 +12,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from kit.apiserver.processes import Process, free_ports, until
+from kit.apiserver.processes import Process, free_ports
+from kit.waiting import until
 
 SECONDS = 60.0
 
@@ -52,7 +53,7 @@ class Controller:
 
     def until_ready(self) -> None:
         """Wait until it serves."""
-        until(f"{self.name} to be ready", lambda: self.answer("/readyz")[0] == 200 or None, SECONDS)
+        until(f"{self.name} to be ready", lambda: self.answer("/readyz")[0] == 200, SECONDS)
 
     def answer(self, path: str) -> tuple[int, str]:
         """Status and body of its health server; 0 where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,6 @@ from typing import Any
 from hotpeers.kube.client import Client
 from hotpeers.kube.connection import Access, connect
 from kit.apiserver.client import Api, ApiError, Object
-
-SECONDS = 60.0
-
-
-async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Wait until it is true; it may ask a server."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not (found := await asyncio.to_thread(_look, condition)):
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"not within {seconds:g} s") from None
-    return found
-
-
-def _look(condition: Callable[[], Any]) -> Any:
-    try:
-        return condition()
-    except RuntimeError as error:
-        # The loop goes on beside this thread, and may change what is being looked through.
-        if "during iteration" not in str(error):
-            raise
-        return None
 
 
 @asynccontextmanager

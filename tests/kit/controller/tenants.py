@@ -17,10 +17,10 @@ from typing import Any
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, ApiError, Object
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import TookTooLongError, until
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import EVERYTHING, orchestrator, until_governed
 from kit.spawning import SPEC, declarative, document
+from kit.waiting import TookTooLongError, until
 
 GOOD, POOL, EVIL = "tenant-good", "tenant-pool", "tenant-evil"
 MOST_ALIVE = 12
@@ -133,11 +133,11 @@ class Good:
         """The status must become what is true: no more and no less than the agents that are alive."""
         expected, last = len(self._alive), None
 
-        def right() -> bool | None:
+        def right() -> bool:
             nonlocal last
             status = self._admin.request("GET", policies(GOOD, "workers")).get("status", {})
             last = status.get("agentsAlive")
-            return last == expected or None
+            return last == expected
 
         try:
             until("the count to be right", right, 15.0)

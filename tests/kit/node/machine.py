@@ -17,8 +17,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from kit.apiserver.processes import Process, until
+from kit.apiserver.processes import Process
 from kit.node import addresses
+from kit.waiting import until
 
 _SETUP = Path(__file__).with_name("setup.sh")
 _CGROUPS = Path("/sys/fs/cgroup")

@@ -14,7 +14,6 @@ from typing import Any
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
 from kit.apiserver.gobuild import Say, say_aloud
-from kit.apiserver.processes import until
 from kit.node import addresses, control_plane, kubelet
 from kit.node.binaries import Binaries
 from kit.node.image import Image
@@ -22,6 +21,7 @@ from kit.node.images import program_image
 from kit.node.machine import Machine, NoNodeError, check_possible, clean_up, end_left_over
 from kit.node.runtime import PAUSE, Runtime
 from kit.node.store import Store, cache_folder
+from kit.waiting import until
 
 _DNS = Path(__file__).with_name("dns.yaml")
 _PREFIX = "run-"
@@ -129,11 +129,11 @@ class Node:
             self.api.apply(manifest)
 
     def _wait(self, what: str, is_ready: Any) -> None:
-        def probe() -> bool | None:
+        def probe() -> bool:
             self.check()
             with suppress(OSError, ApiError):
-                return is_ready() or None
-            return None
+                return is_ready()
+            return False
 
         until(f"{what} to be ready", probe, _SECONDS)
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from kit.apiserver.processes import Process, until
+from kit.apiserver.processes import Process
 from kit.node import addresses
 from kit.node.binaries import Binaries
 from kit.node.image import Image
 from kit.node.machine import Machine, runs
+from kit.waiting import until
 
 PAUSE = "localhost/pause:1"
 _NAMESPACE = "k8s.io"
@@ -85,12 +86,12 @@ class Runtime:
         self._wait()
 
     def _wait(self) -> None:
-        def answers() -> bool | None:
+        def answers() -> bool:
             self._process.check()
             with suppress(RuntimeError):
                 self.ctr("version")
                 return True
-            return None
+            return False
 
         until("containerd to answer", answers, _SECONDS)
 

@@ -1,4 +1,4 @@
-"""Processes of the tests end with them, and waiting has a bound."""
+"""Processes of the tests end with them."""
 
 import os
 import signal
@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kit.apiserver.processes import Process, TookTooLongError, until
+from kit.apiserver.processes import Process
+from kit.waiting import until
 
 TESTS = Path(__file__).parents[2]
 PARENT = """
@@ -27,10 +28,10 @@ time.sleep(60)
 """
 
 
-def gone(pid: int) -> bool | None:
+def gone(pid: int) -> bool:
     try:
         # Where nobody reaps orphans, in a container, what has ended stays in the table.
-        return True if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE else None
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
@@ -50,7 +51,7 @@ def test_stop_ends_the_whole_group_by_force_if_need_be(tmp_path: Path) -> None:
     script = "trap '' TERM; /bin/sleep 60 & echo $!; wait; wait"
     process = Process(["/bin/sh", "-c", script], tmp_path / "log")
     process.start()
-    shown = until("its child", lambda: process.log.read_text().strip() or None, 60)
+    shown = until("the id of its child", lambda: process.log.read_text().strip(), 60)
     process.stop(signal.SIGKILL)
     assert process.pid is None
     assert until("the group to end", lambda: gone(int(shown)), 60)
@@ -59,11 +60,6 @@ def test_stop_ends_the_whole_group_by_force_if_need_be(tmp_path: Path) -> None:
 def test_program_that_ended_by_itself_shows_its_last_words(tmp_path: Path) -> None:
     process = Process(["/bin/sh", "-c", "echo the port is taken; exit 3"], tmp_path / "log")
     process.start()
-    until("it to end", lambda: True if process.pid is None else None, 60)
+    until("the program to end", lambda: process.pid is None, 60)
     with pytest.raises(RuntimeError, match="the port is taken"):
         process.check()
-
-
-def test_waiting_has_a_bound_and_names_what_for() -> None:
-    with pytest.raises(TookTooLongError, match=r"the moon to fall: not within 0\.05 s"):
-        until("the moon to fall", lambda: None, 0.05)

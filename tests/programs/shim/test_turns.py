@@ -22,19 +22,11 @@ from hotpeers_shim.adapters import invocations, requests
 from hotpeers_shim.contract.turns import MAX_TURNS_BYTES, Turns, dump_turns, load_turns
 from hotpeers_shim.settings import Settings
 from hotpeers_shim.turns import Turnstile
+from kit.waiting import until, until_async
 
 BOOTSTRAP = Path(find_spec("hotpeers_shim").origin).parent / "bootstrap"
 SERVED = Path(__file__).with_name("served.py")
 _SECONDS = 30.0
-
-
-def eventually(check, what="it"):
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end:
-        if found := check():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not happen within {_SECONDS} s")
 
 
 class Program:
@@ -59,7 +51,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
-        eventually(self._serves, "the program's start")
+        until("the program to serve", self._serves, _SECONDS)
 
     def _serves(self):
         try:
@@ -86,7 +78,7 @@ class Program:
                 return None
             return turns if all(getattr(turns, k) == v for k, v in fields.items()) else None
 
-        return eventually(check, f"{active} turns, {fields}")
+        return until(f"{active} turns, {fields}", check, _SECONDS)
 
     def close(self):
         self.gate.touch()
@@ -147,7 +139,7 @@ def test_while_the_pod_drains_each_answer_closes_its_connection(program):
     sign.touch()
     first = program.wait_for(1, draining=True)
     # It goes on to say so, also where nothing changes.
-    eventually(lambda: program.turns().time > first.time, "another file")
+    until("another file", lambda: program.turns().time > first.time, _SECONDS)
     for method, path in (("GET", "/nothing"), ("POST", "/behind")):
         answer = program.ask(method, path).getresponse()
         assert answer.headers.get_all("connection") == ["close"]
@@ -276,8 +268,7 @@ async def test_websocket_is_a_turn_as_long_as_it_is_open(stile, monkeypatch):
     scope = {"type": "websocket", "path": "/ws", "headers": [], "subprotocols": []}
     stile.draining = True
     task = asyncio.create_task(app(scope, receive, send))
-    while not sent:
-        await asyncio.sleep(0)
+    await until_async("the first message", lambda: sent)
     assert stile.turns().active == 1
     closing.set()
     await task

@@ -19,6 +19,12 @@ from hotpeers.sidecar.status.app import make_app
 from hotpeers.sidecar.status.document import Status
 from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract.turns import Turns, dump_turns
+from kit.waiting import until_async
+
+# An agent writes its file at this pace; so many files take longer than a drain of an idle pod, or
+# one bound to a second.
+_AGENT_SECONDS = 0.05
+_LONG = 30
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +50,8 @@ class Agent:
 
     def __init__(self, folder: Path, pid: int = 1) -> None:
         self.folder, self.pid, self.active = folder, pid, 0
+        self.answers = 0
+        """How many of its files say that it knows of the drain."""
         self._task = asyncio.create_task(self._live())
 
     async def _live(self) -> None:
@@ -51,7 +59,8 @@ class Agent:
             draining = (self.folder / "draining").exists()
             since = None if self.active else time.time()
             say(self.folder, self.pid, self.active, since, draining=draining)
-            await asyncio.sleep(0.05)
+            self.answers += draining
+            await asyncio.sleep(_AGENT_SECONDS)
 
     async def die(self) -> None:
         self._task.cancel()
@@ -84,14 +93,14 @@ async def test_drain_lasts_as_long_as_the_turns_do(tmp_path: Path, agent: Agent)
     agent.active = 2
     waiting = make(tmp_path)
     task = asyncio.create_task(waiting.wait())
-    await asyncio.sleep(1.5)
+    await until_async("thirty files, long past the least time", lambda: agent.answers >= _LONG)
     assert not task.done()
     assert (tmp_path / "draining").exists()
     assert waiting.activity().draining
     agent.active = 0
     ended = await asyncio.wait_for(task, 10)
     assert ended.outcome is Outcome.IDLE
-    assert ended.seconds > 1.5
+    assert ended.seconds > drain.LEAST_SECONDS + drain.QUIET_SECONDS
     assert not (tmp_path / "draining").exists()
     assert not waiting.activity().draining
 
@@ -124,26 +133,25 @@ async def test_process_that_died_is_not_waited_for(tmp_path: Path, agent: Agent)
     other = Agent(tmp_path, pid=2)
     other.active = 1
     task = asyncio.create_task(make(tmp_path).wait())
-    await asyncio.sleep(0.6)
+    await until_async("the other agent to know of the drain", lambda: other.answers >= 2)
     await other.die()
     ended = await asyncio.wait_for(task, 10)
     assert ended.outcome is Outcome.IDLE
-    assert ended.seconds > 1
+    assert ended.seconds >= drain.GONE_SECONDS
 
 
 async def test_number_from_before_the_drain_is_not_believed(tmp_path: Path) -> None:
     say(tmp_path, 1, 0, 1.0)
-    task = asyncio.create_task(make(tmp_path).wait())
-    await asyncio.sleep(drain.LEAST_SECONDS + drain.QUIET_SECONDS)
-    assert not task.done()
-    assert (await asyncio.wait_for(task, 10)).seconds >= drain.GONE_SECONDS
+    ended = await asyncio.wait_for(make(tmp_path).wait(), 10)
+    # If it were believed, the drain would end after its least time.
+    assert ended.seconds >= drain.GONE_SECONDS > drain.LEAST_SECONDS + drain.QUIET_SECONDS
 
 
 async def test_each_who_waits_has_a_bound_of_their_own(tmp_path: Path, agent: Agent) -> None:
     agent.active = 1
     draining = make(tmp_path, 1.5)
     early = asyncio.create_task(draining.wait())
-    await asyncio.sleep(1)
+    await until_async("fifteen files, half of the bound", lambda: agent.answers >= _LONG // 2)
     late = asyncio.create_task(draining.wait())
     assert (await asyncio.wait_for(early, 10)).outcome is Outcome.BOUND
     assert not late.done()
@@ -160,7 +168,7 @@ async def test_sign_of_a_sidecar_that_was_killed_is_taken_down(tmp_path: Path) -
 
 async def test_end_is_that_of_the_processes(tmp_path: Path, agent: Agent) -> None:
     task = asyncio.create_task(make(tmp_path, 1).wait(until_ended=True))
-    await asyncio.sleep(1.5)
+    await until_async("thirty files, long past the bound", lambda: agent.answers >= _LONG)
     assert not task.done()
     await agent.die()
     assert (await asyncio.wait_for(task, 10)).outcome is Outcome.ENDED
@@ -176,7 +184,10 @@ async def test_drain_over_http(tmp_path: Path, agent: Agent) -> None:
     app = make_app(status, metrics, frozenset(), draining)
     async with TestClient(TestServer(app)) as client:
         asked = asyncio.create_task(client.get("/drain"))
-        await until(lambda: draining.activity().draining and draining.activity().active)
+        await until_async(
+            "draining with an active turn",
+            lambda: draining.activity().draining and draining.activity().active,
+        )
         document = await (await client.get("/status")).json()
         assert document["turns"] == {"active": 1, "idleSeconds": None, "draining": True}
         assert b"hotpeers_turns 1.0" in await (await client.get("/metrics")).read()
@@ -198,9 +209,9 @@ async def test_who_has_gone_is_not_waited_for(tmp_path: Path, agent: Agent) -> N
     app = make_app(lambda: Status("", ""), Metrics(), frozenset(), draining)
     async with TestClient(TestServer(app)) as client:
         asked = asyncio.create_task(client.get("/drain"))
-        await until(lambda: draining.activity().draining)
+        await until_async("the drain to begin", lambda: draining.activity().draining)
         asked.cancel()
-        await until(lambda: not draining.activity().draining)
+        await until_async("the drain to end", lambda: not draining.activity().draining)
     assert not (tmp_path / "draining").exists()
 
 
@@ -226,10 +237,3 @@ def parse(seconds: str) -> Settings:
     raw = {"source": "kubernetes", "peers_dir": "", "peer_file": "/run/peers.json", "ack_dir": ""}
     raw |= {"selector": "", "namespaces": "", "orchestrator": "", "listen": "none"}
     return Settings.parse(**raw, log_format="text", log_level="info", drain_seconds=seconds)
-
-
-async def until(check: object, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not check():  # type: ignore[operator]
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)

@@ -14,7 +14,7 @@ from hotpeers.hook import install_in_time
 from hotpeers.inject.imagepath.program import PROGRAM
 from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.shim.absence import Absence
-from kit.apiserver.processes import until
+from kit.waiting import until
 
 
 def run(folder: Path | str) -> subprocess.CompletedProcess[str]:
@@ -128,10 +128,10 @@ def test_a_shim_that_is_missing_is_installed_once_that_is_possible(tmp_path: Pat
     assert absence.changes()
     assert not absence.changes()
     folder.unlink()
-    until("the shim to be installed", lambda: absence.changes() or None, 30)
+    until("the shim to be installed", absence.changes, 30)
     assert absence.problem is None
     assert (folder / PROGRAM).exists()
-    until("the process to end", lambda: not absence.installing or None, 30)
+    until("the process to end", lambda: not absence.installing, 30)
 
 
 def test_a_shim_that_is_being_copied_is_none(tmp_path: Path) -> None:

@@ -4,28 +4,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
-import pytest
 
 from kit.bombs import BOMBS
-from kit.sidecars import Sidecar, until
+from kit.sidecars import Sidecar
+from kit.waiting import until
 
 STOP_SECONDS = 1.0
 # What the chart gives a sidecar.
 MEMORY_BYTES = 256 * 1024 * 1024
-
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
-    made = Sidecar(tmp_path)
-    made.peers.mkdir()
-    yield made
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
 
 
 def reasons(sidecar: Sidecar) -> dict[str, str]:
@@ -58,13 +46,13 @@ def refused(sidecar: Sidecar) -> dict[str, str]:
 def test_bombs_are_reported_and_peers_go_on_coming(sidecar: Sidecar) -> None:
     sidecar.put_peer("a")
     sidecar.start()
-    until(lambda: sidecar.names() == ["a"])
+    until("peer a", lambda: sidecar.names() == ["a"])
     bad = ("aliases as a kind", "aliases as a timeout", "a number to the base of 60", "documents")
     for number, name in enumerate(bad):
         sidecar.put(f"bomb{number}.yaml", BOMBS[name])
-    until(lambda: len(reasons(sidecar)) == len(bad))
+    until("a problem for each bad file", lambda: len(reasons(sidecar)) == len(bad))
     sidecar.put_peer("b")
-    until(lambda: sidecar.names() == ["a", "b"])
+    until("peers a and b", lambda: sidecar.names() == ["a", "b"])
     assert stop_seconds(sidecar) < STOP_SECONDS
 
 
@@ -98,35 +86,41 @@ def test_sidecar_ends_at_once_while_it_starts_on_bombs(sidecar: Sidecar) -> None
         sidecar.put(f"bomb{number}.yaml", bomb)
     sidecar.launch()
     # It serves before its folder is read for the first time.
-    until(lambda: sidecar.answers("/healthz"))
+    until("an answer of the health check", lambda: sidecar.answers("/healthz"))
     assert stop_seconds(sidecar) < STOP_SECONDS
 
 
 def test_newcomer_never_takes_the_name_of_a_live_peer(sidecar: Sidecar) -> None:
     sidecar.put("weather.yaml", peer("weather", 9001))
     sidecar.start()
-    until(lambda: urls(sidecar) == ["http://127.0.0.1:9001"])
+    until("the address of the first file", lambda: urls(sidecar) == ["http://127.0.0.1:9001"])
     sidecar.put("another.yaml", peer("weather", 9002))
-    until(lambda: refused(sidecar) == {"another.yaml#Peer/ns/weather": "NameCollision"})
+    until(
+        "the second file to be refused",
+        lambda: refused(sidecar) == {"another.yaml#Peer/ns/weather": "NameCollision"},
+    )
     sidecar.put("weather.yaml", "[")
-    until(lambda: "weather.yaml" in reasons(sidecar))
+    until("a problem of weather.yaml", lambda: "weather.yaml" in reasons(sidecar))
     assert urls(sidecar) == ["http://127.0.0.1:9001"]
     # At a start with the peer file of before, its file still being broken.
     sidecar.stop(signal.SIGKILL)
     sidecar.start()
-    until(lambda: refused(sidecar) == {"another.yaml#Peer/ns/weather": "NameCollision"})
+    until(
+        "the second file to be refused again",
+        lambda: refused(sidecar) == {"another.yaml#Peer/ns/weather": "NameCollision"},
+    )
     assert urls(sidecar) == ["http://127.0.0.1:9001"]
     (sidecar.peers / "weather.yaml").unlink()
-    until(lambda: urls(sidecar) == ["http://127.0.0.1:9002"])
+    until("the new address", lambda: urls(sidecar) == ["http://127.0.0.1:9002"])
 
 
 def test_misspelt_field_is_in_status_and_log_and_the_peer_stays(sidecar: Sidecar) -> None:
     sidecar.put("a.yaml", peer("a", 9001))
     sidecar.start()
-    until(lambda: sidecar.names() == ["a"])
+    until("peer a", lambda: sidecar.names() == ["a"])
     sidecar.put("a.yaml", peer("a", 9002).replace("description", "descripton"))
-    until(lambda: reasons(sidecar) == {"a.yaml": "UnknownField"})
+    until("the problem of a.yaml", lambda: reasons(sidecar) == {"a.yaml": "UnknownField"})
     assert "did you mean 'description'?" in sidecar.log.read_text()
     assert urls(sidecar) == ["http://127.0.0.1:9001"]
     os.mkfifo(sidecar.peers / "pipe.yaml")
-    until(lambda: reasons(sidecar).get("pipe.yaml") == "FileUnreadable")
+    until("the problem of the pipe", lambda: reasons(sidecar).get("pipe.yaml") == "FileUnreadable")

@@ -2,26 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hotpeers.base.problems import Problem, log_problems
 from hotpeers.model.reasons import ModelReason
 from hotpeers_shim.contract import Nack
-from kit.sidecars import Sidecar, until
-
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
-    made = Sidecar(tmp_path)
-    made.peers.mkdir()
-    yield made
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
-
+from kit.sidecars import Sidecar
+from kit.waiting import until
 
 SYNTAX = Problem("a.yaml", ModelReason.NOT_YAML, "at line 3")
 FIELD = Problem("a.yaml", Nack.WRONG_SHAPE, "is missing", 1, "spec.url")
@@ -64,19 +52,19 @@ def test_running_sidecar_logs_solved_for_what_is_solved(sidecar: Sidecar) -> Non
     sidecar.put("b.yaml", "[")
     sidecar.put_peer("c", "")
     sidecar.start()
-    until(lambda: len(sidecar.status()["problems"]) == 3)
+    until("three problems", lambda: len(sidecar.status()["problems"]) == 3)
     sidecar.put("a.yaml", "a: b")
-    until(lambda: "UnknownKind" in sidecar.log.read_text())
+    until("UnknownKind in the log", lambda: "UnknownKind" in sidecar.log.read_text())
     sidecar.put_peer("a", "", "http://127.0.0.1:8")
-    (solved,) = until(lambda: said("solved"))
+    (solved,) = until("the solved problem in the log", lambda: said("solved"))
     assert solved.startswith("solved: a.yaml document 1: ")
     (sidecar.peers / "b.yaml").unlink()
-    until(lambda: said("gone"))
+    until("the gone problem in the log", lambda: said("gone"))
     # Its address does not answer, and is of no matter any more.
     (sidecar.peers / "c.yaml").unlink()
-    until(lambda: len(said("gone")) == 2)
+    until("two gone problems in the log", lambda: len(said("gone")) == 2)
     sidecar.put("d.yaml", "[")
-    until(lambda: "d.yaml" in str(sidecar.status()["problems"]))
+    until("the problem of d.yaml", lambda: "d.yaml" in str(sidecar.status()["problems"]))
     assert sidecar.stop() == 0
     assert [line.split(":")[1] for line in said("gone")] == [" b.yaml", " http"]
     assert len(said("solved")) == 1

@@ -25,18 +25,8 @@ from hotpeers_shim.contract import (
     load_peer_file,
 )
 from kit.apiserver.processes import free_ports
-from kit.sidecars import SECONDS, Sidecar, until
-
-
-@pytest.fixture
-def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
-    made = Sidecar(tmp_path)
-    made.peers.mkdir()
-    yield made
-    if made.process is not None:
-        made.process.kill()
-        made.process.wait()
-
+from kit.sidecars import SECONDS, Sidecar
+from kit.waiting import until
 
 CARD_SERVER = """
 import json, sys
@@ -77,13 +67,13 @@ def test_peers_come_change_and_go(sidecar: Sidecar) -> None:
     sidecar.start()
     assert sidecar.read() == PeerFile(1, (), "", sidecar.read().digest)
     sidecar.put_peer("a")
-    until(lambda: sidecar.names() == ["a"])
+    until("peer a", lambda: sidecar.names() == ["a"])
     sidecar.put_peer("b")
-    until(lambda: sidecar.names() == ["a", "b"])
+    until("peers a and b", lambda: sidecar.names() == ["a", "b"])
     sidecar.put_peer("a", "other")
-    until(lambda: sidecar.read().peers[0].description == "other")
+    until("the new description", lambda: sidecar.read().peers[0].description == "other")
     (sidecar.peers / "a.yaml").unlink()
-    until(lambda: sidecar.names() == ["b"])
+    until("peer b only", lambda: sidecar.names() == ["b"])
     assert sidecar.read().generation == 5
     assert sidecar.stop() == 0
 
@@ -94,8 +84,14 @@ def test_cards_of_both_generations_describe_peers(
     for name, form in (("old", "0.3"), ("new", "1.0"), ("evil", "evil")):
         sidecar.put_peer(name, "", card_server(form))
     sidecar.start()
-    until(lambda: reasons(sidecar, "refused") == ["CardOriginMismatch"])
-    until(lambda: {peer.name for peer in sidecar.read().peers if peer.ready} == {"old", "new"})
+    until(
+        "the refusal of a card from another origin",
+        lambda: reasons(sidecar, "refused") == ["CardOriginMismatch"],
+    )
+    until(
+        "both peers to be ready",
+        lambda: {peer.name for peer in sidecar.read().peers if peer.ready} == {"old", "new"},
+    )
     for peer in sidecar.read().peers:
         assert (peer.description, peer.skills[0].id) == ("From the card", "s")
         (interface,) = peer.interfaces
@@ -110,7 +106,9 @@ def test_unsigned_card_is_refused_where_signatures_are_required(
     keys = tmp_path / "keys.json"
     sidecar.put_peer("a", "described", card_server("1.0"))
     sidecar.start("--require-signed", str(keys))
-    until(lambda: reasons(sidecar, "refused") == ["CardUnsigned"])
+    until(
+        "the refusal of an unsigned card", lambda: reasons(sidecar, "refused") == ["CardUnsigned"]
+    )
     assert sidecar.names() == []
 
 
@@ -119,14 +117,14 @@ def test_failing_call_of_a_ready_peer_shows_up_at_once(
 ) -> None:
     sidecar.put_peer("a", "", card_server("1.0"))
     sidecar.start()
-    until(lambda: [peer.ready for peer in sidecar.read().peers] == [True])
+    until("the peer to be ready", lambda: [peer.ready for peer in sidecar.read().peers] == [True])
     before = sidecar.read()
     tool = before.peers[0].toolName
     failure = CallFailure(tool, "PeerUnreachable", "connection refused", 1, time.time())
     ack = Ack(pid=77, state=AckState.ACTIVE, failures=(failure,), time=time.time())
     sidecar.acks.mkdir(exist_ok=True)
     (sidecar.acks / "ack-77.json").write_bytes(dump_ack(ack))
-    until(lambda: sidecar.status()["peers"][0]["failing"], 2.0)
+    until("the peer to be failing", lambda: sidecar.status()["peers"][0]["failing"], 2.0)
     assert b'hotpeers_call_failures{peer="' in sidecar.get("/metrics")
     assert b"PeerUnreachable" in sidecar.get("/")
     assert sidecar.read() == before, "it is shown, and changes nothing that is offered"
@@ -153,7 +151,7 @@ def test_killed_and_started_again_it_continues(sidecar: Sidecar) -> None:
         sidecar.put_peer(name)
         if sidecar.process is None:
             sidecar.start()
-        until(lambda name=name: name in sidecar.names())
+        until(f"peer {name}", lambda name=name: name in sidecar.names())
     before = sidecar.read()
     sidecar.stop(signal.SIGKILL)
     leftover = sidecar.file.parent / ".peers.json.abcd1234.tmp"
@@ -162,7 +160,7 @@ def test_killed_and_started_again_it_continues(sidecar: Sidecar) -> None:
     assert sidecar.read() == before
     assert not leftover.exists()
     sidecar.put_peer("d")
-    until(lambda: sidecar.names() == ["c", "a", "b", "d"])
+    until("all four peers in order", lambda: sidecar.names() == ["c", "a", "b", "d"])
     assert sidecar.read().generation == before.generation + 1
 
 
@@ -175,8 +173,8 @@ def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sid
     sidecar.put("a.yaml", "{")
     (sidecar.peers / "b.yaml").unlink()
     sidecar.start()
-    until(lambda: sidecar.names() == ["a"])
-    until(lambda: reasons(sidecar, "problems")[:1] == ["NotYaml"])
+    until("peer a", lambda: sidecar.names() == ["a"])
+    until("the problem NotYaml", lambda: reasons(sidecar, "problems")[:1] == ["NotYaml"])
     sidecar.stop(signal.SIGKILL)
     sidecar.peers.rename(sidecar.peers.with_name("away"))
     command = [sys.executable, "-m", "hotpeers", "run", "--listen", f"127.0.0.1:{sidecar.port}"]
@@ -190,13 +188,13 @@ def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sid
         except OSError:
             return False
 
-    until(alive)
-    until(lambda: "SourceMissing" in reasons(sidecar, "problems"))
+    until("an answer of the health check", alive)
+    until("the problem SourceMissing", lambda: "SourceMissing" in reasons(sidecar, "problems"))
     assert not sidecar.status()["ready"]
     assert sidecar.names() == ["a"]
     sidecar.peers.with_name("away").rename(sidecar.peers)
     sidecar.put_peer("b")
-    until(lambda: sidecar.names() == ["a", "b"])
+    until("peers a and b", lambda: sidecar.names() == ["a", "b"])
     assert sidecar.read().peers[0] == before.peers[0]
 
 
@@ -206,12 +204,16 @@ def test_malformed_file_is_told_and_changes_nothing(sidecar: Sidecar) -> None:
     before = sidecar.read()
     sidecar.put("a.yaml", "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nmetadata: {name: a}\n")
     (problem,) = until(
-        lambda: [item for item in sidecar.status()["problems"] if item["where"] == "a.yaml"]
+        "the problem of a.yaml",
+        lambda: [item for item in sidecar.status()["problems"] if item["where"] == "a.yaml"],
     )
     assert (problem["document"], problem["field"], problem["reason"]) == (1, "spec", "WrongShape")
     assert sidecar.read().peers == before.peers
-    until(lambda: b"WrongShape" in sidecar.log.read_bytes())
-    until(lambda: b'hotpeers_problems{reason="WrongShape"} 1.0' in sidecar.get("/metrics"))
+    until("WrongShape in the log", lambda: b"WrongShape" in sidecar.log.read_bytes())
+    until(
+        "the metric of problems",
+        lambda: b'hotpeers_problems{reason="WrongShape"} 1.0' in sidecar.get("/metrics"),
+    )
 
 
 def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
@@ -226,20 +228,29 @@ def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
         path.with_suffix(".tmp").replace(path)
 
     ack(generation=sidecar.read().generation)
-    until(lambda: sidecar.status()["ackedGeneration"] == sidecar.read().generation)
+    until(
+        "the ack of the newest generation",
+        lambda: sidecar.status()["ackedGeneration"] == sidecar.read().generation,
+    )
     assert b"hotpeers_reload_seconds_count 0.0" in sidecar.get("/metrics")
     sidecar.put_peer("b")
-    until(lambda: sidecar.names() == ["a", "b"])
+    until("peers a and b", lambda: sidecar.names() == ["a", "b"])
     ack(generation=sidecar.read().generation)
-    until(lambda: b"hotpeers_reload_seconds_count 1.0" in sidecar.get("/metrics"))
+    until(
+        "the metric of reloads",
+        lambda: b"hotpeers_reload_seconds_count 1.0" in sidecar.get("/metrics"),
+    )
     ack(generation=1, state=AckState.REFUSED, reason="NotJson", message="cut")
-    until(lambda: reasons(sidecar, "acks") == ["NotJson"])
-    until(lambda: b'hotpeers_nacks_total{reason="NotJson"} 1.0' in sidecar.get("/metrics"))
+    until("the unreadable ack", lambda: reasons(sidecar, "acks") == ["NotJson"])
+    until(
+        "the metric of nacks",
+        lambda: b'hotpeers_nacks_total{reason="NotJson"} 1.0' in sidecar.get("/metrics"),
+    )
     metrics = sidecar.get("/metrics")
     assert b"hotpeers_acked_generation 1.0" in metrics
     assert b"hotpeers_peers 2.0" in metrics
     assert b"hotpeers_projection_seconds_count" in metrics
-    until(lambda: b'"reason": "NotJson"' in sidecar.log.read_bytes())
+    until("NotJson in the log", lambda: b'"reason": "NotJson"' in sidecar.log.read_bytes())
     page = sidecar.get("/")
     assert b"default/concierge" in page
 
@@ -280,7 +291,7 @@ def test_peer_file_that_is_taken_away_comes_back(sidecar: Sidecar) -> None:
     sidecar.put_peer("a")
     sidecar.start()
     sidecar.file.unlink()
-    until(sidecar.file.exists)
+    until("the peer file", sidecar.file.exists)
     assert sidecar.names() == ["a"]
 
 
@@ -318,7 +329,7 @@ def test_reader_never_sees_a_broken_file_and_the_end_equals_a_fresh_start(
             sidecar.put_peer(f"p{number}", f"end {number}")
     # The last change that is made is the last one that is seen.
     sidecar.put_peer("z-end")
-    until(lambda: "z-end" in sidecar.names())
+    until("peer z-end", lambda: "z-end" in sidecar.names())
     stop.set()
     reader.join()
     assert seen == []
@@ -351,7 +362,10 @@ def test_a_thousand_manifests(sidecar: Sidecar, capsys: pytest.CaptureFixture[st
         began = time.monotonic()
         sidecar.put_peer("p500", f"change {number}")
         needle = f'"change {number}"'.encode()
-        until(lambda needle=needle: needle in sidecar.file.read_bytes())
+        until(
+            f"{needle!r} in the peer file",
+            lambda needle=needle: needle in sidecar.file.read_bytes(),
+        )
         times.append(time.monotonic() - began)
     assert sidecar.process is not None
     memory = psutil.Process(sidecar.process.pid).memory_info().rss / 1e6
@@ -408,8 +422,16 @@ def test_peer_file_that_cannot_be_written_later_is_reported_and_retried(sidecar:
     folder.rename(folder.with_name("away"))
     folder.write_text("no directory")
     sidecar.put_peer("b")
-    until(lambda: "ProjectionFailed" in reasons(sidecar, "problems"))
+    until(
+        "the problem ProjectionFailed", lambda: "ProjectionFailed" in reasons(sidecar, "problems")
+    )
     folder.unlink()
-    until(lambda: sidecar.file.exists() and sidecar.names() == ["a", "b"])
-    until(lambda: "ProjectionFailed" not in reasons(sidecar, "problems"))
+    until(
+        "peers a and b in the peer file",
+        lambda: sidecar.file.exists() and sidecar.names() == ["a", "b"],
+    )
+    until(
+        "the problem ProjectionFailed to be solved",
+        lambda: "ProjectionFailed" not in reasons(sidecar, "problems"),
+    )
     assert b"solved: " in sidecar.log.read_bytes()

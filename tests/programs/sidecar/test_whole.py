@@ -8,7 +8,7 @@ import re
 import signal
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from hotpeers_shim.contract import Ack, AckState, Peer, dump_ack
 from hotpeers_shim.settings import Settings
 from kit.servers import PeerServer, Secret, TokenServer, server_context, serving
 from kit.sidecars import Sidecar
+from kit.waiting import until_async
 
 BEARER, API_KEY, CLIENT_SECRET = "b3arer-s3cret", "ap1-key-s3cret", "client-s3cret"
 
@@ -54,12 +55,6 @@ class Scene:
         if entries:
             self.secret.put(self.files(*entries))
         await asyncio.to_thread(self.sidecar.start, "--credentials", str(self.secret.file))
-
-    async def until(self, condition: Callable[[], Any]) -> Any:
-        async with asyncio.timeout(60):
-            while not (found := condition()):
-                await asyncio.sleep(0.01)
-            return found
 
     def delivered(self) -> dict[str, dict[str, Any]]:
         try:
@@ -116,7 +111,7 @@ async def test_headers_go_to_their_prefix_and_nowhere_else_also_after_a_redirect
         {"prefix": f"{scene.url}/team", "bearer": BEARER, "ca": "ca.crt"},
         {"prefix": f"{scene.url}/team/keys", "headers": {"X-Api-Key": API_KEY}, "ca": "ca.crt"},
     )
-    await scene.until(lambda: len(scene.delivered()) == 3)
+    await until_async("three credentials", lambda: len(scene.delivered()) == 3)
     await scene.call(f"{scene.url}/team?redirect={scene.url}/open")
     await scene.call(f"{scene.url}/team/keys?redirect=/teams")
     await scene.call(f"{scene.url}/other?redirect=/team/keys/x")
@@ -148,7 +143,7 @@ async def test_headers_go_to_their_prefix_and_nowhere_else_also_after_a_redirect
 
 async def test_user_header_gives_way_to_the_credential_of_the_prefix(scene: Scene) -> None:
     await scene.start({"prefix": f"{scene.url}/team", "bearer": BEARER, "ca": "ca.crt"})
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     await scene.call(f"{scene.url}/team", headers={"authorization": "Bearer of-the-user"})
     (seen,) = scene.peer.headers("/team")
     assert [value for name, value in seen.items() if name.lower() == "authorization"] == [
@@ -160,7 +155,7 @@ async def test_client_certificate_goes_by_the_relay_and_its_key_stays(scene: Sce
     certificate = {"certificate": "tls.crt", "key": "tls.key"}
     entry = {"prefix": f"{scene.mtls}/team", "clientCertificate": certificate, "ca": "ca.crt"}
     await scene.start({**entry, "bearer": BEARER})
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     answer = await scene.call(f"{scene.mtls}/team/x")
     assert answer.json() == {"a": 1}
     (seen,) = scene.peer.headers("/team/x")
@@ -192,14 +187,14 @@ async def test_client_certificate_goes_by_the_relay_and_its_key_stays(scene: Sce
 async def test_sidecar_that_is_killed_and_starts_again_is_followed(scene: Scene) -> None:
     certificate = {"certificate": "tls.crt", "key": "tls.key"}
     await scene.start({"prefix": scene.mtls, "clientCertificate": certificate, "ca": "ca.crt"})
-    before = await scene.until(scene.delivered)
+    before = await until_async("the credential", scene.delivered)
     await scene.call(f"{scene.mtls}/x")
     await asyncio.to_thread(scene.sidecar.stop, signal.SIGKILL)
     # Nothing was sent: such a call may be tried again.
     with pytest.raises(httpx.ConnectError):
         await scene.call(f"{scene.mtls}/x")
     await scene.start()
-    await scene.until(lambda: scene.delivered() != before)
+    await until_async("another credential", lambda: scene.delivered() != before)
     assert (await scene.call(f"{scene.mtls}/x")).status_code == 200
 
 
@@ -210,12 +205,18 @@ async def test_card_that_needs_credentials_is_read_with_them(scene: Scene) -> No
         {"prefix": f"{scene.url}/team", "bearer": BEARER, "ca": "ca.crt"},
     )
     scene.sidecar.put_peer("weather", "", f"{scene.url}/team")
-    await scene.until(lambda: scene.sidecar.file.exists() and scene.sidecar.names() == ["weather"])
+    await until_async(
+        "the peer weather",
+        lambda: scene.sidecar.file.exists() and scene.sidecar.names() == ["weather"],
+    )
     # Elsewhere on the same origin nothing is sent.
     scene.sidecar.put_peer("news", "", f"{scene.url}/news")
-    await scene.until(lambda: scene.peer.headers("/news/.well-known/agent-card.json"))
+    await until_async(
+        "a request for the card of news",
+        lambda: scene.peer.headers("/news/.well-known/agent-card.json"),
+    )
     assert "Authorization" not in scene.peer.headers("/news/.well-known/agent-card.json")[0]
-    message = (await scene.until(scene.problems)).get("CardUnavailable", "")
+    message = (await until_async("a problem", scene.problems)).get("CardUnavailable", "")
     assert "401" in message
 
 
@@ -223,7 +224,10 @@ async def test_card_behind_a_client_certificate_is_read(scene: Scene) -> None:
     certificate = {"certificate": "tls.crt", "key": "tls.key"}
     await scene.start({"prefix": scene.mtls, "clientCertificate": certificate, "ca": "ca.crt"})
     scene.sidecar.put_peer("weather", "", f"{scene.mtls}/team")
-    await scene.until(lambda: scene.sidecar.file.exists() and scene.sidecar.names() == ["weather"])
+    await until_async(
+        "the peer weather",
+        lambda: scene.sidecar.file.exists() and scene.sidecar.names() == ["weather"],
+    )
 
 
 @asynccontextmanager
@@ -254,17 +258,17 @@ async def test_rotation_under_load_fails_no_call(scene: Scene) -> None:
     scene.peer.accepted = {"Bearer t0ken-0"}
     scene.secret.put({**scene.files(entry), "token": b"t0ken-0"})
     await scene.start()
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     async with load(scene, f"{scene.url}/team/x") as statuses:
         for number in range(1, 6):
             new = f"Bearer t0ken-{number}"
             # The old one is good until calls with the new one are seen.
             scene.peer.accepted.add(new)
             scene.secret.put({**scene.files(entry), "token": f"t0ken-{number}"})
-            await scene.until(lambda new=new: used(scene, 8) == {new})
+            await until_async(f"calls with {new} only", lambda new=new: used(scene, 8) == {new})
             scene.peer.accepted = {new}
             count = len(statuses)
-            await scene.until(lambda count=count: len(statuses) > count + 20)
+            await until_async("twenty more calls", lambda count=count: len(statuses) > count + 20)
     assert set(statuses) == {200}
     assert scene.peer.refused == 0
     print(f"{len(statuses)} calls over 5 rotations, 0 failed")
@@ -282,7 +286,7 @@ async def test_token_certificates_and_authorities_change_under_load_and_no_call_
     scene.peer.accepted = {"Bearer t0ken-0"}
     scene.secret.put({**scene.files(entry), "token": b"t0ken-0"})
     await scene.start()
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     async with load(scene, f"{scene.mtls}/x") as statuses:
         for number in (1, 2, 3):
             old, scene.servers, scene.clients = scene.servers, trustme.CA(), trustme.CA()
@@ -292,10 +296,13 @@ async def test_token_certificates_and_authorities_change_under_load_and_no_call_
             files = {**scene.files(entry, name=f"number-{number}.example"), "ca.crt": bundle}
             scene.peer.accepted.add(f"Bearer t0ken-{number}")
             scene.secret.put({**files, "token": f"t0ken-{number}".encode()})
-            await scene.until(lambda number=number: f"t0ken-{number}" in str(scene.delivered()))
+            await until_async(
+                f"the token {number}",
+                lambda number=number: f"t0ken-{number}" in str(scene.delivered()),
+            )
             scene.servers.issue_cert("127.0.0.1").configure_cert(scene.mutual)
             calls = len(statuses)
-            await scene.until(lambda calls=calls: len(statuses) > calls + 30)
+            await until_async("thirty more calls", lambda calls=calls: len(statuses) > calls + 30)
     assert set(statuses) == {200}
     names = {str(certificate["subjectAltName"]) for certificate in scene.peer.certificates}
     assert sum("number-" in name for name in names) == 3
@@ -312,7 +319,10 @@ async def test_tokens_that_live_some_seconds_fail_no_call_also_while_their_serve
         "clientSecret": CLIENT_SECRET,
     }
     await scene.start({"prefix": f"{scene.url}/team", "oauth2": oauth2, "ca": "ca.crt"})
-    await scene.until(lambda: any(entry["headers"] for entry in scene.delivered().values()))
+    await until_async(
+        "a credential with headers",
+        lambda: any(entry["headers"] for entry in scene.delivered().values()),
+    )
 
     async def accept() -> None:
         while True:
@@ -321,57 +331,64 @@ async def test_tokens_that_live_some_seconds_fail_no_call_also_while_their_serve
 
     accepting = asyncio.create_task(accept())
     async with load(scene, f"{scene.url}/team/x") as statuses:
-        await scene.until(lambda: len(scene.tokens.tokens) >= 2)
+        await until_async("a second token", lambda: len(scene.tokens.tokens) >= 2)
         # Down just when the next renewal is due, for less than the token has left.
         scene.tokens.down = True
         asked = len(scene.tokens.forms)
-        await scene.until(lambda: len(scene.tokens.forms) > asked)
-        assert "TokenUnavailable" in await scene.until(scene.problems)
+        await until_async("another request for a token", lambda: len(scene.tokens.forms) > asked)
+        assert "TokenUnavailable" in await until_async("a problem", scene.problems)
         scene.tokens.down = False
-        await scene.until(lambda: len(scene.tokens.tokens) >= 3)
+        await until_async("a third token", lambda: len(scene.tokens.tokens) >= 3)
     accepting.cancel()
     assert set(statuses) == {200}
-    await scene.until(lambda: "TokenUnavailable" not in scene.problems())
+    await until_async(
+        "the problem TokenUnavailable to be solved",
+        lambda: "TokenUnavailable" not in scene.problems(),
+    )
 
 
 async def test_bad_document_keeps_the_last_good_one_and_is_a_problem(scene: Scene) -> None:
     good = {"prefix": f"{scene.url}/team", "bearer": BEARER, "ca": "ca.crt"}
     await scene.start(good)
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     scene.secret.put({**scene.files(good), "credentials.yaml": f"credentials: [{API_KEY}"})
-    await scene.until(lambda: "CredentialsInvalid" in scene.problems())
+    await until_async(
+        "the problem CredentialsInvalid", lambda: "CredentialsInvalid" in scene.problems()
+    )
     assert (await scene.call(f"{scene.url}/team/x")).status_code == 200
     assert scene.peer.headers("/team/x")[0]["Authorization"] == f"Bearer {BEARER}"
     # The same where a file that it names is bad, and that file alone is mended.
     named = {**good, "bearer": API_KEY, "ca": "other.crt"}
     scene.secret.put({**scene.files(named), "other.crt": b"nothing"})
-    await scene.until(lambda: "PEM" in str(scene.problems()))
+    await until_async("the problem of the PEM", lambda: "PEM" in str(scene.problems()))
     assert f"Bearer {BEARER}" in str(scene.delivered())
     scene.secret.put({**scene.files(named), "other.crt": scene.servers.cert_pem.bytes()})
-    await scene.until(lambda: f"Bearer {API_KEY}" in str(scene.delivered()))
+    await until_async("the API key", lambda: f"Bearer {API_KEY}" in str(scene.delivered()))
     assert not scene.problems()
     scene.secret.put(scene.files())
-    await scene.until(lambda: not scene.delivered())
+    await until_async("the credential to be removed", lambda: not scene.delivered())
 
 
 async def test_secret_that_comes_later_is_used_then(scene: Scene) -> None:
     await scene.start()
-    await scene.until(lambda: "CredentialsUnreadable" in scene.problems())
+    await until_async(
+        "the problem CredentialsUnreadable", lambda: "CredentialsUnreadable" in scene.problems()
+    )
     scene.secret.put(scene.files({"prefix": scene.url, "bearer": BEARER, "ca": "ca.crt"}))
-    await scene.until(scene.delivered)
-    await scene.until(lambda: not scene.problems())
+    await until_async("the credential", scene.delivered)
+    await until_async("no problems", lambda: not scene.problems())
 
 
 async def test_run_without_credentials_takes_away_those_of_the_run_before(scene: Scene) -> None:
     await scene.start({"prefix": scene.url, "bearer": BEARER, "ca": "ca.crt"})
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     await asyncio.to_thread(scene.sidecar.stop)
     assert scene.delivered()
     # What a sidecar leaves that is killed while it writes.
     cut = scene.sidecar.file.with_name(".credentials.json.7.tmp")
     cut.write_text(BEARER)
     await asyncio.to_thread(scene.sidecar.start)
-    await scene.until(lambda: not scene.delivered())
+    await until_async("the credential to be removed", lambda: not scene.delivered())
     assert scene.sidecar.file.with_name("credentials.json").exists()
     assert not cut.exists()
 
@@ -379,14 +396,16 @@ async def test_run_without_credentials_takes_away_those_of_the_run_before(scene:
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to write an ack as another user")
 async def test_agent_of_another_user_is_let_in_by_its_ack(scene: Scene) -> None:
     await scene.start({"prefix": scene.url, "bearer": BEARER, "ca": "ca.crt"})
-    await scene.until(scene.delivered)
+    await until_async("the credential", scene.delivered)
     file = scene.sidecar.file.with_name("credentials.json")
     assert "system.posix_acl_access" not in os.listxattr(file)
     scene.sidecar.acks.mkdir(exist_ok=True)
     ack = scene.sidecar.acks / "ack-7.json"
     ack.write_bytes(dump_ack(Ack(7, AckState.ACTIVE)))
     os.chown(ack, 1001, 1001)
-    await scene.until(lambda: "system.posix_acl_access" in os.listxattr(file))
+    await until_async(
+        "the access list of the file", lambda: "system.posix_acl_access" in os.listxattr(file)
+    )
     assert (1001).to_bytes(4, "little") in os.getxattr(file, "system.posix_acl_access")
 
 
@@ -411,7 +430,7 @@ async def test_no_secret_is_in_anything_that_is_shown_or_logged(scene: Scene) ->
     for name in ("team", "keys", "oauth", "refused"):
         scene.sidecar.put_peer(name, "", f"{scene.url}/{name}")
     scene.sidecar.put_peer("mtls", "", f"{scene.mtls}/x")
-    await scene.until(lambda: len(scene.delivered()) == 4)
+    await until_async("four credentials", lambda: len(scene.delivered()) == 4)
     errors = []
     for url in (f"{scene.url}/team", f"{scene.url}/keys", f"{scene.url}/oauth", f"{scene.mtls}/x"):
         await scene.call(url)
@@ -422,14 +441,18 @@ async def test_no_secret_is_in_anything_that_is_shown_or_logged(scene: Scene) ->
             except Exception as error:
                 errors.append(f"{error!r} {error}")
                 raise
-    await scene.until(lambda: len(scene.tokens.tokens) >= 2)
+    await until_async("a second token", lambda: len(scene.tokens.tokens) >= 2)
     scene.tokens.down = True
-    await scene.until(lambda: "TokenUnavailable" in scene.problems())
+    await until_async(
+        "the problem TokenUnavailable", lambda: "TokenUnavailable" in scene.problems()
+    )
     bad = [{"prefix": f"https://{BEARER}@x", "bearer": API_KEY, CLIENT_SECRET: API_KEY}]
     scene.secret.put({**files, "credentials.yaml": json.dumps({"credentials": bad})})
-    await scene.until(lambda: "CredentialsInvalid" in scene.problems())
+    await until_async(
+        "the problem CredentialsInvalid", lambda: "CredentialsInvalid" in scene.problems()
+    )
     scene.secret.put({**files, "credentials.yaml": f"credentials: !{BEARER} {API_KEY}"})
-    await scene.until(lambda: "YAML" in str(scene.problems()))
+    await until_async("the problem of the YAML", lambda: "YAML" in str(scene.problems()))
     shown = [scene.sidecar.get(path).decode() for path in ("/status", "/metrics", "/")]
     shown += [scene.sidecar.log.read_text(), scene.sidecar.file.read_text(), *errors]
     shown += [repr(scene.pool.__dict__), repr(scene.pool._credentials.current())]
@@ -465,7 +488,7 @@ async def test_restart_of_the_sidecar_fails_no_call_also_while_tokens_cannot_be_
     team = {"prefix": f"{scene.url}/team", "oauth2": oauth2, "ca": "ca.crt"}
     other = {"prefix": f"{scene.url}/other", "bearer": BEARER, "ca": "ca.crt"}
     await scene.start(team, other)
-    await scene.until(lambda: "t0ken-1" in str(scene.delivered()))
+    await until_async("the first token", lambda: "t0ken-1" in str(scene.delivered()))
     write_ack(scene, 7, os.geteuid())
     scene.peer.accepted = scene.tokens.valid() | {f"Bearer {BEARER}"}
     scene.tokens.down = True
@@ -477,22 +500,28 @@ async def test_restart_of_the_sidecar_fails_no_call_also_while_tokens_cannot_be_
             await asyncio.to_thread(scene.sidecar.stop, signal.SIGKILL)
             asked, calls = len(scene.tokens.forms), len(statuses)
             await scene.start()
-            await scene.until(lambda asked=asked: len(scene.tokens.forms) > asked)
-            await scene.until(lambda: "TokenUnavailable" in scene.problems())
-            await scene.until(lambda calls=calls: len(statuses) > calls + 20)
+            await until_async(
+                "another request for a token", lambda asked=asked: len(scene.tokens.forms) > asked
+            )
+            await until_async(
+                "the problem TokenUnavailable", lambda: "TokenUnavailable" in scene.problems()
+            )
+            await until_async("twenty more calls", lambda calls=calls: len(statuses) > calls + 20)
         # The document is bad, or not there, when the sidecar starts again.
         scene.secret.put({**scene.files(team, other), "credentials.yaml": "["})
         await asyncio.to_thread(scene.sidecar.stop, signal.SIGKILL)
         await scene.start()
-        await scene.until(lambda: "CredentialsInvalid" in scene.problems())
+        await until_async(
+            "the problem CredentialsInvalid", lambda: "CredentialsInvalid" in scene.problems()
+        )
         calls = len(others)
-        await scene.until(lambda: len(others) > calls + 20)
+        await until_async("twenty more calls with the other", lambda: len(others) > calls + 20)
     assert set(statuses) == {200}
     assert set(others) == {200}
     # And its own token is used again, once it can be had.
     scene.tokens.down = False
     scene.secret.put(scene.files(team, other))
-    await scene.until(lambda: "t0ken-2" in str(scene.delivered()))
+    await until_async("the second token", lambda: "t0ken-2" in str(scene.delivered()))
 
 
 async def test_call_without_its_token_is_not_sent_and_says_why(scene: Scene) -> None:
@@ -504,14 +533,17 @@ async def test_call_without_its_token_is_not_sent_and_says_why(scene: Scene) -> 
     scene.tokens.down = True
     await scene.start({"prefix": f"{scene.url}/team", "oauth2": oauth2, "ca": "ca.crt"})
     entry = f"{scene.url}/team"
-    await scene.until(lambda: "503" in scene.delivered().get(entry, {}).get("missing", ""))
+    await until_async(
+        "the failed request in the credential",
+        lambda: "503" in scene.delivered().get(entry, {}).get("missing", ""),
+    )
     user = {"Authorization": "Bearer of-the-user"}
     with pytest.raises(httpx.ConnectError, match="temporarily_unavailable") as caught:
         await scene.call(f"{scene.url}/team/x", headers=user)
     assert CLIENT_SECRET not in str(caught.value)
     assert not scene.peer.headers("/team/x")
     scene.tokens.down = False
-    await scene.until(lambda: scene.delivered()[entry]["headers"])
+    await until_async("a credential with headers", lambda: scene.delivered()[entry]["headers"])
     assert not scene.delivered()[entry]["missing"]
     assert (await scene.call(f"{scene.url}/team/x", headers=user)).status_code == 200
     assert scene.peer.headers("/team/x")[0]["Authorization"] == "Bearer t0ken-1"

@@ -11,6 +11,7 @@ import pytest
 
 from hotpeers.kube.errors import ForbiddenError, KubeError, NotFoundError
 from hotpeers.kube.events import Event, EventWriter, reference
+from kit.waiting import until_async
 
 ABOUT = reference("kagent.dev/v1alpha2", "Agent", "ns", "lead", "uid-1")
 EVENT = Event(ABOUT, "PeerAdded", "ns/a", "Offer")
@@ -56,12 +57,6 @@ async def running(writer: EventWriter) -> AsyncIterator[None]:
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_event_has_all_fields() -> None:
@@ -112,7 +107,7 @@ async def test_queue_keeps_its_order_and_pauses() -> None:
     for reason in ("One", "Two"):
         writer.add(Event(ABOUT, reason, ""), reason)
     async with running(writer):
-        await until(lambda: api.posted)
+        await until_async("an Event to be posted", lambda: api.posted)
         await asyncio.sleep(0)
     assert [body["reason"] for _, body in api.posted] == ["One"]
 
@@ -123,10 +118,10 @@ async def test_repeats_are_dropped_for_a_time() -> None:
     async with running(writer):
         writer.add(EVENT, "a")
         writer.add(EVENT, "a")
-        await until(lambda: api.posted)
+        await until_async("an Event to be posted", lambda: api.posted)
         writer.add(EVENT, "a")
         writer.add(EVENT, "b")
-        await until(lambda: len(api.posted) == 2)
+        await until_async("two Events to be posted", lambda: len(api.posted) == 2)
     assert [body["count"] for _, body in api.posted] == [1, 1]
 
 
@@ -135,9 +130,9 @@ async def test_repeat_after_a_failure_is_written() -> None:
     writer = writer_of(api, lost, same=3600.0, kept=10)
     async with running(writer):
         writer.add(EVENT, "a")
-        await until(lambda: lost.count)
+        await until_async("a lost Event", lambda: lost.count)
         writer.add(EVENT, "a")
-        await until(lambda: api.posted)
+        await until_async("an Event to be posted", lambda: api.posted)
 
 
 async def test_repeats_are_counted_in_one_event() -> None:
@@ -146,9 +141,9 @@ async def test_repeats_are_counted_in_one_event() -> None:
     writer.add(EVENT, "a")
     writer.add(EVENT, "a")
     async with running(writer):
-        await until(lambda: api.posted)
+        await until_async("an Event to be posted", lambda: api.posted)
         writer.add(EVENT, "a")
-        await until(lambda: api.patched)
+        await until_async("an Event to be patched", lambda: api.patched)
     ((path, body),) = api.posted
     ((patched, change),) = api.patched
     assert body["count"] == 2
@@ -162,10 +157,10 @@ async def test_counted_repeats_wait_until_the_time_has_passed() -> None:
     writer = writer_of(api, count=True, same=3600.0, kept=10)
     async with running(writer):
         writer.add(EVENT, "a")
-        await until(lambda: api.posted)
+        await until_async("an Event to be posted", lambda: api.posted)
         writer.add(EVENT, "a")
         writer.add(EVENT, "b")
-        await until(lambda: len(api.posted) == 2)
+        await until_async("two Events to be posted", lambda: len(api.posted) == 2)
     assert api.patched == []
 
 
@@ -174,10 +169,10 @@ async def test_deleted_event_is_created_again() -> None:
     writer = writer_of(api, count=True, kept=10)
     async with running(writer):
         writer.add(EVENT, "a")
-        await until(lambda: api.posted)
+        await until_async("an Event to be posted", lambda: api.posted)
         api.errors.append(NotFoundError("gone"))
         writer.add(EVENT, "a")
-        await until(lambda: len(api.posted) == 2)
+        await until_async("two Events to be posted", lambda: len(api.posted) == 2)
     assert api.posted[1][1]["count"] == 1
 
 
@@ -188,7 +183,9 @@ async def test_forgotten_key_is_a_new_event() -> None:
         for key in ("a", "b", "a"):
             sent = len(api.posted)
             writer.add(EVENT, key)
-            await until(lambda sent=sent: len(api.posted) > sent)
+            await until_async(
+                "the next Event to be posted", lambda sent=sent: len(api.posted) > sent
+            )
     assert api.patched == []
 
 

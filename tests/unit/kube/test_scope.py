@@ -12,6 +12,7 @@ from hotpeers.kube.connection import Access, connect
 from hotpeers.kube.informer.kind import Kind, Version
 from hotpeers.kube.informer.scope import RESYNC_SECONDS, Scope
 from kit.apiserver.kubeconfig import write_kubeconfig
+from kit.waiting import until_async
 
 WATCH_SECONDS = 20.0
 KIND = Kind("Service", "", "services", (Version("v1", lambda data: data["metadata"]["name"]),))
@@ -66,8 +67,7 @@ async def test_event_that_was_never_sent_is_made_up_for_by_listing_every_ten_min
             following = asyncio.create_task(scope.follow())
             async with asyncio.timeout(60):
                 await deaf.listed_twice.wait()
-                while len(told) < 2:
-                    await asyncio.sleep(0.01)
+            await until_async("two changes", lambda: len(told) >= 2)
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
     assert told == [["before"], ["after"]]

@@ -12,6 +12,7 @@ from hotpeers.model.snapshot import Candidate, Snapshot
 from hotpeers.sidecar.reasons import SidecarReason
 from hotpeers.sidecar.resolve.resolver import Rules, resolve
 from hotpeers_shim.contract import Nack, Skill
+from kit.cards import new_card, old_card
 
 PEER = """
 apiVersion: hotpeers.dev/v1alpha1
@@ -44,31 +45,16 @@ spec:
         - {id: query, name: Query, description: Runs it, tags: [db]}
         - {name: nameless}
 """
-CARD_1 = {
-    "name": "Weather Agent",
-    "description": "Tells the weather",
-    "version": "1.0.0",
-    "supportedInterfaces": [
+CARD_1 = new_card(
+    "http://weather:9000/rpc",
+    name="Weather Agent",
+    version="1.0.0",
+    supportedInterfaces=[
         {"url": "http://weather:9000/grpc", "protocolBinding": "GRPC", "protocolVersion": "1.0"},
         {"url": "http://weather:9000/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"},
     ],
-    "capabilities": {"streaming": True},
-    "defaultInputModes": ["text"],
-    "defaultOutputModes": ["text"],
-    "skills": [{"id": "forecast", "name": "Forecast", "description": "Tomorrow", "tags": ["sky"]}],
-}
-CARD_0 = {
-    "name": "Weather Agent",
-    "description": "Tells the weather",
-    "version": "1.0.0",
-    "protocolVersion": "0.3.0",
-    "url": "http://weather:9000/rpc",
-    "preferredTransport": "JSONRPC",
-    "capabilities": {"streaming": True},
-    "defaultInputModes": ["text"],
-    "defaultOutputModes": ["text"],
-    "skills": [{"id": "forecast", "name": "Forecast", "description": "Tomorrow", "tags": ["sky"]}],
-}
+)
+CARD_0 = old_card("http://weather:9000/rpc", name="Weather Agent", version="1.0.0")
 
 
 def one(text: str, where: str = "a.yaml") -> Candidate:

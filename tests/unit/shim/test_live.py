@@ -8,6 +8,7 @@ import pytest
 from hotpeers_shim.contract import Ack, AckState, PeerProblem, dump_ack, load_ack
 from hotpeers_shim.live import MAX_REFUSALS, Live
 from hotpeers_shim.settings import Settings
+from kit.waiting import TookTooLongError, until
 
 
 def write(path, generation, *names):
@@ -29,16 +30,21 @@ def live(path, tmp_path):
 
 def acked(tmp_path, check, within=60.0):
     """Wait for an ack that `check` holds for."""
-    end = time.monotonic() + within
     last = None
-    while time.monotonic() < end:
+
+    def probe():
+        nonlocal last
         for found in (tmp_path / "acks").glob("ack-*.json"):
             last = load_ack(found.read_bytes())
             assert isinstance(last, Ack), last
             if check(last):
                 return last
-        time.sleep(0.01)
-    raise AssertionError(f"no such ack within {within} s; the last one: {last}")
+        return None
+
+    try:
+        return until("such an ack", probe, within)
+    except TookTooLongError as error:
+        raise AssertionError(f"{error}; the last ack: {last}") from error
 
 
 def test_a_change_is_acked_without_traffic(path, live, tmp_path):

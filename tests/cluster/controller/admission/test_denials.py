@@ -12,7 +12,8 @@ from hotpeers.spawnpolicy.reasons import PolicyReason
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
 from kit.apiserver.server import Cluster
-from kit.controller.scene import client_of, running, until
+from kit.controller.scene import client_of, running
+from kit.waiting import until_async
 
 DENIAL = Denial(PolicyReason.RUNTIME_NOT_ALLOWED, "spec.declarative.runtime", "")
 
@@ -35,9 +36,12 @@ async def test_same_denial_is_one_event(cluster: Cluster, namespace: str) -> Non
                 denials.note(told(namespace))
             denials.note(told(namespace, "worker-b"))
             denials.note(replace(told(namespace, "worker-c"), refused=False))
-            await until(lambda: len(events(cluster, namespace)) == 3)
+            await until_async("three Events", lambda: len(events(cluster, namespace)) == 3)
             denials.note(told(namespace))
-            await until(lambda: {one["count"] for one in events(cluster, namespace)} == {4, 1})
+            await until_async(
+                "the Events to count four and one",
+                lambda: {one["count"] for one in events(cluster, namespace)} == {4, 1},
+            )
             found = {one["message"]: one for one in events(cluster, namespace)}
             assert len(found) == 3
             first = found[told(namespace).note]
@@ -47,7 +51,7 @@ async def test_same_denial_is_one_event(cluster: Cluster, namespace: str) -> Non
             # One that ran out is made anew.
             cluster.api.delete({"apiVersion": "v1", "kind": "Event", **first})
             denials.note(told(namespace))
-            await until(lambda: len(events(cluster, namespace)) == 3)
+            await until_async("three Events", lambda: len(events(cluster, namespace)) == 3)
     assert lost == []
 
 
@@ -75,7 +79,7 @@ async def test_few_are_written_in_a_second(cluster: Cluster, namespace: str) -> 
         async with running(denials.run()):
             for number in range(20):
                 denials.note(told(namespace, f"worker-{number}"))
-            await until(lambda: sent)
+            await until_async("an Event to be sent", lambda: sent)
             assert len(sent) == 1
 
 
@@ -89,5 +93,5 @@ async def test_event_that_may_not_be_made_is_counted_and_forgotten(
         async with running(denials.run()):
             denials.note(told(namespace))
             denials.note(told(namespace, "worker-b"))
-            await until(lambda: len(lost) == 2)
+            await until_async("two lost Events", lambda: len(lost) == 2)
     assert events(cluster, namespace) == []

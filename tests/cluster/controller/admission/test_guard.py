@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
-from kit.apiserver.processes import until
-from kit.apiserver.resources import AGENTS, PEERS, install_crd
+from kit.apiserver.resources import AGENTS, PEERS, account_manifest, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import (
     KINDS,
@@ -25,6 +24,7 @@ from kit.controller.guard_scene import (
 )
 from kit.rival import rival
 from kit.spawning import declarative, edited
+from kit.waiting import until
 from kit.webhook import Controller
 
 POLICIES = Path(__file__).parents[4] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
@@ -225,18 +225,10 @@ def test_older_version_is_refused(lead: Api, cluster: Cluster, namespace: str) -
     path = f"/apis/kagent.dev/v1alpha1/namespaces/{namespace}/agents"
     manifest = {**declarative("worker-a", namespace), "apiVersion": "kagent.dev/v1alpha1"}
     try:
-        until("it to be served", lambda: served(cluster.api, path) or None, 60)
+        until("the definition to be served", lambda: not cluster.api.refusal("GET", path), 60)
         assert "v1alpha1" in refused(lead, "POST", path, manifest)
     finally:
         cluster.api.apply(definition)
-
-
-def served(api: Api, path: str) -> bool:
-    try:
-        api.request("GET", path)
-    except ApiError:
-        return False
-    return True
 
 
 def test_other_namespace_is_refused(lead: Api) -> None:
@@ -369,12 +361,12 @@ def test_nothing_is_overwritten(kind: str, lead: Api, cluster: Cluster, namespac
     cluster.api.delete(there)
     lead.create(declarative("worker-a", namespace))
 
-    def again() -> bool | None:
+    def again() -> bool:
         with pytest.raises(ApiError) as caught:
             lead.request("POST", agents(namespace), declarative("worker-a", namespace))
         # Until the guard's watch has the agent, the API server itself refuses the name.
         if caught.value.message.endswith("already exists"):
-            return None
+            return False
         return "overwrite an object of this name: Agent" in caught.value.message
 
     assert until("the guard to know the agent", again, 10.0)
@@ -399,13 +391,12 @@ def test_child_spawns_no_deeper_than_allowed(
     # The account outlives its agent, and stays governed.
     owner = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", "name": "worker-b"}
     owners = [{**owner, "uid": made["metadata"]["uid"]}]
-    metadata = {"name": "worker-b", "namespace": namespace}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    account = account_manifest(namespace, "worker-b")
     cluster.api.patch(account, {"metadata": {"ownerReferences": owners}})
     cluster.api.delete(made)
     until(
         "the agent to be forgotten",
-        lambda: "is gone" in refused(grandchild, "POST", agents(namespace), manifest) or None,
+        lambda: "is gone" in refused(grandchild, "POST", agents(namespace), manifest),
         60,
     )
 
@@ -463,11 +454,11 @@ def test_denials_are_told(
             if one["reason"] == "SpawnDenied" and f"{namespace}/worker-a:" in one["message"]
         ]
 
-    def told() -> Object | None:
+    def counted() -> Object | None:
         found = events()
         return found[0] if found and found[0]["count"] == 3 else None
 
-    event = until("the Event to count three", told, 60)
+    event = until("the Event to count three", counted, 60)
     assert len(events()) == 1
     policy = cluster.api.read(spawn_policy(namespace))
     assert event["involvedObject"]["uid"] == policy["metadata"]["uid"]
@@ -516,15 +507,10 @@ def test_what_another_webhook_changes_is_judged(
     with rival(tmp_path / "rival", "z-rival", patch, *of_agents) as configuration:
         cluster.api.create(configuration)
         try:
-
-            def refusal() -> str | None:
-                try:
-                    lead.request("POST", f"{agents(namespace)}?dryRun=All", manifest)
-                except ApiError as error:
-                    return error.message
-                return None
-
-            assert "validate.guard.hotpeers.dev" in until("the rival to be asked", refusal, 60)
+            dry_run = f"{agents(namespace)}?dryRun=All"
+            assert "validate.guard.hotpeers.dev" in until(
+                "the rival to be asked", lambda: lead.refusal("POST", dry_run, manifest), 60
+            )
             assert "validate.guard" in refused(lead, "POST", agents(namespace), manifest)
         finally:
             cluster.api.delete(configuration)

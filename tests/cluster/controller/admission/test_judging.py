@@ -28,11 +28,12 @@ from hotpeers.spawnpolicy.request import Phase
 from hotpeers.spawnpolicy.review import Review, read_review
 from kit.apiserver.client import Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.resources import install_crd
+from kit.apiserver.resources import account_manifest, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import orchestrator, spawn_policy
-from kit.controller.scene import client_of, ended, running, until
+from kit.controller.scene import client_of, ended, running
 from kit.spawning import declarative, edited
+from kit.waiting import until_async
 
 POLICIES = Path(__file__).parents[4] / "k8s" / "crds" / "spawnpolicies.hotpeers.dev.yaml"
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
@@ -89,7 +90,7 @@ class Scene:
             found = [*self.knowledge.agents(), *self.knowledge.policies()]
             return set(made) <= {one.uid for one in found}
 
-        await until(all_known)
+        await until_async("all agents and policies to be known", all_known)
 
     def review(self, manifest: Any, user: str = "lead", **changes: Any) -> Review:
         """A request about an agent, of the validating webhook unless it is said."""
@@ -139,16 +140,11 @@ async def scene(cluster: Cluster, crds: list[str], namespace: str) -> AsyncItera
         ledger = Reservations(client, namespace, "no-lease", timing=Timing(bound=60.0))
         judging = Judging(knowledge, Live(client), ledger, governing, registry)
         async with running(knowledge.run()) as (following,):
-            await until(lambda: knowledge.listed)
+            await until_async("the first list", lambda: knowledge.listed)
             yield Scene(
                 *(cluster, namespace, client, knowledge, judging),
                 *(governing, registry, following),
             )
-
-
-def account(namespace: str, name: str = "lead", **metadata: Any) -> Object:
-    whole = {"name": name, "namespace": namespace, **metadata}
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": whole}
 
 
 async def test_account_is_governed_before_its_agent_is_admitted(scene: Scene) -> None:
@@ -222,7 +218,7 @@ async def test_secret_of_the_name_that_cannot_be_looked_for_is_not_taken_as_free
 
 async def test_audit_refuses_nothing_that_cannot_be_found_out(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace, mode="Audit"))
-    scene.cluster.api.create(account(scene.namespace, "worker-a"))
+    scene.cluster.api.create(account_manifest(scene.namespace, "worker-a"))
     manifest = declarative("worker-a", scene.namespace)
     verdict = await scene.create(manifest)
     assert verdict.decision.allowed
@@ -306,7 +302,7 @@ async def test_spawned_agent_that_is_newer_than_what_is_known_is_not_free(
 @pytest.mark.parametrize("owned", [False, True])
 async def test_what_is_left_of_an_agent_stays_governed(scene: Scene, owned: bool) -> None:
     owner = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent", "name": "lead", "uid": "gone"}
-    manifest = account(scene.namespace, ownerReferences=[owner] if owned else [])
+    manifest = account_manifest(scene.namespace, "lead", ownerReferences=[owner] if owned else [])
     made = scene.cluster.api.create(manifest)
     user = {
         "username": f"system:serviceaccount:{scene.namespace}:lead",

@@ -26,12 +26,12 @@ from hotpeers.kube.reasons import KubeReason
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.processes import until
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.rbac import FOLDER
-from kit.apiserver.resources import AGENTS, agent, install_crd
+from kit.apiserver.resources import AGENTS, account_manifest, agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.scene import client_of
+from kit.waiting import until
 from kit.webhook import SECONDS, Controller, containers, injected
 
 INJECT, SPAWN, SELECTOR = "hotpeers.dev/inject", "hotpeers.dev/spawn", "hotpeers.dev/selector"
@@ -50,8 +50,7 @@ def account(shared_cluster: Cluster) -> ServiceAccount:
     )
     name = f"owners-{os.getpid()}"
     create_namespace(shared_cluster.api, name)
-    metadata = {"name": "controller", "namespace": name}
-    shared_cluster.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    shared_cluster.api.create(account_manifest(name, "controller"))
     made = ServiceAccount(shared_cluster, name, "controller")
     made.renew()
     made.bind(role["rules"], "*")
@@ -85,7 +84,7 @@ def make_team(api: Api, labels: dict[str, str], **annotations: str) -> str:
     asked = pod(name, "probe", owned=False, **{INJECT: "true"})
     until(
         "the API server to ask",
-        lambda: injected(api.request("POST", probe, asked)) or None,
+        lambda: injected(api.request("POST", probe, asked)),
         SECONDS,
     )
     return name
@@ -189,8 +188,7 @@ def test_pod_of_no_agent_keeps_what_it_says(cluster: Cluster, team: str) -> None
 def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
     cluster: Cluster, team: str, tmp_path: Path, controller: Controller
 ) -> None:
-    metadata = {"name": "powerless", "namespace": team}
-    cluster.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    cluster.api.create(account_manifest(team, "powerless"))
     powerless = ServiceAccount(cluster, team, "powerless")
     powerless.renew()
     write_agent(cluster.api, team, "concierge", {})
@@ -203,11 +201,11 @@ def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
         cluster.api.create(configuration)
         try:
 
-            def kept() -> bool | None:
+            def kept() -> bool:
                 found = cluster.api.create(pod(team, "concierge", **{INJECT: "true"}))
-                return injected(found) or None
+                return injected(found)
 
-            until("the pod to be injected as it says itself", kept, SECONDS)
+            until("the pod to be injected by its own annotation", kept, SECONDS)
             assert "grant get on agents" in other.log.read_text()
         finally:
             cluster.api.delete(configuration)
@@ -309,7 +307,7 @@ def test_namespace_that_forbids_injection_has_none(cluster: Cluster, team: str) 
     asked = pod(team, "concierge", **{INJECT: "true"})
     until(
         "the API server not to ask",
-        lambda: not injected(cluster.api.request("POST", probe, asked)) or None,
+        lambda: not injected(cluster.api.request("POST", probe, asked)),
         SECONDS,
     )
     assert not injected(cluster.api.create(asked))
@@ -389,7 +387,7 @@ def test_owner_of_a_go_agent_is_told(
     for _ in range(3):
         cluster.api.create({**dry, "metadata": pod(namespace, "gopher", **annotations)["metadata"]})
     uid = made["metadata"]["uid"]
-    (event,) = until("the Event", lambda: events(cluster.api, uid) or None, SECONDS)
+    (event,) = until("the Event", lambda: events(cluster.api, uid), SECONDS)
     assert (event["type"], event["involvedObject"]["name"]) == ("Warning", "gopher")
     assert "BridgeConfigNotFound" in event["message"]
     assert len(event["message"].encode()) <= 1024

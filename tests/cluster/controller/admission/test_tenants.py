@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from kit.apiserver.client import Api, Object
-from kit.apiserver.processes import until
 from kit.apiserver.resources import AGENTS, install_crd
 from kit.apiserver.server import Cluster
 from kit.chart.fixtures import helm, helm_program  # noqa: F401 - fixtures
 from kit.chart.helm import Helm
 from kit.controller.guard_scene import asked
 from kit.controller.tenants import EVIL, Evil, Good, policies
+from kit.waiting import until
 from kit.webhook import Controller
 
 POLICIES = Path(__file__).parents[4] / "k8s/crds/spawnpolicies.hotpeers.dev.yaml"
@@ -75,7 +75,7 @@ def _is_explained(api: Api) -> None:
         found = {_reason(one) for one in items}
         return found if "LimitExceeded" in found and "None" not in found else None
 
-    until("each policy to say how it stands", reasons, 60.0)
+    until("a condition of each policy", reasons, 60.0)
 
 
 def _is_served_again(api: Api) -> None:
@@ -87,8 +87,8 @@ def _is_served_again(api: Api) -> None:
         if one is not last:
             api.request("DELETE", policies(EVIL, _name(one)))
 
-    def served() -> bool | None:
-        return _reason(api.request("GET", policies(EVIL, _name(last)))) == "Enforced" or None
+    def served() -> bool:
+        return _reason(api.request("GET", policies(EVIL, _name(last)))) == "Enforced"
 
     until("the policy to be served", served, 30.0)
 

@@ -1,6 +1,5 @@
 """The Secret of the certificates, and the caBundle of configurations, on a real API server."""
 
-import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,11 +19,14 @@ from hotpeers.controller.certificates.keeper import Certificates
 from hotpeers.controller.certificates.secret import MARK
 from hotpeers.controller.election import Pace
 from hotpeers.controller.replica import Duties, Replica, Timing, mutating
+from hotpeers.controller.webhook_config.trust import Trust
 from hotpeers.kube.client import Client
 from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Object
 from kit.apiserver.server import Cluster
-from kit.controller.scene import client_of, ended, read, running, until
+from kit.controller.scene import client_of, ended, read, running
+from kit.counting import count_calls
+from kit.waiting import until_async
 
 NAMES = ("controller.ns.svc",)
 PACE = Pace(retry=0.2)
@@ -102,7 +104,7 @@ async def test_replicas_that_start_at_once_serve_the_same(cluster: Cluster, name
     async with client_of(cluster.kubeconfig) as client:
         used: list[list[Pair]] = [[] for _ in range(8)]
         async with running(*(make(client, namespace, one).run() for one in used)):
-            await until(lambda: all(used))
+            await until_async("every replica to serve with a certificate", lambda: all(used))
             keyring = kept(cluster, namespace)
             assert keyring is not None
             assert all(one == [keyring.serving] for one in used)
@@ -118,7 +120,7 @@ async def test_empty_secret_is_filled(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
         used: list[Pair] = []
         async with running(make(client, namespace, used).run()):
-            await until(lambda: used)
+            await until_async("a certificate to be used", lambda: used)
             found = read(cluster.api, secret_path(namespace))
             assert found is not None
             assert found["metadata"]["labels"] == labels
@@ -132,7 +134,7 @@ async def test_what_is_there_is_served(cluster: Cluster, namespace: str) -> None
     async with client_of(cluster.kubeconfig) as client:
         used: list[Pair] = []
         async with running(make(client, namespace, used).run()):
-            await until(lambda: used)
+            await until_async("a certificate to be used", lambda: used)
             assert used == [keyring.serving]
 
 
@@ -143,7 +145,7 @@ async def test_lost_secret_is_written_again_as_it_was(
     async with client_of(cluster.kubeconfig) as client:
         used: list[Pair] = []
         async with running(make(client, namespace, used).run()):
-            await until(lambda: used)
+            await until_async("a certificate to be used", lambda: used)
             before = kept(cluster, namespace)
             if how == "deleted":
                 cluster.api.request("DELETE", secret_path(namespace))
@@ -152,7 +154,7 @@ async def test_lost_secret_is_written_again_as_it_was(
                 cluster.api.request(
                     "PUT", secret_path(namespace), {**empty, "type": "kubernetes.io/tls"}
                 )
-            await until(lambda: kept(cluster, namespace))
+            await until_async("a certificate in the Secret", lambda: kept(cluster, namespace))
             assert kept(cluster, namespace) == before
             assert len(used) == 1
 
@@ -164,7 +166,7 @@ async def test_foreign_secret_is_left_alone_and_named(cluster: Cluster, namespac
         used: list[Pair] = []
         certificates = make(client, namespace, used)
         async with running(certificates.run()):
-            (problem,) = await until(certificates.problems)
+            (problem,) = await until_async("a problem of the certificates", certificates.problems)
             assert str(problem).startswith(f"Secret/{namespace}/certificates: data: has data that ")
             assert problem.reason == "CertificatesBad"
             assert "hush" not in str(problem)
@@ -179,17 +181,19 @@ async def test_damaged_secret_changes_nothing_that_is_served(
         used: list[Pair] = []
         replica = Replica(client, duties(namespace), lambda *pair: used.append(Pair(*pair)), QUICK)
         async with running(replica.run()):
-            await until(lambda: used and replica.leading)
+            await until_async(
+                "the replica to lead with a certificate", lambda: used and replica.leading
+            )
             good = read(cluster.api, secret_path(namespace))
             assert good is not None
             broken = base64.b64encode(b"what").decode()
             cluster.api.patch(good, {"data": {"tls.crt": broken}})
-            (problem,) = await until(replica.problems)
+            (problem,) = await until_async("a problem of the replica", replica.problems)
             assert "tls.crt is no PEM of a certificate" in problem.message
             assert problem.reason == "CertificatesBad"
             assert replica.expires is not None
             cluster.api.patch(good, {"data": {"tls.crt": good["data"]["tls.crt"]}})
-            await until(lambda: not replica.problems())
+            await until_async("the problem to be solved", lambda: not replica.problems())
             assert len(used) == 1
 
 
@@ -216,13 +220,14 @@ async def test_missing_right_is_named(
                 forbidden = [x for x in certificates.problems() if x.reason == "Forbidden"]
                 return any(f'cannot {what} resource "secrets"' in x.message for x in forbidden)
 
-            await until(named)
+            await until_async("the missing right to be named", named)
             assert certificates.keyring is None
 
 
 async def test_bundle_is_kept_right(
-    cluster: Cluster, namespace: str, configuration: Object
+    cluster: Cluster, namespace: str, configuration: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    checks = count_calls(monkeypatch, Trust, "_mend")
     async with client_of(cluster.kubeconfig) as client:
         replica = Replica(
             client, duties(namespace, configuration["metadata"]["name"]), lambda *_: None, QUICK
@@ -235,23 +240,28 @@ async def test_bundle_is_kept_right(
                     keyring is not None and bundles(cluster, configuration) == [keyring.bundle] * 2
                 )
 
-            await until(right)
+            await until_async("the caBundle to be right", right)
             # As a tool does that knows of no caBundle.
             cluster.api.patch(configuration, {"webhooks": configuration["webhooks"]})
-            await until(right)
+            await until_async("the caBundle to be right again", right)
             other = [
                 {**one, "clientConfig": {**one["clientConfig"], "caBundle": other_bundle()}}
                 for one in configuration["webhooks"]
             ]
             cluster.api.patch(configuration, {"webhooks": [other[0]]})
-            await until(lambda: len(bundles(cluster, configuration)) == 1)
+            await until_async(
+                "the webhooks to have one caBundle",
+                lambda: len(bundles(cluster, configuration)) == 1,
+            )
             cluster.api.delete(configuration)
             cluster.api.create(
                 {**configuration, "metadata": {"name": configuration["metadata"]["name"]}}
             )
-            await until(right)
+            await until_async("the caBundle to be right", right)
             version = cluster.api.read(configuration)["metadata"]["resourceVersion"]
-            await asyncio.sleep(1.0)  # nothing is written where nothing differs
+            # Nothing is written where nothing differs.
+            before = checks.count
+            await until_async("five checks of the caBundle", lambda: checks.count >= before + 5)
             assert cluster.api.read(configuration)["metadata"]["resourceVersion"] == version
             assert replica.problems() == ()
 
@@ -272,14 +282,19 @@ async def test_only_the_leader_writes_the_bundle(
             Replica(client, duties(namespace, name), lambda *_: None, slow) for _ in range(2)
         )
         async with running(first.run()) as (task,):
-            await until(lambda: first.leading)
+            await until_async("the first to lead", lambda: first.leading)
             async with running(second.run()):
-                await until(lambda: all(bundles(cluster, configuration)) and second.expires)
+                await until_async(
+                    "each webhook's caBundle, and the second's certificate",
+                    lambda: all(bundles(cluster, configuration)) and second.expires,
+                )
                 assert not second.leading
                 await ended(task)
-                await until(lambda: second.leading)
+                await until_async("the second to lead", lambda: second.leading)
                 cluster.api.patch(configuration, {"webhooks": configuration["webhooks"]})
-                await until(lambda: all(bundles(cluster, configuration)))
+                await until_async(
+                    "each webhook's caBundle", lambda: all(bundles(cluster, configuration))
+                )
 
 
 @pytest.mark.parametrize("verb", ["list", "watch", "patch"])
@@ -314,8 +329,10 @@ async def test_missing_right_to_the_configuration_is_named(
                 what = f'cannot {verb} resource "mutatingwebhookconfigurations"'
                 return any(what in one.message for one in replica.problems())
 
-            await until(named)
-            await until(lambda: replica.expires is not None)
+            await until_async("the missing right to be named", named)
+            await until_async(
+                "the replica to serve with a certificate", lambda: replica.expires is not None
+            )
 
 
 async def test_authority_is_replaced_step_by_step(
@@ -331,19 +348,26 @@ async def test_authority_is_replaced_step_by_step(
             client, duties(namespace, name), lambda *pair: used.append(Pair(*pair)), timing
         )
         async with running(replica.run()):
-            first = await until(lambda: kept(cluster, namespace))
-            announced = await until(
-                lambda: (found := kept(cluster, namespace)) and found.successor and found
+            first = await until_async(
+                "a certificate in the Secret", lambda: kept(cluster, namespace)
+            )
+            announced = await until_async(
+                "the next authority to be announced",
+                lambda: (found := kept(cluster, namespace)) and found.successor and found,
             )
             assert announced.signer == first.signer
-            after = await until(
+            after = await until_async(
+                "the announced authority to sign",
                 lambda: (
                     (found := kept(cluster, namespace))
                     and found.signer == announced.successor
                     and found
-                )
+                ),
             )
             assert after.retired[0] == first.signer.certificate
             # Whoever signs now was announced before, and stays so.
             assert all(after.signer.certificate in one for one in bundles(cluster, configuration))
-            await until(lambda: len({pair.certificate for pair in used}) >= 3)
+            await until_async(
+                "three certificates to be used",
+                lambda: len({pair.certificate for pair in used}) >= 3,
+            )

@@ -19,7 +19,8 @@ from hotpeers.controller.replica import Duties, Replica, Timing, mutating
 from hotpeers.inject.outcome import Injection
 from kit.apiserver.client import Api, Object
 from kit.apiserver.server import Cluster
-from kit.controller.scene import client_of, read, running, until
+from kit.controller.scene import client_of, read, running
+from kit.waiting import until_async
 
 LIFETIMES = Lifetimes(timedelta(seconds=20), timedelta(seconds=11))
 # On a busy machine an API server takes its time until it uses a bundle.
@@ -178,11 +179,11 @@ async def test_no_pod_is_left_out_while_authorities_are_replaced(
         cluster.api.create(manifest)
         try:
             load = Load(cluster.api, namespace)
-            await until(load.one)
+            await until_async("the first pod to be injected", load.one)
             async with running(load.run()):
-                await until(rotated, 240.0)
+                await until_async("the authority to be replaced often enough", rotated, 240.0)
                 last = load.pods
-                await until(lambda: load.pods > last + 20)
+                await until_async("twenty more pods", lambda: load.pods > last + 20)
         finally:
             cluster.api.delete(manifest)
     with capsys.disabled():

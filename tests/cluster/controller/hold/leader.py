@@ -15,7 +15,8 @@ from hotpeers.controller.hold.telling import Telling
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.hold.repay import Terms
 from kit.apiserver.accounts import ServiceAccount
-from kit.controller.scene import client_of, running, until
+from kit.controller.scene import client_of, running
+from kit.waiting import until_async
 
 A, B, C = "1111", "2222", "3333"
 PLACE = "hold-system"
@@ -64,7 +65,7 @@ async def held_and_live(lead: Orchestrator, leader: Leader, config: str = B) -> 
     lead.sync(config)
     assert (lead.running, lead.held) == (A, config)
     try:
-        await until(lambda: leader.state() == "live", 15.0)
+        await until_async("the hold to be live", lambda: leader.state() == "live", 15.0)
     except AssertionError:
         one = lead.read()
         told = (

@@ -16,8 +16,8 @@ from typing import Any
 from uuid import uuid4
 
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.processes import until
 from kit.apiserver.resources import agent, is_served
+from kit.waiting import until
 
 S_HASH = "ab" * 32
 REVISION = "deployment.kubernetes.io/revision"

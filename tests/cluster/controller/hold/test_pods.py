@@ -10,7 +10,7 @@ import pytest
 from cluster.controller.hold.leader import A, B, held_and_live, leading
 from cluster.controller.hold.orchestrator import Orchestrator, Sidecar, live, saying
 from kit.apiserver.accounts import ServiceAccount
-from kit.controller.scene import until
+from kit.waiting import until_async
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,12 @@ async def test_pod_that_cannot_take_it_rolls_the_deployment(
         said = saying(state, **more)
         lead.says = lambda held: said(held) if held else saying("live", hash=A)(held)
         lead.sync(B)
-        await until(lambda: lead.running == B, 10.0)
+        await until_async("the pods to run the new configuration", lambda: lead.running == B, 10.0)
         assert lead.held == ""
-        await until(lambda: leader.results == [("released", reason)])
-        await until(lambda: "HoldReleased" in lead.events())
+        await until_async(
+            "the hold to be released", lambda: leader.results == [("released", reason)]
+        )
+        await until_async("the Event HoldReleased", lambda: "HoldReleased" in lead.events())
         lead.roll()
         lead.sync(B)
         assert lead.held == ""
@@ -53,9 +55,12 @@ async def test_pod_that_says_nothing_rolls_the_deployment_in_time(
     async with leading(account, ack_seconds=2.0) as leader:
         began = time.monotonic()
         lead.sync(B)
-        await until(lambda: lead.running == B, 15.0)
+        await until_async("the pods to run the new configuration", lambda: lead.running == B, 15.0)
         assert time.monotonic() - began >= 1.9
-        await until(lambda: leader.results == [("released", "AckMissing")])
+        await until_async(
+            "the hold to be released for a missing ack",
+            lambda: leader.results == [("released", "AckMissing")],
+        )
         assert max(one.get("try", 0) for one in lead.asked_for()) >= 2
 
 
@@ -77,8 +82,11 @@ async def test_pod_that_answers_anything_counts_as_silent(
     lead.says = lambda _held: answer
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
-        await until(lambda: lead.running == B, 15.0)
-        await until(lambda: leader.results == [("released", "AckMissing")])
+        await until_async("the pods to run the new configuration", lambda: lead.running == B, 15.0)
+        await until_async(
+            "the hold to be released for a missing ack",
+            lambda: leader.results == [("released", "AckMissing")],
+        )
 
 
 async def test_pod_that_never_answers_holds_up_no_other(
@@ -87,7 +95,7 @@ async def test_pod_that_never_answers_holds_up_no_other(
     lead.says = lambda _held: (time.sleep(20), {})[1]
     async with leading(account, ack_seconds=2.0):
         lead.sync(B)
-        await until(lambda: lead.running == B, 15.0)
+        await until_async("the pods to run the new configuration", lambda: lead.running == B, 15.0)
 
 
 async def test_pod_without_sidecar_rolls_the_deployment(
@@ -97,8 +105,11 @@ async def test_pod_without_sidecar_rolls_the_deployment(
     lead.add_pod(sidecar=False)
     async with leading(account, ack_seconds=60.0) as leader:
         lead.sync(B)
-        await until(lambda: lead.running == B)
-        await until(lambda: leader.results == [("released", "AckMissing")])
+        await until_async("the pods to run the new configuration", lambda: lead.running == B)
+        await until_async(
+            "the hold to be released for a missing ack",
+            lambda: leader.results == [("released", "AckMissing")],
+        )
 
 
 async def test_pod_of_another_owner_is_never_asked(

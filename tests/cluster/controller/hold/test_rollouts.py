@@ -12,11 +12,13 @@ import pytest
 
 from cluster.controller.hold.leader import PLACE, USER, A, B, C, held_and_live, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, live, saying
+from hotpeers.controller.hold.keeper import Keeper
 from hotpeers.hold.repay import Terms
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
 from kit.apiserver.server import Cluster
-from kit.controller.scene import until
+from kit.counting import count_calls
+from kit.waiting import until_async
 from kit.webhook import Controller
 
 
@@ -29,7 +31,10 @@ async def test_configuration_that_pods_take_rolls_nothing(
         since = lead.read()["metadata"]["annotations"]["hotpeers.dev/held-since"]
         assert asked == {"hash": B, "secrets": S_HASH, "try": 1, "since": since}
         assert (lead.running, lead.held) == (A, B)
-        await until(lambda: {"ConfigurationHeld", "ConfigurationLive"} <= set(lead.events()))
+        await until_async(
+            "the Events of a held and a live configuration",
+            lambda: {"ConfigurationHeld", "ConfigurationLive"} <= set(lead.events()),
+        )
         assert leader.reasons() == set()
 
 
@@ -40,7 +45,10 @@ async def test_controller_that_rewrites_the_hash_causes_no_writes(
         await held_and_live(lead, leader)
         # After a write of somebody else the API server moves kagent's entry of managedFields to the
         # end, once: they are sorted by their times, in seconds.
-        await until(lambda: "subresource" not in lead.sync(B)["metadata"]["managedFields"][-1])
+        await until_async(
+            "a write that is not of the subresource",
+            lambda: "subresource" not in lead.sync(B)["metadata"]["managedFields"][-1],
+        )
         versions = lead.versions()
         began, syncs = time.monotonic(), 0
         while time.monotonic() - began < 6.0 or syncs < 20:
@@ -61,13 +69,17 @@ async def test_resync_after_each_event_does_not_loop(
         lead.sync(C)
         lead.sync(C)
         assert (lead.running, lead.held) == (A, C)
-        await until(lambda: lead.asked_for()[0]["hash"] == C)
-        await until(lambda: leader.state() == "live")
+        await until_async(
+            "the second change to be asked for", lambda: lead.asked_for()[0]["hash"] == C
+        )
+        await until_async("the hold to be live", lambda: leader.state() == "live")
         lead.sync(A)
-        await until(lambda: lead.held == "")
+        await until_async("the hold to end", lambda: lead.held == "")
         assert lead.running == A
         assert lead.asked_for()[0]["hash"] == A
-        await until(lambda: leader.results[-1] == ("reverted", ""))
+        await until_async(
+            "the result to be reverted", lambda: leader.results[-1] == ("reverted", "")
+        )
         lead.sync(A)
         versions = lead.versions()
         for _ in range(5):
@@ -91,7 +103,7 @@ async def test_image_and_configuration_together_roll(
         assert (lead.running, lead.held) == (B, "")
         lead.roll()
         await held_back(lead, image)
-        await until(lambda: leader.state() == "live")
+        await until_async("the hold to be live", lambda: leader.state() == "live")
 
 
 async def test_rollout_restart_takes_the_newest_configuration(
@@ -117,7 +129,9 @@ async def test_scale_keeps_the_hold(lead: Orchestrator, account: ServiceAccount)
         assert (lead.running, lead.held) == (A, B)
         lead.add_pod()
         lead.report()
-        await until(lambda: len([one for one in lead.asked_for() if one]) == 2)
+        await until_async(
+            "both pods to be asked", lambda: len([one for one in lead.asked_for() if one]) == 2
+        )
 
 
 async def test_new_leader_goes_on(lead: Orchestrator, account: ServiceAccount) -> None:
@@ -125,15 +139,15 @@ async def test_new_leader_goes_on(lead: Orchestrator, account: ServiceAccount) -
     lead.says = saying("live", hash="7")
     lead.sync(B)
     async with leading(account, ack_seconds=60.0):
-        await until(lambda: lead.asked_for()[0] != {})
+        await until_async("a pod to be asked", lambda: lead.asked_for()[0] != {})
     assert (lead.running, lead.held) == (A, B)
     lead.says = live
     async with leading(account) as leader:
-        await until(lambda: leader.state() == "live")
+        await until_async("the hold to be live", lambda: leader.state() == "live")
     # One that comes to live ones writes nothing.
     versions = lead.versions()
     async with leading(account) as leader:
-        await until(lambda: leader.state() == "live")
+        await until_async("the hold to be live", lambda: leader.state() == "live")
         assert lead.versions() == versions
 
 
@@ -147,26 +161,31 @@ async def test_pod_made_while_held_is_asked_too(
         lead.remove(old)
         new = lead.add_pod(ready=False)
         lead.report(availableReplicas=0, readyReplicas=0)
-        await until(lambda: [one.get("hash") for one in lead.asked_for()] == [B])
+        await until_async(
+            "the one pod to be asked", lambda: [one.get("hash") for one in lead.asked_for()] == [B]
+        )
         lead.set_ready(new["metadata"]["name"])
         lead.report()
-        await until(lambda: leader.state() == "live")
+        await until_async("the hold to be live", lambda: leader.state() == "live")
         assert (lead.running, lead.held) == (A, B)
 
 
 async def test_nothing_is_decided_while_a_rollout_is_under_way(
-    lead: Orchestrator, account: ServiceAccount
+    lead: Orchestrator, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks = count_calls(monkeypatch, Keeper, "_look")
     lead.report(updatedReplicas=0)
     lead.says = saying("refused")
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
-        await until(lambda: leader.state() == "rolling")
-        await asyncio.sleep(2.5)
+        await until_async("the hold to wait for the rollout", lambda: leader.state() == "rolling")
+        before = looks.count
+        # They are 2 s apart, longer than an ack may take.
+        await until_async("two more looks", lambda: looks.count >= before + 2)
         assert (lead.running, lead.held, lead.asked_for()) == (A, B, [{}])
         lead.says = live
         lead.report()
-        await until(lambda: leader.state() == "live")
+        await until_async("the hold to be live", lambda: leader.state() == "live")
 
 
 @pytest.mark.parametrize("waiting", ["CrashLoopBackOff", ""])
@@ -178,8 +197,11 @@ async def test_rollout_that_does_not_get_on_is_replaced(
     lead.report(replicas=2)
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
-        await until(lambda: lead.running == B)
-        await until(lambda: leader.results == [("released", "RolloutStuck")])
+        await until_async("the pods to run the new configuration", lambda: lead.running == B)
+        await until_async(
+            "the hold to be released from a stuck rollout",
+            lambda: leader.results == [("released", "RolloutStuck")],
+        )
 
 
 async def test_whole_controller_leads_and_tells(
@@ -192,16 +214,25 @@ async def test_whole_controller_leads_and_tells(
     try:
         controller.start()
         lead.sync(B)
-        await until(lambda: controller.metric("hotpeers_held_deployments") == 1)
+        await until_async(
+            "the metric of held Deployments",
+            lambda: controller.metric("hotpeers_held_deployments") == 1,
+        )
         assert (lead.running, lead.held) == (A, B)
         (shown,) = controller.document("/status")["holds"]
         assert (shown["name"], shown["wanted"], shown["state"]) == ("lead", B, "rolling")
         # Its pods are not where pods may be: nobody can be asked.
         lead.report()
-        await until(lambda: lead.running == B)
+        await until_async("the pods to run the new configuration", lambda: lead.running == B)
         reason = {"result": "released", "reason": "AckMissing"}
-        await until(lambda: controller.metric("hotpeers_hold_results_total", **reason) == 1)
-        await until(lambda: controller.metric("hotpeers_held_deployments") == 0)
+        await until_async(
+            "the metric of results",
+            lambda: controller.metric("hotpeers_hold_results_total", **reason) == 1,
+        )
+        await until_async(
+            "no held Deployment in the metric",
+            lambda: controller.metric("hotpeers_held_deployments") == 0,
+        )
     finally:
         controller.stop(signal.SIGKILL)
 
@@ -217,8 +248,10 @@ async def test_controller_down_lets_kagent_roll(
     assert (lead.running, lead.held) == (C, B)
     lead.roll()
     async with leading(account) as leader:
-        await until(lambda: lead.held == "")
-        await until(lambda: leader.results == [("overtaken", "")])
+        await until_async("the hold to end", lambda: lead.held == "")
+        await until_async(
+            "the result to be overtaken", lambda: leader.results == [("overtaken", "")]
+        )
         assert lead.running == C
 
 
@@ -229,9 +262,19 @@ async def test_debt_of_an_idle_orchestrator_is_repaid(
     lead.says = lambda held: {**live(held), **busy}
     async with leading(account, terms=Terms(idle=1.0)) as leader:
         await held_and_live(lead, leader)
-        await asyncio.sleep(2.5)
+        (sidecar,) = lead.sidecars.values()
+        before = sidecar.asked
+        await until_async(
+            "five questions whether the pod is idle", lambda: sidecar.asked >= before + 5
+        )
         assert (lead.running, lead.held) == (A, B)
         lead.says = live
-        await until(lambda: (lead.running, lead.held) == (B, ""))
-        await until(lambda: leader.results == [("live", ""), ("repaid", "")])
-        await until(lambda: "HoldRepaid" in lead.events())
+        await until_async(
+            "the pods to run the new configuration without a hold",
+            lambda: (lead.running, lead.held) == (B, ""),
+        )
+        await until_async(
+            "the hold to be live, then repaid",
+            lambda: leader.results == [("live", ""), ("repaid", "")],
+        )
+        await until_async("the Event HoldRepaid", lambda: "HoldRepaid" in lead.events())

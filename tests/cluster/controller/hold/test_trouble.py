@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,19 +10,25 @@ import pytest
 
 from cluster.controller.hold.leader import RULES, A, B, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, saying
+from hotpeers.controller.hold.keeper import Keeper
 from kit.apiserver.accounts import ServiceAccount, make_account
-from kit.apiserver.client import ApiError, Object, read_yaml
+from kit.apiserver.client import Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import agent
 from kit.apiserver.server import Cluster
-from kit.controller.scene import until
+from kit.counting import count_calls
+from kit.waiting import until, until_async
 from kit.webhook import Controller
 
 
 async def test_label_by_hand_on_what_is_not_kagents_is_told_and_left_alone(
-    lead: Orchestrator, account: ServiceAccount, cluster: Cluster
+    lead: Orchestrator,
+    account: ServiceAccount,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    looks = count_calls(monkeypatch, Keeper, "_look")
     manifest = lead.manifest(A)
     manifest["metadata"] = {
         "name": "other",
@@ -33,12 +38,18 @@ async def test_label_by_hand_on_what_is_not_kagents_is_told_and_left_alone(
     }
     made = cluster.api.create(manifest)
     async with leading(account, ack_seconds=1.0) as leader:
-        await until(lambda: leader.reasons() == {"HoldUnreadable"})
-        await asyncio.sleep(2.0)
-        assert (
-            cluster.api.read(made)["metadata"]["resourceVersion"]
-            == made["metadata"]["resourceVersion"]
+        await until_async(
+            "the problem HoldUnreadable", lambda: leader.reasons() == {"HoldUnreadable"}
         )
+        version = made["metadata"]["resourceVersion"]
+        assert cluster.api.read(made)["metadata"]["resourceVersion"] == version
+        # Another configuration makes the leader look again.
+        before = looks.count
+        other = {"hotpeers.dev/held-config-hash": "8"}
+        changed = cluster.api.patch(made, {"metadata": {"annotations": other}})
+        await until_async("another look", lambda: looks.count > before)
+        version = changed["metadata"]["resourceVersion"]
+        assert cluster.api.read(made)["metadata"]["resourceVersion"] == version
 
 
 async def test_hold_without_readable_annotations_is_taken_away(
@@ -49,8 +60,13 @@ async def test_hold_without_readable_annotations_is_taken_away(
     metadata = {"labels": {"hotpeers.dev/held": "true"}, "annotations": annotations}
     lead.api.patch(lead.reference, {"metadata": metadata})
     async with leading(account) as leader:
-        await until(lambda: "hotpeers.dev/held" not in lead.read()["metadata"]["labels"])
-        await until(lambda: leader.results == [("overtaken", "")])
+        await until_async(
+            "the label of the hold to be removed",
+            lambda: "hotpeers.dev/held" not in lead.read()["metadata"]["labels"],
+        )
+        await until_async(
+            "the result to be overtaken", lambda: leader.results == [("overtaken", "")]
+        )
         assert (lead.running, lead.held) == (A, "")
 
 
@@ -67,8 +83,10 @@ async def test_secret_hashes_that_cannot_be_read_hold_nothing_for_ever(
     )
     async with leading(account, ack_seconds=1.0) as leader:
         lead.sync(B)
-        await until(lambda: lead.running == B)
-        await until(lambda: [one[0] for one in leader.results] == ["released"])
+        await until_async("the pods to run the new configuration", lambda: lead.running == B)
+        await until_async(
+            "the hold to be released", lambda: [one[0] for one in leader.results] == ["released"]
+        )
 
 
 @pytest.mark.parametrize("invited", [True, False])
@@ -93,19 +111,22 @@ async def test_server_of_another_namespace_counts_where_it_invites(
         async with leading(account, ack_seconds=1.0) as leader:
             lead.sync(B)
             if invited:
-                await until(lambda: leader.state() == "live")
+                await until_async("the hold to be live", lambda: leader.state() == "live")
                 assert lead.asked_for()[0]["secrets"] == S_HASH + "cd" * 32
             else:
-                await until(lambda: lead.running == B)
+                await until_async(
+                    "the pods to run the new configuration", lambda: lead.running == B
+                )
                 assert lead.asked_for() == [{}]
     finally:
         remove_namespace(cluster.api, away)
 
 
 async def test_account_that_the_webhook_does_not_know_is_told(
-    lead: Orchestrator, cluster: Cluster
+    lead: Orchestrator, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its release is held again: nothing loops, and a problem says what to set."""
+    looks = count_calls(monkeypatch, Keeper, "_look")
     other = make_account(
         cluster,
         lead.namespace,
@@ -120,9 +141,10 @@ async def test_account_that_the_webhook_does_not_know_is_told(
     lead.says = saying("restart")
     async with leading(other, ack_seconds=1.0) as leader:
         lead.sync(B)
-        await until(lambda: leader.reasons() == {"HeldAgain"}, 20.0)
+        await until_async("the problem HeldAgain", lambda: leader.reasons() == {"HeldAgain"}, 20.0)
         version = lead.versions()[0]
-        await asyncio.sleep(2.0)
+        before = looks.count
+        await until_async("another try", lambda: looks.count > before)
         assert (lead.running, lead.held, lead.versions()[0]) == (A, B, version)
 
 
@@ -164,15 +186,17 @@ def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
         },
     }
     made = [cluster.api.create(policy), cluster.api.create(binding)]
+    numbers = itertools.count()
+
+    def is_enforced() -> bool:
+        probe = {"metadata": {"annotations": {"probe": f"{next(numbers)}"}}}
+        path = cluster.api.path(lead.reference)
+        return bool(
+            cluster.api.refusal("PATCH", path, probe, content_type="application/merge-patch+json")
+        )
+
     try:
-        for number in range(300):
-            try:
-                cluster.api.patch(
-                    lead.reference, {"metadata": {"annotations": {"probe": f"{number}"}}}
-                )
-            except ApiError:
-                break
-            time.sleep(0.1)
+        until("the policy to be enforced", is_enforced)
         yield
     finally:
         for one in made:
@@ -187,9 +211,14 @@ async def test_release_that_a_policy_forbids_is_told_and_done_later(
     with forbidden(cluster, lead):
         async with leading(account, ack_seconds=1.0) as leader:
             lead.sync(B)
-            await until(
-                lambda: any("labels stay" in one.message for one in leader.keeper.problems())
+            await until_async(
+                "the problem of labels that stay",
+                lambda: any("labels stay" in one.message for one in leader.keeper.problems()),
             )
             assert (lead.running, lead.held) == (A, B)
     async with leading(account, ack_seconds=1.0):
-        await until(lambda: (lead.running, lead.held) == (B, ""), 20.0)
+        await until_async(
+            "the pods to run the new configuration without a hold",
+            lambda: (lead.running, lead.held) == (B, ""),
+            20.0,
+        )

@@ -8,20 +8,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from hotpeers.controller.admission.knowledge import Knowledge
 from hotpeers.controller.lifecycle.ends import read_time
 from hotpeers.controller.quota.ledger_text import read_ledger
 from hotpeers.controller.quota.ledgers import ledger_name
 from hotpeers.spawnpolicy.decision import Decision
 from hotpeers.spawnpolicy.stamps import EXPIRES, POLICY, SPAWNED
 from kit.apiserver.accounts import make_account, rule
-from kit.apiserver.client import Api, ApiError, Object
+from kit.apiserver.client import Api, Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.proxy import Proxy
-from kit.apiserver.resources import agent, install_crd
+from kit.apiserver.resources import account_manifest, agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations
 from kit.controller.leading import SPAWN_POLICIES, Leader, leader, lease, spawn_policy, spawned
-from kit.controller.scene import read, until
+from kit.controller.scene import read
+from kit.counting import count_calls
+from kit.waiting import until_async
 
 AGENTS = "kagent.dev/v1alpha2"
 GONE_AFTER = 2.0
@@ -57,14 +60,6 @@ def names(api: Api, namespace: str) -> set[str]:
     return {one["metadata"]["name"] for one in api.list(AGENTS, "Agent", namespace)["items"]}
 
 
-def gone(api: Api, manifest: Object) -> bool:
-    try:
-        api.read(manifest)
-    except ApiError as error:
-        return error.status == 404
-    return False
-
-
 def events(api: Api, namespace: str) -> list[tuple[str, str, str]]:
     return [
         (one["reason"], one["involvedObject"]["name"], one["message"])
@@ -76,7 +71,7 @@ async def never(leader: Leader, api: Api, namespace: str, expected: set[str]) ->
     """Nothing else goes: a marker that comes later ends first."""
     lead = api.create(agent(namespace, "marker-lead"))
     marker = api.create(spawned(namespace, "marker", lead, seconds=0.0))
-    await until(lambda: gone(api, marker))
+    await until_async("the marker to be deleted", lambda: api.is_gone(marker))
     api.delete(lead)
     assert names(api, namespace) == expected
 
@@ -97,18 +92,20 @@ async def test_they_end_at_their_time_to_about_a_second(
     api, late = cluster.api, []
     ends: dict[str, float] = {}
     async with leader(cluster, namespace) as leading:
-        await until(leading.knowledge.fresh)
+        await until_async("fresh knowledge", leading.knowledge.fresh)
         made = [
             api.create(spawned(place, f"worker-{seconds}", lead, seconds=seconds))
             for seconds, place in ((2, namespace), (3, elsewhere), (5, namespace), (900, namespace))
         ]
         for one in made[:3]:
-            await until(lambda one=one: gone(api, one))
+            await until_async("the expired agent to be deleted", lambda one=one: api.is_gone(one))
             ends[one["metadata"]["name"]] = time.time()
             expires = read_time(one["metadata"]["annotations"][EXPIRES])
             assert expires is not None
             late.append(ends[one["metadata"]["name"]] - expires.timestamp())
-        await until(lambda: leading.causes == ["AgentExpired"] * 3)
+        await until_async(
+            "three causes AgentExpired", lambda: leading.causes == ["AgentExpired"] * 3
+        )
     with capsys.disabled():
         print(
             f"\ncontroller: agents gone {', '.join(f'{one:.3f}' for one in late)} s after their time"
@@ -116,7 +113,7 @@ async def test_they_end_at_their_time_to_about_a_second(
     # How late exactly is shown; here only that nothing waits for the next look of ten seconds.
     assert all(0 <= one < 5.0 for one in late), late
     assert names(api, namespace) == {"lead", "worker-900"}
-    told = await until(lambda: events(api, elsewhere))
+    told = await until_async("an Event elsewhere", lambda: events(api, elsewhere))
     assert [(reason, name) for reason, name, _ in told] == [("AgentExpired", "worker-3")]
     assert told[0][2].startswith("deleted: its time ended at ")
     lines = [json.loads(one.getMessage()) for one in caplog.records if one.name == "hotpeers.audit"]
@@ -139,7 +136,9 @@ async def test_what_the_guard_did_not_make_is_never_touched(
     api.create(spawned(namespace, "unreadable", lead, **{EXPIRES: "yesterday"}))
     async with leader(cluster, namespace) as leading:
         expected = {"lead", "unlabelled", "only-labelled", "unreadable"}
-        await until(lambda: leading.reasons() == {"StampUnreadable"})
+        await until_async(
+            "the problem StampUnreadable", lambda: leading.reasons() == {"StampUnreadable"}
+        )
         await never(leading, api, namespace, expected)
         wheres = {one.where for one in leading.duties.problems()}
         assert wheres == {f"Agent/{namespace}/only-labelled", f"Agent/{namespace}/unreadable"}
@@ -154,20 +153,28 @@ async def test_they_go_with_their_policy_but_not_with_one_that_comes_back(
     # Twice more than half of it is more than all of it, and once is far from it on any machine.
     gone_after = 6.0
     async with leader(cluster, namespace, gone_after=gone_after) as leading:
-        await until(lambda: leading.knowledge.fresh() and len(leading.knowledge.policies()) == 1)
+        await until_async(
+            "fresh knowledge of one policy",
+            lambda: leading.knowledge.fresh() and len(leading.knowledge.policies()) == 1,
+        )
         for _ in range(2):
             api.delete(policy)
-            await until(lambda: not leading.knowledge.policies())
+            await until_async(
+                "the policy to be missing from the cache", lambda: not leading.knowledge.policies()
+            )
             await asyncio.sleep(gone_after * 0.55)
             api.create(policy)
-            await until(leading.knowledge.policies)
+            await until_async("the policy to be in the cache", leading.knowledge.policies)
         assert names(api, namespace) == {"lead", "near"}
         began = time.monotonic()
         api.delete(policy)
-        await until(lambda: gone(api, far))
+        await until_async("the agent far below to be deleted", lambda: api.is_gone(far))
         assert time.monotonic() - began >= gone_after - 0.1
-        await until(lambda: names(api, namespace) == {"lead"})
-        await until(lambda: [one for one, *_ in events(api, elsewhere)] == ["PolicyGone"])
+        await until_async("only the lead to be left", lambda: names(api, namespace) == {"lead"})
+        await until_async(
+            "one Event PolicyGone",
+            lambda: [one for one, *_ in events(api, elsewhere)] == ["PolicyGone"],
+        )
 
 
 async def test_a_policy_says_that_they_stay(cluster: Cluster, namespace: str, lead: Object) -> None:
@@ -184,11 +191,11 @@ async def test_a_policy_says_that_they_stay(cluster: Cluster, namespace: str, le
         )
 
     async with leader(cluster, namespace, gone_after=GONE_AFTER):
-        await until(noted)
+        await until_async("the deletion policy in the ledger", noted)
     # Nobody sees it go, and a new leader only has the ledger.
     api.delete(spawn_policy(namespace))
     async with leader(cluster, namespace, gone_after=GONE_AFTER) as leading:
-        await until(leading.knowledge.fresh)
+        await until_async("fresh knowledge", leading.knowledge.fresh)
         await asyncio.sleep(GONE_AFTER * 1.5)
         await never(leading, api, namespace, {"lead", "worker"})
 
@@ -212,11 +219,13 @@ async def test_a_ledger_that_cannot_be_read_ends_nothing(
     }
     api.create(broken)
     async with leader(cluster, namespace, gone_after=GONE_AFTER) as leading:
-        await until(lambda: "DeletionUnknown" in leading.reasons())
+        await until_async(
+            "the problem DeletionUnknown", lambda: "DeletionUnknown" in leading.reasons()
+        )
         assert names(api, namespace) == {"lead", "worker"}
         api.delete(broken)
-        await until(lambda: names(api, namespace) == {"lead"})
-        await until(lambda: leading.reasons() == set())
+        await until_async("only the lead to be left", lambda: names(api, namespace) == {"lead"})
+        await until_async("no problems", lambda: leading.reasons() == set())
 
 
 async def test_they_go_with_their_orchestrator_also_when_another_has_its_name(
@@ -227,38 +236,48 @@ async def test_they_go_with_their_orchestrator_also_when_another_has_its_name(
     far = api.create(spawned(elsewhere, "far", lead))
     child = api.create(spawned(elsewhere, "child", far, **{POLICY: f"{namespace}/workers"}))
     async with leader(cluster, namespace, gone_after=GONE_AFTER) as leading:
-        await until(lambda: len(leading.knowledge.agents()) == 4)
+        await until_async("four agents in the cache", lambda: len(leading.knowledge.agents()) == 4)
         api.delete(lead)
         again = api.create(agent(namespace, "lead"))
         fresh = api.create(spawned(namespace, "fresh", again))
         began = time.monotonic()
-        await until(lambda: gone(api, near) and gone(api, far))
+        await until_async(
+            "both agents to be deleted", lambda: api.is_gone(near) and api.is_gone(far)
+        )
         assert time.monotonic() - began >= GONE_AFTER - 0.1
-        await until(lambda: gone(api, child))
-        assert not gone(api, fresh)
-        await until(lambda: leading.causes == ["OrchestratorGone"] * 3)
-        await until(lambda: {one for one, *_ in events(api, elsewhere)} == {"OrchestratorGone"})
+        await until_async("the child to be deleted", lambda: api.is_gone(child))
+        assert not api.is_gone(fresh)
+        await until_async(
+            "three causes OrchestratorGone", lambda: leading.causes == ["OrchestratorGone"] * 3
+        )
+        await until_async(
+            "the Event OrchestratorGone",
+            lambda: {one for one, *_ in events(api, elsewhere)} == {"OrchestratorGone"},
+        )
 
 
 async def test_they_go_with_the_account_that_spawned_them(
     cluster: Cluster, namespace: str, elsewhere: str
 ) -> None:
     api = cluster.api
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "tools", "namespace": namespace},
-    }
+    manifest = account_manifest(namespace, "tools")
     account = api.create(manifest)
+    other = api.create(account_manifest(namespace, "other"))
     child = api.create(spawned(elsewhere, "child", account))
+    orphan = api.create(spawned(elsewhere, "orphan", other))
     async with leader(cluster, namespace, gone_after=GONE_AFTER) as leading:
-        await until(leading.knowledge.fresh)
-        await asyncio.sleep(GONE_AFTER)
-        assert not gone(api, child)
+        await until_async("fresh knowledge", leading.knowledge.fresh)
+        api.delete(other)
+        await until_async(
+            "the child of the other account to be deleted", lambda: api.is_gone(orphan)
+        )
+        assert not api.is_gone(child)
         api.delete(account)
         api.create(manifest)
-        await until(lambda: gone(api, child))
-        await until(lambda: leading.causes == ["OrchestratorGone"])
+        await until_async("the child to be deleted", lambda: api.is_gone(child))
+        await until_async(
+            "two causes OrchestratorGone", lambda: leading.causes == ["OrchestratorGone"] * 2
+        )
 
 
 async def test_an_agent_that_has_the_name_of_another_is_not_deleted(
@@ -274,16 +293,19 @@ async def test_an_agent_that_has_the_name_of_another_is_not_deleted(
         proxy.url, access.authority, certificate=access.certificate
     ).write_kubeconfig(cluster.folder / f"{namespace}.kubeconfig")
     async with leader(cluster, namespace, kubeconfig=kubeconfig) as leading:
-        await until(lambda: len(leading.knowledge.agents()) == 2)
+        await until_async("two agents in the cache", lambda: len(leading.knowledge.agents()) == 2)
         proxy.black_hole()
         api.delete(victim)
         api.create(agent(namespace, "worker"))
-        await until(lambda: time.time() > expires.timestamp() + 1.0)
+        await until_async(
+            "the time of expiry to pass", lambda: time.time() > expires.timestamp() + 1.0
+        )
         proxy.heal()
-        await until(
+        await until_async(
+            "the worker without a stamp to be in the cache",
             lambda: any(
                 one.name == "worker" and not one.stamped for one in leading.knowledge.agents()
-            )
+            ),
         )
         await never(leading, api, namespace, {"lead", "worker"})
 
@@ -296,10 +318,16 @@ async def test_many_at_once_and_a_leader_that_ends_in_the_middle(
     counts = []
     for share in (0.7, 0.3, 0.0):
         async with leader(cluster, namespace) as leading:
-            await until(lambda share=share: len(names(api, namespace)) - 1 <= share * count)
+            await until_async(
+                "the share of agents to be deleted",
+                lambda share=share: len(names(api, namespace)) - 1 <= share * count,
+            )
             if not share:
                 # Of the last ones it may not have heard yet.
-                await until(lambda: sum(counts) + len(leading.causes) >= count - 2 * 8)
+                await until_async(
+                    "the count of deletions",
+                    lambda: sum(counts) + len(leading.causes) >= count - 2 * 8,
+                )
             counts.append(len(leading.causes))
     assert names(api, namespace) == {"lead"}
     # What a leader that ended had sent was counted by nobody, and none is counted twice.
@@ -325,12 +353,12 @@ async def test_one_that_cannot_be_deleted_is_told_and_tried_again(
     )
     api.create(spawned(namespace, "worker", lead, seconds=-1))
     async with leader(cluster, namespace, kubeconfig=account.kubeconfig()) as leading:
-        await until(lambda: leading.reasons() == {"Forbidden"})
+        await until_async("the problem Forbidden", lambda: leading.reasons() == {"Forbidden"})
         (problem,) = leading.duties.problems()
         assert problem.where == f"Agent/{namespace}/worker"
         account.bind([rule("kagent.dev", "agents", "delete")], namespace)
-        await until(lambda: names(api, namespace) == {"lead"})
-        await until(lambda: leading.reasons() == set())
+        await until_async("only the lead to be left", lambda: names(api, namespace) == {"lead"})
+        await until_async("no problems", lambda: leading.reasons() == set())
 
 
 async def test_their_slots_are_free_and_the_ledger_goes_with_the_last(
@@ -361,11 +389,11 @@ async def test_their_slots_are_free_and_the_ledger_goes_with_the_last(
             return not read_ledger(kept["data"]["ledger"]).slots[f"{namespace}/worker"].pending
 
         # Else its slot would be held for who is still about to be made.
-        await until(is_seen)
+        await until_async("the slot to be no longer pending", is_seen)
         api.delete(worker)
         await alive(0)
         api.delete(spawn_policy(namespace))
-        await until(lambda: read(api, path) is None)
+        await until_async("the agent to be deleted", lambda: read(api, path) is None)
 
 
 async def test_a_ledger_that_cannot_be_read_holds_up_no_other(
@@ -380,16 +408,20 @@ async def test_a_ledger_that_cannot_be_read_holds_up_no_other(
         api.create(spawn_policy(namespace, key.partition("/")[2], deletionPolicy="Retain"))
     maps = f"/api/v1/namespaces/{namespace}/configmaps"
     async with leader(cluster, namespace):
-        await until(lambda: all(read(api, f"{maps}/{ledger_name(key)}") for key in others))
+        await until_async(
+            "the ledgers of the others",
+            lambda: all(read(api, f"{maps}/{ledger_name(key)}") for key in others),
+        )
         found = read(api, f"{maps}/{broken}")
         assert found is not None
         assert "data" not in found
 
 
 async def test_what_is_not_known_ends_nothing(
-    cluster: Cluster, namespace: str, lead: Object
+    cluster: Cluster, namespace: str, lead: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Policies that may not be listed are not policies that are gone."""
+    looks = count_calls(monkeypatch, Knowledge, "fresh")
     api = cluster.api
     account = make_account(
         cluster,
@@ -402,8 +434,13 @@ async def test_what_is_not_known_ends_nothing(
     async with leader(
         cluster, namespace, kubeconfig=account.kubeconfig(), gone_after=0.5
     ) as leading:
-        await until(lambda: len(leading.knowledge.agents()) == 3)
-        await asyncio.sleep(2.0)
+        await until_async("three agents in the cache", lambda: len(leading.knowledge.agents()) == 3)
+        before = looks.count
+        # Every duty asks, some once a second: more than the half second after which a policy is gone.
+        await until_async(
+            "thirty questions for fresh knowledge", lambda: looks.count >= before + 30
+        )
+        assert not leading.knowledge.fresh()
         assert names(api, namespace) == {"lead", "worker", "expired"}
 
 
@@ -420,15 +457,8 @@ async def test_deletion_in_the_foreground_ends(
         left = api.request("GET", api.path(one))["metadata"]
         assert left["finalizers"] == ["foregroundDeletion"]
 
-    def gone() -> bool:
-        try:
-            api.request("GET", api.path(made))
-        except ApiError as error:
-            return error.status == 404
-        return False
-
     async with leader(cluster, namespace):
-        await until(gone)
+        await until_async("the agent to be deleted", lambda: api.is_gone(made))
     # What people made is theirs.
     assert api.request("GET", api.path(by_hand))
     api.request("PATCH", api.path(by_hand), {"metadata": {"finalizers": None}}, content_type=MERGE)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from kit.apiserver.client import ApiError
-from kit.apiserver.processes import until
 from kit.apiserver.server import Cluster
 from kit.controller.flooding import Calls, attacking, calling, memory_of, raise_file_limit
+from kit.waiting import until
 from kit.webhook import Controller, pod
 
 MIB_OF_THE_CHART = 256
@@ -116,19 +116,19 @@ def test_with_client_ca_only_the_api_server_calls(tmp_path: Path, own_cluster: C
             webhook["failurePolicy"] = "Fail"
         own_cluster.api.apply(configuration)
 
-        def created() -> bool | None:
+        def created() -> bool:
             try:
                 made = own_cluster.api.request(
                     "POST", "/api/v1/namespaces/default/pods?dryRun=All", pod("default", "a")
                 )
             except ApiError:
-                return None
+                return False
             names = [one["name"] for one in made["spec"].get("initContainers", [])]
-            return any(one.startswith("hotpeers") for one in names) or None
+            return any(one.startswith("hotpeers") for one in names)
 
         until("the webhook to be asked by the API server", created, 60)
         with calling(controller.port, REVIEW, controller.authority.file) as calls:
-            until("calls", lambda: len(calls["new"].failures) >= 3 or None, 30)
+            until("three failed calls", lambda: len(calls["new"].failures) >= 3, 30)
         assert not calls["new"].seconds
         assert not calls["kept"].seconds
     finally:

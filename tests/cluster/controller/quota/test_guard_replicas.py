@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from kit.apiserver.client import Object
-from kit.apiserver.processes import until
 from kit.apiserver.resources import agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations, listed, sent
 from kit.controller.leading import SPAWN_POLICIES, spawn_policy, spawned
 from kit.controller.process import Controller
+from kit.waiting import until
 
 COUNT = 60
 SECONDS = 60
@@ -61,9 +61,9 @@ def test_leader_killed_in_the_middle_leaves_its_duties_to_the_other(
         one.start()
     for one in replicas:
         one.until_ready()
-    until("a leader", lambda: any(one.leads() for one in replicas) or None, SECONDS)
+    until("a leader", lambda: any(one.leads() for one in replicas), SECONDS)
     leading, other = sorted(replicas, key=lambda one: not one.leads())
-    until("the status", lambda: condition(cluster, policy) == "Enforced" or None, SECONDS)
+    until("the status", lambda: condition(cluster, policy) == "Enforced", SECONDS)
     accounts = {(namespace, "lead")}
     assert listed(api, f"guard-{namespace}") == accounts
     api.create(spawned(namespace, "stays", lead))
@@ -73,35 +73,41 @@ def test_leader_killed_in_the_middle_leaves_its_duties_to_the_other(
     )
     names = {"lead", "stays", *(f"worker-{i}" for i in range(COUNT))}
     governed = {(namespace, name) for name in names}
-    until("the first to end", lambda: len(alive(cluster, namespace)) < COUNT or None, SECONDS)
+    until("the first to end", lambda: len(alive(cluster, namespace)) < COUNT, SECONDS)
     leading.stop(signal.SIGKILL)
     # Whom it governs is every replica's duty, and does not wait.
     until(
         "all to be governed",
-        lambda: listed(api, f"guard-{namespace}") == governed or None,
+        lambda: listed(api, f"guard-{namespace}") == governed,
         WITHOUT_LEADER,
     )
-    until("all to be sent", lambda: sent(api, governed, namespace) == governed or None, SECONDS)
+    until(
+        "requests of every account to be sent",
+        lambda: sent(api, governed, namespace) == governed,
+        SECONDS,
+    )
     api.create(agent(namespace, "second"))
     subjects = [{"kind": "Agent", "name": "second"}]
     api.create(spawn_policy(namespace, "more", subjects=subjects))
     governed.add((namespace, "second"))
     until(
         "the other to govern",
-        lambda: listed(api, f"guard-{namespace}") == governed or None,
+        lambda: listed(api, f"guard-{namespace}") == governed,
         SECONDS,
     )
     until(
         "the rest to end",
-        lambda: alive(cluster, namespace) == {"lead", "stays", "second"} or None,
+        lambda: alive(cluster, namespace) == {"lead", "stays", "second"},
         SECONDS,
     )
     assert other.leads()
     deleted = 'hotpeers_spawned_deleted_total{reason="AgentExpired"}'
-    until("its count", lambda: other.metric(deleted) > 0 or None, SECONDS)
+    until("a deletion in the metric", lambda: other.metric(deleted) > 0, SECONDS)
     count = len(governed)
     until(
-        "its metric", lambda: other.metric("hotpeers_governed_accounts") == count or None, SECONDS
+        "the metric of governed accounts",
+        lambda: other.metric("hotpeers_governed_accounts") == count,
+        SECONDS,
     )
     # Their accounts outlive them for a while.
     assert listed(api, f"guard-{namespace}") == governed

@@ -29,8 +29,9 @@ from kit.apiserver.client import Object
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.server import Cluster
 from kit.controller.admitting import LEASE, POLICY, ledger_path, spawned, under
-from kit.controller.scene import client_of, read, running, until
+from kit.controller.scene import client_of, read, running
 from kit.spawning import policy
+from kit.waiting import until_async
 
 ROOT = Path(__file__).parents[4]
 # A slot that no agent uses is held for longer than any test takes,
@@ -110,7 +111,7 @@ async def test_rate_is_exact_over_two_replicas(
     done = time.monotonic()
     while time.monotonic() - begun < 3.0:
         assert await burst() == 0
-    await until(lambda: time.monotonic() - done > window + 1.0)
+    await until_async("the window to pass", lambda: time.monotonic() - done > window + 1.0)
     assert await burst() == 7
 
 
@@ -338,7 +339,7 @@ async def test_lost_ledger_is_rebuilt_before_anything_is_admitted(
     assert [one.reason for one in first.problems()] == [ControllerReason.LEDGER_LOST]
     cluster.api.create(spawned(namespace, "flying"))
     held = kept(cluster, namespace).held
-    await until(lambda: time.time() > held)
+    await until_async("the hold to run out", lambda: time.time() > held)
     decisions = await asyncio.gather(
         *(replicas[i % 2].admit([POLICY], f"{namespace}/n{i}", under(4)) for i in range(10))
     )
@@ -359,7 +360,7 @@ async def test_what_was_admitted_is_not_forgotten_with_the_ledger(
         assert (await refusal(first, f"{namespace}/b", 1)).reason is ControllerReason.LEDGER_LOST
         assert f"{namespace}/flying" in kept(cluster, namespace).slots
         held = kept(cluster, namespace).held
-        await until(lambda moment=held: time.time() > moment)
+        await until_async("the hold to run out", lambda moment=held: time.time() > moment)
 
 
 async def test_ledger_lost_between_reading_and_writing_is_seen(
@@ -561,8 +562,10 @@ async def test_denials_are_written_together(
     async with running(first.run(), second.run()):
         for number in range(10):
             replicas[number % 2].note_denial(POLICY, last(number))
-        await until(lambda: read(cluster.api, ledger_path(namespace)))
-        await until(lambda: kept(cluster, namespace).denials == 10)
+        await until_async("the ledger", lambda: read(cluster.api, ledger_path(namespace)))
+        await until_async(
+            "ten denials in the ledger", lambda: kept(cluster, namespace).denials == 10
+        )
         counts = await first.counts(POLICY)
         assert counts is not None
         assert (counts.denials, counts.last_denial) == (10, last(9))
@@ -603,7 +606,7 @@ async def test_ledger_is_forgotten_once_nothing_is_in_it(
         await one.admit([POLICY], f"{namespace}/a", under(1))
     assert not await first.forget(POLICY)
     at = kept(cluster, namespace).clock
-    await until(lambda: time.time() > at + BRIEF.hold)
+    await until_async("the hold to run out", lambda: time.time() > at + BRIEF.hold)
     assert await first.settle(POLICY) == 1
     assert kept(cluster, namespace).slots == {}
     assert await first.forget(POLICY)

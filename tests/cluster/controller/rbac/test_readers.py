@@ -16,9 +16,11 @@ from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.rbac import FOLDER
+from kit.apiserver.resources import bare_pod
 from kit.apiserver.server import Cluster
 from kit.controller.injected import injected
-from kit.controller.scene import client_of, running, until
+from kit.controller.scene import client_of, running
+from kit.waiting import until_async
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -52,27 +54,18 @@ def _clean(cluster: Cluster, namespace: str) -> Iterator[None]:
             cluster.api.delete({"apiVersion": RBAC, "kind": "ClusterRoleBinding", **one})
 
 
-def bare_pod(namespace: str, account: str, namespaces: str = "") -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": f"pod-{uuid4().hex[:8]}",
-            "namespace": namespace,
-            "labels": {},
-            "annotations": {"hotpeers.dev/namespaces": namespaces} if namespaces else {},
-        },
-        "spec": {"serviceAccountName": account, "containers": [{"name": "c", "image": "i"}]},
-    }
+def new_pod(namespace: str, account: str, namespaces: str = "") -> Object:
+    annotations = {"hotpeers.dev/namespaces": namespaces} if namespaces else {}
+    return bare_pod(namespace, account, f"pod-{uuid4().hex[:8]}", **annotations)
 
 
 def pod(namespace: str, account: str, namespaces: str = "") -> Object:
-    return injected(bare_pod(namespace, account, namespaces))
+    return injected(new_pod(namespace, account, namespaces))
 
 
 def labelled_pod(namespace: str, account: str) -> Object:
     """One that somebody labelled by hand."""
-    made = bare_pod(namespace, account)
+    made = new_pod(namespace, account)
     made["metadata"]["labels"] = {"hotpeers.dev/injected": "true"}
     return made
 
@@ -122,12 +115,14 @@ async def test_pod_is_bound_and_unbound_after_the_grace(
     api = cluster.api
     async with client_of(cluster.kubeconfig) as client, readers(client) as made:
         first = api.create(pod(namespace, "alice"))
-        api.create(bare_pod(namespace, "carol"))
+        api.create(new_pod(namespace, "carol"))
         api.create(labelled_pod(namespace, "mallory"))
-        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        await until_async(
+            "alice's bindings", lambda: bound(api, namespace, "alice") == own(namespace, "alice")
+        )
         for other in ("carol", "mallory"):
             assert bound(api, namespace, other) == set()
-        await until(lambda: made.count == 3)
+        await until_async("three bindings to be counted", lambda: made.count == 3)
         one = api.list(RBAC, "RoleBinding", namespace)["items"][0]
         assert one["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "hotpeers"}
         (owner,) = one["metadata"]["ownerReferences"]
@@ -139,14 +134,20 @@ async def test_pod_is_bound_and_unbound_after_the_grace(
         api.delete(second, gracePeriodSeconds=0)
         third = api.create(pod(namespace, "alice"))
         bob = api.create(pod(namespace, "bob"))
-        await until(lambda: bound(api, namespace, "bob") == own(namespace, "bob"))
+        await until_async(
+            "bob's bindings", lambda: bound(api, namespace, "bob") == own(namespace, "bob")
+        )
         api.delete(bob, gracePeriodSeconds=0)
-        await until(lambda: bound(api, namespace, "bob") == set())
+        await until_async(
+            "bob's bindings to be removed", lambda: bound(api, namespace, "bob") == set()
+        )
         after = {x["metadata"]["uid"] for x in api.list(RBAC, "RoleBinding", namespace)["items"]}
         assert after == uids
         api.delete(third, gracePeriodSeconds=0)
-        await until(lambda: bound(api, namespace, "alice") == set())
-        await until(lambda: made.problems() == ())
+        await until_async(
+            "alice's bindings to be removed", lambda: bound(api, namespace, "alice") == set()
+        )
+        await until_async("no problems", lambda: made.problems() == ())
 
 
 async def test_another_namespace_only_while_it_invites(
@@ -156,17 +157,29 @@ async def test_another_namespace_only_while_it_invites(
     there = Binding(PEERS, away, Account(namespace, "alice"))
     async with client_of(cluster.kubeconfig) as client, readers(client) as made:
         api.create(pod(namespace, "alice", f"{away},nowhere"))
-        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        await until_async(
+            "alice's bindings", lambda: bound(api, namespace, "alice") == own(namespace, "alice")
+        )
         uninvited = {
             (f"Namespace/{away}", "ReadersNotInvited"),
             ("Namespace/nowhere", "ReadersNotInvited"),
         }
-        await until(lambda: {(x.where, x.reason.value) for x in made.problems()} == uninvited)
+        await until_async(
+            "the problems of namespaces without an invitation",
+            lambda: {(x.where, x.reason.value) for x in made.problems()} == uninvited,
+        )
         invite(api, away, f"somebody,{namespace}/alice")
-        await until(lambda: there in bound(api, namespace, "alice"))
+        await until_async(
+            "alice's binding in the other namespace",
+            lambda: there in bound(api, namespace, "alice"),
+        )
         # At once, not after the grace: the right is withdrawn, not unused.
         invite(api, away, None)
-        await until(lambda: there not in bound(api, namespace, "alice"), grants.GRACE_SECONDS / 2)
+        await until_async(
+            "alice's binding in the other namespace to be removed",
+            lambda: there not in bound(api, namespace, "alice"),
+            grants.GRACE_SECONDS / 2,
+        )
         assert bound(api, namespace, "alice") == own(namespace, "alice")
 
 
@@ -178,14 +191,25 @@ async def test_nobody_is_bound_where_nothing_may_be_injected(
     async with client_of(cluster.kubeconfig) as client, readers(client) as made:
         api.create(pod(away, "mallory"))
         api.create(pod(namespace, "alice"))
-        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        await until_async(
+            "alice's bindings", lambda: bound(api, namespace, "alice") == own(namespace, "alice")
+        )
         told = [(f"Namespace/{away}", "InjectionDisabled")]
-        await until(lambda: [(one.where, one.reason.value) for one in made.problems()] == told)
+        await until_async(
+            "the problem of the refused namespace",
+            lambda: [(one.where, one.reason.value) for one in made.problems()] == told,
+        )
         assert bound(api, away, "mallory") == set()
         label(api, away, None)
-        await until(lambda: bound(api, away, "mallory") == own(away, "mallory"))
+        await until_async(
+            "mallory's bindings", lambda: bound(api, away, "mallory") == own(away, "mallory")
+        )
         label(api, away, "disabled")
-        await until(lambda: bound(api, away, "mallory") == set(), grants.GRACE_SECONDS / 2)
+        await until_async(
+            "mallory's bindings to be removed",
+            lambda: bound(api, away, "mallory") == set(),
+            grants.GRACE_SECONDS / 2,
+        )
 
 
 async def test_all_namespaces_are_left_to_the_operator(
@@ -195,8 +219,10 @@ async def test_all_namespaces_are_left_to_the_operator(
     invite(api, away, "*")
     async with client_of(cluster.kubeconfig) as client, readers(client):
         api.create(pod(namespace, "alice", "*"))
-        await until(lambda: bound(api, namespace, "alice"))
-        await until(lambda: len(bound(api, namespace, "alice")) == 3)
+        await until_async("a binding of alice", lambda: bound(api, namespace, "alice"))
+        await until_async(
+            "three bindings of alice", lambda: len(bound(api, namespace, "alice")) == 3
+        )
         assert bound(api, namespace, "alice") == own(namespace, "alice")
 
 
@@ -214,7 +240,7 @@ async def test_binding_of_another_is_left_alone(
     labelled = api.create(labelled)
     async with client_of(cluster.kubeconfig) as client, readers(client) as made:
         api.create(pod(namespace, "alice"))
-        (problem,) = await until(made.problems)
+        (problem,) = await until_async("the taken binding to be a problem", made.problems)
         assert problem.where == f"RoleBinding/{namespace}/{ours.name}"
         assert problem.reason == "BindingTaken"
         assert api.read(taken)["subjects"] == taken["subjects"]
@@ -228,13 +254,21 @@ async def test_changed_and_deleted_bindings_are_put_right(
     ours = Binding(PEERS, namespace, Account(namespace, "alice"))
     async with client_of(cluster.kubeconfig) as client, readers(client):
         api.create(pod(namespace, "alice"))
-        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        await until_async(
+            "alice's bindings", lambda: bound(api, namespace, "alice") == own(namespace, "alice")
+        )
         manifest = grants.manifest_of(ours, None)
         api.patch(manifest, {"subjects": [{"kind": "User", "name": "eve", "apiGroup": RBAC[:-3]}]})
-        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        await until_async(
+            "alice's bindings after one was changed",
+            lambda: bound(api, namespace, "alice") == own(namespace, "alice"),
+        )
         assert api.read(manifest)["subjects"][0]["name"] == "alice"
         api.delete(manifest)
-        await until(lambda: bound(api, namespace, "alice") == own(namespace, "alice"))
+        await until_async(
+            "alice's bindings after one was deleted",
+            lambda: bound(api, namespace, "alice") == own(namespace, "alice"),
+        )
 
 
 async def test_missing_role_is_named(cluster: Cluster, namespace: str, roles: list[Object]) -> None:
@@ -243,8 +277,10 @@ async def test_missing_role_is_named(cluster: Cluster, namespace: str, roles: li
     try:
         async with client_of(cluster.kubeconfig) as client, readers(client) as made:
             cluster.api.create(pod(namespace, "alice"))
-            await until(lambda: len(bound(cluster.api, namespace, "alice")) == 2)
-            (problem,) = await until(made.problems)
+            await until_async(
+                "two bindings of alice", lambda: len(bound(cluster.api, namespace, "alice")) == 2
+            )
+            (problem,) = await until_async("the missing role to be a problem", made.problems)
             assert (problem.where, problem.reason) == (f"ClusterRole/{PEERS}", "RoleMissing")
     finally:
         cluster.api.apply(read_yaml(FOLDER / "roles.yaml")[0])
@@ -288,6 +324,9 @@ async def test_missing_right_is_named(
             return any(what in x.message for x in found)
 
         if verb == "delete":
-            await until(lambda: bound(cluster.api, namespace, "alice") == own(namespace, "alice"))
+            await until_async(
+                "alice's bindings",
+                lambda: bound(cluster.api, namespace, "alice") == own(namespace, "alice"),
+            )
             cluster.api.delete(one, gracePeriodSeconds=0)
-        await until(named)
+        await until_async("the missing right to be named", named)

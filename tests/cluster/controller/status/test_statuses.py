@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hotpeers.controller.quota.ledger import LastDenial
+from hotpeers.controller.status.statuses import Statuses
 from hotpeers.spawnpolicy.decision import Decision
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, Object
@@ -13,7 +14,8 @@ from kit.apiserver.resources import agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations
 from kit.controller.leading import SPAWN_POLICIES, leader, lease, spawn_policy
-from kit.controller.scene import until
+from kit.counting import count_calls
+from kit.waiting import until_async
 
 DENIAL = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")
 
@@ -50,26 +52,32 @@ async def test_status_tells_counts_denials_and_who_is_governed(
         return Decision(allowed=True, policy=key)
 
     async with leader(cluster, namespace) as leading:
-        await until(lambda: settled(api, policy))
+        await until_async("the status of the policy", lambda: settled(api, policy))
         found = status(api, policy)
         assert (found["agentsAlive"], found["createsInWindow"], found["denials"]) == (0, 0, 0)
         assert found["observedGeneration"] == 1
         for i in range(3):
             await leading.reservations.admit([key], f"{namespace}/worker-{i}", allow)
-        await until(lambda: status(api, policy)["agentsAlive"] == 3)
+        await until_async(
+            "three agents alive in the status", lambda: status(api, policy)["agentsAlive"] == 3
+        )
         assert status(api, policy)["createsInWindow"] == 3
         leading.reservations.note_denial(key, DENIAL)
-        await until(lambda: status(api, policy)["denials"] == 1)
+        await until_async("one denial in the status", lambda: status(api, policy)["denials"] == 1)
         assert status(api, policy)["lastDenial"]["reason"] == "TooDeep"
         api.patch(policy, {"spec": {"mode": "Audit"}})
-        await until(lambda: ready(api, policy) == ("True", "Audited"))
+        await until_async(
+            "the policy to be Audited", lambda: ready(api, policy) == ("True", "Audited")
+        )
         assert status(api, policy)["observedGeneration"] == 2
     # Of those that nobody answers for any more, one is made Ready only by being so.
     for one in (f"{key}-2", f"{key}-3"):
         api.create(spawn_policy(namespace, one.partition("/")[2]))
     async with leader(cluster, namespace):
         second = spawn_policy(namespace, "workers-2")
-        await until(lambda: ready(api, second) == ("True", "Enforced"))
+        await until_async(
+            "the second policy to be Enforced", lambda: ready(api, second) == ("True", "Enforced")
+        )
 
 
 async def test_without_its_configurations_it_is_not_ready(cluster: Cluster, namespace: str) -> None:
@@ -82,9 +90,13 @@ async def test_without_its_configurations_it_is_not_ready(cluster: Cluster, name
         "metadata": {"name": f"guard-{namespace}"},
     }
     async with leader(cluster, namespace):
-        await until(lambda: ready(api, policy) == ("True", "Enforced"))
+        await until_async(
+            "the policy to be Enforced", lambda: ready(api, policy) == ("True", "Enforced")
+        )
         api.delete(validating)
-        await until(lambda: ready(api, policy) == ("False", "NotGoverned"))
+        await until_async(
+            "the policy to be NotGoverned", lambda: ready(api, policy) == ("False", "NotGoverned")
+        )
 
 
 async def test_orchestrator_that_runs_as_an_account_of_all_is_told(
@@ -108,17 +120,26 @@ async def test_orchestrator_that_runs_as_an_account_of_all_is_told(
     first, second = (api.create(spawn_policy(namespace, name)) for name in ("workers", "others"))
     async with leader(cluster, namespace):
         for policy in (first, second):
-            await until(lambda policy=policy: ready(api, policy) == ("False", "AccountNotNamed"))
+            await until_async(
+                "the policy to be AccountNotNamed",
+                lambda policy=policy: ready(api, policy) == ("False", "AccountNotNamed"),
+            )
         (told,) = status(api, first)["conditions"]
         assert told["message"].startswith("lead runs as all: ")
         subjects = [*first["spec"]["subjects"], {"kind": "ServiceAccount", "name": "all"}]
         api.patch(first, {"spec": {"subjects": subjects}})
-        await until(lambda: ready(api, first) == ("True", "Enforced"))
+        await until_async(
+            "the first policy to be Enforced", lambda: ready(api, first) == ("True", "Enforced")
+        )
         assert ready(api, second) == ("False", "AccountNotNamed")
         # As kagent does once the Agent names its own.
         own = {"serviceAccountName": "lead", "serviceAccount": None}
         api.patch(deployment, {"spec": {"template": {"spec": own}}})
-        await until(lambda: ready(api, second) == ("True", "Enforced"), 60.0)
+        await until_async(
+            "the second policy to be Enforced",
+            lambda: ready(api, second) == ("True", "Enforced"),
+            60.0,
+        )
 
 
 async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
@@ -132,19 +153,29 @@ async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
         return str(found["message"])
 
     async with leader(cluster, namespace):
-        await until(lambda: message().endswith("its namespace has no Agent lead yet"))
+        await until_async(
+            "the message about the missing Agent",
+            lambda: message().endswith("its namespace has no Agent lead yet"),
+        )
         assert ready(api, policy) == ("True", "Enforced")
         api.create(agent(namespace, "lead"))
-        await until(lambda: message() == "its subjects are governed")
+        await until_async(
+            "the message about governed subjects", lambda: message() == "its subjects are governed"
+        )
 
 
-async def test_nothing_is_written_while_nothing_changes(cluster: Cluster, namespace: str) -> None:
+async def test_nothing_is_written_while_nothing_changes(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = count_calls(monkeypatch, Statuses, "_write_all")
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     async with leader(cluster, namespace):
-        await until(lambda: settled(api, policy))
+        await until_async("the status of the policy", lambda: settled(api, policy))
         version = api.read(policy)["metadata"]["resourceVersion"]
-        await asyncio.sleep(7.0)
+        before = rounds.count
+        # The first may be that of the watch event of its own write.
+        await until_async("two more rounds", lambda: rounds.count >= before + 2)
         assert api.read(policy)["metadata"]["resourceVersion"] == version
 
 
@@ -153,7 +184,7 @@ async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace
     policy = api.create(spawn_policy(namespace))
     versions: set[str] = set()
     async with leader(cluster, namespace):
-        await until(lambda: settled(api, policy))
+        await until_async("the status of the policy", lambda: settled(api, policy))
         loop = asyncio.get_running_loop()
         began = loop.time()
         number = 0
@@ -164,7 +195,10 @@ async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace
             await asyncio.sleep(0.02)
         assert len(versions) <= loop.time() - began + 3
         last = api.read(policy)["metadata"]["generation"]
-        await until(lambda: status(api, policy)["observedGeneration"] == last)
+        await until_async(
+            "the status to be of the last generation",
+            lambda: status(api, policy)["observedGeneration"] == last,
+        )
 
 
 async def test_status_that_cannot_be_written_is_told(cluster: Cluster, namespace: str) -> None:
@@ -183,6 +217,6 @@ async def test_status_that_cannot_be_written_is_told(cluster: Cluster, namespace
     )
     api.create(spawn_policy(namespace))
     async with leader(cluster, namespace, kubeconfig=account.kubeconfig()) as leading:
-        await until(lambda: leading.reasons() == {"Forbidden"})
+        await until_async("the problem Forbidden", lambda: leading.reasons() == {"Forbidden"})
         (problem,) = leading.duties.problems()
         assert problem.where == f"SpawnPolicy/{namespace}/workers"

@@ -29,7 +29,8 @@ from kit.controller.guarding import (
     sent,
     user_of,
 )
-from kit.controller.scene import client_of, running, until
+from kit.controller.scene import client_of, running
+from kit.waiting import until_async
 
 QUICK = Patience(grace=1.5, linger=0.5)
 PATIENT = Patience()
@@ -103,8 +104,11 @@ async def test_without_rules_nobody_is_sent_and_with_them_exactly_the_governed_a
     assert not is_sent(cluster.api, user_of(a), namespace)
     subjects = Subjects({a})
     async with keeping(cluster, name, subjects) as governed:
-        await until(lambda: governed.holds([a]))
-        await until(lambda: is_sent(cluster.api, user_of(a), namespace))
+        await until_async("the account to be governed", lambda: governed.holds([a]))
+        await until_async(
+            "requests of the account to be sent",
+            lambda: is_sent(cluster.api, user_of(a), namespace),
+        )
         assert listed(cluster.api, name) == {a}
         assert governed.count == 1
         assert governed.problems() == ()
@@ -138,9 +142,12 @@ async def test_exact_with_accounts_for_several_conditions(
         for end in ends
     }
     async with keeping(cluster, name, Subjects(set(inside))) as governed:
-        await until(lambda: governed.holds(inside))
+        await until_async("every account to be governed", lambda: governed.holds(inside))
         api = cluster.api
-        await until(lambda: is_sent(api, user_of(max(inside)), namespace))
+        await until_async(
+            "requests of the last account to be sent",
+            lambda: is_sent(api, user_of(max(inside)), namespace),
+        )
         conditions = api.request("GET", f"{PATHS[0]}/{name}")["webhooks"][0]["matchConditions"]
         assert len(conditions) == 4
         chosen = {*rng.sample(sorted(inside), 60), min(inside), max(inside)}
@@ -151,7 +158,10 @@ async def test_the_longest_names_are_accepted(cluster: Cluster, namespace: str, 
     longest = {(f"{i:063}", f"{i:0253}") for i in range(300)}
     async with keeping(cluster, name, Subjects()) as governed:
         await governed.ensure(longest)
-        await until(lambda: is_sent(cluster.api, user_of(min(longest)), namespace))
+        await until_async(
+            "requests of the account with the longest name to be sent",
+            lambda: is_sent(cluster.api, user_of(min(longest)), namespace),
+        )
         assert not is_sent(cluster.api, user_of(("x", "y")), namespace)
 
 
@@ -177,8 +187,11 @@ async def test_ranges_are_exact(cluster: Cluster, namespace: str, name: str) -> 
         (f"{first}-a", "a"),
     }
     async with keeping(cluster, name, Subjects(set(inside))) as governed:
-        await until(lambda: governed.holds(inside))
-        await until(lambda: is_sent(cluster.api, user_of((f"{second}-c", "z")), namespace))
+        await until_async("every account to be governed", lambda: governed.holds(inside))
+        await until_async(
+            "requests of the other namespace's account to be sent",
+            lambda: is_sent(cluster.api, user_of((f"{second}-c", "z")), namespace),
+        )
         assert sent(cluster.api, sent_ones | others, namespace) == sent_ones
         assert listed(cluster.api, name) == inside
 
@@ -187,7 +200,10 @@ async def test_name_of_a_range_is_ensured_without_a_write(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     async with keeping(cluster, name, Subjects({(namespace, "worker-*")})) as governed:
-        await until(lambda: governed.holds([(namespace, "worker-*")]))
+        await until_async(
+            "the accounts of the pattern to be governed",
+            lambda: governed.holds([(namespace, "worker-*")]),
+        )
         before = governed.writes
         await asyncio.gather(*(governed.ensure([(namespace, f"worker-{i}")]) for i in range(20)))
         assert governed.writes == before
@@ -205,8 +221,11 @@ async def test_range_goes_and_who_is_still_needed_is_sent_all_the_time(
         gone = (namespace, "worker-2")
     subjects = Subjects({kept, *((namespace, one) for one in crowd)})
     async with keeping(cluster, name, subjects, QUICK, lead=True) as governed:
-        await until(lambda: is_sent(cluster.api, user_of(gone), namespace))
-        await until(lambda: governed.holds([kept]))
+        await until_async(
+            "requests of the account that will go to be sent",
+            lambda: is_sent(cluster.api, user_of(gone), namespace),
+        )
+        await until_async("the kept account to be governed", lambda: governed.holds([kept]))
         whole = {(namespace, "*")} if len(crowd) > 1 else {(namespace, "worker-*")}
         assert listed(cluster.api, name) == whole
         subjects.accounts = {kept}
@@ -216,8 +235,11 @@ async def test_range_goes_and_who_is_still_needed_is_sent_all_the_time(
             assert is_sent(cluster.api, user_of(kept), namespace)
             return listed(cluster.api, name) == {kept}
 
-        await until(is_over)
-        await until(lambda: not is_sent(cluster.api, user_of(gone), namespace))
+        await until_async("only the kept account in the configuration", is_over)
+        await until_async(
+            "requests of the account that is gone to be sent no longer",
+            lambda: not is_sent(cluster.api, user_of(gone), namespace),
+        )
         assert is_sent(cluster.api, user_of(kept), namespace)
 
 
@@ -226,13 +248,19 @@ async def test_replica_that_relies_on_a_range_that_is_about_to_go_names_the_acco
 ) -> None:
     subjects = Subjects({(namespace, "worker-*")})
     async with keeping(cluster, name, subjects) as governed:
-        await until(lambda: governed.holds([(namespace, "worker-*")]))
+        await until_async(
+            "the accounts of the pattern to be governed",
+            lambda: governed.holds([(namespace, "worker-*")]),
+        )
         subjects.accounts = set()
         for path in PATHS:
             found = read_asking(cluster.api.request("GET", f"{path}/{name}"))
             patch = asking_patch(found, found.accounts, found.accounts)
             edit(cluster.api, f"{path}/{name}", *patch)
-        await until(lambda: not governed.holds([(namespace, "worker-1")]))
+        await until_async(
+            "the account to be governed no longer",
+            lambda: not governed.holds([(namespace, "worker-1")]),
+        )
         await governed.ensure([(namespace, "worker-1")])
         assert listed(cluster.api, name) == {(namespace, "worker-*"), (namespace, "worker-1")}
 
@@ -316,14 +344,20 @@ async def test_ensure_fails_closed(cluster: Cluster, namespace: str, name: str) 
         cluster.api.delete(manifests(name)[1])
         with pytest.raises(GovernError, match=f"Validating.*{name}: it does not exist"):
             await governed.ensure([(namespace, "b")])
-        await until(
-            lambda: [one.reason for one in governed.problems()] == [ControllerReason.GUARD_MISSING]
+        await until_async(
+            "the problem GuardMissing",
+            lambda: [one.reason for one in governed.problems()] == [ControllerReason.GUARD_MISSING],
         )
         # Made anew, as an installation does: what was there is there again.
         cluster.api.create(manifests(name)[1])
-        await until(lambda: governed.holds([a, (namespace, "b")]))
-        await until(lambda: listed(cluster.api, name) == {a, (namespace, "b")})
-        await until(lambda: governed.problems() == ())
+        await until_async(
+            "both accounts to be governed", lambda: governed.holds([a, (namespace, "b")])
+        )
+        await until_async(
+            "both accounts in the configuration",
+            lambda: listed(cluster.api, name) == {a, (namespace, "b")},
+        )
+        await until_async("no problems", lambda: governed.problems() == ())
 
 
 async def test_a_server_that_does_not_answer_is_an_error_in_time(
@@ -340,7 +374,9 @@ async def test_a_server_that_does_not_answer_is_an_error_in_time(
         finally:
             bound_of(monkeypatch, 30.0)
             cluster.server.signal(signal.SIGCONT)
-        await until(lambda: governed.holds([(namespace, "b")]))
+        await until_async(
+            "the second account to be governed", lambda: governed.holds([(namespace, "b")])
+        )
         await governed.ensure([(namespace, "c")])
 
 
@@ -372,14 +408,19 @@ async def test_what_somebody_edits_is_mended(
     a, b = (namespace, "a"), (namespace, "b")
     subjects = Subjects({a, b})
     async with keeping(cluster, name, subjects, lead=True) as governed:
-        await until(lambda: governed.holds([a, b]))
+        await until_async("both accounts to be governed", lambda: governed.holds([a, b]))
         subjects.accounts.discard(b)
         for path in PATHS:
             edit(cluster.api, f"{path}/{name}", *operations)
-        await until(lambda: sent(cluster.api, [a, b], namespace) == {a, b})
+        await until_async(
+            "requests of both accounts to be sent",
+            lambda: sent(cluster.api, [a, b], namespace) == {a, b},
+        )
         # The watch may not have told of the edit yet, which leaves the conditions alone in one case.
-        await until(lambda: listed(cluster.api, name) == {a, b})
-        await until(lambda: governed.holds([a, b]))
+        await until_async(
+            "both accounts in the configuration", lambda: listed(cluster.api, name) == {a, b}
+        )
+        await until_async("both accounts to be governed still", lambda: governed.holds([a, b]))
 
 
 async def test_webhooks_in_another_order_are_mended(
@@ -388,15 +429,16 @@ async def test_webhooks_in_another_order_are_mended(
     a = (namespace, "a")
     path = f"{PATHS[0]}/{name}"
     async with keeping(cluster, name, Subjects({a})) as governed:
-        await until(lambda: governed.holds([a]))
+        await until_async("the account to be governed", lambda: governed.holds([a]))
         found = cluster.api.request("GET", path)
         other = {**manifests(name)[0]["webhooks"][0], "name": "other.guard.hotpeers.dev"}
         cluster.api.request("PUT", path, {**found, "webhooks": [other, *found["webhooks"]]})
-        await until(
+        await until_async(
+            "every webhook to have one rule",
             lambda: all(
                 len(one.get("rules", [])) == 1
                 for one in cluster.api.request("GET", path)["webhooks"]
-            )
+            ),
         )
 
 
@@ -407,7 +449,7 @@ async def test_applying_the_manifests_again_takes_nothing_away(
     for one in manifests(name):
         api.apply(one)
     async with keeping(cluster, name, Subjects({account})) as governed:
-        await until(lambda: governed.holds([account]))
+        await until_async("the account to be governed", lambda: governed.holds([account]))
         writes = governed.writes
         for one in manifests(name):
             path = api.path(one)
@@ -431,17 +473,24 @@ async def test_what_nobody_needs_leaves_after_its_time(
     a, b = (namespace, "a"), (namespace, "b")
     subjects = Subjects({a, b})
     async with keeping(cluster, name, subjects, QUICK, lead=True) as governed:
-        await until(lambda: governed.holds([a, b]))
+        await until_async("both accounts to be governed", lambda: governed.holds([a, b]))
         loop = asyncio.get_running_loop()
         began = loop.time()
         subjects.accounts.discard(b)
         governed.look()
-        await until(lambda: listed(cluster.api, name) == {a})
+        await until_async(
+            "only the first account in the configuration", lambda: listed(cluster.api, name) == {a}
+        )
         assert loop.time() - began >= QUICK.grace
-        await until(lambda: not is_sent(cluster.api, user_of(b), namespace))
+        await until_async(
+            "requests of the second account to be sent no longer",
+            lambda: not is_sent(cluster.api, user_of(b), namespace),
+        )
         subjects.accounts.clear()
         governed.look()
-        await until(lambda: listed(cluster.api, name) == set())
+        await until_async(
+            "no account in the configuration", lambda: listed(cluster.api, name) == set()
+        )
         for path in PATHS:
             webhook = cluster.api.request("GET", f"{path}/{name}")["webhooks"][0]
             assert "rules" not in webhook
@@ -454,14 +503,20 @@ async def test_what_is_not_known_takes_nothing_away(
     a, b = (namespace, "a"), (namespace, "b")
     subjects = Subjects({a, b})
     async with keeping(cluster, name, subjects, QUICK, lead=True) as governed:
-        await until(lambda: governed.holds([a, b]))
+        await until_async("both accounts to be governed", lambda: governed.holds([a, b]))
         subjects.accounts, subjects.known = {a}, False
         governed.look()
         with pytest.raises(AssertionError):
-            await until(lambda: listed(cluster.api, name) == {a}, 3 * QUICK.grace)
+            await until_async(
+                "only the first account in the configuration",
+                lambda: listed(cluster.api, name) == {a},
+                3 * QUICK.grace,
+            )
         subjects.known = True
         governed.look()
-        await until(lambda: listed(cluster.api, name) == {a})
+        await until_async(
+            "only the first account in the configuration", lambda: listed(cluster.api, name) == {a}
+        )
 
 
 async def test_one_that_a_replica_relies_on_anew_stays(
@@ -475,15 +530,19 @@ async def test_one_that_a_replica_relies_on_anew_stays(
         keeping(cluster, name, Subjects(), patience) as other,
     ):
         take_out(cluster.api, name, {a})
-        await until(lambda: leader.holds([a]))
+        await until_async("the account to be governed", lambda: leader.holds([a]))
         # It is marked, and then relied on.
-        await until(lambda: not leader.holds([a]))
+        await until_async("the account to be governed no longer", lambda: not leader.holds([a]))
         assert listed(cluster.api, name) == {a}
         await other.ensure([a])
-        assert leader.holds([a]) or await until(lambda: leader.holds([a]))
+        assert leader.holds([a]) or await until_async(
+            "the account to be governed again", lambda: leader.holds([a])
+        )
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await until(lambda: listed(cluster.api, name) == set())
+        await until_async(
+            "no account in the configuration", lambda: listed(cluster.api, name) == set()
+        )
         assert loop.time() - began >= patience.grace
 
 
@@ -529,14 +588,20 @@ async def test_whoever_is_killed_in_the_middle_leaves_what_another_completes(
         process = Process([*command], cluster.folder / f"{name}-{number}.log")
         process.start()
         try:
-            await until(
-                lambda: len(annotated(cluster.api.request("GET", f"{PATHS[1]}/{name}"))) > 5
+            await until_async(
+                "more than five annotations",
+                lambda: len(annotated(cluster.api.request("GET", f"{PATHS[1]}/{name}"))) > 5,
             )
             await asyncio.sleep(rng.uniform(0.0, 0.1))
         finally:
             process.stop(signal.SIGKILL)
         # One may have got further than the other.
         async with keeping(cluster, name, Subjects({a}), QUICK, lead=True) as governed:
-            await until(lambda: governed.holds([a]))
-            await until(lambda: sent(cluster.api, [a], namespace) == {a})
-            await until(lambda: listed(cluster.api, name) == {a})
+            await until_async("the account to be governed", lambda: governed.holds([a]))
+            await until_async(
+                "requests of the account to be sent",
+                lambda: sent(cluster.api, [a], namespace) == {a},
+            )
+            await until_async(
+                "the account in the configuration", lambda: listed(cluster.api, name) == {a}
+            )

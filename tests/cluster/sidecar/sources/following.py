@@ -13,6 +13,7 @@ from hotpeers.model.snapshot import Snapshot
 from hotpeers.sidecar.sources import Source
 from hotpeers.sidecar.sources.kubernetes import KubernetesSource
 from kit.apiserver.accounts import rule
+from kit.waiting import until_async
 
 SECONDS = 60.0
 SELECTOR = "hotpeers.dev/peer=true"
@@ -64,15 +65,19 @@ class Following:
 
     async def watched(self, seconds: float = SECONDS) -> None:
         """Wait until each watch is open: what ends before was none."""
-        async with asyncio.timeout(seconds):
-            while any(scope.state is State.STARTING for scope in self.source.scopes()):
-                await asyncio.sleep(0.01)
+        await until_async(
+            "each watch to be open",
+            lambda: all(scope.state is not State.STARTING for scope in self.source.scopes()),
+            seconds,
+        )
 
     async def restarted(self, count: int, seconds: float = SECONDS) -> None:
         """Wait until watches were cut so often, in all."""
-        async with asyncio.timeout(seconds):
-            while sum(scope.restarts for scope in self.source.scopes()) < count:
-                await asyncio.sleep(0.01)
+        await until_async(
+            f"{count} restarts of watches",
+            lambda: sum(scope.restarts for scope in self.source.scopes()) >= count,
+            seconds,
+        )
 
     async def names(self, *expected: str, seconds: float = SECONDS) -> Snapshot:
         def there(now: Snapshot) -> bool:

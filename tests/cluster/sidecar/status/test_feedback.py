@@ -19,8 +19,7 @@ from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer
 from kit.apiserver.accounts import ServiceAccount, rule
 from kit.apiserver.resources import agent
 from kit.apiserver.server import Cluster
-
-SECONDS = 60.0
+from kit.waiting import until_async
 
 
 def peer(name: str, **fields: Any) -> Peer:
@@ -42,13 +41,6 @@ async def feedback(
         yield made
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(SECONDS):
-        while not (found := await asyncio.to_thread(condition)):
-            await asyncio.sleep(0.01)
-    return found
 
 
 async def test_events_are_on_the_agent(
@@ -76,7 +68,7 @@ async def test_events_are_on_the_agent(
             items = cluster.api.list("v1", "Event", namespace)["items"]
             return items if len(items) == 5 else None
 
-        events = {item["reason"]: item for item in await until(five)}
+        events = {item["reason"]: item for item in await until_async("five Events", five)}
     assert {reason: item["message"] for reason, item in events.items()} == {
         "PeerAdded": "ns/a, ns/b",
         "PeerRemoved": "ns/c",
@@ -102,7 +94,7 @@ async def test_much_at_once_is_one_event(cluster: Cluster, namespace: str, crds:
         def some() -> Any:
             return cluster.api.list("v1", "Event", namespace)["items"]
 
-        (event,) = await until(some)
+        (event,) = await until_async("an Event", some)
         # Within the rest nothing is sent, whatever happens.
         told.peers(added("late"))
     assert event["message"].startswith("ns/peer-0, ns/peer-1, ")
@@ -121,10 +113,10 @@ async def test_calls_that_fail_now_and_then_are_one_event(
         def some() -> Any:
             return cluster.api.list("v1", "Event", namespace)["items"]
 
-        await until(some)
+        await until_async("an Event", some)
         told.failing([CallFailure("ns__NS__a", "PeerUnreachable", "refused")])
         told.failing([CallFailure("ns__NS__b", "CallTimedOut", "slow")])
-        await until(lambda: len(some()) == 2)
+        await until_async("two Events", lambda: len(some()) == 2)
     messages = sorted(item["message"] for item in some())
     assert messages == ["ns__NS__a (PeerUnreachable)", "ns__NS__b (CallTimedOut)"]
     assert {(item["reason"], item["type"]) for item in some()} == {("CallsFailed", "Warning")}
@@ -137,9 +129,9 @@ async def test_missing_right_is_counted_and_harms_nothing(
     lost: list[None] = []
     async with feedback(kubeconfig, f"{namespace}/x", lost, gather=0.0, rest=0.0) as told:
         told.peers(added("a"))
-        await until(lambda: len(lost) == 1)
+        await until_async("one lost Event", lambda: len(lost) == 1)
         told.peers(added("b"))
-        await until(lambda: len(lost) == 2)
+        await until_async("two lost Events", lambda: len(lost) == 2)
 
 
 def test_note_is_short_and_clean() -> None:

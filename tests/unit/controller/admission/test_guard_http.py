@@ -26,6 +26,7 @@ from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Phase, Subject
 from hotpeers.spawnpolicy.review import MAX_BYTES, Review, read_review
 from kit.spawning import POLICY, create, declarative, edited, policy
+from kit.waiting import until_async
 
 LEAD = Subject("team", "lead", "account-uid", "lead", "agent-uid")
 PROMPT = "the prompt of a customer"
@@ -280,9 +281,10 @@ async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:
             return answer.status, json.loads(await answer.text())
 
         waiting = [asyncio.create_task(post(body())) for _ in range(more)]
+        await until_async(
+            "as many to be judged as may be at once", lambda: asked.judging >= webhook._AT_ONCE
+        )
         async with asyncio.timeout(30.0):
-            while asked.judging < webhook._AT_ONCE:
-                await asyncio.sleep(0.01)
             while (found := await post(body()))[1]["response"]["allowed"]:
                 pass
             status, review = found
@@ -328,9 +330,11 @@ async def test_many_accounts_of_one_namespace_keep_nobody_else_waiting() -> None
             return asyncio.ensure_future(client.post("/guard/mutate", data=io.BytesIO(raw)))
 
         crowd = [post(f"system:serviceaccount:crowd:a{number}") for number in range(90)]
+        await until_async(
+            "as many of the crowd to be judged as may be at once",
+            lambda: asked.judging >= webhook._OF_A_NAMESPACE,
+        )
         async with asyncio.timeout(20):
-            while asked.judging < webhook._OF_A_NAMESPACE:
-                await asyncio.sleep(0.01)
             answers = [await post("system:serviceaccount:team:lead") for _ in range(5)]
         assert [one.status for one in answers] == [200] * 5
         for one in answers:

@@ -6,6 +6,7 @@ from typing import Any
 from hotpeers.controller.hold.repaying import Repaying
 from hotpeers.hold.repay import Debt, Terms
 from hotpeers.kube.errors import ForbiddenError
+from kit.waiting import until_async
 
 
 class Debts:
@@ -32,9 +33,7 @@ async def test_debt_that_cannot_be_repaid_keeps_no_other_from_its_turn() -> None
     writer: Any = None
     task = asyncio.create_task(Repaying(writer, debts, Terms(), look=0.01).run())
     try:
-        async with asyncio.timeout(5.0):
-            while not debts.repaid:
-                await asyncio.sleep(0.01)
+        await until_async("a debt to be repaid", lambda: debts.repaid)
     finally:
         task.cancel()
     assert debts.repaid == ["new"]

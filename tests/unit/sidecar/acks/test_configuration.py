@@ -26,7 +26,8 @@ from hotpeers_shim.contract import (
     dump_ack,
     load_ack,
 )
-from kit.sidecars import Sidecar, until
+from kit.sidecars import Sidecar
+from kit.waiting import until
 
 LIVE = ConfigAck(ConfigState.LIVE, "ab" * 32, "123", "123", time=1.0)
 REFUSED = ConfigAck(ConfigState.REFUSED, "ab" * 32, "", "9", "NotJson", "cut at line 1", time=2.0)
@@ -156,7 +157,7 @@ def test_a_running_sidecar_shows_it(tmp_path):
     try:
         sidecar.acks.mkdir(exist_ok=True)
         (sidecar.acks / "ack-7.json").write_bytes(dump_ack(ack(RESTART)))
-        (problem,) = until(lambda: sidecar.status()["problems"])
+        (problem,) = until("a problem", lambda: sidecar.status()["problems"])
         assert (problem["where"], problem["field"]) == ("process 7: config.json", "stream")
     finally:
         sidecar.process.kill()

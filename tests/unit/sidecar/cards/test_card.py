@@ -17,22 +17,10 @@ from hotpeers.model.reasons import ModelReason
 from hotpeers.sidecar.cards.reader import MAX_CARD_BYTES, CardReader, CardState
 from hotpeers.sidecar.credentials.keeper import Access
 from hotpeers.sidecar.reasons import SidecarReason
+from kit.cards import CARD, new_card, old_card
 
-CARD: dict[str, Any] = {
-    "name": "Weather",
-    "description": "Tells the weather",
-    "version": "1",
-    "capabilities": {},
-    "defaultInputModes": ["text"],
-    "defaultOutputModes": ["text"],
-    "skills": [{"id": "forecast", "name": "Forecast", "description": "Tomorrow", "tags": []}],
-}
-OLD = CARD | {"url": "http://x/rpc", "protocolVersion": "0.3.0", "preferredTransport": "JSONRPC"}
-NEW = CARD | {
-    "supportedInterfaces": [
-        {"url": "http://x/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
-    ]
-}
+OLD = old_card("http://x/rpc")
+NEW = new_card("http://x/rpc")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[str]]
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hotpeers.sidecar.cards.schedule import Lane, Schedule
+from kit.waiting import until_async
 
 
 class Work:
@@ -38,18 +39,15 @@ def schedule(
     return Schedule(work, Lane(at_once, gap), Lane(at_once, gap))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
 async def test_each_has_a_turn_and_then_another() -> None:
     work = Work(wait=0.001)
     turns = schedule(work)
     turns.start()
     turns.follow(["a", "b"])
-    await until(lambda: work.begun.count("a") > 3 and work.begun.count("b") > 3)
+    await until_async(
+        "more than three turns of each",
+        lambda: work.begun.count("a") > 3 and work.begun.count("b") > 3,
+    )
     await turns.stop()
 
 
@@ -58,9 +56,9 @@ async def test_no_more_than_the_lane_has_places() -> None:
     turns = schedule(work, at_once=3)
     turns.start()
     turns.follow(map(str, range(20)))
-    await until(lambda: work.at_once == 3)
+    await until_async("three turns at once", lambda: work.at_once == 3)
     work.gate.set()
-    await until(lambda: len(work.begun) == 20)
+    await until_async("twenty turns", lambda: len(work.begun) == 20)
     assert work.most == 3
     await turns.stop()
 
@@ -70,9 +68,9 @@ async def test_new_one_does_not_wait_for_the_old() -> None:
     turns = Schedule(work, Lane(1, 0.0), Lane(1, 3600.0))
     turns.start()
     turns.follow(["a", "b"])
-    await until(lambda: len(work.begun) == 3)
+    await until_async("three turns", lambda: len(work.begun) == 3)
     turns.follow(["a", "b", "c"])
-    await until(lambda: "c" in work.begun)
+    await until_async("the turn of c", lambda: "c" in work.begun)
     await turns.stop()
 
 
@@ -81,9 +79,9 @@ async def test_what_left_has_no_turn_any_more_and_frees_its_place() -> None:
     turns = schedule(work, at_once=1)
     turns.start()
     assert turns.follow(["a", "b"]) == ({"a", "b"}, set())
-    await until(lambda: work.begun == ["a"])
+    await until_async("the turn of a", lambda: work.begun == ["a"])
     assert turns.follow(["b"]) == (set(), {"a"})
-    await until(lambda: work.begun == ["a", "b"])
+    await until_async("the turns of a and b", lambda: work.begun == ["a", "b"])
     await turns.stop()
     assert work.at_once == 0
 
@@ -98,7 +96,7 @@ async def test_place_of_one_that_left_before_it_began_is_free() -> None:
         await asyncio.sleep(0)
         turns.follow([])
     turns.follow(["b"])
-    await until(lambda: "b" in work.begun)
+    await until_async("the turn of b", lambda: "b" in work.begun)
     await turns.stop()
 
 
@@ -107,10 +105,10 @@ async def test_one_that_left_and_came_back_has_one_turn_at_a_time() -> None:
     turns = schedule(work)
     turns.start()
     turns.follow(["a"])
-    await until(lambda: work.at_once == 1)
+    await until_async("one turn to begin", lambda: work.at_once == 1)
     turns.follow([])
     turns.follow(["a"])
-    await until(lambda: len(work.begun) == 2)
+    await until_async("two turns to begin", lambda: len(work.begun) == 2)
     assert work.at_once == 1
     await turns.stop()
 
@@ -120,6 +118,6 @@ async def test_fault_with_one_ends_nothing(caplog: pytest.LogCaptureFixture) -> 
     turns = schedule(work)
     turns.start()
     turns.follow(["faulty", "fine"])
-    await until(lambda: work.begun.count("fine") > 3)
+    await until_async("more than three turns of the fine one", lambda: work.begun.count("fine") > 3)
     assert "reading faulty failed" in caplog.text
     await turns.stop()

@@ -19,24 +19,11 @@ from hotpeers.base.reasons import Reason
 from hotpeers.model.cards.card import CardError, parse_card
 from hotpeers.sidecar.cards.signature import SignatureCheck
 from hotpeers.sidecar.reasons import SidecarReason
+from kit.cards import new_card, old_card
 
-CARD: dict[str, Any] = {
-    "name": "Wetter \u2014 \u5929\u6c17",
-    "description": "Tells the weather",
-    "version": "1",
-    "capabilities": {"streaming": True},
-    "defaultInputModes": ["text"],
-    "defaultOutputModes": ["text"],
-    "skills": [{"id": "forecast", "name": "Forecast", "description": "Tomorrow", "tags": ["sky"]}],
-    "supportedInterfaces": [
-        {"url": "http://weather:8080/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
-    ],
-}
-OLD = {name: value for name, value in CARD.items() if name != "supportedInterfaces"} | {
-    "url": "http://weather:8080/rpc",
-    "protocolVersion": "0.3.0",
-    "preferredTransport": "JSONRPC",
-}
+NAME = "Wetter \u2014 \u5929\u6c17"
+CARD = new_card("http://weather:8080/rpc", name=NAME)
+OLD = old_card("http://weather:8080/rpc", name=NAME)
 EC = ec.generate_private_key(ec.SECP256R1())
 OTHER = ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(65537, 2048)

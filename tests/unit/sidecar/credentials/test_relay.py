@@ -19,6 +19,7 @@ from hotpeers.sidecar.credentials.relay import Relay
 from hotpeers_shim.contract.credentials import RELAY_FAULT, RELAY_KEY, RELAY_TARGET
 from hotpeers_shim.contract.prefixes import longest, parse_prefix
 from kit.servers import PeerServer, server_context, serving
+from kit.waiting import until_async
 
 
 class Scene:
@@ -235,5 +236,4 @@ async def test_caller_that_goes_ends_its_call(scene: Scene) -> None:
             await anext(answer.aiter_lines())
         await scene.http.aclose()
         upstream = next(iter(scene.relay._upstreams.values()))
-        while upstream.users:
-            await asyncio.sleep(0.01)
+    await until_async("the call to end", lambda: not upstream.users)

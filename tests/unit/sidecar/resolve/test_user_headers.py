@@ -11,7 +11,8 @@ from hotpeers.base.settings import read_origins
 from hotpeers.model.cluster import read_agent, read_agent_v1alpha3, read_peer
 from hotpeers.sidecar.resolve.eligibility import takes_user_headers
 from hotpeers.sidecar.settings import _origins
-from kit.sidecars import Sidecar, until
+from kit.sidecars import Sidecar
+from kit.waiting import until
 
 NOBODY = frozenset()
 LISTED = read_origins("https://a.example, HTTP://B.team:80/")
@@ -87,7 +88,10 @@ def test_flag_and_annotation_reach_the_peer_file(tmp_path: Path) -> None:
         sidecar.put_peer(name, url=url)
     sidecar.start("--user-headers-to", "http://127.0.0.1:9")
     try:
-        until(lambda: sidecar.file.exists() and len(sidecar.names()) == 2)
+        until(
+            "two peers in the peer file",
+            lambda: sidecar.file.exists() and len(sidecar.names()) == 2,
+        )
         found = {peer.name: peer.userHeaders for peer in sidecar.read().peers}
         assert found == {"listed": True, "other": False}
     finally:

@@ -23,6 +23,7 @@ from hotpeers.sidecar.sources.directory import DirectorySource
 from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import Ack, AckState, dump_ack
 from kit.apiserver.processes import free_ports
+from kit.waiting import until_async
 
 
 @pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
@@ -158,16 +159,13 @@ async def test_sidecar_says_so_in_status_and_metrics_until_the_shim_is_there(
 
     task = asyncio.create_task(made.run())
     try:
-        async with asyncio.timeout(60):
-            while not count():
-                await asyncio.sleep(0.01)
-            (message,) = told.messages
-            assert "no Python program" in message
-            asked.ack_dir.mkdir(exist_ok=True)
-            ack = Ack(pid=os.getpid(), state=AckState.ACTIVE, generation=1)
-            (asked.ack_dir / f"ack-{os.getpid()}.json").write_bytes(dump_ack(ack))
-            while count():
-                await asyncio.sleep(0.01)
+        await until_async("the problem ShimNotLoaded", count)
+        (message,) = told.messages
+        assert "no Python program" in message
+        asked.ack_dir.mkdir(exist_ok=True)
+        ack = Ack(pid=os.getpid(), state=AckState.ACTIVE, generation=1)
+        (asked.ack_dir / f"ack-{os.getpid()}.json").write_bytes(dump_ack(ack))
+        await until_async("the problem ShimNotLoaded to be solved", lambda: not count())
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
