@@ -17,8 +17,8 @@ import pytest
 from mcp import Client
 
 from hotpeers.hook import wait_for_bridge
-from kit.apiserver.processes import until
 from kit.raw_peer import RawPeer, running_peer
+from kit.waiting import until
 
 SECONDS = 60.0
 
