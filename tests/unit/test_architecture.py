@@ -40,7 +40,7 @@ def shown(begin: str, end: str) -> list[str]:
         ("\n## The shim", "\n## ", "runtime_patch/hotpeers_shim", ["adapters"]),
     ],
 )
-def test_every_module_is_on_the_map_and_nothing_else(
+def test_map_lists_exactly_the_existing_modules(
     begin: str, end: str, folder: str, opened: list[str]
 ) -> None:
     place = ROOT / folder

@@ -38,7 +38,7 @@ def test_secret_of_orchestrators_is_a_name_and_a_key() -> None:
             parse(orchestrator_token_secret=wrong)
 
 
-def test_none_switches_off() -> None:
+def test_the_word_none_disables_a_setting() -> None:
     settings = parse(webhook_configuration="none", health_listen="none", sidecar_resources="")
     assert settings.webhook_configuration == ""
     assert settings.health_listen is None
@@ -74,7 +74,7 @@ def test_hold_is_on_unless_it_is_switched_off() -> None:
         ("account", "a user"),
     ],
 )
-def test_setting_of_the_hold_that_is_none_is_named(name: str, value: str) -> None:
+def test_error_names_the_invalid_setting_of_the_hold(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name.replace("_", "-")):
         parse(**{name: value})
 

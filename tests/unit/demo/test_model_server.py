@@ -40,7 +40,7 @@ async def test_words_come_back_as_a_completion(client_of):
     assert answer["usage"]["total_tokens"] > 0
 
 
-async def test_a_call_comes_back_as_a_tool_call(client_of):
+async def test_requested_call_is_answered_as_a_tool_call(client_of):
     async with client_of(make_app()) as client:
         answer = (await client.post(PATH, json=body("Ask weather: rain?", tools=TOOLS))).json()
     choice = answer["choices"][0]
@@ -88,7 +88,7 @@ async def test_the_log_shows_what_each_request_offered(client_of):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"messages": "x"}'])
-async def test_what_is_no_request_is_refused(client_of, content):
+async def test_malformed_request_is_refused(client_of, content):
     async with client_of(make_app()) as client:
         answer = await client.post(PATH, content=content)
         log = (await client.get("/log")).json()
@@ -125,7 +125,7 @@ async def test_the_proxy_passes_requests_on_and_logs_them(client_of, monkeypatch
     assert [entry["tools"] for entry in log["requests"]] == [["demo__NS__weather"]]
 
 
-async def test_the_proxy_says_that_the_model_does_not_answer(client_of):
+async def test_proxy_reports_that_the_model_does_not_answer(client_of):
     # Port 9 of the loopback interface: nothing listens there.
     async with client_of(model_proxy.make_app("http://127.0.0.1:9/v1")) as client:
         answer = await client.post(PATH, json=body("Hello"))

@@ -46,7 +46,7 @@ def test_window(text: str, day: int, time: str, expected: bool) -> None:
         "24:00-01:00",
     ],
 )
-def test_window_that_is_none_is_refused(text: str) -> None:
+def test_malformed_window_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HH:MM"):
         parse_window(text)
 

@@ -64,7 +64,7 @@ def test_dry_run_is_decided_alike_and_not_counted() -> None:
         body(uid=""),
     ],
 )
-def test_what_is_not_understood_is_allowed(raw: str) -> None:
+def test_malformed_review_is_allowed_unchanged(raw: str) -> None:
     found = review(raw, OWN, NOW)
     assert found.result is Result.FAILED
     assert found.answer["response"]["allowed"] is True

@@ -111,7 +111,7 @@ def test_pod_whose_agent_is_unknown_keeps_its_annotations() -> None:
     assert said(after) == said(pod)
 
 
-def test_what_other_tools_annotate_stays() -> None:
+def test_annotations_of_other_tools_are_kept() -> None:
     pod = pod_of(**{INJECT: "true", "sidecar.istio.io/inject": "true"})
     _, after = ask(pod, Sources(Agent("concierge")))
     assert after == pod_of(**{"sidecar.istio.io/inject": "true"})
@@ -148,7 +148,9 @@ def test_what_other_tools_annotate_stays() -> None:
         ({}, {}),
     ],
 )
-def test_where_an_agent_says_it(spec: Object, expected: dict[str, str]) -> None:
+def test_annotations_are_read_from_the_spec_of_the_agent(
+    spec: Object, expected: dict[str, str]
+) -> None:
     metadata = {"name": "a", "uid": "7", "annotations": {INJECT: "on the Agent: reaches no pod"}}
     found = read_agent({"apiVersion": "kagent.dev/v1alpha2", "metadata": metadata, "spec": spec})
     assert (found.annotations, found.uid, found.spawned) == (expected, "7", False)
@@ -197,7 +199,7 @@ def test_agent_opts_out_of_its_namespace() -> None:
     assert after == pod_of(**{INJECT: "false"})
 
 
-def test_agent_says_more_than_its_namespace() -> None:
+def test_annotations_of_the_agent_override_those_of_its_namespace() -> None:
     own = {SELECTOR: "team=own", SPAWN: ""}
     namespace = {SELECTOR: "team=one", SPAWN: "true", "hotpeers.dev/log-level": "debug"}
     _, after = ask(pod_of(**own), Sources(Agent("concierge", annotations=own), namespace))
@@ -205,20 +207,20 @@ def test_agent_says_more_than_its_namespace() -> None:
     assert "hotpeers-spawn" not in containers(after)
 
 
-def test_annotated_pod_that_is_no_agents_takes_the_defaults_too() -> None:
+def test_annotated_pod_without_an_agent_takes_the_namespace_defaults() -> None:
     pod = pod_of(**{INJECT: "true"})
     pod["metadata"]["labels"] = {"app": "mine"}
     _, after = ask(pod, Sources(None, {"hotpeers.dev/require-signed": "keys"}))
     assert said(after) == {INJECT: "true", "hotpeers.dev/require-signed": "keys"}
 
 
-def test_namespace_leaves_other_pods_alone() -> None:
+def test_namespace_does_not_change_other_pods() -> None:
     done, after = ask(pod_of(), Sources(None, {SELECTOR: "team=one"}))
     assert done.result is Result.UNCHANGED
     assert after == pod_of()
 
 
-def test_namespace_gives_a_spawned_agent_nothing() -> None:
+def test_spawned_agent_takes_no_defaults_of_its_namespace() -> None:
     namespace = {SPAWN: "true", "hotpeers.dev/credentials": "keys"}
     _, after = ask(pod_of(), Sources(Agent("concierge", spawned=True), namespace))
     assert after == pod_of()
@@ -291,7 +293,7 @@ def test_hot_configuration_and_drains_may_be_a_namespaces_defaults() -> None:
     assert "HOTPEERS_HOT_CONFIG" not in str(after)
 
 
-def test_owner_is_told_of_each_thing_that_is_left_out() -> None:
+def test_owner_is_warned_of_each_omitted_feature() -> None:
     asked = {INJECT: "true", SPAWN: "true", "hotpeers.dev/hot-config": "true"}
     pod = pod_of(**asked)
     pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 1}}}

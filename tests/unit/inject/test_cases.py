@@ -12,7 +12,7 @@ CASES = all_cases()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_a_pod_becomes_what_its_file_says(case: Case) -> None:
+def test_pod_is_patched_as_its_file_expects(case: Case) -> None:
     before = copy.deepcopy(case.pod)
     verdict = case.verdict()
     assert describe(verdict) == case.expected

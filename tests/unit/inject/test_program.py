@@ -36,7 +36,7 @@ def test_value_is_written_as_it_is(program: Path, tmp_path: Path, value: str) ->
 
 
 @pytest.mark.parametrize("environment", [{}, {"PYTHONPAT": "a"}, {"XPYTHONPATH": "a"}])
-def test_nothing_is_written_where_there_is_none(
+def test_no_file_is_written_without_a_pythonpath(
     program: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     assert run(program, tmp_path / "out", **environment) == 0
@@ -57,7 +57,7 @@ def test_it_ends_well_where_it_cannot_write(program: Path, tmp_path: Path) -> No
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_one_that_is_there_is_not_written_again(program: Path) -> None:
+def test_installed_program_is_replaced_only_when_damaged(program: Path) -> None:
     before = program.stat()
     install_program(program.parent)
     assert (program.stat().st_ino, program.stat().st_mtime_ns) == (

@@ -97,7 +97,7 @@ def assert_kept(before: Any, after: Any) -> None:
 
 
 @given(pods(), st.sampled_from(INJECTIONS))
-def test_all_or_nothing_and_twice_is_once(pod: Pod, injection: Injection) -> None:
+def test_injection_is_complete_or_absent_and_idempotent(pod: Pod, injection: Injection) -> None:
     before = copy.deepcopy(pod)
     verdict = make_patch(pod, NAMESPACE, injection)
     assert pod == before
@@ -173,7 +173,7 @@ REMOVALS = [
 
 
 @given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(REMOVALS), st.sampled_from(INJECTIONS))
-def test_what_was_taken_away_is_put_back(
+def test_removed_parts_are_injected_again(
     pod: Pod, first: Injection, remove: Callable[[Pod], None], second: Injection
 ) -> None:
     verdict = make_patch(pod, NAMESPACE, first)
@@ -186,7 +186,7 @@ def test_what_was_taken_away_is_put_back(
 
 
 @given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(INJECTIONS))
-def test_what_an_older_version_put_there_is_left_as_it_is(
+def test_injection_of_an_older_version_is_left_unchanged(
     pod: Pod, first: Injection, second: Injection
 ) -> None:
     verdict = make_patch(pod, NAMESPACE, first)

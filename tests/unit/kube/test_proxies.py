@@ -119,7 +119,7 @@ async def test_http_proxy_of_the_environment_is_used(
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
-async def test_https_proxy_is_a_tunnel_that_learns_nothing_but_the_address(
+async def test_https_proxy_is_a_tunnel_that_sees_only_the_address(
     variable: str,
     tmp_path: Path,
     authority: Authority,
@@ -160,7 +160,7 @@ async def test_server_behind_a_tunnel_is_verified(
             await got(path)
 
 
-async def test_tunnel_that_is_refused_is_told(
+async def test_refused_tunnel_is_an_unreachable_error(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_kubeconfig(

@@ -21,7 +21,7 @@ class One(Client):
         self.deleted.append((path, uid))
 
 
-async def test_only_the_one_that_was_looked_at_is_deleted() -> None:
+async def test_deletion_names_the_uid_of_the_agent_that_was_read() -> None:
     client = One()
     await Agents(client, "team/lead").delete("team", "a")
     assert client.deleted == [(path_of("team", "a"), "seen")]

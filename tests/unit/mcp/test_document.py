@@ -18,7 +18,7 @@ HEAD = "apiVersion: v1\nkind: Agent\nmetadata: {name: a}\n"
         '{"apiVersion":"v1","kind":"A","metadata":{"name":"a"}}',
     ],
 )
-def test_one_plain_object_is_taken(text: str) -> None:
+def test_single_plain_object_is_accepted(text: str) -> None:
     assert read_object(text)["metadata"]["name"] == "a"
 
 

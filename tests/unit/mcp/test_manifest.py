@@ -91,7 +91,7 @@ def test_tools_are_named_one_by_one_or_left_out(
         assert why in made.unmapped[0].why
 
 
-def test_what_is_left_out_is_said() -> None:
+def test_unmapped_fields_are_reported() -> None:
     made = render(
         template(
             modelName="m",
@@ -114,7 +114,7 @@ def test_what_is_left_out_is_said() -> None:
         {"source": {"image": "a", "protocol": "HTTP"}},
     ],
 )
-def test_what_kagent_cannot_run_is_refused(spec: dict[str, Any]) -> None:
+def test_template_that_kagent_cannot_run_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(Fault) as caught:
         render(template(None, **spec), WISH)
     assert caught.value.reason is RegistryReason.TEMPLATE_NOT_MAPPED
@@ -128,7 +128,7 @@ def test_names_are_those_of_services(name: str, made: str) -> None:
     assert kubernetes_name(name) == made
 
 
-def test_long_names_stay_apart() -> None:
+def test_long_names_stay_distinct() -> None:
     one, other = kubernetes_name("x" * 100 + "1"), kubernetes_name("x" * 100 + "2")
     assert one != other
     assert len(one) == len(other) == 63

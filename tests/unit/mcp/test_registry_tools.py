@@ -62,7 +62,7 @@ async def test_search_pages_to_the_end_and_ranks(
     assert len([one for one in registry.asked if one.startswith("/v0/agents?")]) == 3
 
 
-async def test_render_says_what_it_cannot_map(asked: Any, serve_tools: Serve) -> None:
+async def test_render_lists_the_fields_that_it_cannot_map(asked: Any, serve_tools: Serve) -> None:
     async with serve_tools(asked) as client:
         failed, made = await call(client, "render_agent_manifest", name="acme.translator")
     assert not failed
@@ -162,7 +162,7 @@ async def test_instructions_that_are_missing_make_no_agent(
     assert (failed, said["reason"]) == (True, "TemplateNotFound")
 
 
-async def test_token_is_needed_where_one_is_set(
+async def test_client_needs_the_configured_token(
     registry: Any, make_settings: Any, kubeconfig_of_nothing: str, tmp_path: Any
 ) -> None:
     import aiohttp
@@ -191,7 +191,7 @@ async def test_token_is_needed_where_one_is_set(
             assert response.status == 421
 
 
-async def test_token_of_the_registry_that_is_missing_is_told_and_found_later(
+async def test_missing_registry_token_is_reported_and_read_when_it_appears(
     registry: Any,
     make_settings: Any,
     kubeconfig_of_nothing: str,

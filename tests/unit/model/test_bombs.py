@@ -110,5 +110,5 @@ def test_generated_bomb_is_read_or_refused_in_time(raw: bytes, where: str) -> No
 
 @given(st.binary(max_size=4096), st.integers(1, 300))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_random_bytes_again_and_again_are_read_or_refused_in_time(raw: bytes, times: int) -> None:
+def test_repeated_random_bytes_are_read_or_refused_in_time(raw: bytes, times: int) -> None:
     assert seconds_to_read((raw * times)[:MAX_MANIFEST_BYTES]) < SECONDS

@@ -42,7 +42,7 @@ def listed(**fields: Any) -> dict[str, Any]:
         ({}, "0.3"),
     ],
 )
-def test_url_of_the_card_is_spoken_to_as_its_version_says(version: Any, spoken: str) -> None:
+def test_protocol_version_of_the_card_decides_for_its_url(version: Any, spoken: str) -> None:
     assert found({"url": RPC, "protocolVersion": version}) == [(RPC, JSON_RPC, spoken)]
 
 
@@ -66,7 +66,7 @@ def test_card_in_the_form_of_0_3_that_names_1_0_is_spoken_to_in_0_3_first(versio
         ("1.0-rc.1", "1.0"),
     ],
 )
-def test_listed_interface_is_spoken_to_as_its_version_says(version: Any, spoken: str) -> None:
+def test_protocol_version_of_a_listed_interface_is_used(version: Any, spoken: str) -> None:
     assert found(listed(protocolVersion=version)) == [(RPC, JSON_RPC, spoken)]
 
 
@@ -75,7 +75,7 @@ def test_listed_interface_of_a_version_that_is_unknown_is_left_out(version: str)
     assert found(listed(protocolVersion=version)) == []
 
 
-def test_version_of_the_card_stands_for_those_of_its_interfaces() -> None:
+def test_version_of_the_card_applies_to_its_interfaces() -> None:
     assert found({**listed(), "protocolVersion": "0.3.0"}) == [(RPC, JSON_RPC, "0.3")]
 
 
@@ -134,7 +134,7 @@ def test_streaming_is_that_of_the_capabilities(capabilities: Any, streaming: boo
     assert one.streaming is streaming
 
 
-def test_tenant_is_kept_and_a_malformed_one_leaves_its_interface_out() -> None:
+def test_interface_with_a_malformed_tenant_is_left_out() -> None:
     (one,) = declared_interfaces(listed(tenant="acme"))
     assert one.tenant == "acme"
     for bad in ("a\nb", "\ud800", "x" * 254):
@@ -261,7 +261,7 @@ def test_grpc_has_a_port_of_its_own_on_the_host_of_the_peer(
     assert placed(url, home, binding=GRPC) == expected
 
 
-def test_what_shares_the_origin_of_the_card_comes_before_another_port() -> None:
+def test_interfaces_on_the_origin_of_the_card_are_preferred() -> None:
     declared = [
         Interface("weather:50051", GRPC, "1.0"),
         Interface("weather:8080", GRPC, "1.0"),

@@ -59,7 +59,7 @@ def test_any_punctuation_is_read_or_refused(text: str) -> None:
 
 
 @given(st.sampled_from(CARD_FIELDS), JSON)
-def test_any_field_of_a_card_may_hold_anything(field: str, value: Any) -> None:
+def test_card_with_any_value_in_a_field_is_read_or_refused(field: str, value: Any) -> None:
     data = {**CARD, field: value}
     with suppress(CardError):
         card = parse_card(data)
@@ -68,7 +68,7 @@ def test_any_field_of_a_card_may_hold_anything(field: str, value: Any) -> None:
 
 
 @given(st.sampled_from(["Peer", "Agent"]), st.sampled_from(MANIFEST_FIELDS), JSON, TEXT, TEXT, TEXT)
-def test_any_field_of_a_manifest_may_hold_anything(
+def test_manifest_with_any_value_in_a_field_is_read_or_refused(
     kind: str, field: str, value: Any, text: str, url: str, uid: str
 ) -> None:
     data = {
@@ -88,6 +88,6 @@ def test_any_field_of_a_manifest_may_hold_anything(
 
 
 @given(st.text() | st.from_regex(r"https?://[a-z\\[\\]@:0-9.]{1,20}", fullmatch=True))
-def test_any_text_has_an_origin_or_is_no_url(url: str) -> None:
+def test_any_text_has_an_origin_or_raises_url_error(url: str) -> None:
     with suppress(UrlError):
         assert isinstance(origin_of(url), Origin)

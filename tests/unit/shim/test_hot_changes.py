@@ -16,7 +16,7 @@ START = {
 
 
 @pytest.mark.parametrize("field", sorted(PER_REQUEST - {"model"}))
-def test_what_is_read_for_each_request_needs_no_restart(field):
+def test_field_read_for_each_request_needs_no_restart(field):
     assert restarts(START, {**START, field: "another"}) == ()
     assert differing(START, {**START, field: "another"}) == (field,)
 
@@ -37,16 +37,16 @@ def test_another_model_needs_no_restart():
         ({"stream": True, "memory": {}, "instruction": "new"}, ("memory", "stream")),
     ],
 )
-def test_what_is_read_at_the_start_is_named(change, names):
+def test_field_read_at_the_start_is_named(change, names):
     assert restarts(START, {**START, **change}) == names
     assert restarts({**START, **change}, START) == names
 
 
-def test_false_and_absent_are_one():
+def test_false_equals_absent():
     assert restarts(START, {**START, "stream": False}) == ()
 
 
-def test_a_model_that_is_no_object_does_not_raise():
+def test_malformed_model_does_not_raise():
     assert restarts({"model": None}, {"model": "x"}) == ()
 
 

@@ -42,7 +42,7 @@ def test_each_change_is_seen_at_config_json(volume):
     assert len(stamps) == 3
 
 
-def test_the_files_of_one_version_belong_together_while_they_are_replaced(volume):
+def test_files_are_read_from_one_version_while_they_are_replaced(volume):
     volume.configure({"n": 0}, card={"n": 0})
     folder, done = Folder(volume.path), threading.Event()
 
@@ -86,7 +86,7 @@ def _loop(path):
 
 
 @pytest.mark.parametrize("make", [_directory, _fifo, _device, _loop])
-def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+def test_non_regular_file_is_refused_at_once(tmp_path, make):
     (tmp_path / "agent-card.json").write_bytes(b"{}")
     make(tmp_path / "config.json")
     descriptors = _descriptors()
@@ -109,7 +109,7 @@ def test_a_missing_file_is_named(volume):
     assert (found.reason, found.message) == (Nack.FILE_MISSING, "agent-card.json does not exist")
 
 
-def test_what_the_pod_says_is_read(volume, tmp_path):
+def test_annotations_of_the_pod_are_read(volume, tmp_path):
     info = tmp_path / "pod"
     info.mkdir()
     folder = Folder(volume.path, pod_info=info)

@@ -38,12 +38,12 @@ def test_a_rotated_secret_is_found_beside_new_content():
     assert Proof(start()).of(*asked(NEW, wanted(NEW, ROTATED))) == ("", True)
 
 
-def test_a_rotated_secret_is_found_alone():
+def test_rotated_secret_is_found_with_unchanged_content():
     """The content is the one that the process started with, and so would verify what is wanted."""
     assert Proof(start()).of(*asked(OLD, wanted(OLD, ROTATED))) == ("", True)
 
 
-def test_content_that_is_not_the_wanted_one_proves_nothing():
+def test_unwanted_content_does_not_verify():
     """kubelet may have projected the older Secret still."""
     assert Proof(start()).of(*asked(OLD, wanted(NEW))) == ("", False)
 
@@ -64,11 +64,11 @@ def test_a_process_that_may_be_older_than_the_hold_is_not():
         assert not started_with(near, wanted(NEW, since=since))
 
 
-def test_an_unknown_hash_of_the_pod_proves_nothing():
+def test_unknown_pod_hash_does_not_verify():
     assert Proof(start(hashed="")).of(*asked(NEW, wanted(NEW))) == ("", True)
 
 
-def test_secrets_once_proven_stay_so():
+def test_proven_secrets_stay_proven():
     """Two changes in quick succession, the first of which the process never saw."""
     proof = Proof(start())
     assert proof.of(*asked(NEW, wanted(NEW)))[0]

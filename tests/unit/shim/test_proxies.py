@@ -92,7 +92,7 @@ def test_exceptions_go_straight(url: str, exceptions: str, excepted: bool) -> No
 
 
 @given(st.text(), st.text(), st.text())
-def test_nothing_raises(url: str, proxy: str, exceptions: str) -> None:
+def test_proxy_lookup_never_raises(url: str, proxy: str, exceptions: str) -> None:
     for scheme in ("", "http://", "https://"):
         proxy_for(scheme + url, {"HTTP_PROXY": proxy, "ALL_PROXY": proxy, "NO_PROXY": exceptions})
     shown_proxy(proxy)

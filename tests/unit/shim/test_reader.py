@@ -92,7 +92,7 @@ def test_a_file_that_never_was_good_gives_no_list(path):
     assert view.rejection.reason is Nack.NOT_JSON
 
 
-def test_an_unchanged_file_is_not_read_again(path, reader, monkeypatch):
+def test_unchanged_file_is_not_read_again(path, reader, monkeypatch):
     view = reader.current()
     monkeypatch.setattr(type(path), "open", lambda *_: pytest.fail("the file was read"))
     assert reader.current() is view

@@ -53,7 +53,7 @@ def test_it_is_stamped_and_lives_on(name: str) -> None:
     assert same.object is None
 
 
-def test_what_would_be_stamped_may_be_written() -> None:
+def test_stamped_settings_may_be_written_in_the_request() -> None:
     for base in (declarative(), byo("worker-a")):
         plain = create(base, STRICT).object
         whole = copy.deepcopy(base)
@@ -81,7 +81,7 @@ def test_nothing_loosens_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", hostile.cases())
-def test_what_is_refused_without_it_is_refused_with_it(name: str) -> None:
+def test_strict_policy_refuses_all_that_a_loose_policy_refuses(name: str) -> None:
     assert not create(hostile.cases()[name], STRICT).allowed
 
 
@@ -113,7 +113,7 @@ def test_agents_of_before_are_brought_up_by_their_next_update() -> None:
     assert is_restricted(after.object)
 
 
-def test_template_is_told_by_the_same_digest() -> None:
+def test_restricted_policy_keeps_the_digest_of_the_template() -> None:
     key = "hotpeers.dev/template"
     templates = {"templates": {"agents": ["base"]}}
     template = declarative()["spec"]
@@ -133,7 +133,7 @@ def test_template_is_told_by_the_same_digest() -> None:
     assert is_restricted(after.object)
 
 
-def test_without_it_only_what_takes_rights_away_may_be_written() -> None:
+def test_loose_policy_denies_the_whole_restricted_context() -> None:
     for path, value in (("podSecurityContext", RESTRICTED_POD), ("securityContext", RESTRICTED)):
         asked = edited(declarative(), (f"spec.declarative.deployment.{path}", value))
         assert not create(asked).allowed

@@ -51,7 +51,7 @@ async def test_a_request_is_answered_and_counted(scene: Scene) -> None:
     assert scene.counted(result="failed", reason="RequestInvalid") == 1
 
 
-async def test_until_it_is_known_what_to_inject_it_says_so(scene: Scene) -> None:
+async def test_webhook_answers_503_until_the_injection_is_known(scene: Scene) -> None:
     async with scene.client.post("/inject", data=BODY) as answer:
         assert answer.status == 503
 

@@ -83,7 +83,7 @@ def test_clocks_may_be_an_hour_behind() -> None:
     assert keyring.signer.due == NOW + timedelta(days=60)
 
 
-def test_nothing_is_done_before_it_is_due() -> None:
+def test_certificates_are_not_renewed_before_they_are_due() -> None:
     keyring = make()
     early = NOW + timedelta(days=19)
     assert renewed(keyring, NAMES, LIFETIMES, early, announced=True) == keyring
@@ -131,7 +131,7 @@ def test_old_authority_is_trusted_until_it_has_run_out() -> None:
     assert gone.retired == ()
 
 
-def test_after_a_long_sleep_everything_is_made_anew() -> None:
+def test_all_certificates_are_replaced_after_a_long_pause() -> None:
     before = make()
     now = NOW + timedelta(days=400)
     after = renewed(before, NAMES, LIFETIMES, now, announced=False)
@@ -140,7 +140,7 @@ def test_after_a_long_sleep_everything_is_made_anew() -> None:
     assert after.serving.expires > now
 
 
-def test_what_a_wrong_clock_made_is_made_anew() -> None:
+def test_certificates_issued_in_the_future_are_replaced() -> None:
     keyring = make(NOW + timedelta(days=700))
     after = renewed(keyring, NAMES, LIFETIMES, NOW, announced=False)
     assert after.signer != keyring.signer
@@ -162,7 +162,7 @@ def test_certificate_never_outlives_its_authority() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=20))
-def test_who_trusts_the_bundle_of_before_trusts_what_is_served(
+def test_client_with_the_previous_bundle_trusts_the_served_certificate(
     steps: list[tuple[int, bool]],
 ) -> None:
     now = NOW
@@ -180,7 +180,7 @@ def test_who_trusts_the_bundle_of_before_trusts_what_is_served(
         keyring = after
 
 
-def test_what_is_kept_is_read_again() -> None:
+def test_dumped_keyring_is_loaded_unchanged() -> None:
     keyring = make()
     assert load_keyring(dump_keyring(keyring)) == keyring
 
@@ -209,7 +209,9 @@ OTHER = dump_keyring(make())
         ),
     ],
 )
-def test_what_is_wrong_is_named(change: dict[str, bytes], message: str) -> None:
+def test_error_names_the_invalid_part_of_the_keyring(
+    change: dict[str, bytes], message: str
+) -> None:
     with pytest.raises(BadCertificatesError, match=message):
         load_keyring({**dump_keyring(make()), **change})
 

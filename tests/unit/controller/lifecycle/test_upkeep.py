@@ -45,7 +45,7 @@ class Noted:
         return frozenset()
 
 
-async def test_policy_that_cannot_be_read_any_more_has_said_what_it_said() -> None:
+async def test_unreadable_policy_keeps_its_last_deletion_policy() -> None:
     world, noted = World({**SPEC, "deletionPolicy": "Retain"}), Noted()
     upkeep = Upkeep(cast("Reservations", noted), world)
     await upkeep._keep()

@@ -102,7 +102,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_costs_too_much_is_refused(served: Served, name: str) -> None:
+async def test_costly_request_is_refused(served: Served, name: str) -> None:
     raw, status = REFUSED[name]
     answer = await served.send(raw)
     assert answer.split(b" ")[1:2] == ([status] if status else [])

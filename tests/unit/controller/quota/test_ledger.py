@@ -273,7 +273,7 @@ def test_agent_of_another_uid_settles_no_admission() -> None:
 
 
 @pytest.mark.parametrize("what", ["release", "seen"])
-def test_old_look_changes_nothing(what: str) -> None:
+def test_outdated_observation_does_not_change_the_ledger(what: str) -> None:
     ledger = reserved("a/x")
     old = ledger.slots["a/x"]
     ledger = reserve(ledger, "a/x", NOW)
@@ -292,13 +292,13 @@ def test_look_from_before_the_agent_does_not_free_it() -> None:
     assert release(ledger, "a/x", before, NOW) is ledger
 
 
-def test_time_of_a_ledger_never_goes_back() -> None:
+def test_clock_of_a_ledger_never_runs_backwards() -> None:
     ledger = reserve(reserved("a/x", now=at(30)), "a/y", NOW)
     assert ledger.created == (int(at(30).timestamp()),) * 2
     assert ledger.slots["a/y"].at == ledger.clock == int(at(30).timestamp())
 
 
-def test_window_is_kept_and_what_is_older_goes() -> None:
+def test_pruning_keeps_the_window_and_drops_older_creations() -> None:
     times = tuple(int(at(second).timestamp()) for second in range(2000))
     ledger = replace(EMPTY, created=times, clock=times[-1])
     now = at(1999)
@@ -313,7 +313,7 @@ def test_window_is_kept_and_what_is_older_goes() -> None:
     window=st.integers(1, 3000),
     later=st.integers(0, 5000),
 )
-def test_pruning_never_changes_what_is_counted(gaps: list[int], window: int, later: int) -> None:
+def test_pruning_never_changes_the_counts(gaps: list[int], window: int, later: int) -> None:
     times, moment = [], int(NOW.timestamp())
     for gap in gaps:
         times.append(moment := moment + gap)
@@ -386,7 +386,7 @@ def test_text_that_is_not_ours_is_refused(garble: Callable[[dict[str, Any]], Any
         read_ledger(json.dumps(garble(json.loads(written(reserved("a/x"))))))
 
 
-def test_text_in_which_something_stands_twice_is_refused() -> None:
+def test_ledger_with_a_duplicate_key_is_refused() -> None:
     text = written(reserved("a/x"))
     assert read_ledger(text)
     with pytest.raises(LedgerError, match="twice"):
@@ -396,7 +396,7 @@ def test_text_in_which_something_stands_twice_is_refused() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[" * 100_000, '{"v":1,"v":1}', '{"v":NaN}', " " * (MAX_BYTES + 1)]
 )
-def test_text_that_is_no_json_is_refused(text: str) -> None:
+def test_malformed_ledger_text_is_refused(text: str) -> None:
     with pytest.raises(LedgerError):
         read_ledger(text)
 
@@ -466,12 +466,12 @@ def test_ledger_that_a_replica_knew_is_held_with_no_agent_alive() -> None:
     assert (after.slots, after.created) == (known.slots, known.created)
 
 
-def test_adopting_what_has_a_slot_changes_nothing() -> None:
+def test_adopting_an_agent_with_a_slot_changes_nothing() -> None:
     ledger = reserved("a/x")
     assert adopted(ledger, {"a/x": Alive("uid", NOW)}) is ledger
 
 
-def test_latest_denial_stays() -> None:
+def test_later_denial_is_kept() -> None:
     first, second = LastDenial("2026-11-01T12:00:00Z"), LastDenial("2026-11-01T12:00:01Z")
     ledger = denied(denied(EMPTY, 2, second), 3, first)
     assert (ledger.denials, ledger.last_denial) == (5, second)

@@ -63,7 +63,7 @@ def read(events: list[dict[str, Any]]) -> Reply:
 
 
 @given(EVENTS)
-def test_a_stream_says_what_the_server_has(script: list[Any]) -> None:
+def test_stream_yields_the_artifacts_of_the_server(script: list[Any]) -> None:
     server = Server()
     streamed = read(events_of(script, server))
     assert [artifact.parts for artifact in streamed.artifacts] == [

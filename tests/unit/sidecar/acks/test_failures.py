@@ -29,7 +29,7 @@ def status_of(found: Acks) -> Status:
     return Status("directory /peers", "/peers.json", peers=(peer,), acks=found)
 
 
-def test_failures_of_all_processes_are_one() -> None:
+def test_failures_of_all_processes_are_merged() -> None:
     later = CallFailure("demo__NS__weather", "CallTimedOut", "slow", 3, 2000.0)
     (found,) = failing_calls(acks((DOWN,), (later,))).values()
     assert (found.reason, found.count, found.time) == ("CallTimedOut", 5, 2000.0)
@@ -37,7 +37,7 @@ def test_failures_of_all_processes_are_one() -> None:
     assert (found.reason, found.count) == ("CallTimedOut", 5)
 
 
-def test_what_begins_and_ends_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_start_and_end_of_a_failure_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert new_failures(acks(()), acks((DOWN,))) == [DOWN]
     assert "calls of peer demo__NS__weather fail: PeerUnreachable: refused" in caplog.text
@@ -95,7 +95,7 @@ def test_words_of_an_agent_are_cleaned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1e300, 1e300, float("nan"), float("inf")])
-def test_time_that_is_none_is_not_shown(seconds: float) -> None:
+def test_invalid_time_is_not_shown(seconds: float) -> None:
     assert time_of(seconds) == ""
 
 

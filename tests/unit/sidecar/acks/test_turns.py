@@ -48,7 +48,7 @@ def test_process_that_is_silent_for_long_is_gone(tmp_path: Path) -> None:
     assert process.age == pytest.approx(SILENT_SECONDS - 5, abs=3)
 
 
-def test_what_is_no_turns_file_is_passed_over(tmp_path: Path) -> None:
+def test_foreign_and_broken_turns_files_are_skipped(tmp_path: Path) -> None:
     folder = tmp_path / "acks"
     folder.mkdir()
     elsewhere = say(tmp_path, Turns(9, 1))

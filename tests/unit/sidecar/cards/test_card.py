@@ -288,7 +288,7 @@ async def test_server_in_trouble_is_not_taken_for_an_old_one(serve: Serve, statu
     assert f"status {status}" in state.message
 
 
-async def test_of_two_failures_the_one_that_found_something_is_told(serve: Serve) -> None:
+async def test_more_specific_of_two_failures_is_reported(serve: Serve) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.path == "/.well-known/agent.json":
             return web.json_response(CARD)
@@ -382,7 +382,7 @@ async def test_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
     assert "refused (through the proxy http://127.0.0.1:9)" in state.message
 
 
-async def test_exception_of_the_proxy_goes_straight(
+async def test_no_proxy_exception_bypasses_the_proxy(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def handler(_: web.Request) -> web.Response:
@@ -450,7 +450,7 @@ async def test_outage_keeps_the_card_and_change_is_taken_over(serve: Serve) -> N
         assert back.card.description == "new"
 
 
-async def test_what_is_no_longer_followed_is_forgotten(serve: Serve) -> None:
+async def test_unfollowed_card_is_forgotten(serve: Serve) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(text=json.dumps(OLD))
 

@@ -65,7 +65,7 @@ async def test_no_more_than_the_lane_has_places() -> None:
     await turns.stop()
 
 
-async def test_new_one_does_not_wait_for_the_old() -> None:
+async def test_new_key_does_not_wait_for_the_old_ones() -> None:
     work = Work(wait=0.0)
     turns = Schedule(work, Lane(1, 0.0), Lane(1, 3600.0))
     turns.start()
@@ -76,7 +76,7 @@ async def test_new_one_does_not_wait_for_the_old() -> None:
     await turns.stop()
 
 
-async def test_what_left_has_no_turn_any_more_and_frees_its_place() -> None:
+async def test_removed_key_gets_no_turn_and_frees_its_place() -> None:
     work = Work(hold=True)
     turns = schedule(work, at_once=1)
     turns.start()
@@ -88,7 +88,7 @@ async def test_what_left_has_no_turn_any_more_and_frees_its_place() -> None:
     assert work.at_once == 0
 
 
-async def test_place_of_one_that_left_before_it_began_is_free() -> None:
+async def test_key_removed_before_its_turn_frees_its_place() -> None:
     work = Work(hold=True)
     turns = schedule(work, at_once=1)
     turns.start()
@@ -102,7 +102,7 @@ async def test_place_of_one_that_left_before_it_began_is_free() -> None:
     await turns.stop()
 
 
-async def test_one_that_left_and_came_back_has_one_turn_at_a_time() -> None:
+async def test_key_that_comes_back_has_one_turn_at_a_time() -> None:
     work = Work(hold=True)
     turns = schedule(work)
     turns.start()
@@ -115,7 +115,7 @@ async def test_one_that_left_and_came_back_has_one_turn_at_a_time() -> None:
     await turns.stop()
 
 
-async def test_fault_with_one_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_fault_of_one_key_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     work = Work(wait=0.001)
     turns = schedule(work)
     turns.start()

@@ -136,7 +136,7 @@ def test_first_call_of_an_agent_waits_for_its_right_to_read(peer_file: Path) -> 
 
 
 @root
-def test_agent_that_may_not_read_knows_it_and_keeps_what_it_has(peer_file: Path) -> None:
+def test_agent_without_read_access_keeps_its_credentials(peer_file: Path) -> None:
     deliver(peer_file)
     imports, _, rest = LOOK.partition("#\n")
     change = f"import os; os.setgroups([]); os.setgid({AGENT}); os.setuid({AGENT})"
@@ -163,7 +163,7 @@ def test_agent_that_may_not_read_knows_it_and_keeps_what_it_has(peer_file: Path)
 
 
 @root
-def test_group_of_the_file_reads_nothing(peer_file: Path) -> None:
+def test_group_of_the_file_cannot_read_it(peer_file: Path) -> None:
     deliver(peer_file, AGENT)
     file = str(peer_file.with_name("credentials.json"))
     done = run_as(STRANGER, READ, file, group=SIDECAR, groups=(AGENT,))
@@ -188,7 +188,7 @@ def test_before_an_agent_is_known_only_the_sidecars_user_reads_it(peer_file: Pat
 
 
 @root
-def test_nobody_may_write_it_but_the_sidecar(peer_file: Path) -> None:
+def test_only_the_sidecar_can_write_the_file(peer_file: Path) -> None:
     deliver(peer_file, AGENT)
     done = run_as(
         AGENT, "import sys\n#\nopen(sys.argv[1], 'a')", str(peer_file.with_name("credentials.json"))
@@ -236,7 +236,7 @@ def test_where_lists_are_unsupported_no_secret_is_written(without_lists: Path) -
     assert made.problem is None
 
 
-def test_file_that_somebody_took_away_is_written_again(peer_file: Path) -> None:
+def test_deleted_file_is_written_again(peer_file: Path) -> None:
     made = Delivery(peer_file)
     made.bring([ONE], frozenset())
     file = peer_file.with_name("credentials.json")

@@ -73,7 +73,7 @@ def test_another_orchestrator_is_a_change(path: Path) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"peers": 7}', b"\xff"])
-def test_broken_file_is_replaced_above_what_agents_have(path: Path, raw: bytes) -> None:
+def test_broken_file_is_replaced_with_a_generation_above_the_acked(path: Path, raw: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(raw)
     projector = Projector(path)
@@ -81,7 +81,7 @@ def test_broken_file_is_replaced_above_what_agents_have(path: Path, raw: bytes) 
     assert projector.project([], acked=41).generation == 42
 
 
-def test_missing_file_is_no_complaint(path: Path) -> None:
+def test_missing_file_is_not_reported(path: Path) -> None:
     assert Projector(path).rejection is None
 
 
@@ -126,7 +126,7 @@ def test_full_disk_leaves_the_last_good_file(
     assert projector.project([peer("b")]).generation == 2
 
 
-def test_file_system_that_cannot_sync_a_folder_is_no_failure(
+def test_projection_works_on_a_file_system_without_folder_sync(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.fsync
@@ -141,7 +141,7 @@ def test_file_system_that_cannot_sync_a_folder_is_no_failure(
     assert read(path).peers == (peer("a"),)
 
 
-def test_folder_that_takes_no_files_is_one_clear_error() -> None:
+def test_unwritable_folder_raises_projection_error() -> None:
     with pytest.raises(ProjectionError):
         Projector(Path("/proc/peers.json")).project([])
 

@@ -53,7 +53,7 @@ def test_no_change_is_the_same_resolution() -> None:
     assert same.resolution is base.resolution
 
 
-def test_what_changes_more_than_its_row_is_no_update() -> None:
+def test_change_beyond_one_row_needs_a_full_resolution() -> None:
     base = start(A, B)
     assert after(base, A) is None
     assert after(base, A, B, candidate("c", created=3.0)) is None
@@ -73,7 +73,7 @@ def test_what_changes_more_than_its_row_is_no_update() -> None:
     assert update(base, Snapshot((A, B)), base.cards, Rules(), ()) is None
 
 
-def test_resolution_that_depends_on_more_than_its_rows_is_no_base() -> None:
+def test_resolution_that_depends_on_other_rows_is_not_cached() -> None:
     for there in (
         (A, replace(B, created=None)),
         (A, replace(B, card_read=True)),
