@@ -86,7 +86,7 @@ def as_written(interface: Interface) -> dict[str, Any]:
         for one in SHAPES
     ],
 )
-async def test_peer_is_called_whatever_its_card_leaves_out(peers, server, conversation, shape):
+async def test_peer_is_called_with_an_incomplete_card(peers, server, conversation, shape):
     card = parse_card({**BASE, **cards(server)[shape]})
     found = place(card.interfaces, server.url).interfaces
     assert found

@@ -79,7 +79,7 @@ def test_each_change_is_live_with_the_next_request(agent):
     agent.is_live()
 
 
-def test_without_a_request_it_is_acked_soon(agent):
+def test_configuration_is_acked_quickly_without_a_request(agent):
     agent.configure(instruction="second")
     begun = time.monotonic()
     agent.is_live()
@@ -125,7 +125,7 @@ def test_a_turn_in_flight_keeps_its_configuration(agent, servers):
     assert "first" in found["instruction"]
 
 
-def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
+def test_bad_configuration_keeps_the_last_good_one_and_is_explained(agent):
     agent.configure({**agent.config(), "instruction": 5, "http_tools": [{"params": {"url": 1}}]})
     said = agent.becomes("refused")
     assert said["reason"] == "ConfigRefused"
@@ -140,7 +140,7 @@ def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
     agent.is_live()
 
 
-def test_what_needs_a_restart_is_named_and_the_restart_brings_it(fresh):
+def test_change_that_needs_a_restart_is_named_and_applied_by_it(fresh):
     fresh.start()
     fresh.configure(instruction="second", stream=True, memory={"ttl_days": 1})
     said = fresh.becomes("restart")
@@ -180,7 +180,7 @@ def test_thirty_changes_while_requests_run(agent):
     agent.is_live()
 
 
-def test_without_being_asked_to_nothing_is_followed(tmp_path, servers):
+def test_configuration_is_not_followed_by_default(tmp_path, servers):
     agent = HotAgent(tmp_path, servers, hot=False)
     try:
         agent.configure(instruction="first")

@@ -123,7 +123,7 @@ COLD = {
 
 @pytest.mark.parametrize(("change", "names"), COLD.values(), ids=COLD)
 @pytest.mark.parametrize("added", [True, False])
-def test_what_needs_a_restart(tmp_path, kagent_runtime, change, names, added):
+def test_change_that_needs_a_restart_is_named(tmp_path, kagent_runtime, change, names, added):
     changed = {**START, **change}
     before, after = (START, changed) if added else (changed, START)
     agent = Agent(Volume(tmp_path / "config"), kagent_runtime, before)
@@ -168,7 +168,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("config", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_kagent_refuses(agent, caplog, config, reason):
+def test_configuration_that_kagent_refuses_is_refused(agent, caplog, config, reason):
     said = agent.change(config)
     assert (said.state, said.reason) == ("refused", reason)
     assert said.message
@@ -207,7 +207,7 @@ def test_a_configuration_that_fails_in_a_request_is_taken_back(agent, monkeypatc
     assert "SECRET" not in caplog.text
 
 
-def test_trials_leave_nothing_behind(agent):
+def test_trials_leak_no_resources(agent):
     tools = [{**MCP, "tools": ["a"]}] * 3
     subs = [{**SUB, "name": f"s{number}"} for number in range(3)]
     full = {**START, "http_tools": tools, "remote_agents": subs}

@@ -22,7 +22,7 @@ def interface(server, binding, version, **more):
 @pytest.mark.parametrize(
     "binding", ["JSONRPC", "HTTP+JSON", pytest.param("GRPC", marks=pytest.mark.needs("grpc"))]
 )
-async def test_peer_is_called_as_its_interface_says_and_no_card_is_read(
+async def test_peer_is_called_by_its_interface_without_reading_a_card(
     peers, server, conversation, binding, version, streaming
 ):
     before = server.log()["cards"]
@@ -63,7 +63,7 @@ async def test_interface_of_another_origin_is_never_called(peers, server, conver
     assert "another origin" in results(events)[0]
 
 
-async def test_failing_calls_are_in_the_ack_until_one_is_answered(peers, server, conversation):
+async def test_failing_calls_are_in_the_ack_until_one_succeeds(peers, server, conversation):
     down = {"url": "http://127.0.0.1:9/", "binding": "JSONRPC", "protocolVersion": "0.3"}
     peers.write(peer("weather", "http://127.0.0.1:9", interfaces=[down]))
     talk = conversation()

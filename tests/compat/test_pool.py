@@ -22,7 +22,7 @@ def open_ports(server):
     }
 
 
-async def test_connection_that_was_idle_for_a_while_is_not_used_again(start_server):
+async def test_idle_connection_is_not_reused(start_server):
     server = start_server()
     weather = Peer(**peer("weather", server), toolName="weather")
     async with pool.Pool(Settings.read({})).lease(weather) as client:

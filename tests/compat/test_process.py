@@ -215,7 +215,7 @@ def test_opentelemetry_first_on_the_path_and_the_shim_behind_it(launch):
     ]
 
 
-def test_switched_off_nothing_is_hooked(launch):
+def test_disabled_shim_hooks_no_function(launch):
     code = "import google.adk.runners as r; print(hasattr(r.Runner.__init__, '__wrapped__'))"
     process = launch("-c", code, HOTPEERS_DISABLE="1")
     assert process.wait(120) == 0

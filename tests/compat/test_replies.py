@@ -109,7 +109,7 @@ def invented(case: Case, result: str) -> list[str]:
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
-async def test_no_text_is_lost_and_none_invented_of_any_sequence_of_events(
+async def test_no_text_is_lost_or_invented_in_any_event_sequence(
     peers, raw, conversation, way, streaming
 ):
     raw.config()
@@ -128,7 +128,7 @@ async def test_no_text_is_lost_and_none_invented_of_any_sequence_of_events(
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
 
 
-async def test_the_table_is_large_enough_and_its_oracle_tells_right_from_wrong(scripted):
+async def test_table_is_large_enough_and_its_oracle_finds_wrong_replies(scripted):
     assert len(CASES) > 250
     assert len({case.name for case in CASES}) == len(CASES)
     for case in CASES:

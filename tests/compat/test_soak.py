@@ -78,7 +78,7 @@ def quiet():
 
 
 @pytest.mark.soak
-async def test_no_turn_fails_no_call_is_lost_and_nothing_grows(
+async def test_no_turn_fails_no_call_is_lost_and_no_resource_grows(
     peers, start_server, conversation, quiet, capsys
 ):
     servers = [start_server() for _ in range(3)]

@@ -181,7 +181,7 @@ async def test_turns_go_on_while_the_server_is_down(peers, tools, conversation, 
     assert len([one for one in complaints if one.name == "hotpeers_shim"]) == 2
 
 
-async def test_a_session_that_a_new_server_does_not_know_is_made_anew(peers, tools, conversation):
+async def test_session_unknown_to_a_new_server_is_recreated(peers, tools, conversation):
     tools.start()
     talk = conversation()
     await talk.turn("first", look(), "found")
@@ -245,9 +245,7 @@ async def test_the_agents_own_tool_of_the_name_wins(peers, tools, conversation):
     assert results(events) == ["mine: x"]
 
 
-async def test_without_the_mcp_package_there_is_one_line(
-    peers, tools, conversation, caplog, monkeypatch
-):
+async def test_missing_mcp_package_logs_one_line(peers, tools, conversation, caplog, monkeypatch):
     from hotpeers_shim.adapters import attach
 
     monkeypatch.setattr(attach, "find_spec", lambda name: None)

@@ -110,7 +110,7 @@ def test_runs_and_streams_of_adk_api_server(boss):
 
 
 @pytest.mark.needs("to_a2a")
-def test_run_that_goes_on_behind_its_answer(boss):
+def test_run_that_continues_after_its_answer_is_a_turn(boss):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     (boss.folder / "agents/served.py").write_text(

@@ -120,7 +120,7 @@ def test_one_conversation_while_sub_agents_come_and_go(stage: Stage, tell) -> No
     assert {restarts for _, _, restarts, _ in after.values()} == {0}
 
 
-def test_the_conversation_goes_on_without_the_sidecar(stage: Stage) -> None:
+def test_conversation_continues_without_the_sidecar(stage: Stage) -> None:
     before = stage.containers()
     stage.compose("kill", "sidecar")
     assert stage.ask("Ask weather: is anybody there?") == "weather says: it will stay dry."
@@ -129,7 +129,7 @@ def test_the_conversation_goes_on_without_the_sidecar(stage: Stage) -> None:
     assert stage.containers()["orchestrator"] == before["orchestrator"]
 
 
-def test_threads_are_told_apart(stage: Stage) -> None:
+def test_conversations_are_kept_separate(stage: Stage) -> None:
     stage.ask("Ask weather: is it Monday?", "--conversation", "first")
     question = "Ask weather: what did I ask you before?"
     assert "is it Monday?" in stage.ask(question, "--conversation", "first")
@@ -150,7 +150,7 @@ def test_any_a2a_client_may_ask(stage: Stage) -> None:
     assert result["artifacts"][0]["parts"][0]["text"] == "weather says: it will stay dry."
 
 
-def test_the_orchestrator_holds_nothing_of_hotpeers(stage: Stage) -> None:
+def test_orchestrator_image_holds_no_part_of_hotpeers(stage: Stage) -> None:
     """Only what its mounts and its variables bring; the same image runs without them."""
     look = "import importlib.util as u; print([n for n in ('hotpeers', 'hotpeers_shim') if u.find_spec(n)])"
     image = "hotpeers-orchestrator:compose"

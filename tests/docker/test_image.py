@@ -84,7 +84,7 @@ def test_every_command_works_with_a_read_only_root(docker: Docker, image: str, u
     assert installed.strip() == "/shim/hotpeers_shim/bootstrap"
 
 
-def test_a_sidecar_is_soon_ready(docker: Docker, image: str, tell) -> None:
+def test_sidecar_is_ready_quickly(docker: Docker, image: str, tell) -> None:
     """Under a read-only root, with the volumes that a pod gives it."""
     volumes = [f"--volume=/var/run/hotpeers/{name}" for name in ("peers", "acks")]
     settings = ["--env=HOTPEERS_PEER_FILE=/var/run/hotpeers/peers/peers.json", "--tmpfs=/peers.d"]

@@ -46,7 +46,7 @@ def test_two_replicas_follow_together(lead: HotAgent, timings: Timings) -> None:
     assert {one.restarts("kagent") for one in pods} == {0}
 
 
-def test_rotated_secret_rolls_and_cuts_nothing(lead: HotAgent) -> None:
+def test_rotated_secret_rolls_without_a_failed_turn(lead: HotAgent) -> None:
     """A Secret reaches a process as its environment, which no running process can change."""
     revision = lead.revision()
     with conversations(lead.stage.url(lead.agent)) as talk:

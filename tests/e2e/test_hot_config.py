@@ -39,7 +39,7 @@ def lead(node: Node, reconciler: Reconciler, chart_release: Release) -> Iterator
         node.api.request("DELETE", f"/api/v1/namespaces/{stage.namespace}")
 
 
-def test_thirty_changes_while_ten_conversations_run_restart_nothing(
+def test_thirty_changes_during_ten_conversations_restart_no_pod(
     lead: HotAgent, timings: Timings
 ) -> None:
     revision, began = lead.revision(), [(one.uid, one.name) for one in lead.pods()]
@@ -56,9 +56,7 @@ def test_thirty_changes_while_ten_conversations_run_restart_nothing(
     assert lead.is_held()
 
 
-def test_controller_that_writes_everything_every_second_changes_nothing(
-    lead: HotAgent, reconciler: Reconciler
-) -> None:
+def test_resync_every_second_keeps_the_hold(lead: HotAgent, reconciler: Reconciler) -> None:
     site = Site(probe=QUICK_PROBE)
     lead.wait("the hold", lead.owes)
     revision, uids = lead.revision(), [one.uid for one in lead.pods()]
@@ -98,7 +96,7 @@ def _is_ending(api: Api, pod: Pod) -> bool | None:
 
 
 @pytest.mark.parametrize("take_away", [_delete, _drain_node])
-def test_pod_that_is_taken_away_while_held_comes_back_with_the_newest_definition(
+def test_pod_deleted_while_held_returns_with_the_newest_definition(
     lead: HotAgent, take_away: Callable[[Api, Pod], None]
 ) -> None:
     with conversations(lead.stage.url(lead.agent)):

@@ -17,9 +17,7 @@ def test_orchestrator_of_kagent_is_ready_and_answers(stage: Stage) -> None:
     assert stage.model.requests()[-1]["user"] == "What agents do you have?"
 
 
-def test_agent_that_anybody_writes_runs_as_it_is_written(
-    node: Node, reconciler: Reconciler
-) -> None:
+def test_ungoverned_agent_runs_as_written(node: Node, reconciler: Reconciler) -> None:
     stage = make_stage(node.api, "anybody", BASELINE)
     reconciler.follow(stage.namespace, Site({SCRIPTED: f"{MODEL_URL}/v1"}, QUICK_PROBE))
     agent = Agent(stage.namespace, "helper")

@@ -114,7 +114,7 @@ REASONS = {
 }
 
 
-def test_the_agent_runs_as_without_the_shim_and_status_says_why(unsupported, tmp_path):
+def test_agent_runs_unchanged_and_status_names_the_reason(unsupported, tmp_path):
     name, python = unsupported
     alone, _ = Program(python, AGENT, tmp_path).finish()
     sidecar = Sidecar(tmp_path)
@@ -237,7 +237,7 @@ def test_no_other_hand_writes_the_contracts_version():
     assert f'"{contract.API_VERSION}"' in Path(unsupported.__file__).read_text("utf-8")
 
 
-def test_an_ack_written_by_hand_is_one_of_the_contract(tmp_path):
+def test_handwritten_ack_matches_the_contract(tmp_path):
     from hotpeers_shim import unsupported
 
     path = tmp_path / "acks" / "ack-1.json"

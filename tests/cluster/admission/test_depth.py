@@ -95,7 +95,7 @@ def test_loop_of_spawners_ends(chain: list[tuple[str, Api]], guarded: Scene) -> 
         assert "TooDeep" in outcomes[name].message
 
 
-def test_parent_that_is_made_again_is_no_deeper(guarded: Scene) -> None:
+def test_recreated_parent_gives_its_child_no_more_depth(guarded: Scene) -> None:
     """Deleting one in the middle and making it again gives nobody below it more."""
     root = guarded.govern("boss", names=["rung-*", "worker-*"], limits={**MANY, "maxDepth": 2})
     root.create(declarative("rung-1"))

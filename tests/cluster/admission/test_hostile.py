@@ -71,7 +71,7 @@ def fresh(cases: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("query", ["", "?dryRun=All", "?fieldValidation=Ignore"])
-def test_none_is_created(query: str, guarded: Scene, lead: Api) -> None:
+def test_no_hostile_manifest_is_created(query: str, guarded: Scene, lead: Api) -> None:
     def create(title: str, manifest: Any) -> Outcome:
         outcome = attempt(lead, Attempt("POST", address(manifest) + query, manifest))
         return harmless(guarded, outcome) if title in MENDED else outcome
@@ -79,7 +79,7 @@ def test_none_is_created(query: str, guarded: Scene, lead: Api) -> None:
     judged(at_once(create, fresh(CASES)), 400)
 
 
-def test_none_is_applied(guarded: Scene, lead: Api) -> None:
+def test_no_hostile_manifest_is_applied(guarded: Scene, lead: Api) -> None:
     def apply(title: str, manifest: Any) -> Outcome:
         metadata = manifest.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None

@@ -137,7 +137,7 @@ def test_stamps_stay_whoever_applies(lead: Api, worker: Object) -> None:
             assert stamps(after) == stamps(worker)
 
 
-def test_last_of_two_specs_is_the_one_that_is_judged(lead: Api) -> None:
+def test_last_of_two_duplicate_specs_is_judged_and_stored(lead: Api) -> None:
     """The API server stores the last one, and that is what the guard saw."""
     harmless = json.dumps(declarative("worker-z")["spec"])
     head = '"apiVersion":"kagent.dev/v1alpha2","kind":"Agent","metadata":{"name":"worker-z"}'
@@ -172,7 +172,7 @@ def test_time_to_live_is_counted_from_now(lead: Api) -> None:
     lead.delete(made)
 
 
-def test_generated_name_is_the_one_that_is_stored(guarded: Scene, lead: Api) -> None:
+def test_generated_name_is_stored(guarded: Scene, lead: Api) -> None:
     manifest = declarative("any")
     manifest["metadata"] = {"namespace": "team", "generateName": "worker-"}
     tried = lead.request("POST", f"{AGENTS}?dryRun=All", manifest)
@@ -301,7 +301,7 @@ def test_emptied_resources_are_never_stored(guarded: Scene) -> None:
     api.delete(made)
 
 
-def test_unchecked_names_of_secrets_are_told(guarded: Scene, lead: Api) -> None:
+def test_policy_status_reports_unchecked_secret_names(guarded: Scene, lead: Api) -> None:
     path = "/apis/hotpeers.dev/v1alpha1/namespaces/team/spawnpolicies/leads"
 
     def told() -> bool | None:

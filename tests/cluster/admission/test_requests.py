@@ -26,7 +26,7 @@ def test_there_are_many() -> None:
     assert len(ATTEMPTS) >= 200
 
 
-def test_none_is_admitted(lead: Api) -> None:
+def test_no_hostile_request_is_admitted(lead: Api) -> None:
     outcomes = at_once(lambda _, one: attempt(lead, one), ATTEMPTS)
     wrong = [name for name, one in outcomes.items() if one.by is not ATTEMPTS[name].by]
     assert not wrong, listed(outcomes, wrong)

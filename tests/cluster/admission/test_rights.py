@@ -54,13 +54,15 @@ def test_strangers_are_nobodys_business(user: str, guarded: Scene, lead: Api) ->
     assert attempt(guarded.api, config(headers)).by is By.NOBODY
 
 
-def test_the_account_is_governed_whoever_speaks_for_it(guarded: Scene, lead: Api) -> None:
+def test_impersonated_account_is_governed(guarded: Scene, lead: Api) -> None:
     for more in ({}, {"Impersonate-Uid": "x"}, {"Impersonate-Group": "system:masters"}):
         headers = {"Impersonate-Group": "system:masters", "Impersonate-User": LEAD, **more}
         assert attempt(guarded.api, config(headers)).by is By.GUARD
 
 
-def test_account_of_that_name_elsewhere_is_not_governed(guarded: Scene, lead: Api) -> None:
+def test_account_with_that_name_in_another_namespace_is_not_governed(
+    guarded: Scene, lead: Api
+) -> None:
     other = guarded.login("lead", "sandbox")
     assert attempt(other, config(namespace="sandbox")).by is By.NOBODY
     assert attempt(other, config()).by is By.NOBODY
@@ -86,7 +88,7 @@ def said(api: Api) -> str:
     return attempt(api, Attempt("GET", f"{AGENTS}/lead")).message
 
 
-def test_what_a_subject_named_by_account_spawned_is_not_its_successors(guarded: Scene) -> None:
+def test_recreated_account_does_not_own_the_agents_of_its_predecessor(guarded: Scene) -> None:
     first = guarded.login("robot")
     subjects = [{"kind": "ServiceAccount", "name": "robot"}]
     guarded.api.create(policy("robots", subjects=subjects, names=["robot-*"]))

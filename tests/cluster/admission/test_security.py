@@ -76,7 +76,7 @@ def test_nothing_loosens_it(how: str, strict: Api) -> None:
     refused(at_once(make, CASES))
 
 
-def test_nothing_loosens_it_later(strict: Api) -> None:
+def test_later_change_does_not_loosen_pod_security(strict: Api) -> None:
     for base, name in ((declarative(), "worker-tight"), (byo(), "worker-tight-byo")):
         strict.create(edited(base, ("metadata.name", name)))
     before = {
@@ -141,7 +141,7 @@ AGENTS_OF = {
 
 
 @pytest.mark.parametrize("name", AGENTS_OF)
-def test_its_pods_are_let_in_where_restricted_is_enforced(
+def test_pods_are_admitted_where_restricted_is_enforced(
     name: str, guarded: Scene, strict: Api, lead: Api, enforced: str
 ) -> None:
     admin = guarded.api
@@ -168,7 +168,7 @@ def test_its_pods_are_let_in_where_restricted_is_enforced(
         lead.delete(loose)
 
 
-def test_what_is_read_back_can_be_applied(strict: Api) -> None:
+def test_stored_agent_can_be_applied_again(strict: Api) -> None:
     made = strict.create(declarative("worker-again"))
     try:
         path = f"{AGENTS}/worker-again?fieldManager=kubectl&force=true"

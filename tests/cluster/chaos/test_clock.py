@@ -23,7 +23,7 @@ JUMPS = ["+3600", "-3600", "+86400", "-43200", "+315360000", "-315360000", "+0"]
 
 
 @pytest.mark.skipif(not LIBRARY, reason="needs libfaketime (Debian: apt-get install faketime)")
-def test_jumps_of_the_clock_lose_nothing(
+def test_jumps_of_the_wall_clock_lose_no_change(
     cluster: Cluster,
     make_sidecar: Callable[..., Sidecar],
     make_peer: Callable[..., Object],
@@ -72,7 +72,7 @@ def log_of(sidecar: Sidecar) -> str:
     return sidecar.process.log.read_text()
 
 
-async def test_jumps_of_both_clocks_lose_nothing(
+async def test_jumps_of_both_clocks_lose_no_change(
     cluster: Cluster,
     namespace: str,
     crds: list[str],

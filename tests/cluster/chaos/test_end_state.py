@@ -92,7 +92,7 @@ class Worker:
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_end_of_2000_random_steps_is_what_a_fresh_list_gives(
+def test_state_after_2000_random_steps_equals_a_fresh_list(
     seed: int,
     cluster: Cluster,
     namespace: str,

@@ -62,7 +62,7 @@ MALFORMED: list[Any] = [
 ]
 
 
-def test_malformed_object_among_a_thousand_harms_itself_alone(
+def test_malformed_object_does_not_affect_a_thousand_others(
     cluster: Cluster,
     namespace: str,
     anything_goes: None,
@@ -160,7 +160,7 @@ def test_burst_of_5000_events_ends_right(
     )
 
 
-def test_kind_that_goes_and_comes_back_is_followed_again(
+def test_kind_is_followed_again_after_its_crd_was_removed(
     cluster: Cluster,
     namespace: str,
     crds: list[str],

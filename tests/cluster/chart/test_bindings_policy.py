@@ -159,6 +159,6 @@ def test_bindings_of_others_are_not_deleted(api: Api, admin: Api, metadata: Obje
         admin.delete(made)
 
 
-def test_nobody_else_is_held_to_it(admin: Api) -> None:
+def test_policy_of_bindings_applies_only_to_the_controller(admin: Api) -> None:
     for manifest in HOSTILE.values():
         assert not refused(admin, manifest)

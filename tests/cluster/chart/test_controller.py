@@ -105,7 +105,7 @@ def is_ready(port: int) -> bool | None:
     return None
 
 
-def test_it_works_is_upgraded_and_leaves_nothing(
+def test_controller_works_survives_an_upgrade_and_uninstalls_cleanly(
     release: Release, controller: tuple[Process, int]
 ) -> None:
     process, port = controller

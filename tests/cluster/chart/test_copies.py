@@ -14,7 +14,7 @@ from kit.chart.rendering import INSTALL, K8S, copies, install_manifest, stray
 PYPROJECT = K8S.parent / "pyproject.toml"
 
 
-def test_chart_holds_what_k8s_holds() -> None:
+def test_chart_copies_equal_the_files_in_k8s() -> None:
     stale = [
         str(path.relative_to(K8S))
         for path, text in copies().items()

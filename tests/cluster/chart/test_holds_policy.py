@@ -198,7 +198,9 @@ def test_other_changes_of_a_pod_are_refused(
 
 
 @pytest.mark.parametrize("verb", ["DELETE", "POST"])
-def test_it_creates_and_deletes_neither(api: Api, held: Object, verb: str) -> None:
+def test_controller_cannot_create_or_delete_pods_and_deployments(
+    api: Api, held: Object, verb: str
+) -> None:
     for manifest in (held, pod("probe")):
         path = api.path(manifest, named=verb == "DELETE")
         with pytest.raises(ApiError, match="403"):

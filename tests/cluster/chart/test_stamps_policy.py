@@ -132,7 +132,7 @@ def test_label_that_is_written_by_hand_is_refused(admin: Api, tenant: Api, value
         assert refusal(api, agent(labels={"hotpeers.dev/spawned": value}))
 
 
-def test_everything_else_is_let_in(admin: Api, tenant: Api) -> None:
+def test_other_labels_and_annotations_are_admitted(admin: Api, tenant: Api) -> None:
     """People go on labelling peers by hand."""
     free = agent(
         labels={"hotpeers.dev/peer": "true", "team": "a"},
@@ -148,7 +148,7 @@ def test_everything_else_is_let_in(admin: Api, tenant: Api) -> None:
         assert not refusal(api, free)
 
 
-def test_account_stamps_only_what_it_creates_itself(admin: Api, tenant: Api) -> None:
+def test_account_can_stamp_only_agents_that_it_creates(admin: Api, tenant: Api) -> None:
     """As the guard does for it. What an ungoverned account stamps so is believed by nobody."""
     own = agent(annotations=STAMPS, labels={"hotpeers.dev/spawned": "true"})
     assert not refusal(tenant, own)

@@ -17,7 +17,7 @@ INSTALL = CHART.parents[1] / "docs" / "install.md"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
-def test_lint_has_nothing_to_say(helm: Helm) -> None:
+def test_lint_reports_no_problem(helm: Helm) -> None:
     assert "1 chart(s) linted, 0 chart(s) failed" in helm.lint()
 
 
@@ -82,7 +82,7 @@ def _whole(found: re.Match[str]) -> str:
         ('podLabels={"a": 1.5}', "podLabels"),
     ],
 )
-def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:
+def test_invalid_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:
     with pytest.raises(HelmError, match=named):
         helm.render(value)
 
@@ -105,7 +105,7 @@ def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: st
         ),
     ],
 )
-def test_what_cannot_go_together_is_refused_and_named(
+def test_conflicting_values_are_refused_and_named(
     helm: Helm, values: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(HelmError, match=said):

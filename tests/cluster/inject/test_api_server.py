@@ -120,9 +120,7 @@ def test_a_plain_pod_is_not_even_asked_about(
     assert controller.metric("hotpeers_injections_total") == before
 
 
-def test_a_pod_that_cannot_be_served_says_why(
-    server: Cluster, controller: Controller, team: str
-) -> None:
+def test_skipped_pod_carries_the_reason(server: Cluster, controller: Controller, team: str) -> None:
     body = pod(team, "node", command=["node"])
     parts = urlsplit(server.url)
     connection = http.client.HTTPSConnection(
@@ -238,7 +236,7 @@ def test_a_certificate_is_replaced_with_no_gap(
     assert all(done)
 
 
-def test_a_bad_certificate_leaves_the_one_before(
+def test_bad_certificate_keeps_the_previous_one(
     server: Cluster, controller: Controller, team: str
 ) -> None:
     key = controller.certificates / "tls.key"

@@ -64,6 +64,6 @@ def test_program_that_ended_by_itself_shows_its_last_words(tmp_path: Path) -> No
         process.check()
 
 
-def test_waiting_has_a_bound_and_names_what_for() -> None:
+def test_timeout_error_names_the_awaited_condition() -> None:
     with pytest.raises(TookTooLongError, match=r"the moon to fall: not within 0\.05 s"):
         until("the moon to fall", lambda: None, 0.05)

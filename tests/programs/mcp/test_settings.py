@@ -55,7 +55,7 @@ def test_no_other_command_loads_the_sdk() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_cannot_start_is_one_line() -> None:
+def test_failed_start_prints_one_line() -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "hotpeers", "mcp", "--registry-url", "http://127.0.0.1:9"),

@@ -118,7 +118,7 @@ def test_requests_count_until_their_answers_have_been_sent(program):
     assert program.wait_for(0).idleSince > before.idleSince
 
 
-def test_reading_is_no_turn_and_a_fault_ends_one(program):
+def test_get_request_is_not_a_turn_and_a_failure_ends_a_turn(program):
     reading = program.ask("GET", "/wait")
     waiting = program.ask("POST", "/wait")
     program.wait_for(1)
@@ -129,7 +129,7 @@ def test_reading_is_no_turn_and_a_fault_ends_one(program):
     program.wait_for(0)
 
 
-def test_stream_that_its_client_leaves_is_no_turn_any_more(program):
+def test_abandoned_stream_ends_its_turn(program):
     leaving = program.ask("POST", "/stream")
     assert leaving.getresponse().read(6) == b"begun\n"
     program.wait_for(1)
@@ -188,7 +188,7 @@ def stile(tmp_path):
     return made
 
 
-def test_what_works_for_one_turn_counts_once_and_outlives_its_request(stile):
+def test_nested_work_counts_once_and_keeps_the_turn_active(stile):
     request = stile.begin()
     run = stile.begin(request.turn)
     nested = stile.begin(request.turn)
@@ -284,7 +284,7 @@ async def test_websocket_is_a_turn_as_long_as_it_is_open(stile, monkeypatch):
     assert (stile.turns().active, sent) == (0, ["websocket.accept", "websocket.close"])
 
 
-async def test_scope_that_nobody_knows_is_served_all_the_same(stile, monkeypatch, caplog):
+async def test_unknown_scope_is_served(stile, monkeypatch, caplog):
     monkeypatch.setattr("hotpeers_shim.turns._turnstile", stile)
 
     class Odd:
@@ -327,7 +327,7 @@ def test_invocation_that_no_loop_closes_ends_when_it_is_dropped(runner, stile):
     assert (stile.turns().active, runner.closed) == (0, True)
 
 
-def test_runner_that_is_no_generator_is_said_to_be_unknown():
+def test_runner_without_an_async_generator_is_not_hooked():
     class Other:
         async def run_async(self):
             return []
@@ -338,7 +338,7 @@ def test_runner_that_is_no_generator_is_said_to_be_unknown():
     assert Other.run_async is before
 
 
-def test_file_says_what_was_written_and_nothing_else_is_one():
+def test_turns_file_survives_a_round_trip_and_malformed_ones_are_rejected():
     turns = Turns(7, 2, None, True, 1.5)
     assert load_turns(dump_turns(turns)) == turns
     idle = Turns(7, 0, 12.25, False, 13.0)

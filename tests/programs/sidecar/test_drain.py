@@ -70,7 +70,7 @@ def make(folder: Path, seconds: float = 30) -> Drain:
     return Drain(folder, TurnsReader(folder), seconds)
 
 
-async def test_drain_of_an_idle_pod_ends_where_nobody_can_be_asked(
+async def test_drain_of_an_idle_pod_ends_with_an_unwritable_folder(
     tmp_path: Path, agent: Agent
 ) -> None:
     """The volume is full, or read-only: an idle pod must not wait for the whole bound."""
@@ -139,7 +139,7 @@ async def test_number_from_before_the_drain_is_not_believed(tmp_path: Path) -> N
     assert (await asyncio.wait_for(task, 10)).seconds >= drain.GONE_SECONDS
 
 
-async def test_each_who_waits_has_a_bound_of_their_own(tmp_path: Path, agent: Agent) -> None:
+async def test_each_waiting_request_has_its_own_bound(tmp_path: Path, agent: Agent) -> None:
     agent.active = 1
     draining = make(tmp_path, 1.5)
     early = asyncio.create_task(draining.wait())
@@ -192,7 +192,7 @@ async def test_drain_over_http(tmp_path: Path, agent: Agent) -> None:
         assert (await client.post("/drain")).status == 405
 
 
-async def test_who_has_gone_is_not_waited_for(tmp_path: Path, agent: Agent) -> None:
+async def test_disconnected_caller_ends_its_drain(tmp_path: Path, agent: Agent) -> None:
     agent.active = 1
     draining = make(tmp_path)
     app = make_app(lambda: Status("", ""), Metrics(), frozenset(), draining)

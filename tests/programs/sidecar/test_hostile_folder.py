@@ -120,7 +120,7 @@ def test_newcomer_never_takes_the_name_of_a_live_peer(sidecar: Sidecar) -> None:
     until(lambda: urls(sidecar) == ["http://127.0.0.1:9002"])
 
 
-def test_misspelt_field_is_in_status_and_log_and_the_peer_stays(sidecar: Sidecar) -> None:
+def test_misspelt_field_is_reported_and_the_peer_is_kept(sidecar: Sidecar) -> None:
     sidecar.put("a.yaml", peer("a", 9001))
     sidecar.start()
     until(lambda: sidecar.names() == ["a"])

@@ -79,7 +79,7 @@ async def test_few_are_written_in_a_second(cluster: Cluster, namespace: str) -> 
             assert len(sent) == 1
 
 
-async def test_event_that_may_not_be_made_is_counted_and_forgotten(
+async def test_forbidden_event_is_counted_and_dropped(
     cluster: Cluster, namespace: str, service_account: Callable[..., ServiceAccount]
 ) -> None:
     lost: list[int] = []

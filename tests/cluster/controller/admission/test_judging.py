@@ -165,7 +165,7 @@ async def test_account_is_governed_before_its_agent_is_admitted(scene: Scene) ->
         await scene.create(declarative("worker-b", scene.namespace))
 
 
-async def test_what_is_refused_anyway_costs_no_look(scene: Scene) -> None:
+async def test_certain_denial_reads_nothing_from_the_cluster(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace))
 
     async def no_look(*_: Any, **__: Any) -> Any:
@@ -186,7 +186,7 @@ async def test_what_is_refused_anyway_costs_no_look(scene: Scene) -> None:
     assert (await scene.judging.judge(scene.review(good, phase=Phase.MUTATING))).decision.allowed
 
 
-async def test_counts_that_cannot_be_known_admit_nothing(scene: Scene) -> None:
+async def test_unreadable_counts_admit_no_agent(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace))
 
     async def down(*_: Any, **__: Any) -> Any:
@@ -220,7 +220,7 @@ async def test_secret_of_the_name_that_cannot_be_looked_for_is_not_taken_as_free
     assert (await scene.create(manifest)).decision.allowed
 
 
-async def test_audit_refuses_nothing_that_cannot_be_found_out(scene: Scene) -> None:
+async def test_audit_admits_an_agent_when_a_lookup_fails(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace, mode="Audit"))
     scene.cluster.api.create(account(scene.namespace, "worker-a"))
     manifest = declarative("worker-a", scene.namespace)
@@ -253,7 +253,7 @@ async def test_policy_that_cannot_be_read_refuses_everything(scene: Scene) -> No
     assert verdict.decision.policy == f"{scene.namespace}/workers"
 
 
-async def test_no_subject_any_more_is_free(scene: Scene) -> None:
+async def test_agent_without_a_policy_is_not_governed(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace))
     manifest = declarative("anything", scene.namespace)
     verdict = await scene.create(manifest)
@@ -275,7 +275,7 @@ async def test_policy_that_is_newer_than_what_is_known_frees_nobody(scene: Scene
         await scene.create(declarative("worker-a", scene.namespace))
 
 
-async def test_agent_that_is_newer_than_what_is_known_frees_nobody(scene: Scene) -> None:
+async def test_agent_newer_than_the_cache_is_not_judged(scene: Scene) -> None:
     await scene.knows(spawn_policy(scene.namespace))
     await ended(scene.following)
     scene.cluster.api.create(orchestrator(scene.namespace))
@@ -323,13 +323,13 @@ async def test_account_that_is_gone_is_refused(scene: Scene) -> None:
     assert reasons(verdict) == [PolicyReason.POLICY_MISSING]
 
 
-async def test_who_is_no_account_is_let_through(scene: Scene) -> None:
+async def test_user_that_is_no_service_account_is_allowed(scene: Scene) -> None:
     user = {"username": "kubernetes-admin", "uid": ""}
     verdict = await scene.create(declarative("any", scene.namespace), userInfo=user)
     assert verdict.decision.allowed
 
 
-async def test_nothing_is_judged_before_all_is_known(scene: Scene) -> None:
+async def test_no_request_is_judged_before_the_caches_are_filled(scene: Scene) -> None:
     fresh = Knowledge(scene.client)
     judging = Judging(fresh, Live(scene.client), scene.judging._quota, scene.governing)
     with pytest.raises(NotReadyError, match="SpawnPolicy in all namespaces are not known yet"):

@@ -178,7 +178,7 @@ def test_edit_counts_for_the_very_next_pod(cluster: Cluster, team: str) -> None:
         assert injected(found) == bool(annotations)
 
 
-def test_pod_of_no_agent_keeps_what_it_says(cluster: Cluster, team: str) -> None:
+def test_pod_without_an_agent_keeps_its_annotations(cluster: Cluster, team: str) -> None:
     write_agent(cluster.api, team, "concierge", {})
     asked = {INJECT: "true"}
     # A label by hand, and an Agent that does not exist.
@@ -186,7 +186,7 @@ def test_pod_of_no_agent_keeps_what_it_says(cluster: Cluster, team: str) -> None
     assert injected(cluster.api.create(pod(team, "nobody", **asked)))
 
 
-def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
+def test_missing_right_is_reported_and_pods_keep_their_annotations(
     cluster: Cluster, team: str, tmp_path: Path, controller: Controller
 ) -> None:
     metadata = {"name": "powerless", "namespace": team}
@@ -219,7 +219,7 @@ def asked(namespace: str, name: str) -> Request:
     return Request("1", pod(namespace, name), namespace)
 
 
-async def test_server_that_does_not_answer_costs_a_moment_and_opens_nothing(
+async def test_silent_server_delays_briefly_and_yields_no_defaults(
     cluster: Cluster, namespace: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     install_crd(cluster.api, AGENTS)
@@ -259,7 +259,7 @@ async def test_older_version_is_read_where_the_newer_is_not_served(
 
 
 @pytest.mark.parametrize("namespace", ["../secrets", "a/b", "A", "", "a" * 64, "a?watch=1"])
-async def test_what_is_no_namespace_is_not_asked_for(namespace: str) -> None:
+async def test_malformed_namespace_is_not_requested(namespace: str) -> None:
     # A client that is not entered fails whatever is asked.
     unusable = cast("Client", object())
     assert await Owners(unusable).sources(asked(namespace, "a"), opted_in=True) == Sources()
@@ -289,7 +289,7 @@ def test_agent_opts_out(cluster: Cluster, opted: str) -> None:
     assert not injected(cluster.api.create(pod(opted, "concierge")))
 
 
-def test_other_pods_of_the_namespace_are_left_alone(
+def test_other_pods_of_the_namespace_are_not_injected(
     cluster: Cluster, opted: str, controller: Controller
 ) -> None:
     assert not injected(cluster.api.create(pod(opted, "nobody")))
@@ -301,7 +301,7 @@ def test_other_pods_of_the_namespace_are_left_alone(
     assert controller.metric("hotpeers_injections_total") == before
 
 
-def test_namespace_that_forbids_injection_has_none(cluster: Cluster, team: str) -> None:
+def test_namespace_with_disabled_injection_gets_no_sidecar(cluster: Cluster, team: str) -> None:
     write_agent(cluster.api, team, "concierge", {INJECT: "true"})
     place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}}
     cluster.api.patch(place, {"metadata": {"labels": {"hotpeers.dev/injection": "disabled"}}})
@@ -316,7 +316,7 @@ def test_namespace_that_forbids_injection_has_none(cluster: Cluster, team: str) 
 
 
 @pytest.mark.parametrize("value", ["true", "Enabled", ""])
-def test_label_of_another_value_means_nothing(
+def test_label_with_another_value_is_ignored(
     cluster: Cluster, controller: Controller, value: str
 ) -> None:
     name = make_team(cluster.api, {"hotpeers.dev/injection": value}, **{SELECTOR: "team=one"})
@@ -352,7 +352,7 @@ def events(api: Api, uid: str) -> list[Object]:
 
 
 @pytest.mark.parametrize("place", ["team", "opted"])
-def test_owner_of_a_go_agent_is_told(
+def test_owner_of_a_go_agent_is_warned(
     cluster: Cluster, request: pytest.FixtureRequest, place: str
 ) -> None:
     namespace = request.getfixturevalue(place)

@@ -200,7 +200,7 @@ async def test_all_namespaces_are_left_to_the_operator(
         assert bound(api, namespace, "alice") == own(namespace, "alice")
 
 
-async def test_binding_of_another_is_left_alone(
+async def test_foreign_binding_is_not_changed(
     cluster: Cluster, namespace: str, roles: list[Object]
 ) -> None:
     api = cluster.api

@@ -40,7 +40,7 @@ def settled(api: Api, policy: Object) -> bool:
     return ready(api, policy) == ("True", "Enforced") and "agentsAlive" in status(api, policy)
 
 
-async def test_status_tells_counts_denials_and_who_is_governed(
+async def test_status_reports_counts_denials_and_readiness(
     cluster: Cluster, namespace: str
 ) -> None:
     api, key = cluster.api, f"{namespace}/workers"
@@ -121,7 +121,7 @@ async def test_orchestrator_that_runs_as_an_account_of_all_is_told(
         await until(lambda: ready(api, second) == ("True", "Enforced"), 60.0)
 
 
-async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
+async def test_missing_agent_named_by_a_policy_is_reported(
     cluster: Cluster, namespace: str
 ) -> None:
     api = cluster.api
@@ -138,7 +138,7 @@ async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
         await until(lambda: message() == "its subjects are governed")
 
 
-async def test_nothing_is_written_while_nothing_changes(cluster: Cluster, namespace: str) -> None:
+async def test_unchanged_status_is_not_written(cluster: Cluster, namespace: str) -> None:
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     async with leader(cluster, namespace):
@@ -167,7 +167,7 @@ async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace
         await until(lambda: status(api, policy)["observedGeneration"] == last)
 
 
-async def test_status_that_cannot_be_written_is_told(cluster: Cluster, namespace: str) -> None:
+async def test_failed_status_write_is_reported(cluster: Cluster, namespace: str) -> None:
     api = cluster.api
     account = make_account(
         cluster,
