@@ -202,7 +202,7 @@ async def test_refused_first_message_is_not_retried(agent, conversation, refusal
 
 
 @pytest.mark.parametrize("said", OTHERS)
-async def test_other_refusals_leave_the_context_as_it_is(agent, conversation, said):
+async def test_other_refusals_keep_the_context(agent, conversation, said):
     """The message may have been acted on: it is not sent again."""
     agent.script("no", [{"error": {"name": "internal", "message": said}}])
     talk = conversation()

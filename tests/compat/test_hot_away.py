@@ -85,7 +85,7 @@ def test_an_agent_of_its_own_that_only_reads_the_configuration(tmp_path):
         ends(process)
 
 
-def test_a_kagent_that_makes_its_agents_in_another_way(tmp_path):
+def test_kagent_without_the_hooked_function_is_refused(tmp_path):
     if "hot configuration" not in lacks():
         pytest.skip("of kagent 1.0")
     process = start(tmp_path)

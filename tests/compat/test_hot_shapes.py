@@ -100,7 +100,7 @@ HOT = {
 
 
 @pytest.mark.parametrize("change", HOT.values(), ids=HOT)
-def test_it_is_live_with_the_next_agent_and_can_be_taken_back(agent, change):
+def test_change_is_live_with_the_next_agent_and_can_be_reverted(agent, change):
     said = agent.change({**START, **change})
     assert (said.state, said.reason) == ("live", "")
     made = agent.make()
@@ -133,7 +133,7 @@ def test_change_that_needs_a_restart_is_named(tmp_path, kagent_runtime, change, 
 
 
 @pytest.mark.skipif(VERSION < (0, 10), reason="a field of 0.10")
-def test_another_store_of_sessions_needs_a_restart(agent):
+def test_changed_session_store_needs_a_restart(agent):
     assert agent.change({**START, "session_db_url": "sqlite://"}).restart == ("session_db_url",)
 
 
@@ -231,7 +231,7 @@ def test_trials_leak_no_resources(agent):
     assert clients() < clients_before + 10
 
 
-def test_a_look_costs_little(agent):
+def test_check_for_changes_is_cheap(agent):
     agent.make()
     agent.hot.look()
     begun = time.perf_counter()

@@ -34,7 +34,7 @@ async def test_peer_is_called_by_its_interface_without_reading_a_card(
     assert server.log()["cards"] == before
 
 
-async def test_peer_that_the_library_does_not_speak_is_left_out_with_a_reason(
+async def test_peer_with_an_unsupported_protocol_is_refused_with_a_reason(
     peers, server, conversation
 ):
     version = {"protocolVersion": "1.0", "binding": "JSONRPC" if A2A == 0 else "MORSE"}

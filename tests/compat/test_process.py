@@ -160,7 +160,7 @@ def test_adk_api_server(launch, server):
 
 
 @pytest.mark.needs("to_a2a")
-def test_to_a2a_under_uvicorn(launch, server):
+def test_to_a2a_works_under_uvicorn(launch, server):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     (launch.folder / "agents/served.py").write_text(
@@ -222,7 +222,7 @@ def test_disabled_shim_hooks_no_function(launch):
     assert launch.out().strip().endswith("False")
 
 
-def test_a_framework_that_changed_its_ways_runs_as_without_the_shim(launch):
+def test_changed_framework_runs_without_the_shim(launch):
     """Fail open: the hook finds nothing it knows, the program goes on, the ack says why."""
     fake = launch.folder / "agents/google/adk"
     fake.mkdir(parents=True)

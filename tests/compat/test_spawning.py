@@ -156,7 +156,9 @@ async def test_each_tool_is_declared_with_its_input(peers, tools, conversation):
 
 
 @pytest.mark.needs("mcp again")
-async def test_turns_go_on_while_the_server_is_down(peers, tools, conversation, impatient, caplog):
+async def test_turns_continue_while_the_server_is_down(
+    peers, tools, conversation, impatient, caplog
+):
     talk = conversation()
     events = await talk.turn("nobody there", "all the same")
     assert texts(events) == ["all the same"]

@@ -204,7 +204,7 @@ async def test_schema_returns_when_the_last_peer_is_removed(peers, server, conve
     assert "no longer available" in results(events)[0]
 
 
-async def test_a_step_never_has_both_a_response_schema_and_peers(peers, server, conversation):
+async def test_step_never_has_both_a_response_schema_and_peers(peers, server, conversation):
     """A peer appears while the request of a step is being made."""
 
     def instruction(context):

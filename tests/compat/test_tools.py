@@ -83,7 +83,7 @@ async def test_tombstone_is_restored_from_the_session_state(peers, server, conve
     assert "no longer available" in results(events)[0]
 
 
-async def test_a_peer_that_was_asked_in_vain_leaves_a_tombstone_too(peers, conversation):
+async def test_unreachable_peer_leaves_a_tombstone(peers, conversation):
     peers.write(peer("weather", "http://127.0.0.1:9"))
     talk = conversation()
     await talk.turn("go", call(NAME, "echo one"))
@@ -102,7 +102,7 @@ async def test_peer_that_comes_back_continues_in_the_same_context(peers, server,
     assert f"context {context} request 2" in results(second)[0]
 
 
-async def test_each_session_and_each_peer_has_a_context_of_its_own(peers, server, conversation):
+async def test_each_session_and_peer_has_its_own_context(peers, server, conversation):
     peers.write(peer("weather", server), peer("news", server))
     answers = []
     for _ in range(2):

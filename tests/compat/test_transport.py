@@ -58,7 +58,7 @@ async def fetch(answer: bytes, *, stream: bool = False, **limits: int) -> httpx.
     ("encoding", "encode"),
     [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)],
 )
-async def test_compressed_answer_is_read_and_counted_as_it_is_when_read(encoding, encode):
+async def test_limit_applies_to_a_decompressed_answer(encoding, encode):
     header = f"Content-Encoding: {encoding}"
     body = b"x" * 60 * KIB
     assert (await fetch(http(encode(body), header))).content == body
@@ -179,7 +179,7 @@ async def test_values_are_counted_for_each_event_and_for_the_stream():
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
-def test_values_are_counted_however_the_bytes_are_cut(step):
+def test_values_are_counted_for_any_split_of_the_bytes(step):
     data = [{"a\\": 'x",[{"', "b": ["\\\\", "", '\\"', 7]}, [[], {}], '\\\\"[,']
     raw = json.dumps(data, indent=1).encode() + b"\n"
     counter = ValueCounter()

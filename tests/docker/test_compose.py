@@ -136,7 +136,7 @@ def test_conversations_are_kept_separate(stage: Stage) -> None:
     assert stage.ask(question, "--conversation", "second").endswith("asked: nothing")
 
 
-def test_any_a2a_client_may_ask(stage: Stage) -> None:
+def test_plain_http_client_gets_an_answer(stage: Stage) -> None:
     """The request of the README, from outside of the containers."""
     parts = [{"kind": "text", "text": "Ask weather: will it rain?"}]
     message = {"role": "user", "messageId": "1", "parts": parts}

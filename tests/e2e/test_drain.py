@@ -92,7 +92,7 @@ def test_pod_is_given_the_time_that_its_turns_take(cast: Cast) -> None:
         assert (hook is None) == (name == "off")
 
 
-async def test_turn_counts_for_as_long_as_it_works_behind_its_answer(cast: Cast) -> None:
+async def test_turn_is_active_until_its_background_work_ends(cast: Cast) -> None:
     pod = cast.pod("alone")
     async with traffic(cast.url("alone")) as found:
         answer = await found.begin(3)

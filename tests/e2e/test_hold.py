@@ -58,7 +58,7 @@ def test_rotated_secret_rolls_without_a_failed_turn(lead: HotAgent) -> None:
     assert lead.has_told("HoldReleased"), lead.told()
 
 
-def test_without_our_controller_kagent_rolls_and_marks_go_once_it_is_back(
+def test_kagent_rolls_without_our_controller_which_later_removes_marks(
     lead: HotAgent, release: Release
 ) -> None:
     """The webhook fails open: what is held is a debt, which kagent's next write collects."""

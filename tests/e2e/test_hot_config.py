@@ -131,7 +131,7 @@ def test_rollback_ends_the_hold_without_a_rollout(lead: HotAgent) -> None:
     assert (lead.revision(), [one.uid for one in lead.pods()]) == (revision, uids)
 
 
-def test_definition_that_needs_a_restart_rolls_and_pays_the_debt(lead: HotAgent) -> None:
+def test_definition_that_needs_a_restart_rolls_and_ends_the_hold(lead: HotAgent) -> None:
     lead.write()
     with conversations(lead.stage.url(lead.agent)) as talk:
         lead.wait_until_live(lead.change(lead.number + 4))

@@ -200,7 +200,7 @@ def test_a_copy_of_the_shim_that_lacks_a_part_does_not_stop_the_agent(tmp_path, 
     assert len(errors) >= 1
 
 
-def test_without_a_folder_for_acks_the_line_on_stderr_remains(tmp_path, framework):
+def test_reason_is_printed_to_stderr_without_an_ack_folder(tmp_path, framework):
     """As in an image that has the shim on its path and no sidecar beside it."""
     copy = tmp_path / "hotpeers_shim"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("contract", "__pycache__"))
@@ -231,7 +231,7 @@ def test_the_versions_that_are_supported_are_those_of_the_matrix():
     assert min(pinned) == unsupported.OLDEST_ADK
 
 
-def test_no_other_hand_writes_the_contracts_version():
+def test_unsupported_module_writes_the_version_of_the_contract():
     from hotpeers_shim import contract, unsupported
 
     assert f'"{contract.API_VERSION}"' in Path(unsupported.__file__).read_text("utf-8")

@@ -42,7 +42,9 @@ def slots(api: Api) -> int:
     return len(read_ledger(ledger["data"]["ledger"]).slots) if ledger else 0
 
 
-def test_never_more_than_allowed_and_exactly_that_in_the_end(guarded: Scene, lead: Api) -> None:
+def test_alive_agents_never_exceed_the_limit_and_finally_reach_it(
+    guarded: Scene, lead: Api
+) -> None:
     watcher = Watcher(guarded.api)
     crowd = Crowd(lead, [f"worker-{i}" for i in range(CLIENTS)])
     victim = guarded.controllers[0]

@@ -22,7 +22,7 @@ CASES = legitimate.cases()
 LIVES = {"short life": 90, "longest life": 7200}
 
 
-def test_there_are_enough() -> None:
+def test_corpus_has_at_least_50_manifests() -> None:
     assert len(CASES) >= 50
 
 
@@ -33,7 +33,7 @@ def owner(guarded: Scene, lead: Api) -> str:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_admitted(name: str, guarded: Scene, lead: Api, owner: str) -> None:
+def test_legitimate_manifest_is_admitted(name: str, guarded: Scene, lead: Api, owner: str) -> None:
     manifest = CASES[name]
     if manifest["metadata"]["name"] in ("worker-a", "worker-b"):
         manifest = edited(manifest, ("metadata.name", "worker-x"))
@@ -163,7 +163,7 @@ spec:
     lead.delete(made)
 
 
-def test_time_to_live_is_counted_from_now(lead: Api) -> None:
+def test_expiry_is_the_ttl_from_now(lead: Api) -> None:
     manifest = edited(declarative("worker-z"), ('metadata.annotations["hotpeers.dev/ttl"]', "1m"))
     made = lead.create(manifest)
     written = made["metadata"]["annotations"]["hotpeers.dev/expires-at"]
@@ -217,7 +217,7 @@ def test_subject_may_ask_about_itself(path: str, kind: str, spec: Object, lead: 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 @pytest.mark.parametrize("dry", [["All"], None])
-def test_its_own_is_deleted(
+def test_subject_deletes_its_own_agent(
     propagation: str, dry: list[str] | None, guarded: Scene, lead: Api
 ) -> None:
     lead.create(declarative("worker-gone"))
@@ -260,7 +260,7 @@ def test_events_of_its_own(lead: Api) -> None:
     assert lead.request("PATCH", path, {"count": 2}, content_type=MERGE)["count"] == 2
 
 
-def test_it_annotates_its_own(lead: Api, worker: Object) -> None:
+def test_subject_annotates_its_own_agent(lead: Api, worker: Object) -> None:
     path = f"{AGENTS}/worker-y"
     change = {"metadata": {"annotations": {"example.com/note": "seen"}}}
     after = lead.request("PATCH", path, change, content_type=MERGE)

@@ -22,7 +22,7 @@ def _unchanged(guarded: Scene, lead: Api) -> Iterator[None]:
     assert difference(before, world(guarded.api)) == {}
 
 
-def test_there_are_many() -> None:
+def test_corpus_has_at_least_200_requests() -> None:
     assert len(ATTEMPTS) >= 200
 
 

@@ -163,7 +163,7 @@ def test_secret_of_an_agent_that_a_person_made_is_kagents_affair(api: Api) -> No
     api.delete(made)
 
 
-def test_policies_are_left_out_where_they_are_not_served_or_wanted(helm: Helm) -> None:
+def test_policies_are_omitted_when_unserved_or_disabled(helm: Helm) -> None:
     def names(*sets: str) -> set[str]:
         return {
             one["metadata"]["name"]

@@ -118,7 +118,7 @@ def test_other_roles_are_refused(api: Api, role: str, kind: str) -> None:
         api.create(changed(kind, metadata=name, roleRef=reference))
 
 
-def test_its_own_are_created_and_deleted(api: Api) -> None:
+def test_own_bindings_are_created_and_deleted(api: Api) -> None:
     for binding in (
         Binding(PEERS, HOME, ALICE),
         Binding(FEEDBACK, HOME, ALICE),

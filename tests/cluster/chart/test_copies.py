@@ -27,7 +27,7 @@ def test_install_manifest_is_up_to_date(helm: Helm) -> None:
     assert INSTALL.read_text() == install_manifest(helm), "run `make manifests`"
 
 
-def test_version_is_that_of_the_project() -> None:
+def test_chart_version_equals_the_project_version() -> None:
     version = tomllib.loads(PYPROJECT.read_text())["project"]["version"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (version, version)

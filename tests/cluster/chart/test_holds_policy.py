@@ -119,7 +119,7 @@ def test_release_and_clearing_pass(api: Api, held: Object) -> None:
     assert not refused(api, held, release_patch(one.uid, None, one.marks))
 
 
-def test_asking_a_pod_passes(api: Api, admin: Api) -> None:
+def test_annotating_a_pod_with_the_held_hash_is_allowed(api: Api, admin: Api) -> None:
     made = admin.create(pod("asked"))
     uid = made["metadata"]["uid"]
     try:

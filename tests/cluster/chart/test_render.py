@@ -106,7 +106,7 @@ def test_guard_fails_closed_and_starts_without_rules(helm: Helm, kind: str) -> N
     assert by_manager["clientConfig"] == webhook["clientConfig"]
 
 
-def test_guard_is_left_out(helm: Helm) -> None:
+def test_guard_is_omitted_when_disabled(helm: Helm) -> None:
     objects = helm.render("guard.enabled=false")
     assert not [it for it in objects if it["metadata"]["name"].endswith("-guard")]
     assert environment(objects)["HOTPEERS_GUARD_CONFIGURATION"] == "none"

@@ -172,7 +172,7 @@ def test_two_replicas_share_a_certificate_and_one_leads(
         cluster.api.delete(configuration)
 
 
-def test_another_leads_after_a_kill_and_after_a_graceful_end(
+def test_other_replica_leads_after_a_kill_and_a_graceful_end(
     make: Make, cluster: Cluster, namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two = [make(which, cluster.kubeconfig, namespace) for which in ("a", "b")]

@@ -96,7 +96,7 @@ def refused(api: Api, method: str, path: str, body: Object | None = None) -> boo
     return False
 
 
-async def test_everything_works(
+async def test_rights_suffice_for_a_whole_controller(
     account: ServiceAccount, configuration: Object, cluster: Cluster, namespace: str
 ) -> None:
     api = cluster.api
@@ -140,7 +140,7 @@ async def test_everything_works(
                 api.delete({"apiVersion": RBAC, "kind": kind, **one})
 
 
-def test_no_other_secret_is_open(api: Api, cluster: Cluster) -> None:
+def test_other_secrets_are_not_readable(api: Api, cluster: Cluster) -> None:
     other = f"{SECRETS}/other"
     cluster.api.create(
         {

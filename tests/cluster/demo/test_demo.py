@@ -84,7 +84,7 @@ def assert_every_step_held(done):
     assert generations == sorted(generations)
 
 
-def test_it_fails_where_the_shim_is_off():
+def test_demo_fails_when_the_shim_is_disabled():
     done = demo("--agent-python", agent_python("kagent"), HOTPEERS_DISABLE="1")
     assert done.returncode == 1, done.stderr[-6000:]
     report = json.loads(done.stdout)

@@ -151,7 +151,7 @@ def test_a_pod_that_keeps_its_token_to_itself(
 
 
 @pytest.mark.parametrize(("name", "first"), [("a-rival", BOOTSTRAP), ("z-rival", FOLDER)])
-def test_another_injector_before_or_after(
+def test_injection_works_before_and_after_another_injector(
     server: Cluster, controller: Controller, team: str, tmp_path: Path, name: str, first: str
 ) -> None:
     with rival(tmp_path / "rival", name) as configuration:
@@ -193,7 +193,7 @@ def test_a_quota_that_wants_every_limit(server: Cluster, controller: Controller,
     assert injected(server.api.create(body))
 
 
-def test_with_no_controller_pods_start_as_they_are(
+def test_pods_start_unchanged_without_a_controller(
     server: Cluster, controller: Controller, team: str
 ) -> None:
     controller.stop(signal.SIGKILL)
@@ -247,7 +247,9 @@ def test_bad_certificate_keeps_the_previous_one(
     key.write_bytes(good)
 
 
-def test_it_serves_on_while_it_ends(server: Cluster, controller: Controller, team: str) -> None:
+def test_controller_keeps_serving_while_it_shuts_down(
+    server: Cluster, controller: Controller, team: str
+) -> None:
     controller.process.signal(signal.SIGTERM)
     until("it to be unready", lambda: controller.readiness() == 503 or None, SECONDS)
     assert injected(server.api.create(pod(team, "late")))

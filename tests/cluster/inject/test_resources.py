@@ -92,7 +92,7 @@ def test_installation_without_resources_sets_no_resources() -> None:
     most=st.integers(1, 2**14),
     installed=st.sampled_from([DEFAULTS, {"limits": {"memory": "100Mi"}}]),
 )
-def test_no_ratio_is_larger_than_the_agents(
+def test_ratio_of_limit_to_request_never_exceeds_the_agents(
     request: int, limit: int, memory: int, most: int, installed: Resources
 ) -> None:
     limit, most = max(request, limit), max(memory, most)

@@ -56,7 +56,7 @@ def test_next_page_is_gone_after_a_compaction_and_a_restart(
     assert refused.value.status == 410
 
 
-def test_without_its_watch_cache_a_server_needs_no_restart_to_forget(own_cluster: Cluster) -> None:
+def test_compacted_version_expires_at_once_without_the_watch_cache(own_cluster: Cluster) -> None:
     own_cluster.add_flags("--watch-cache=false")
     own_cluster.start()
     api = own_cluster.api

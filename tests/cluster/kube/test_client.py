@@ -78,7 +78,7 @@ async def test_malformed_answer_raises_kube_error(body: bytes, tmp_path: Path) -
             [page async for page in list_pages(client, "/api", {})]
 
 
-async def test_library_errors_never_leak(tmp_path: Path) -> None:
+async def test_library_errors_are_wrapped_in_kube_errors(tmp_path: Path) -> None:
     async def cut(request: web.Request) -> web.Response:
         assert request.transport is not None
         request.transport.abort()

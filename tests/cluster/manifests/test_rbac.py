@@ -127,11 +127,11 @@ def test_sidecar_has_exactly_the_needed_rights(
     }
 
 
-def test_another_namespace_is_closed(sidecar: Api, elsewhere: str) -> None:
+def test_other_namespaces_are_forbidden(sidecar: Api, elsewhere: str) -> None:
     assert [need for need in NEEDED if may(sidecar, elsewhere, *need)] == []
 
 
-def test_all_namespaces_are_open_for_reading_peers_only(
+def test_all_namespaces_role_only_lists_and_watches_peers(
     account: ServiceAccount, sidecar: Api, elsewhere: str
 ) -> None:
     grant(account, "all-namespaces.yaml")

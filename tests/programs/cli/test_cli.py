@@ -35,7 +35,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_version() -> None:
+def test_version_is_printed() -> None:
     assert invoke("--version").output == f"hotpeers, version {__version__}\n"
 
 

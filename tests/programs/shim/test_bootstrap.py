@@ -66,7 +66,7 @@ def test_interpreter_without_an_agent_imports_only_small_modules():
 
 
 @pytest.mark.parametrize("value", ["1", "true"])
-def test_it_can_be_switched_off(value, neighbour):
+def test_shim_can_be_disabled(value, neighbour):
     out, err, _ = run(SEEN, BOOTSTRAP, neighbour, HOTPEERS_DISABLE=value)
     assert (out, err) == ("False True", "")
 

@@ -138,7 +138,7 @@ def test_abandoned_stream_ends_its_turn(program):
     program.wait_for(0)
 
 
-def test_while_the_pod_drains_each_answer_closes_its_connection(program):
+def test_each_answer_closes_its_connection_during_a_drain(program):
     staying = program.ask("GET", "/nothing")
     assert "connection" not in staying.getresponse().headers
     held = program.ask("POST", "/stream")
@@ -209,7 +209,7 @@ def test_hold_that_is_dropped_ends(stile):
     assert stile.turns().active == 0
 
 
-def test_turns_of_many_threads_are_all_counted(stile):
+def test_turns_of_many_threads_are_counted(stile):
     inside, leave = threading.Barrier(9), threading.Event()
 
     def work():
@@ -255,7 +255,7 @@ def runner(stile, monkeypatch):
     return kind()
 
 
-async def test_websocket_is_a_turn_as_long_as_it_is_open(stile, monkeypatch):
+async def test_open_websocket_is_an_active_turn(stile, monkeypatch):
     monkeypatch.setattr("hotpeers_shim.turns._turnstile", stile)
     closing, sent = asyncio.Event(), []
 

@@ -80,7 +80,7 @@ async def test_drain_of_an_idle_pod_ends_with_an_unwritable_folder(
     assert ended.outcome is Outcome.IDLE
 
 
-async def test_drain_lasts_as_long_as_the_turns_do(tmp_path: Path, agent: Agent) -> None:
+async def test_drain_lasts_until_the_turns_end(tmp_path: Path, agent: Agent) -> None:
     agent.active = 2
     waiting = make(tmp_path)
     task = asyncio.create_task(waiting.wait())

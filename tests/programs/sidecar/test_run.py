@@ -387,7 +387,7 @@ def test_peer_file_that_cannot_be_written_ends_the_start(tmp_path: Path, place: 
     assert "Traceback" not in done.stderr
 
 
-def test_read_only_file_system_ends_the_start(tmp_path: Path) -> None:
+def test_start_fails_on_a_read_only_file_system(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "ro,size=65536", "hotpeers-test", str(folder)]

@@ -146,7 +146,7 @@ async def test_headers_go_to_their_prefix_and_nowhere_else_also_after_a_redirect
     assert [headers.get("Authorization") for _, headers in stranger.seen] == [None]
 
 
-async def test_user_header_gives_way_to_the_credential_of_the_prefix(scene: Scene) -> None:
+async def test_credential_of_the_prefix_replaces_the_user_header(scene: Scene) -> None:
     await scene.start({"prefix": f"{scene.url}/team", "bearer": BEARER, "ca": "ca.crt"})
     await scene.until(scene.delivered)
     await scene.call(f"{scene.url}/team", headers={"authorization": "Bearer of-the-user"})

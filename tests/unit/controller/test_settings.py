@@ -45,7 +45,7 @@ def test_the_word_none_disables_a_setting() -> None:
     assert settings.sidecar_resources == {}
 
 
-def test_without_a_cluster() -> None:
+def test_no_cluster_is_needed_when_its_features_are_disabled() -> None:
     settings = parse(
         certificate_dir="/c",
         bind_readers="false",
@@ -130,7 +130,7 @@ def test_each_flag_is_in_the_reference(name: str) -> None:
         assert f"| `{option.opts[0]}` | `{option.envvar}` |" in reference
 
 
-def test_each_flag_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_flag_has_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOTPEERS_IMAGE_PULL_POLICY", "Sometimes")
     done = CliRunner().invoke(cli, ["controller", "--image=hotpeers:1"])
     assert "HOTPEERS_IMAGE_PULL_POLICY" in str(done.exception)

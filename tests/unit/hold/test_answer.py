@@ -14,7 +14,7 @@ def config(state: str = "live", value: str = "7", **more: Any) -> dict[str, Any]
     return {"state": state, "hash": value, "time": 1.0, **more}
 
 
-def test_all_processes_must_have_it() -> None:
+def test_pod_is_live_only_when_all_its_processes_are() -> None:
     assert read_answer(status(config()), "7").says is Says.LIVE
     assert read_answer(status(config(), config()), "7").says is Says.LIVE
     assert read_answer(status(config(), config(value="6")), "7").says is Says.OTHER

@@ -89,7 +89,7 @@ def test_other_difference_rolls(change: dict[str, Any]) -> None:
         assert (result, template_hash(stored), is_marked(stored)) == (Result.ROLLED, C, False)
 
 
-def test_restart_by_kubectl_repays_the_debt() -> None:
+def test_restart_by_kubectl_rolls_out_the_held_change() -> None:
     """`kubectl rollout restart` and `kubectl set image` do not know of the hash that is held."""
     old = deployment(A, held=(B, A))
     restart = {"kubectl.kubernetes.io/restartedAt": "now"}
@@ -97,7 +97,7 @@ def test_restart_by_kubectl_repays_the_debt() -> None:
     assert (result, template_hash(stored), is_marked(stored)) == (Result.ROLLED, B, False)
 
 
-def test_undo_to_another_hash_is_held_like_any() -> None:
+def test_undo_to_another_hash_is_held() -> None:
     old = deployment(B)
     result, stored = after(old, updated(old, A))
     assert (result, template_hash(stored), wanted(stored)) == (Result.HELD, B, A)
@@ -113,7 +113,7 @@ def test_paused_or_empty_deployment_is_not_held(spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("old", "new"), [(None, A), (A, None), ("", A), (A, ""), ("x", A), (A, "-1")]
 )
-def test_missing_or_strange_hash_is_not_held(old: str | None, new: str | None) -> None:
+def test_missing_or_malformed_hash_is_not_held(old: str | None, new: str | None) -> None:
     before = deployment(old)
     found, stored = after(before, updated(before, new))
     assert found in (Result.ROLLED, Result.UNCHANGED)

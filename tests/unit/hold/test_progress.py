@@ -65,6 +65,6 @@ def test_pod_without_sidecar_or_that_cannot_start_releases() -> None:
     assert stand(replace(POD, failing=True))[1] is HoldReason.ROLLOUT_STUCK
 
 
-def test_pods_that_never_come_release() -> None:
+def test_missing_pods_release_the_hold() -> None:
     assert stand(replicas=1)[0] is Stand.WAITING
     assert stand(replicas=1, since=120.0) == (Stand.RELEASE, HoldReason.ACK_MISSING)

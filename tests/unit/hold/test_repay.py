@@ -30,7 +30,7 @@ def is_open(text: str, day: int, time: str) -> bool:
         ("sat 02:00-03:00; Tue 10:00-11:00", 24, "10:30", True),
     ],
 )
-def test_window(text: str, day: int, time: str, expected: bool) -> None:
+def test_window_is_open_at_its_times(text: str, day: int, time: str, expected: bool) -> None:
     assert is_open(text, day, time) is expected
 
 

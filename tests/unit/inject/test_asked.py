@@ -89,14 +89,14 @@ def test_annotations_that_the_agent_no_longer_has_leave_the_pod_as_before() -> N
     assert after == pod_of()
 
 
-def test_each_annotation_is_removed_by_itself() -> None:
+def test_annotation_missing_from_the_agent_is_removed_from_the_pod() -> None:
     pod = pod_of(**{INJECT: "true", SPAWN: "true", "hotpeers.dev/namespaces": "secret-lab"})
     _, after = ask(pod, Sources(Agent("concierge", annotations={INJECT: "true"})))
     assert said(after) == {INJECT: "true"}
     assert containers(after) == {"hotpeers", "hotpeers-pythonpath", "kagent"}
 
 
-def test_values_are_those_of_the_agent() -> None:
+def test_annotation_values_come_from_the_agent() -> None:
     pod = pod_of(**{INJECT: "true", SELECTOR: "team=old"})
     sources = Sources(Agent("concierge", annotations={INJECT: "true", SELECTOR: "team=new"}))
     _, after = ask(pod, sources)
@@ -261,7 +261,7 @@ def test_namespace_that_cannot_be_read_skips() -> None:
 
 
 @pytest.mark.parametrize("image", ["mirror/kagent-go-runtime:1", "kagent/app:1", "x"])
-def test_go_runtime_is_known_by_the_agent_whatever_its_image_is_called(image: str) -> None:
+def test_go_runtime_is_read_from_the_agent_not_from_its_image(image: str) -> None:
     pod = pod_of(**{INJECT: "true"})
     pod["spec"]["containers"][0]["image"] = image
     agent = Agent("concierge", annotations={INJECT: "true"}, runtime="go")

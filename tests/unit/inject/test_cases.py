@@ -22,7 +22,7 @@ def test_pod_is_patched_as_its_file_expects(case: Case) -> None:
     assert again.operations == ()
 
 
-def test_no_file_is_left_over() -> None:
+def test_every_file_of_the_folder_belongs_to_a_case() -> None:
     kinds = (".pod.yaml", ".patch.json")
     wanted = {f"{case.name}{kind}" for case in CASES for kind in kinds}
     found = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}

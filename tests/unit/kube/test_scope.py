@@ -43,7 +43,7 @@ class Deaf:
         )
 
 
-async def test_event_that_was_never_sent_is_made_up_for_by_listing_every_ten_minutes(
+async def test_lost_event_is_recovered_by_the_list_every_ten_minutes(
     tmp_path: Path,
 ) -> None:
     deaf = Deaf()

@@ -48,7 +48,7 @@ def test_instructions_make_a_declarative_agent() -> None:
     assert made.unmapped == ()
 
 
-def test_an_image_makes_a_byo_agent() -> None:
+def test_image_is_rendered_as_a_byo_agent() -> None:
     made = every_mapping()[1]
     assert made.manifest["spec"] == {"type": "BYO", "byo": {"deployment": {"image": IMAGE}}}
     loose = render(template(None, source={"image": "a/b:1"}), WISH)
@@ -137,7 +137,7 @@ def test_long_names_stay_distinct() -> None:
 @pytest.mark.skipif(
     "KAGENT_CHECKOUT" not in os.environ, reason="KAGENT_CHECKOUT names no checkout of kagent"
 )
-def test_each_field_is_in_kagents_own_definition() -> None:
+def test_rendered_fields_exist_in_kagents_crd() -> None:
     folder = Path(os.environ["KAGENT_CHECKOUT"])
     crd = yaml.safe_load((folder / "go/api/config/crd/bases/kagent.dev_agents.yaml").read_text())
     (version,) = [one for one in crd["spec"]["versions"] if one["name"] == "v1alpha2"]

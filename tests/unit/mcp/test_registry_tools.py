@@ -214,7 +214,7 @@ async def test_missing_registry_token_is_reported_and_read_when_it_appears(
         assert not failed
 
 
-async def test_slow_registry_does_not_hold_a_search_that_knows_something(registry: Any) -> None:
+async def test_slow_registry_does_not_delay_a_cached_search(registry: Any) -> None:
     from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
 
@@ -262,7 +262,7 @@ async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) 
         assert (again.total, again.stale) == (2, "")
 
 
-async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
+async def test_hostile_entries_are_cleaned_or_skipped(registry: Any) -> None:
     from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
 
@@ -280,7 +280,7 @@ async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
     assert text.startswith("zebra x")
 
 
-async def test_pages_that_never_end_are_refused(registry: Any) -> None:
+async def test_endless_pages_are_refused(registry: Any) -> None:
     from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
     from hotpeers.registry.fault import Fault

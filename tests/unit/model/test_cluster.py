@@ -81,7 +81,7 @@ def test_condition_ready(status: Any, ready: bool) -> None:
         ),
     ],
 )
-def test_allowed_namespaces(
+def test_allowed_namespaces_decide_about_admission(
     allowed: Any, asking: str, labels: dict[str, str] | None, admitted: bool | None
 ) -> None:
     audience = read_agent(agent({"allowedNamespaces": allowed})).audience

@@ -121,7 +121,7 @@ def test_similar_field_beside_the_right_one_is_not_reported() -> None:
     assert not read({**CARD, "urls": [], "Description": "d"}).warnings
 
 
-def test_strange_names_are_shown_clean_and_short() -> None:
+def test_hostile_field_names_are_cleaned_and_cut() -> None:
     data = {**PEER, "spec": {**PEER["spec"], "\u202ex\n" + "y" * 9000: 1}}
     (problem,) = read(data).problems
     assert len(problem.field) < 100

@@ -71,7 +71,7 @@ def test_protocol_version_of_a_listed_interface_is_used(version: Any, spoken: st
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.1", "x", "1.0.0.0 or so?"])
-def test_listed_interface_of_a_version_that_is_unknown_is_left_out(version: str) -> None:
+def test_listed_interface_of_an_unknown_version_is_skipped(version: str) -> None:
     assert found(listed(protocolVersion=version)) == []
 
 
@@ -103,7 +103,7 @@ def test_bindings_are_known_by_any_spelling(name: str, binding: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mqtt", "https://x.example/binding", "SLIM", "WEBSOCKET"])
-def test_unknown_binding_is_left_out(name: str) -> None:
+def test_unknown_binding_is_skipped(name: str) -> None:
     assert found(listed(protocolBinding=name)) == []
     assert found({"url": RPC, "preferredTransport": name}) == []
     with pytest.raises(CardError) as caught:
@@ -223,7 +223,7 @@ def test_address_elsewhere_is_left_out_with_a_reason(url: str, home: str) -> Non
     assert placed(url, home) == ""
 
 
-def test_pinned_peer_is_called_at_its_address_whatever_the_card_says() -> None:
+def test_pinned_peer_is_always_called_at_its_address() -> None:
     assert placed("https://public.example/a2a?x=1", pinned=True) == f"{HOME}/a2a?x=1"
     assert placed("localhost:8080", pinned=True) == HOME
     assert placed("https://public.example", f"{HOME}/agents/a", pinned=True) == f"{HOME}/agents/a"

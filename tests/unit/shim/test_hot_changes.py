@@ -21,7 +21,7 @@ def test_field_read_for_each_request_needs_no_restart(field):
     assert differing(START, {**START, field: "another"}) == (field,)
 
 
-def test_another_model_needs_no_restart():
+def test_changed_model_needs_no_restart():
     model = {"type": "anthropic", "model": "b", "headers": {"x": "y"}, "api_key_passthrough": False}
     assert restarts(START, {**START, "model": model}) == ()
 

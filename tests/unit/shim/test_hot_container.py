@@ -6,7 +6,7 @@ import time
 from hotpeers_shim.hot.container import container_start
 
 
-def test_it_is_when_the_first_process_started():
+def test_container_start_is_the_start_of_its_first_process():
     now = time.time()
     assert 0 < container_start(now) <= now
 

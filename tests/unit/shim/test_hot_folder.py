@@ -18,7 +18,7 @@ def volume(tmp_path):
     return Volume(tmp_path / "config")
 
 
-def test_all_files_are_read(volume, tmp_path):
+def test_folder_reads_all_files(volume, tmp_path):
     skills = tmp_path / "skills.json"
     skills.write_bytes(b"K")
     volume.configure({"a": 1}, **{"srt-settings.json": b"srt"})
@@ -32,7 +32,7 @@ def test_a_folder_without_versions_is_read(tmp_path):
     assert Folder(tmp_path).read() == Content(b"{}", b"[]")
 
 
-def test_each_change_is_seen_at_config_json(volume):
+def test_each_change_alters_the_stamp_of_config_json(volume):
     folder = Folder(volume.path)
     assert folder.stamp() is None
     stamps = set()

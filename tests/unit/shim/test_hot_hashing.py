@@ -57,7 +57,7 @@ def test_a_pod_that_is_made_while_its_deployment_is_held_is_proven():
     assert proof.of(*asked(OLD, wanted(OLD, ROTATED, HELD + 90))) == ("", True)
 
 
-def test_a_process_that_may_be_older_than_the_hold_is_not():
+def test_process_started_near_the_hold_is_not_proven():
     """Within the skew of two clocks, or where it was not said since when."""
     for since in (HELD, None):
         near = start(NEW, time=HELD + 1)

@@ -85,7 +85,7 @@ def test_an_empty_list_removes_all(path, reader):
     assert reader.current().rejection is None
 
 
-def test_a_file_that_never_was_good_gives_no_list(path):
+def test_file_that_was_never_valid_gives_no_list(path):
     path.write_text("{")
     view = PeerReader(path).current()
     assert view.file is None

@@ -92,7 +92,7 @@ def test_empty_policy_is_explained() -> None:
     assert nothing.startswith("It allows nothing: it does not name subjects, target")
 
 
-def test_everything_is_explained() -> None:
+def test_explain_covers_every_field() -> None:
     text = "\n".join(explain(read_policy(document({**SPEC, "templates": {"agents": ["base"]}}))))
     for word in (
         "agent:base",

@@ -85,7 +85,7 @@ ADMISSIBLE = {
 VALUES: tuple[Any, ...] = ("x", "", True, False, 0, 1, {}, [], {"a": "b"}, ["x"])
 
 
-def test_the_corpus_is_as_large_as_it_should_be() -> None:
+def test_corpus_has_its_minimum_size() -> None:
     assert len(HOSTILE) >= 250
     assert len(LEGITIMATE) >= 50
 
@@ -258,7 +258,7 @@ def test_no_subresource_may_be_written(subresource: str, operation: str) -> None
 
 
 @pytest.mark.parametrize("operation", ["CONNECT", "PATCH", "create", "", "*"])
-def test_no_other_operation(operation: str) -> None:
+def test_other_operations_are_refused(operation: str) -> None:
     live = spawned()
     assert not create(live, operation=operation, old_object=live).allowed
 

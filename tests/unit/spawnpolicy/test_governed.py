@@ -329,7 +329,7 @@ def test_account_that_is_needed_again_resets_its_clock() -> None:
     assert (plan.mark, plan.clocks) == (set(), {A: Clock(90.0)})
 
 
-def test_a_mark_counts_once_both_have_it() -> None:
+def test_mark_counts_when_both_configurations_have_it() -> None:
     half = [asking(A, leaving=(A,)), asking(A)]
     plan = release(half, {A: Clock(0.0)}, 100.0)
     assert (plan.mark, plan.remove) == ({A}, set())

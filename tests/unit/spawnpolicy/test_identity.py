@@ -76,7 +76,7 @@ def test_own_image_names_its_account_in_its_own_block() -> None:
     assert read_agent(manifest).account == "writer"
 
 
-def test_account_is_the_subject_where_no_agent_runs_as_it() -> None:
+def test_account_without_an_agent_is_itself_the_subject() -> None:
     found = who(policies=(ACCOUNT,))
     assert found.standing is Standing.GOVERNED
     assert found.subject == Subject("team", "lead", UID)

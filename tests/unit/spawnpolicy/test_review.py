@@ -114,7 +114,7 @@ def test_deletion_of_a_name_that_is_far_too_long_is_denied(phase: Phase) -> None
         assert not decide(request, [POLICY], Facts(now=NOW)).allowed
 
 
-def test_request_is_as_it_was_sent() -> None:
+def test_request_is_read_unchanged() -> None:
     old = declarative("worker-a")
     found = read_review(
         raw(review(operation="UPDATE", oldObject=old, dryRun=True, subResource="status")),
@@ -212,7 +212,7 @@ def test_malformed_body_is_a_review_error(body: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(_PATHS), _JSON), min_size=1, max_size=3))
-def test_no_edit_is_a_fault(edits: list[tuple[str, Any]]) -> None:
+def test_any_edit_of_a_review_is_handled(edits: list[tuple[str, Any]]) -> None:
     document = review()
     for path, value in edits:
         document = (

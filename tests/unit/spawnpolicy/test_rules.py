@@ -220,7 +220,7 @@ def test_secrets_for_skills_are_admitted_where_the_policy_names_them() -> None:
         assert not create(edited(manifest, wrong), SECRETS).allowed, wrong
 
 
-def test_ref_that_is_left_out_is_main() -> None:
+def test_omitted_ref_defaults_to_main() -> None:
     source = {"url": "https://git.example.com/team/skills", "refs": ["main"]}
     main = policy(skills={"git": [source]})
     git = [{"url": source["url"]}]

@@ -40,7 +40,7 @@ PLAIN = {name: one for name, one in legitimate.cases().items() if name != "harde
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_it_is_stamped_and_lives_on(name: str) -> None:
+def test_plain_agent_is_stamped_and_can_be_updated(name: str) -> None:
     given_one = PLAIN[name]
     made = create(given_one, STRICT)
     assert made.allowed, made.message
@@ -139,7 +139,7 @@ def test_loose_policy_denies_the_whole_restricted_context() -> None:
         assert not create(asked).allowed
 
 
-def test_it_is_explained() -> None:
+def test_explain_names_restricted_pod_security() -> None:
     assert "restricted" in "\n".join(explain(STRICT))
     assert "restricted" not in "\n".join(explain(policy(**SPEC)))
 

@@ -63,7 +63,7 @@ async def test_many_are_bounded(cluster: Cluster, namespace: str) -> None:
         assert len(lost) == 50
 
 
-async def test_few_are_written_in_a_second(cluster: Cluster, namespace: str) -> None:
+async def test_writes_of_denials_are_limited_per_second(cluster: Cluster, namespace: str) -> None:
     sent: list[str] = []
 
     async def post(path: str, _: Any) -> Any:

@@ -169,7 +169,7 @@ def test_byo_agent_decides_too(cluster: Cluster, team: str) -> None:
     assert said(cluster.api.create(pod(team, "byo", **{INJECT: "true"}))) == {}
 
 
-def test_edit_counts_for_the_very_next_pod(cluster: Cluster, team: str) -> None:
+def test_edit_of_an_agent_applies_to_its_next_pod(cluster: Cluster, team: str) -> None:
     for number in range(20):
         annotations = {INJECT: "true", SELECTOR: f"team=n{number}"} if number % 2 else {}
         write_agent(cluster.api, team, "quick", annotations)

@@ -81,7 +81,7 @@ async def test_malformed_answer_of_a_pod_counts_as_silence(
         await until(lambda: leader.results == [("released", "AckMissing")])
 
 
-async def test_pod_that_never_answers_holds_up_no_other(
+async def test_hanging_pod_does_not_block_the_release(
     lead: Orchestrator, account: ServiceAccount
 ) -> None:
     lead.says = lambda _held: (time.sleep(20), {})[1]

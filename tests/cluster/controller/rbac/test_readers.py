@@ -149,7 +149,7 @@ async def test_pod_is_bound_and_unbound_after_the_grace(
         await until(lambda: made.problems() == ())
 
 
-async def test_another_namespace_only_while_it_invites(
+async def test_account_is_bound_in_another_namespace_only_while_invited(
     cluster: Cluster, namespace: str, away: str, roles: list[Object]
 ) -> None:
     api = cluster.api
@@ -188,7 +188,7 @@ async def test_nobody_is_bound_where_nothing_may_be_injected(
         await until(lambda: bound(api, away, "mallory") == set(), grants.GRACE_SECONDS / 2)
 
 
-async def test_all_namespaces_are_left_to_the_operator(
+async def test_wildcard_namespace_creates_no_binding(
     cluster: Cluster, namespace: str, away: str, roles: list[Object]
 ) -> None:
     api = cluster.api

@@ -72,7 +72,9 @@ async def test_status_reports_counts_denials_and_readiness(
         await until(lambda: ready(api, second) == ("True", "Enforced"))
 
 
-async def test_without_its_configurations_it_is_not_ready(cluster: Cluster, namespace: str) -> None:
+async def test_policy_is_not_ready_without_the_webhook_configurations(
+    cluster: Cluster, namespace: str
+) -> None:
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     kinds = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -148,7 +150,9 @@ async def test_unchanged_status_is_not_written(cluster: Cluster, namespace: str)
         assert api.read(policy)["metadata"]["resourceVersion"] == version
 
 
-async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace: str) -> None:
+async def test_status_of_a_policy_is_written_at_most_once_a_second(
+    cluster: Cluster, namespace: str
+) -> None:
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     versions: set[str] = set()

@@ -63,7 +63,7 @@ async def test_a_request_that_is_too_large_is_refused_unread_and_counted(scene: 
     assert scene.counted(result="failed", reason="RequestInvalid") == 1
 
 
-async def test_at_the_end_each_connection_is_closed_with_its_answer(scene: Scene) -> None:
+async def test_each_answer_closes_its_connection_during_shutdown(scene: Scene) -> None:
     scene.webhook.injection = Injection("hotpeers:1")
     scene.draining = True
     async with scene.client.post("/inject", data=BODY) as answer:

@@ -67,7 +67,7 @@ def test_a_strict_client_accepts_it(name: str, tmp_path: Path) -> None:
     handshake(keyring.bundle, keyring, name, tmp_path)
 
 
-def test_another_name_and_another_authority_are_refused(tmp_path: Path) -> None:
+def test_other_host_name_and_other_authority_are_refused(tmp_path: Path) -> None:
     keyring, other = make(datetime.now(UTC)), make(datetime.now(UTC))
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
         handshake(keyring.bundle, keyring, "other.ns.svc", tmp_path)
@@ -75,7 +75,7 @@ def test_another_name_and_another_authority_are_refused(tmp_path: Path) -> None:
         handshake(other.bundle, keyring, NAMES[0], tmp_path)
 
 
-def test_clocks_may_be_an_hour_behind() -> None:
+def test_certificates_are_valid_for_clocks_an_hour_behind() -> None:
     keyring = make()
     for pair in (keyring.serving, keyring.signer):
         assert pair.x509.not_valid_before_utc == NOW - timedelta(hours=1)

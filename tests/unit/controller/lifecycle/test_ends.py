@@ -53,7 +53,7 @@ def causes(found: EndPlan) -> dict[str, Cause]:
     return {one.agent.name: one.cause for one in found.endings}
 
 
-def test_it_ends_at_its_time_and_not_before() -> None:
+def test_agent_expires_exactly_at_its_time() -> None:
     assert causes(plan(worker())) == {}
     assert plan(worker()).due == 30.0
     at = NOW + timedelta(seconds=30)
@@ -85,7 +85,7 @@ def test_unreadable_expiry_is_reported_and_ends_no_agent(text: str | None) -> No
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 1, 1)))
-def test_a_time_is_read_as_it_is_written(moment: datetime) -> None:
+def test_time_survives_a_round_trip(moment: datetime) -> None:
     whole = moment.replace(microsecond=0, tzinfo=UTC)
     assert read_time(written(whole)) == whole
 
@@ -135,7 +135,7 @@ def test_deletion_policy_decides_about_agents_of_a_missing_policy() -> None:
     assert causes(late) == {"worker": Cause.EXPIRED}
 
 
-def test_its_orchestrator_must_be_the_very_same() -> None:
+def test_recreated_orchestrator_does_not_keep_its_agents() -> None:
     assert plan(worker()).since == {}
     for around in ([], [replace(LEAD, uid="another")]):
         first = plan_ends([*around, worker()], AROUND, NOW, 0.0)

@@ -190,7 +190,7 @@ World.TestCase.settings = settings(max_examples=60, stateful_step_count=50, dead
 TestWorld = World.TestCase
 
 
-def test_world_is_too_strict_for_a_ledger_that_forgets() -> None:
+def test_model_world_fails_when_the_ledger_forgets_a_slot() -> None:
     """A world in which a slot is freed too early does not hold: the test can fail."""
     world = World()
     world.replica_admits(0, "a/x", 0)
@@ -334,7 +334,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
     told=st.none() | st.builds(LastDenial, texts, texts, texts, texts, texts, texts, texts, texts),
     uid=st.sampled_from(["", "0123456789"]),
 )
-def test_text_is_read_as_it_was_written(
+def test_ledger_survives_a_round_trip(
     agents: list[str], retain: bool, told: LastDenial | None, uid: str
 ) -> None:
     ledger = reserved(*agents)
@@ -381,7 +381,7 @@ def change(**fields: Any) -> Callable[[dict[str, Any]], Any]:
         change(lastDenial={"time": "now"}),
     ],
 )
-def test_text_that_is_not_ours_is_refused(garble: Callable[[dict[str, Any]], Any]) -> None:
+def test_garbled_ledger_is_refused(garble: Callable[[dict[str, Any]], Any]) -> None:
     with pytest.raises(LedgerError):
         read_ledger(json.dumps(garble(json.loads(written(reserved("a/x"))))))
 
@@ -437,7 +437,7 @@ def test_full_ledger_takes_no_other_name_and_can_be_written() -> None:
         assert reserve(ledger, next(iter(ledger.slots)), NOW).admissions == 100_000_000
 
 
-def test_ledger_that_was_never_there_admits_at_once() -> None:
+def test_new_ledger_admits_at_once() -> None:
     assert rebuilt("team/policy", {}, None, NOW).held == 0
 
 

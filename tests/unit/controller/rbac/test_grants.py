@@ -195,7 +195,7 @@ def test_pod_that_comes_back_resets_the_grace_period() -> None:
     assert plan.idle == {}
 
 
-def test_withdrawn_invitation_takes_the_binding_away_at_once() -> None:
+def test_withdrawn_invitation_deletes_the_binding_at_once() -> None:
     away = made(Binding(PEERS, "away", ALICE))
     assert make_plan(frozenset(), [away], invitations(away="home"), {}, 0.0).deletes == ()
     assert make_plan(frozenset(), [away], invitations(away="bob"), {}, 0.0).deletes == (away,)

@@ -80,7 +80,7 @@ async def test_deployment_of_an_agent_that_is_no_subject_is_not_read() -> None:
     assert client.asked == []
 
 
-async def test_each_is_looked_at_once_in_a_while() -> None:
+async def test_deployment_is_read_once_per_interval() -> None:
     client = Deployments("shared")
     running = Running(client)
     for _ in range(3):

@@ -130,7 +130,7 @@ def test_ready_condition_names_the_reason() -> None:
     assert ready(policy(mode="Audit"))[:2] == ("True", "Audited")
 
 
-def test_its_time_is_that_of_the_last_turn() -> None:
+def test_transition_time_changes_only_with_the_status() -> None:
     one = policy()
     one = told(one, change(one))
     assert change(one, now=LATER) == {}

@@ -173,7 +173,7 @@ def test_peer_file_survives_a_round_trip(file: PeerFile) -> None:
 
 
 @given(PEER_FILE, st.data())
-def test_a_cut_peer_file_is_never_taken_for_whole(file: PeerFile, data: st.DataObject) -> None:
+def test_truncated_peer_file_is_always_rejected(file: PeerFile, data: st.DataObject) -> None:
     raw = dump_peer_file(file)
     cut = data.draw(st.integers(0, len(raw) - 2))
     assert isinstance(load_peer_file(raw[:cut]), Rejection)

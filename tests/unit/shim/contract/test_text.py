@@ -53,7 +53,7 @@ def test_cleaning_once_is_enough(text: str) -> None:
 
 
 @given(ANY, st.integers(2, 40))
-def test_a_line_is_short_and_stable(text: str, limit: int) -> None:
+def test_cleaned_line_is_short_and_stable(text: str, limit: int) -> None:
     line = clean_text(text, limit)
     assert len(line) <= limit
     assert "\n" not in line

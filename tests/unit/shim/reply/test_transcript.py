@@ -117,7 +117,7 @@ def test_each_status_message_is_kept_in_order(script: list[Any]) -> None:
         max_leaves=15,
     )
 )
-def test_any_json_is_taken_in(value: Any) -> None:
+def test_transcript_accepts_any_json(value: Any) -> None:
     transcript = Transcript()
     transcript.add(parse_event(value))
     assert isinstance(render(transcript.reply(), "x", limit=100), str)

@@ -44,7 +44,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_each_has_a_turn_and_then_another() -> None:
+async def test_every_key_gets_repeated_turns() -> None:
     work = Work(wait=0.001)
     turns = schedule(work)
     turns.start()
@@ -53,7 +53,7 @@ async def test_each_has_a_turn_and_then_another() -> None:
     await turns.stop()
 
 
-async def test_no_more_than_the_lane_has_places() -> None:
+async def test_lane_runs_no_more_keys_than_it_has_places() -> None:
     work = Work(hold=True)
     turns = schedule(work, at_once=3)
     turns.start()

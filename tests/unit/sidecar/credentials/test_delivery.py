@@ -181,7 +181,7 @@ def test_list_follows_the_users(peer_file: Path) -> None:
 
 
 @root
-def test_before_an_agent_is_known_only_the_sidecars_user_reads_it(peer_file: Path) -> None:
+def test_only_the_sidecars_user_reads_the_file_before_an_ack(peer_file: Path) -> None:
     assert deliver(peer_file) == "None"
     assert reads(SIDECAR, peer_file)
     assert not reads(AGENT, peer_file)
@@ -217,7 +217,7 @@ def without_lists(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_where_lists_are_unsupported_no_secret_is_written(without_lists: Path) -> None:
+def test_no_secret_is_written_without_acl_support(without_lists: Path) -> None:
     mine = os.geteuid()
     made = Delivery(without_lists)
     made.bring([ONE], frozenset({mine}))

@@ -32,7 +32,7 @@ def pems(tmp_path: Path) -> trustme.CA:
     return authority
 
 
-def test_each_kind_is_read(tmp_path: Path, pems: trustme.CA) -> None:
+def test_each_kind_of_credential_is_read(tmp_path: Path, pems: trustme.CA) -> None:
     (tmp_path / "token").write_text(f"{S}-of-a-file\n")
     file = write(
         tmp_path,

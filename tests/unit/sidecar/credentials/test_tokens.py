@@ -128,7 +128,7 @@ async def test_malformed_token_response_is_a_problem_without_a_secret(
 
 
 @pytest.mark.parametrize("life", [None, 0, -5, "soon", "60", 1e300])
-async def test_any_expires_in_gives_a_token(life: Any) -> None:
+async def test_token_is_used_with_any_expires_in(life: Any) -> None:
     server = TokenServer()
     server.answer = web.json_response({"access_token": "t0ken", "expires_in": life})
     async with scene(server) as (made, client):

@@ -67,7 +67,7 @@ def test_restart_continues_the_file(path: Path) -> None:
     assert again.project([peer("c")]).generation == 3
 
 
-def test_another_orchestrator_is_a_change(path: Path) -> None:
+def test_changed_orchestrator_is_a_new_generation(path: Path) -> None:
     Projector(path, "ns/a").project([])
     assert Projector(path, "ns/b").project([]).generation == 2
 
@@ -173,7 +173,7 @@ def test_unchanged_peers_are_not_encoded_again(path: Path, monkeypatch: pytest.M
 
 
 @given(st.lists(st.lists(st.integers(0, 9), unique=True, max_size=10), max_size=6))
-def test_encodings_that_are_kept_never_change_the_file(lists: list[list[int]]) -> None:
+def test_cached_encodings_never_change_the_file(lists: list[list[int]]) -> None:
     known = [peer(f"p{number}") for number in range(10)]
     encodings = Encodings()
     for numbers in lists:

@@ -413,7 +413,7 @@ def test_unchanged_peers_and_lists_are_the_same_objects() -> None:
 
 
 @pytest.mark.parametrize("reason", [ModelReason.INTERFACE_MISSING, ModelReason.CARD_INVALID])
-def test_described_candidate_with_no_way_to_call_it_is_refused(reason: Reason) -> None:
+def test_described_candidate_without_an_interface_is_refused(reason: Reason) -> None:
     weather = candidate("weather", ready=True)
     found = run(weather, cards={weather.card_key: CardState(None, 1, reason, "why")})
     assert reasons(found) == {"default/weather": reason}
@@ -509,6 +509,6 @@ def test_newcomer_of_another_name_does_not_take_the_tool_of_a_live_peer() -> Non
     assert reasons(found) == {"default/a-b": SidecarReason.NAME_COLLISION}
 
 
-def test_first_file_of_a_name_is_taken_where_none_was_live() -> None:
+def test_first_file_of_a_name_wins_without_a_live_peer() -> None:
     found = run(from_file("b.yaml"), from_file("a.yaml"))
     assert [peer.source for peer in found.peers] == ["a.yaml#Peer/default/weather"]

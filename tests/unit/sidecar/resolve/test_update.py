@@ -32,7 +32,7 @@ def after(base: Base, *there: Candidate, cards: Cards | None = None) -> Base | N
 A, B = candidate("a", created=1.0), candidate("b", created=2.0)
 
 
-def test_changed_description_is_an_update_and_the_base_stays_as_it_was() -> None:
+def test_changed_description_is_an_update_that_keeps_the_base() -> None:
     base = start(A, B)
     changed = after(base, A, replace(B, description="Changed"))
     assert changed is not None
@@ -46,7 +46,7 @@ def test_changed_card_is_an_update() -> None:
     assert changed is not None
 
 
-def test_no_change_is_the_same_resolution() -> None:
+def test_unchanged_candidates_give_the_same_resolution() -> None:
     base = start(A, B)
     same = after(base, A, B)
     assert same is not None

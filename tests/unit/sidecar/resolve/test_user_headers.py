@@ -36,7 +36,7 @@ def peer(url: str) -> dict[str, Any]:
     }
 
 
-def test_agent_at_its_own_service_knows_the_user() -> None:
+def test_agent_at_its_own_service_takes_user_headers() -> None:
     assert takes_user_headers(read_agent(agent()), NOBODY)
 
 

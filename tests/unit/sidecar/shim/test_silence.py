@@ -77,7 +77,7 @@ def test_agent_that_served_and_lost_the_shim_is_a_problem(agent: socket.socket) 
     assert silence.changes(heard=False)
 
 
-def test_without_known_ports_it_begins_with_the_sidecar() -> None:
+def test_silence_without_known_ports_starts_with_the_sidecar() -> None:
     assert not Silence(frozenset(), expected=True).changes(heard=False)
     assert Silence(frozenset(), expected=True, patience=0).changes(heard=False)
     # Outside of a pod there may be no agent.

@@ -294,7 +294,7 @@ async def test_missing_directory_is_not_complete_and_is_found_later(
     assert (await follower.names("a")).complete
 
 
-async def test_directory_that_never_was_is_not_complete(tmp_path: Path) -> None:
+async def test_missing_directory_is_not_complete(tmp_path: Path) -> None:
     made = Follower(DirectorySource(tmp_path / "nowhere"))
     async with asyncio.timeout(SECONDS):
         task = asyncio.create_task(made.follow())

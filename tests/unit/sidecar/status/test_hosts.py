@@ -105,7 +105,7 @@ async def test_no_answer_names_the_version_of_the_server(request_: bytes, status
     assert b"python" not in answer.lower()
 
 
-def test_it_listens_on_loopback_except_in_a_pod() -> None:
+def test_status_server_listens_on_loopback_outside_of_a_pod() -> None:
     assert default_listen({}) == "127.0.0.1:8090"
     assert default_listen({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == ":8090"
 
