@@ -300,7 +300,7 @@ def test_card_that_is_named_by_symbols_is_a_peer(name: str) -> None:
         ("\u0417\u0430\u043f\u0440\u043e\u0441 SQL", "sql"),
     ],
 )
-def test_ascii_name_keeps_its_slug(name: str, slug: str) -> None:
+def test_name_with_ascii_characters_keeps_its_slug(name: str, slug: str) -> None:
     assert one(json.dumps(CARD_0 | {"name": name, "description": "d"}), "a.json").name == slug
 
 

@@ -81,7 +81,7 @@ async def never(leader: Leader, api: Api, namespace: str, expected: set[str]) ->
     assert names(api, namespace) == expected
 
 
-async def test_agents_expire_within_about_a_second_of_their_time(
+async def test_they_end_at_their_time_to_about_a_second(
     cluster: Cluster,
     namespace: str,
     elsewhere: str,
@@ -145,7 +145,7 @@ async def test_what_the_guard_did_not_make_is_never_touched(
         assert wheres == {f"Agent/{namespace}/only-labelled", f"Agent/{namespace}/unreadable"}
 
 
-async def test_agents_end_when_their_policy_is_missing_for_long_enough(
+async def test_they_go_with_their_policy_but_not_with_one_that_comes_back(
     cluster: Cluster, namespace: str, elsewhere: str, lead: Object
 ) -> None:
     api, policy = cluster.api, spawn_policy(namespace)
@@ -221,7 +221,7 @@ async def test_unreadable_ledger_ends_no_agent(
         await until(lambda: leading.reasons() == set())
 
 
-async def test_agents_end_with_their_orchestrator_even_if_it_is_recreated(
+async def test_they_go_with_their_orchestrator_also_when_another_has_its_name(
     cluster: Cluster, namespace: str, elsewhere: str, lead: Object
 ) -> None:
     api = cluster.api

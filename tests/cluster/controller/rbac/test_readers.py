@@ -188,7 +188,7 @@ async def test_nobody_is_bound_where_nothing_may_be_injected(
         await until(lambda: bound(api, away, "mallory") == set(), grants.GRACE_SECONDS / 2)
 
 
-async def test_wildcard_namespace_creates_no_binding(
+async def test_wildcard_namespaces_create_only_the_own_bindings(
     cluster: Cluster, namespace: str, away: str, roles: list[Object]
 ) -> None:
     api = cluster.api

@@ -221,7 +221,7 @@ def kagents_name(namespace: str, name: str) -> str:
     | st.text(st.characters(max_codepoint=126, min_codepoint=32), min_size=1)
     | st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: f"{text}a"),
 )
-def test_a_name_that_shows_in_ascii_keeps_its_tool_name(namespace: str, name: str) -> None:
+def test_name_with_ascii_characters_keeps_its_tool_name(namespace: str, name: str) -> None:
     assert tool_name(namespace, name) == kagents_name(namespace, name)
 
 

@@ -29,7 +29,7 @@ def test_turns_of_all_processes_are_summed(tmp_path: Path) -> None:
     assert reader.activity(draining=True) == Activity(3, None, draining=True)
 
 
-def test_idle_time_is_that_of_the_busiest_process(tmp_path: Path) -> None:
+def test_idle_time_is_that_of_the_last_active_process(tmp_path: Path) -> None:
     say(tmp_path, Turns(1, 0, time.time() - 100))
     say(tmp_path, Turns(2, 0, time.time() - 10))
     found = TurnsReader(tmp_path).activity()
