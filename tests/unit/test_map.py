@@ -1,4 +1,4 @@
-"""The folders answer a newcomer's questions: each place is there, and nothing else does the same."""
+"""The folders answer a newcomer's questions: each answer exists, and is the only place."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is tested is what is shipped."""
+"""The tests run against the shipped package."""
 
 import os
 from importlib.metadata import files

@@ -54,7 +54,7 @@ def test_alive_agents_never_exceed_the_limit_and_finally_reach_it(
             until("slots to be taken", lambda: slots(guarded.api) or None, SECONDS)
             victim.stop(signal.SIGKILL)
             watcher.until_alive(LIMIT, HELD_SECONDS + SECONDS)
-            # Everybody else is refused, and goes on asking.
+            # All other clients are refused, and retry.
             crowd.until_refused_again(SECONDS)
             assert watcher.alive == crowd.created
         assert (watcher.most, watcher.added, len(crowd.created)) == (LIMIT, LIMIT, LIMIT)

@@ -65,7 +65,7 @@ def test_legitimate_manifest_is_admitted(name: str, guarded: Scene, lead: Api, o
 
 
 def stamps(manifest: Object) -> Object:
-    """What the guard wrote on it."""
+    """The stamps that the guard wrote on the agent."""
     metadata = manifest["metadata"]
     found = {**metadata["annotations"], **metadata["labels"]}
     found["owners"] = metadata.get("ownerReferences")
@@ -77,7 +77,7 @@ def stamps(manifest: Object) -> Object:
 
 
 def right(live: Object, owner: str, begun: datetime, seconds: int) -> None:
-    """Each stamp is what it must be, and there is no other."""
+    """Checks that the agent has exactly the expected stamps."""
     written = stamps(live)
     ttl = written.pop("hotpeers.dev/ttl", None)
     assert (ttl is None) == (seconds == 1800)
@@ -138,7 +138,7 @@ def test_stamps_stay_whoever_applies(lead: Api, worker: Object) -> None:
 
 
 def test_last_of_two_duplicate_specs_is_judged_and_stored(lead: Api) -> None:
-    """The API server stores the last one, and that is what the guard saw."""
+    """The API server stores the last one, and the guard judges the same one."""
     harmless = json.dumps(declarative("worker-z")["spec"])
     head = '"apiVersion":"kagent.dev/v1alpha2","kind":"Agent","metadata":{"name":"worker-z"}'
     hostile = '{"type":"Declarative","declarative":{"executeCodeBlocks":true}}'
@@ -234,7 +234,7 @@ def test_subject_deletes_its_own_agent(
             return error.status == 404 or None
         return None
 
-    # In the foreground the leader finishes it: nobody collects garbage here.
+    # The leader finishes a foreground deletion: no garbage collector runs here.
     until("it to be gone", gone, 60)
 
 

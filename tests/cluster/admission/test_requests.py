@@ -1,4 +1,4 @@
-"""Hostile requests at a real API server: none does anything, whatever RBAC allows."""
+"""Hostile requests at a real API server: none has an effect, although RBAC allows everything."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ ATTEMPTS = attempts()
 
 @pytest.fixture(autouse=True)
 def _unchanged(guarded: Scene, lead: Api) -> Iterator[None]:
-    """Whatever is stored is as it was before each test."""
+    """The stored objects are the same before and after each test."""
     before = world(guarded.api)
     yield
     assert difference(before, world(guarded.api)) == {}

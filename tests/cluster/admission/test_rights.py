@@ -1,4 +1,4 @@
-"""Who is asked about, and what only RBAC stops, since no admission webhook ever sees it."""
+"""Which requests reach the guard, and which only RBAC stops."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,12 +17,12 @@ LEAD = "system:serviceaccount:team:lead"
 
 
 def config(headers: dict[str, str] | None = None, namespace: str = "team") -> Attempt:
-    """A ConfigMap, which is nobody's who is governed."""
+    """A ConfigMap, which no governed account may create."""
     path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"
     return Attempt("POST", path, CONFIG, headers=headers or {})
 
 
-# None of these is the account `lead` of `team`, whatever it looks like.
+# None of these is the account `lead` of `team`, although the names look alike.
 STRANGERS = [
     "lead",
     "system:serviceaccount:team:leader",
@@ -99,7 +99,7 @@ def test_recreated_account_does_not_own_the_agents_of_its_predecessor(guarded: S
     outcome = attempt(second, Attempt("DELETE", f"{AGENTS}/robot-a"))
     assert outcome.by is By.GUARD
     assert "NotSpawned" in outcome.message
-    # Nobody's any more, it would be deleted in a minute, in the middle of another test.
+    # Without an owner it would be deleted in a minute, in the middle of another test.
     guarded.api.delete(declarative("robot-a"))
 
 
@@ -138,7 +138,10 @@ def modest(guarded: Scene, lead: Api) -> Iterator[Login]:
     ],
 )
 def test_only_rbac_stops_impersonation(headers: dict[str, str], lead: Api, modest: Login) -> None:
-    """A request is somebody else's then. docs/threat-model.md: do not give this right."""
+    """The request then has the identity of another user.
+
+    docs/threat-model.md: do not grant this right.
+    """
     granted = attempt(lead, config(headers))
     assert granted.by is not By.GUARD
     refused = attempt(modest("impersonate"), config(headers))
@@ -159,7 +162,7 @@ def test_only_rbac_stops_writing_configurations(guarded: Scene, lead: Api, modes
 
 
 def test_configuration_that_somebody_opened_is_closed_again(guarded: Scene, lead: Api) -> None:
-    """Whom the guard is asked about is put back at once, also where a subject had the right to it."""
+    """The webhook configuration is restored at once, even if a subject has the right to edit it."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/hotpeers-guard"
 
     def rules() -> object:

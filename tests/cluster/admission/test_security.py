@@ -52,7 +52,7 @@ def is_stamped(manifest: Object, **user: int) -> bool:
 
 
 def refused(outcomes: dict[str, Outcome]) -> None:
-    """The guard refused each; what is null may also have been taken as left out, and stamped."""
+    """The guard refused each. A null may also count as omitted: then it is stamped."""
     wrong = [
         title
         for title, one in outcomes.items()
@@ -92,7 +92,7 @@ def test_later_change_does_not_loosen_pod_security(strict: Api) -> None:
             one = Attempt(method, f"{AGENTS}/{name}", body, kind)
             outcome = attempt(strict, one)
             if outcome.by is By.NOBODY and is_stamped(outcome.found):
-                continue  # merged into what is there already, or null: nothing changed
+                continue  # merged into the current object, or null: nothing changed
             if outcome.by is not By.GUARD:
                 return outcome
         return Outcome(By.GUARD)
@@ -103,7 +103,7 @@ def test_later_change_does_not_loosen_pod_security(strict: Api) -> None:
         removal = [{"op": "remove", "path": where}]
         one = Attempt("PATCH", f"{AGENTS}/worker-tight", removal, PATCH)
         outcome = attempt(strict, one)
-        # What is taken away is put back.
+        # A removed setting is restored.
         assert outcome.by is By.NOBODY, outcome
     for name, old in before.items():
         after = strict.request("GET", f"{AGENTS}/{name}")

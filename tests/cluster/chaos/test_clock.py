@@ -1,4 +1,4 @@
-"""The clock of the machine jumps; what is followed, and for how long, does not go by it."""
+"""The wall clock of the machine jumps. Watches and timeouts must not depend on it."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What objects do: one of a thousand is malformed, thousands change at once, a kind goes away."""
+"""Changes of objects: a malformed one, thousands at once, a removed kind."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Tell = Callable[[str], None]
 
 @pytest.fixture
 def anything_goes(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator[None]:
-    """A definition of Peer that lets everything in, as an older or a foreign one may."""
+    """A CRD of Peer without validation, as an older or a foreign one may be."""
     (crd,) = read_yaml(PEERS)
     (version,) = crd["spec"]["versions"]
     version["schema"] = {

@@ -105,7 +105,7 @@ def test_no_service_account_changes_our_webhooks(own_policies: Cluster, kind: st
             lead.request(method, where, body, content_type=merge)
         assert caught.value.status == 403, where
     assert "webhookWriters" in caught.value.message
-    # What is not ours is its own affair: RBAC's.
+    # Webhooks of others are left to RBAC.
     other = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "metadata": {"name": f"of-others-{kind[:3]}"},
@@ -148,7 +148,8 @@ def test_stamps_cannot_be_added_to_an_object_without_them(api: Api, plural: str,
     made = api.create({"apiVersion": "v1", "kind": kind, "metadata": metadata})
     with pytest.raises(ApiError, match="that is no agent's"):
         change(api, plural, name, STAMPED)
-    # Whose it is may go on with it; and so may everybody with what was an agent's from the start.
+    # Its owner may still change it. Everyone may change an object that was an agent's from the
+    # start.
     change(api, plural, name, {"labels": {"a": "b"}})
     api.delete(made)
     owned = api.create({"apiVersion": "v1", "kind": kind, "metadata": {**metadata, **STAMPED}})

@@ -1,4 +1,4 @@
-"""The policy of bindings on a real API server: what a controller that was taken over may bind."""
+"""The policy of bindings on a real API server: what a compromised controller can bind."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def admin(account: ServiceAccount) -> Api:
 
 
 def by_hand() -> Object:
-    """One that RBAC alone lets the controller create: all of Alice's cluster is hers to read."""
+    """A binding that RBAC alone allows the controller: it lets Alice read the whole cluster."""
     return manifest_of(Binding(PEERS, "", ALICE), None)
 
 

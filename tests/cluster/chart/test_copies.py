@@ -1,4 +1,4 @@
-"""What is written in one place and held in another is the same in both."""
+"""Copies of files are the same as their originals."""
 
 from __future__ import annotations
 

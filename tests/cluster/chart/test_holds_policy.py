@@ -1,4 +1,4 @@
-"""The policy of holds on a real API server: what a controller that was taken over may write."""
+"""The policy of holds on a real API server: what a compromised controller can write."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ WORDS = {
     "state": {state.value for state in AckState},
     "result": {result.value for result in Result},
 }
-# Put on by whatever scrapes.
+# Labels that the scraper adds.
 TARGET = {"namespace", "pod", "instance", "job"}
 REFERENCE = (K8S.parent / "docs" / "reference.md").read_text()
 
@@ -57,7 +57,7 @@ def expressions(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def selectors(expression: str) -> list[Any]:
-    """Every selector of a query; raises where it is none."""
+    """Every selector of a query. Raises ValueError if the query is malformed."""
     found: list[Any] = []
 
     def visit(node: Any) -> bool:
@@ -70,7 +70,7 @@ def selectors(expression: str) -> list[Any]:
 
 
 def wrong(expression: str) -> list[str]:
-    """What a query names that does not exist."""
+    """The metrics and labels of a query that do not exist."""
     bad: list[str] = []
     for selector in selectors(expression):
         labels = METRICS.get(selector.name)

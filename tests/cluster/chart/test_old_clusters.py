@@ -1,4 +1,4 @@
-"""Clusters without ValidatingAdmissionPolicies get none, and everything else."""
+"""Clusters that do not serve ValidatingAdmissionPolicies get everything except these policies."""
 
 from __future__ import annotations
 

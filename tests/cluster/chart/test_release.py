@@ -110,7 +110,7 @@ def test_uninstallation_leaves_only_the_crds_and_the_peers(api: Api, release: He
 def test_uninstallation_without_keep_leaves_no_object(api: Api, release: Helm) -> None:
     before = inventory(api)
     release.install("hotpeers", PLACE, "crds.keep=false")
-    # One that is deleted before it was ever served goes, too, but the server takes its time.
+    # A CRD that is deleted before it was served also disappears, but the server is slow then.
     wait_for_definitions(api)
     release.uninstall("hotpeers", PLACE)
     assert left_over(api, before) == set()
@@ -181,11 +181,11 @@ def test_uninstallation_warns_of_spawned_agents_and_the_command_removes_them(
     (event,) = events(api)
     assert (event["type"], event["reason"]) == ("Warning", "SpawnedAgentsStay")
     assert event["involvedObject"]["name"] == "hotpeers-controller"
-    # What the command asks of the API server, in each namespace.
+    # The requests of the command, in each namespace.
     selector = "labelSelector=hotpeers.dev%2Fspawned%3Dtrue"
     api.request("DELETE", f"{api.path(spawned, named=False)}?{selector}")
     assert [one["metadata"]["name"] for one in agents(api)] == ["human"]
-    # Once more: the Event of before is in nobody's way.
+    # Once more: the earlier Event does not conflict.
     release.install("hotpeers", PLACE)
     release.uninstall("hotpeers", PLACE)
     assert len(events(api)) == 1

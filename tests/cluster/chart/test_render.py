@@ -1,4 +1,4 @@
-"""What the templates make of values."""
+"""The templates, rendered with different values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_object_has_a_place_and_its_labels(helm: Helm, variant: Variant) -
         assert it["metadata"].get("namespace") == place
         labels = it["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == variant.release
-        # Helm sets it itself; what the controller makes has another.
+        # Helm sets this label itself. Objects of the controller have another value.
         assert "app.kubernetes.io/managed-by" not in labels
         assert all(len(value) <= 63 for value in labels.values())
         assert len(it["metadata"]["name"]) <= 63
@@ -74,7 +74,7 @@ def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
     for webhook in one(helm.render(extra), MUTATING, "-injector")["webhooks"]:
         assert webhook["failurePolicy"] == "Ignore"
         assert webhook["timeoutSeconds"] == 2
-        # It tells owners by Events, and leaves a dry run without any.
+        # It writes Events for owners, but not in a dry run.
         assert webhook["sideEffects"] == "NoneOnDryRun"
         assert "caBundle" not in webhook["clientConfig"]
         assert webhook["namespaceSelector"]["matchLabels"] == {"team": "a"}
@@ -87,7 +87,7 @@ def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
         ]
         assert label["key"] == "hotpeers.dev/injection"
         paths[label["operator"], *label["values"]] = webhook["clientConfig"]["service"]["path"]
-    # Each namespace is asked about by one of both at most: where it is forbidden, by none.
+    # At most one of both webhooks matches a namespace. Where injection is disabled, neither does.
     ways = {("NotIn", "enabled", "disabled"): "/inject", ("In", "enabled"): "/inject/namespace"}
     assert paths == ways
 
@@ -99,7 +99,7 @@ def test_guard_fails_closed_and_starts_without_rules(helm: Helm, kind: str) -> N
     assert webhook["sideEffects"] == "NoneOnDryRun"
     assert webhook["matchPolicy"] == "Equivalent"
     assert webhook.get("reinvocationPolicy", "Never") == "Never"
-    # Whom it asks about is the controller's to write.
+    # The controller writes the rules and conditions.
     assert not {"rules", "matchConditions", "namespaceSelector"} & set(webhook)
     assert "caBundle" not in webhook["clientConfig"]
     (by_manager,) = one(helm.render(CERT_MANAGER), kind, "-guard")["webhooks"]

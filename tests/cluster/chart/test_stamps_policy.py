@@ -1,4 +1,4 @@
-"""The policy of stamps on a real API server: who may write what the guard writes."""
+"""The policy of stamps on a real API server: who may write the stamps of the guard."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def in_force(cluster: Cluster, helm: Helm, *values: str) -> Iterator[None]:
         cluster.api.apply(one)
     probe = agent("probe", labels={"hotpeers.dev/spawned": "true"})
     try:
-        # An API server that has just loaded a policy may load them all anew, and have none meanwhile.
+        # An API server that has just loaded a policy may reload all of them, and briefly enforces
+        # none.
         steady = Steady(lambda: bool(refusal(cluster.api, probe)))
         until("the policy to be in force", steady, 60.0)
         yield
@@ -149,7 +150,7 @@ def test_other_labels_and_annotations_are_admitted(admin: Api, tenant: Api) -> N
 
 
 def test_account_can_stamp_only_agents_that_it_creates(admin: Api, tenant: Api) -> None:
-    """As the guard does for it. What an ungoverned account stamps so is believed by nobody."""
+    """The guard stamps as the account itself. Stamps of an ungoverned account are never trusted."""
     own = agent(annotations=STAMPS, labels={"hotpeers.dev/spawned": "true"})
     assert not refusal(tenant, own)
     assert refusal(admin, own)

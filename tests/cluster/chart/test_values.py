@@ -1,4 +1,4 @@
-"""values.schema.json: every value is described, and nothing else is taken."""
+"""values.schema.json: every value is described, and unknown values are rejected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def described(schema: dict[str, Any], values: Any, path: str = "") -> None:
     if "$ref" in schema or not isinstance(values, dict) or "properties" not in schema:
         return
     names = set(schema["properties"]) - {"global"}
-    # Where the default is an empty object, the schema alone says what it may hold.
+    # If the default is an empty object, only the schema lists the allowed keys.
     assert set(values) == names or not values, f"{path}: {set(values) ^ names}"
     assert schema["additionalProperties"] is False, path
     for name, value in values.items():
@@ -49,7 +49,7 @@ def test_every_value_is_in_the_reference() -> None:
 
 
 def _whole(found: re.Match[str]) -> str:
-    """Spell out what the table shortens: `a.b.enabled`, `.labels`."""
+    """Expand the short names of the table: `a.b.enabled`, `.labels`."""
     return found[0] + "".join(f"`{found[1]}{one}`" for one in re.findall(r"\.\w+", found[2]))
 
 

@@ -180,7 +180,7 @@ def test_alert_fires_for_its_trouble_and_not_before(name: str) -> None:
 
 
 def test_agent_that_never_loads_the_shim_fires_exactly_one_alert() -> None:
-    """No ack at all: that nothing is live is not a change that is late."""
+    """Without any ack, only this alert fires: the alerts about late changes stay silent."""
     fired = []
     for name, rule in RULES.items():
         world = World()

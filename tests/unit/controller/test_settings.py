@@ -1,4 +1,4 @@
-"""The settings of `hotpeers controller`: what is taken, and what a bad one is told."""
+"""The settings of `hotpeers controller`: accepted values, and the errors of bad ones."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hotpeers.controller.settings import ControllerSettings
 
 
 def parse(**given: str) -> ControllerSettings:
-    """What the command would make of these flags, as the command has the others."""
+    """The settings from these flags, and the defaults of the command for the others."""
     command = cli.commands["controller"]
     raw = {str(option.name): str(option.default) for option in command.params}
     return ControllerSettings.parse(**{**raw, "image": "hotpeers:1", **given})

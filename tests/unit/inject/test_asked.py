@@ -1,4 +1,4 @@
-"""What holds for a pod, of what it says, its Agent says, and its Namespace says."""
+"""Which annotations apply to a pod: its own, those of its Agent, or those of its Namespace."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _patched(pod: Object, done: Review) -> Object:
 
 
 def said(pod: Object) -> dict[str, str]:
-    """The annotations of ours, but for those that we write."""
+    """The hotpeers annotations that users set, without those that the injector writes."""
     written = ("hotpeers.dev/status", "hotpeers.dev/skipped", "kagent.dev/config-hash")
     found = pod["metadata"]["annotations"]
     return {name: value for name, value in found.items() if name not in written}
@@ -242,7 +242,7 @@ def test_bad_default_skips_and_names_the_namespace() -> None:
     assert (done.result, done.reason) == (Result.SKIPPED, InjectReason.ANNOTATION_INVALID)
     assert "Namespace" in after["metadata"]["annotations"]["hotpeers.dev/skipped"]
     assert containers(after) == {"kagent"}
-    # What the Agent says itself is not taken from there.
+    # An annotation that the Agent sets overrides the default.
     own = {SELECTOR: "team=own"}
     done, _ = ask(pod_of(**own), Sources(Agent("concierge", annotations=own), {SELECTOR: "=="}))
     assert done.result is Result.INJECTED
@@ -257,7 +257,7 @@ def test_namespace_that_cannot_be_read_skips() -> None:
     assert ask(injected, sources)[1] == injected
 
 
-# -- what cannot load the shim
+# -- runtimes that cannot load the shim
 
 
 @pytest.mark.parametrize("image", ["mirror/kagent-go-runtime:1", "kagent/app:1", "x"])

@@ -1,4 +1,4 @@
-"""Pods in files, and what becomes of them: see `pod_cases`."""
+"""Pods in files with their expected patches: see `pod_cases`."""
 
 import copy
 

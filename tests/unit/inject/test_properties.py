@@ -1,4 +1,4 @@
-"""Whatever the pod: all of an injection or nothing of it, and twice is once."""
+"""For any pod: the injection is complete or absent, and it is idempotent."""
 
 import copy
 import json
@@ -128,7 +128,7 @@ def _remove_hook(pod: Pod) -> None:
 
 
 def _be_older(pod: Pod) -> None:
-    """What versions before the hook made of native sidecars."""
+    """Changes the pod to the injection of native sidecars before the hook existed."""
     found = pod["spec"]["initContainers"]
     if found[0]["name"] == "hotpeers":
         del found[0]["lifecycle"]

@@ -55,7 +55,7 @@ def test_container_that_cannot_be_python_is_no_candidate() -> None:
     agent = {"name": "app", "image": "app"}
     pod: dict[str, Any] = {"metadata": {}, "spec": {"containers": [node, agent]}}
     assert find_target(pod, Wishes()) == 1
-    # Where each is none, the reason is that, and not that it is unclear.
+    # If no container can be Python, the first one is taken, so that the skip names that reason.
     pod["spec"]["containers"] = [node, {**node, "name": "other"}]
     assert find_target(pod, Wishes()) == 0
 

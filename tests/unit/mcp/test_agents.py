@@ -1,4 +1,4 @@
-"""Deleting what was spawned: the object that was looked at, and no other of its name."""
+"""Deletion of a spawned agent: exactly the object that was read, not a later one of its name."""
 
 from typing import Any
 

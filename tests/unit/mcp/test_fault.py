@@ -1,4 +1,4 @@
-"""Which word a failure of the API server gets, and what is known after it."""
+"""The reason word of each failure of the API server, for reads and for writes."""
 
 import pytest
 

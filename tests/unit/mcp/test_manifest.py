@@ -1,4 +1,4 @@
-"""From the registry's Agent to kagent's: what is mapped, what is said to be missing."""
+"""From the registry's Agent to kagent's: the mapped fields, and the reported unmapped ones."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a query may cost: words, and beginnings of words, of most entries are not all scored."""
+"""Cost of a query: words and prefixes that occur in most entries are not all scored."""
 
 from hotpeers.mcp.ranking import Document, Ranking
 

@@ -11,7 +11,7 @@ from hotpeers.model.yaml.document import MAX_MANIFEST_BYTES
 from kit.bombs import AGENT, BOMBS, PEER, SPEC
 
 SECONDS = 1.0
-# What a bomb repeats: tokens of YAML, numbers of each form, and whole entries.
+# The repeated parts of a bomb: tokens of YAML, numbers of each form, and whole entries.
 PIECES = [
     *("[", "{", "]", "}", ",", "- ", "? ", ": ", "\n", " ", "\t", "#\n", "'", '"', "|\n", ">\n"),
     *(
@@ -54,7 +54,7 @@ WRAPS = [
 
 
 def seconds_to_read(raw: bytes, where: str = "a.yaml") -> float:
-    """CPU seconds: those of the clock depend on what else the machine does."""
+    """CPU seconds, because wall-clock seconds depend on the load of the machine."""
     begun = time.thread_time()
     found = read_manifests(raw, where)
     took = time.thread_time() - begun

@@ -147,7 +147,7 @@ def test_many_interfaces_are_cut() -> None:
 
 
 def placed(url: str, home: str = HOME, *, pinned: bool = False, binding: str = JSON_RPC) -> str:
-    """The address that is called, or "" where there is none."""
+    """The address that is called, or "" if the interface is refused."""
     placement = place([Interface(url, binding, "1.0")], home, pinned=pinned)
     assert bool(placement.stray) is not bool(placement.interfaces)
     return placement.interfaces[0].url if placement.interfaces else ""

@@ -1,4 +1,4 @@
-"""Manifests: what is read of them, and the one clear line for what is wrong."""
+"""Manifests: the fields that are read, and one clear line for each problem."""
 
 import json
 from uuid import UUID

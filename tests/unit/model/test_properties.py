@@ -1,4 +1,4 @@
-"""What holds for any bytes and any JSON: a value or a reason, and never an exception."""
+"""Properties for any bytes and any JSON: the result is a value or a reason, never an exception."""
 
 import json
 from contextlib import suppress
@@ -81,7 +81,7 @@ def test_manifest_with_any_value_in_a_field_is_read_or_refused(
     found = read_manifests(json.dumps(data).encode(), "a.json")
     for problem in found.problems:
         str(problem).encode()
-    # Whatever is taken can be offered, and what is offered can be written and read again.
+    # An accepted candidate can be offered, and an offered peer can be written and read back.
     offered = resolve(Snapshot(found.candidates), {}, Rules(), ()).peers
     file = PeerFile(1, offered, digest=digest_of(encode_peer(peer) for peer in offered))
     assert load_peer_file(dump_peer_file(file)) == file

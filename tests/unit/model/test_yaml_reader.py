@@ -1,4 +1,4 @@
-"""YAML as data: what is taken, what is refused and where, and that nothing multiplies."""
+"""YAML as data: accepted syntax, refusals with their position, and no multiplying aliases."""
 
 import math
 from typing import Any

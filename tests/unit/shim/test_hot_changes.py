@@ -1,4 +1,4 @@
-"""What differs between two configurations, and which of it needs a restart."""
+"""Differences between two configurations, and which of them need a restart."""
 
 import pytest
 

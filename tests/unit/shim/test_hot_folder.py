@@ -1,4 +1,4 @@
-"""Reading of the mounted files, whatever lies there."""
+"""Reading of the mounted files, of any kind and content."""
 
 import os
 import threading

@@ -217,7 +217,7 @@ def test_process_that_uses_the_configuration_stays_live(process):
 
 
 class Held:
-    """A process in a pod that is told what is wanted."""
+    """A process in a pod whose annotation names a wanted configuration."""
 
     def __init__(self, volume, tmp_path):
         self.volume, self.info = volume, tmp_path / "pod"

@@ -39,7 +39,7 @@ def test_a_rotated_secret_is_found_beside_new_content():
 
 
 def test_rotated_secret_is_found_with_unchanged_content():
-    """The content is the one that the process started with, and so would verify what is wanted."""
+    """The content equals the one at the start of the process, so the content alone would verify."""
     assert Proof(start()).of(*asked(OLD, wanted(OLD, ROTATED))) == ("", True)
 
 

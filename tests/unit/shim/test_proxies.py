@@ -70,7 +70,7 @@ def test_proxy_is_that_of_the_scheme(
         ("http://[fd00::5]", "10.0.0.0/8", False),
         ("http://a.example", "10.0.0.0/8", False),
         ("http://a.example", ",, .,", False),
-        # What a pod calls by a short name has a longer one in the cluster's domain.
+        # A short Service name also has a longer name in the cluster's domain.
         ("http://weather.demo:8080", CLUSTER, True),
         ("http://weather:8080", CLUSTER, True),
         ("http://weather", CLUSTER, True),

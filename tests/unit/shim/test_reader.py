@@ -1,4 +1,4 @@
-"""The peer file as the shim sees it: whatever is written there, the last good list stays live."""
+"""The peer file as the shim sees it: with any content, the last good list stays live."""
 
 import json
 import os

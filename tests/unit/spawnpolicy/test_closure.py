@@ -1,4 +1,4 @@
-"""Whatever is asked for: what is admitted is inside the policy's closure, told independently."""
+"""For any request, an admitted agent is inside the policy's independently computed closure."""
 
 from pathlib import Path
 from typing import Any

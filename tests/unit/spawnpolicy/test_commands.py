@@ -1,4 +1,4 @@
-"""`hotpeers policy`: what it prints, what it exits with, and that the examples are as they say."""
+"""`hotpeers policy`: its output, its exit codes, and that the examples do what they claim."""
 
 import json
 import re

@@ -69,7 +69,7 @@ def asking(
 
 
 def applied(patch: list[dict[str, Any]], data: dict[str, Any]) -> dict[str, Any]:
-    """What an API server makes of a patch of ours."""
+    """Applies our patch as an API server does."""
     data, patch = json.loads(json.dumps([data, patch]))
     for operation in patch:
         *path, last = operation["path"].split("/")[1:]
@@ -111,7 +111,7 @@ def test_subjects_their_agents_accounts_and_allowed_names_are_governed() -> None
         ("team", "lead"),
         ("team", "runs-as"),
         ("team", "to-come"),
-        # Of its own namespace only: what a policy says must not reach accounts of another one.
+        # Only of its own namespace: a policy must not affect accounts of another namespace.
         ("team", "worker-*"),
         ("team", "helper"),
     }
@@ -157,7 +157,7 @@ _FORM = re.compile(
 
 
 def is_true(expression: str, user: str) -> bool:
-    """What an API server makes of a condition: each of its parts in Python."""
+    """Evaluates a condition as an API server does, by translating its parts to Python."""
     for part in expression.split(" || "):
         if match := re.fullmatch(r"request\.userInfo\.username (<|>=) '([^']*)'", part):
             if (user < match[2]) if match[1] == "<" else (user >= match[2]):
@@ -333,7 +333,7 @@ def test_mark_counts_when_both_configurations_have_it() -> None:
     half = [asking(A, leaving=(A,)), asking(A)]
     plan = release(half, {A: Clock(0.0)}, 100.0)
     assert (plan.mark, plan.remove) == ({A}, set())
-    # What is in one only is left of a write that was cut off.
+    # A mark in only one configuration is left over from an interrupted write.
     alone = [asking(A, leaving=(A,)), asking()]
     assert release(alone, {A: Clock(0.0, 80.0)}, 100.0).remove == {A}
 

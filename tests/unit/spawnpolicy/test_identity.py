@@ -49,7 +49,7 @@ def test_agent_is_the_subject() -> None:
 def test_agent_with_an_account_of_another_name() -> None:
     found = who(agent(account="writer"), username="system:serviceaccount:team:writer")
     assert found.subject == Subject("team", "writer", UID, "lead", "uid-of-lead")
-    # And whoever runs as the account of the agent's name is not that agent.
+    # An account with the agent's name is not that agent.
     assert who(agent(account="writer")).standing is Standing.ORPHAN
 
 
@@ -164,7 +164,7 @@ def test_spawned_agent_does_not_hide_behind_a_shared_account() -> None:
 
 def test_agent_that_no_policy_governs_is_free() -> None:
     assert who(agent(), policies=()).standing is Standing.FREE
-    # A policy restricts only whom it names in its own namespace.
+    # A policy restricts only the subjects that it names in its own namespace.
     assert who(agent(), policies=(policy(namespace="elsewhere"),)).standing is Standing.FREE
 
 
@@ -246,7 +246,7 @@ def test_unreadable_policy_does_not_restrict_other_policies() -> None:
     assert decide(asked, [broken, POLICY], Facts(now=NOW)).allowed
     denied = decide(request(declarative("nobody")), [broken, POLICY], Facts(now=NOW))
     assert denied.policy == POLICY.key
-    # One that only audits does not let in what one refuses that is enforced, and cannot be read.
+    # An audit policy does not admit a request that an unreadable enforced policy denies.
     audit = policy("audit", mode="Audit")
     assert not decide(asked, [audit, broken], Facts(now=NOW)).allowed
 

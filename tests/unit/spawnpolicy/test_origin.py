@@ -1,4 +1,4 @@
-"""Whose stamps are believed: a forged one governs no bystander, and counts for nobody."""
+"""Which stamps are trusted: a forged one governs no other account, and is not counted."""
 
 from dataclasses import replace
 

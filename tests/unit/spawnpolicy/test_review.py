@@ -1,4 +1,4 @@
-"""AdmissionReviews: what is not understood is never admitted, what was decided is told exactly."""
+"""AdmissionReviews: a malformed one is never admitted, and the answer is exactly the decision."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""`podSecurity: restricted`: whatever is admitted carries exactly what is stamped, and nothing else."""
+"""`podSecurity: restricted`: an admitted agent has exactly the stamped settings."""
 
 import copy
 from typing import Any
@@ -30,7 +30,7 @@ def is_restricted(manifest: Any) -> bool:
     pod: dict[str, Any] = dict(RESTRICTED_POD)
     if spec["type"] == "Declarative" and "skills" in spec:
         pod["runAsUser"] = 1001
-    # repr tells 1 from true.
+    # repr distinguishes 1 from true.
     said = [repr(sorted(found[key].items())) for key in CONTEXTS]
     return said == [repr(sorted(one.items())) for one in (RESTRICTED, pod)]
 
@@ -126,7 +126,7 @@ def test_restricted_policy_keeps_the_digest_of_the_template() -> None:
     assert written == digest_of(template)
     assert create(made.object, strict, facts=facts, phase=VALIDATING).allowed
     assert update(made.object, made.object, strict, facts=facts).allowed
-    # One from before the policy asked for it is still what its template says.
+    # An agent from before the policy required it still equals its template.
     before = create(asked, loose, facts=facts).object
     after = update(before, before, strict, facts=facts)
     assert after.allowed, after.message

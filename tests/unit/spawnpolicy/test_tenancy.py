@@ -1,4 +1,4 @@
-"""What one namespace may ask of the guard."""
+"""The limits of one namespace in the guard."""
 
 from dataclasses import replace
 

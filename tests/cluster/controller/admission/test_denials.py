@@ -1,4 +1,4 @@
-"""Denials as Events of a real API server: counted, bounded, and never in anybody's way."""
+"""Denials as Events on a real API server: counted, bounded, and they never delay a request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_same_denial_is_one_event(cluster: Cluster, namespace: str) -> Non
             assert first["involvedObject"]["uid"] == "policy-uid"
             assert (first["reason"], first["type"]) == ("SpawnDenied", "Warning")
             assert {one["reason"] for one in found.values()} == {"SpawnDenied", "SpawnAudited"}
-            # One that ran out is made anew.
+            # An expired Event is created again.
             cluster.api.delete({"apiVersion": "v1", "kind": "Event", **first})
             denials.note(told(namespace))
             await until(lambda: len(events(cluster, namespace)) == 3)
@@ -58,7 +58,7 @@ async def test_many_are_bounded(cluster: Cluster, namespace: str) -> None:
         for number in range(MOST_WAITING + 50):
             denials.note(told(namespace, f"worker-{number}"))
         assert len(lost) == 50
-        # What is known already always has room.
+        # A known denial is always accepted.
         denials.note(told(namespace, "worker-0"))
         assert len(lost) == 50
 

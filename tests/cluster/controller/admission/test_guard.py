@@ -108,7 +108,7 @@ def test_spawned_agent_is_stamped(lead: Api, cluster: Cluster, namespace: str) -
     assert annotations["hotpeers.dev/expires-at"] > metadata["creationTimestamp"]
     (reference,) = metadata["ownerReferences"]
     assert (reference["kind"], reference["name"], reference["uid"]) == ("Agent", "lead", owner)
-    # Defaults that nobody wrote are written out.
+    # Defaults missing from the manifest are written out.
     security = live["spec"]["declarative"]["deployment"]["securityContext"]
     assert security["allowPrivilegeEscalation"] is False
 
@@ -280,7 +280,7 @@ def test_update_is_judged_and_stamps_are_kept(lead: Api, namespace: str) -> None
     refused(lead, "PATCH", path, {"metadata": {"finalizers": ["example.com/stay"]}}, **merge)
     annotation = {"hotpeers.dev/expires-at": "2100-01-01T00:00:00Z"}
     refused(lead, "PATCH", path, {"metadata": {"annotations": annotation}}, **merge)
-    # Whoever takes a stamp away gets it back.
+    # A removed stamp is restored.
     gone = {"metadata": {"annotations": {"hotpeers.dev/expires-at": None}, "labels": None}}
     after = lead.patch(made, gone)["metadata"]
     assert after["annotations"] == made["metadata"]["annotations"]

@@ -1,4 +1,4 @@
-"""What the guard reads of a real API server to decide, and that what it cannot find out it refuses."""
+"""Reads of the guard from a real API server: it denies requests when a read fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 @dataclass
 class Governing:
-    """Notes whom it was to govern; fails where it is told to."""
+    """Records the accounts to govern. `ensure` raises `failure` if it is set."""
 
     accounts: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
@@ -236,7 +236,7 @@ async def test_audit_admits_an_agent_when_a_lookup_fails(scene: Scene) -> None:
     verdict = await scene.create(manifest)
     assert verdict.decision.allowed
     assert verdict.decision.denials == ()
-    # It is not counted, and its agents are nobody's.
+    # The agent is not counted, and its account is not governed.
     assert scene.governing.accounts == []
 
 
@@ -356,7 +356,8 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     stamps = first.decision.object["metadata"]["annotations"]
     assert stamps["hotpeers.dev/template-digest"].startswith("sha256:")
     assert (await scene.create(manifest)).decision.allowed
-    # An update that leaves out what it was made from is held to it, and has it put back.
+    # An update without the template annotation is compared with the template, and the annotation is
+    # restored.
     bare = declarative("worker-a", scene.namespace)
     update = {"operation": "UPDATE", "oldObject": first.decision.object, "phase": Phase.MUTATING}
     kept = (await scene.judging.judge(scene.review(bare, **update))).decision
@@ -376,7 +377,7 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     assert reasons(await scene.create(made_from(scene, "agent:lead"))) == [
         PolicyReason.TEMPLATE_NOT_ALLOWED
     ]
-    # And a fault besides is told at once, by itself.
+    # An unrelated fault is reported at once, and alone.
     worse = made_from(scene, "agent:blueprint", ("spec.declarative.runtime", "go"))
     assert reasons(await scene.create(worse)) == [PolicyReason.RUNTIME_NOT_ALLOWED]
 

@@ -1,7 +1,6 @@
 """Pods of Agents at a real API server: the Agent and the Namespace decide, with the least rights.
 
-The controller runs as its own account, which may do what k8s/rbac/controller.yaml gives it for this
-and nothing else.
+The controller runs as its own account, which has only the rights of k8s/rbac/controller.yaml.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def account(shared_cluster: Cluster) -> ServiceAccount:
-    """The controller's own: what it may do, it may do as this one."""
+    """The controller's own account, which has all of its rights."""
     install_crd(shared_cluster.api, AGENTS)
     (role,) = (
         one
@@ -62,7 +61,7 @@ def account(shared_cluster: Cluster) -> ServiceAccount:
 def controller(
     shared_cluster: Cluster, account: ServiceAccount, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Controller]:
-    """One controller, asked by the server as the chart tells it to ask."""
+    """One controller. The server calls it through the chart's webhook configuration."""
     flags = (f"--kubeconfig={account.kubeconfig()}", "--guard-configuration=none")
     running = Controller(tmp_path_factory.mktemp("owners"), shared_cluster, *flags)
     configuration = running.configuration()
@@ -151,7 +150,7 @@ def test_annotations_taken_from_the_agent_are_off_the_next_pod(cluster: Cluster,
     write_agent(api, team, "concierge", both)
     assert injected(api.create(pod(team, "concierge", **both)))
     write_agent(api, team, "concierge", {INJECT: "true"})
-    # What kagent merged before is still in the template, and so on each pod.
+    # kagent merges annotations: removed ones are still in the template, and so on each pod.
     found = api.create(pod(team, "concierge", **both))
     assert said(found) == {INJECT: "true"}
     assert set(containers(found)) == {"hotpeers", "kagent"}
@@ -260,7 +259,7 @@ async def test_older_version_is_read_where_the_newer_is_not_served(
 
 @pytest.mark.parametrize("namespace", ["../secrets", "a/b", "A", "", "a" * 64, "a?watch=1"])
 async def test_malformed_namespace_is_not_requested(namespace: str) -> None:
-    # A client that is not entered fails whatever is asked.
+    # A client that is not entered fails for every request.
     unusable = cast("Client", object())
     assert await Owners(unusable).sources(asked(namespace, "a"), opted_in=True) == Sources()
 

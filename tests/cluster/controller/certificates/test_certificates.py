@@ -344,6 +344,6 @@ async def test_authority_is_replaced_step_by_step(
                 )
             )
             assert after.retired[0] == first.signer.certificate
-            # Whoever signs now was announced before, and stays so.
+            # The current signer was announced before, and stays announced.
             assert all(after.signer.certificate in one for one in bundles(cluster, configuration))
             await until(lambda: len({pair.certificate for pair in used}) >= 3)

@@ -47,7 +47,7 @@ def body(**changes: Any) -> bytes:
 
 
 class Asked:
-    """A guard that decides what it is told to, raises it, or never answers."""
+    """A guard with a scripted verdict: it returns it, raises it, or never answers."""
 
     def __init__(self, outcome: Verdict | Exception | None) -> None:
         self.outcome = outcome
@@ -96,7 +96,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]
 async def test_slow_decision_is_answered_before_the_api_server_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # It says why, which of a webhook that does not answer nobody learns.
+    # The answer names the reason. The API server cannot report one for a webhook that times out.
     assert webhook._ANSWER_SECONDS < 5.0
     monkeypatch.setattr(webhook, "_ANSWER_SECONDS", 0.05)
     async with asyncio.timeout(30.0):

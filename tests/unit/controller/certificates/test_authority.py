@@ -1,4 +1,4 @@
-"""The certificates: what a strict client asks for, and each step of their renewal."""
+"""The certificates: they satisfy a strict TLS client, and each step of their renewal."""
 
 import base64
 import ssl
@@ -115,7 +115,7 @@ def test_new_authority_is_announced_before_it_signs() -> None:
     after = renewed(announced, NAMES, LIFETIMES, due, announced=True)
     assert after.signer == announced.successor
     assert after.successor is None
-    # Whoever trusts the old bundle of both trusts what is served now, and the other way round.
+    # A client with the previous bundle trusts the current certificate, and the other way round.
     assert trusts(announced.bundle, after)
     assert trusts(after.bundle, announced)
 
@@ -145,7 +145,7 @@ def test_certificates_issued_in_the_future_are_replaced() -> None:
     after = renewed(keyring, NAMES, LIFETIMES, NOW, announced=False)
     assert after.signer != keyring.signer
     assert after.serving.expires == NOW + timedelta(days=30)
-    # A clock that is a few hours off is none that is wrong.
+    # A clock that is a few hours off is accepted.
     keyring = make(NOW + timedelta(hours=6))
     assert renewed(keyring, NAMES, LIFETIMES, NOW, announced=False) == keyring
 

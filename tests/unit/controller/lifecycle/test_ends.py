@@ -180,7 +180,7 @@ def test_due_is_the_next_thing_that_may_end() -> None:
 
 
 class Fake(LeaderClient):
-    """Notes what is deleted."""
+    """Records deletions."""
 
     def __init__(self) -> None:
         super().__init__(cast("Client", None), lambda: True)
@@ -195,7 +195,10 @@ class Fake(LeaderClient):
 
 @dataclass
 class World:
-    """One agent whose policy is gone; whether that is known as of now once somebody asked."""
+    """One agent whose policy is gone.
+
+    With `clear`, the cache is still fresh after the ledger read.
+    """
 
     clear: bool
     known: bool = True
@@ -217,7 +220,7 @@ class World:
 
 
 @pytest.mark.parametrize("clear", [True, False])
-async def test_agent_missing_from_cache_is_not_expired_after_a_failed_read(clear: bool) -> None:
+async def test_agent_is_not_ended_when_the_cache_turns_stale_during_a_read(clear: bool) -> None:
     writer, world = Fake(), World(clear)
     await Expiry(writer, world, world, gone_after=0.0)._end()
     assert writer.deleted == (["worker-uid"] if clear else [])

@@ -22,7 +22,7 @@ SECONDS = 60.0
 
 
 class Scene:
-    """A server whose one handler waits until it is let go."""
+    """A server with one handler, which waits for an event."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = Authority(folder)
@@ -55,7 +55,7 @@ class Scene:
         return context
 
     async def shown(self, context: ssl.SSLContext, host: str = "localhost") -> str:
-        """The common name of what a new connection is shown."""
+        """The common name of the certificate that a new connection gets."""
 
         def connect() -> str:
             plain = socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)
@@ -74,7 +74,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-# An address is no server name: a client that connects to one says none.
+# An IP address is not a server name: a client that connects to one sends no SNI.
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_new_connections_are_shown_the_newest(
     scene: Scene, version: ssl.TLSVersion, host: str

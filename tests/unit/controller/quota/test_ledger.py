@@ -1,4 +1,4 @@
-"""The ledger of a policy: there are never more agents than slots, whatever comes in between."""
+"""The ledger of a policy: for any history, there are never more agents than slots."""
 
 import json
 from collections.abc import Callable
@@ -71,7 +71,7 @@ class World(RuleBasedStateMachine):
     def store(self, ledger: Ledger, version: int) -> bool:
         if version != self.version:
             return False
-        # Every ledger goes through its text.
+        # Every ledger is written to text and read back.
         self.ledger, self.version = read_ledger(written(ledger)), version + 1
         return True
 
@@ -130,7 +130,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
     def departure_is_written(self, data: Any) -> None:
-        """Whenever a watch tells of it, and again by another replica."""
+        """When a watch reports it, and again by another replica."""
         losses, agent, uid = data.draw(st.sampled_from(self.gone))
         if losses == self.losses:
             self.store(departed(self.ledger, agent, [uid, "another-uid"]), self.version)
@@ -208,7 +208,7 @@ def test_slot_of_the_same_name_is_shared() -> None:
 
 
 def test_each_admission_counts_for_the_rate() -> None:
-    """Else one name that is made and deleted again and again would cost nothing."""
+    """Otherwise creating and deleting one name repeatedly would be free."""
     assert len(usage(reserved("a/x", "a/x"), "a/x", NOW, 60).created) == 2
 
 
@@ -460,7 +460,7 @@ def test_lost_ledger_is_rebuilt_and_held() -> None:
 def test_ledger_that_a_replica_knew_is_held_with_no_agent_alive() -> None:
     known = reserved("a/x")
     assert rebuilt("team/policy", {}, known, NOW).held > NOW.timestamp()
-    # What it admitted a while ago is on its way no more; it still counts for the window.
+    # Requests admitted long ago are no longer pending, but still count for the window.
     after = rebuilt("team/policy", {}, known, at(HOLD_SECONDS + 1), recent=False)
     assert after.held == 0
     assert (after.slots, after.created) == (known.slots, known.created)

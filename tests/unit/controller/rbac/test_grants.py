@@ -1,4 +1,4 @@
-"""Who is bound where: pods, namespaces and bindings in, what to create and delete out."""
+"""Planning of bindings: from pods, namespaces and bindings to creations and deletions."""
 
 from typing import Any
 

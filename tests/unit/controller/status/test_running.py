@@ -1,4 +1,4 @@
-"""As which account an orchestrator runs, and when that is told."""
+"""The account that an orchestrator runs as, and when it is reported."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""The status of a SpawnPolicy: what is written, and when nothing is."""
+"""The status of a SpawnPolicy: the written fields, and when no write is needed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -98,7 +98,7 @@ def test_unchanged_status_is_written_once() -> None:
         ],
     }
     assert change(told(one, written), counts) == {}
-    # Only what is another now.
+    # Only changed fields.
     assert change(told(one, written), counts, LATER) == {"createsInWindow": 1}
 
 

@@ -1,4 +1,4 @@
-"""Prefixes: what is covered, and every way that is known to get a secret sent elsewhere."""
+"""Prefixes: which URLs are covered, and every known trick to send a secret elsewhere."""
 
 from dataclasses import dataclass
 
@@ -148,5 +148,5 @@ def test_any_text_is_a_normalized_place_or_none(text: str) -> None:
     if found is not None:
         assert (found.scheme, found.host, found.port) == ("https", "a.example", 443)
         assert not {"", ".", ".."} & set(found.path)
-        # What is shown of it leads to the same place.
+        # The displayed form leads to the same place.
         assert all("/" not in segment and "\\" not in segment for segment in found.path)

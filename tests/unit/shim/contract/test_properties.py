@@ -1,4 +1,4 @@
-"""What holds for any bytes, and for any valid value."""
+"""Properties for any bytes, and for any valid value."""
 
 import hashlib
 import json
@@ -117,7 +117,7 @@ ACK = st.builds(
     runtime=st.dictionaries(TEXT, TEXT, max_size=3),
     time=st.floats(min_value=0, max_value=1e11),
 )
-# Valid files with one field replaced by anything: what plain random bytes never come near to.
+# Valid files with one replaced field: plain random bytes never get this far.
 PEER_FIELD = st.sampled_from([*Peer.__dataclass_fields__, "unknown"])
 FILE_FIELD = st.sampled_from([*PeerFile.__dataclass_fields__, "unknown"])
 
@@ -204,7 +204,7 @@ def test_a_tool_name_is_an_identifier(namespace: str, name: str) -> None:
     )
 
 
-# What names were before, which those that show in ASCII keep: kagent names its own tools so.
+# The former tool names. Names with ASCII characters keep them, because kagent uses the same rule.
 def kagents_name(namespace: str, name: str) -> str:
     joined = f"{namespace}__NS__{name}" if namespace else name
     ident = re.sub(r"[^A-Za-z0-9_]", "_", joined)

@@ -1,4 +1,4 @@
-"""Text of others: what cannot be seen is removed, what is seen stays."""
+"""Foreign text: invisible characters are removed, visible ones are kept."""
 
 import pytest
 from hypothesis import given

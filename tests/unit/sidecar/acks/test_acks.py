@@ -1,4 +1,4 @@
-"""Acks: what counts, what is told, what is left out."""
+"""Acks: which are read, which are reported, and which are skipped."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What a sidecar shows of the configuration of the agent's processes."""
+"""How a sidecar shows the configuration of the agent's processes."""
 
 import json
 import logging

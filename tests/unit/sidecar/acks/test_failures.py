@@ -1,4 +1,4 @@
-"""Failing calls in acks: what is told of them, how much of it at most, and when it ends."""
+"""Failing calls in acks: how they are reported, their limits, and when they end."""
 
 import logging
 import time

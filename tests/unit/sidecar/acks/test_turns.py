@@ -1,4 +1,4 @@
-"""What agent processes say of their turns, as the sidecar reads it."""
+"""The turns that agent processes report, as the sidecar reads them."""
 
 import os
 import time
@@ -35,7 +35,7 @@ def test_idle_time_is_that_of_the_last_active_process(tmp_path: Path) -> None:
     found = TurnsReader(tmp_path).activity()
     assert found.active == 0
     assert found.idle == pytest.approx(10, abs=5)
-    # By a clock that is ahead, it has been idle for no time at all.
+    # A process whose clock is ahead counts as idle for zero seconds.
     say(tmp_path, Turns(3, 0, time.time() + 1000))
     assert TurnsReader(tmp_path).activity().idle == 0.0
 

@@ -56,7 +56,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 class Reading:
-    """A reader, and a bounded wait for what it should come to know."""
+    """A reader, and a bounded wait for its states."""
 
     def __init__(self, **options: Any) -> None:
         self._event = asyncio.Event()
@@ -272,7 +272,7 @@ async def test_path_before_0_3_is_read_where_todays_has_no_card(serve: Serve, fi
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
 async def test_server_in_trouble_is_not_taken_for_an_old_one(serve: Serve, status: int) -> None:
-    """Its other path may hold an older card: what is offered would change to and fro."""
+    """Its other path may hold an older card: the offered peer would alternate."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.path == "/.well-known/agent.json":
@@ -331,7 +331,7 @@ async def test_limit_of_a_card_can_be_set(serve: Serve) -> None:
 
 
 async def test_compressed_bomb_uses_little_memory(serve: Serve) -> None:
-    """150 kB that are 150 MB: what is read of it stays below the limit and one piece."""
+    """150 kB that decompress to 150 MB: at most the limit and one chunk are read."""
     bomb = gzip.compress(bytes(150_000_000), compresslevel=9)
 
     async def handler(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Whose turn it is: few at once, new ones first, none after it left."""
+"""The schedule of turns: few at once, new keys first, no turn for a removed key."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,10 @@ from hotpeers.sidecar.cards.schedule import Lane, Schedule
 
 
 class Work:
-    """Notes whose turn it was; each turn lasts until it is let go, or ends at once."""
+    """Records the turns.
+
+    With `hold`, a turn lasts until it is cancelled; otherwise it ends at once.
+    """
 
     def __init__(self, *, hold: bool = False, wait: float = 3600.0) -> None:
         self.begun: list[str] = []

@@ -158,7 +158,7 @@ def test_changed_card_is_refused(check: Check, make: Any) -> None:
 
 
 def test_unsigned_fields_are_ignored(check: Check) -> None:
-    """The library does not sign 0.3's fields of a card of 1.x: anybody can add them."""
+    """The library does not sign the fields of 0.3 in a card of 1.x: an attacker can add them."""
     card = signed(EC) | {"url": "http://weather:8080/evil", "preferredTransport": "JSONRPC"}
     believed = parse_card(check(public(EC, "main"))(card))
     assert [one.url for one in believed.interfaces] == ["http://weather:8080/rpc"]

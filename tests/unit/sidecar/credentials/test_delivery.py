@@ -1,4 +1,4 @@
-"""The credential file: the agent's user reads it, and nobody else, whoever the sidecar runs as."""
+"""The credential file: only the agent's user can read it, for any user of the sidecar."""
 
 import json
 import os
@@ -50,7 +50,7 @@ READ = "import sys\n#\nprint(open(sys.argv[1]).read())"
 
 @pytest.fixture
 def peer_file() -> Iterator[Path]:
-    """In a memory volume, which anybody may write to, as an emptyDir is."""
+    """In a memory volume that every user can write to, like an emptyDir."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         Path(folder).chmod(0o777)
         yield Path(folder) / "peers.json"

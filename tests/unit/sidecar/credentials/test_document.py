@@ -1,4 +1,4 @@
-"""The document of credentials: what is valid, and that no message quotes what is not."""
+"""The document of credentials: what is valid, and that no error message quotes invalid input."""
 
 import json
 from pathlib import Path

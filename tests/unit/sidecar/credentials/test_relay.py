@@ -1,4 +1,4 @@
-"""The relay: it calls what its certificates are for, for who knows its key, and nothing else."""
+"""The relay: it calls only the prefixes of its certificates, and only for callers with its key."""
 
 import asyncio
 import contextlib
@@ -197,7 +197,7 @@ async def test_too_large_a_request_or_an_answer_is_refused(
     assert answer.status_code == 413
     monkeypatch.setattr(module, "MAX_RESPONSE_BYTES", 1000)
     with contextlib.suppress(httpx.HTTPError):
-        # What came is not taken for all of it.
+        # A partial body is not taken for the whole answer.
         answer = await scene.call(content=b"x" * 1001)
         raise AssertionError(answer)
     with contextlib.suppress(httpx.HTTPError):

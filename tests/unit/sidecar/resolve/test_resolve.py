@@ -259,7 +259,7 @@ def test_newest_are_refused_above_the_size_of_the_file() -> None:
     assert 130 < count < 140, "8 MiB hold 139 peers of 60 kB"
 
 
-# -- what a cluster adds
+# -- rules of a cluster
 
 
 def test_only_an_agent_that_was_ready_stays_a_peer_while_unready() -> None:

@@ -27,7 +27,7 @@ from kit.apiserver.processes import free_ports
 
 @pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
 def agent(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
-    """What serves at a port, as the agent's program does."""
+    """A socket that can listen on a port, like the agent's program."""
     host = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}[request.param]
     with socket.socket(request.param) as made:
         made.bind((host, 0))
@@ -121,7 +121,7 @@ def settings(folder: Path, ports: str) -> Settings:
 
 
 class Told:
-    """In the place of the Events: what there is to tell."""
+    """Replaces the writer of Events: records the reports."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []

@@ -1,4 +1,4 @@
-"""The directory source: what a change of files yields, and what it never loses."""
+"""The directory source: which snapshots changes of files yield, and that no peer is lost."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ def put(folder: Path, file: str, text: str) -> None:
 
 
 class Follower:
-    """Reads a source in the background and waits for what it should say."""
+    """Reads a source in the background and waits for expected snapshots."""
 
     def __init__(self, source: DirectorySource) -> None:
         self.seen: list[Snapshot] = []

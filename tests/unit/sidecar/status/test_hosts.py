@@ -1,4 +1,4 @@
-"""Which Host a sidecar answers to, and what it does not tell of itself."""
+"""Which Host headers a sidecar accepts, and what its answers do not reveal."""
 
 import asyncio
 import socket
