@@ -21,7 +21,7 @@ __all__ = ["API_SERVER", "NoBinariesError", "ensure_binaries", "needs_go"]
 
 
 def assets_folder() -> Path | None:
-    """The folder that KUBEBUILDER_ASSETS names; None if it names none."""
+    """The folder in KUBEBUILDER_ASSETS; None if the variable is unset."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if not assets:
         return None

@@ -18,7 +18,7 @@ KIND = Kind("Service", "", "services", (Version("v1", lambda data: data["metadat
 
 
 class Deaf:
-    """An API server with one Service, and the clock: a watch takes its time, and tells nothing."""
+    """An API server with one Service and a fake clock: a watch lasts, and sends no event."""
 
     def __init__(self) -> None:
         self.name = "before"

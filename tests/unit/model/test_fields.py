@@ -1,4 +1,4 @@
-"""Fields that nobody reads: strict for our own kind, only what is misspelt for those of others."""
+"""Unknown fields: an error in our kind; in foreign kinds, a warning if misspelt."""
 
 import json
 from typing import Any

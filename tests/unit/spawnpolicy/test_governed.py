@@ -1,4 +1,4 @@
-"""Whom the API server sends to the guard: the set, its conditions, and what leaves it."""
+"""The accounts that the API server sends to the guard: set, conditions and removals."""
 
 import json
 import re
