@@ -1,4 +1,4 @@
-"""One call of a peer: whatever happens to it, the model is told and the turn goes on."""
+"""One call of a peer: on any failure, the model gets an explanation and the turn continues."""
 
 import asyncio
 import contextlib

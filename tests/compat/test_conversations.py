@@ -146,7 +146,7 @@ def test_context_and_open_question_survive_the_end_of_the_process(raw, runtime, 
 
 
 async def test_session_of_an_older_version_keeps_its_derived_context(agent, conversation):
-    """Hotpeers of November 2026 wrote the uid of the peer, and derived the id anew for each call."""
+    """Hotpeers of November 2026 stored the uid of the peer, and derived the id for each call."""
     talk = conversation(state={KEY: {"uid": "uid-weather"}})
     await talk.turn("go", call(NAME, "hi"))
     await talk.turn("go", call(NAME, "hi"))

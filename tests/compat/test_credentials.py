@@ -1,4 +1,4 @@
-"""What the sidecar delivers for a peer's URL is sent to it, by each binding, and to no other peer."""
+"""Credentials for a peer's URL are sent to this peer, by each binding, and to no other peer."""
 
 import asyncio
 import ssl

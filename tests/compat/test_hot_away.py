@@ -16,7 +16,7 @@ STANDIN = Path(__file__).with_name("standin")
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """These programs are processes of their own: they are what they import."""
+    """These programs are separate processes: their imports decide about the runtime."""
 
 
 OLD = """
@@ -106,7 +106,7 @@ root_agent = LlmAgent(name="mine", model="gemini-2.0-flash", instruction="of its
 
 
 def test_kagent_adk_run_serves_as_without(tmp_path):
-    """An agent that somebody brings: its code is its configuration."""
+    """A user's own agent: its code is its configuration."""
     if "hot configuration" in lacks():
         pytest.skip("of kagent 0.7 to 0.10")
     servers = Servers()

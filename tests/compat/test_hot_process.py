@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """This program is a process of its own: it is what it imports."""
+    """This program is a separate process: its imports decide about the runtime."""
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +83,12 @@ def test_configuration_is_acked_quickly_without_a_request(agent):
     agent.configure(instruction="second")
     begun = time.monotonic()
     agent.is_live()
-    # 0.2 s, on a machine that does nothing else.
+    # It takes 0.2 s on an idle machine.
     assert time.monotonic() - begun < 5.0
 
 
 def test_the_wanted_hash_is_verified_in_the_pod(fresh, tmp_path):
-    """What hotpeers' controller wants of a pod whose Deployment is held."""
+    """The annotation that hotpeers' controller writes on a pod whose Deployment is held."""
     info = tmp_path / "pod"
     info.mkdir()
     secrets = b"\x05" * 32
@@ -193,7 +193,7 @@ def test_configuration_is_not_followed_by_default(tmp_path, servers):
 
 
 def test_a_model_without_its_key_fails_in_the_turn_and_not_before(agent):
-    """As it does in a pod that is made anew: kagent makes a model's client at its first use."""
+    """The same as in a new pod: kagent creates a model's client at its first use."""
     agent.configure(
         {**agent.config(), "model": {"type": "anthropic", "model": "m", "base_url": "http://x"}}
     )

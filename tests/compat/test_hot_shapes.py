@@ -1,4 +1,4 @@
-"""What authors and kagent's controller write into config.json, judged by each version's own classes."""
+"""Real shapes of config.json, checked by each kagent version's own classes."""
 
 import gc
 import json
@@ -27,7 +27,7 @@ COMPACTION = {"compaction_interval": 3, "overlap_size": 1}
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """What is tested here is kagent's."""
+    """These tests need kagent's runtime."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class Agent:
         self._make = _building(runtime.kind.to_agent, self.hot)
 
     def change(self, config):
-        """Replace the file; returns what is said of it."""
+        """Replace the file; returns the ack for it."""
         self.volume.configure(config)
         self.hot.look()
         return self.hot.ack()

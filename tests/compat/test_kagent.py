@@ -1,4 +1,4 @@
-"""What kagent's own tool gives a sub-agent, and its peers get too. Empty without kagent."""
+"""Headers that kagent's own tool sends to a sub-agent, and peers get too. Empty without kagent."""
 
 import pytest
 from harness import lacks, peer

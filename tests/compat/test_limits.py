@@ -1,4 +1,4 @@
-"""Replies that are too large: the agent's memory and the model's input stay bounded, the turn goes on."""
+"""Oversized replies: the agent's memory and the model's input stay bounded, the turn continues."""
 
 import json
 import re
@@ -63,7 +63,7 @@ OTHERS = {
 
 @pytest.fixture
 def measured(raw, runtime):
-    """What an agent of its own read and measured: each reply streamed, and those with an end whole too."""
+    """Measurements of a separate agent: each reply streamed; finite ones also as a whole."""
     raw.config()
     raw.scripts({**SCRIPTS, **OTHERS, "warm-up": {"do": [{"message": text("warm")}]}})
     listed = [

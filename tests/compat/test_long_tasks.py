@@ -21,7 +21,7 @@ MODES = ["new", "snapshot", "none"]
 
 
 def words(steps: int) -> str:
-    """What a task says in all."""
+    """All words of a task."""
     return "".join(f"word {number} " for number in range(steps))
 
 
@@ -41,7 +41,7 @@ def entry(at: int, server: RawPeer, way: tuple[str, str], *, streaming: bool, **
 
 
 async def asked(talk: Any, names: list[str], request: str) -> tuple[dict[str, str], float]:
-    """What each peer answered, all being asked in one step, and how long it took in seconds."""
+    """The answers of all peers, called in one step, and the duration in seconds."""
     began = time.monotonic()
     step = [(name, {"request": request}) for name in names]
     events = await talk.turn("go", step, "end")
@@ -64,7 +64,7 @@ def note(record_property: Any, what: str, seconds: float, took: float) -> None:
 async def test_task_with_a_repeatedly_cut_stream_is_answered_completely(
     peers, start_raw, conversation, record_property, seconds, every
 ):
-    """Over each binding, whatever the peer does when it is subscribed to anew."""
+    """Over each binding, for each behaviour of the peer on a new subscription."""
     listed, servers = [], []
     for mode in MODES:
         servers.append(server := start_raw())
@@ -93,7 +93,7 @@ async def test_task_that_can_only_be_polled_is_answered_whole(
     first, *rest = long_task(seconds, every)
     ending.script("long", [first, {"end": 1}, *rest])
     listed = [(blocking, way, False) for way in WAYS] + [(ending, way, True) for way in WAYS]
-    # What says that it streams, and does not.
+    # A peer that claims to stream, but does not.
     listed.append((blocking, WAYS[0], True))
     found = [
         entry(at, server, way, streaming=streaming, timeout=300)

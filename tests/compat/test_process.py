@@ -51,7 +51,7 @@ root_agent = LlmAgent(name="boss", model=Model())
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """These programs are processes of their own: they are what they import."""
+    """These programs are separate processes: their imports decide about the runtime."""
 
 
 def free_port():
@@ -223,7 +223,7 @@ def test_disabled_shim_hooks_no_function(launch):
 
 
 def test_changed_framework_runs_without_the_shim(launch):
-    """Fail open: the hook finds nothing it knows, the program goes on, the ack says why."""
+    """Fail open: the hook finds no known class, the program continues, the ack names the reason."""
     fake = launch.folder / "agents/google/adk"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("")

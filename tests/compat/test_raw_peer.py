@@ -1,6 +1,6 @@
-"""The raw peer, by this environment's own library: what it sends is A2A in each form.
+"""The raw peer, read by this environment's own library: it sends valid A2A in each form.
 
-Where these pass, a failure with the raw peer elsewhere is not the raw peer's.
+If these tests pass, failures of other tests with the raw peer are not its fault.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which agents of a structure are offered peers, and what the others answer to a call from history.
+"""Which agents of a structure are offered peers, and how others answer a call from history.
 
 The rule is docs/decisions/agent-structures.md.
 """

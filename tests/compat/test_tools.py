@@ -1,4 +1,4 @@
-"""Peers as tools of one conversation: added, used, changed and removed while it goes on."""
+"""Peers as tools of one running conversation: added, used, changed and removed."""
 
 import pytest
 from harness import peer

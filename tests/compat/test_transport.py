@@ -20,7 +20,7 @@ Answer = Callable[[str], bytes]
 
 @contextlib.asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[str]:
-    """A server that writes what `answer` says of the path of a request, and closes."""
+    """A server that writes `answer(path)` for a request, and closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):

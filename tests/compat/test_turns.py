@@ -67,7 +67,7 @@ def open_gate(boss):
 
 
 class Asked(threading.Thread):
-    """One request, and what came of it."""
+    """One request and its result."""
 
     def __init__(self, ask, *arguments):
         super().__init__(daemon=True)
@@ -123,7 +123,7 @@ def test_run_that_continues_after_its_answer_is_a_turn(boss):
     becomes(boss, process, 0)
     asked = json.loads(send(url, blocking=False))
     assert "error" not in asked, asked
-    # The answer is here; the agent goes on.
+    # The answer has arrived; the agent keeps working.
     becomes(boss, process, 1)
     waiting = Asked(send, url)
     becomes(boss, process, 2)

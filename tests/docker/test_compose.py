@@ -151,7 +151,7 @@ def test_plain_http_client_gets_an_answer(stage: Stage) -> None:
 
 
 def test_orchestrator_image_holds_no_part_of_hotpeers(stage: Stage) -> None:
-    """Only what its mounts and its variables bring; the same image runs without them."""
+    """Hotpeers comes only from mounts and variables; the same image runs without them."""
     look = "import importlib.util as u; print([n for n in ('hotpeers', 'hotpeers_shim') if u.find_spec(n)])"
     image = "hotpeers-orchestrator:compose"
     found = stage.docker.run("run", "--rm", "--entrypoint", "python", image, "-c", look)

@@ -1,4 +1,4 @@
-"""The image: what is in it, what is not, and that it runs under the least that a pod grants."""
+"""The image: its content, and that it runs with the least rights of a pod."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Where the tests' agents live: a namespace, and what is done to agents there."""
+"""A namespace for the tests' agents, and the actions on them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Stage:
         set_ready(self.api, agent.manifest)
 
     def remove(self, agent: Agent) -> None:
-        """Delete an Agent, and wait until what was made of it has gone with it."""
+        """Delete an Agent, and wait until its objects are gone."""
         self.api.delete(agent.manifest)
         for one in agent.objects(""):
             until(
@@ -109,7 +109,7 @@ class Stage:
 
 
 def make_stage(api: Api, name: str, level: Mapping[str, str] = RESTRICTED) -> Stage:
-    """Make the namespace, and wait for what pods need there."""
+    """Create the namespace, and wait for the objects that pods need there."""
     create_namespace(api, name, level)
     account = {"name": "default", "namespace": name}
     manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}

@@ -1,4 +1,4 @@
-"""The guard on a real node: time, depth, and what happens where it is not there."""
+"""The guard on a real node: expiry, depth, and a missing guard."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_spawners_that_spawn_spawners_stop_at_the_depth_of_the_policy(
     assert "TooDeep" in second.apply(again)["message"]
     plain = helper(stage.namespace, "helper-deep", "Yes.")
     assert second.create(plain)["depth"] == "2"
-    # Whoever gets hold of its token gets no further.
+    # A stolen token of the agent gives no further rights.
     deepest = until(
         "its account", lambda: account_of(node, stage.namespace, "helper-deep"), _SECONDS
     )
     with closing(deepest), pytest.raises(ApiError, match="TooDeep"):
         deepest.create(helper(stage.namespace, "helper-deeper", "Yes."))
     assert first.use("delete_spawned_agent", name=deputy.name)["deleted"] is True
-    # What it spawned goes with it.
+    # Its spawned agents are deleted with it.
     team.wait_until_gone("helper-deep", pods=False)
     team.wait_until_gone(deputy.name, pods=False)
 

@@ -61,7 +61,7 @@ def test_rotated_secret_rolls_without_a_failed_turn(lead: HotAgent) -> None:
 def test_kagent_rolls_without_our_controller_which_later_removes_marks(
     lead: HotAgent, release: Release
 ) -> None:
-    """The webhook fails open: what is held is a debt, which kagent's next write collects."""
+    """The webhook fails open: kagent's next write rolls out the held change."""
     with conversations(lead.stage.url(lead.agent)):
         lead.wait_until_live(lead.change(lead.number + 4))
     lead.wait("the hold", lead.owes)

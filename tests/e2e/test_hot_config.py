@@ -101,7 +101,7 @@ def test_pod_deleted_while_held_returns_with_the_newest_definition(
 ) -> None:
     with conversations(lead.stage.url(lead.agent)):
         lead.wait_until_live(lead.change(lead.number + 4))
-    # Clocks may differ: a pod made sooner cannot prove that it started with what is wanted.
+    # Clocks may differ: a pod created earlier cannot prove that it started with the wanted hash.
     lead.wait("a hold of some seconds", lambda: lead.owed_for() > _CLOCK_SKEW)
     revision = lead.revision()
     (gone,) = lead.pods()

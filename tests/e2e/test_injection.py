@@ -37,7 +37,7 @@ def test_sub_agent_is_offered_when_it_is_labelled_and_gone_when_not(
         began = time.time()
         stage.label(weather, **{PEER_LABEL: None})
         timings.note("label taken away → not offered", wait_for_offer(stage, talk, []) - began)
-        # The thread goes on, and that it remembers an agent that has gone does not break it.
+        # The conversation continues, although its history names an agent that is gone.
         assert "weather" in talk.say("Call the removed weather agent again.")
         assert offered(stage, talk) == set()
     crew.check_undisturbed(crew.first)

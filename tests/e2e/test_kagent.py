@@ -1,4 +1,4 @@
-"""kagent's agents on the node, as they are without us: what everything else here is compared to."""
+"""kagent's agents on the node without hotpeers: the baseline of all other tests here."""
 
 from e2e.backing import MODEL_URL
 from e2e.kagent import SCRIPTED, Agent

@@ -92,7 +92,7 @@ def test_one_conversation_from_search_to_deletion(
 
 
 def check_stamps(agent: dict, team: Team, told: dict[str, str], digest: str) -> None:
-    """All that says whose it is, and none of it from the request."""
+    """Checks all stamps of the agent. None comes from the request."""
     lead = team.read(LEAD)["metadata"]
     namespace = team.stage.namespace
     stamps = stamps_of(agent)

@@ -37,7 +37,7 @@ def test_guard_is_removed_completely_and_waits_after_a_reinstall(
     assert talk.apply(second)["reason"] == "RightMissing"
     assert team.agents() == {LEAD, "helper-a"}
     release.install()
-    # Its counts went with it: it admits nobody as long as a request of before may be on its way.
+    # Its ledger was deleted: it admits no agent while an earlier request may be pending.
     team.wait_until_policy("False", "Counting")
     refused = talk.apply(second)
     assert refused["reason"] == "AdmissionSilent"

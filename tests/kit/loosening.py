@@ -1,4 +1,4 @@
-"""Attempts to loosen what `podSecurity: restricted` stamps, in an agent that would be admitted."""
+"""Attempts to loosen the stamps of `podSecurity: restricted` in an otherwise admitted agent."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Program:
             )
 
     def finish(self):
-        """What it has printed, and the lines on stderr that name hotpeers."""
+        """Its stdout, and the lines on stderr that name hotpeers."""
         out, _ = self.process.communicate(timeout=120)
         assert self.process.returncode == 0, self.errors.read_text()
         return out, [line for line in self.errors.read_text().splitlines() if "hotpeers" in line]

@@ -38,5 +38,5 @@ def needs_go() -> bool:
 
 
 def ensure_binaries(say: Say = say_aloud) -> Path:
-    """The folder with both programs, after building what is missing; `NoBinariesError` if not."""
+    """The folder with both programs. Builds missing ones; `NoBinariesError` if that fails."""
     return assets_folder() or ensure(API_SERVER, say)

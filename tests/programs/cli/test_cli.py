@@ -1,4 +1,4 @@
-"""The commands, as a shell runs them: what they print, and what they exit with."""
+"""The commands, as a shell runs them: their output and their exit codes."""
 
 import json
 import os

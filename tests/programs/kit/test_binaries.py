@@ -27,7 +27,7 @@ echo binary > "$2"
 
 @pytest.fixture
 def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A stand-in for Go and an empty cache; what was asked of Go so far."""
+    """A stand-in for Go and an empty cache; returns the calls of Go so far."""
     go = tmp_path / "bin" / "go"
     go.parent.mkdir()
     go.write_text(GO)

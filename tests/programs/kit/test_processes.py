@@ -29,7 +29,7 @@ time.sleep(60)
 
 def gone(pid: int) -> bool | None:
     try:
-        # Where nobody reaps orphans, in a container, what has ended stays in the table.
+        # In a container without a reaper, an ended orphan stays in the process table.
         return True if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return True

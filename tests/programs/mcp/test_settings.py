@@ -1,4 +1,4 @@
-"""The settings of `hotpeers mcp`, and what other commands pay for it: nothing."""
+"""The settings of `hotpeers mcp`, and that other commands do not load it."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ LOADED = "import sys; print('hotpeers_shim.start' in sys.modules, end=' ')"
 
 
 def run(code, *path, flags=(), python=sys.executable, **env):
-    """Run `code` with `path` as PYTHONPATH; returns what it printed and what it complained of."""
+    """Run `code` with `path` as PYTHONPATH; returns stdout, stderr and the exit code."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("HOTPEERS", "PYTHON"))}
     environ |= {"PYTHONPATH": os.pathsep.join(map(str, path)), **env}
     done = subprocess.run(
@@ -156,7 +156,7 @@ def test_module_of_the_images_path_is_found(tmp_path, acks):
     assert run(code, BOOTSTRAP, OF_IMAGE, **env, HOTPEERS_DISABLE="1")[:2] == ("runs False", "")
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
     assert run(child, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
-    # The program of an agent may start others without what is ours.
+    # An agent's program may start others without our variables.
     code = "import os; os.environ.pop('HOTPEERS_ACK_DIR'); " + child
     assert run(code, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
 
@@ -216,7 +216,7 @@ def test_opentelemetrys_entry_point_names_the_bootstrap():
 
 
 def test_installed_copy_works_without_the_package(tmp_path):
-    """As in a pod: the init container copies the package, the agent's image holds nothing of ours."""
+    """As in a pod: the init container copies the package; the agent's image does not contain it."""
     shim = subprocess.run(
         [sys.executable, "-m", "hotpeers", "shim", "install", str(tmp_path / "shim")],
         capture_output=True,

@@ -146,7 +146,7 @@ def test_each_answer_closes_its_connection_during_a_drain(program):
     sign = program.folder / "draining"
     sign.touch()
     first = program.wait_for(1, draining=True)
-    # It goes on to say so, also where nothing changes.
+    # It keeps reporting, even without a change.
     eventually(lambda: program.turns().time > first.time, "another file")
     for method, path in (("GET", "/nothing"), ("POST", "/behind")):
         answer = program.ask(method, path).getresponse()

@@ -1,4 +1,4 @@
-"""A drain ends when the turns have, when its bound is over, or when nobody waits for it."""
+"""A drain ends when the turns end, when its time is over, or when its last caller disconnects."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ def say(
 
 
 class Agent:
-    """A process with the shim: it says what it does, and knows of a drain by the file."""
+    """A process with the shim: it reports its turns, and notices a drain by the file."""
 
     def __init__(self, folder: Path, pid: int = 1) -> None:
         self.folder, self.pid, self.active = folder, pid, 0

@@ -14,7 +14,7 @@ from kit.bombs import BOMBS
 from kit.sidecars import Sidecar, until
 
 STOP_SECONDS = 1.0
-# What the chart gives a sidecar.
+# The memory limit that the chart gives a sidecar.
 MEMORY_BYTES = 256 * 1024 * 1024
 
 
@@ -29,7 +29,7 @@ def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
 
 
 def reasons(sidecar: Sidecar) -> dict[str, str]:
-    """What is wrong with files; nothing answers at the addresses of these peers."""
+    """Problems of files only: no server listens at the addresses of these peers."""
     found = {one["where"]: one["reason"] for one in sidecar.status()["problems"]}
     return {where: reason for where, reason in found.items() if "://" not in where}
 

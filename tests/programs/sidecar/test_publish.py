@@ -1,4 +1,4 @@
-"""What the log says of problems: each new one, and that one is solved only where it is."""
+"""Problems in the log: each new one, and `solved` only for problems that are solved."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""`hotpeers run` as a process: what a reader of its file sees, whatever happens to it."""
+"""`hotpeers run` as a process: a reader of its file sees a whole file at any time."""
 
 import os
 import random

@@ -132,7 +132,7 @@ async def test_headers_go_to_their_prefix_and_nowhere_else_also_after_a_redirect
         ("/other", "", ""),
         ("/team/keys/x", "", API_KEY),
     ]
-    # A server of another origin is not asked at all, and one of another authority not trusted.
+    # A server of another origin is never called, and one of another authority is not trusted.
     stranger = PeerServer()
     async with (
         serving(stranger.app) as url,
@@ -306,7 +306,7 @@ async def test_token_certificates_and_authorities_change_under_load_and_no_call_
 async def test_short_lived_tokens_fail_no_call_while_their_server_restarts(
     scene: Scene,
 ) -> None:
-    # Long enough that what a loaded machine takes to see the fault fits into what is left of it.
+    # Long enough that a loaded machine notices the fault before the token expires.
     scene.tokens.life = 8.0
     oauth2 = {
         "tokenUrl": f"{scene.token_url}/token",
@@ -369,7 +369,7 @@ async def test_run_without_credentials_takes_away_those_of_the_run_before(scene:
     await scene.until(scene.delivered)
     await asyncio.to_thread(scene.sidecar.stop)
     assert scene.delivered()
-    # What a sidecar leaves that is killed while it writes.
+    # The leftovers of a sidecar that was killed while it wrote.
     cut = scene.sidecar.file.with_name(".credentials.json.7.tmp")
     cut.write_text(BEARER)
     await asyncio.to_thread(scene.sidecar.start)
