@@ -1,4 +1,5 @@
-# `make demo` and `make test` set up everything they need: python3 (>= 3.11), make and git are enough.
+# `make demo` and `make test` install everything else they need; they require only python3 (>= 3.11),
+# make and git.
 PYTHON ?= python3
 VENV := .venv
 KAGENT := .venvs/kagent
@@ -14,34 +15,34 @@ WHEEL := dist/.built
 .PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
-	@echo "make demo-kubernetes  the same, its sub-agents being objects of a real API server"
-	@echo "make test        everything that must hold: checks, unit tests, programs, clusters, each agent generation's suite"
-	@echo "make test-unit   the tests that need no cluster and start no program (under a minute)"
-	@echo "make compat      the agent's suite with each supported kagent-adk and google-adk, and a table (minutes)"
-	@echo "make e2e         kagent's agents in pods of a real Kubernetes node (root, Linux; minutes for the first time)"
-	@echo "make check       lint, types and layers only"
-	@echo "make cluster     build the API server that the tests run against (minutes, once a machine)"
-	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base)"
-	@echo "make test-docker the image and compose.yaml, built and run (minutes; takes docker, or root)"
-	@echo "make bench       a change in a cluster -> the peer file -> the agent, beside a bare watch"
-	@echo "make bench-shim  what hot peers cost, beside static tools and no shim"
-	@echo "make bench-admission  what injection adds to the creation of pods"
-	@echo "make bench-guard  what the guard costs governed subjects, beside others"
-	@echo "make bench-tenants  what a tenant sees while another one attacks the guard"
-	@echo "make bench-flood  what attackers of the webhook port cost"
-	@echo "make bench-definitions  what changes of a definition do to conversations, with us and without"
-	@echo "make bench-rollouts  what rollouts do to turns in flight, with us and without"
-	@echo "make lock        compile requirements/*.txt anew from requirements/*.in"
-	@echo "make clean       remove what the other targets made"
+	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
+	@echo "make test        all checks and tests: lint, unit tests, programs, clusters, each agent generation's suite"
+	@echo "make test-unit   the tests without a cluster or other programs (under a minute)"
+	@echo "make compat      the agent's suite with each supported kagent-adk and google-adk, with a table of results (minutes)"
+	@echo "make e2e         kagent's agents in pods of a real Kubernetes node (needs root and Linux; minutes the first time)"
+	@echo "make check       only lint, types and layers"
+	@echo "make cluster     build the API server for the tests (minutes, once per machine)"
+	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base image)"
+	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
+	@echo "make bench       latency from a cluster change to the peer file and the agent, compared with a plain watch"
+	@echo "make bench-shim  cost of hot peers, compared with static tools and with no shim"
+	@echo "make bench-admission  time that the injection adds to the creation of pods"
+	@echo "make bench-guard  cost of the guard for governed subjects, compared with others"
+	@echo "make bench-tenants  effect on one tenant while another one attacks the guard"
+	@echo "make bench-flood  cost of attackers of the webhook port"
+	@echo "make bench-definitions  effect of changed definitions on conversations, with and without hotpeers"
+	@echo "make bench-rollouts  effect of rollouts on turns in flight, with and without hotpeers"
+	@echo "make lock        compile requirements/*.txt again from requirements/*.in"
+	@echo "make clean       remove the results of the other targets"
 
-# -- environments: each holds exactly what its lock file says, plus the wheel built from this checkout
+# -- environments: each has exactly the packages of its lock file, and the wheel built from this checkout
 $(UV): requirements/uv.txt
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || \
 	  { echo "error: '$(PYTHON) -m venv' does not work here; Python >= 3.11 with venv is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-# The product's wheel, and the demonstration's, which is no part of it.
+# The wheels of the product and of the demonstration, which is not part of the product.
 BUILD_WHEEL := $(UV) build --quiet --wheel --build-constraints requirements/build.txt --python $(VENV)/bin/python --out-dir dist
 $(WHEEL): $(UV) requirements/build.txt $(SOURCES)
 	@rm -f dist/*.whl
@@ -60,10 +61,11 @@ $(KAGENT)/.ready $(ADK)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEE
 	$(UV) pip install --quiet --no-deps --reinstall --python .venvs/$*/bin/python dist/*.whl
 	@touch $@
 
-# Other environments of agents. `make compat` tries all of them, `make test` those that catch the most.
+# Further environments of agents. `make compat` tests all of them, `make test` only $(SMALL), which
+# find the most errors.
 COMPAT := $(filter-out suite overrides,$(patsubst requirements/compat/%.in,%,$(wildcard requirements/compat/*.in)))
 SMALL := kagent-0.7.23 adk-1.16
-# The agent must run there as if hotpeers were absent; its wheel cannot be installed in all of them.
+# In these the agent must run as if hotpeers were absent. Some of them cannot install its wheel.
 UNSUPPORTED := no-a2a adk-1.15 python-3.10
 ENVIRONMENTS := $(VENV)/bin/python tests/runtimes/environments.py
 .venvs/compat/%/.ready: requirements/compat/%.txt $(UV) $(WHEEL)
@@ -73,7 +75,7 @@ ENVIRONMENTS := $(VENV)/bin/python tests/runtimes/environments.py
 	$(if $(filter $*,$(UNSUPPORTED)),,$(UV) pip install --quiet --no-deps --reinstall --python .venvs/compat/$*/bin/python dist/*.whl)
 	@touch $@
 
-# A Go toolchain, only where the machine has none that tests/kit/apiserver/go.mod accepts.
+# A Go toolchain, used only if the machine has none that tests/kit/apiserver/go.mod accepts.
 $(GO)/.ready: requirements/cluster.txt $(UV)
 	@test -x $(GO)/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python $(GO)
 	$(UV) pip sync --quiet --require-hashes --python $(GO)/bin/python requirements/cluster.txt
@@ -81,11 +83,12 @@ $(GO)/.ready: requirements/cluster.txt $(UV)
 
 setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
 
-# -- what people run
+# -- demonstrations
 demo: $(VENV)/.ready $(KAGENT)/.ready
 	$(VENV)/bin/hotpeers demo --agent-python $(KAGENT)/bin/python $(ARGS)
 
-# The same with Peer objects on an API server of its own; `hotpeers demo --source kubernetes` takes yours.
+# The same with Peer objects on an API server of its own. `hotpeers demo --source kubernetes` uses the
+# cluster of your kubeconfig.
 demo-kubernetes: $(KAGENT)/.ready cluster
 	$(CLUSTER) run $(VENV)/bin/hotpeers demo --source kubernetes --agent-python $(KAGENT)/bin/python $(ARGS)
 
@@ -97,19 +100,19 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-# etcd and kube-apiserver, into a cache outside the checkout.
+# Builds etcd and kube-apiserver into a cache outside of the checkout.
 CLUSTER := PYTHONPATH=tests $(VENV)/bin/python -m kit.apiserver
 cluster: $(VENV)/.ready
 	@if $(CLUSTER) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
 	@$(CLUSTER)
 
-# helm, into the same cache; the chart's tests need it.
+# Builds helm, which the chart's tests need, into the same cache.
 CHART := PYTHONPATH=tests $(VENV)/bin/python -m kit.chart
 helm: $(VENV)/.ready
 	@if $(CHART) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
 	@$(CHART)
 
-# The chart's copies of k8s/, and k8s/install.yaml: after each change below k8s/.
+# Writes the chart's copies of files in k8s/, and k8s/install.yaml. Run it after each change in k8s/.
 manifests: helm
 	@$(CHART) manifests
 
@@ -118,24 +121,25 @@ define newline
 
 endef
 
-# In CI a test that failed is run once more by itself: these tests start real servers, and a machine that others use
-# now and then takes longer than any bound. One that passes then is a defect of the test, and is listed as one.
+# In CI, failed tests run a second time alone: they start real servers, and a busy shared machine
+# sometimes exceeds any time limit. A test that passes the second time has a defect, and is listed so.
 define pytest
-	$(1)/bin/pytest $(2) $(ARGS) $(if $(filter true,$(CI)),|| { echo "== once more what failed" >&2; \
+	$(1)/bin/pytest $(2) $(ARGS) $(if $(filter true,$(CI)),|| { echo "== repeating the failed tests" >&2; \
 	  $(1)/bin/pytest --cache-show cache/lastfailed > build/failed-once.txt 2>&1; \
 	  $(1)/bin/pytest $(2) $(ARGS) --last-failed --last-failed-no-failures none && \
 	  { echo "== DEFECT: these failed once and passed when repeated" >&2; grep :: build/failed-once.txt >&2 || true; }; })
 endef
 
-# Functions and classes in one process: no cluster, no other program but short ones of Python. Under a minute.
+# Functions and classes in one process: no cluster, and no other programs except short Python ones.
+# They take less than a minute.
 test-unit: $(VENV)/.ready | build
 	$(call pytest,$(VENV),-n logical tests/unit)
 
-# Programs of ours and of others as processes on this machine: no cluster.
+# hotpeers' programs and others as processes on this machine, without a cluster.
 test-programs: setup .venvs/compat/no-a2a/.ready | build
 	$(call pytest,$(VENV),tests/programs tests/runtimes)
 
-# Without etcd, kube-apiserver and helm these tests are left out, which their end says loudly; CI insists.
+# Without etcd, kube-apiserver and helm these tests are skipped, and the summary says so; CI fails instead.
 test-cluster: setup | build
 	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
 	$(call pytest,$(VENV),tests/cluster)
@@ -143,7 +147,7 @@ test-cluster: setup | build
 build:
 	@mkdir -p build
 
-# A node in namespaces of its own: kubelet, containerd and all the rest, from Go modules.
+# A node in its own Linux namespaces, with kubelet, containerd and the other programs built from Go modules.
 NODE := PYTHONPATH=tests $(VENV)/bin/python -m kit.node
 e2e: $(VENV)/.ready | build
 	@$(NODE) check
@@ -160,25 +164,25 @@ test-adk: $(ADK)/.ready | build
 
 test-compat: $(SMALL:%=.venvs/compat/%/.ready) | build
 	$(foreach name,$(SMALL),$(call pytest,.venvs/compat/$(name),tests/compat -m core)$(newline))
-# A Python that this machine does not have leaves out what needs it.
+# Environments whose Python is missing on this machine are skipped.
 compat: setup $(filter-out $(UNSUPPORTED:%=.venvs/compat/%/.ready),$(COMPAT:%=.venvs/compat/%/.ready))
 	-@$(MAKE) --no-print-directory --keep-going $(UNSUPPORTED:%=.venvs/compat/%/.ready)
 	$(VENV)/bin/pytest tests/runtimes
 	$(VENV)/bin/python tests/runtimes/matrix.py $(ARGS)
 
-# Where no docker answers it starts one of its own (tests/docker/daemon.py says what that takes).
+# If no docker daemon answers, it starts one (tests/docker/daemon.py lists the requirements).
 test-docker: $(VENV)/.ready
 	@command -v go >/dev/null || $(MAKE) --no-print-directory $(GO)/.ready
 	$(VENV)/bin/pytest tests/docker $(ARGS)
 
-# -- the image, labelled with the commit and its time, so that two builds of one commit are told as one
+# -- the image, labelled with the commit and its time, so that two builds of one commit have equal labels
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 image:
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(git log -1 --format=%cI) \
 	  --tag hotpeers:$(VERSION) $(ARGS) .
 
-# PEER_K8S_SIDECAR names a checkout with a .venv to measure beside it.
+# PEER_K8S_SIDECAR is the path of a checkout with a .venv, to measure it for comparison.
 bench: $(VENV)/.ready $(KAGENT)/.ready cluster
 	$(VENV)/bin/python bench/source.py $(ARGS)
 
@@ -210,10 +214,11 @@ bench-definitions: $(VENV)/.ready helm
 	@$(NODE)
 	$(VENV)/bin/python bench/definitions.py $(ARGS)
 
-# -- upkeep
+# -- maintenance
 LOCK_ANY := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --custom-compile-command "make lock"
 LOCK := $(LOCK_ANY) --python-version 3.11
-# Those of `make test` are locked for each Python that it may be run with.
+# Those of `make test` ($(SMALL)) are locked for every Python since 3.11, the others for the one that
+# they name.
 define lock_compat
 $(LOCK_ANY) --python-version $(if $(filter $(1),$(SMALL)),3.11,$$(sed -n 's/^# python //p' requirements/compat/$(1).in)) \
 	  --overrides requirements/compat/overrides.in requirements/compat/$(1).in -o requirements/compat/$(1).txt

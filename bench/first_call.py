@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/compat"))
 
 from harness import PeerServer
 
-from hotpeers_shim.adapters import wire
-from hotpeers_shim.adapters.call import Call
-from hotpeers_shim.adapters.pool import Pool
+from hotpeers_shim.calls import wire
+from hotpeers_shim.calls.call import Call
+from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.contract import Interface, Peer
 from hotpeers_shim.settings import Settings
 

@@ -1,5 +1,5 @@
 """The demonstration: one conversation with a real orchestrator while its peers change.
 
-Everything here starts, talks to or watches separate processes: the demonstration runs
-`hotpeers run` as anybody would. The product never imports this package, which is a wheel of its own.
+Everything here starts, calls or watches separate processes: the demonstration runs `hotpeers run` as
+a user would. The product never imports this package, which is a separate wheel.
 """

@@ -1,8 +1,8 @@
-"""Says one thing to an orchestrator, and prints what it answers.
+"""Sends one message to an orchestrator, and prints its answer.
 
     python -m hotpeers_demo.ask --url http://orchestrator:8080 Ask weather: will it rain?
 
-What is said under the same `--conversation` belongs to one thread. Exit code 1: no good answer.
+Messages with the same `--conversation` belong to one thread. The exit code is 1 if the turn fails.
 """
 
 import argparse
@@ -15,9 +15,10 @@ from hotpeers_demo.processes import WaitedTooLongError, until
 
 
 async def ask(url: str, text: str, conversation: str, seconds: float) -> Turn:
-    """Send one message, once there is somebody, and wait for the end of the turn.
+    """Send one message once the orchestrator answers, and wait for the end of the turn.
 
-    Raises `StepError` where there is none, `WaitedTooLongError` where nobody is there in time.
+    Raises `StepError` if the turn does not end in time or the call fails, and `WaitedTooLongError` if
+    the orchestrator does not answer in time. `seconds` limits each of both waits.
     """
     caller = Caller(url)
     try:
@@ -29,11 +30,13 @@ async def ask(url: str, text: str, conversation: str, seconds: float) -> Turn:
 
 def main() -> int:
     """Ask once; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Says one thing to an orchestrator.")
-    parser.add_argument("text", nargs="+", help="what to say")
-    parser.add_argument("--url", required=True, help="of the orchestrator")
-    parser.add_argument("--conversation", default="demo", help="which thread it belongs to")
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long to wait")
+    parser = argparse.ArgumentParser(description="Sends one message to an orchestrator.")
+    parser.add_argument("text", nargs="+", help="the message")
+    parser.add_argument("--url", required=True, help="URL of the orchestrator")
+    parser.add_argument(
+        "--conversation", default="demo", help="id of the thread that the message belongs to"
+    )
+    parser.add_argument("--seconds", type=float, default=120.0, help="longest wait, in seconds")
     options = parser.parse_args()
     asked = ask(options.url, " ".join(options.text), options.conversation, options.seconds)
     try:

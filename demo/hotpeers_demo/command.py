@@ -1,4 +1,4 @@
-"""`hotpeers demo`: the command that `hotpeers` gains where this package is installed."""
+"""`hotpeers demo`: the command that this package adds to `hotpeers` when it is installed."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import click
     type=click.Choice(["kagent", "adk"]),
     default="kagent",
     show_default=True,
-    help="Which orchestrator to start.",
+    help="The kind of orchestrator to start.",
 )
 @click.option(
     "--source",
     type=click.Choice(["directory", "kubernetes"]),
     default="directory",
     show_default=True,
-    help="Where its peers are put: a folder, or the cluster of the current kubeconfig.",
+    help="Where to put its peers: a directory, or the cluster of the current kubeconfig.",
 )
 @click.option(
     "--agent-python",
     type=click.Path(dir_okay=False),
     metavar="PATH",
-    help="The Python of the orchestrator's environment.  [default: this one]",
+    help="Path of the Python in the orchestrator's environment.  [default: .venvs/RUNTIME, else this]",
 )
 @click.option(
     "--model",
     metavar="NAME",
-    help="A real model, by OPENAI_API_KEY and OPENAI_BASE_URL.  [default: a script]",
+    help="A real model at OPENAI_BASE_URL, with OPENAI_API_KEY.  [default: a scripted model]",
 )
 @click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")
-@click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C.")
-def demo(  # noqa: PLR0913 - one argument an option
+@click.option("--keep", is_flag=True, help="Keep everything running at the end, until Ctrl-C.")
+def demo(  # noqa: PLR0913 - one argument per option
     runtime: str,
     source: str,
     agent_python: str | None,
@@ -45,7 +45,7 @@ def demo(  # noqa: PLR0913 - one argument an option
     keep: bool,
 ) -> None:
     """Hold one conversation with a real orchestrator while its sub-agents change."""
-    # `hotpeers --help` loads this module, and must not wait for the libraries of the demonstration.
+    # Import late: `hotpeers --help` loads this module, and must not load the demonstration's libraries.
     from .performance import DemoOptions, perform  # noqa: PLC0415
 
     options = DemoOptions(

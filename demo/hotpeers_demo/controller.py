@@ -2,8 +2,8 @@
 
     python -m hotpeers_demo.controller --port 0
 
-The paths and shapes are those that kagent-adk 0.10 calls (`_session_service.py`, `_task_store.py`);
-everything is kept in memory, so a conversation lives as long as this process.
+The paths and shapes are those that kagent-adk 0.10 uses (`_session_service.py`, `_task_store.py`).
+Everything is kept in memory, so a conversation lives as long as this process.
 """
 
 import json
@@ -32,7 +32,7 @@ class Store:
         self._tasks: dict[str, Any] = {}
 
     async def create_session(self, request: Request) -> JSONResponse:
-        """Create a session, or return the one that is there."""
+        """Create a session, or return the existing one."""
         body = await request.json()
         user = request.query_params.get("user_id") or body["user_id"]
         facts = {
@@ -50,14 +50,14 @@ class Store:
         return _answer([s.facts for (owner, _), s in self._sessions.items() if owner == user])
 
     async def get_session(self, request: Request) -> JSONResponse:
-        """Return a session with its events in the order in which they came."""
+        """Return a session with its events in the order of arrival."""
         session = self._find(request)
         if session is None:
             return _missing("session")
         return _answer({"session": session.facts, "events": session.events})
 
     async def delete_session(self, request: Request) -> JSONResponse:
-        """Forget a session."""
+        """Delete a session."""
         self._sessions.pop(_key(request), None)
         return _answer(None)
 
@@ -77,7 +77,7 @@ class Store:
         return _answer(event, 201)
 
     async def save_task(self, request: Request) -> JSONResponse:
-        """Keep the latest state of a task."""
+        """Store the latest state of a task."""
         task = json.loads(await request.body())
         self._tasks[task["id"]] = task
         return _answer(task, 201)
@@ -88,7 +88,7 @@ class Store:
         return _missing("task") if task is None else _answer(task)
 
     async def delete_task(self, request: Request) -> JSONResponse:
-        """Forget a task."""
+        """Delete a task."""
         self._tasks.pop(request.path_params["task"], None)
         return _answer(None)
 
@@ -97,7 +97,7 @@ class Store:
 
 
 def make_app() -> Starlette:
-    """Make the server, with an empty store."""
+    """Create the server, with an empty store."""
     store = Store()
     session, task = "/api/sessions/{session}", "/api/tasks/{task}"
     routes = [
@@ -126,8 +126,10 @@ def _missing(what: str) -> JSONResponse:
 
 
 def main() -> None:
-    """Serve until told to stop."""
-    options = serving.arguments("What a kagent agent needs of kagent's controller.").parse_args()
+    """Serve until SIGTERM or SIGINT."""
+    options = serving.arguments(
+        "The part of kagent's controller that a kagent agent needs."
+    ).parse_args()
     serving.serve(make_app(), serving.bind(options.port, options.host))
 
 

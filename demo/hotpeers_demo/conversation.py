@@ -1,4 +1,4 @@
-"""Talking to the orchestrator as any A2A client does, whichever version it speaks."""
+"""An A2A client of the orchestrator, for each version of the protocol that it supports."""
 
 import asyncio
 import uuid
@@ -15,14 +15,14 @@ from hotpeers_demo.outcome import StepError
 
 @dataclass(frozen=True)
 class Turn:
-    """What came back of one message."""
+    """The result of one message."""
 
     state: str
     text: str
 
     @property
     def completed(self) -> bool:
-        """Whether the orchestrator ended the turn well."""
+        """Whether the turn ended in the state `completed`."""
         return self.state == "completed"
 
 
@@ -35,14 +35,14 @@ class Conversation:
         self.turns = 0
 
     async def say(self, text: str, seconds: float = 30.0) -> Turn:
-        """Send one message and return the turn's end."""
+        """Send one message and return the end of the turn. Raises `StepError`."""
         try:
             async with asyncio.timeout(seconds):
                 turn = await self._say(text)
         except TimeoutError:
-            raise StepError(f"an end of the turn “{text}” within {seconds:g} s", "none") from None
+            raise StepError(f"the turn “{text}” to end within {seconds:g} s", "no end") from None
         except Exception as error:
-            # What an A2A client raises has no common base; each means that the turn was lost.
+            # The errors of an A2A client have no common base class; each means that the turn was lost.
             raise StepError(f"an answer to “{text}”", f"{type(error).__name__}: {error}") from error
         self.turns += 1
         return turn
@@ -60,7 +60,7 @@ class Conversation:
 
 
 class Caller:
-    """An A2A client of one orchestrator, whose card tells the version to speak."""
+    """An A2A client of one orchestrator, whose card gives the version of the protocol."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,16 +68,16 @@ class Caller:
         self._client: Client | None = None
 
     async def connect(self) -> AgentCard | None:
-        """Read the orchestrator's card; None as long as it does not answer."""
+        """Read the orchestrator's card; None while it does not answer."""
         try:
             card = await A2ACardResolver(self._http, self._url).get_agent_card()
-        except Exception:  # noqa: BLE001  (every kind of failure means "not yet")
+        except Exception:  # noqa: BLE001  (every failure means "not ready yet")
             return None
         self._client = ClientFactory(ClientConfig(httpx_client=self._http)).create(card)
         return card
 
     def conversation(self, context_id: str = "") -> Conversation:
-        """Begin a thread, or go on with the one of this id."""
+        """Begin a thread, or continue the one with this id."""
         if self._client is None:
             raise RuntimeError("connect first")
         return Conversation(self._client, context_id)

@@ -1,4 +1,4 @@
-"""How long a change of a peer takes to reach the peer file, and the model."""
+"""Measures how long a change of a peer takes to reach the peer file and the model."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ from hotpeers_demo.processes import until
 from hotpeers_demo.scene import SOON, Scene
 
 CHANGES = 20
-# A real model is asked for each look, and each look costs.
+# Each look is a request to a real model, which costs money.
 CHANGES_REAL = 3
 _LOOK = "Which agents do you have?"
 _FILE_LOOK = 0.001
@@ -22,18 +22,18 @@ _FILE_LOOK = 0.001
 
 @dataclass
 class _Series:
-    """The seconds that changes of one kind took."""
+    """The seconds that each change of one kind took."""
 
     to_file: list[float] = field(default_factory=list)
     to_model: list[float] = field(default_factory=list)
 
 
 async def measure(scene: Scene) -> list[Figure]:
-    """Add and remove a peer again and again, and look at what the model is offered meanwhile.
+    """Add and remove a peer repeatedly, and record what the model is offered meanwhile.
 
-    What looks are short turns in conversations of their own, one after the other. A change can
-    show only in the next request after it, so each time to the model includes the wait for that
-    request: it says what a user sees, and is an upper bound of what hotpeers takes.
+    Short turns in separate conversations, one after the other, observe the model. A change becomes
+    visible only in the next request, so each time to the model includes the wait for that request.
+    It is the time that a user sees, and an upper bound of the time that hotpeers takes.
     """
     changes = CHANGES if scene.scripted else CHANGES_REAL
     first = await scene.count()
@@ -53,7 +53,7 @@ async def measure(scene: Scene) -> list[Figure]:
         _figure("added_to_file", "added → in peers.json", added.to_file, _FILE_LOOK),
         _figure("added_to_model", "added → offered to the model", added.to_model, gap),
         _figure("removed_to_file", "removed → gone from peers.json", removed.to_file, _FILE_LOOK),
-        _figure("removed_to_model", "removed → offered no more", removed.to_model, gap),
+        _figure("removed_to_model", "removed → no longer offered", removed.to_model, gap),
     ]
 
 
@@ -71,7 +71,8 @@ async def _change(
     stage, tool = scene.stage, scene.stage.tool(name)
     word = "offered" if present else "no longer offered"
     before = await scene.count()
-    # The last change was seen in a request: without this, each would come at one point of a turn.
+    # Wait a random time. The last change was seen in a request, so without this wait every change would
+    # fall on the same point of a turn.
     await asyncio.sleep(random.uniform(0.0, 0.1))
     changed = time.time()
     if present:
@@ -86,7 +87,7 @@ async def _change(
                 return time.time() - changed
             time.sleep(_FILE_LOOK)
         raise StepError(
-            f"the peer file to follow {stage.place.named(name)}", f"not so within {SOON:g} s"
+            f"the peer file to follow {stage.place.named(name)}", f"no change within {SOON:g} s"
         )
 
     async def shown() -> float | None:

@@ -1,4 +1,4 @@
-"""What a model was offered, request by request: the facts that the demonstration checks."""
+"""Records the tools that each request offered to a model. The demonstration checks these facts."""
 
 import time
 from collections import deque
@@ -22,7 +22,7 @@ class ModelLog:
         self._count = 0
 
     def record(self, body: Mapping[str, Any]) -> None:
-        """Note the time, the turn and the offered tools of one request."""
+        """Record the time, the turn and the offered tools of one request."""
         self._count += 1
         self._entries.append(
             {

@@ -1,8 +1,8 @@
-"""A reverse proxy before a real model, which shows what each request offered.
+"""A reverse proxy in front of a real model, which shows what each request offered.
 
     OPENAI_BASE_URL=https://… python -m hotpeers_demo.model_proxy --port 0
 
-Requests pass unchanged, credentials included; `/log` is that of the scripted model.
+Requests pass unchanged, including credentials. `/log` has the same form as that of the scripted model.
 """
 
 import json
@@ -19,7 +19,7 @@ from hotpeers_demo import serving
 from hotpeers_demo.model_log import ModelLog
 
 OPENAI = "https://api.openai.com/v1"
-# What belongs to one connection (RFC 9110, 7.6.1), and what httpx sets or has undone itself.
+# Headers of one connection (RFC 9110, 7.6.1), and headers that httpx sets or has already processed.
 _OWN = {
     "connection",
     "content-encoding",
@@ -32,7 +32,7 @@ _OWN = {
 
 
 def make_app(upstream: str) -> Starlette:
-    """Make the proxy of an OpenAI-compatible API, with an empty log."""
+    """Create the proxy of an OpenAI-compatible API, with an empty log."""
     log = ModelLog()
     client = httpx.AsyncClient(timeout=httpx.Timeout(120.0), follow_redirects=True)
 
@@ -77,8 +77,8 @@ def _document(body: bytes) -> dict[str, object]:
 
 
 def main() -> None:
-    """Serve until told to stop."""
-    options = serving.arguments("A logging proxy before a real model.").parse_args()
+    """Serve until SIGTERM or SIGINT."""
+    options = serving.arguments("A logging proxy in front of a real model.").parse_args()
     upstream = os.environ.get("OPENAI_BASE_URL") or OPENAI
     serving.serve(make_app(upstream), serving.bind(options.port, options.host))
 

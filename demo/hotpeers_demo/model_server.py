@@ -2,7 +2,8 @@
 
     python -m hotpeers_demo.model_server --port 0
 
-serves `/v1/chat/completions`, streaming and not, and shows at `/log` what each request offered.
+It serves `/v1/chat/completions`, with and without streaming, and shows at `/log` what each request
+offered.
 """
 
 import json
@@ -20,12 +21,12 @@ from hotpeers_demo import serving
 from hotpeers_demo.model_log import ModelLog
 from hotpeers_demo.script import CallTool, Say, decide
 
-# Counting tokens is no part of the demonstration, but clients want the numbers.
+# The demonstration does not count tokens, but clients require the numbers.
 _USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
 def make_app() -> Starlette:
-    """Make the server, with an empty log."""
+    """Create the server, with an empty log."""
     log = ModelLog()
 
     async def complete(request: Request) -> Response:
@@ -112,7 +113,7 @@ async def _chunks(body: Mapping[str, Any], reply: Say | CallTool) -> AsyncIterat
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     options = serving.arguments("A scripted model behind the OpenAI API.").parse_args()
     serving.serve(make_app(), serving.bind(options.port, options.host))
 

@@ -1,4 +1,4 @@
-"""The orchestrators: real, unmodified agents, each with an interpreter and libraries of its own."""
+"""The orchestrators: real, unmodified agents, each with its own interpreter and libraries."""
 
 import json
 import socket
@@ -29,7 +29,7 @@ for name in sys.argv[1:]:
 print(json.dumps(found))
 """
 _ADK_AGENT = """\
-# An agent as its author would write it: nothing here knows of hotpeers.
+# An agent as its author would write it, without any reference to hotpeers.
 import os
 
 from google.adk.a2a.utils.agent_to_a2a import to_a2a
@@ -50,7 +50,7 @@ app = to_a2a(root_agent, host="127.0.0.1", port=int(os.environ["DEMO_PORT"]))
 
 @dataclass(frozen=True)
 class Runtime:
-    """A kind of orchestrator: the packages that it needs, and how one gets them."""
+    """A kind of orchestrator: the packages that it needs, and the requirements to install them."""
 
     name: str
     packages: tuple[str, ...]
@@ -72,7 +72,7 @@ RUNTIMES = {
     ),
     "adk": Runtime(
         "adk",
-        # litellm 1.106 imports mcp for each request that has tools.
+        # litellm 1.106 imports mcp for each request with tools.
         ("google-adk", "litellm", "mcp", "uvicorn", "a2a-sdk"),
         "'google-adk==2.13.0' 'a2a-sdk[http-server]==1.3.0' 'litellm[mcp]' uvicorn",
     ),
@@ -80,15 +80,18 @@ RUNTIMES = {
 
 
 def find_python(runtime: Runtime, wanted: str | None) -> tuple[str, dict[str, str]]:
-    """Return an interpreter that has the runtime, and the versions of its packages."""
+    """Return an interpreter that has the runtime, and the versions of its packages.
+
+    Raises `CannotStartError`.
+    """
     local = Path(".venvs") / runtime.name / "bin" / "python"
-    # Not resolved: the link's own path is what tells an interpreter its environment.
+    # Do not resolve the link: an interpreter finds its environment by the path of the link.
     python = wanted or (str(local.absolute()) if local.exists() else sys.executable)
     versions = _versions(python, runtime)
     missing = [name for name, version in versions.items() if version is None]
     if missing:
         raise CannotStartError(
-            f"{python} has no {' and no '.join(missing)}; in a checkout run: make setup; elsewhere:"
+            f"{python} lacks {' and '.join(missing)}; in a checkout run: make setup; elsewhere:"
             f" uv pip install --python {python} {runtime.requirement}"
         )
     return python, {name: str(version) for name, version in versions.items()}
@@ -97,7 +100,7 @@ def find_python(runtime: Runtime, wanted: str | None) -> tuple[str, dict[str, st
 def launch_kagent(
     python: str, folder: Path, model: str, model_url: str, controller_url: str
 ) -> Launch:
-    """Prepare `kagent-adk static` with a configuration as kagent's controller writes it."""
+    """Prepare `kagent-adk static` with a configuration like that of kagent's controller."""
     port = free_port()
     url = f"http://{HOST}:{port}"
     write_kagent_configuration(folder, model, model_url, url)
@@ -107,7 +110,7 @@ def launch_kagent(
 
 
 def write_kagent_configuration(folder: Path, model: str, model_url: str, url: str) -> None:
-    """Write the two files that `kagent-adk static` reads, for an agent that is reached at `url`."""
+    """Write the two files that `kagent-adk static` reads. `url` is the address of the agent."""
     config = {
         "model": {"type": "openai", "model": model, "base_url": model_url},
         "description": "Asks other agents.",
@@ -140,7 +143,7 @@ def launch_adk(python: str, folder: Path, model: str, model_url: str) -> Launch:
         "DEMO_MODEL": model,
         "DEMO_PORT": str(port),
         "OPENAI_BASE_URL": model_url,
-        # Otherwise litellm asks the network for a list of prices while it is imported.
+        # Otherwise litellm downloads a list of prices while it is imported.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     command = (python, "-m", "uvicorn", "demo_agent:app", "--app-dir", str(folder))
@@ -148,7 +151,7 @@ def launch_adk(python: str, folder: Path, model: str, model_url: str) -> Launch:
 
 
 def free_port() -> int:
-    """Return a port that is free now, for a program that must be told one."""
+    """Return a port that is free now, for a program that cannot choose one itself."""
     with socket.create_server((HOST, 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -164,6 +167,6 @@ def _versions(python: str, runtime: Runtime) -> dict[str, str | None]:
         versions: dict[str, str | None] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise CannotStartError(
-            f"{python} is no Python that runs ({error}); name one with --agent-python"
+            f"{python} is not a working Python ({error}); name another with --agent-python"
         ) from error
     return versions

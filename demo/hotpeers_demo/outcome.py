@@ -1,4 +1,4 @@
-"""What can come out of the demonstration: facts, steps that hold or do not, figures."""
+"""The results of the demonstration: facts, steps that hold or fail, figures."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ class CannotStartError(Exception):
 
 
 class StepError(Exception):
-    """A step did not hold: what was expected, and what was seen instead."""
+    """A step failed: `expected` says what was expected, and `seen` what was seen instead."""
 
     def __init__(self, expected: str, seen: str) -> None:
         super().__init__(f"expected {expected}, saw {seen}")
@@ -25,7 +25,7 @@ class Step:
     name: str
     title: str
     held: bool | None = None
-    """None: it did not come to it, since a step before did not hold."""
+    """None if the step did not run because an earlier step failed."""
     facts: dict[str, Any] = field(default_factory=dict)
     expected: str = ""
     seen: str = ""
@@ -42,12 +42,12 @@ class Figure:
     p50_ms: float
     max_ms: float
     resolution_ms: float
-    """The time between two looks: of the model, the median between two of its requests."""
+    """The time between two observations. For the model, the median time between two requests."""
 
 
 @dataclass
 class Report:
-    """All that a run has to say."""
+    """The result of a whole run."""
 
     setting: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Report:
 
     @property
     def held(self) -> bool:
-        """Whether every step held, and all was measured."""
+        """Whether every step held, and the figures were measured."""
         return bool(self.figures) and all(step.held for step in self.steps)
 
     def as_json(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""One whole run: the stage is set, the steps are played, the figures taken, the stage cleared."""
+"""One whole run: start the processes, play the steps, measure the figures, end the processes."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ class DemoOptions:
 
 async def perform(options: DemoOptions) -> int:
     """Play the whole demonstration and return its exit code."""
-    # Standard output is for the document that somebody asked for.
+    # With --json, standard output has only the document.
     timeline = Timeline(Console(stderr=options.json_output))
     report = Report()
     interrupted = _catch_signals()
@@ -60,12 +60,14 @@ async def perform(options: DemoOptions) -> int:
 
 async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> int:
     if options.runtime not in RUNTIMES:
-        raise CannotStartError(f"no runtime {options.runtime}; there are {', '.join(RUNTIMES)}")
+        raise CannotStartError(
+            f"unknown runtime {options.runtime}; choose one of {', '.join(RUNTIMES)}"
+        )
     python, versions = find_python(RUNTIMES[options.runtime], options.agent_python)
     if options.model and not os.environ.get("OPENAI_API_KEY"):
         raise CannotStartError(
             f"the model {options.model} needs OPENAI_API_KEY (and OPENAI_BASE_URL, unless it is"
-            " OpenAI's) in the environment; without --model a scripted model plays"
+            " OpenAI's) in the environment; without --model a scripted model is used"
         )
     cast = Cast(options.runtime, python, options.model)
     began = time.monotonic()
@@ -107,9 +109,9 @@ async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> 
 
 
 async def _play(stage: Stage, timeline: Timeline, report: Report) -> None:
-    """Play the steps in order until one does not hold, then take the figures."""
+    """Play the steps in order until one fails; after the last one, measure the figures."""
     report.steps = [Step(name, title) for name, title, _ in STEPS]
-    report.steps.append(Step("figures", "A series of changes, for the figures"))
+    report.steps.append(Step("figures", "A series of changes, to measure the figures"))
     scene = Scene(stage, stage.caller.conversation(), timeline.event)
     actions = [action for _, _, action in STEPS]
     for number, step in enumerate(report.steps, start=1):
@@ -138,7 +140,7 @@ async def _play(stage: Stage, timeline: Timeline, report: Report) -> None:
 
 
 def _same_process(stage: Stage) -> str:
-    """Check that the orchestrator is the process that was started, and name it."""
+    """Check that the orchestrator is still the process that was started, and describe it."""
     agent = stage.orchestrator
     if not agent.alive:
         raise StepError(f"the orchestrator (pid {agent.pid}) to run", "it has ended")
@@ -149,7 +151,7 @@ def _same_process(stage: Stage) -> str:
 
 
 async def _keep(stage: Stage, timeline: Timeline) -> None:
-    """Leave everything running until somebody has seen enough."""
+    """Keep everything running until a signal arrives."""
     message = {
         "kind": "message",
         "messageId": "1",
@@ -157,7 +159,7 @@ async def _keep(stage: Stage, timeline: Timeline) -> None:
         "parts": [{"kind": "text", "text": "Ask weather: will it rain in Oslo?"}],
     }
     call = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}}
-    timeline.plain("\nEverything keeps running; Ctrl-C ends it.")
+    timeline.plain("\nEverything keeps running until Ctrl-C.")
     for name, url in stage.urls.items():
         timeline.plain(f"  {name:<13} {url}")
     if isinstance(stage.place, Folder):
@@ -173,11 +175,14 @@ async def _keep(stage: Stage, timeline: Timeline) -> None:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
-        timeline.plain("Ending everything.")
+        timeline.plain("Ending all processes.")
 
 
 def _catch_signals() -> list[int]:
-    """Cancel this run on Ctrl-C and SIGTERM, so that it ends what it started."""
+    """Cancel this run on Ctrl-C and SIGTERM, so that it ends its processes.
+
+    Returns a list that gets the numbers of the received signals.
+    """
     caught: list[int] = []
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()

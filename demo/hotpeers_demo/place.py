@@ -1,4 +1,4 @@
-"""Where the demonstration puts its peers: a folder of manifests, or a cluster."""
+"""The places where the demonstration puts its peers: a folder of manifests, or a cluster."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _PEERS_PATH = f"/apis/{_API}/namespaces/{NAMESPACE}/peers"
 
 
 class Place(Protocol):
-    """What peers are put into, and taken out of."""
+    """A place that holds the peers."""
 
     @property
     def source(self) -> list[str]:
-        """The arguments of `hotpeers run` that make it look here."""
+        """The arguments with which `hotpeers run` reads this place."""
 
     def named(self, name: str) -> str:
-        """What a peer of this name is here, in words."""
+        """The name of a peer in messages: a file or an object."""
 
     async def open(self) -> None:
-        """Get ready; `CannotStartError` where that is not possible."""
+        """Prepare the place. Raises `CannotStartError`."""
 
     async def put(self, name: str, url: str, description: str) -> None:
-        """Put a peer there, or another in its place."""
+        """Create a peer, or replace the one with this name."""
 
     async def take(self, name: str) -> None:
-        """Take a peer away."""
+        """Remove a peer."""
 
     async def close(self) -> None:
-        """Leave nothing behind."""
+        """Remove everything that was created."""
 
 
 class Folder:
@@ -58,11 +58,11 @@ class Folder:
         return f"{self.folder.name}/{name}.yaml"
 
     def manifest(self, name: str) -> Path:
-        """Where the manifest of a peer lies."""
+        """The path of a peer's manifest."""
         return self.folder / f"{name}.yaml"
 
     def spoil(self, name: str, garbage: str) -> None:
-        """Overwrite the manifest of a peer in place, as an accident does."""
+        """Overwrite the manifest of a peer in place, to simulate an accident."""
         self.manifest(name).write_text(garbage)
 
     async def open(self) -> None:
@@ -70,7 +70,7 @@ class Folder:
         self.folder.mkdir()
 
     async def put(self, name: str, url: str, description: str) -> None:
-        """See `Place.put`. The manifest is complete at once, as a careful person makes it."""
+        """See `Place.put`. A rename makes the manifest appear complete."""
         lines = [
             f"apiVersion: {_API}",
             "kind: Peer",
@@ -86,11 +86,11 @@ class Folder:
         self.manifest(name).unlink()
 
     async def close(self) -> None:
-        """See `Place.close`. The folder goes with that of the demonstration."""
+        """See `Place.close`. The folder is deleted with the folder of the demonstration."""
 
 
 class Cluster:
-    """The cluster of the current kubeconfig: `Peer` objects with the label that is looked for."""
+    """The cluster of the current kubeconfig: `Peer` objects with the label of the default selector."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -117,14 +117,16 @@ class Cluster:
             await self._make_namespace()
         except ConnectionConfigError as error:
             raise CannotStartError(
-                f"{error}; in a checkout `make demo-kubernetes` starts an API server of its own"
+                f"{error}; in a checkout, `make demo-kubernetes` starts its own API server"
             ) from error
         except NotFoundError as error:
             raise CannotStartError(
-                "the cluster does not know the kind Peer; run: kubectl apply -f k8s/crds"
+                "the cluster has no kind Peer; run: kubectl apply -f k8s/crds"
             ) from error
         except KubeError as error:
-            raise CannotStartError(f"the cluster of the kubeconfig: {error}") from error
+            raise CannotStartError(
+                f"the cluster of the kubeconfig cannot be used: {error}"
+            ) from error
 
     async def _make_namespace(self) -> None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
@@ -165,5 +167,5 @@ class Cluster:
 
 
 def tool(name: str) -> str:
-    """The tool of a peer that was put under this name."""
+    """The name of the tool of a peer."""
     return contract.tool_name(NAMESPACE, name)

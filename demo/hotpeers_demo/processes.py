@@ -1,4 +1,4 @@
-"""Processes: each in a group of its own, with a log, and ended in every case."""
+"""Child processes: each has its own process group and a log, and is ended in every case."""
 
 import asyncio
 import ctypes
@@ -22,11 +22,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class WaitedTooLongError(Exception):
-    """Something did not come about in its time."""
+    """A condition did not become true in time."""
 
 
 async def until(what: str, probe: Callable[[], Awaitable[T | None]], seconds: float) -> T:
-    """Ask again and again until the answer is not None, for a bounded time."""
+    """Call `probe` repeatedly until its answer is not None. Raises `WaitedTooLongError`.
+
+    `what` names the awaited condition in the error.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:
@@ -62,7 +65,7 @@ class Child:
         return self.log.read_text(errors="replace").splitlines()[-lines:]
 
     async def ready_url(self, seconds: float = 30.0) -> str:
-        """Wait for the JSON line with the address that our own servers print."""
+        """Wait for the JSON line with the address, which the demonstration's servers print."""
 
         async def probe() -> str | None:
             for line in self.log.read_text(errors="replace").splitlines():
@@ -74,14 +77,14 @@ class Child:
         return await until(f"{self.name} to print its address", probe, seconds)
 
     def check(self) -> None:
-        """Raise if the process has ended by itself."""
+        """Raise `CannotStartError` if the process has ended by itself."""
         if not self.alive:
             last = " / ".join(line.strip() for line in self.tail(3))
             raise CannotStartError(f"{self.name} ended with {self._popen.returncode}: {last}")
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the process do nothing for a while."""
+        """Stop the process (SIGSTOP) within the context."""
         self._signal(signal.SIGSTOP)
         try:
             yield
@@ -89,12 +92,12 @@ class Child:
             self._signal(signal.SIGCONT)
 
     async def kill(self) -> None:
-        """End the process with SIGKILL, as a machine does that runs out of memory."""
+        """End the process with SIGKILL, as the kernel does when memory runs out."""
         self._signal(signal.SIGKILL)
         await self.ended(_GRACE)
 
     async def ended(self, seconds: float) -> bool:
-        """Wait for the end of the process; say whether it came."""
+        """Wait for the end of the process; returns whether it has ended in time."""
 
         async def probe() -> bool | None:
             return None if self.alive else True
@@ -105,11 +108,11 @@ class Child:
             return False
 
     def terminate(self) -> None:
-        """Ask the process and all that it started to end."""
+        """Send SIGTERM to the process and its group."""
         self._signal(signal.SIGTERM)
 
     def sweep(self) -> None:
-        """End whatever is left of the process and its group."""
+        """Send SIGKILL to the remaining processes of the group."""
         self._signal(signal.SIGKILL)
         self._popen.wait(_GRACE)
 
@@ -137,9 +140,9 @@ class Processes:
         env: Mapping[str, str],
         cwd: Path | None = None,
     ) -> Child:
-        """Start a process whose output goes to a log of its own."""
+        """Start a process with its own log. Raises `CannotStartError`."""
         log = self._logs / f"{name}.log"
-        # Appended to, so that a process started again keeps what the first one said.
+        # Append, so that a restarted process keeps the output of the first one.
         output = log.open("ab")
         self._open.append(output)
         try:
@@ -154,13 +157,13 @@ class Processes:
                 preexec_fn=_DIE_WITH_PARENT,  # noqa: PLW1509  (one system call, no Python locks)
             )
         except OSError as error:
-            raise CannotStartError(f"{command[0]} does not run: {error.strerror}") from error
+            raise CannotStartError(f"{command[0]} cannot be started: {error.strerror}") from error
         child = Child(name, popen, log)
         self.children.append(child)
         return child
 
     async def close(self) -> None:
-        """End every process: politely, and after a moment by force."""
+        """End every process: with SIGTERM, and after a moment with SIGKILL."""
         for child in self.children:
             child.terminate()
         for child in self.children:
@@ -168,7 +171,7 @@ class Processes:
         self.sweep()
 
     def sweep(self) -> None:
-        """End every process at once; it needs no event loop."""
+        """End every process at once. This needs no event loop."""
         for child in self.children:
             child.sweep()
         for output in self._open:
@@ -177,7 +180,7 @@ class Processes:
 
 
 def start_time(pid: int) -> str:
-    """Return when a process started, in the kernel's own clock ticks; "" where it cannot tell."""
+    """Return when a process started, in clock ticks of the kernel; "" if it is unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -187,7 +190,10 @@ def start_time(pid: int) -> str:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Make what tells Linux to end a child with us: so even a SIGKILL leaves nothing behind."""
+    """Return a function that makes Linux end a child with this process, even after a SIGKILL.
+
+    None on other systems.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

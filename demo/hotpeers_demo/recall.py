@@ -1,4 +1,4 @@
-"""What the scripted model has heard in a conversation: texts, calls, and results by the tool's name."""
+"""Reads the history of a conversation: texts, calls, and results by the name of the tool."""
 
 import json
 import re
@@ -9,7 +9,7 @@ _REFERENCE = re.compile(r"<([\w.]+) of ([\w-]+)>")
 
 
 class NotHeardError(Exception):
-    """An argument stands for something that no tool has said."""
+    """An argument refers to a result that no tool has returned."""
 
 
 def text_of(message: Mapping[str, Any]) -> str:
@@ -21,7 +21,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def result_of(message: Mapping[str, Any]) -> str:
-    """Return what a tool said; some runtimes wrap it in an object, `{"result": …}`."""
+    """Return the result of a tool. Some runtimes wrap it in an object, `{"result": …}`."""
     text = text_of(message)
     try:
         wrapped = json.loads(text)
@@ -34,14 +34,14 @@ def result_of(message: Mapping[str, Any]) -> str:
 
 
 def calls_of(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return all calls of tools, the earliest first."""
+    """Return all tool calls, the earliest first."""
     return [call["function"] for call in _calls(messages)]
 
 
 def fill_in(value: Any, messages: Sequence[Mapping[str, Any]]) -> Any:
-    """Put in what was heard, where a text is `<field of tool>`: of that tool's latest result.
+    """Replace each text `<field of tool>` in `value` by that field of the tool's latest result.
 
-    A field within a field is `hits.0.name`. Raises `NotHeardError` where there is none.
+    `hits.0.name` is a nested field. Raises `NotHeardError` if the field is missing.
     """
     if isinstance(value, Mapping):
         return {key: fill_in(item, messages) for key, item in value.items()}
@@ -56,12 +56,12 @@ def fill_in(value: Any, messages: Sequence[Mapping[str, Any]]) -> Any:
         for step in field.split("."):
             found = found[int(step)] if isinstance(found, list) else found[step]
     except (LookupError, TypeError, ValueError):
-        raise NotHeardError(f"{tool} has not told me its {field}.") from None
+        raise NotHeardError(f"The last result of {tool} has no {field}.") from None
     return found
 
 
 def _latest(tool: str, messages: Sequence[Mapping[str, Any]]) -> Any:
-    """What a tool said last, as JSON has it."""
+    """The latest result of a tool, parsed from JSON; None if there is none."""
     asked = {str(call.get("id")) for call in _calls(messages) if call["function"]["name"] == tool}
     for message in reversed(messages):
         if message.get("role") == "tool" and message.get("tool_call_id") in asked:

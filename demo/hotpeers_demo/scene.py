@@ -1,4 +1,4 @@
-"""What the steps of the conversation share: saying something, and checking what came of it."""
+"""Helpers of the steps: send a message, and check its effects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ SOON = 10.0
 
 @dataclass
 class Said:
-    """A turn with the model requests that it took."""
+    """A turn and its model requests."""
 
     turn: Turn
     offered: list[list[str]]
@@ -26,7 +26,7 @@ class Said:
 
 @dataclass
 class Scene:
-    """The stage, the one conversation on it, and the facts of the step under way."""
+    """The stage, its conversation, and the facts of the current step."""
 
     stage: Stage
     talk: Conversation
@@ -35,16 +35,16 @@ class Scene:
 
     @property
     def scripted(self) -> bool:
-        """Whether the model does what the script says, so that its words can be checked."""
+        """Whether the model is scripted, so that its words can be checked."""
         return self.stage.cast.model is None
 
     @property
     def patience(self) -> float:
-        """How long a turn may take; a real model thinks."""
+        """The time limit of a turn in seconds; a real model needs more time."""
         return 30.0 if self.scripted else 180.0
 
     async def say(self, text: str, talk: Conversation | None = None) -> Said:
-        """Send a message and return the turn, which must complete."""
+        """Send a message and return the turn. Raises `StepError` if it does not complete."""
         before = await self.count()
         self.tell(f"user: {text}")
         turn = await (talk or self.talk).say(text, self.patience)
@@ -57,7 +57,7 @@ class Scene:
 
     @asynccontextmanager
     async def saying(self, text: str, agent: str) -> AsyncIterator["asyncio.Task[Said]"]:
-        """Hold a turn open while its call is with `agent`, who answers when the body is done."""
+        """Hold a turn open while `agent` works on its call; it answers when the body has ended."""
         asked = len(await self.stage.heard(agent))
         await self.stage.hold(agent)
         turn = asyncio.create_task(self.say(text), name=f"turn: {text}")
@@ -72,7 +72,7 @@ class Scene:
 
         try:
             await until(f"{agent} to be asked", called, self.patience)
-            self.tell(f"{agent} has the question, and takes its time")
+            self.tell(f"{agent} has the question, and works on it")
             yield turn
             await self.stage.release(agent)
             await turn
@@ -84,7 +84,7 @@ class Scene:
                     await turn
 
     async def count(self) -> int:
-        """Return how many requests the model has had."""
+        """Return the number of requests to the model."""
         entries = await self.stage.requests()
         return int(entries[-1]["number"]) if entries else 0
 
@@ -100,7 +100,7 @@ class Scene:
         return [name for name in entry["tools"] if name.startswith(prefix)]
 
     async def projection(self, what: str, fits: Callable[[PeerFile], bool]) -> PeerFile:
-        """Wait for a peer file."""
+        """Wait until `fits` accepts the peer file. `what` describes it in the error."""
 
         async def probe() -> PeerFile | None:
             self.stage.sidecar.check()
@@ -115,7 +115,7 @@ class Scene:
         return projected
 
     async def acked(self, state: AckState, generation: int) -> Ack:
-        """Wait until the orchestrator says what it has live: this generation or a later one."""
+        """Wait for an ack of this state with this generation or a later one."""
 
         async def probe() -> Ack | None:
             ack = self.stage.ack()
@@ -128,13 +128,13 @@ class Scene:
         return ack
 
     def expect_said(self, said: Said, words: str) -> None:
-        """Check the orchestrator's words, where a script makes them sure."""
+        """Check the orchestrator's words, if the model is scripted."""
         if self.scripted:
             found = words.lower() in said.turn.text.lower()
             expect(found, f"an answer with “{words}”", f"“{said.turn.text}”")
 
     async def expect_heard(self, agent: str, more_than: int) -> list[dict[str, Any]]:
-        """Check that an agent was asked again."""
+        """Check that an agent was asked again: exactly once if the model is scripted."""
         heard = await self.stage.heard(agent)
         if self.scripted:
             expect(

@@ -1,14 +1,14 @@
-"""What the scripted model does with a conversation: a pure function of its messages and tools.
+"""The decisions of the scripted model: a pure function of the messages and tools of a request.
 
-It behaves as a model does: it knows nothing but the request. What the user wants done stands in the
-user's message, in words that a real model understands as well:
+Like a real model, it knows only the request. The user's message says what to do, in words that a
+real model understands too:
 
     Ask weather: will it rain in Oslo?
     Ask weather: will it rain in Oslo? Then ask news: what is new there?
     Call the removed weather agent again.
     Call find with {"query": "maps"}, then call read with {"name": "<hits.0.name of find>"}
 
-How it answers when nobody asks for anything may stand in its instructions:
+The instructions may contain the answer to a message that asks for nothing:
 
     Answer every question with: It stays dry.
 """
@@ -34,7 +34,7 @@ _ANSWER = re.compile(r"^\s*Answer every question with: (.+?)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Ask:
-    """Put a question to an agent, if one of that name is offered."""
+    """Ask an agent a question, if an agent of that name is offered."""
 
     agent: str
     question: str
@@ -49,7 +49,7 @@ class CallAgain:
 
 @dataclass(frozen=True)
 class Use:
-    """Call a tool by its very name; arguments may stand for what was heard before (`recall`)."""
+    """Call a tool by its exact name. Arguments may refer to earlier results (`recall`)."""
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -57,14 +57,14 @@ class Use:
 
 @dataclass(frozen=True)
 class Say:
-    """The model's last word in a turn."""
+    """The model's final text of a turn."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class CallTool:
-    """The model's wish to call a tool."""
+    """The model's request to call a tool."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ Errand = Ask | CallAgain | Use
 
 
 def parse(text: str) -> tuple[Errand, ...]:
-    """Read what a user's message asks for, in its order; nothing if it asks for nothing."""
+    """Return the errands of a user's message, in their order; empty if there are none."""
     errands: list[Errand] = []
     match = _ERRAND.search(text)
     while match is not None:
@@ -83,7 +83,7 @@ def parse(text: str) -> tuple[Errand, ...]:
             try:
                 arguments, end = json.JSONDecoder().raw_decode(text, end)
             except ValueError:
-                pass  # words, after all
+                pass  # not JSON: the words are not an errand
             else:
                 errands.append(Use(match["tool"], arguments))
         following = _ERRAND.search(text, end)
@@ -99,7 +99,7 @@ def parse(text: str) -> tuple[Errand, ...]:
 def decide(
     messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
 ) -> Say | CallTool:
-    """Take the next step of the turn that the last user's message began."""
+    """Return the next step of the turn that the user's last message began."""
     start = max((i for i, m in enumerate(messages) if m.get("role") == "user"), default=-1)
     errands = parse(text_of(messages[start])) if start >= 0 else ()
     turn = messages[start + 1 :]
@@ -120,7 +120,7 @@ def _step(
     earlier: Sequence[Mapping[str, Any]],
     offered: Mapping[str, Mapping[str, Any]],
 ) -> CallTool | str:
-    """The call that an errand takes, or why there is none."""
+    """The call for an errand, or a text that says why there is none."""
     if isinstance(errand, CallAgain):
         for call in reversed(calls_of(earlier)):
             if _means(str(call["name"]), errand.agent):
@@ -167,14 +167,14 @@ def _means(tool_name: str, agent: str) -> bool:
 
 
 def _parameter(tool: Mapping[str, Any]) -> str:
-    """Name the parameter that takes the question, as the tool's own schema has it."""
+    """The name of the parameter for the question, from the tool's schema."""
     schema = tool.get("parameters") or {}
     names = [*(schema.get("required") or ()), *(schema.get("properties") or ())]
     return str(names[0]) if names else "request"
 
 
 def _instructed(messages: Iterable[Mapping[str, Any]]) -> str:
-    """What the instructions say that it is to answer, if they do."""
+    """The answer that the instructions contain, or ""."""
     told = "\n".join(text_of(one) for one in messages if one.get("role") in _INSTRUCTING)
     found = _ANSWER.search(told)
     return found[1] if found else ""

@@ -1,4 +1,4 @@
-"""How a server of the demonstration is run as a process of its own."""
+"""Runs a server of the demonstration as a separate process."""
 
 import argparse
 import json
@@ -12,17 +12,19 @@ HOST = "127.0.0.1"
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """Begin the command line that every server here shares."""
+    """Create a parser with the arguments that all servers share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--host", default=HOST, help="the address to listen on; 0.0.0.0 is all")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--host", default=HOST, help="address to listen on; 0.0.0.0 means all")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port to listen on; 0 chooses a free one"
+    )
     return parser
 
 
 def bind(port: int, host: str = HOST) -> socket.socket:
-    """Listen, by default on the loopback interface; from now on connections wait for the server."""
-    # The protocol is named, since asyncio sets TCP_NODELAY only where it is: without, each answer
-    # waits 40 ms for the client's delayed acknowledgement.
+    """Listen, by default on the loopback interface. Connections wait until the server accepts them."""
+    # Name the protocol, because asyncio sets TCP_NODELAY only on such sockets. Without TCP_NODELAY,
+    # each answer waits 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
@@ -37,7 +39,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def serve(app: Starlette, listener: socket.socket) -> None:
-    """Print the address as one JSON line, then serve until told to stop."""
+    """Print the address as one JSON line, then serve until SIGTERM or SIGINT."""
     sys.stdout.write(json.dumps({"url": url_of(listener)}) + "\n")
     sys.stdout.flush()
     config = uvicorn.Config(

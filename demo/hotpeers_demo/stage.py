@@ -1,4 +1,4 @@
-"""Everything that the conversation needs, running: servers, sub-agents, sidecar, orchestrator."""
+"""The processes of the conversation: servers, sub-agents, sidecar, orchestrator."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ _START = 90.0
 
 @dataclass(frozen=True)
 class Cast:
-    """Which orchestrator plays, and which model."""
+    """The kind of orchestrator, its interpreter, and the model."""
 
     runtime: str
     python: str
@@ -34,7 +34,7 @@ class Cast:
 
 @dataclass
 class Stage:
-    """The running processes, and the questions that can be put to them."""
+    """The running processes, and queries of their state."""
 
     cast: Cast
     folder: Path
@@ -56,7 +56,10 @@ class Stage:
         return self.folder / "peers.json"
 
     async def start(self) -> None:
-        """Start all processes, the slow ones side by side, and wait until each answers."""
+        """Start all processes, the slow ones concurrently, and wait until each answers.
+
+        Raises `CannotStartError`.
+        """
         await self.place.open()
         await self._start_servers()
         self.start_sidecar()
@@ -75,7 +78,7 @@ class Stage:
             await self.processes.close()
 
     def start_sidecar(self) -> None:
-        """Start the sidecar as anybody would."""
+        """Start the sidecar as a user would."""
         port = orchestrator.free_port()
         self.urls["sidecar"] = f"http://{HOST}:{port}"
         command = [sys.executable, "-m", "hotpeers", "run", *self.place.source]
@@ -83,7 +86,7 @@ class Stage:
         self.sidecar = self.processes.start("sidecar", command, env=base_env())
 
     async def sidecar_ready(self) -> None:
-        """Wait until the sidecar says that it is ready."""
+        """Wait until the sidecar is ready. Raises `CannotStartError`."""
 
         async def probe() -> bool | None:
             self.sidecar.check()
@@ -96,24 +99,24 @@ class Stage:
         await _start("the sidecar", probe)
 
     async def add_peer(self, name: str, *, of: str = "", description: str = "") -> None:
-        """Put a peer, one of the sub-agents, to where the sidecar looks."""
+        """Add a peer to the place that the sidecar reads. `of` names its sub-agent, if not `name`."""
         agent = of or name
         await self.place.put(name, self.urls[agent], description or self.about(agent))
 
     async def remove_peer(self, name: str) -> None:
-        """Take a peer away."""
+        """Remove a peer."""
         await self.place.take(name)
 
     def about(self, agent: str) -> str:
-        """Describe a sub-agent."""
+        """The description of a sub-agent."""
         return f"Answers questions about {agent}."
 
     def tool(self, name: str) -> str:
-        """Name the tool of a peer."""
+        """The name of the tool of a peer."""
         return place.tool(name)
 
     def projected(self) -> contract.PeerFile | None:
-        """Return what the peer file says now; None if it is not there or not whole."""
+        """Return the current peer file; None if it is missing or incomplete."""
         try:
             loaded = contract.load_peer_file(self.peer_file.read_bytes())
         except OSError:
@@ -121,7 +124,7 @@ class Stage:
         return loaded if isinstance(loaded, contract.PeerFile) else None
 
     def ack(self) -> contract.Ack | None:
-        """Return what the orchestrator's process says that it has live."""
+        """Return the ack of the orchestrator's process; None if it is missing or invalid."""
         path = self.folder / "acks" / f"ack-{self.orchestrator.pid}.json"
         try:
             loaded = contract.load_ack(path.read_bytes())
@@ -130,30 +133,30 @@ class Stage:
         return loaded if isinstance(loaded, contract.Ack) else None
 
     async def problems(self) -> list[dict[str, Any]]:
-        """Return what the sidecar's status says is wrong with the manifests."""
+        """Return the problems in the sidecar's status."""
         status = (await self.http.get(f"{self.urls['sidecar']}/status")).json()
         problems: list[dict[str, Any]] = status["problems"]
         return problems
 
     async def requests(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return the requests to the model after a number."""
+        """Return the requests to the model with a number above `after`."""
         answer = await self.http.get(f"{self.urls['model']}/log", params={"after": after})
         entries: list[dict[str, Any]] = answer.json()["requests"]
         return entries
 
     async def heard(self, agent: str) -> list[dict[str, Any]]:
-        """Return what a sub-agent was asked."""
+        """Return the requests to a sub-agent."""
         entries: list[dict[str, Any]] = (await self.http.get(f"{self.urls[agent]}/log")).json()[
             "requests"
         ]
         return entries
 
     async def hold(self, agent: str) -> None:
-        """Let a sub-agent work on each question until it is released."""
+        """Make a sub-agent keep working on each question until it is released."""
         (await self.http.post(f"{self.urls[agent]}/hold")).raise_for_status()
 
     async def release(self, agent: str) -> None:
-        """Let a sub-agent answer."""
+        """Let a sub-agent answer again."""
         (await self.http.post(f"{self.urls[agent]}/release")).raise_for_status()
 
     async def _start_servers(self) -> None:
@@ -187,7 +190,7 @@ class Stage:
         env = {**base_env(), **launch.env}
         if self.cast.model is None:
             env["OPENAI_API_KEY"] = "none-needed"
-        # These two are all that makes an agent follow a peer file.
+        # An agent needs only these two variables to follow a peer file.
         env["PYTHONPATH"] = str(shim_path())
         env["HOTPEERS_PEER_FILE"] = str(self.peer_file)
         self.urls["orchestrator"] = launch.url
@@ -209,12 +212,15 @@ async def _start(what: str, probe: Any) -> None:
 
 
 def shim_path() -> Path:
-    """Return what `hotpeers shim path` prints."""
+    """Return the folder that `hotpeers shim path` prints."""
     return Path(contract.__file__).resolve().parents[1] / "bootstrap"
 
 
 def base_env(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a process: ours, less what would change how hotpeers behaves."""
+    """Return the environment for a process: this one without the settings of hotpeers.
+
+    HOTPEERS_DISABLE stays.
+    """
     ours = os.environ if environ is None else environ
     env = {
         key: value
@@ -222,7 +228,7 @@ def base_env(environ: Mapping[str, str] | None = None) -> dict[str, str]:
         if not key.startswith("HOTPEERS_") or key == "HOTPEERS_DISABLE"
     }
     if any(key.lower().endswith("_proxy") for key in env):
-        # Everything here is on this machine; a proxy could not reach it.
+        # All servers are on this machine, where a proxy could not reach them.
         for key in ("NO_PROXY", "no_proxy"):
             env[key] = ",".join(filter(None, [env.get(key), HOST, "localhost"]))
     return env

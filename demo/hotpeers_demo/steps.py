@@ -1,4 +1,4 @@
-"""The steps of the conversation. Each is checked from facts, and each can fail."""
+"""The steps of the conversation. Each step checks facts, and can fail."""
 
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +13,7 @@ _FIRST_NEWS = "what is new in Oslo?"
 
 
 async def no_peer(scene: Scene) -> None:
-    """Hold a turn while there is no peer."""
+    """Complete a turn without peers."""
     said = await scene.say("Ask weather: will it rain in Oslo?")
     expect(not any(said.offered), "no peer offered to the model", said.offered)
     scene.expect_said(said, "no agent called weather")
@@ -24,7 +24,7 @@ async def peer_added(scene: Scene) -> None:
     stage = scene.stage
     asked = len(await stage.heard("weather"))
     await stage.add_peer("weather")
-    scene.tell(f"{stage.place.named('weather')} is made")
+    scene.tell(f"{stage.place.named('weather')} is created")
     await scene.projection("to list weather", lambda f: [p.name for p in f.peers] == ["weather"])
     said = await scene.say("Ask weather: will it rain in Oslo today?")
     tool = stage.tool("weather")
@@ -40,7 +40,7 @@ async def peer_added_in_turn(scene: Scene) -> None:
     text = f"Ask weather: how warm is it in Oslo? Then ask news: {_FIRST_NEWS}"
     async with scene.saying(text, "weather") as turn:
         await stage.add_peer("news")
-        scene.tell(f"{stage.place.named('news')} is made, in the middle of the turn")
+        scene.tell(f"{stage.place.named('news')} is created during the turn")
         await scene.projection("to list news", lambda f: "news" in [p.name for p in f.peers])
     said = turn.result()
     tool = stage.tool("news")
@@ -48,7 +48,7 @@ async def peer_added_in_turn(scene: Scene) -> None:
     expect(tool in said.offered[-1], f"{tool} offered in the same turn", said.offered[-1])
     scene.expect_said(said, ANSWERS["weather"])
     if scene.scripted:
-        # A real model may have settled at the turn's start that there is no such agent.
+        # A real model may have decided at the start of the turn that there is no such agent.
         await scene.expect_heard("news", asked)
         scene.expect_said(said, ANSWERS["news"])
 
@@ -71,28 +71,30 @@ async def peer_removed_in_call(scene: Scene) -> None:
 
 
 async def removed_peer_called(scene: Scene) -> None:
-    """Let the model call a peer that only the history knows."""
+    """Let the model call a peer that exists only in the history."""
     stage = scene.stage
     asked = len(await stage.heard("weather"))
     said = await scene.say("Call the removed weather agent again.")
     tool = stage.tool("weather")
-    expect(all(tool not in o for o in said.offered), f"{tool} to be offered no more", said.offered)
+    expect(
+        all(tool not in o for o in said.offered), f"{tool} to be no longer offered", said.offered
+    )
     heard = len(await stage.heard("weather")) - asked
     expect(heard == 0, "the removed peer not to be asked", f"{heard} questions")
     scene.expect_said(said, "no longer available")
 
 
 async def broken_files(scene: Scene) -> None:
-    """Break the manifest and the peer file: what was live stays live."""
+    """Break the manifest and the peer file: the peers stay live."""
     stage = scene.stage
     projected = await scene.projection("to be there", lambda _: True)
-    if isinstance(stage.place, Folder):  # a cluster does not let such an object in
+    if isinstance(stage.place, Folder):  # the API server of a cluster rejects such an object
         await _broken_manifest(scene, stage.place, projected)
-    # Stopped meanwhile, since it would mend the file before anybody reads it.
+    # Stop the sidecar meanwhile: it would repair the file before the orchestrator reads it.
     with stage.sidecar.paused():
         whole = stage.peer_file.read_bytes()
         stage.peer_file.write_bytes(whole[: len(whole) // 2])
-        scene.tell("peers.json is cut in half, behind the sidecar's back")
+        scene.tell("peers.json is cut in half while the sidecar is stopped")
         ack = await scene.acked(AckState.REFUSED, projected.generation)
         scene.facts["refused"] = ack.reason
         asked = len(await stage.heard("news"))
@@ -102,12 +104,13 @@ async def broken_files(scene: Scene) -> None:
         await scene.expect_heard("news", asked)
         scene.expect_said(said, ANSWERS["news"])
     whole_again = await scene.projection(
-        "to be whole again, by the sidecar", lambda f: f.generation > projected.generation
+        "to be repaired by the sidecar", lambda f: f.generation > projected.generation
     )
     await stage.add_peer("news", description="Answers questions about news, once more.")
-    scene.tell(f"{stage.place.named('news')} is as it should be")
+    scene.tell(f"{stage.place.named('news')} is valid again")
     mended = await scene.projection(
-        "to be mended", lambda f: f.generation > whole_again.generation and bool(f.peers)
+        "to follow the valid manifest",
+        lambda f: f.generation > whole_again.generation and bool(f.peers),
     )
     await scene.acked(AckState.ACTIVE, mended.generation)
 
@@ -124,12 +127,12 @@ async def _broken_manifest(scene: Scene, folder: Folder, projected: PeerFile) ->
         return None
 
     reason = await until(f"the sidecar's status to name {manifest.name}", noticed, SOON)
-    scene.tell(f"the sidecar's status says so, {reason}, and it keeps the peer")
+    scene.tell(f"the sidecar's status reports {reason}, and the sidecar keeps the peer")
     expect(stage.projected() == projected, "the peer file as it was", stage.projected())
 
 
 async def thread_kept(scene: Scene) -> None:
-    """Ask a sub-agent what it was asked before, in this thread and in another."""
+    """Ask a sub-agent for the earlier questions, in this thread and in another."""
     stage = scene.stage
     question = "Ask news: what did I ask you before?"
     said = await scene.say(question)
@@ -171,7 +174,7 @@ async def sidecar_killed(scene: Scene) -> None:
     )
     asked = len(await stage.heard("weather"))
     await stage.add_peer("weather")
-    scene.tell(f"{stage.place.named('weather')} is made again")
+    scene.tell(f"{stage.place.named('weather')} is created again")
     changed = await scene.projection(
         "to list weather", lambda f: "weather" in [p.name for p in f.peers]
     )
@@ -187,11 +190,11 @@ async def sidecar_killed(scene: Scene) -> None:
 
 
 STEPS: tuple[tuple[str, str, Callable[[Scene], Awaitable[None]]], ...] = (
-    ("no-peer", "No peer: the turn completes without", no_peer),
+    ("no-peer", "No peer: the turn completes without one", no_peer),
     ("added", "A peer is added, and used in the next turn", peer_added),
     ("added-in-turn", "A second peer is added during a turn, and used in it", peer_added_in_turn),
     ("removed-in-call", "A peer is removed during a call, which completes", peer_removed_in_call),
-    ("removed-called", "The model calls the peer that is gone", removed_peer_called),
+    ("removed-called", "The model calls the removed peer", removed_peer_called),
     ("broken-files", "Broken files change nothing", broken_files),
     ("thread-kept", "A sub-agent remembers its thread", thread_kept),
     ("sidecar-killed", "The sidecar is killed, and started again", sidecar_killed),

@@ -2,8 +2,8 @@
 
     python -m hotpeers_demo.subagent --name weather --says "It will stay dry." --port 0
 
-`/log` shows what it was asked. After a POST to `/hold` it works on each question until a POST to
-`/release`, and says all the while that it is working.
+`/log` shows the questions. After a POST to `/hold` it works on each question until a POST to
+`/release`, and reports meanwhile that it is working.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _ABOUT_THE_PAST = re.compile(r"\b(before|earlier)\b", re.IGNORECASE)
 
 
 class SubAgent(AgentExecutor):
-    """Answers each question with the same words, and can tell what it was asked before."""
+    """Answers each question with the same words, and can list the earlier questions."""
 
     def __init__(self, name: str, says: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class SubAgent(AgentExecutor):
         self._go.set()
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
-        """Answer one question, when nothing holds the agent back."""
+        """Answer one question, once the agent is not held."""
         if context.message is None or context.task_id is None or context.context_id is None:
             return
         question = context.get_user_input()
@@ -63,16 +63,16 @@ class SubAgent(AgentExecutor):
         entry["answered"] = True
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
-        """Give a question up."""
+        """Cancel a question."""
         if context.task_id is not None and context.context_id is not None:
             await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
     def hold(self) -> None:
-        """Let questions wait from now on."""
+        """Keep working on questions from now on."""
         self._go.clear()
 
     def release(self) -> None:
-        """Answer what waits, and what comes."""
+        """Answer the waiting questions and all further ones."""
         self._go.set()
 
     async def _work(self, updater: TaskUpdater) -> None:
@@ -94,7 +94,7 @@ class SubAgent(AgentExecutor):
 
 
 def make_app(agent: SubAgent, url: str) -> Starlette:
-    """Make the server of an agent that is reached at `url`."""
+    """Create the server of an agent whose address is `url`."""
     card = _card(agent, url)
     handler = DefaultRequestHandler(
         agent_executor=agent, task_store=InMemoryTaskStore(), agent_card=card
@@ -128,7 +128,7 @@ def _card(agent: SubAgent, url: str) -> AgentCard:
         description=f"Answers questions about {agent.name}.",
         tags=[agent.name],
     )
-    # One endpoint, named once for each version: a client of either generation finds its own.
+    # One endpoint, listed for each version, so that clients of both generations find it.
     interfaces = [
         AgentInterface(url=f"{url}/", protocol_binding="JSONRPC", protocol_version=version)
         for version in ("1.0", "0.3")
@@ -146,11 +146,11 @@ def _card(agent: SubAgent, url: str) -> AgentCard:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     parser = serving.arguments("A sub-agent that remembers each conversation.")
     parser.add_argument("--name", required=True)
     parser.add_argument("--says", default="All is well.")
-    parser.add_argument("--url", default="", help="where others reach it, if not where it listens")
+    parser.add_argument("--url", default="", help="its public URL, if not the listening address")
     options = parser.parse_args()
     listener = serving.bind(options.port, options.host)
     agent = SubAgent(options.name, options.says)

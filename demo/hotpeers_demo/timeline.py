@@ -1,4 +1,4 @@
-"""What a person sees of the demonstration while it works."""
+"""Prints the progress of the demonstration for people."""
 
 import time
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ _HEIGHT = 12
 
 
 class Timeline:
-    """Prints one line for each thing that happens, with the time since the start."""
+    """Prints one line for each event, with the seconds since the start."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._start = time.monotonic()
 
     def event(self, text: str) -> None:
-        """Say what happens."""
+        """Print an event."""
         self._line("[dim]·[/]", escape(text))
 
     def begin(self, number: int, step: Step) -> None:
-        """Announce a step."""
+        """Print the title of a step."""
         self._console.print()
         self._line("[bold cyan]▸[/]", f"[bold]{number}. {escape(step.title)}[/]")
 
     def end(self, step: Step) -> None:
-        """Say how a step went, and what proves it."""
+        """Print the result of a step, and the facts that prove it."""
         proof = ", ".join(f"{key} {_short(value)}" for key, value in step.facts.items())
         if step.held:
             self._line("[bold green]✓[/]", f"[green]held[/] [dim]{escape(proof)}[/]")
@@ -40,13 +40,13 @@ class Timeline:
         self._line(" ", f"saw:      {escape(step.seen)}")
 
     def end_all(self, report: Report) -> None:
-        """Show the figures and the verdict."""
+        """Print the figures and the overall result."""
         self._console.print()
         if report.figures:
             self._console.print(_figures(report))
         skipped = [step.title for step in report.steps if step.held is None]
         if skipped:
-            self._line("[dim]-[/]", f"[dim]not tried: {escape('; '.join(skipped))}[/]")
+            self._line("[dim]-[/]", f"[dim]not run: {escape('; '.join(skipped))}[/]")
         if report.held:
             text = f"[bold green]Every step held[/], in {report.seconds:.0f} s."
         else:
@@ -54,7 +54,7 @@ class Timeline:
         self._line("", text)
 
     def logs(self, children: Sequence[Child]) -> None:
-        """Show the last lines of each process's log."""
+        """Print the last lines of each process's log."""
         for child in children:
             state = "runs" if child.alive else "has ended"
             self._console.print(f"\n[bold]{child.name}[/] {state}; {escape(str(child.log))}")
@@ -62,7 +62,7 @@ class Timeline:
                 self._console.print(f"  [dim]{escape(line[:240])}[/]", soft_wrap=True)
 
     def plain(self, text: str) -> None:
-        """Print text that somebody may copy, unbroken."""
+        """Print text without line breaks, so that it can be copied."""
         self._console.print(escape(text), soft_wrap=True, highlight=False)
 
     def _line(self, mark: str, text: str) -> None:
@@ -87,7 +87,7 @@ def _figures(report: Report) -> Table:
             f"{figure.max_ms:.0f} ms",
             f"± {figure.resolution_ms:.0f} ms",
         )
-    table.caption = "resolution: the time between two looks (at the model: two of its requests)"
+    table.caption = "resolution: the time between two observations (for the model: two requests)"
     table.caption_justify = "left"
     return table
 

@@ -69,6 +69,7 @@ class Live:
         self._failures: dict[str, CallFailure] = {}
         self._error = ""
         self._wake = threading.Event()
+        self._stopped = False
         self._thread_pid = 0
 
     def catalog(self) -> Catalog:
@@ -223,11 +224,16 @@ class Live:
             thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
             thread.start()
 
+    def stop(self) -> None:
+        """End the background thread, which removes its ack. An agent's process never does this."""
+        self._stopped = True
+        self._wake.set()
+
     def _run(self) -> None:
         writer = AckWriter(self.settings.ack_dir)
         atexit.register(writer.remove)
         written, at, complained = None, 0.0, False
-        while True:
+        while not self._stopped:
             try:
                 self.catalog()
                 self._look_at_configuration()
@@ -242,6 +248,7 @@ class Live:
                 complained = True
             self._wake.wait(CHECK_SECONDS if self.hot is None else HOT_CHECK_SECONDS)
             self._wake.clear()
+        writer.remove()
 
     def _look_at_configuration(self) -> None:
         if self.hot is not None:

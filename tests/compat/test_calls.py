@@ -108,7 +108,7 @@ async def test_a_peer_that_works_longer_than_the_idle_timeout_is_waited_for(
 async def test_a_cancelled_turn_cancels_the_peers_task(
     peers, start_server, conversation, monkeypatch
 ):
-    from hotpeers_shim.adapters.call import Call  # only now: it imports the framework
+    from hotpeers_shim.calls.call import Call  # only now: it imports the framework
 
     made = []
     begin = Call.__init__

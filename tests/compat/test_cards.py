@@ -13,7 +13,7 @@ from scripted import call, results
 
 from hotpeers.model.cards.card import parse_card
 from hotpeers.model.cards.endpoint import place
-from hotpeers_shim.adapters import wire
+from hotpeers_shim.calls import wire
 from hotpeers_shim.contract import Interface
 
 A2A = int(metadata.version("a2a-sdk").split(".")[0])

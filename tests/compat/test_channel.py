@@ -9,7 +9,7 @@ import trustme
 from delivered import deliver, entry
 from loaded import PEER_FILE
 
-from hotpeers_shim.adapters.channel import CertificateNeeded, open_channel
+from hotpeers_shim.calls.channel import CertificateNeeded, open_channel
 from hotpeers_shim.contract.credentials import Credential
 from hotpeers_shim.contract.prefixes import parse_prefix
 from hotpeers_shim.credentials import CredentialReader

@@ -12,7 +12,7 @@ from harness import peer
 from loaded import PEER_FILE
 from scripted import call, results
 
-from hotpeers_shim.adapters.pool import Pool
+from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.contract import Peer
 from hotpeers_shim.contract.credentials import Credential
 from hotpeers_shim.contract.prefixes import parse_prefix

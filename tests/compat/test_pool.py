@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import psutil
 from harness import peer
 
-from hotpeers_shim.adapters import pool
+from hotpeers_shim.calls import pool
 from hotpeers_shim.contract import Peer
 from hotpeers_shim.settings import Settings
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from hotpeers_shim.adapters.transport import PeerTransport, TooLarge, Unreadable
+from hotpeers_shim.calls.transport import PeerTransport, TooLarge, Unreadable
 from hotpeers_shim.contract.counting import ValueCounter
 
 KIB = 1024

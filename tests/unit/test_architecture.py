@@ -37,7 +37,7 @@ def shown(begin: str, end: str) -> list[str]:
         ("\n## The programs", "\nInside `sidecar/`", "sidecar/hotpeers", []),
         ("\nInside `sidecar/`", "\nInside `controller/`", "sidecar/hotpeers/sidecar", []),
         ("\nInside `controller/`", "\n## ", "sidecar/hotpeers/controller", []),
-        ("\n## The shim", "\n## ", "runtime_patch/hotpeers_shim", ["adapters"]),
+        ("\n## The shim", "\n## ", "runtime_patch/hotpeers_shim", ["adapters", "calls"]),
     ],
 )
 def test_map_lists_exactly_the_existing_modules(

@@ -1,9 +1,9 @@
-{{/* What is text in Kubernetes, given as a number or a boolean: helm reads `--set image.tag=1` as the number 1. */}}
+{{/* Converts a value that is text in Kubernetes but given as a number or a boolean: helm reads `--set image.tag=1` as the number 1. */}}
 {{- define "hotpeers.text" -}}
 {{- if kindIs "float64" . }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ toString . }}{{ end -}}
 {{- end -}}
 
-{{/* Labels, annotations and the like, whose values are text. */}}
+{{/* Labels, annotations and other maps whose values are text. */}}
 {{- define "hotpeers.texts" -}}
 {{- $texts := dict -}}
 {{- range $key, $value := . -}}
@@ -12,7 +12,7 @@
 {{- toYaml $texts -}}
 {{- end -}}
 
-{{/* What names of the release's objects begin with. 41 characters leave room for the longest ending, in 63. */}}
+{{/* The prefix of the names of the release's objects. 41 characters leave room for the longest suffix, within 63. */}}
 {{- define "hotpeers.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- include "hotpeers.text" .Values.fullnameOverride | trunc 41 | trimSuffix "-" -}}
@@ -30,42 +30,42 @@
 {{ include "hotpeers.fullname" . }}-controller
 {{- end -}}
 
-{{/* The user that the controller's requests come from. */}}
+{{/* The user name of the controller's requests. */}}
 {{- define "hotpeers.account" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "hotpeers.controller" . }}
 {{- end -}}
 
-{{/* Not empty where the cluster has ValidatingAdmissionPolicies: Kubernetes 1.30 and newer. */}}
+{{/* Not empty if the cluster has ValidatingAdmissionPolicies: Kubernetes 1.30 and newer. */}}
 {{- define "hotpeers.policies" -}}
 {{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}true{{ end -}}
 {{- end -}}
 
-{{/* Cluster-wide, so that the namespace is no part of it: one release serves a cluster. */}}
+{{/* A cluster-wide name without the namespace: a cluster has one release. */}}
 {{- define "hotpeers.webhook" -}}
 {{ include "hotpeers.fullname" . }}-injector
 {{- end -}}
 
-{{/* Of both webhook configurations of the guard. */}}
+{{/* The name of both webhook configurations of the guard. */}}
 {{- define "hotpeers.guard" -}}
 {{ include "hotpeers.fullname" . }}-guard
 {{- end -}}
 
-{{/* Configurations are asked in the order of their names, and this one is to be the last. */}}
+{{/* Configurations are called in the order of their names, and this one must be the last. */}}
 {{- define "hotpeers.hold" -}}
 zz-{{ include "hotpeers.fullname" . }}-hold
 {{- end -}}
 
-{{/* The Secret that the controller keeps its CA and certificates in. */}}
+{{/* The Secret in which the controller stores its CA and certificates. */}}
 {{- define "hotpeers.certificates" -}}
 {{ include "hotpeers.fullname" . }}-certificates
 {{- end -}}
 
-{{/* cert-manager's Secret, Certificate and Issuer: another name, so that one can change from one to the other. */}}
+{{/* The name of cert-manager's Secret, Certificate and Issuer. It differs from the controller's Secret, so that a release can switch between both. */}}
 {{- define "hotpeers.serving" -}}
 {{ include "hotpeers.fullname" . }}-serving
 {{- end -}}
 
-{{/* managed-by is left to Helm, which sets it itself: what is rendered to a file is not managed by it. */}}
+{{/* managed-by is missing, because Helm sets it itself, and objects rendered to a file are not managed by Helm. */}}
 {{- define "hotpeers.labels" -}}
 {{ include "hotpeers.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -78,7 +78,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: controller
 {{- end -}}
 
-{{/* The namespaces where pods may be injected, as a label selector: what the webhook's namespaceSelector says. */}}
+{{/* The namespaces where pods may be injected, as a label selector equal to the webhook's namespaceSelector. */}}
 {{- define "hotpeers.injectionNamespaces" -}}
 {{- $excluded := append .Values.webhook.excludedNamespaces .Release.Namespace | uniq -}}
 {{- $terms := list (printf "kubernetes.io/metadata.name notin (%s)" (join "," $excluded)) -}}
@@ -93,14 +93,14 @@ app.kubernetes.io/component: controller
     "Exists" .key
     "DoesNotExist" (printf "!%s" .key) -}}
 {{- if not (hasKey $forms .operator) -}}
-{{- fail (printf "webhook.namespaceSelector.matchExpressions: operator %s is none of In, NotIn, Exists, DoesNotExist" .operator) -}}
+{{- fail (printf "webhook.namespaceSelector.matchExpressions: operator %s is not one of In, NotIn, Exists, DoesNotExist" .operator) -}}
 {{- end -}}
 {{- $terms = append $terms (get $forms .operator) -}}
 {{- end -}}
 {{- join "," $terms -}}
 {{- end -}}
 
-{{/* A reference to an image: a digest is what counts, the tag then tells people what it is. */}}
+{{/* A reference to an image. With a digest, the digest decides, and the tag is only informative. */}}
 {{- define "hotpeers.reference" -}}
 {{- $tag := include "hotpeers.text" .tag -}}
 {{- $tag := ternary (printf ":%s" $tag) "" (ne $tag "") -}}
@@ -116,7 +116,7 @@ app.kubernetes.io/component: controller
     "digest" $image.digest) -}}
 {{- end -}}
 
-{{/* Of the injected containers. With a repository or a tag of its own, the controller's digest would be a wrong one. */}}
+{{/* The image of the injected containers. If it has its own repository or tag, the controller's digest does not apply. */}}
 {{- define "hotpeers.sidecarImage" -}}
 {{- $own := .Values.sidecar.image -}}
 {{- if or $own.repository $own.tag $own.digest -}}

@@ -1,11 +1,11 @@
-"""The only modules that import google.adk, kagent.adk and a2a.
+"""The only modules that import google.adk and kagent.adk.
 
 The shim imports them only after the agent has imported `google.adk.runners` (`requests`: after
 `starlette.applications`). Modules outside this package must not depend on these libraries.
 
 - `attach`, `role`, `step`: which agents get peers, and when (google-adk 1.16 to 2.13).
 - `toollist`, `toolset`, `tool`: how peers get into an agent's list of tools.
-- `pool`, `call`, `wire0`, `wire1`: how the shim calls a peer (a2a-sdk 0.3 and 1.x).
+- `dialogue`, `memory`, `files`: one session with one peer. `calls` makes the calls.
 - `requests`, `invocations`: which turns are in flight.
 - `approval`: what a human's approval is bound to. `kagent`: what kagent adds.
 """

@@ -59,7 +59,7 @@ def hook_runner(module: ModuleType) -> None:
 def _usable(peer: Peer) -> bool:
     if not peer.interfaces:
         return True
-    from .wire import usable  # noqa: PLC0415 - not before the agent has imported httpx itself
+    from ..calls.wire import usable  # noqa: PLC0415 - not before the agent has imported httpx itself
 
     return usable(peer)
 

@@ -12,14 +12,15 @@ from functools import cache
 from typing import Any
 
 from .. import live as live_module
+from ..calls import wire
+from ..calls.call import Call, CallFailed
+from ..calls.pool import Client, Pool
+from ..calls.thread import Thread
 from ..contract import CallProblem, Peer
 from ..live import Live
 from ..reply import Reply, render, render_partial
-from . import memory, wire
-from .call import Call, CallFailed
+from . import memory
 from .files import save_files
-from .memory import Thread
-from .pool import Client, Pool
 
 _NEW_THREAD = (
     "(The agent no longer knows what was said to it before: this is a new conversation.)\n"
@@ -99,18 +100,10 @@ class Dialogue:
         return Call(self.peer, self.client, self.live.settings)
 
     def forget_thread(self, failure: CallFailed) -> bool:
-        """Drop the part of the thread that the peer has lost. Returns whether to send again.
-
-        A peer that keeps its state in memory may have lost the task that waited for this request,
-        or the whole conversation. The request is then sent without the lost ids. Each call drops at
-        least one id or returns False, so the retries end.
-        """
+        """Drop the part of the thread that the peer has lost. Returns whether to send again."""
         before = self.thread
-        if failure.task_gone and before.task_id:
-            self.thread = Thread(before.context_id)
-        elif failure.context_gone:
-            self.thread = Thread()
-            self._is_new = True
+        self.thread = before.after(failure)
+        self._is_new = self._is_new or (failure.context_gone and self.thread == Thread())
         return self.thread != before
 
     async def answer(self, reply: Reply) -> str:

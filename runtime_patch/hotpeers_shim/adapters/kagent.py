@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .. import live
+from ..calls import wire
+from ..calls.call import Call, CallFailed
 from ..reply import Reply
-from . import wire
-from .call import Call, CallFailed
 
 if TYPE_CHECKING:
     from .dialogue import Dialogue
@@ -61,12 +61,6 @@ def hook_agent_config(module: ModuleType) -> None:
         return agent
 
     setattr(place, name, make)
-
-
-def interceptors() -> list[Any]:
-    """The client interceptors that turn kagent's call context into headers (a2a-sdk 0.3 only)."""
-    interceptor = getattr(sys.modules.get(_TOOL), "_SubagentInterceptor", None)
-    return [interceptor()] if interceptor is not None and is_present() else []
 
 
 async def ask(dialogue: Dialogue, request: str) -> Any:

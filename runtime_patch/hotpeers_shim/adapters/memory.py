@@ -9,26 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..calls.thread import Thread
 from ..contract import Peer
 
 PREFIX = "hotpeers.dev/peer/"
 APPROVAL_PREFIX = "hotpeers.dev/approval/"
 _CONTEXT = uuid.uuid5(uuid.NAMESPACE_URL, "https://hotpeers.dev/context")
-
-
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """One session's thread with one peer.
-
-    `context_id` is the A2A context that the peer has chosen ("" before its first answer). `task_id`
-    is the task that waits for the caller's next message, "" if no task waits.
-    """
-
-    context_id: str = ""
-    task_id: str = ""
 
 
 def used_tool_names(context: Any) -> list[str]:

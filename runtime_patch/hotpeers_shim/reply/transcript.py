@@ -58,10 +58,10 @@ class Transcript:
         """Add one event. None is ignored."""
         match event:
             case Message():
-                self._note_ids(event.task_id, event.context_id)
+                self.note_ids(event.task_id, event.context_id)
                 self._said.append(event)
             case Chunk():
-                self._note_ids(event.task_id, event.context_id)
+                self.note_ids(event.task_id, event.context_id)
                 self._add_chunk(event)
             case Status():
                 self._add_status(event)
@@ -71,6 +71,11 @@ class Transcript:
                 for chunk in event.artifacts:
                     self._add_chunk(chunk)
                 self._add_status(event.status)
+
+    def note_ids(self, task_id: str, context_id: str) -> None:
+        """Record the ids of the exchange. An empty id changes nothing."""
+        self.task_id = task_id or self.task_id
+        self.context_id = context_id or self.context_id
 
     @property
     def has_gap(self) -> bool:
@@ -103,10 +108,6 @@ class Transcript:
             incomplete=self._missing,
         )
 
-    def _note_ids(self, task_id: str, context_id: str) -> None:
-        self.task_id = task_id or self.task_id
-        self.context_id = context_id or self.context_id
-
     def _add_chunk(self, chunk: Chunk) -> None:
         growing = self._artifacts.setdefault(chunk.artifact_id, _Growing())
         growing.name = chunk.name or growing.name
@@ -115,7 +116,7 @@ class Transcript:
         growing.parts.extend(chunk.parts)
 
     def _add_status(self, status: Status) -> None:
-        self._note_ids(status.task_id, status.context_id)
+        self.note_ids(status.task_id, status.context_id)
         if self._message is not None and self._message.parts:
             self._history.append(self._message)
             del self._history[:-MAX_HISTORY]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -77,6 +79,16 @@ def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen 
     return Listen(host=host.strip("[]"), port=int(port))
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this host can connect to an address that is bound."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def check_registry_url(url: str) -> None:
     """Check the URL of an agentregistry. Raises `SettingsError`."""
     flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
@@ -89,3 +101,20 @@ def check_registry_url(url: str) -> None:
         good = False
     if not good or parts.query or parts.fragment or parts.username or parts.password:
         raise SettingsError(f"{flag}: not an http(s) URL without user, query and fragment")
+
+
+_Form = Literal["text", "json"]
+_Level = Literal["debug", "info", "warning", "error"]
+
+
+def parse_logging(form: str, level: str) -> tuple[_Form, _Level]:
+    """Format and level of the logs. Raises `SettingsError`."""
+    forms: dict[str, _Form] = {one: one for one in get_args(_Form)}
+    levels: dict[str, _Level] = {one: one for one in get_args(_Level)}
+    if form not in forms:
+        raise SettingsError(f"--log-format (HOTPEERS_LOG_FORMAT): {form!r} is not 'text' or 'json'")
+    if level.lower() not in levels:
+        raise SettingsError(
+            f"--log-level (HOTPEERS_LOG_LEVEL): {level!r} is not one of {', '.join(levels)}"
+        )
+    return forms[form], levels[level.lower()]

@@ -54,7 +54,7 @@ def _further_commands() -> dict[str, EntryPoint]:
 @click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="hotpeers")
 def cli() -> None:
-    """Lets a running agent gain, lose and change sub-agents with no restart."""
+    """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
 for _command in (run, controller, mcp, policy):
@@ -66,7 +66,7 @@ for _command in (run, controller, mcp, policy):
 def validate(files: tuple[str, ...]) -> None:
     """Check manifests, agent cards and peer files; - is standard input.
 
-    Of a directory it reads what `hotpeers run` would.
+    In a directory, it checks the files that `hotpeers run` reads.
     """
     from .validate import validate_inputs
 
@@ -87,10 +87,15 @@ def validate(files: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.option("--url", default="http://127.0.0.1:8090", show_default=True, help="Of the sidecar.")
-@click.option("--json", "as_json", is_flag=True, help="Print the status document as it is.")
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8090",
+    show_default=True,
+    help="URL of the sidecar's status server.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the status document as JSON.")
 def status(url: str, *, as_json: bool) -> None:
-    """Show what a running sidecar offers, what it refuses and what agents have live."""
+    """Show the peers of a running sidecar, the refused candidates and the state of the agents."""
     import json
 
     from rich.console import Console
@@ -106,12 +111,12 @@ def status(url: str, *, as_json: bool) -> None:
 
 @cli.group()
 def shim() -> None:
-    """The part that runs inside the agent's process."""
+    """Locate or copy the shim, the part that runs inside the agent's process."""
 
 
 @shim.command("path")
 def shim_path() -> None:
-    """Print what belongs on the PYTHONPATH of an agent."""
+    """Print the folder to add to the PYTHONPATH of an agent."""
     from ..sidecar.shim.install import bootstrap_folder
 
     click.echo(bootstrap_folder())
@@ -120,7 +125,7 @@ def shim_path() -> None:
 @shim.command("install")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 def shim_install(folder: Path) -> None:
-    """Copy the shim to DIR, and print what then belongs on the PYTHONPATH."""
+    """Copy the shim to DIR, and print the folder to add to the PYTHONPATH of an agent."""
     from ..sidecar.shim.install import install_shim
 
     click.echo(install_shim(folder))

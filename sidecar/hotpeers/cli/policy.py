@@ -1,4 +1,4 @@
-"""`hotpeers policy …`: SpawnPolicies offline, for their authors and for CI."""
+"""`hotpeers policy …`: checks and explains SpawnPolicies without a cluster, for authors and CI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..base.errors import HotpeersError
 
 @click.group()
 def policy() -> None:
-    """SpawnPolicies: which agents an agent may create."""
+    """Check and explain SpawnPolicies, which say what agents an agent may create."""
 
 
 def _read_inputs(files: tuple[str, ...]) -> list[tuple[str, bytes]]:
@@ -33,7 +33,7 @@ _FILES = click.option(
     multiple=True,
     required=True,
     metavar="FILE",
-    help="Manifests; - is standard input. More than once.",
+    help="File with manifests; - is standard input. Repeatable.",
 )
 
 
@@ -44,23 +44,27 @@ _FILES = click.option(
     "who",
     required=True,
     metavar="NS/NAME",
-    help="The Agent or ServiceAccount that creates.",
+    help="The Agent or ServiceAccount that creates the agents.",
 )
 @click.option(
-    "--depth", default=0, metavar="N", help="It was spawned itself, N below the policy's."
+    "--depth",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Depth of the creator: 0 for the policy's subject, N if it was spawned N levels below it.",
 )
 @click.option(
     "--template",
     "templates",
     multiple=True,
     metavar="KEY=FILE",
-    help="What agent:NAME or registry:NAME@TAG says: the Agent of a file.",
+    help="File with the Agent of the template KEY (agent:NAME or registry:NAME@TAG). Repeatable.",
 )
 @click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")
 def policy_check(
     files: tuple[str, ...], who: str, depth: int, templates: tuple[str, ...], *, json_output: bool
 ) -> None:
-    """Say of each manifest whether it would be admitted under the policies of the files."""
+    """Report for each manifest whether the policies of the files admit it."""
     import json
 
     from rich.console import Console
@@ -86,7 +90,7 @@ def policy_check(
 @policy.command("explain")
 @_FILES
 def policy_explain(files: tuple[str, ...]) -> None:
-    """Say in plain English what the policies of the files allow."""
+    """Explain in plain English what the policies of the files allow."""
     from rich.console import Console
 
     from ..spawnpolicy.check import read_files

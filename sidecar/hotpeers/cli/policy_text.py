@@ -29,7 +29,7 @@ def show_check(manifests: Manifests, verdicts: Sequence[Verdict], console: Conso
         for line in decision.message.splitlines():
             _line(console, f"  {line}")
     if not verdicts and not manifests.problems:
-        _line(console, "there is nothing to check besides policies")
+        _line(console, "no manifest to check: the files hold only policies")
 
 
 def show_policies(manifests: Manifests, console: Console) -> None:
@@ -43,7 +43,7 @@ def show_policies(manifests: Manifests, console: Console) -> None:
         for line in lines:
             _line(console, f"- {line}")
     if not manifests.policies and not manifests.problems:
-        _line(console, "there is no SpawnPolicy in it")
+        _line(console, "the files hold no SpawnPolicy")
 
 
 def _problems(manifests: Manifests, console: Console) -> None:

@@ -30,85 +30,145 @@ def _setting(
 
 def _reach(command: _Command) -> _Command:
     """Adds the options of commands that connect to a cluster."""
-    meaning = "How to reach the cluster.  [default: a pod's service account, else ~/.kube/config]"
-    context = _setting("--context", "", "NAME", "Of the kubeconfig.  [default: its current one]")
+    meaning = "Path of the kubeconfig.  [default: the pod's ServiceAccount, else ~/.kube/config]"
+    context = _setting(
+        "--context", "", "NAME", "Context of the kubeconfig to use.  [default: its current context]"
+    )
     kubeconfig = _setting("--kubeconfig", "", "FILE", meaning, envvar="KUBECONFIG")
     return kubeconfig(context(command))
+
+
+_OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url")
+_OF_CONVERSATIONS = ("wait_seconds", "conversation_key_file")
+
+
+def _conversations(command: _Command) -> _Command:
+    """Adds the options of the peer tools."""
+    wait = _setting(
+        "--wait-seconds",
+        "25",
+        "SECONDS",
+        "How long ask_agent waits for an answer before it points to get_answer.",
+    )
+    key = _setting(
+        "--conversation-key-file",
+        "",
+        "FILE",
+        "The key that seals conversations, 32 bytes.  [default: a new one beside the peer file]",
+    )
+    return wait(key(command))
 
 
 def _logging(command: _Command) -> _Command:
     """Adds the logging options of long-running commands."""
     levels = "[debug|info|warning|error]"
-    level = _setting("--log-level", "info", levels, "How much to log.")
-    form = _setting("--log-format", "text", "[text|json]", "How to log.")
+    level = _setting("--log-level", "info", levels, "The least severe level that is logged.")
+    form = _setting("--log-format", "text", "[text|json]", "Format of the log on standard error.")
     return form(level(command))
 
 
 @click.command()
-@_setting("--source", "directory", "[directory|kubernetes]", "Where peers come from.")
-@_setting("--peers-dir", "", "DIR", "The directory of manifests.")
+@_setting("--source", "directory", "[directory|kubernetes]", "Where to read peers from.")
 @_setting(
-    "--peer-file", "/var/run/hotpeers/peers.json", "FILE", "The peer file to keep up to date."
+    "--peers-dir", "", "DIR", "Directory of peer manifests; required with --source directory."
 )
+@_setting("--peer-file", "/var/run/hotpeers/peers.json", "FILE", "Path of the peer file to write.")
 @_setting(
-    "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
+    "--ack-dir",
+    "",
+    "DIR",
+    "Directory of the acks of agents.  [default: acks/ beside the peer file]",
 )
 @_setting(
     "--selector",
     "",
     "SELECTOR",
-    "Labels a peer must have.  [default: any; in a cluster hotpeers.dev/peer=true]",
+    "Label selector of peers.  [default: all; with --source kubernetes hotpeers.dev/peer=true]",
 )
 @_setting(
     "--namespaces",
     "",
     "A,B",
-    "Namespaces a peer may be in, * for all.  [default: all; in a pod its own]",
+    "Namespaces of peers, separated by commas; * means all.  [default: all; in a pod its own]",
 )
 @_setting(
-    "--orchestrator", "", "NS/NAME", "The agent that gets the peers; it is never its own peer."
+    "--orchestrator",
+    "",
+    "NS/NAME",
+    "Namespace and name of the agent that gets the peers; it is never its own peer.",
 )
 @_setting(
     "--user-headers-to",
     "",
     "ORIGINS",
-    "Origins that may get the user's headers.  [default: kagent Agents of the cluster]",
+    "Origins that get the headers which identify the user, besides kagent Agents; separated by commas.",
 )
 @_setting(
-    "--shim-dir", "", "DIR", "Where the agent finds the shim: to tell if it is missing there."
+    "--shim-dir",
+    "",
+    "DIR",
+    "Directory from which the agent loads the shim; a missing shim is reported.",
 )
 @_setting(
     "--agent-ports",
     "",
     "A,B",
-    "Where the agent beside it serves: to tell if it runs without the shim.",
+    "Ports of the agent in the same pod, separated by commas; an agent without the shim is reported.",
 )
 @_setting(
     "--require-signed",
     "",
     "PATH",
-    "A JWK set, or a folder of them: offer only peers whose agent card is signed with one of its keys.",
+    "JWK set, or a directory of them; only peers whose card is signed with one of these keys are offered.",
 )
-@_setting("--max-card-bytes", "1048576", "BYTES", "The largest agent card that is read.")
-@_setting("--credentials", "", "FILE", "The document of what peers ask for: tokens, certificates.")
+@_setting(
+    "--max-card-bytes", "1048576", "BYTES", "Size limit of an agent card, after decompression."
+)
+@_setting(
+    "--credentials",
+    "",
+    "FILE",
+    "Document with the credentials that peers require: tokens, headers, certificates.",
+)
 @_setting(
     "--drain-seconds",
     "0",
     "SECONDS",
-    "How long GET /drain waits for the agent's turns to end; 0 disables it.",
+    "Longest time that GET /drain waits for the agent's turns to end; 0 disables it.",
 )
 @_reach
 @_setting(
     "--listen",
     "auto",
     "HOST:PORT",
-    "Where to serve status and metrics, or none; auto is 127.0.0.1:8090, in a pod :8090.",
+    "Address of status and metrics; none disables it; auto is 127.0.0.1:8090, in a pod :8090.",
 )
-@_setting("--allowed-hosts", "", "NAMES", "Further names under which it is asked, see the docs.")
+@_setting(
+    "--allowed-hosts",
+    "",
+    "NAMES",
+    "Further host names, separated by commas, that the HTTP server accepts in a Host header.",
+)
+@_setting(
+    "--bridge-listen",
+    "none",
+    "HOST:PORT",
+    "Where to serve the peer tools over MCP, at /mcp, for an agent that cannot load the shim; or none.",
+)
+@_setting(
+    "--config-from",
+    "",
+    "DIR",
+    "The folder of a kagent agent's configuration, to which the bridge is added.",
+)
+@_setting("--config-to", "", "DIR", "The folder where that agent reads its configuration.")
+@_setting("--spawn-url", "", "URL", "The spawning tools, which that agent gets too.")
+@_conversations
 @_logging
 def run(**raw: str) -> None:
-    """Keep a peer file up to date with its source."""
+    """Run the sidecar: keep a peer file up to date with a source of peers."""
     import asyncio
+    from functools import partial
 
     from ..base.log import set_up_logging
     from ..base.settings import default_listen
@@ -117,146 +177,185 @@ def run(**raw: str) -> None:
 
     if raw["listen"] == "auto":
         raw["listen"] = default_listen(os.environ)
+    bridge = {name: raw.pop(name) for name in (*_OF_BRIDGE, *_OF_CONVERSATIONS)}
     settings = Settings.parse(**raw)
     set_up_logging(settings.log_format, settings.log_level)
-    asyncio.run(run_sidecar(settings))
+    if bridge["bridge_listen"] in ("", "none"):
+        asyncio.run(run_sidecar(settings))
+        return
+    # The MCP SDK takes memory that a sidecar without a bridge must not use.
+    from ..mcp.bridge import BridgeSettings, inherited_listener, serve_bridge
+
+    flag = "--bridge-listen (HOTPEERS_BRIDGE_LISTEN)"
+    served = {name: raw[name] for name in ("peer_file", "ack_dir", "orchestrator", "agent_ports")}
+    listen = bridge.pop("bridge_listen")
+    wanted = BridgeSettings.parse(flag, listen=listen, **served, **bridge)
+    asyncio.run(run_sidecar(settings, partial(serve_bridge, wanted, inherited_listener())))
 
 
 @click.command()
-@_setting("--listen", ":9443", "HOST:PORT", "Where to serve the webhooks, over TLS.")
-@_setting("--health-listen", ":8080", "HOST:PORT", "Where to serve health and metrics, or none.")
+@_setting("--listen", ":9443", "HOST:PORT", "Address of the webhook server (TLS).")
 @_setting(
-    "--namespace", "", "NAME", "The controller's own.  [default: the pod's, else the kubeconfig's]"
+    "--health-listen",
+    ":8080",
+    "HOST:PORT",
+    "Address of the HTTP server for health and metrics; none disables it.",
 )
-@_setting("--identity", "", "NAME", "The holder of the Lease.  [default: the host's name]")
+@_setting(
+    "--namespace",
+    "",
+    "NAME",
+    "Namespace of the controller.  [default: the pod's, else the kubeconfig's]",
+)
+@_setting(
+    "--identity",
+    "",
+    "NAME",
+    "Name of this replica as holder of the Lease.  [default: the host name]",
+)
 @_setting(
     "--service",
     "hotpeers-controller",
     "NAME",
-    "The Service that leads here; its names stand in the certificate.",
+    "Name of the Service of the webhooks; the certificate is issued for its DNS names.",
 )
 @_setting(
     "--webhook-configuration",
     "hotpeers-injector",
     "NAME",
-    "Whose caBundle to keep right, or none.",
+    "Webhook configuration whose caBundle the controller maintains; none disables this.",
 )
-@_setting("--registry-url", "", "URL", "The agentregistry of templates and of tools for spawning.")
+@_setting("--registry-url", "", "URL", "URL of the agentregistry for templates and spawning tools.")
 @_setting(
     "--guard-configuration",
     "hotpeers-guard",
     "NAME",
-    "The webhook configurations that enforce SpawnPolicies, or none.",
+    "Name of both webhook configurations that enforce SpawnPolicies; none disables the guard.",
 )
 @_setting(
     "--hold-configuration",
     "zz-hotpeers-hold",
     "NAME",
-    "The webhook configuration that holds rollouts of hot configurations, or none.",
+    "Webhook configuration that holds rollouts of hot configurations; none disables holds.",
 )
 @_setting(
-    "--account", "", "USER", "The controller's own user, such as system:serviceaccount:NS:NAME."
+    "--account",
+    "",
+    "USER",
+    "User name of the controller's own requests, such as system:serviceaccount:NS:NAME.",
 )
 @_setting(
     "--hold-ack-seconds",
     "20",
     "SECONDS",
-    "How long a Ready pod may take to have a held configuration, before its Deployment rolls.",
+    "Time in which a Ready pod must apply a held configuration, or its Deployment rolls.",
 )
 @_setting(
     "--hold-repay",
     "true",
     "[true|false]",
-    "Whether held Deployments are rolled once they are idle.",
+    "Whether to roll held Deployments once they are idle.",
 )
-@_setting("--hold-idle-seconds", "600", "SECONDS", "How long their pods must have been idle.")
+@_setting(
+    "--hold-idle-seconds",
+    "600",
+    "SECONDS",
+    "Time that the pods of a held Deployment must be idle before it is rolled.",
+)
 @_setting(
     "--hold-window",
     "",
     "WINDOW",
-    "When they may be rolled, in UTC, such as 'Sat,Sun 02:00-05:00'; default: always.",
+    "UTC times when they may be rolled, such as 'Sat,Sun 02:00-05:00'.  [default: always]",
 )
 @_setting(
     "--check-secrets",
     "auto",
     "auto|true|false",
-    "Whether agents with the name of a Secret are refused; auto: where it may get Secrets.",
+    "Whether to deny an agent with the name of a Secret; auto: if RBAC allows to get Secrets.",
 )
 @_setting(
     "--policies-per-namespace",
     "64",
     "NUMBER",
-    "The most SpawnPolicies of one namespace that are served.",
+    "Maximum number of SpawnPolicies that are served in a namespace, the oldest first.",
 )
 @_setting(
     "--subjects-per-namespace",
     "256",
     "NUMBER",
-    "The most subjects that the SpawnPolicies of one namespace may name.",
+    "Maximum number of subjects that the SpawnPolicies of a namespace may name, up to 512.",
 )
-@_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
+@_setting("--registry-token-file", "", "FILE", "File with a bearer token for the agentregistry.")
 @_setting(
     "--orchestrator-token-secret",
     "",
     "NAME/KEY",
-    "A Secret of an orchestrator's own namespace with one for its tools.",
+    "Secret in the orchestrator's namespace with an agentregistry token for its spawning tools.",
 )
 @_setting(
     "--certificate-secret",
     "hotpeers-certificates",
     "NAME",
-    "The Secret that keeps the certificates.",
+    "Name of the Secret that stores the certificates.",
 )
 @_setting(
     "--certificate-dir",
     "",
     "DIR",
-    "A folder with tls.crt and tls.key, to serve with in place of the Secret.",
+    "Directory with tls.crt and tls.key to use in place of the Secret.",
 )
 @_setting(
     "--client-ca",
     "",
     "FILE",
-    "Only clients with a certificate of this authority may call the webhooks.",
+    "File with a CA certificate; only clients with a certificate of this CA may call the webhooks.",
 )
-@_setting("--lease", "hotpeers-controller", "NAME", "The Lease that elects a leader.")
+@_setting("--lease", "hotpeers-controller", "NAME", "Name of the Lease for leader election.")
 @_setting(
     "--bind-readers",
     "true",
     "[true|false]",
-    "Give injected orchestrators the rights to read peers.",
+    "Whether to bind the ServiceAccounts of injected orchestrators to the role that reads peers.",
 )
 @_setting(
     "--injection-namespaces",
     "",
     "SELECTOR",
-    "Labels of the Namespaces whose injected pods may be given those rights; default all.",
+    "Label selector of the Namespaces in which --bind-readers applies.  [default: all]",
 )
-@_setting("--image", "", "IMAGE", "The image that is injected; needed.")
-@_setting("--image-pull-policy", "IfNotPresent", "[IfNotPresent|Always|Never]", "Of that image.")
+@_setting("--image", "", "IMAGE", "Image of the injected containers; required.")
+@_setting(
+    "--image-pull-policy",
+    "IfNotPresent",
+    "[IfNotPresent|Always|Never]",
+    "Pull policy of the injected containers.",
+)
 @_setting(
     "--native-sidecars",
     "auto",
     "[auto|true|false]",
-    "Whether init containers can be sidecars: Kubernetes 1.29 and newer.",
+    "Whether to inject native sidecars (Kubernetes 1.29 and newer); auto asks the API server.",
 )
 @_setting(
     "--sidecar-resources",
     '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
     "JSON",
-    "The requests and limits of each container that is injected.",
+    "Requests and limits of each injected container.",
 )
 @_setting(
     "--max-drain-seconds",
     "600",
     "SECONDS",
-    "Longest drain that an injected pod may ask for; 0 disables drains.",
+    "Longest drain that an injected pod may request; 0 disables drains.",
 )
-@_setting("--drain-seconds", "5", "SECONDS", "How long to serve on after a signal to end.")
+@_setting(
+    "--drain-seconds", "5", "SECONDS", "Time for which to keep serving after SIGTERM or SIGINT."
+)
 @_reach
 @_logging
 def controller(**raw: str) -> None:
-    """Put the sidecar and the shim into pods that ask for it: the webhook of a cluster."""
+    """Run the controller: its webhooks inject pods, enforce SpawnPolicies and hold rollouts."""
     import asyncio
 
     from ..base.log import set_up_logging
@@ -269,34 +368,73 @@ def controller(**raw: str) -> None:
 
 
 @click.command()
-@_setting("--registry-url", "", "URL", "The agentregistry to search, such as http://host:12121.")
-@_setting("--registry-token-file", "", "FILE", "A bearer token for it.")
-@_setting("--listen", "127.0.0.1:8091", "HOST:PORT", "Where to serve the tools, at /mcp.")
-@_setting("--health-listen", "none", "HOST:PORT", "Where to serve /healthz alone, or none.")
+@_setting(
+    "--tools",
+    "spawn",
+    "[spawn|peers]",
+    "The tools to serve: to find, create and delete agents, or to ask the agents of a peer file.",
+)
+@_setting("--registry-url", "", "URL", "URL of the agentregistry, such as http://host:12121.")
+@_setting("--registry-token-file", "", "FILE", "File with a bearer token for the agentregistry.")
+@_setting("--listen", "127.0.0.1:8091", "HOST:PORT", "Address of the MCP server; its path is /mcp.")
+@_setting(
+    "--health-listen",
+    "none",
+    "HOST:PORT",
+    "Address of a further HTTP server that has only /healthz; none disables it.",
+)
 @_setting(
     "--token-file",
     "",
     "FILE",
-    "The bearer token that callers must have; needed where others than this host can call.",
+    "File with the bearer token of callers; required unless --listen is a loopback address.",
 )
-@_setting("--orchestrator", "", "NS/NAME", "The agent that the tools are for.")
+@_setting(
+    "--orchestrator", "", "NS/NAME", "Namespace and name of the agent that spawns with these tools."
+)
 @_setting(
     "--namespace",
     "",
     "NAME",
-    "Where agents are spawned unless told.  [default: the orchestrator's, else the pod's]",
+    "Namespace of agents if a call names none.  [default: the orchestrator's, else the pod's]",
 )
-@_setting("--peer-file", "", "FILE", "The peer file of the sidecar beside, to wait for an offer.")
 @_setting(
-    "--ack-dir", "", "DIR", "Where agents put their acks.  [default: acks/ beside the peer file]"
+    "--peer-file",
+    "",
+    "FILE",
+    "Peer file of the sidecar in this pod: wait_for_agent also waits until the agent is in it.",
 )
+@_setting(
+    "--ack-dir",
+    "",
+    "DIR",
+    "Directory of the acks of agents.  [default: acks/ beside the peer file]",
+)
+@_conversations
 @_reach
 @_logging
 def mcp(**raw: str) -> None:
-    """Serve the tools that find, create and delete agents, over MCP."""
+    """Serve tools over MCP: to find, create and delete agents, or to ask agents."""
     import asyncio
 
+    from ..base.errors import SettingsError
     from ..base.log import set_up_logging
+    from ..base.settings import parse_logging
+
+    tools = raw.pop("tools")
+    if tools not in ("spawn", "peers"):
+        raise SettingsError(f"--tools (HOTPEERS_TOOLS): {tools!r} is not 'spawn' or 'peers'")
+    conversations = {name: raw.pop(name) for name in _OF_CONVERSATIONS}
+    if tools == "peers":
+        from ..mcp.bridge import BridgeSettings, run_bridge
+
+        names = ("listen", "peer_file", "ack_dir", "orchestrator", "token_file")
+        chosen = {name: raw[name] for name in names}
+        flag = "--listen (HOTPEERS_LISTEN)"
+        bridge = BridgeSettings.parse(flag, **chosen, **conversations)
+        set_up_logging(*parse_logging(raw["log_format"], raw["log_level"]))
+        asyncio.run(run_bridge(bridge))
+        return
     from ..mcp.server import run_mcp
     from ..mcp.settings import McpSettings
 

@@ -37,7 +37,9 @@ def fetch_status(url: str) -> dict[str, Any]:
     except URLError as error:
         raise StatusError(f"{address}: {error.reason}; is `hotpeers run` running there?") from error
     except (OSError, ValueError) as error:
-        raise StatusError(f"{address}: {error}; is that the address of a sidecar?") from error
+        raise StatusError(
+            f"{address}: {error}; check that --url is the address of a sidecar"
+        ) from error
     if not isinstance(data, dict) or "peers" not in data or "acks" not in data:
         raise StatusError(f"{address}: the server there is not a sidecar")
     return data
@@ -47,10 +49,10 @@ def show_status(status: dict[str, Any], console: Console) -> None:
     """Print a status document as tables."""
     acked = status["ackedGeneration"]
     live = "no agent process yet" if acked is None else f"live in the agent: {acked}"
-    orchestrator = status["orchestrator"] or "an orchestrator that was not named"
+    orchestrator = status["orchestrator"] or "unnamed orchestrator"
     _line(console, f"{orchestrator}: generation {status['generation']}, {live}")
     if not status["source"]["complete"]:
-        _line(console, f"The source was not read completely yet: {status['source']['name']}")
+        _line(console, f"The source has not been read completely yet: {status['source']['name']}")
     _table(
         console,
         f"Peers ({len(status['peers'])})",

@@ -22,6 +22,7 @@ from .reasons import InjectReason
 from .runtime import check_runtime
 
 _AGENT = "kagent"
+_LISTEN = "HOTPEERS_LISTEN"
 _DEFAULT = "kubectl.kubernetes.io/default-container"
 
 
@@ -50,8 +51,9 @@ def find_target(pod: Json, wishes: Wishes) -> int | Skip:
 
 
 def _is_beside(container: Json) -> bool:
-    # The name alone is not enough: an agent's container may have the same name as ours.
-    ours = container["name"] in (SIDECAR, SPAWNER) and is_ours(container)
+    # An agent's container may have the same name as ours, and once it is injected the same mounts.
+    variables = {entry["name"] for entry in container.get("env") or []}
+    ours = container["name"] in (SIDECAR, SPAWNER) and is_ours(container) and _LISTEN in variables
     return ours or is_companion(container)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
@@ -27,6 +28,7 @@ REQUIRE_SIGNED = f"{PREFIX}require-signed"
 CREDENTIALS = f"{PREFIX}credentials"
 HOT_CONFIG = f"{PREFIX}hot-config"
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
+BRIDGE = f"{PREFIX}bridge"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
@@ -40,7 +42,7 @@ DISABLED = "disabled"
 EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
-_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS}
+_KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -70,6 +72,8 @@ class Wishes:
     credentials: str = ""
     hot_config: bool = False
     drain_seconds: int | None = None
+    bridge: bool | None = None
+    """Whether the agent gets its peers by the bridge; None: if it runs on kagent's Go runtime."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Resource amounts for the injected containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
@@ -134,6 +138,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         credentials=credentials,
         hot_config=_switch(annotations, HOT_CONFIG),
         drain_seconds=_drain_seconds(annotations),
+        bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )
@@ -208,3 +213,10 @@ def _warnings(annotations: Mapping[str, str]) -> list[str]:
         name for name in sorted(annotations) if name.startswith(PREFIX) and name not in _KNOWN
     ]
     return [f"{name[:100]} is no annotation of hotpeers, and is ignored" for name in unknown]
+
+
+def is_marked(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod was injected before, also if its sidecar was removed since."""
+    metadata = pod.get("metadata") or {}
+    marks = {*(metadata.get("labels") or {}), *(metadata.get("annotations") or {})}
+    return bool(marks & {INJECTED_LABEL, STATUS})

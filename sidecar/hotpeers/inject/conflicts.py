@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from .annotations import is_marked
 from .hotconfig import POD_VOLUME, hot_environment, hot_mounts
 from .image import IMAGE_READER, REFERENCE
 from .outcome import Json, Skip
@@ -29,19 +30,24 @@ _READ_ONLY_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "image"
 
 
 def find_conflict(
-    pod: Json, target: Json, *, spawn: bool = False, hot: bool = False
+    pod: Json, target: Json, *, spawn: bool = False, hot: bool = False, shim: bool = True
 ) -> Skip | None:
-    """The first conflict, or None. Parts of an earlier injection are not conflicts."""
-    return next(_conflicts(pod, target, spawn=spawn, hot=hot), None)
+    """The first conflict, or None. Parts of an earlier injection are not conflicts.
+
+    Without the `shim`, nothing is mounted into the agent's container and no PYTHONPATH is set.
+    """
+    return next(_conflicts(pod, target, spawn=spawn, hot=hot, shim=shim), None)
 
 
-def _conflicts(pod: Json, target: Json, *, spawn: bool, hot: bool) -> Iterator[Skip]:
+def _conflicts(pod: Json, target: Json, *, spawn: bool, hot: bool, shim: bool) -> Iterator[Skip]:
     yield from _names(pod)
+    if spawn:
+        yield from _spawner(pod, target)
+    if not shim:
+        return
     more = {one["mountPath"]: one["name"] for one in hot_mounts(pod)} if hot else {}
     yield from _mounts(pod, target, more)
     yield from _environment(target, hot_environment(pod, target) if hot else {})
-    if spawn:
-        yield from _spawner(pod, target)
 
 
 def find_container(pod: Json, name: str) -> Json | None:
@@ -86,7 +92,7 @@ def _names(pod: Json) -> Iterator[Skip]:
             yield Skip(InjectReason.NAME_TAKEN, f"container {name}")
     kinds = dict.fromkeys((SHIM_VOLUME, PEERS_VOLUME, ACKS_VOLUME), "emptyDir")
     kinds[TOKEN_VOLUME] = "projected"
-    if find_container(pod, SIDECAR) is None:
+    if find_container(pod, SIDECAR) is None and not is_marked(pod):
         # The pod is not injected yet, so a volume of this name is not from hotpeers.
         kinds[KEYS_VOLUME] = ""
     kinds[CREDENTIALS_VOLUME] = "secret"

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from .annotations import INHERITED, INJECT, PREFIX, SKIPPED, STATUS, read_annotations
 from .edit import Edit
 from .outcome import Json, Skip
-from .owner import GO, Agent
-from .reasons import InjectReason
+from .owner import Agent
 
 _WRITTEN = (STATUS, SKIPPED)
 
@@ -54,7 +53,7 @@ def settle(pod: Json, sources: Sources) -> tuple[Edit, Skip | None]:
     bad = read_annotations({**inherited, INJECT: "true"}) if inherited else None
     if isinstance(bad, Skip):
         return edit, Skip(bad.reason, f"of the Namespace: {bad.detail}")
-    return edit, _cannot_load(sources.agent)
+    return edit, None
 
 
 def _asked(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -76,10 +75,3 @@ def _inherited(asked: Mapping[str, str], sources: Sources) -> dict[str, str]:
         return {}
     taken = {name: value for name, value in namespace.items() if name in INHERITED - asked.keys()}
     return taken if said else {**taken, INJECT: "true"}
-
-
-def _cannot_load(agent: Agent | None) -> Skip | None:
-    """Why the shim cannot be loaded, according to the Agent's runtime and not its image name."""
-    if agent is not None and agent.runtime == GO:
-        return Skip(InjectReason.NOT_PYTHON, f"its Agent has runtime: {GO}, set runtime: python")
-    return None

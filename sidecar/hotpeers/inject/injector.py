@@ -7,12 +7,23 @@ the parts that are missing, usually nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
 from .agent_container import find_target
 from .annotations import INJECTED_LABEL, SKIPPED, STATUS, Wishes, read_annotations
+from .bridge import (
+    MCP_URL,
+    BridgePlan,
+    bridge_url,
+    config_arguments,
+    config_mount,
+    config_volume,
+    find_bridge_conflict,
+    plan_bridge,
+)
 from .conflicts import find_conflict, find_container, is_injected, is_installing, is_ours
 from .drain import DRAIN_VARIABLE, DrainPlan, add_drain, add_time, plan_drain
 from .edit import Edit
@@ -27,6 +38,7 @@ from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidec
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .volumes import (
     CREDENTIALS_VOLUME,
+    KEYS_VOLUME,
     SHIM_FOLDER,
     agent_mounts,
     credentials_volume,
@@ -47,6 +59,7 @@ class _Extras:
     """Optional parts that the pod gets besides sidecar and shim. `without` says why others are left out."""
 
     drain: DrainPlan
+    bridge: BridgePlan | None = None
     spawns: bool = False
     hot: bool = False
     without: tuple[Skip, ...] = ()
@@ -54,11 +67,17 @@ class _Extras:
 
 
 def make_patch(
-    pod: Json, namespace: str, injection: Injection, *, known: Skip | None = None
+    pod: Json,
+    namespace: str,
+    injection: Injection,
+    *,
+    known: Skip | None = None,
+    runtime: str = "",
 ) -> Verdict:
     """The patch for a pod that is created in `namespace`. The given pod is not changed.
 
-    `known` is a reason to skip the pod that was found outside the pod, for example in its Agent.
+    `known` is a reason to skip the pod that was found outside the pod, for example in its Namespace.
+    `runtime` is the runtime that its Agent names, "" if there is none.
     """
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     wishes = read_annotations(annotations)
@@ -72,16 +91,23 @@ def make_patch(
     if isinstance(at, Skip):
         return _refused(pod, known or at, wishes)
     target = pod["spec"]["containers"][at]
-    extras = _extras(pod, target, injection, wishes)
-    skip = known or _check(pod, target, injection, extras)
+    bridge = plan_bridge(pod, target, wishes, runtime)
+    impossible, plan = (bridge, None) if isinstance(bridge, Skip) else (None, bridge)
+    extras = _extras(pod, target, injection, wishes, plan)
+    skip = known or impossible or _check(pod, target, injection, extras)
     if skip is not None:
         return _refused(pod, skip, wishes)
     return _injected(pod, at, namespace, injection, wishes, extras)
 
 
-def _extras(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> _Extras:
+def _extras(
+    pod: Json, target: Json, injection: Injection, wishes: Wishes, bridge: BridgePlan | None
+) -> _Extras:
     spawner = _without_spawner(pod, target, injection, wishes)
-    config = check_config(pod, target) if wishes.hot_config else None
+    config = None
+    if wishes.hot_config:
+        without_shim = Skip(InjectReason.HOT_CONFIG_NEEDS_SHIM)
+        config = check_config(pod, target) if bridge is None else without_shim
     # Plan the drain only once: after the first injection, the grace period already includes it.
     fresh = find_container(pod, SIDECAR) is None
     drain = plan_drain(pod, target, injection, wishes) if fresh else DrainPlan()
@@ -92,6 +118,7 @@ def _extras(pod: Json, target: Json, injection: Injection, wishes: Wishes) -> _E
         spawns=wishes.spawn and spawner is None,
         hot=wishes.hot_config and config is None,
         drain=drain,
+        bridge=bridge,
         without=tuple(skip for skip in (spawner, config, drain.skip) if skip is not None),
         warnings=(*warnings, *wishes.warnings),
     )
@@ -116,8 +143,11 @@ def _check(pod: Json, target: Json, injection: Injection, extras: _Extras) -> Sk
         return Skip(InjectReason.NO_SERVICE_ACCOUNT)
     if not injection.native_sidecars and ends(pod):
         return Skip(InjectReason.SIDECAR_ENDLESS, f"restartPolicy {pod['spec']['restartPolicy']}")
-    return check_runtime(pod, target) or find_conflict(
-        pod, target, spawn=extras.spawns, hot=extras.hot
+    if extras.bridge is None:
+        runtime = check_runtime(pod, target)
+        return runtime or find_conflict(pod, target, spawn=extras.spawns, hot=extras.hot)
+    return find_bridge_conflict(pod, target) or find_conflict(
+        pod, target, spawn=extras.spawns, shim=False
     )
 
 
@@ -148,26 +178,52 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
 ) -> Verdict:
     target = pod["spec"]["containers"][at]
     edit = Edit(pod)
-    place = ("spec", "containers", at)
-    _add_containers(edit, target, namespace, injection, wishes, extras.drain)
+    _add_containers(edit, target, namespace, injection, wishes, extras)
     if extras.spawns:
         _add_spawner(edit, target, namespace, injection, wishes)
+    # An ordinary sidecar with a bridge comes before the agent.
+    place = ("spec", "containers", edit.pod["spec"]["containers"].index(target))
     if extras.drain.seconds:
         add_time(edit, target, place, extras.drain.seconds)
     add_drain(edit, target, place, find_container(edit.pod, SIDECAR) or {})
-    _add_volumes(edit, wishes, hot=extras.hot)
-    _add_environment(edit, target, place, injection, extras)
-    mounted = {one["mountPath"] for one in target.get("volumeMounts") or []}
-    for mount in (*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())):
-        # Compare paths, not volume names: a volume of kagent may be mounted at other paths too.
-        if mount["mountPath"] not in mounted:
-            edit.insert(mount, None, *place, "volumeMounts")
+    _add_volumes(edit, wishes, extras)
+    if extras.bridge is None:
+        _add_environment(edit, target, place, injection, extras)
+        _add_mounts(
+            edit, target, place, [*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())]
+        )
+    else:
+        _add_bridge(edit, target, place, extras)
     edit.put("true", "metadata", "labels", INJECTED_LABEL)
     if not is_injected(pod) or STATUS not in pod["metadata"]["annotations"]:
         status = {"container": target["name"], "image": injection.image, "version": __version__}
+        if extras.bridge is not None:
+            status["runtime"] = "bridge"
         edit.put(json.dumps(status), "metadata", "annotations", STATUS)
         edit.remove("metadata", "annotations", SKIPPED)
     return Verdict(tuple(edit.operations), without=extras.without, warnings=extras.warnings)
+
+
+def _add_mounts(
+    edit: Edit, target: Json, place: tuple[str | int, ...], mounts: Sequence[Json]
+) -> None:
+    mounted = {one["mountPath"] for one in target.get("volumeMounts") or []}
+    for mount in mounts:
+        # Compare paths, not volume names: a volume of kagent may be mounted at other paths too.
+        if mount["mountPath"] not in mounted:
+            edit.insert(mount, None, *place, "volumeMounts")
+
+
+def _add_bridge(edit: Edit, target: Json, place: tuple[str | int, ...], extras: _Extras) -> None:
+    """Point the agent to the bridge: kagent by its configuration, any program by a variable."""
+    url = bridge_url(find_container(edit.pod, SIDECAR) or {})
+    if url is None:
+        return  # an older sidecar, which has no bridge
+    if MCP_URL not in _names(target.get("env")):
+        edit.insert({"name": MCP_URL, "value": url}, None, *place, "env")
+    if extras.bridge is not None and extras.bridge.config is not None:
+        _add_mounts(edit, target, place, [config_mount()])
+        edit.put(config_arguments(target), *place, "args")
 
 
 def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
@@ -176,11 +232,18 @@ def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
     namespace: str,
     injection: Injection,
     wishes: Wishes,
-    drain: DrainPlan,
+    extras: _Extras,
 ) -> None:
     pod = edit.pod
+    drain = extras.drain
     has_shim = find_container(pod, SHIM) is not None
     found = find_container(pod, SIDECAR)
+    if extras.bridge is not None:
+        if found is None:
+            environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+            environment[DRAIN_VARIABLE] = str(drain.seconds or "")
+            _add_bridging_sidecar(edit, target, injection, environment, wishes, extras.bridge)
+        return
     installs = injection.native_sidecars and not has_shim if found is None else is_installing(found)
     if not has_shim and not installs:
         edit.insert(shim_container(pod, target, injection, wishes), 0, "spec", "initContainers")
@@ -189,8 +252,7 @@ def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
     environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
     environment[DRAIN_VARIABLE] = str(drain.seconds or "")
     sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
-    if wishes.keys:
-        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
+    _add_keys(edit, wishes)
     if injection.native_sidecars:
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = names.index(SHIM) + 1 if SHIM in names else 0
@@ -202,6 +264,28 @@ def _add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = max(names.index(name) for name in (SHIM, SIDECAR) if name in names) + 1
         edit.insert(reader_container(pod, target), behind, "spec", "initContainers")
+
+
+def _add_keys(edit: Edit, wishes: Wishes) -> None:
+    if wishes.keys and KEYS_VOLUME not in _names(edit.items("spec", "volumes")):
+        edit.insert(keys_volume(wishes.keys), None, "spec", "volumes")
+
+
+def _add_bridging_sidecar(  # noqa: PLR0913, PLR0917 - all that was decided before
+    edit: Edit,
+    target: Json,
+    injection: Injection,
+    environment: dict[str, str],
+    wishes: Wishes,
+    plan: BridgePlan,
+) -> None:
+    pod = edit.pod
+    sidecar = sidecar_container(pod, target, injection, environment, wishes, bridge=plan)
+    _add_keys(edit, wishes)
+    # The agent must not start before its bridge answers. kubelet starts containers in their order,
+    # and the next one only after the postStart hook of the last one has ended.
+    kind = "initContainers" if injection.native_sidecars else "containers"
+    edit.insert(sidecar, 0, "spec", kind)
 
 
 def _add_spawner(
@@ -222,10 +306,24 @@ def _add_spawner(
     else:
         # Append it after the agent, so that the agent does not wait for it.
         edit.insert(spawner, None, "spec", "containers")
+    _tell_bridge_of_spawner(edit, spawner)
 
 
-def _add_volumes(edit: Edit, wishes: Wishes, *, hot: bool) -> None:
-    for volume in (*volumes(), *([pod_volume()] if hot else [])):
+def _tell_bridge_of_spawner(edit: Edit, spawner: Json) -> None:
+    """The bridge adds the spawning tools to the agent's configuration, so it needs their URL."""
+    for kind in ("initContainers", "containers"):
+        for at, one in enumerate(edit.items("spec", kind) or []):
+            if one["name"] == SIDECAR and bridge_url(one) is not None:
+                entry = {"name": SPAWN_URL, "value": spawn_url(spawner)}
+                edit.insert(entry, None, "spec", kind, at, "env")
+
+
+def _add_volumes(edit: Edit, wishes: Wishes, extras: _Extras) -> None:
+    wanted = volumes(shim=extras.bridge is None)
+    wanted += [pod_volume()] if extras.hot else []
+    if extras.bridge is not None and extras.bridge.config is not None:
+        wanted.append(config_volume())
+    for volume in wanted:
         if volume["name"] not in _names(edit.items("spec", "volumes")):
             edit.insert(volume, None, "spec", "volumes")
     name, missing = token_volume(edit.pod)

@@ -22,6 +22,18 @@ class InjectReason(Reason):
         "Before Kubernetes 1.29, a sidecar would keep this pod from ending.",
     )
     NOT_PYTHON = "NotPython", "The agent is not a Python program, and cannot load the shim."
+    BRIDGE_ON_HOST_NETWORK = (
+        "BridgeOnHostNetwork",
+        "The pod uses its node's network, where others could call its bridge.",
+    )
+    BRIDGE_CONFIG_NOT_FOUND = (
+        "BridgeConfigNotFound",
+        "The folder of the agent's config.json is not on a volume that the bridge could be added to.",
+    )
+    HOT_CONFIG_NEEDS_SHIM = (
+        "HotConfigNeedsShim",
+        "Only an agent that loads the shim can reload its configuration.",
+    )
     NOT_LINUX = "NotLinux", "The pod is not for Linux."
     PYTHON_ISOLATED = (
         "PythonIsolated",

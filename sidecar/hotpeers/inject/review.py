@@ -107,7 +107,9 @@ def _verdict(
         injected = is_injected(request.pod)
         return (), Verdict() if injected else skip_pod(request.pod, sources.unknown)
     edit, known = settle(request.pod, sources)
-    return tuple(edit.operations), make_patch(edit.pod, request.namespace, injection, known=known)
+    runtime = sources.agent.runtime if sources.agent is not None else ""
+    verdict = make_patch(edit.pod, request.namespace, injection, known=known, runtime=runtime)
+    return tuple(edit.operations), verdict
 
 
 def _pod(request: Mapping[str, Any]) -> tuple[Json, str]:

@@ -30,11 +30,10 @@ _ISOLATING = frozenset("IES")
 
 def check_runtime(pod: Json, container: Json) -> Skip | None:
     """Why the shim cannot be loaded into the container, or None if no reason is known."""
-    if _is_windows(pod, container):
+    if is_windows(pod, container):
         return Skip(InjectReason.NOT_LINUX)
-    image = str(container.get("image") or "")
-    if posixpath.basename(image.partition("@")[0]).partition(":")[0] == _KAGENT_GO:
-        return Skip(InjectReason.NOT_PYTHON, f"image {image[:100]}")
+    if runs_kagent_go(container):
+        return Skip(InjectReason.NOT_PYTHON, f"image {str(container.get('image'))[:100]}")
     command = container.get("command") or []
     program = posixpath.basename(command[0]) if command else ""
     if program in _OTHER_PROGRAMS:
@@ -45,7 +44,14 @@ def check_runtime(pod: Json, container: Json) -> Skip | None:
     return None
 
 
-def _is_windows(pod: Json, container: Json) -> bool:
+def runs_kagent_go(container: Json) -> bool:
+    """Whether the container's image is kagent's Go runtime."""
+    image = str(container.get("image") or "")
+    return posixpath.basename(image.partition("@")[0]).partition(":")[0] == _KAGENT_GO
+
+
+def is_windows(pod: Json, container: Json) -> bool:
+    """Whether the container is for Windows."""
     spec = pod["spec"]
     selector = spec.get("nodeSelector") or {}
     names = [

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .annotations import Wishes
+from .bridge import (
+    BridgePlan,
+    bridge_environment,
+    bridge_hook,
+    bridge_mounts,
+    port_before,
+)
 from .drain import DRAIN_VARIABLE, hook_until_ended
 from .outcome import Injection, Json
 from .own_container import SHIM, SIDECAR, common, free_port, liveness_probe
@@ -69,9 +76,13 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
     environment: Mapping[str, str],
     wishes: Wishes,
     *,
-    installs: bool,
+    installs: bool = False,
+    bridge: BridgePlan | None = None,
 ) -> Json:
-    """The container that maintains the peer file. If it `installs` the shim, the agent waits for it."""
+    """The container that maintains the peer file. If it `installs` the shim, the agent waits for it.
+
+    With a `bridge`, it also serves the peer tools, under a supervisor.
+    """
     # On the host network, two pods would use the same port.
     port = None if pod["spec"].get("hostNetwork") else free_port(pod)
     environment = {
@@ -93,11 +104,13 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
     if port:
         container["ports"] = [{"name": SIDECAR, "containerPort": port, "protocol": "TCP"}]
         container["livenessProbe"] = liveness_probe(SIDECAR)
+    if bridge is not None:
+        _add_bridge(container, port_before(pod, target) or free_port(pod, but=port), bridge)
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
     elif port and environment.get(DRAIN_VARIABLE):
         # kubelet stops ordinary containers together, so the sidecar must serve until the agent ends.
-        container["lifecycle"] = {"preStop": hook_until_ended(port)}
+        container.setdefault("lifecycle", {})["preStop"] = hook_until_ended(port)
     if environment.get("HOTPEERS_REQUIRE_SIGNED"):
         keys = {"name": KEYS_VOLUME, "mountPath": KEYS_FOLDER, "readOnly": True}
         container["volumeMounts"].append(keys)
@@ -110,6 +123,17 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
         command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
         container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
     return container
+
+
+def _add_bridge(container: Json, port: int | None, plan: BridgePlan) -> None:
+    if port is None:
+        return
+    container["command"] = ["python", "-m", "hotpeers.supervisor"]
+    container["env"] += [
+        {"name": name, "value": value} for name, value in bridge_environment(plan, port).items()
+    ]
+    container["volumeMounts"] += bridge_mounts(plan)
+    container["lifecycle"] = {"postStart": bridge_hook(plan, port)}
 
 
 def _agent_ports(pod: Json, target: Json) -> str:

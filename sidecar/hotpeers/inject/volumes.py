@@ -24,10 +24,10 @@ _KUBERNETES_TOKEN = "kube-api-access-"  # noqa: S105 - the name of a volume
 _TOKEN_SECONDS = 3607
 
 
-def volumes() -> list[Json]:
-    """The volumes that every injected pod gets."""
+def volumes(*, shim: bool = True) -> list[Json]:
+    """The volumes that every injected pod gets; the first one only if its agent loads the shim."""
     return [
-        {"name": SHIM_VOLUME, "emptyDir": {"sizeLimit": "16Mi"}},
+        *([{"name": SHIM_VOLUME, "emptyDir": {"sizeLimit": "16Mi"}}] if shim else []),
         # Space for two peer files of maximum size: the old one, and the new one before its rename.
         {"name": PEERS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "160Mi"}},
         {"name": ACKS_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},

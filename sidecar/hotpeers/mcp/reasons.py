@@ -23,3 +23,20 @@ class McpReason(Reason):
         "The agent cannot be reached over A2A, or does not speak it.",
     )
     AGENT_SILENT = "AgentSilent", "The agent did not answer in time."
+    AGENT_UNKNOWN = "AgentUnknown", "No live agent has this name."
+    AGENT_AMBIGUOUS = "AgentAmbiguous", "More than one live agent has this name."
+    ARGUMENTS_INVALID = "ArgumentsInvalid", "The arguments of the tool do not follow its schema."
+    CONVERSATION_UNKNOWN = (
+        "ConversationUnknown",
+        "The conversation is not one of this orchestrator and user, or has expired.",
+    )
+    CONVERSATION_ELSEWHERE = (
+        "ConversationElsewhere",
+        "The conversation is with another agent, or with one that was deleted.",
+    )
+    NO_ANSWER_EXPECTED = "NoAnswerExpected", "No message of the conversation waits for an answer."
+    ANSWER_LOST = (
+        "AnswerLost",
+        "The process that asked the agent ended before the agent answered.",
+    )
+    TOO_MANY_CALLS = "TooManyCalls", "The maximum number of calls at one time is running."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Literal, Self
@@ -10,7 +9,13 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..base.errors import SettingsError
-from ..base.settings import Listen, check_registry_url, parse_listen, parse_orchestrator
+from ..base.settings import (
+    Listen,
+    check_registry_url,
+    is_loopback,
+    parse_listen,
+    parse_orchestrator,
+)
 
 _HEALTH_FLAG = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
 _NAMESPACE = re.compile(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
@@ -49,7 +54,7 @@ class McpSettings(BaseModel):
         listen = parse_listen(text["listen"])
         if listen is None:
             raise SettingsError("--listen (HOTPEERS_LISTEN): the tools must be served somewhere")
-        if not _is_loopback(listen.host) and not text["token_file"]:
+        if not is_loopback(listen.host) and not text["token_file"]:
             raise SettingsError(
                 f"--listen (HOTPEERS_LISTEN): {listen} can be reached from elsewhere, and whoever "
                 "calls acts with the rights of this process; set --token-file (HOTPEERS_TOKEN_FILE)"
@@ -77,15 +82,6 @@ class McpSettings(BaseModel):
             flag = f"--{name.replace('_', '-')} (HOTPEERS_{name.upper()})"
             allowed = first["msg"].removeprefix("Input should be ")
             raise SettingsError(f"{flag}: {first['input']!r} is not {allowed}") from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _path(text: str) -> Path | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from .. import __version__
 from ..base.memory import share_arenas
@@ -17,16 +19,23 @@ from .status.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 
-async def run_sidecar(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises `HotpeersError` if the sidecar cannot start."""
+async def run_sidecar(
+    settings: Settings, beside: Callable[[], AbstractAsyncContextManager[object]] = nullcontext
+) -> None:
+    """Run until SIGTERM or SIGINT. Raises `HotpeersError` if the sidecar cannot start.
+
+    `beside()` is entered first and left last: it runs in the same process, also while the source
+    cannot be reached.
+    """
     logger.info("hotpeers %s starts, process %d", __version__, os.getpid())
     share_arenas()
     metrics = Metrics()
     try:
-        if settings.source == "kubernetes":
-            await _run_in_cluster(settings, metrics)
-        else:
-            await _run_in_directory(settings, metrics)
+        async with beside():
+            if settings.source == "kubernetes":
+                await _run_in_cluster(settings, metrics)
+            else:
+                await _run_in_directory(settings, metrics)
     except* Stop:
         logger.info("hotpeers ends: asked to")
 

@@ -146,7 +146,7 @@ def test_stamps_cannot_be_added_to_an_object_without_them(api: Api, plural: str,
     kind = {"secrets": "Secret", "configmaps": "ConfigMap"}[plural]
     metadata = {"name": name, "namespace": "team"}
     made = api.create({"apiVersion": "v1", "kind": kind, "metadata": metadata})
-    with pytest.raises(ApiError, match="that is no agent's"):
+    with pytest.raises(ApiError, match="already exists and belongs to no agent"):
         change(api, plural, name, STAMPED)
     # Its owner may still change it. Everyone may change an object that was an agent's from the
     # start.

@@ -38,5 +38,5 @@ def test_controller_binds_only_where_the_webhook_injects(helm: Helm) -> None:
 
 def test_error_names_the_unknown_operator_of_a_selector(helm: Helm) -> None:
     wrong = '{"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["1"]}]}'
-    with pytest.raises(HelmError, match=r"operator Gt is none of In"):
+    with pytest.raises(HelmError, match=r"operator Gt is not one of In"):
         helm.render(f"webhook.namespaceSelector={wrong}")

@@ -110,7 +110,9 @@ def refusal(api: Api, manifest: Object, verb: str = "POST", path: str = "") -> s
     try:
         api.request(verb, f"{path}?dryRun=All", manifest, content_type=media)
     except ApiError as error:
-        ours = f"'{NAME}'" in error.message and "guard of hotpeers alone" in error.message
+        ours = (
+            f"'{NAME}'" in error.message and "only the guard of hotpeers may write" in error.message
+        )
         if not ours:
             raise
         return error.message

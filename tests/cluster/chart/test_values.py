@@ -96,7 +96,7 @@ def test_invalid_value_is_refused_and_named(helm: Helm, value: str, named: str) 
         ),
         (
             ('podLabels={"app.kubernetes.io/name": "x"}',),
-            "podLabels: app.kubernetes.io/name is a label of the chart's own",
+            "podLabels: app.kubernetes.io/name is a label that the chart sets",
         ),
         (("mcp.enabled=true",), "mcp.enabled needs registry.url"),
         (

@@ -47,6 +47,7 @@ ANNOTATIONS = {
     "hotpeers.dev/registry": ("http://r:1", "ftp://r"),
     "hotpeers.dev/require-signed": ("keys", "configmap/keys", "A b"),
     "hotpeers.dev/hot-config": ("true", "true", "false", "yes"),
+    "hotpeers.dev/bridge": ("true", "true", "false", "maybe"),
     "hotpeers.dev/drain-seconds": ("0", "20", "86400", "5m"),
 }
 SERVING: tuple[dict[str, Any], ...] = (
@@ -74,6 +75,14 @@ def seldom(key: str, value: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[st
     )
 
 
+ARGUMENTS = (
+    ["--host", "0.0.0.0", "--filepath", "/config"],
+    ["--filepath=/config", "--port", "8080"],
+    ["--filepath", "/elsewhere"],
+    [],
+)
+
+
 @st.composite
 def containers(draw: st.DrawFn, name: str, volumes: list[str]) -> dict[str, Any]:
     mounted = [
@@ -87,6 +96,7 @@ def containers(draw: st.DrawFn, name: str, volumes: list[str]) -> dict[str, Any]
         **draw(seldom("image", st.just("r/kagent/golang-adk@sha256:0"))),
         "securityContext": {**SECURE, **draw(maybe("runAsUser", st.sampled_from([1001, 65532])))},
         **draw(seldom("command", st.sampled_from(COMMANDS))),
+        **draw(seldom("args", st.sampled_from(ARGUMENTS))),
         **draw(maybe("env", some(ENVIRONMENT, 3))),
         **draw(maybe("envFrom", st.just([{"configMapRef": {"name": "m"}}]))),
         **draw(maybe("ports", st.just([{"containerPort": 8090}]))),

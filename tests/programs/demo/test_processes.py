@@ -43,7 +43,7 @@ async def test_failed_start_reports_the_output_of_the_process(processes):
 
 
 async def test_a_program_that_is_not_there_is_named(processes):
-    with pytest.raises(CannotStartError, match="/no/such/program does not run"):
+    with pytest.raises(CannotStartError, match="/no/such/program cannot be started"):
         processes.start("server", ["/no/such/program"], env=os.environ)
 
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import trustme
 
-from hotpeers_shim.adapters.pool import Pool
+from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.contract import Ack, AckState, Peer, dump_ack
 from hotpeers_shim.settings import Settings
 from kit.servers import PeerServer, Secret, TokenServer, server_context, serving

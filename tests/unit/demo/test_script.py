@@ -179,7 +179,7 @@ def test_placeholder_without_a_result_is_not_invented(said):
     ]
     reply = decide(messages, [FIND, READ])
     assert isinstance(reply, Say)
-    assert reply.text.endswith("find has not told me its hits.0.name.")
+    assert reply.text.endswith("The last result of find has no hits.0.name.")
 
 
 def test_instructions_give_the_answer_when_no_call_is_requested():

@@ -261,14 +261,27 @@ def test_namespace_that_cannot_be_read_skips() -> None:
 
 
 @pytest.mark.parametrize("image", ["mirror/kagent-go-runtime:1", "kagent/app:1", "x"])
-def test_go_runtime_is_read_from_the_agent_not_from_its_image(image: str) -> None:
+def test_agent_of_the_go_runtime_gets_a_bridge_with_any_image(image: str) -> None:
     pod = pod_of(**{INJECT: "true"})
-    pod["spec"]["containers"][0]["image"] = image
+    pod["spec"]["volumes"] = [{"name": "config", "secret": {"secretName": "concierge"}}]
+    pod["spec"]["containers"][0] |= {
+        "image": image,
+        "volumeMounts": [{"name": "config", "mountPath": "/config"}],
+    }
     agent = Agent("concierge", annotations={INJECT: "true"}, runtime="go")
     done, after = ask(pod, Sources(agent))
+    assert done.result is Result.INJECTED
+    assert containers(after) == {"kagent", "hotpeers"}
+    assert "PYTHONPATH" not in {one["name"] for one in after["spec"]["containers"][0]["env"]}
+    assert after["spec"]["containers"][0]["args"][-2:] == ["--filepath", "/var/run/hotpeers/config"]
+    assert ask(after, Sources(agent))[1] == after
+
+
+def test_agent_of_the_go_runtime_may_refuse_the_bridge() -> None:
+    pod = pod_of(**{INJECT: "true"})
+    asked = {INJECT: "true", "hotpeers.dev/bridge": "false"}
+    done, after = ask(pod, Sources(Agent("concierge", annotations=asked, runtime="go")))
     assert (done.result, done.reason) == (Result.SKIPPED, InjectReason.NOT_PYTHON)
-    assert done.told is not None
-    assert "runtime: python" in str(done.told)
     assert containers(after) == {"kagent"}
 
 

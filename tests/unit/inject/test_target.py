@@ -63,7 +63,14 @@ def test_container_that_cannot_be_python_is_no_candidate() -> None:
 def test_injected_container_is_found_after_its_sidecar_was_removed() -> None:
     mounts = [{"name": "hotpeers-peers", "mountPath": "/var/run/hotpeers/peers"}]
     containers = [{"name": name, "volumeMounts": mounts} for name in ("hotpeers-spawn", "app")]
+    containers[0]["env"] = [{"name": "HOTPEERS_LISTEN", "value": "127.0.0.1:8091"}]
     assert find_target({"metadata": {}, "spec": {"containers": containers}}, Wishes()) == 1
+
+
+def test_an_injected_agent_with_the_name_of_the_tools_stays_the_agent() -> None:
+    mounts = [{"name": "hotpeers-peers", "mountPath": "/var/run/hotpeers/peers"}]
+    containers = [{"name": "hotpeers-spawn", "volumeMounts": mounts}]
+    assert find_target({"metadata": {}, "spec": {"containers": containers}}, Wishes()) == 0
 
 
 def test_reason_lists_the_containers_and_the_annotation() -> None:

@@ -351,6 +351,28 @@ def events(api: Api, uid: str) -> list[Object]:
 
 
 @pytest.mark.parametrize("place", ["team", "opted"])
+def test_go_agent_gets_a_bridge(
+    cluster: Cluster, request: pytest.FixtureRequest, place: str
+) -> None:
+    namespace = request.getfixturevalue(place)
+    annotations = {INJECT: "true"} if place == "team" else {}
+    write_agent(cluster.api, namespace, "bridged", annotations, runtime="go")
+    body = pod(namespace, "bridged", **annotations)
+    body["spec"]["volumes"] = [{"name": "config", "secret": {"secretName": "bridged"}}]
+    body["spec"]["containers"][0] |= {
+        "image": "registry.example/mirror/kagent-go-runtime:0.10.0",
+        "args": ["--filepath", "/config"],
+        "volumeMounts": [{"name": "config", "mountPath": "/config"}],
+    }
+    found = cluster.api.create(body)
+    assert set(containers(found)) == {"kagent", "hotpeers"}
+    agent = containers(found)["kagent"]
+    assert agent["args"] == ["--filepath", "/var/run/hotpeers/config"]
+    assert "PYTHONPATH" not in {one["name"] for one in agent["env"]}
+    assert containers(found)["hotpeers"]["command"][-1] == "hotpeers.supervisor"
+
+
+@pytest.mark.parametrize("place", ["team", "opted"])
 def test_owner_of_a_go_agent_is_warned(
     cluster: Cluster, request: pytest.FixtureRequest, place: str
 ) -> None:
@@ -361,12 +383,12 @@ def test_owner_of_a_go_agent_is_warned(
     dry["spec"]["containers"][0]["image"] = "registry.example/mirror/kagent-go-runtime:0.10.0"
     path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
     found = cluster.api.request("POST", path, dry)
-    assert found["metadata"]["annotations"]["hotpeers.dev/skipped"].startswith("NotPython: ")
+    skipped = found["metadata"]["annotations"]["hotpeers.dev/skipped"]
+    assert skipped.startswith("BridgeConfigNotFound: ")
     for _ in range(3):
         cluster.api.create({**dry, "metadata": pod(namespace, "gopher", **annotations)["metadata"]})
     uid = made["metadata"]["uid"]
     (event,) = until("the Event", lambda: events(cluster.api, uid) or None, SECONDS)
     assert (event["type"], event["involvedObject"]["name"]) == ("Warning", "gopher")
-    assert "NotPython" in event["message"]
-    assert "set runtime: python" in event["message"]
+    assert "BridgeConfigNotFound" in event["message"]
     assert len(event["message"].encode()) <= 1024

@@ -98,7 +98,7 @@ import asyncio
 import sys
 from pathlib import Path
 import anyio._backends._asyncio, httpcore._async.http11, httpx, zlib
-from hotpeers_shim.adapters.pool import Pool
+from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.contract import Peer
 from hotpeers_shim.settings import Settings
 #

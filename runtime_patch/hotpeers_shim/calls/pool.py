@@ -95,6 +95,15 @@ class Pool:
             if client.users == 0:
                 spawn(client.http.aclose())
 
+    async def aclose(self) -> None:
+        """Close the clients of the running loop. An agent's process never does this."""
+        self._wanted = frozenset()
+        clients = self._loops.pop(asyncio.get_running_loop(), {})
+        for client in clients.values():
+            client.retired = True
+            if client.users == 0:
+                await client.http.aclose()
+
     @contextlib.asynccontextmanager
     async def lease(self, peer: Peer) -> AsyncIterator[Client]:
         """The client of `peer` on the running loop. It stays open until the block ends."""

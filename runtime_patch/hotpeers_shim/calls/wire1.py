@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import httpx
 from a2a.client.card_resolver import A2ACardResolver
-from a2a.client.client import ClientConfig
+from a2a.client.client import ClientCallContext, ClientConfig
 from a2a.client.client_factory import ClientFactory
 from a2a.types import (
     AgentCapabilities,
@@ -73,15 +72,20 @@ def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[st
     return ClientFactory(config).create(card)._transport  # type: ignore[attr-defined]
 
 
-def text_message(text: str, context_id: str, task_id: str = "") -> Any:
+def text_message(text: str, context_id: str, task_id: str, message_id: str) -> Any:
     """See `wire.text_message`."""
     return Message(
-        message_id=str(uuid.uuid4()),
+        message_id=message_id,
         role=Role.ROLE_USER,
         parts=[Part(text=text)],
         context_id=context_id,
         task_id=task_id,
     )
+
+
+def with_headers(headers: Mapping[str, str]) -> Any:
+    """See `wire.with_headers`."""
+    return ClientCallContext(service_parameters=dict(headers))
 
 
 async def send(transport: Any, message: Any, context: Any, stream: bool) -> AsyncGenerator[Any]:

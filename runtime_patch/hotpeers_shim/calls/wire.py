@@ -8,7 +8,8 @@ message.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import uuid
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -92,9 +93,17 @@ async def connect(
     )
 
 
-def text_message(text: str, context_id: str, task_id: str = "") -> Any:
-    """A user's message, in the form that `send` takes. An empty id is left out."""
-    return _library().text_message(text, context_id, task_id)
+def text_message(text: str, context_id: str, task_id: str = "", message_id: str = "") -> Any:
+    """A user's message, in the form that `send` takes. An empty id is left out.
+
+    Without a `message_id`, the message gets a random one.
+    """
+    return _library().text_message(text, context_id, task_id, message_id or str(uuid.uuid4()))
+
+
+def with_headers(headers: Mapping[str, str]) -> Any:
+    """The `context` of calls that carry these HTTP headers (or gRPC metadata); a2a-sdk 1.x only."""
+    return _library().with_headers(headers)
 
 
 def send(native: Native, message: Any, context: Any, *, stream: bool) -> AsyncGenerator[Any]:

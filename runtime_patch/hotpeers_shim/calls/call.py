@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +56,9 @@ class CallFailed(Exception):
 class Call:
     """One message to one peer on one client.
 
-    `context` is the library's call context (headers), or None.
+    `context` is the library's call context (headers), or None. `on_event` is called with the
+    transcript after each event of the peer; it must not raise. `cancels` is whether the peer's task
+    is cancelled when the call is cancelled.
     """
 
     peer: Peer
@@ -64,22 +66,46 @@ class Call:
     settings: Settings
     context: Any = None
     transcript: Transcript = field(default_factory=Transcript)
+    on_event: Callable[[Transcript], None] = lambda _: None
+    cancels: bool = True
 
     async def send(self, message: Any) -> Reply:
         """Send the message and wait until the task is over, or waits for input from the caller.
 
         Raises `CallFailed`.
         """
+        self.transcript = Transcript()
+
+        async def converse(native: Any, patience: _Patience) -> None:
+            await self._converse(native, message, patience)
+
+        return await self._within_limits(converse)
+
+    async def resume(self, context_id: str, task_id: str) -> Reply:
+        """Wait for the end of a task that was begun before, perhaps by another process.
+
+        Sends no message. Raises `CallFailed`.
+        """
+        self.transcript = Transcript()
+        self.transcript.note_ids(task_id, context_id)
+
+        async def follow(native: Any, _: _Patience) -> None:
+            await self._look_at_start(native)
+            await self._follow(native, None)
+
+        return await self._within_limits(follow)
+
+    async def _within_limits(self, work: Callable[[Any, _Patience], Awaitable[None]]) -> Reply:
         total = self.peer.timeout or self.settings.call_timeout
         native: Any = None
-        self.transcript = Transcript()
         try:
             async with asyncio.timeout(total):
                 patience = _Patience()
                 native = await self._connected(patience)
-                await self._converse(native, message, patience)
+                await work(native, patience)
         except asyncio.CancelledError:
-            self._abandon(native)
+            if self.cancels:
+                self._abandon(native)
             raise
         except TimeoutError as error:
             self._abandon(native)
@@ -100,6 +126,12 @@ class Call:
             failure.context_gone = refused and bool(faults.CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()
+
+    async def _look_at_start(self, native: Any) -> None:
+        """Read the task once, with its earlier events. Raises the error if that is not possible."""
+        error = await self._look(native)
+        if error is not None and _is_final(error):
+            raise error
 
     async def _connected(self, patience: _Patience) -> Any:
         while True:
@@ -158,7 +190,7 @@ class Call:
                 over = self._is_over()
                 try:
                     async with asyncio.timeout(AFTER_END_SECONDS if over else idle) as quiet:
-                        self.transcript.add(parse_event(await anext(events)))
+                        self._add(await anext(events))
                 except StopAsyncIteration:
                     return
                 except TimeoutError as error:
@@ -167,6 +199,10 @@ class Call:
                     if over:
                         return
                     raise _Silent(f"it was silent for {idle:g} s") from error
+
+    def _add(self, event: Any) -> None:
+        self.transcript.add(parse_event(event))
+        self.on_event(self.transcript)
 
     def _is_over(self) -> bool:
         return self.transcript.state is not State.WORKING
@@ -214,7 +250,7 @@ class Call:
                 found = await wire.get(native, self.transcript.task_id, self.context)
         except Exception as error:  # noqa: BLE001 - its meaning depends on the caller
             return error
-        self.transcript.add(parse_event(found))
+        self._add(found)
         self.transcript.note_whole()
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -72,17 +72,16 @@ def connect(http: httpx.AsyncClient, interface: Interface, channel: Callable[[st
 
 
 def _interceptors() -> list[Any]:
-    try:
-        from .kagent import interceptors  # noqa: PLC0415 - only needed with kagent
-    except ImportError:
-        return []
-    return interceptors()
+    """kagent's interceptor, which turns its call context into headers, if the agent runs on kagent."""
+    module = sys.modules.get("kagent.adk._remote_a2a_tool")
+    interceptor = getattr(module, "_SubagentInterceptor", None)
+    return [interceptor()] if interceptor is not None else []
 
 
-def text_message(text: str, context_id: str, task_id: str = "") -> Any:
+def text_message(text: str, context_id: str, task_id: str, message_id: str) -> Any:
     """See `wire.text_message`."""
     return Message(
-        message_id=str(uuid.uuid4()),
+        message_id=message_id,
         role=Role.user,
         parts=[Part(root=TextPart(text=text))],
         context_id=context_id or None,

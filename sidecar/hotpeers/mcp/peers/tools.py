@@ -1,0 +1,157 @@
+"""The peer tools: what each does, whatever serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from hotpeers_shim.contract import Peer, clean_text
+
+from ...base.reasons import sentence_of
+from ...registry.fault import Fault
+from ..reasons import McpReason
+from .conversation import MAX_TOKEN, Conversation, Owner, Sealer, peer_digest
+from .description import summary
+from .exchange import Exchange, Outcome
+from .exchanges import Exchanges, Report, Request
+from .fleet import Fleet, find_peer, shown_name
+from .search import Search
+
+WAIT_SECONDS = 25.0
+"""How long a call waits for an answer: less than the 30 s after which kagent's clients give up."""
+_MAX_SUMMARY = 400
+_MAX_SKILLS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The text of a tool's result for the model, and whether it is an error."""
+
+    text: str
+    failed: bool = False
+
+
+class PeerTools:
+    """The tools of one orchestrator."""
+
+    def __init__(
+        self, fleet: Fleet, exchanges: Exchanges, sealer: Sealer, *, wait: float = WAIT_SECONDS
+    ) -> None:
+        self.fleet = fleet
+        self._exchanges = exchanges
+        self._sealer = sealer
+        self._wait = wait
+        self._search = Search()
+
+    async def ask(
+        self, agent: str, conversation: str | None, request: Request, report: Report
+    ) -> Answer:
+        """`ask_agent`: send a message, and wait for the answer. Raises `Fault`."""
+        peer = find_peer(self.fleet.catalog(), agent)
+        before = None
+        if conversation:
+            before = self._sealer.open(conversation, request.owner)
+            _check_peer(before, peer)
+        exchange = self._exchanges.send(self.fleet, peer, request, before)
+        try:
+            outcome = await self._exchanges.wait(exchange, self._wait, report)
+        except asyncio.CancelledError:
+            self._exchanges.cancel(exchange)
+            raise
+        return self._answer(exchange, outcome)
+
+    async def answer(self, conversation: str, owner: Owner, report: Report) -> Answer:
+        """`get_answer`: wait on for an answer that took longer. Raises `Fault`."""
+        found = self._sealer.open(conversation, owner)
+        if not found.exchange:
+            raise Fault(
+                McpReason.NO_ANSWER_EXPECTED,
+                "every message of this conversation has been answered",
+                "Use ask_agent to say more.",
+            )
+        exchange = self._exchanges.find(found, owner)
+        if exchange is None:
+            exchange = self._resumed(found, owner)
+        return self._answer(exchange, await self._exchanges.wait(exchange, self._wait, report))
+
+    async def list(self, query: str, limit: int) -> Answer:
+        """`list_agents`: the peers that match, as JSON."""
+        found = await self._search.find(self.fleet.catalog(), query, limit)
+        listed = {
+            "agents": [_listed(peer) for peer in found.peers],
+            "shown": len(found.peers),
+            "found": found.total,
+            "all": len(self.fleet.catalog().peers),
+        }
+        return Answer(json.dumps(listed, ensure_ascii=False))
+
+    def _resumed(self, found: Conversation, owner: Owner) -> Exchange:
+        if not found.running:
+            raise Fault(
+                McpReason.ANSWER_LOST,
+                "the connection to the agent was lost here before it answered",
+                "It may have done the work. Ask it what became of the request, before you send the "
+                "same again.",
+            )
+        for peer in self.fleet.catalog().peers.values():
+            if peer_digest(peer) == found.peer:
+                return self._exchanges.resume(self.fleet, peer, owner, found)
+        raise _gone()
+
+    def _answer(self, exchange: Exchange, outcome: Outcome | None) -> Answer:
+        conversation = exchange.conversation(outcome)
+        token = self._sealer.seal(conversation, exchange.owner)
+        name = shown_name(exchange.peer)
+        if outcome is None:
+            said = exchange.progress()
+            text = f"Agent {name} is still working" + (f": {said}" if said else ".")
+            return Answer(
+                f"{text}\n(Its answer is not here yet. Get it with "
+                f'get_answer(conversation="{token}"); do not send the message again.)'
+            )
+        text = outcome.text
+        known = outcome.thread.context_id or outcome.thread.task_id
+        if known and len(token) <= MAX_TOKEN:
+            text += f'\n\n(To go on with {name}: conversation="{token}")'
+        return Answer(text, outcome.failed)
+
+
+def explained(fault: Fault) -> Answer:
+    """A failure, as the text of a result."""
+    reason = f"{fault.reason.value}: {fault.message}."
+    return Answer(f"{reason} {fault.advice or sentence_of(fault.reason)}".strip(), failed=True)
+
+
+def _check_peer(conversation: Conversation, peer: Peer) -> None:
+    if conversation.peer != peer_digest(peer):
+        raise Fault(
+            McpReason.CONVERSATION_ELSEWHERE,
+            f"this conversation is not with {shown_name(peer)}, or the agent was created anew. "
+            "Nothing was sent",
+            "Leave the conversation out to begin one with this agent.",
+        )
+
+
+def _gone() -> Fault:
+    return Fault(
+        McpReason.CONVERSATION_ELSEWHERE,
+        "the agent of this conversation was removed, so its answer cannot be had",
+        "Go on without it, or use another agent.",
+    )
+
+
+def _listed(peer: Peer) -> dict[str, object]:
+    found: dict[str, object] = {
+        "agent": shown_name(peer),
+        "description": summary(peer, _MAX_SUMMARY),
+    }
+    skills = [clean_text(one.name or one.id, 80) for one in peer.skills[:_MAX_SKILLS]]
+    tags = sorted({clean_text(tag, 40) for one in peer.skills for tag in one.tags})
+    if skills:
+        found["skills"] = skills
+    if tags:
+        found["tags"] = tags[:_MAX_SKILLS]
+    if not peer.ready:
+        found["ready"] = False
+    return found
