@@ -105,7 +105,7 @@ def test_replies_of_any_size_cost_little_memory_and_are_explained(measured, raw)
 
 
 def check_within(way, read):
-    """What the model reads of replies that are within the limits, or broken in another way."""
+    """Checks the text that the model reads of replies within the limits and of broken ones."""
     assert read["long"].startswith("The beginning.xxx")
     assert read["long"].endswith("xxxThe end.")
     gone = int(re.search(r"([\d,]{7,}) char", read["long"])[1].replace(",", ""))

@@ -228,7 +228,7 @@ async def test_a_server_that_hangs_or_talks_nonsense_costs_two_seconds_at_most(
     talk = conversation()
     before = time.monotonic()
     events = await talk.turn("go", "fine")
-    # Two seconds, plus the delay of a busy machine; no other limit would end it.
+    # Two seconds, plus the delay of a busy machine. Without the timeout it would wait for ever.
     assert time.monotonic() - before < 20
     assert texts(events) == ["fine"]
     assert talk.model.offered[-1] == []

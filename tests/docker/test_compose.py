@@ -41,7 +41,7 @@ class Stage:
             return json.load(answer)
 
     def live(self) -> list[str]:
-        """The peers that every agent process says it has live; none if it has not followed yet."""
+        """The peers that are live in every agent process; empty before all have acked."""
         status = self.status()
         if status["ackedGeneration"] != status["generation"]:
             return []

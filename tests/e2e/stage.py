@@ -37,7 +37,7 @@ class Stage:
         return Agent(self.namespace, name, model_url=f"{MODEL_URL}/v1", **how)
 
     def create(self, agent: Agent) -> Object:
-        """Create an Agent, and what kagent's controller makes of it; return the Agent."""
+        """Create an Agent and its objects as kagent's controller does; return the Agent."""
         created = self.api.create(agent.manifest)
         for one in agent.objects(created["metadata"]["uid"]):
             self.api.create(one)

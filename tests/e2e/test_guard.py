@@ -46,7 +46,7 @@ def test_spawners_that_spawn_spawners_stop_at_the_depth_of_the_policy(
     assert "TooDeep" in second.apply(again)["message"]
     plain = helper(stage.namespace, "helper-deep", "Yes.")
     assert second.create(plain)["depth"] == "2"
-    # A stolen token of the agent gives no further rights.
+    # The agent cannot spawn deeper, even with its own token.
     deepest = until(
         "its account", lambda: account_of(node, stage.namespace, "helper-deep"), _SECONDS
     )

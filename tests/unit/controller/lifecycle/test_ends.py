@@ -150,7 +150,7 @@ def test_owner_that_is_being_deleted_is_not_gone() -> None:
     assert found.since == {}
 
 
-def test_an_account_is_looked_at_first() -> None:
+def test_an_account_is_checked_first() -> None:
     child = worker(
         spawned_by=None, spawned_by_uid="tools-uid", spawned_by_serviceaccount="team/tools"
     )
