@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `on_kagent` marks wherever the agent does not run on kagent."""
+    """Deselect tests marked `on_kagent` if the agent does not run on kagent."""
     away = [
         item
         for item in items

@@ -27,13 +27,13 @@ async def ask(peers: list[dict[str, Any]], asked: list[str]) -> None:
     from scripted import Conversation, call, results
 
     tools = {peer["name"]: f"{peer['namespace']}__NS__{peer['name']}" for peer in peers}
-    # What the first call loads is not what a reply costs.
+    # The imports of the first call are not a cost of a reply.
     await Conversation().turn("go", *(call(tool, "warm-up") for tool in tools.values()), "end")
     for one in asked:
         name, _, text = one.partition(":")
         tool = tools[name]
         talk = Conversation()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is reset
         before, start = kib("VmRSS"), time.monotonic()
         events = await talk.turn("go", call(tool, text), "end")
         line = {

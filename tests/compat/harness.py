@@ -64,7 +64,7 @@ class PeerServer:
         addresses = json.loads(self.process.stdout.readline())
         self.url: str = addresses["url"]
         self.grpc: str = addresses["grpc"]
-        # The line comes when it listens; what is sent before it serves waits in the backlog.
+        # It prints the line when it listens; earlier requests wait in the backlog until it serves.
 
     def log(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/log", timeout=30) as response:

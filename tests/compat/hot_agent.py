@@ -117,7 +117,7 @@ class HotAgent:
         return self._log.read_text()
 
     def ask(self, text: str = "go") -> dict[str, Any]:
-        """One turn; returns what the model was asked with."""
+        """Run one turn; returns the request to the model."""
         message = {
             "role": "user",
             "messageId": str(uuid.uuid4()),
@@ -137,19 +137,19 @@ class HotAgent:
         return json.loads(said[-1])
 
     def acked(self) -> dict[str, Any]:
-        """What the ack says of the configuration; empty before there is one."""
+        """The configuration part of the ack; empty before the first ack."""
         assert self.process is not None
         path = self.peer_file.parent / f"acks/ack-{self.process.pid}.json"
         return json.loads(path.read_text()).get("config", {}) if path.exists() else {}
 
     def becomes(self, state: str) -> dict[str, Any]:
-        """Wait until the ack says so; returns what it says."""
+        """Wait until the ack has this state; returns its configuration part."""
         return until(
             f"the state {state}", lambda: (ack := self.acked()).get("state") == state and ack, 30
         )
 
     def is_live(self) -> dict[str, Any]:
-        """Wait until what the files say is acked as live; returns the ack."""
+        """Wait until the current files are acked as live; returns the ack."""
         digest = hashlib.sha256((self.volume.path / "config.json").read_bytes()).hexdigest()
 
         def live() -> dict[str, Any]:

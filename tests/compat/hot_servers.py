@@ -1,4 +1,4 @@
-"""What a kagent agent talks to: a model, kagent's controller and a server of tools, in one process.
+"""The servers of a kagent agent in one process: a model, kagent's controller and a server of tools.
 
 Run in the product's environment; prints its address as one JSON line. The model answers with what it
 was asked with, as JSON. Before that it does what the user's text says, word by word:

@@ -12,7 +12,7 @@ from google.genai import types
 
 
 class LiveModel(BaseLlm):
-    """Says in its one connection what it is told to `say`."""
+    """A live model whose connection makes the tool calls given to `say`."""
 
     model: str = "scripted-live"
     connections: int = 0
@@ -36,7 +36,7 @@ class LiveModel(BaseLlm):
 
 
 class LiveConnection(BaseLlmConnection):
-    """Calls of tools as they come from the script; what is sent to it is not looked at."""
+    """Tool calls come from the script; incoming messages are ignored."""
 
     def __init__(self, steps: "asyncio.Queue[Any]") -> None:
         self._steps = steps

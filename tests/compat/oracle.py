@@ -1,4 +1,4 @@
-"""What a model must read of a script of the raw peer: a small reading of the protocol, apart from the shim's.
+"""The text that a model must read for a script of the raw peer, independent of the shim's code.
 
 `fold` gives what a whole reply is, `faults` what is wrong with the text that a model was given of it.
 """
@@ -61,7 +61,7 @@ def _is_own(metadata: dict[str, Any]) -> bool:
 
 
 def faults(case: Case, result: str, saved: dict[str, bytes] | None) -> list[str]:
-    """What is wrong with `result`; `saved` are the session's artifacts, or None."""
+    """The faults of `result`; `saved` are the session's artifacts, or None."""
     whole = fold(case)
     found = [f"reads {word!r}" for word in case.absent if word in result]
     reader = _Reader(result, saved)

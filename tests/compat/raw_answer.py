@@ -41,7 +41,7 @@ def _bytes(query: Query, what: str, content: Any, reply: dict[str, Any]) -> byte
         return b""
     head = b""
     if what == "error":
-        # a2a-sdk 1.x tells an error by the name of its event.
+        # a2a-sdk 1.x recognizes an error by the name of its event.
         head = b"event: error" + eol if query.form == wire.V1 else b""
         data = wire.encoded({**wire.error(content, rest=query.rest)[1], **query.own()})
     else:
@@ -52,7 +52,7 @@ def _bytes(query: Query, what: str, content: Any, reply: dict[str, Any]) -> byte
 async def answer_whole(
     query: Query, task: Task, listener: Listener, response: Response, script: dict[str, Any]
 ) -> None:
-    """The task or message when it is done, or with `at_once` what there is after the first event.
+    """The task or message when it is done, or with `at_once` its state after the first event.
 
     Raises `Cut` where the script cuts the connection before that.
     """

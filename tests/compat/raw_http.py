@@ -1,4 +1,4 @@
-"""HTTP/1.1 to the byte, on asyncio alone: what a test wants to be sent is sent, and where it wants it cut."""
+"""HTTP/1.1 to the byte, on asyncio alone: a test controls every sent byte, and where it is cut."""
 
 import asyncio
 import contextlib

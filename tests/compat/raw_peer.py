@@ -1,4 +1,4 @@
-"""An A2A peer that no SDK wrote, and that answers to the letter what a test wrote for it.
+"""An A2A peer without an SDK, which answers exactly as a test scripts it.
 
 A process of its own. Speaks JSON-RPC (at `/`) and HTTP+JSON (below `/rest`) of A2A 0.3 and 1.x, and
 answers each request in the form it came in. Prints its address as one JSON line.

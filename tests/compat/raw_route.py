@@ -59,7 +59,7 @@ class Query:
         return wire.field(self._message, "messageId")
 
     def own(self) -> dict[str, Any]:
-        """What an answer on JSON-RPC has besides its result or error."""
+        """The fields of a JSON-RPC answer besides its result or error."""
         return {} if self.rest else {"id": self.rpc_id}
 
     def result(self, value: Any, *, pretty: bool = False) -> bytes:

@@ -1,6 +1,6 @@
-"""A task of the raw peer: runs a script, keeps what has come so far, and gives events to who listens.
+"""A task of the raw peer: runs a script, keeps its state, and sends events to listeners.
 
-The script runs on its own, whatever happens to connections; see `raw_peer` for its steps.
+The script runs independently of connections; see `raw_peer` for its steps.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Listener:
             await self.items.put(item)
 
     def leave(self) -> None:
-        """Take no more, and hold up nobody."""
+        """Stop receiving, without blocking the sender."""
         self.gone = True
         while not self.items.empty():
             self.items.get_nowait()
@@ -47,7 +47,7 @@ class Task:
         self.settled = asyncio.Event()
         self.running: asyncio.Task[None] | None = None
 
-    # What has come so far
+    # State so far
 
     def snapshot(self) -> dict[str, Any]:
         """The task as it is now, as a neutral task of `raw_wire`."""
@@ -56,7 +56,7 @@ class Task:
         return {**own, **copy.deepcopy(kept)}
 
     def result(self) -> dict[str, Any]:
-        """What a message that is not streamed is answered with."""
+        """The answer to a message that is not streamed."""
         if self.direct is not None:
             return {"event": "message", "message": self.direct}
         return {"event": "task", "task": self.snapshot()}
@@ -81,7 +81,7 @@ class Task:
             self.history.append(self.status.pop("message"))
 
     def set_status(self, state: str, parts: list[dict[str, Any]] | None) -> None:
-        """Take in a new status; what the last one said becomes history."""
+        """Set a new status; the message of the last one moves to the history."""
         self._said_before()
         self.status = {"state": state}
         if parts is not None:

@@ -85,7 +85,7 @@ def _role(user: bool) -> str:
 
 
 def state(word: str, form: str) -> str:
-    """The name of a state such as `input-required`; a word that no protocol has goes as it is."""
+    """The name of a state such as `input-required`; an unknown word is sent unchanged."""
     if form == JSONRPC03:
         return word
     if form == REST03 and word == "canceled":

@@ -36,16 +36,16 @@ class RawPeer:
             return json.load(response)
 
     def script(self, key: str, steps: Steps, **more: Any) -> str:
-        """Say what to do with the message `key`; returns the key."""
+        """Set the script of the message `key`; returns the key."""
         self._ask(f"/script/{urllib.parse.quote(key, safe='')}", {"do": steps, **more})
         return key
 
     def scripts(self, scripts: dict[str, dict[str, Any]]) -> None:
-        """Say what to do with each of many messages."""
+        """Set the scripts of many messages."""
         self._ask("/scripts", scripts)
 
     def config(self, **more: Any) -> None:
-        """Set how the peer is; what is not named is as at the start."""
+        """Set the configuration of the peer; omitted settings are reset to their defaults."""
         self._ask("/config", more)
 
     def forget(self) -> None:

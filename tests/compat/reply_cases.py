@@ -1,6 +1,6 @@
-"""The table of replies, as scripts of the raw peer: what is said, where, in which state, and in which pieces.
+"""The table of replies as scripts of the raw peer: texts, their places, states and pieces.
 
-Every text holds the number of its case, so that what a model reads can be told from other cases'.
+Every text holds the number of its case, so that texts of different cases differ.
 """
 
 import base64
@@ -102,7 +102,7 @@ def _case(place: str, kind: str, state: str, delivery: str, number: int) -> Case
 
 
 def table() -> Iterator[Case]:
-    """All of it."""
+    """All cases."""
     number = 0
     for place in PLACES:
         for kind in KINDS:
@@ -171,7 +171,7 @@ KEPT = [
 
 
 def hidden() -> Iterator[Case]:
-    """Characters that nobody sees, and joiners that make what is seen."""
+    """Invisible characters, and joiners that visible characters need."""
     for at, words in enumerate([HIDDEN, *KEPT]):
         end = {"status": "completed"}
         yield Case(f"hidden-{at}-artifact", [SUBMITTED, artifact("a", text(words)), end])

@@ -1,4 +1,4 @@
-"""Sequences of events that nobody thought of: drawn at random, each text with a mark of its own."""
+"""Random sequences of events; each text has its own mark."""
 
 import random
 import re

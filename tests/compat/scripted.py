@@ -16,7 +16,7 @@ Step = str | list[tuple[str, dict[str, Any]]]
 
 
 class ScriptedModel(BaseLlm):
-    """Says, step by step, what its script holds; a function in it is called with the request."""
+    """Answers with the steps of its script; a function in it is called with the request."""
 
     model: str = "scripted"
     script: list[Any] = []
@@ -128,7 +128,7 @@ class Conversation:
 
 
 def results(events: list[Any]) -> list[str]:
-    """What the tools answered in these events."""
+    """The results of tools in these events."""
     return [
         str(response.response.get("result"))
         for event in events

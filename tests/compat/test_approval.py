@@ -56,7 +56,7 @@ async def test_an_approved_call_is_made(peers, server, talk):
     assert len(server.requests(text)) == 1
 
 
-async def test_another_peer_added_meanwhile_does_no_harm(peers, server, talk):
+async def test_approval_holds_when_another_peer_is_added(peers, server, talk):
     text = f"echo {uuid.uuid4()}"
     peers.write(peer("weather", server))
     asked = await talk.turn("go", call(NAME, text))
@@ -88,7 +88,7 @@ async def test_an_approval_does_not_hold_at_another_address(peers, server, start
 
 
 @pytest.mark.core
-async def test_an_approval_for_a_removed_peer_ends_the_turn_in_words(peers, server, talk):
+async def test_approval_for_a_removed_peer_ends_the_turn_with_an_explanation(peers, server, talk):
     text = f"echo {uuid.uuid4()}"
     peers.write(peer("weather", server))
     asked = await talk.turn("go", call(NAME, text))

@@ -112,7 +112,7 @@ SAID = {
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
-async def test_refusal_or_broken_answer_is_explained_and_the_turn_goes_on(
+async def test_broken_answer_is_explained_and_the_turn_continues(
     peers, raw, conversation, way, streaming
 ):
     raw.config()
@@ -141,7 +141,7 @@ async def test_refusal_or_broken_answer_is_explained_and_the_turn_goes_on(
     assert wrong == {}
 
 
-async def test_bytes_that_are_no_text_do_not_end_the_turn(peers, raw, conversation):
+async def test_malformed_text_does_not_end_the_turn(peers, raw, conversation):
     raw.config()
     odd = "\ufffd\ud83d".encode("utf-8", "surrogatepass").decode("latin-1")
     raw.script("odd", [SUBMITTED, artifact("a", text(odd, "\x00\x07fine")), status("completed")])

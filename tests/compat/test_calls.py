@@ -1,4 +1,4 @@
-"""One call of a peer: whatever happens to it, the model is told and the turn goes on."""
+"""One call of a peer: on any failure, the model gets an explanation and the turn continues."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ async def test_an_unreachable_peer_is_named_to_the_model(peers, conversation):
     assert texts(events)[-1] == "end"
 
 
-async def test_a_peer_that_comes_up_later_is_reached(peers, start_server, conversation):
+async def test_peer_that_starts_later_is_reached(peers, start_server, conversation):
     talk = conversation()
     server = start_server()
     port = server.url.rpartition(":")[2]
@@ -156,7 +156,7 @@ async def test_a_question_of_a_peer_is_resumed_in_the_same_task(peers, start_ser
     assert results(third)[0].startswith("fresh [context")
 
 
-async def test_a_question_whose_task_is_lost_starts_a_new_one(peers, start_server, conversation):
+async def test_question_with_a_lost_task_starts_a_new_task(peers, start_server, conversation):
     server = start_server()
     port = server.url.rpartition(":")[2]
     peers.write(peer("weather", server))
@@ -182,7 +182,7 @@ async def test_a_redefined_peer_is_called_at_its_new_address(peers, start_server
     assert len(contexts) == 1
 
 
-async def test_kagents_headers_are_sent_by_kagent_alone(peers, server, conversation, runtime):
+async def test_kagents_headers_are_sent_only_by_kagent(peers, server, conversation, runtime):
     peers.write(peer("weather", server, userHeaders=True))
     talk = conversation()
     await talk.turn("go", call(NAME, "echo headers"))

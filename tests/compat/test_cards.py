@@ -26,7 +26,7 @@ def new(url: str, binding: str = "JSONRPC", **more: Any) -> dict[str, Any]:
 
 
 def cards(server: Any) -> dict[str, dict[str, Any]]:
-    """Cards of the peer server; each stands for some that are found in public."""
+    """Cards of the peer server; each represents cards that are found in public."""
     port = urlsplit(server.url).port
     url = f"{server.url}/"
     grpc = {"url": server.grpc, "transport": "grpc"}
@@ -86,13 +86,13 @@ def as_written(interface: Interface) -> dict[str, Any]:
         for one in SHAPES
     ],
 )
-async def test_peer_is_called_whatever_its_card_leaves_out(peers, server, conversation, shape):
+async def test_peer_is_called_with_an_incomplete_card(peers, server, conversation, shape):
     card = parse_card({**BASE, **cards(server)[shape]})
     found = place(card.interfaces, server.url).interfaces
     assert found
     peers.write(peer("weather", server, interfaces=[as_written(one) for one in found]))
     if not any(map(wire.speaks, found)):
-        # What is of 1.x alone cannot be called by a2a-sdk 0.3, and is not offered.
+        # a2a-sdk 0.3 cannot call an interface of 1.x, so such a peer is not offered.
         assert A2A == 0
         assert {one.protocolVersion for one in found} == {"1.0"}
         talk = conversation()

@@ -145,8 +145,8 @@ def test_context_and_open_question_survive_the_end_of_the_process(raw, runtime, 
     assert second["taskId"] == results_task(raw)
 
 
-async def test_session_of_an_older_hotpeers_goes_on_with_its_derived_context(agent, conversation):
-    """Hotpeers of November 2026 wrote the uid of the peer, and derived the id anew for each call."""
+async def test_session_of_an_older_version_keeps_its_derived_context(agent, conversation):
+    """Hotpeers of November 2026 stored the uid of the peer, and derived the id for each call."""
     talk = conversation(state={KEY: {"uid": "uid-weather"}})
     await talk.turn("go", call(NAME, "hi"))
     await talk.turn("go", call(NAME, "hi"))
@@ -169,7 +169,7 @@ async def test_derived_context_that_the_peer_refuses_is_replaced(agent, conversa
     assert results(events)[1] == "hello"
 
 
-async def test_peer_of_the_same_name_and_another_uid_begins_anew(peers, agent, conversation, way):
+async def test_recreated_peer_starts_a_new_context(peers, agent, conversation, way):
     talk = conversation()
     await talk.turn("go", call(NAME, "hi"))
     peers.write(peer("weather", agent, interfaces=[agent.way(*way)], uid="uid-other"))
@@ -178,7 +178,7 @@ async def test_peer_of_the_same_name_and_another_uid_begins_anew(peers, agent, c
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_message_is_sent_anew_where_the_peer_lost_the_context(agent, conversation, refusal):
+async def test_message_is_sent_again_when_the_peer_lost_the_context(agent, conversation, refusal):
     """The model reads that the conversation with the peer is new, and the answer."""
     agent.config(contexts="refuse", refusal=REFUSALS[refusal])
     talk = conversation()
@@ -194,7 +194,7 @@ async def test_message_is_sent_anew_where_the_peer_lost_the_context(agent, conve
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_refusal_of_a_first_message_is_not_tried_again(agent, conversation, refusal):
+async def test_refused_first_message_is_not_retried(agent, conversation, refusal):
     agent.script("no", [{"error": REFUSALS[refusal]}])
     events = await conversation().turn("go", call(NAME, "no"), "end")
     assert "gave no answer" in results(events)[0]
@@ -202,7 +202,7 @@ async def test_refusal_of_a_first_message_is_not_tried_again(agent, conversation
 
 
 @pytest.mark.parametrize("said", OTHERS)
-async def test_other_refusals_leave_the_context_as_it_is(agent, conversation, said):
+async def test_other_refusals_keep_the_context(agent, conversation, said):
     """The message may have been acted on: it is not sent again."""
     agent.script("no", [{"error": {"name": "internal", "message": said}}])
     talk = conversation()
@@ -212,7 +212,7 @@ async def test_other_refusals_leave_the_context_as_it_is(agent, conversation, sa
     assert contexts(agent) == ["", own, own]
 
 
-async def test_question_whose_task_is_lost_with_its_context_is_asked_anew(agent, conversation):
+async def test_question_with_a_lost_context_is_asked_again(agent, conversation):
     agent.config(contexts="refuse")
     talk = conversation()
     await talk.turn("go", call(NAME, "ask"))

@@ -1,4 +1,4 @@
-"""What the sidecar delivers for a peer's URL is sent to it, by each binding, and to no other peer."""
+"""Credentials for a peer's URL are sent to this peer, by each binding, and to no other peer."""
 
 import asyncio
 import ssl
@@ -69,7 +69,7 @@ async def test_call_without_its_token_is_not_sent_and_the_model_reads_why(
     assert not server.requests("echo unsent")
 
 
-async def test_token_that_comes_in_a_moment_is_waited_for(peers, server, conversation, runtime):
+async def test_call_waits_for_a_token_that_is_being_fetched(peers, server, conversation, runtime):
     peers.write(peer("weather", server))
     deliver(Credential(parse_prefix(server.url), missing="its first one was asked for"))
     loop = asyncio.get_running_loop()

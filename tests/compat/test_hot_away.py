@@ -18,7 +18,7 @@ STANDIN = Path(__file__).with_name("standin")
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """These programs are processes of their own: they are what they import."""
+    """These programs are separate processes: their imports decide about the runtime."""
 
 
 OLD = """
@@ -88,7 +88,7 @@ def test_an_agent_of_its_own_that_only_reads_the_configuration(tmp_path):
         ends(process)
 
 
-def test_a_kagent_that_makes_its_agents_in_another_way(tmp_path):
+def test_kagent_without_the_hooked_function_is_refused(tmp_path):
     if "hot configuration" not in lacks():
         pytest.skip("of kagent 1.0")
     process = start(tmp_path)
@@ -109,7 +109,7 @@ root_agent = LlmAgent(name="mine", model="gemini-2.0-flash", instruction="of its
 
 
 def test_kagent_adk_run_serves_as_without(tmp_path):
-    """An agent that somebody brings: its code is its configuration."""
+    """A user's own agent: its code is its configuration."""
     if "hot configuration" in lacks():
         pytest.skip("of kagent 0.7 to 0.10")
     servers = Servers()

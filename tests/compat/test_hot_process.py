@@ -20,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """This program is a process of its own: it is what it imports."""
+    """This program is a separate process: its imports decide about the runtime."""
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +80,16 @@ def test_each_change_is_live_with_the_next_request(agent):
     agent.is_live()
 
 
-def test_without_a_request_it_is_acked_soon(agent):
+def test_configuration_is_acked_quickly_without_a_request(agent):
     agent.configure(instruction="second")
     begun = time.monotonic()
     agent.is_live()
-    # 0.2 s, on a machine that does nothing else.
+    # It takes 0.2 s on an idle machine.
     assert time.monotonic() - begun < 5.0
 
 
 def test_the_wanted_hash_is_verified_in_the_pod(fresh, tmp_path):
-    """What hotpeers' controller wants of a pod whose Deployment is held."""
+    """The annotation that hotpeers' controller writes on a pod whose Deployment is held."""
     info = tmp_path / "pod"
     info.mkdir()
     secrets = b"\x05" * 32
@@ -130,7 +130,7 @@ def test_a_turn_in_flight_keeps_its_configuration(agent, servers):
     assert "first" in found["instruction"]
 
 
-def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
+def test_bad_configuration_keeps_the_last_good_one_and_is_explained(agent):
     agent.configure({**agent.config(), "instruction": 5, "http_tools": [{"params": {"url": 1}}]})
     said = agent.becomes("refused")
     assert said["reason"] == "ConfigRefused"
@@ -145,7 +145,7 @@ def test_a_bad_one_keeps_the_last_good_one_and_says_why(agent):
     agent.is_live()
 
 
-def test_what_needs_a_restart_is_named_and_the_restart_brings_it(fresh):
+def test_change_that_needs_a_restart_is_named_and_applied_by_it(fresh):
     fresh.start()
     fresh.configure(instruction="second", stream=True, memory={"ttl_days": 1})
     said = fresh.becomes("restart")
@@ -185,7 +185,7 @@ def test_thirty_changes_while_requests_run(agent):
     agent.is_live()
 
 
-def test_without_being_asked_to_nothing_is_followed(tmp_path, servers):
+def test_configuration_is_not_followed_by_default(tmp_path, servers):
     agent = HotAgent(tmp_path, servers, hot=False)
     try:
         agent.configure(instruction="first")
@@ -198,7 +198,7 @@ def test_without_being_asked_to_nothing_is_followed(tmp_path, servers):
 
 
 def test_a_model_without_its_key_fails_in_the_turn_and_not_before(agent):
-    """As it does in a pod that is made anew: kagent makes a model's client at its first use."""
+    """The same as in a new pod: kagent creates a model's client at its first use."""
     agent.configure(
         {**agent.config(), "model": {"type": "anthropic", "model": "m", "base_url": "http://x"}}
     )

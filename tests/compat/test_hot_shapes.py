@@ -1,4 +1,4 @@
-"""What authors and kagent's controller write into config.json, judged by each version's own classes."""
+"""Real shapes of config.json, checked by each kagent version's own classes."""
 
 import gc
 import json
@@ -27,7 +27,7 @@ COMPACTION = {"compaction_interval": 3, "overlap_size": 1}
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """What is tested here is kagent's."""
+    """These tests need kagent's runtime."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class Agent:
         self._make = _building(runtime.kind.to_agent, self.hot)
 
     def change(self, config):
-        """Replace the file; returns what is said of it."""
+        """Replace the file; returns the ack for it."""
         self.volume.configure(config)
         self.hot.look()
         return self.hot.ack()
@@ -100,7 +100,7 @@ HOT = {
 
 
 @pytest.mark.parametrize("change", HOT.values(), ids=HOT)
-def test_it_is_live_with_the_next_agent_and_can_be_taken_back(agent, change):
+def test_change_is_live_with_the_next_agent_and_can_be_reverted(agent, change):
     said = agent.change({**START, **change})
     assert (said.state, said.reason) == ("live", "")
     made = agent.make()
@@ -123,7 +123,7 @@ COLD = {
 
 @pytest.mark.parametrize(("change", "names"), COLD.values(), ids=COLD)
 @pytest.mark.parametrize("added", [True, False])
-def test_what_needs_a_restart(tmp_path, kagent_runtime, change, names, added):
+def test_change_that_needs_a_restart_is_named(tmp_path, kagent_runtime, change, names, added):
     changed = {**START, **change}
     before, after = (START, changed) if added else (changed, START)
     agent = Agent(Volume(tmp_path / "config"), kagent_runtime, before)
@@ -133,7 +133,7 @@ def test_what_needs_a_restart(tmp_path, kagent_runtime, change, names, added):
 
 
 @pytest.mark.skipif(VERSION < (0, 10), reason="a field of 0.10")
-def test_another_store_of_sessions_needs_a_restart(agent):
+def test_changed_session_store_needs_a_restart(agent):
     assert agent.change({**START, "session_db_url": "sqlite://"}).restart == ("session_db_url",)
 
 
@@ -168,7 +168,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("config", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_kagent_refuses(agent, caplog, config, reason):
+def test_configuration_that_kagent_refuses_is_refused(agent, caplog, config, reason):
     said = agent.change(config)
     assert (said.state, said.reason) == ("refused", reason)
     assert said.message
@@ -207,7 +207,7 @@ def test_a_configuration_that_fails_in_a_request_is_taken_back(agent, monkeypatc
     assert "SECRET" not in caplog.text
 
 
-def test_trials_leave_nothing_behind(agent):
+def test_trials_leak_no_resources(agent):
     tools = [{**MCP, "tools": ["a"]}] * 3
     subs = [{**SUB, "name": f"s{number}"} for number in range(3)]
     full = {**START, "http_tools": tools, "remote_agents": subs}
@@ -231,7 +231,7 @@ def test_trials_leave_nothing_behind(agent):
     assert clients() < clients_before + 10
 
 
-def test_a_look_costs_little(agent):
+def test_check_for_changes_is_cheap(agent):
     agent.make()
     agent.hot.look()
     begun = time.perf_counter()

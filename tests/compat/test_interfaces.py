@@ -24,7 +24,7 @@ def interface(server, binding, version, **more):
 @pytest.mark.parametrize(
     "binding", ["JSONRPC", "HTTP+JSON", pytest.param("GRPC", marks=pytest.mark.needs("grpc"))]
 )
-async def test_peer_is_called_as_its_interface_says_and_no_card_is_read(
+async def test_peer_is_called_by_its_interface_without_reading_a_card(
     peers, server, conversation, binding, version, streaming
 ):
     before = server.log()["cards"]
@@ -36,7 +36,7 @@ async def test_peer_is_called_as_its_interface_says_and_no_card_is_read(
     assert server.log()["cards"] == before
 
 
-async def test_peer_that_the_library_does_not_speak_is_left_out_with_a_reason(
+async def test_peer_with_an_unsupported_protocol_is_refused_with_a_reason(
     peers, server, conversation
 ):
     version = {"protocolVersion": "1.0", "binding": "JSONRPC" if A2A == 0 else "MORSE"}
@@ -65,7 +65,7 @@ async def test_interface_of_another_origin_is_never_called(peers, server, conver
     assert "another origin" in results(events)[0]
 
 
-async def test_failing_calls_are_in_the_ack_until_one_is_answered(peers, server, conversation):
+async def test_failing_calls_are_in_the_ack_until_one_succeeds(peers, server, conversation):
     down = {"url": "http://127.0.0.1:9/", "binding": "JSONRPC", "protocolVersion": "0.3"}
     peers.write(peer("weather", "http://127.0.0.1:9", interfaces=[down]))
     talk = conversation()

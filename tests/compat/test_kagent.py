@@ -1,4 +1,4 @@
-"""What kagent's own tool gives a sub-agent, and its peers get too. Empty without kagent."""
+"""Headers that kagent's own tool sends to a sub-agent, and peers get too. Empty without kagent."""
 
 import pytest
 from harness import lacks, peer
@@ -44,7 +44,7 @@ async def sent_headers(peers, server, conversation, monkeypatch, *, propagate, a
 
 @pytest.mark.on_kagent
 @pytest.mark.needs("token")
-async def test_the_users_token_is_passed_on_where_kagent_is_told_to(
+async def test_users_token_is_forwarded_when_kagent_propagates_it(
     peers, server, conversation, runtime, monkeypatch
 ):
     headers = await sent_headers(peers, server, conversation, monkeypatch, propagate=True)
@@ -55,7 +55,7 @@ async def test_the_users_token_is_passed_on_where_kagent_is_told_to(
 
 @pytest.mark.on_kagent
 @pytest.mark.needs("token")
-async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
+async def test_users_token_is_not_forwarded_by_default(
     peers, server, conversation, runtime, monkeypatch
 ):
     headers = await sent_headers(peers, server, conversation, monkeypatch, propagate=False)
@@ -64,7 +64,7 @@ async def test_the_users_token_stays_here_where_kagent_is_not_told_to(
 
 @pytest.mark.on_kagent
 @pytest.mark.needs("token")
-async def test_no_header_of_the_user_goes_where_the_peer_file_does_not_allow_it(
+async def test_user_headers_need_permission_of_the_peer_file(
     peers, server, conversation, runtime, monkeypatch
 ):
     headers = await sent_headers(

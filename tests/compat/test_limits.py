@@ -1,4 +1,4 @@
-"""Replies that are too large: the agent's memory and the model's input stay bounded, the turn goes on."""
+"""Oversized replies: the agent's memory and the model's input stay bounded, the turn continues."""
 
 import json
 import re
@@ -63,7 +63,7 @@ OTHERS = {
 
 @pytest.fixture
 def measured(raw, runtime):
-    """What an agent of its own read and measured: each reply streamed, and those with an end whole too."""
+    """Measurements of a separate agent: each reply streamed; finite ones also as a whole."""
     raw.config()
     raw.scripts({**SCRIPTS, **OTHERS, "warm-up": {"do": [{"message": text("warm")}]}})
     listed = [
@@ -105,7 +105,7 @@ def test_replies_of_any_size_cost_little_memory_and_are_explained(measured, raw)
 
 
 def check_within(way, read):
-    """What the model reads of replies that are within the limits, or broken in another way."""
+    """Checks the text that the model reads of replies within the limits and of broken ones."""
     assert read["long"].startswith("The beginning.xxx")
     assert read["long"].endswith("xxxThe end.")
     gone = int(re.search(r"([\d,]{7,}) char", read["long"])[1].replace(",", ""))

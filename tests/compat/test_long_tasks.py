@@ -23,7 +23,7 @@ MODES = ["new", "snapshot", "none"]
 
 
 def words(steps: int) -> str:
-    """What a task says in all."""
+    """All words of a task."""
     return "".join(f"word {number} " for number in range(steps))
 
 
@@ -43,7 +43,7 @@ def entry(at: int, server: RawPeer, way: tuple[str, str], *, streaming: bool, **
 
 
 async def asked(talk: Any, names: list[str], request: str) -> tuple[dict[str, str], float]:
-    """What each peer answered, all being asked in one step, and how long it took in seconds."""
+    """The answers of all peers, called in one step, and the duration in seconds."""
     began = time.monotonic()
     step = [(name, {"request": request}) for name in names]
     events = await talk.turn("go", step, "end")
@@ -63,10 +63,10 @@ def note(record_property: Any, what: str, seconds: float, took: float) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "every"), TIMES)
-async def test_task_whose_stream_is_cut_again_and_again_is_answered_whole(
+async def test_task_with_a_repeatedly_cut_stream_is_answered_completely(
     peers, start_raw, conversation, record_property, seconds, every
 ):
-    """Over each binding, whatever the peer does when it is subscribed to anew."""
+    """Over each binding, for each behaviour of the peer on a new subscription."""
     listed, servers = [], []
     for mode in MODES:
         servers.append(server := start_raw())
@@ -95,7 +95,7 @@ async def test_task_that_can_only_be_polled_is_answered_whole(
     first, *rest = long_task(seconds, every)
     ending.script("long", [first, {"end": 1}, *rest])
     listed = [(blocking, way, False) for way in WAYS] + [(ending, way, True) for way in WAYS]
-    # What says that it streams, and does not.
+    # A peer that claims to stream, but does not.
     listed.append((blocking, WAYS[0], True))
     found = [
         entry(at, server, way, streaming=streaming, timeout=300)
@@ -147,7 +147,7 @@ async def test_peer_that_listens_only_after_2_s_is_reached(
         assert len(server.log()) == 1
 
 
-async def test_message_that_may_have_arrived_is_not_sent_again(peers, start_raw, conversation):
+async def test_message_that_may_have_arrived_is_not_retried(peers, start_raw, conversation):
     server = start_raw()
     server.script("drop", [], reply={"drop": 1})
     found = [entry(at, server, way, streaming=True) for at, way in enumerate(WAYS)]
@@ -174,7 +174,7 @@ BUSY = {
 
 @pytest.mark.skipif(("JSONRPC", "1.0") not in WAYS, reason="kagent 1.x speaks A2A 1.x alone")
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
-async def test_message_that_the_peer_has_not_accepted_is_sent_again(
+async def test_message_that_the_peer_did_not_accept_is_retried(
     peers, start_raw, conversation, streaming
 ):
     server = start_raw()
@@ -204,7 +204,7 @@ async def test_task_that_takes_longer_than_the_call_may_is_cancelled(
     await until_async("the cancellation", lambda: server.log(call="cancel"))
 
 
-async def test_task_that_its_peer_lost_is_a_failed_call_with_what_came_of_it(
+async def test_task_lost_by_its_peer_is_a_failed_call_with_its_partial_answer(
     peers, start_raw, conversation
 ):
     server = start_raw()
@@ -223,9 +223,7 @@ async def test_task_that_its_peer_lost_is_a_failed_call_with_what_came_of_it(
     assert took < 20
 
 
-async def test_peer_that_knows_no_task_leaves_a_reply_that_says_what_may_be_missing(
-    peers, start_raw, conversation
-):
+async def test_reply_of_a_peer_without_tasks_warns_of_missing_parts(peers, start_raw, conversation):
     server = start_raw()
     server.config(resubscribe="none", gets=False)
     over = [SUBMITTED, artifact("a1", text("All of it.")), DONE, {"cut": 1}]

@@ -22,13 +22,13 @@ def open_ports(server):
     }
 
 
-async def test_connection_that_was_idle_for_a_while_is_not_used_again(start_server):
+async def test_idle_connection_is_not_reused(start_server):
     server = start_server()
     weather = Peer(**peer("weather", server), toolName="weather")
     async with pool.Pool(Settings.read({})).lease(weather) as client:
         await client.http.get(f"{server.url}/log")
         before = open_ports(server)
-        # Shorter than what the server, uvicorn, waits for: it is not the one that closes.
+        # Shorter than the keep-alive timeout of uvicorn: the server is not the side that closes.
         await asyncio.sleep(pool.IDLE_SECONDS + 0.5)
         assert open_ports(server) == before
         await client.http.get(f"{server.url}/log")

@@ -53,7 +53,7 @@ root_agent = LlmAgent(name="boss", model=Model())
 
 @pytest.fixture(autouse=True)
 def runtime():
-    """These programs are processes of their own: they are what they import."""
+    """These programs are separate processes: their imports decide about the runtime."""
 
 
 def free_port():
@@ -162,7 +162,7 @@ def test_adk_api_server(launch, server):
 
 
 @pytest.mark.needs("to_a2a")
-def test_to_a2a_under_uvicorn(launch, server):
+def test_to_a2a_works_under_uvicorn(launch, server):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     (launch.folder / "agents/served.py").write_text(
@@ -217,15 +217,15 @@ def test_opentelemetry_first_on_the_path_and_the_shim_behind_it(launch):
     ]
 
 
-def test_switched_off_nothing_is_hooked(launch):
+def test_disabled_shim_hooks_no_function(launch):
     code = "import google.adk.runners as r; print(hasattr(r.Runner.__init__, '__wrapped__'))"
     process = launch("-c", code, HOTPEERS_DISABLE="1")
     assert process.wait(120) == 0
     assert launch.out().strip().endswith("False")
 
 
-def test_a_framework_that_changed_its_ways_runs_as_without_the_shim(launch):
-    """Fail open: the hook finds nothing it knows, the program goes on, the ack says why."""
+def test_changed_framework_runs_without_the_shim(launch):
+    """Fail open: the hook finds no known class, the program continues, the ack names the reason."""
     fake = launch.folder / "agents/google/adk"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("")

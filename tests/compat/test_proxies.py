@@ -1,4 +1,4 @@
-"""Proxies of the agent's environment: used for whom they are meant, and named where they fail."""
+"""Proxies of the agent's environment: used for the right peers, and named in their errors."""
 
 from urllib.parse import urlsplit
 

@@ -1,6 +1,6 @@
-"""The raw peer, by this environment's own library: what it sends is A2A in each form.
+"""The raw peer, read by this environment's own library: it sends valid A2A in each form.
 
-Where these pass, a failure with the raw peer elsewhere is not the raw peer's.
+If these tests pass, failures of other tests with the raw peer are not its fault.
 """
 
 from typing import Any
@@ -172,7 +172,7 @@ async def test_each_kind_of_event_and_part_is_parsed_by_the_library(library, raw
 
 
 @pytest.mark.parametrize("state", ["failed", "rejected", "canceled", "input-required"])
-async def test_each_state_is_one_of_the_librarys_own(library, raw, state):
+async def test_each_state_is_a_state_of_the_library(library, raw, state):
     raw.script("state", [SUBMITTED, status(state, "why")])
     found = await library.send("state")
     word = found["status"]["state"].removeprefix("TASK_STATE_").lower().replace("_", "-")
@@ -186,7 +186,7 @@ async def test_message_in_place_of_a_task(library, raw):
     assert text_of(event.get("message", event)["parts"]) == "hi"
 
 
-async def test_task_goes_on_after_a_cut_and_is_read_and_followed(library, raw):
+async def test_task_continues_after_a_cut_and_can_be_subscribed_to(library, raw):
     steps = [SUBMITTED, artifact("a", text("one ")), {"cut": 1}, {"sleep": 0.4}]
     raw.script("cut", [*steps, artifact("a", text("two"), append=True), DONE])
     events = await library.cut("cut")

@@ -89,14 +89,14 @@ def check_answers(raw: Any, cases: list[Case], found: dict[str, str]) -> None:
 
 
 def invented(case: Case, result: str) -> list[str]:
-    """What is wrong with the marks in a result: each that is due is there once, and no other."""
+    """Faults of the marks in a result: each expected mark must occur once, and no other."""
     whole = fold(case)
     results_there = [mark for parts in whole.artifacts.values() for mark in marks_of(parts)]
     said = marks_of(whole.message)
     before = [mark for parts in whole.history for mark in marks_of(parts)]
     due = [*results_there, *said] or before
     read = MARK.findall(result)
-    # What was said on the way to a failure may be shown as what there is.
+    # Text before a failure may be shown as a partial answer.
     may = set(due) | (set(before) if whole.state != "completed" and not results_there else set())
     lost, more = set(due) - set(read), set(read) - may
     twice = [mark for mark in set(read) if read.count(mark) > 1]
@@ -109,7 +109,7 @@ def invented(case: Case, result: str) -> list[str]:
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
-async def test_no_text_is_lost_and_none_invented_of_any_sequence_of_events(
+async def test_no_text_is_lost_or_invented_in_any_event_sequence(
     peers, raw, conversation, way, streaming
 ):
     raw.config()
@@ -128,7 +128,7 @@ async def test_no_text_is_lost_and_none_invented_of_any_sequence_of_events(
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
 
 
-async def test_the_table_is_large_enough_and_its_oracle_tells_right_from_wrong(scripted):
+async def test_table_is_large_enough_and_its_oracle_finds_wrong_replies(scripted):
     assert len(CASES) > 250
     assert len({case.name for case in CASES}) == len(CASES)
     for case in CASES:

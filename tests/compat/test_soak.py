@@ -20,7 +20,7 @@ WARM = 100
 
 
 class Traffic:
-    """Conversations that call a random offered peer in every turn, until told to stop."""
+    """Conversations that call a random offered peer in every turn, until stopped."""
 
     def __init__(self, conversation):
         self.conversation = conversation
@@ -35,7 +35,7 @@ class Traffic:
             talk = self.conversation(fresh_runner=bool(seed % 2))
             for _ in range(10):
                 await self._turn(talk, choose)
-            # An ended conversation is deleted, or the memory of this test would be what grows.
+            # An ended conversation is deleted; otherwise the memory of this test would grow.
             await talk.sessions.delete_session(
                 app_name="app", user_id="user", session_id=talk.session_id
             )
@@ -72,19 +72,19 @@ def usage():
 
 @pytest.fixture
 def quiet():
-    """pytest keeps every line that is logged, which would be what grows."""
+    """pytest keeps every logged line, so its memory would grow."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
 @pytest.mark.soak
-async def test_no_turn_fails_no_call_is_lost_and_nothing_grows(
+async def test_no_turn_fails_no_call_is_lost_and_no_resource_grows(
     peers, start_server, conversation, quiet, capsys
 ):
     servers = [start_server() for _ in range(3)]
     choose = random.Random(20)
-    # The first call opens what stays open whoever is called: a resolver, an SSL context.
+    # The first call opens shared resources that stay open: a resolver, an SSL context.
     peers.write(peer("first", servers[0]))
     await conversation().turn("go", [("team__NS__first", {"request": "echo once"})])
     before, _ = usage()
@@ -114,6 +114,6 @@ async def test_no_turn_fails_no_call_is_lost_and_nothing_grows(
     assert traffic.calls > CHANGES
     # On the way there is at most a connection a conversation, and one kept alive for each.
     assert max(fds) <= before + 2 * CONVERSATIONS
-    # A leak goes on; what the allocator of a fresh process takes comes to rest by the third sample
+    # A leak continues; the allocator of a fresh process settles by the third sample
     # (2,000 changes on Python 3.13: 215, 226, 228, then 229 to 232 MB for the other 1,600).
     assert rss[-1] - rss[2] < 8

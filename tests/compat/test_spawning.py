@@ -156,7 +156,9 @@ async def test_each_tool_is_declared_with_its_input(peers, tools, conversation):
 
 
 @pytest.mark.needs("mcp again")
-async def test_turns_go_on_while_the_server_is_down(peers, tools, conversation, impatient, caplog):
+async def test_turns_continue_while_the_server_is_down(
+    peers, tools, conversation, impatient, caplog
+):
     talk = conversation()
     events = await talk.turn("nobody there", "all the same")
     assert texts(events) == ["all the same"]
@@ -181,7 +183,7 @@ async def test_turns_go_on_while_the_server_is_down(peers, tools, conversation, 
     assert len([one for one in complaints if one.name == "hotpeers_shim"]) == 2
 
 
-async def test_a_session_that_a_new_server_does_not_know_is_made_anew(peers, tools, conversation):
+async def test_session_unknown_to_a_new_server_is_recreated(peers, tools, conversation):
     tools.start()
     talk = conversation()
     await talk.turn("first", look(), "found")
@@ -226,7 +228,7 @@ async def test_a_server_that_hangs_or_talks_nonsense_costs_two_seconds_at_most(
     talk = conversation()
     before = time.monotonic()
     events = await talk.turn("go", "fine")
-    # Two seconds, and what a busy machine takes; nobody else would end it.
+    # Two seconds, plus the delay of a busy machine. Without the timeout it would wait for ever.
     assert time.monotonic() - before < 20
     assert texts(events) == ["fine"]
     assert talk.model.offered[-1] == []
@@ -245,9 +247,7 @@ async def test_the_agents_own_tool_of_the_name_wins(peers, tools, conversation):
     assert results(events) == ["mine: x"]
 
 
-async def test_without_the_mcp_package_there_is_one_line(
-    peers, tools, conversation, caplog, monkeypatch
-):
+async def test_missing_mcp_package_logs_one_line(peers, tools, conversation, caplog, monkeypatch):
     from hotpeers_shim.adapters import attach
 
     monkeypatch.setattr(attach, "find_spec", lambda name: None)

@@ -1,4 +1,4 @@
-"""Which agents of a structure are offered peers, and what the others answer to a call from history.
+"""Which agents of a structure are offered peers, and how others answer a call from history.
 
 The rule is docs/decisions/agent-structures.md.
 """
@@ -171,7 +171,7 @@ async def test_agents_inside_a_workflow_are_offered_the_peers(peers, server, con
 # -- nothing changes while there are no peers
 
 
-async def test_a_response_schema_stays_while_there_are_no_peers(peers, server, conversation):
+async def test_response_schema_is_kept_without_peers(peers, server, conversation):
     talk = conversation(output_schema=schema())
     await talk.turn("go", '{"temperature": 1}')
     config = talk.model.seen[0].config
@@ -179,7 +179,7 @@ async def test_a_response_schema_stays_while_there_are_no_peers(peers, server, c
     assert not config.tools
 
 
-async def test_beside_a_response_schema_a_peer_that_comes_during_a_turn_is_offered_in_it(
+async def test_peer_added_during_a_turn_is_offered_beside_a_response_schema(
     peers, server, conversation
 ):
     def today() -> str:
@@ -193,9 +193,7 @@ async def test_beside_a_response_schema_a_peer_that_comes_during_a_turn_is_offer
     assert NAME in talk.model.offered[1]
 
 
-async def test_a_schema_is_back_when_the_last_peer_goes_and_the_session_still_has_an_answer(
-    peers, server, conversation
-):
+async def test_schema_returns_when_the_last_peer_is_removed(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation(output_schema=schema())
     await talk.turn("go", call(NAME, "echo one"), '{"temperature": 1}')
@@ -207,7 +205,7 @@ async def test_a_schema_is_back_when_the_last_peer_goes_and_the_session_still_ha
     assert "no longer available" in results(events)[0]
 
 
-async def test_a_step_never_has_both_a_response_schema_and_peers(peers, server, conversation):
+async def test_step_never_has_both_a_response_schema_and_peers(peers, server, conversation):
     """A peer appears while the request of a step is being made."""
 
     def instruction(context):
@@ -236,7 +234,7 @@ def searches(request):
     return [tool for tool in request.config.tools or [] if tool.google_search]
 
 
-async def test_a_lone_built_in_search_tool_stays_alone_and_the_ack_says_so(
+async def test_lone_built_in_search_tool_gets_no_peers_and_the_ack_reports_it(
     peers, server, conversation
 ):
     agent = search_agent()

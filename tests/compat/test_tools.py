@@ -1,4 +1,4 @@
-"""Peers as tools of one conversation: added, used, changed and removed while it goes on."""
+"""Peers as tools of one running conversation: added, used, changed and removed."""
 
 import pytest
 from harness import peer
@@ -67,7 +67,7 @@ async def test_old_history_that_calls_a_removed_peer_is_answered(peers, server, 
 
 
 @pytest.mark.core
-async def test_a_tombstone_is_known_from_the_session_alone(peers, server, conversation):
+async def test_tombstone_is_restored_from_the_session_state(peers, server, conversation):
     """As after a restart of the process: nothing but the session's state remembers the peer."""
     from hotpeers_shim import live
 
@@ -83,16 +83,14 @@ async def test_a_tombstone_is_known_from_the_session_alone(peers, server, conver
     assert "no longer available" in results(events)[0]
 
 
-async def test_a_peer_that_was_asked_in_vain_leaves_a_tombstone_too(peers, conversation):
+async def test_unreachable_peer_leaves_a_tombstone(peers, conversation):
     peers.write(peer("weather", "http://127.0.0.1:9"))
     talk = conversation()
     await talk.turn("go", call(NAME, "echo one"))
     assert f"hotpeers.dev/peer/{NAME}" in await talk.state()
 
 
-async def test_a_peer_that_comes_back_is_used_again_in_the_same_context(
-    peers, server, conversation
-):
+async def test_peer_that_comes_back_continues_in_the_same_context(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation()
     first = await talk.turn("go", call(NAME, "echo one"))
@@ -104,7 +102,7 @@ async def test_a_peer_that_comes_back_is_used_again_in_the_same_context(
     assert f"context {context} request 2" in results(second)[0]
 
 
-async def test_each_session_and_each_peer_has_a_context_of_its_own(peers, server, conversation):
+async def test_each_session_and_peer_has_its_own_context(peers, server, conversation):
     peers.write(peer("weather", server), peer("news", server))
     answers = []
     for _ in range(2):
@@ -229,7 +227,7 @@ async def test_a_root_that_can_hold_no_tools_is_named_in_the_ack(peers, server, 
 
 
 @pytest.mark.core
-async def test_a_broken_file_changes_nothing(peers, server, conversation):
+async def test_broken_file_keeps_the_offered_peers(peers, server, conversation):
     peers.write(peer("weather", server))
     talk = conversation()
     await talk.turn("go")
@@ -242,7 +240,7 @@ async def test_a_broken_file_changes_nothing(peers, server, conversation):
     assert talk.model.offered[-1] == []
 
 
-async def test_what_is_declared_is_bounded_and_not_shared_between_requests(
+async def test_declarations_are_bounded_and_not_shared_between_requests(
     peers, server, conversation
 ):
     skills = [{"id": f"s{i}", "name": "skill", "description": "x" * 500} for i in range(9)]
@@ -257,7 +255,7 @@ async def test_what_is_declared_is_bounded_and_not_shared_between_requests(
     assert again.description.startswith("weather does things Skills: skill: xxx")
 
 
-async def test_name_of_another_script_is_in_what_the_model_reads(peers, server, conversation):
+async def test_name_in_another_script_is_in_the_tool_description(peers, server, conversation):
     one = {**peer("\u5929\u6c17", server), "namespace": "", "description": "forecasts"}
     peers.write(one)
     talk = conversation()

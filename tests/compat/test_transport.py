@@ -20,7 +20,7 @@ Answer = Callable[[str], bytes]
 
 @contextlib.asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[str]:
-    """A server that writes what `answer` says of the path of a request, and closes."""
+    """A server that writes `answer(path)` for a request, and closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -58,7 +58,7 @@ async def fetch(answer: bytes, *, stream: bool = False, **limits: int) -> httpx.
     ("encoding", "encode"),
     [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)],
 )
-async def test_compressed_answer_is_read_and_counted_as_it_is_when_read(encoding, encode):
+async def test_limit_applies_to_a_decompressed_answer(encoding, encode):
     header = f"Content-Encoding: {encoding}"
     body = b"x" * 60 * KIB
     assert (await fetch(http(encode(body), header))).content == body
@@ -78,14 +78,14 @@ async def test_compression_that_was_not_asked_for_is_refused_by_name():
         await fetch(http(b"not compressed", "Content-Encoding: gzip"))
 
 
-async def test_answer_at_the_limit_is_read_and_one_byte_more_is_not():
+async def test_answer_above_the_limit_is_refused():
     assert len((await fetch(http(b"x" * 64 * KIB))).content) == 64 * KIB
     with pytest.raises(TooLarge):
         await fetch(http(b"x" * (64 * KIB + 1)))
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-async def test_one_long_line_of_a_stream_is_refused_and_many_short_ones_are_not(end):
+async def test_only_a_long_line_of_a_stream_is_refused(end):
     kind = "Content-Type: text/event-stream"
     lines = (b"data: " + b"x" * 10 * KIB + end) * 5 + end
     assert (await fetch(http(lines, kind), stream=True)).content == lines
@@ -103,7 +103,7 @@ async def test_json_in_place_of_a_stream_becomes_one_event(kind):
     assert json.loads(line.removeprefix("data: ")) == json.loads(body)
 
 
-async def test_stream_under_another_type_is_taken_for_one():
+async def test_stream_with_a_wrong_content_type_is_read_as_a_stream():
     found = await fetch(http(b": hi\n\n" + EVENT, "Content-Type: text/plain"), stream=True)
     assert found.headers["content-type"] == "text/event-stream"
     assert EVENT in found.content
@@ -179,7 +179,7 @@ async def test_values_are_counted_for_each_event_and_for_the_stream():
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
-def test_values_are_counted_however_the_bytes_are_cut(step):
+def test_values_are_counted_for_any_split_of_the_bytes(step):
     data = [{"a\\": 'x",[{"', "b": ["\\\\", "", '\\"', 7]}, [[], {}], '\\\\"[,']
     raw = json.dumps(data, indent=1).encode() + b"\n"
     counter = ValueCounter()

@@ -69,7 +69,7 @@ def open_gate(boss):
 
 
 class Asked(threading.Thread):
-    """One request, and what came of it."""
+    """One request and its result."""
 
     def __init__(self, ask, *arguments):
         super().__init__(daemon=True)
@@ -112,7 +112,7 @@ def test_runs_and_streams_of_adk_api_server(boss):
 
 
 @pytest.mark.needs("to_a2a")
-def test_run_that_goes_on_behind_its_answer(boss):
+def test_run_that_continues_after_its_answer_is_a_turn(boss):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     (boss.folder / "agents/served.py").write_text(
@@ -125,7 +125,7 @@ def test_run_that_goes_on_behind_its_answer(boss):
     becomes(boss, process, 0)
     asked = json.loads(send(url, blocking=False))
     assert "error" not in asked, asked
-    # The answer is here; the agent goes on.
+    # The answer has arrived; the agent keeps working.
     becomes(boss, process, 1)
     waiting = Asked(send, url)
     becomes(boss, process, 2)

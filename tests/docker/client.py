@@ -28,7 +28,7 @@ class Docker:
     environ: Mapping[str, str]
 
     def run(self, *arguments: str, seconds: float = 15 * _MINUTES, cwd: Path | None = None) -> str:
-        """Run `docker …` and return what it prints; fails with what it says."""
+        """Run `docker …` and return its output. The error contains the output."""
         done = subprocess.run(
             ["docker", *arguments],
             env=self.environ,
@@ -54,7 +54,7 @@ class Docker:
 
 
 def copy_checkout(target: Path) -> Path:
-    """Copy what the image and compose need, as it is committed or about to be."""
+    """Copy the files of the working tree that the image and compose need."""
     ignored = shutil.ignore_patterns("__pycache__", "news.yaml")
     for name in (*_COPIED, *_CODE):
         source = ROOT / name

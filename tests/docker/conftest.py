@@ -23,7 +23,7 @@ _LOCAL_BASE = "localhost/python:local"
 
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
-    """A docker that builds; without one, this fails and says what it needs."""
+    """A docker that can build. Without one, this fails and names the requirements."""
     with ExitStack() as stack:
         try:
             host = None if answers(dict(os.environ)) else stack.enter_context(own_daemon())

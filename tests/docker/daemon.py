@@ -21,7 +21,7 @@ _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 class NoDockerError(Exception):
-    """There is no docker here, and none can be started; the text says what is missing."""
+    """No docker is running here, and none can be started; the text names what is missing."""
 
 
 def answers(environ: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Run inside the image by its own Python: what is in it, as JSON."""
+"""Run inside the image by its own Python: prints its content as JSON."""
 
 import hashlib
 import importlib

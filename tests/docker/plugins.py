@@ -10,7 +10,7 @@ PLUGINS = Module(
     "docker",
     Path(__file__).parent,
     {"docker-buildx": f"{_BUILDX}/cmd/buildx", "docker-compose": f"{_COMPOSE}/cmd"},
-    # compose refuses a buildx that does not tell its version.
+    # compose refuses a buildx that does not report its version.
     variables={f"{_BUILDX}/version.Version": _BUILDX, f"{_COMPOSE}/internal.Version": _COMPOSE},
     takes="three minutes",
 )

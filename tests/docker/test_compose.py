@@ -42,7 +42,7 @@ class Stage:
             return json.load(answer)
 
     def live(self) -> list[str]:
-        """The peers that every agent process says it has live; none if it has not followed yet."""
+        """The peers that are live in every agent process; empty before all have acked."""
         status = self.status()
         if status["ackedGeneration"] != status["generation"]:
             return []
@@ -121,7 +121,7 @@ def test_one_conversation_while_sub_agents_come_and_go(stage: Stage, tell) -> No
     assert {restarts for _, _, restarts, _ in after.values()} == {0}
 
 
-def test_the_conversation_goes_on_without_the_sidecar(stage: Stage) -> None:
+def test_conversation_continues_without_the_sidecar(stage: Stage) -> None:
     before = stage.containers()
     stage.compose("kill", "sidecar")
     assert stage.ask("Ask weather: is anybody there?") == "weather says: it will stay dry."
@@ -130,14 +130,14 @@ def test_the_conversation_goes_on_without_the_sidecar(stage: Stage) -> None:
     assert stage.containers()["orchestrator"] == before["orchestrator"]
 
 
-def test_threads_are_told_apart(stage: Stage) -> None:
+def test_conversations_are_kept_separate(stage: Stage) -> None:
     stage.ask("Ask weather: is it Monday?", "--conversation", "first")
     question = "Ask weather: what did I ask you before?"
     assert "is it Monday?" in stage.ask(question, "--conversation", "first")
     assert stage.ask(question, "--conversation", "second").endswith("asked: nothing")
 
 
-def test_any_a2a_client_may_ask(stage: Stage) -> None:
+def test_plain_http_client_gets_an_answer(stage: Stage) -> None:
     """The request of the README, from outside of the containers."""
     parts = [{"kind": "text", "text": "Ask weather: will it rain?"}]
     message = {"role": "user", "messageId": "1", "parts": parts}
@@ -151,8 +151,8 @@ def test_any_a2a_client_may_ask(stage: Stage) -> None:
     assert result["artifacts"][0]["parts"][0]["text"] == "weather says: it will stay dry."
 
 
-def test_the_orchestrator_holds_nothing_of_hotpeers(stage: Stage) -> None:
-    """Only what its mounts and its variables bring; the same image runs without them."""
+def test_orchestrator_image_holds_no_part_of_hotpeers(stage: Stage) -> None:
+    """Hotpeers comes only from mounts and variables; the same image runs without them."""
     look = "import importlib.util as u; print([n for n in ('hotpeers', 'hotpeers_shim') if u.find_spec(n)])"
     image = "hotpeers-orchestrator:compose"
     found = stage.docker.run("run", "--rm", "--entrypoint", "python", image, "-c", look)

@@ -1,4 +1,4 @@
-"""The image: what is in it, what is not, and that it runs under the least that a pod grants."""
+"""The image: its content, and that it runs with the least rights of a pod."""
 
 import json
 import subprocess
@@ -33,13 +33,13 @@ def look_inside(docker: Docker, image: str) -> dict:
     )
 
 
-def test_it_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
+def test_image_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
     found = look_inside(docker, image)
     assert found["tools"] == []
     assert found["modules"] == []
 
 
-def test_it_runs_as_65532(docker: Docker, image: str) -> None:
+def test_image_runs_as_65532(docker: Docker, image: str) -> None:
     assert (
         docker.run("image", "inspect", "--format", "{{.Config.User}}", image).strip()
         == "65532:65532"
@@ -51,7 +51,7 @@ def test_every_module_of_a_sidecar_is_compiled(docker: Docker, image: str) -> No
     assert look_inside(docker, image)["uncompiled"] == []
 
 
-def test_its_labels_are_those_of_the_build(docker: Docker, image: str) -> None:
+def test_image_labels_are_those_of_the_build(docker: Docker, image: str) -> None:
     labels = json.loads(
         docker.run("image", "inspect", "--format", "{{json .Config.Labels}}", image)
     )
@@ -60,7 +60,9 @@ def test_its_labels_are_those_of_the_build(docker: Docker, image: str) -> None:
     assert labels[f"{prefix}licenses"] == "Apache-2.0"
 
 
-def test_a_second_build_holds_the_same(docker: Docker, image: str, checkout: Path, tell) -> None:
+def test_second_build_has_the_same_contents(
+    docker: Docker, image: str, checkout: Path, tell
+) -> None:
     began = time.monotonic()
     docker.build("hotpeers-test:again", checkout, "--no-cache")
     tell(
@@ -84,7 +86,7 @@ def test_every_command_works_with_a_read_only_root(docker: Docker, image: str, u
     assert installed.strip() == "/shim/hotpeers_shim/bootstrap"
 
 
-def test_a_sidecar_is_soon_ready(docker: Docker, image: str, tell) -> None:
+def test_sidecar_is_ready_quickly(docker: Docker, image: str, tell) -> None:
     """Under a read-only root, with the volumes that a pod gives it."""
     volumes = [f"--volume=/var/run/hotpeers/{name}" for name in ("peers", "acks")]
     settings = ["--env=HOTPEERS_PEER_FILE=/var/run/hotpeers/peers/peers.json", "--tmpfs=/peers.d"]

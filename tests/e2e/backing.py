@@ -1,4 +1,4 @@
-"""What agents ask for, on this machine: a scripted model, and kagent's controller as they see it."""
+"""The servers of the agents on this machine: a scripted model, and kagent's controller API."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def config_hash(files: Mapping[str, str], secrets: bytes = b"", skills: str = ""
 
 @dataclass(frozen=True)
 class Configuration:
-    """What an Agent's pods read, and what they get in their environment for it."""
+    """The files that an Agent's pods read, and their environment."""
 
     files: dict[str, str]
     env: list[Object]

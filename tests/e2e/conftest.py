@@ -1,4 +1,4 @@
-"""The node, what runs beside it, and a namespace for each test."""
+"""The node, the servers beside it, and a namespace for each test."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def node(pytestconfig: pytest.Config) -> Iterator[Node]:
 
 @pytest.fixture(scope="session")
 def servers(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The scripted model, and what kagent's agents ask of kagent's controller."""
+    """The scripted model, and the part of kagent's controller that its agents call."""
     running = Servers(tmp_path_factory.mktemp("servers"))
     running.start()
     for one in controller_objects():
@@ -71,7 +71,7 @@ def chart_release(node: Node, helm_program: Path) -> Release:
 
 @pytest.fixture
 def release(chart_release: Release) -> Release:
-    """The product, installed and working, whatever the test before did to it."""
+    """The installed product, repaired if the previous test broke it."""
     chart_release.install()
     return chart_release
 
@@ -100,7 +100,7 @@ def crew(release: Release, shared_crew: Crew) -> Crew:
 
 @pytest.fixture(scope="session")
 def reconciler(node: Node, servers: None) -> Iterator[Reconciler]:
-    """What stands in for kagent's controller, where it is told to."""
+    """The stand-in for kagent's controller, in the namespaces that it follows."""
     running = Reconciler(node.access)
     running.start()
     yield running

@@ -21,7 +21,7 @@ SECONDS = (0.0, 0.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0)
 
 @dataclass
 class Conversations:
-    """What became of the turns."""
+    """The results of the turns."""
 
     url: str
     turns: int = 0
@@ -29,7 +29,7 @@ class Conversations:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     async def run(self) -> None:
-        """Keep all conversations going until told to stop, and let the turns in flight end."""
+        """Keep all conversations running until stopped, and let the turns in flight end."""
         async with aiohttp.ClientSession(timeout=_LIMIT) as session:
             await asyncio.gather(*(self._keep_talking(session, one) for one in SECONDS))
 

@@ -13,12 +13,12 @@ _ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
 def encode(value: Any) -> str:
-    """What `json.Marshal` returns."""
+    """The same bytes as `json.Marshal`."""
     return _escape(json.dumps(_numbers(value), ensure_ascii=False, separators=(",", ":")))
 
 
 def encode_indented(value: Any) -> str:
-    """What `json.MarshalIndent` returns for two spaces."""
+    """The same bytes as `json.MarshalIndent` with two spaces."""
     return _escape(json.dumps(_numbers(value), ensure_ascii=False, indent=2))
 
 
@@ -28,7 +28,7 @@ def filled(**values: Any) -> dict[str, Any]:
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """The same for pointers: only what is not set is left out, and a zero stays."""
+    """The same for pointers: only unset values are omitted, a zero stays."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -28,7 +28,7 @@ _SECONDS = 90.0
 
 @dataclass
 class HotAgent:
-    """One orchestrator, and what its definition says now."""
+    """One orchestrator, and its current definition."""
 
     stage: Stage
     model: WatchfulModel
@@ -146,7 +146,7 @@ class HotAgent:
 
         return until(f"{self.declarative()} to be live", first, seconds) - began
 
-    # -- what there is
+    # -- state
 
     def deployment(self) -> Object:
         return self.stage.api.read(
@@ -176,7 +176,7 @@ class HotAgent:
         return str(annotations.get("hotpeers.dev/held-config-hash", ""))
 
     def owed_for(self) -> float:
-        """For how many seconds it has been held with that hash; 0 where it owes none."""
+        """For how many seconds it has been held with that hash; 0 if it is not held."""
         if not self.owes():
             return 0.0
         since = self.deployment()["metadata"]["annotations"]["hotpeers.dev/held-since"]

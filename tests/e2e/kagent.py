@@ -82,7 +82,7 @@ class Agent:
         return made
 
     def objects(self, uid: str) -> list[Object]:
-        """What kagent's controller makes of it once it has that uid, the Deployment last."""
+        """The objects that kagent's controller creates for this uid, the Deployment last."""
         manifest = self.manifest
         manifest["metadata"]["uid"] = uid
         return translate(manifest, Site({SCRIPTED: self.model_url}, self.probe))

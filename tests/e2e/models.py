@@ -22,7 +22,7 @@ _OPENAI = "openai"
 
 @dataclass(frozen=True)
 class Model:
-    """One model as it stands in config.json, and what pods need for it."""
+    """One model as in config.json, with the variables and the Secret hash that its pods need."""
 
     config: dict[str, Any]
     env: list[Object] = field(default_factory=list)
@@ -93,7 +93,7 @@ def _environment(spec: Object) -> list[Object]:
 
 
 def secret_hash(secrets: Iterable[Object]) -> str:
-    """What kagent writes into `status.secretHash`; of no Secrets it is that of nothing."""
+    """kagent's `status.secretHash`; without Secrets it is the hash of no bytes."""
 
     def place(secret: Object) -> str:
         return f"{secret['metadata']['namespace']}/{secret['metadata']['name']}"

@@ -1,4 +1,4 @@
-"""What a model is offered, found by asking the agent turn after turn."""
+"""The tools that a model is offered, found by asking the agent turn after turn."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _OWN = {
 
 
 class NotOfferedError(Exception):
-    """The model was not offered in time what it should have been."""
+    """The model was not offered the expected tools in time."""
 
 
 def tool_name(agent: Agent) -> str:
-    """What kagent calls an agent as a tool."""
+    """kagent's tool name of an agent."""
     return f"{agent.namespace}__NS__{agent.name}".replace("-", "_")
 
 
 def offered(stage: Stage, conversation: Conversation) -> set[str]:
-    """What the model is offered in one turn, tools that are no agents aside."""
+    """The agents that the model is offered in one turn, without other tools."""
     return _ask(stage, conversation)[1]
 
 

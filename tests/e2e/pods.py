@@ -75,7 +75,10 @@ def wait_for_pod(
     wanted: Callable[[Pod], bool] = lambda pod: pod.is_ready,
     seconds: float = _SECONDS,
 ) -> Pod:
-    """Wait for a pod of these labels to be ready, or as is wanted; tells its state if it is not."""
+    """Wait for a pod of these labels to be ready, or in the wanted state.
+
+    The error shows its state.
+    """
 
     def probe() -> Pod | None:
         return next((one for one in list_pods(api, namespace, selector) if wanted(one)), None)
@@ -97,7 +100,7 @@ def wait_until_gone(api: Api, pod: Pod, seconds: float = _SECONDS) -> None:
 
 
 def describe(api: Api, namespace: str) -> str:
-    """What a person would look at: the states of the pods of a namespace, and its events."""
+    """A report for people: the states of the pods of a namespace, and its events."""
     lines = []
     for pod in list_pods(api, namespace, {}):
         states = {name: one.get("state") for name, one in pod.containers.items()}
@@ -114,6 +117,6 @@ def describe(api: Api, namespace: str) -> str:
 
 
 def read_log(api: Api, pod: Pod, container: str) -> str:
-    """What a container printed."""
+    """The output of a container."""
     path = f"{api.path(pod.reference)}/log?container={container}"
     return api.request("GET", path).get("message", "")

@@ -1,4 +1,4 @@
-"""Stands in for kagent's controller: Agents that anybody writes get their pods, and their status.
+"""Stands in for kagent's controller: creates the pods and the status of all Agents.
 
 Compared with what v0.10.0-rc3 does on the same Agents at a real API server.
 """
@@ -35,7 +35,7 @@ class _Place:
     resynced: float = field(default_factory=time.monotonic)
 
     def is_due(self) -> bool:
-        """Whether everything is to be written anew; counts as done."""
+        """Whether a full resync is due; resets the timer."""
         if not self.resync or time.monotonic() - self.resynced < self.resync:
             return False
         self.resynced = time.monotonic()
@@ -44,7 +44,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Found:
-    """What there is at one moment, of all namespaces."""
+    """The objects of all namespaces at one moment."""
 
     agents: list[Object]
     deployments: dict[Key, Object]
@@ -52,9 +52,9 @@ class _Found:
 
 
 class Reconciler:
-    """Works from `start` to `close`, in the namespaces that it was told to `follow`.
+    """Works from `start` to `close`, in the namespaces given to `follow`.
 
-    What it makes goes with its Agent: Kubernetes' garbage collection sees to that.
+    Kubernetes garbage-collects its objects with their Agent.
     """
 
     def __init__(self, access: Access) -> None:
@@ -76,7 +76,7 @@ class Reconciler:
         self._thread.start()
 
     def follow(self, namespace: str, site: Site, resync: float = 0.0) -> None:
-        """See to all Agents of a namespace from now on.
+        """Reconcile all Agents of a namespace from now on.
 
         With `resync`, all of their objects are written anew every so many seconds, as kagent's
         controller does when it starts or an MCP server is seen again.
@@ -89,7 +89,7 @@ class Reconciler:
             self._places.pop(namespace, None)
 
     def close(self) -> None:
-        """End; raises what ended it before, if something did."""
+        """End; raises the exception that ended it earlier, if any."""
         self._stop.set()
         self._thread.join(_SECONDS)
         self._api.close()
@@ -142,7 +142,7 @@ class Reconciler:
         return _Found(listed[_KIND], deployments, referred)
 
     def _hash_secrets(self, referred: Mapping[Key, Object], places: Mapping[str, _Place]) -> None:
-        """Say in the status of each ModelConfig what its Secret hashes to, once a second.
+        """Write the hash of its Secret into the status of each ModelConfig, once a second.
 
         A Secret that is missing does not count, as in `ReconcileKagentModelConfig`.
         """
@@ -195,7 +195,7 @@ class Reconciler:
         return said
 
     def _tell(self, agent: Object, error: str, deployment: Object | None) -> None:
-        """Say in its status how an Agent is, if that is not said yet.
+        """Write the status of an Agent if it changed.
 
         kagent writes one condition at a time: Ready once Accepted stands, when it hears of the Deployment.
         One that was never accepted has no Ready.

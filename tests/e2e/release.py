@@ -45,7 +45,7 @@ class Release:
         self.is_installed = False
 
     def prepare(self) -> None:
-        """Make the namespace, as whoever installs does."""
+        """Create the namespace, as an operator does before the installation."""
         try:
             create_namespace(self.api, NAMESPACE, RESTRICTED)
         except ApiError as error:

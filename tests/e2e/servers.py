@@ -1,4 +1,4 @@
-"""What pods reach on this machine: a scripted model, and kagent's controller as its agents see it.
+"""The servers that pods reach on this machine: a scripted model, and kagent's controller API.
 
 python servers.py model HOST PORT
 python servers.py controller HOST PORT

@@ -1,4 +1,4 @@
-"""What an Agent refers to when kagent's controller translates it, and how its pods are probed."""
+"""The references of an Agent when kagent's controller translates it, and the probes of its pods."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TranslationError(Exception):
 
 @dataclass(frozen=True)
 class Site:
-    """What an Agent refers to.
+    """The references of Agents.
 
     `models` are base URLs of an OpenAI API, for Agents whose ModelConfig is a name only. An object of
     that name comes first.
@@ -40,7 +40,7 @@ class Site:
     """ModelConfigs, RemoteMCPServers and Agents as the API server has them."""
 
     def find(self, kind: str, namespace: str, name: str) -> Object:
-        """The object that an Agent names; `TranslationError` if there is none."""
+        """The object that an Agent names; `TranslationError` if it is missing."""
         try:
             return self.objects[kind, namespace, name]
         except KeyError:

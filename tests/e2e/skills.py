@@ -1,4 +1,4 @@
-"""What kagent's init container reads of an Agent's skills, and how pods get it.
+"""The skills configuration that kagent's init container reads, and how pods get it.
 
 Read in v0.10.0-rc3: `prepareSkillsInitConfig` in translator/agent/adk_api_translator.go and
 skillsinit/config.go. The text is a part of the hash of a configuration.

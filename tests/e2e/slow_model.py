@@ -1,4 +1,4 @@
-"""A model that takes its time: it answers “Take 20 s” after 20 seconds, and all else at once."""
+"""A slow model: it answers “Take 20 s” after 20 seconds, and other texts at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAKE = re.compile(r"Take ([0-9]+(?:\.[0-9]+)?) s")
 
 
 def wish(seconds: float) -> str:
-    """What a user says to have a turn of that length."""
+    """The text of a user that makes a turn of that length."""
     return f"Take {seconds:g} s"
 
 
@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         found = _TAKE.search(last_user_text(asked["messages"]))
-        # How long the model takes is what the test asks for: nothing is waited for by it.
+        # The delay is the behaviour that the test requests, not a wait for a condition.
         time.sleep(float(found[1]) if found else 0.0)
         message = {"role": "assistant", "content": f"It took {found[1] if found else 0} s."}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}

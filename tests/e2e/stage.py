@@ -1,4 +1,4 @@
-"""Where the tests' agents live: a namespace, and what is done to agents there."""
+"""A namespace for the tests' agents, and the actions on them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stage:
         return Agent(self.namespace, name, model_url=f"{MODEL_URL}/v1", **how)
 
     def create(self, agent: Agent) -> Object:
-        """Create an Agent, and what kagent's controller makes of it; return the Agent."""
+        """Create an Agent and its objects as kagent's controller does; return the Agent."""
         created = self.api.create(agent.manifest)
         for one in agent.objects(created["metadata"]["uid"]):
             self.api.create(one)
@@ -59,7 +59,7 @@ class Stage:
         set_ready(self.api, agent.manifest)
 
     def remove(self, agent: Agent) -> None:
-        """Delete an Agent, and wait until what was made of it has gone with it."""
+        """Delete an Agent, and wait until its objects are gone."""
         self.api.delete(agent.manifest)
         for one in agent.objects(""):
             until(
@@ -104,7 +104,7 @@ class Stage:
 
 
 def make_stage(api: Api, name: str, level: Mapping[str, str] = RESTRICTED) -> Stage:
-    """Make the namespace, and wait for what pods need there."""
+    """Create the namespace, and wait for the objects that pods need there."""
     create_namespace(api, name, level)
     manifest = account_manifest(name, "default")
 

@@ -48,13 +48,13 @@ class Conversation:
 
 @dataclass
 class ModelLog:
-    """What the scripted model was offered since this log was begun."""
+    """The requests to the scripted model since this log started."""
 
     url: str
     after: int = 0
 
     def skip(self) -> None:
-        """Begin anew."""
+        """Skip the requests so far."""
         self.after = int(self._read()["count"])
 
     def requests(self) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ _SECONDS = 60.0
 
 
 def policy(namespace: str) -> Object:
-    """A SpawnPolicy that lets the lead spawn helpers, and deputies that spawn helpers too."""
+    """A SpawnPolicy that allows the lead to spawn helpers, and deputies that spawn helpers too."""
     spec = {
         "subjects": [{"kind": "Agent", "name": LEAD}],
         "targetNamespaces": [namespace],
@@ -84,13 +84,13 @@ def helper(namespace: str, name: str, answer: str, *, ttl: str = "", **annotatio
 
 
 class Dialogue:
-    """One conversation with an orchestrator, whose model does as it is told."""
+    """One conversation with an orchestrator whose model follows the user's text."""
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
 
     def use(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Have the model call one tool; what the tool answered, as the model repeats it."""
+        """Make the model call one tool; returns the tool's answer as the model repeats it."""
         said = self.say(f"Call {tool} with {json.dumps(arguments)}")
         try:
             return dict(json.loads(said))
@@ -142,7 +142,7 @@ class Team:
         return self.stage.api.read({"apiVersion": _AGENT, "kind": "Agent", "metadata": place})
 
     def wait_until_policy(self, status: str, reason: str) -> None:
-        """Wait until the policy's status says of Ready what is wanted."""
+        """Wait until the policy's Ready condition has this status and reason."""
 
         def says() -> bool:
             found = self._policy().get("status", {}).get("conditions") or []

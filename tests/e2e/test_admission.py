@@ -1,4 +1,4 @@
-"""Many pods at once: what the webhook costs the API server."""
+"""Many pods at once: the cost of the webhook for the API server."""
 
 import re
 import time

@@ -88,7 +88,7 @@ def test_pod_is_given_the_time_that_its_turns_take(cast: Cast) -> None:
         assert (hook is None) == (name == "off")
 
 
-async def test_turn_counts_for_as_long_as_it_works_behind_its_answer(cast: Cast) -> None:
+async def test_turn_is_active_until_its_background_work_ends(cast: Cast) -> None:
     pod = cast.pod("alone")
     async with traffic(cast.url("alone")) as found:
         answer = await found.begin(3)
@@ -98,7 +98,7 @@ async def test_turn_counts_for_as_long_as_it_works_behind_its_answer(cast: Cast)
     await until_async("the turn to end", lambda: not get(status)["turns"]["active"], _SECONDS)
 
 
-async def test_rollout_cuts_and_refuses_nothing(cast: Cast, timings: Timings) -> None:
+async def test_rollout_neither_cuts_nor_refuses_a_turn(cast: Cast, timings: Timings) -> None:
     agent, old = cast.agents["usual"], cast.pod("usual")
     async with traffic(cast.url("usual")) as busy, traffic(cast.url("usual")) as open_turns:
         stop = asyncio.Event()
@@ -144,7 +144,7 @@ async def test_bound_ends_a_turn_that_takes_longer(cast: Cast, timings: Timings)
     timings.note("bound of 8 s: deleted → the stream is cut", took)
 
 
-async def test_drain_of_no_seconds_is_none(cast: Cast, timings: Timings) -> None:
+async def test_drain_of_zero_seconds_is_disabled(cast: Cast, timings: Timings) -> None:
     old = cast.pod("off")
     async with traffic(cast.url("off")) as found:
         turn = asyncio.create_task(found.take("message/stream", 14))
@@ -183,7 +183,7 @@ async def test_pod_with_a_crashed_sidecar_ends_in_time(
     assert time.monotonic() - began < 31 + 10
 
 
-def test_idle_pod_ends_soon(cast: Cast, timings: Timings) -> None:
+def test_idle_pod_ends_quickly(cast: Cast, timings: Timings) -> None:
     agent = cast.agents["short"]
     cast.stage.wait(agent)
     pod = cast.pod("short")

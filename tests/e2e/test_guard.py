@@ -1,4 +1,4 @@
-"""The guard on a real node: time, depth, and what happens where it is not there."""
+"""The guard on a real node: expiry, depth, and a missing guard."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_spawners_that_spawn_spawners_stop_at_the_depth_of_the_policy(
     assert "TooDeep" in second.apply(again)["message"]
     plain = helper(stage.namespace, "helper-deep", "Yes.")
     assert second.create(plain)["depth"] == "2"
-    # Whoever gets hold of its token gets no further.
+    # The agent cannot spawn deeper, even with its own token.
     deepest = until(
         "its account", lambda: account_of(node, stage.namespace, "helper-deep"), _SECONDS
     )
     with closing(deepest), pytest.raises(ApiError, match="TooDeep"):
         deepest.create(helper(stage.namespace, "helper-deeper", "Yes."))
     assert first.use("delete_spawned_agent", name=deputy.name)["deleted"] is True
-    # What it spawned goes with it.
+    # Its spawned agents are deleted with it.
     team.wait_until_gone("helper-deep", pods=False)
     team.wait_until_gone(deputy.name, pods=False)
 
@@ -76,9 +76,7 @@ def no_controller(release: Release) -> Iterator[None]:
     release.scale(2)
 
 
-def test_guard_that_is_down_stops_orchestrators_and_nobody_else(
-    team: Team, no_controller: None
-) -> None:
+def test_guard_that_is_down_stops_only_orchestrators(team: Team, no_controller: None) -> None:
     talk, stage = team.talk(), team.stage
     refused = talk.apply(helper(stage.namespace, "helper-none", "Yes."))
     assert refused["reason"] == "AdmissionSilent"

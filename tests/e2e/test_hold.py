@@ -46,7 +46,7 @@ def test_two_replicas_follow_together(lead: HotAgent, timings: Timings) -> None:
     assert {one.restarts("kagent") for one in pods} == {0}
 
 
-def test_rotated_secret_rolls_and_cuts_nothing(lead: HotAgent) -> None:
+def test_rotated_secret_rolls_without_a_failed_turn(lead: HotAgent) -> None:
     """A Secret reaches a process as its environment, which no running process can change."""
     revision = lead.revision()
     with conversations(lead.stage.url(lead.agent)) as talk:
@@ -58,10 +58,10 @@ def test_rotated_secret_rolls_and_cuts_nothing(lead: HotAgent) -> None:
     assert lead.has_told("HoldReleased"), lead.told()
 
 
-def test_without_our_controller_kagent_rolls_and_marks_go_once_it_is_back(
+def test_kagent_rolls_without_our_controller_which_later_removes_marks(
     lead: HotAgent, release: Release
 ) -> None:
-    """The webhook fails open: what is held is a debt, which kagent's next write collects."""
+    """The webhook fails open: kagent's next write rolls out the held change."""
     with conversations(lead.stage.url(lead.agent)):
         lead.wait_until_live(lead.change(lead.number + 4))
     lead.wait("the hold", lead.owes)

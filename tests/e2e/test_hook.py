@@ -32,7 +32,7 @@ def test_shim_is_complete_before_the_agent_starts(node: Node, crew: Crew) -> Non
         assert copied < started + 0.02
 
 
-def test_sidecar_that_starts_again_leaves_the_shim_alone(node: Node, crew: Crew) -> None:
+def test_restarted_sidecar_does_not_change_the_shim(node: Node, crew: Crew) -> None:
     pod = crew.stage.pod(crew.second)
     container = pod.containers["kagent"]["containerID"]
     look = "import os; print(os.stat('/opt/hotpeers').st_mtime_ns)"
@@ -65,7 +65,7 @@ def test_agent_starts_where_the_shim_finds_no_room(release: Release, stage: Stag
     until("ShimNotInstalled in the status", lambda: "ShimNotInstalled" in _problems(pod), _SECONDS)
 
 
-def test_owner_is_told_of_an_agent_that_cannot_load_the_shim(
+def test_owner_is_warned_of_an_agent_that_cannot_load_the_shim(
     release: Release, stage: Stage
 ) -> None:
     """A Python program without google-adk: nothing of its pod says beforehand that it cannot."""

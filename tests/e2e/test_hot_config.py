@@ -39,7 +39,7 @@ def lead(node: Node, reconciler: Reconciler, chart_release: Release) -> Iterator
         node.api.request("DELETE", f"/api/v1/namespaces/{stage.namespace}")
 
 
-def test_thirty_changes_while_ten_conversations_run_restart_nothing(
+def test_thirty_changes_during_ten_conversations_restart_no_pod(
     lead: HotAgent, timings: Timings
 ) -> None:
     revision, began = lead.revision(), [(one.uid, one.name) for one in lead.pods()]
@@ -56,9 +56,7 @@ def test_thirty_changes_while_ten_conversations_run_restart_nothing(
     assert lead.is_held()
 
 
-def test_controller_that_writes_everything_every_second_changes_nothing(
-    lead: HotAgent, reconciler: Reconciler
-) -> None:
+def test_resync_every_second_keeps_the_hold(lead: HotAgent, reconciler: Reconciler) -> None:
     site = Site(probe=QUICK_PROBE)
     lead.wait("the hold", lead.owes)
     revision, uids = lead.revision(), [one.uid for one in lead.pods()]
@@ -98,12 +96,12 @@ def _is_ending(api: Api, pod: Pod) -> bool:
 
 
 @pytest.mark.parametrize("take_away", [_delete, _drain_node])
-def test_pod_that_is_taken_away_while_held_comes_back_with_the_newest_definition(
+def test_pod_deleted_while_held_returns_with_the_newest_definition(
     lead: HotAgent, take_away: Callable[[Api, Pod], None]
 ) -> None:
     with conversations(lead.stage.url(lead.agent)):
         lead.wait_until_live(lead.change(lead.number + 4))
-    # Clocks may differ: a pod made sooner cannot prove that it started with what is wanted.
+    # Clocks may differ: a pod created earlier cannot prove that it started with the wanted hash.
     lead.wait("a hold of some seconds", lambda: lead.owed_for() > _CLOCK_SKEW)
     revision = lead.revision()
     (gone,) = lead.pods()
@@ -133,7 +131,7 @@ def test_rollback_ends_the_hold_without_a_rollout(lead: HotAgent) -> None:
     assert (lead.revision(), [one.uid for one in lead.pods()]) == (revision, uids)
 
 
-def test_definition_that_needs_a_restart_rolls_and_pays_the_debt(lead: HotAgent) -> None:
+def test_definition_that_needs_a_restart_rolls_and_ends_the_hold(lead: HotAgent) -> None:
     lead.write()
     with conversations(lead.stage.url(lead.agent)) as talk:
         lead.wait_until_live(lead.change(lead.number + 4))

@@ -17,7 +17,7 @@ def test_annotated_agent_is_injected_and_ready(crew: Crew) -> None:
     assert crew.talk(crew.first).say("Which agents do you have?") == "I am offered: ask_user."
 
 
-def test_agent_without_the_annotation_is_left_alone(crew: Crew) -> None:
+def test_agent_without_the_annotation_is_not_injected(crew: Crew) -> None:
     assert list(crew.began["plain"].containers) == ["kagent"]
     assert crew.talk(crew.plain).say("Which agents do you have?") == "I am offered: ask_user."
 
@@ -37,7 +37,7 @@ def test_sub_agent_is_offered_when_it_is_labelled_and_gone_when_not(
         began = time.time()
         stage.label(weather, **{PEER_LABEL: None})
         timings.note("label taken away → not offered", wait_for_offer(stage, talk, []) - began)
-        # The thread goes on, and that it remembers an agent that has gone does not break it.
+        # The conversation continues, although its history names an agent that is gone.
         assert "weather" in talk.say("Call the removed weather agent again.")
         assert offered(stage, talk) == set()
     crew.check_undisturbed(crew.first)
@@ -58,7 +58,7 @@ def test_sub_agent_is_offered_as_soon_as_it_is_ready(crew: Crew, timings: Timing
     crew.check_undisturbed(crew.first)
 
 
-def test_each_orchestrator_sees_what_it_selects(crew: Crew) -> None:
+def test_each_orchestrator_sees_its_selected_peers(crew: Crew) -> None:
     with (
         crew.peer("weather", "Dry.") as weather,
         crew.sub_agent("news", "Old.", team="two") as news,

@@ -1,4 +1,4 @@
-"""kagent's agents on the node, as they are without us: what everything else here is compared to."""
+"""kagent's agents on the node without hotpeers: the baseline of all other tests here."""
 
 from e2e.backing import MODEL_URL
 from e2e.kagent import SCRIPTED, Agent
@@ -17,9 +17,7 @@ def test_orchestrator_of_kagent_is_ready_and_answers(stage: Stage) -> None:
     assert stage.model.requests()[-1]["user"] == "What agents do you have?"
 
 
-def test_agent_that_anybody_writes_runs_as_it_is_written(
-    node: Node, reconciler: Reconciler
-) -> None:
+def test_ungoverned_agent_runs_as_written(node: Node, reconciler: Reconciler) -> None:
     stage = make_stage(node.api, "anybody", BASELINE)
     reconciler.follow(stage.namespace, Site({SCRIPTED: f"{MODEL_URL}/v1"}, QUICK_PROBE))
     agent = Agent(stage.namespace, "helper")

@@ -26,7 +26,7 @@ def other(node: Node, stage: Stage) -> Iterator[OtherInjector]:
 
 
 @pytest.mark.parametrize("name", ["a-telemetry", "z-telemetry"])
-def test_both_load_whoever_comes_first(
+def test_both_injectors_load_in_either_order(
     release: Release, node: Node, stage: Stage, other: OtherInjector, name: str
 ) -> None:
     # The API server calls webhooks in the order of their names.

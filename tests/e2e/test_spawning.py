@@ -92,7 +92,7 @@ def test_one_conversation_from_search_to_deletion(
 
 
 def check_stamps(agent: dict, team: Team, told: dict[str, str], digest: str) -> None:
-    """All that says whose it is, and none of it from the request."""
+    """Checks all stamps of the agent. None comes from the request."""
     lead = team.read(LEAD)["metadata"]
     namespace = team.stage.namespace
     stamps = stamps_of(agent)
@@ -115,7 +115,7 @@ def check_stamps(agent: dict, team: Team, told: dict[str, str], digest: str) -> 
     assert [one["uid"] for one in agent["metadata"]["ownerReferences"]] == [lead["uid"]]
 
 
-def test_model_mends_what_was_denied(team: Team) -> None:
+def test_model_corrects_a_denied_manifest(team: Team) -> None:
     talk, name = team.talk(), "helper-mended"
     talk.use("render_agent_manifest", name=_TEMPLATE, agent_name=name, model="gpt-large")
     denied = talk.use("k8s_apply_manifest", manifest="<manifest of render_agent_manifest>")
@@ -134,7 +134,7 @@ def test_model_mends_what_was_denied(team: Team) -> None:
     team.wait_until_gone(name, pods=False)
 
 
-def test_agent_for_one_question_answers_and_leaves_nothing(team: Team, timings: Timings) -> None:
+def test_ephemeral_agent_answers_and_is_deleted(team: Team, timings: Timings) -> None:
     talk = team.talk()
     began = time.time()
     ran = talk.use(

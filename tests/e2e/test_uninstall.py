@@ -6,7 +6,9 @@ from e2e.release import Release
 from e2e.team import LEAD, Team, helper
 
 
-def test_nothing_is_left_and_orchestrators_go_on(release: Release, crew: Crew) -> None:
+def test_uninstallation_is_complete_and_orchestrators_keep_running(
+    release: Release, crew: Crew
+) -> None:
     stage, talk = crew.stage, crew.talk(crew.first)
     with crew.peer("weather", "It stays dry.") as weather:
         wait_for_offer(stage, talk, [weather])
@@ -23,7 +25,9 @@ def test_nothing_is_left_and_orchestrators_go_on(release: Release, crew: Crew) -
     crew.check_undisturbed(crew.first)
 
 
-def test_guard_goes_whole_and_is_careful_when_it_is_back(release: Release, team: Team) -> None:
+def test_guard_is_removed_completely_and_waits_after_a_reinstall(
+    release: Release, team: Team
+) -> None:
     talk, namespace = team.talk(), team.stage.namespace
     first, second = (helper(namespace, name, "Yes.") for name in ("helper-a", "helper-b"))
     talk.create(first)
@@ -33,7 +37,7 @@ def test_guard_goes_whole_and_is_careful_when_it_is_back(release: Release, team:
     assert talk.apply(second)["reason"] == "RightMissing"
     assert team.agents() == {LEAD, "helper-a"}
     release.install()
-    # Its counts went with it: it admits nobody as long as a request of before may be on its way.
+    # Its ledger was deleted: it admits no agent while an earlier request may be pending.
     team.wait_until_policy("False", "Counting")
     refused = talk.apply(second)
     assert refused["reason"] == "AdmissionSilent"

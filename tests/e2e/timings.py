@@ -1,4 +1,4 @@
-"""What took how long: shown at the end of a run, and kept in build/e2e.json."""
+"""Durations of steps: shown at the end of a run, and kept in build/e2e.json."""
 
 from __future__ import annotations
 

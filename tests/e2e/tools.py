@@ -20,7 +20,7 @@ _DURATION = re.compile(r"([0-9.]+)(ms|h|m|s)")
 
 @dataclass
 class Tools:
-    """What the tools of one Agent add to its config.json, and to the hash of its configuration."""
+    """The tools of one Agent: their part of config.json, and of the hash of its configuration."""
 
     http: list[Object] = field(default_factory=list)
     sse: list[Object] = field(default_factory=list)
@@ -107,7 +107,7 @@ def _headers(given_headers: list[Object]) -> dict[str, str]:
 
 
 def _seconds(duration: str | None) -> float | None:
-    """What Go makes of a duration, such as "5m0s"."""
+    """The seconds of a Go duration such as "5m0s"."""
     if not duration:
         return None
     return sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(duration))

@@ -30,7 +30,7 @@ class Turn:
 
 @dataclass
 class Traffic:
-    """What is sent to one URL, over connections that are kept open as clients do."""
+    """Requests to one URL over keep-alive connections."""
 
     url: str
     session: aiohttp.ClientSession
@@ -62,7 +62,7 @@ class Traffic:
             return dict(await answer.json(content_type=None))
 
     async def keep_taking(self, stop: asyncio.Event, pause: float = 0.1) -> None:
-        """Have one short turn after the other, of both methods, until told to stop."""
+        """Run short turns one after the other, with both methods, until stopped."""
         methods = ("message/send", "message/stream")
         number = 0
         while not stop.is_set():

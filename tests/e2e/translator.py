@@ -1,4 +1,4 @@
-"""What kagent's controller makes of an Agent: Secret, ServiceAccount, Service and Deployment.
+"""Translates an Agent as kagent's controller does: Secret, ServiceAccount, Service and Deployment.
 
 Read in v0.10.0-rc3 (`translator/agent/{compiler,deployments,manifest_builder}.go` and the golden files
 beside them), and compared with what that controller made of the same Agents at a real API server.

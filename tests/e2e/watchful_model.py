@@ -1,4 +1,4 @@
-"""A model that notes what each request gave it: the model's name, the instruction and the tools.
+"""A model that records each request: the model's name, the instruction and the tools.
 
 It answers “Take 20 s” after 20 seconds, and all else at once.
 """
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         seconds = self.model.note(asked)
-        # How long the model takes is what the turn asks for: nothing is waited for by it.
+        # The delay is the behaviour that the turn requests, not a wait for a condition.
         time.sleep(seconds)
         words = f"It took {seconds:g} s."
         kind, body = _stream(words) if asked.get("stream") else _whole(words)

@@ -1,4 +1,4 @@
-"""Files that are made to cost much, by what they are made of; each is within the limit of a file."""
+"""Files that are expensive to parse, by their content; each is within the size limit of a file."""
 
 from hotpeers.model.yaml.document import MAX_MANIFEST_BYTES
 

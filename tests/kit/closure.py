@@ -1,6 +1,6 @@
-"""What an admitted agent can hold, told a second time and another way: path by path of its leaves.
+"""The allowed content of an admitted agent, written a second time: path by path of its leaves.
 
-It shares no code with the guard, and knows the shared policy of `spawning` by heart.
+It shares no code with the guard, and has the shared policy of `spawning` built in.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ _PATTERNS = [
 
 
 def outside(manifest: Any) -> list[str]:
-    """Every leaf that nothing allows, and what only several leaves together tell."""
+    """Every leaf that is not allowed, and violations that only several leaves together show."""
     found = [
         f"{path} = {value!r}"
         for path, value in leaves(manifest)

@@ -1,4 +1,4 @@
-"""Hostile manifests: what each changes in an agent that would be admitted. None may be."""
+"""Hostile manifests: changes to an agent that would be admitted. None may be admitted."""
 
 from __future__ import annotations
 
@@ -465,7 +465,7 @@ TOP: dict[str, tuple[tuple[str, Any], ...]] = {
 
 
 def cases() -> dict[str, Any]:
-    """Every hostile manifest by a name that tells what it tries."""
+    """Every hostile manifest by a name that says what it tries."""
     base = declarative()
     return {
         **{f"top: {name}": edited(base, *edits) for name, edits in TOP.items()},

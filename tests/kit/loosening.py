@@ -1,4 +1,4 @@
-"""Attempts to loosen what `podSecurity: restricted` stamps, in an agent that would be admitted."""
+"""Attempts to loosen the stamps of `podSecurity: restricted` in an otherwise admitted agent."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ CONTAINER: dict[str, Any] = {
 
 
 def cases() -> dict[str, Any]:
-    """Each alone, and together with the rest of what is stamped; for both types of agents."""
+    """Each alone, and together with the other stamped settings, for both types of agents."""
     found: dict[str, Any] = {}
     for base, path in (
         (declarative(), "spec.declarative.deployment"),

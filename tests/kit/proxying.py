@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 
 class ForwardProxy:
-    """Forwards to `target`, whatever host it is asked for; `asked` are the lines of its requests.
+    """Forwards to `target` for any requested host; `asked` are the lines of its requests.
 
-    `answer` in place of forwarding: the status line of each answer.
+    With `answer`, it sends this status line instead of forwarding.
     """
 
     def __init__(self, target: str, answer: str = "") -> None:

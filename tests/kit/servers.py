@@ -124,7 +124,7 @@ class TokenServer:
         self.app.router.add_post("/token", self._token)
 
     def valid(self) -> set[str]:
-        """What a resource server would accept now."""
+        """The Authorization values that a resource server would accept now."""
         now = time.monotonic()
         return {f"Bearer {token}" for until, token in self.tokens if now < until}
 

@@ -1,4 +1,4 @@
-"""A real `hotpeers run` of a folder, as a process, and what a reader of its file sees."""
+"""A real `hotpeers run` of a folder as a process, and the peer file as a reader sees it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sidecar:
             self.process = subprocess.Popen(command, env=environment, stderr=log)
 
     def is_ready(self) -> bool:
-        """Whether it wrote what its folder holds."""
+        """Whether it wrote the peers of its folder."""
         return self.answers("/readyz")
 
     def answers(self, path: str) -> bool:

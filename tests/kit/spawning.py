@@ -115,7 +115,7 @@ def edited(manifest: Any, *edits: tuple[str, Any]) -> Any:
 
 
 def parts(path: str) -> list[str | int]:
-    """A path taken apart; a key with dots stands in `["..."]`."""
+    """The keys of a path; a key with dots is written as `["..."]`."""
     found = re.findall(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)', path)
     return [int(number) if number else (quoted or plain) for quoted, number, plain in found]
 

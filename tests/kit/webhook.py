@@ -1,4 +1,4 @@
-"""The real `hotpeers controller` before a real API server, told by a folder what to serve with."""
+"""The real `hotpeers controller` for a real API server, with a certificate from a folder."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Controller:
         return sum(float(value) for inner, value in found if all(one in inner for one in wanted))
 
     def document(self, path: str) -> Object:
-        """What its health server answers at a path, as JSON."""
+        """The JSON answer of its health server at a path."""
         with urlopen(f"http://127.0.0.1:{self.health_port}{path}", timeout=30) as answer:
             found: Object = json.loads(answer.read())
         return found
@@ -117,7 +117,7 @@ class Controller:
         for webhook in found["webhooks"]:
             url = f"https://127.0.0.1:{self.port}{webhook['clientConfig']['service']['path']}"
             webhook["clientConfig"] = {"url": url, "caBundle": bundle}
-            # What is decided is tried here, not how soon on a busy machine.
+            # This tests the decision, not its speed on a busy machine.
             webhook["timeoutSeconds"] = 15
         return found
 

@@ -1,4 +1,5 @@
-"""`make compat`: the agent's suite in each supported environment, and a table of what it shows.
+"""`make compat`: runs the agent's suite in each supported environment, and writes a table of
+results.
 
 Writes build/compat.md. Ends with 1 where a test failed, or an environment did not show the four things
 that each must: peers are offered, called, removed, and acked. Where the program of kagent can run without
@@ -28,7 +29,7 @@ _VERSIONS = (
 
 @dataclass
 class Row:
-    """What one environment has shown."""
+    """The results of one environment."""
 
     name: str
     versions: list[str] = field(default_factory=list)
@@ -57,7 +58,7 @@ def try_in(name: str, *, part: str) -> Row:
     command += [f"--junitxml={report}", "-o", f"cache_dir={_BUILD / 'compat-cache' / name}"]
     log = _BUILD / f"compat-{name}.log"
     with log.open("w") as output:
-        # What failed is run once more by itself, as CI does.
+        # Failed tests are run once more alone, as CI does.
         for more in ([], ["--last-failed", "--last-failed-no-failures", "none"]):
             subprocess.run([*command, *more], cwd=ROOT, stdout=output, stderr=output, check=False)
             if not report.exists():

@@ -86,7 +86,7 @@ class Program:
             )
 
     def finish(self):
-        """What it has printed, and the lines on stderr that name hotpeers."""
+        """Its stdout, and the lines on stderr that name hotpeers."""
         out, _ = self.process.communicate(timeout=120)
         assert self.process.returncode == 0, self.errors.read_text()
         return out, [line for line in self.errors.read_text().splitlines() if "hotpeers" in line]
@@ -115,7 +115,7 @@ REASONS = {
 }
 
 
-def test_the_agent_runs_as_without_the_shim_and_status_says_why(unsupported, tmp_path):
+def test_agent_runs_unchanged_and_status_names_the_reason(unsupported, tmp_path):
     name, python = unsupported
     alone, _ = Program(python, AGENT, tmp_path).finish()
     sidecar = Sidecar(tmp_path)
@@ -204,7 +204,7 @@ def test_a_copy_of_the_shim_that_lacks_a_part_does_not_stop_the_agent(tmp_path, 
     assert len(errors) >= 1
 
 
-def test_without_a_folder_for_acks_the_line_on_stderr_remains(tmp_path, framework):
+def test_reason_is_printed_to_stderr_without_an_ack_folder(tmp_path, framework):
     """As in an image that has the shim on its path and no sidecar beside it."""
     copy = tmp_path / "hotpeers_shim"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("contract", "__pycache__"))
@@ -235,13 +235,13 @@ def test_the_versions_that_are_supported_are_those_of_the_matrix():
     assert min(pinned) == unsupported.OLDEST_ADK
 
 
-def test_no_other_hand_writes_the_contracts_version():
+def test_unsupported_module_writes_the_version_of_the_contract():
     from hotpeers_shim import contract, unsupported
 
     assert f'"{contract.API_VERSION}"' in Path(unsupported.__file__).read_text("utf-8")
 
 
-def test_an_ack_written_by_hand_is_one_of_the_contract(tmp_path):
+def test_handwritten_ack_matches_the_contract(tmp_path):
     from hotpeers_shim import unsupported
 
     path = tmp_path / "acks" / "ack-1.json"

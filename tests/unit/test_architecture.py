@@ -1,4 +1,4 @@
-"""docs/architecture.md as a map: each room of the code is on it, and it shows none that is not there."""
+"""docs/architecture.md is a map: it lists every package and module, and no missing one."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def rooms(folder: Path) -> set[str]:
 
 
 def shown(begin: str, end: str) -> list[str]:
-    """What a part of the text has in the first column of its tables: `a/b`, `c` stands for a/b and a/c."""
+    """The first column of the tables in a part of the text: `a/b`, `c` stands for a/b and a/c."""
     found = []
     part = TEXT.partition(begin)[2].partition(end)[0]
     for cell in re.findall(r"^\| (`[^|]*) \|", part, re.MULTILINE):
@@ -40,7 +40,7 @@ def shown(begin: str, end: str) -> list[str]:
         ("\n## The shim", "\n## ", "runtime_patch/hotpeers_shim", ["adapters", "calls"]),
     ],
 )
-def test_every_module_is_on_the_map_and_nothing_else(
+def test_map_lists_exactly_the_existing_modules(
     begin: str, end: str, folder: str, opened: list[str]
 ) -> None:
     place = ROOT / folder

@@ -15,7 +15,7 @@ ENTRY = re.compile(
 ENTRIES = list(ENTRY.finditer(INDEX))
 
 
-def test_each_decision_is_listed_once_and_nothing_else_is() -> None:
+def test_index_lists_each_decision_exactly_once() -> None:
     assert sorted(entry["page"] for entry in ENTRIES) == sorted(PAGES)
     # An entry of another form is not found above.
     assert len(re.findall(r"^- ", INDEX, re.MULTILINE)) == INDEX.count("](") == len(ENTRIES)

@@ -1,4 +1,4 @@
-"""The folders answer a newcomer's questions: each place is there, and nothing else does the same."""
+"""The folders answer a newcomer's questions: each answer exists, and is the only place."""
 
 import re
 from pathlib import Path
@@ -35,11 +35,11 @@ def where(pattern: str, folder: Path = SOURCE) -> set[str]:
         ),
     ],
 )
-def test_one_place_does_it(question: str, pattern: str, files: set[str]) -> None:
+def test_only_one_place_matches_the_question(question: str, pattern: str, files: set[str]) -> None:
     assert where(pattern) == files, question
 
 
-def test_flags_are_parsed_by_the_commands_alone() -> None:
+def test_only_the_commands_parse_flags() -> None:
     assert {path.partition("/")[0] for path in where(r"^import (click|argparse)")} == {"cli"}
 
 
@@ -61,7 +61,7 @@ def test_each_source_is_a_module_of_one_folder() -> None:
     } == {"sidecar/sources"}
 
 
-def test_what_both_halves_share_is_the_contract() -> None:
+def test_both_halves_share_only_the_contract() -> None:
     shared = where(r"^\s*from hotpeers_shim(?!\.contract)[. ]")
     # The tools of `mcp` call peers as the shim does; choosing a proxy is the same in both halves.
     assert {path for path in shared if not path.startswith("mcp/")} <= {

@@ -1,4 +1,4 @@
-"""What is tested is what is shipped."""
+"""The tests run against the shipped package."""
 
 import os
 from importlib.metadata import files
@@ -21,7 +21,7 @@ def test_the_wheel_is_what_is_tested() -> None:
         assert "site-packages" in Path(package.__file__).parts
 
 
-def test_the_product_is_no_part_of_the_demonstration_and_the_other_way_round() -> None:
+def test_product_and_demonstration_share_no_package() -> None:
     product = {str(file).partition("/")[0] for file in files("hotpeers") or ()}
     demonstration = {str(file).partition("/")[0] for file in files("hotpeers-demo") or ()}
     assert {"hotpeers", "hotpeers_shim"} <= product

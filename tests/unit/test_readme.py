@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 OWN = {"ShimFailed", "RuntimeUnsupported"}
 
 
-def test_words_of_the_troubleshooting_table_are_of_the_vocabulary() -> None:
+def test_troubleshooting_table_uses_only_reason_words() -> None:
     text = (ROOT / "README.md").read_text()
     table = text[text.index("### When something") : text.index("## What works with what")]
     rows = [line for line in table.splitlines() if line.startswith("| `")]

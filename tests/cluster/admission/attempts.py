@@ -1,4 +1,4 @@
-"""Hostile requests that only a real API server has: how they come, not what an agent's fields hold."""
+"""Hostile requests that need a real API server: odd verbs, paths and bodies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWNER = {"apiVersion": "v1", "kind": "Secret", "name": "any", "uid": "any"}
 
 
 def attempts() -> dict[str, Attempt]:
-    """Each by a name that tells what it tries. `worker-a` is the subject's own, and `pod` a pod."""
+    """Attempts by a name that says what each tries. The subject owns `worker-a`; `pod` is a pod."""
     return {
         **_patches(),
         **_applies(),
@@ -515,7 +515,7 @@ def _names() -> dict[str, Attempt]:
 
 
 def _guises() -> dict[str, Attempt]:
-    """Whoever it says that it is besides, it remains who it is."""
+    """Impersonation headers and extra groups: the account stays governed."""
     lead = "system:serviceaccount:team:lead"
     guises = {
         "itself": {"Impersonate-User": lead},

@@ -1,4 +1,4 @@
-"""One cluster with the guard for the whole corpus; what stops controllers makes its own."""
+"""One cluster with the guard for the whole corpus. Tests that stop controllers start their own."""
 
 from collections.abc import Iterator
 from pathlib import Path

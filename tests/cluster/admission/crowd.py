@@ -1,4 +1,4 @@
-"""Many who create agents at the same moment, and one who watches what comes of it."""
+"""Many clients that create agents at the same moment, and a watcher that counts the agents."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Watcher:
 
 
 class Crowd:
-    """Clients that each try to create one agent until it is there, or until they are told to stop."""
+    """Clients that each retry to create one agent until it exists, or until they are stopped."""
 
     def __init__(self, api: Api, names: Sequence[str]) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""Writing whatever an API server serves: each resource and subresource of it, in every way there is."""
+"""Writes to every resource and subresource that an API server serves, with every verb."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _of(api: Api, one: Resource) -> list[tuple[str, Attempt]]:
         found.append(("patch", Attempt("PATCH", path, change, MERGE)))
     if target and "delete" in one.verbs and "/" not in one.name and target not in _UNDELETABLE:
         found.append(("delete", Attempt("DELETE", one.path(_place(one, target), target))))
-    # Where there is nothing, nothing is deleted, and nobody is asked.
+    # A collection without objects calls no webhook when it is deleted.
     if target and "deletecollection" in one.verbs:
         found.append(("delete all", Attempt("DELETE", one.path(namespace))))
     if "patch" in one.verbs and "/" not in one.name:

@@ -1,4 +1,4 @@
-"""What becomes of a request."""
+"""The outcome of a request: who refused it, and with which message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AT_ONCE = 6
 
 
 class By(StrEnum):
-    """Who refused a request, if anybody."""
+    """Who refused a request; `NOBODY` if it was admitted."""
 
     GUARD = "guard"
     """It judged, and said no."""
@@ -44,7 +44,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Who refused, what was said, and what came back where nobody did."""
+    """Who refused the request, the message, and the returned object of an admitted request."""
 
     by: By
     message: str = ""
@@ -60,7 +60,7 @@ def attempt(api: Api, one: Attempt) -> Outcome:
     except ApiError as error:
         return Outcome(_by(error), f"{error.status} {error.message}")
     except OSError as error:
-        # It closes the connection on what is too large to be read.
+        # The API server closes the connection on a body that is too large.
         return Outcome(By.SERVER, str(error))
     return Outcome(By.NOBODY, found=found)
 

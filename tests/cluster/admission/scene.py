@@ -1,7 +1,7 @@
 """A cluster with the guard in it: real controllers behind one address, as behind a Service.
 
-They have the rights of the product's own manifests. Whom they govern has every right of RBAC, so that
-nothing but the guard stands in its way.
+They have the rights of the product's own manifests. The governed accounts have every RBAC right,
+so only the guard denies their requests.
 """
 
 from __future__ import annotations

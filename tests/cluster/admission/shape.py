@@ -1,4 +1,4 @@
-"""What agents of the shared policy can look like, told another way than the guard tells it."""
+"""The allowed shape of agents of the shared policy, written independently of the guard."""
 
 from __future__ import annotations
 

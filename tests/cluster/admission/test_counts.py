@@ -42,7 +42,9 @@ def slots(api: Api) -> int:
     return len(read_ledger(ledger["data"]["ledger"]).slots) if ledger else 0
 
 
-def test_never_more_than_allowed_and_exactly_that_in_the_end(guarded: Scene, lead: Api) -> None:
+def test_alive_agents_never_exceed_the_limit_and_finally_reach_it(
+    guarded: Scene, lead: Api
+) -> None:
     watcher = Watcher(guarded.api)
     crowd = Crowd(lead, [f"worker-{i}" for i in range(CLIENTS)])
     victim = guarded.controllers[0]
@@ -52,7 +54,7 @@ def test_never_more_than_allowed_and_exactly_that_in_the_end(guarded: Scene, lea
             until("slots to be taken", lambda: slots(guarded.api), SECONDS)
             victim.stop(signal.SIGKILL)
             watcher.until_alive(LIMIT, HELD_SECONDS + SECONDS)
-            # Everybody else is refused, and goes on asking.
+            # All other clients are refused, and retry.
             crowd.until_refused_again(SECONDS)
             assert watcher.alive == crowd.created
         assert (watcher.most, watcher.added, len(crowd.created)) == (LIMIT, LIMIT, LIMIT)

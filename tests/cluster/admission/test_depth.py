@@ -37,7 +37,7 @@ def chain(guarded: Scene) -> list[tuple[str, Api]]:
 
 def test_loop_of_spawners_ends(chain: list[tuple[str, Api]], guarded: Scene) -> None:
     assert len(chain) == DEPTH + 1
-    # A policy of somebody else, which allows more, and which names the last one too.
+    # Another team's policy allows more, and also names the last agent as a subject.
     subjects = [{"kind": "Agent", "name": f"level-{DEPTH}"}, {"kind": "Agent", "name": "guest"}]
     wide = policy("wide", subjects=subjects, names=["level-*"], limits={**MANY, "maxDepth": 8})
     guarded.api.create(wide)
@@ -95,8 +95,8 @@ def test_loop_of_spawners_ends(chain: list[tuple[str, Api]], guarded: Scene) -> 
         assert "TooDeep" in outcomes[name].message
 
 
-def test_parent_that_is_made_again_is_no_deeper(guarded: Scene) -> None:
-    """Deleting one in the middle and making it again gives nobody below it more."""
+def test_recreated_parent_gives_its_child_no_more_depth(guarded: Scene) -> None:
+    """An agent in the middle of the chain is deleted and recreated: its children gain no depth."""
     root = guarded.govern("boss", names=["rung-*", "worker-*"], limits={**MANY, "maxDepth": 2})
     root.create(declarative("rung-1"))
     first = guarded.login("rung-1")
@@ -116,9 +116,9 @@ def test_parent_that_is_made_again_is_no_deeper(guarded: Scene) -> None:
     until_governed(first, "team")
     deeper = attempt(first, Attempt("POST", AGENTS, declarative("rung-3")))
     assert deeper.found["metadata"]["annotations"]["hotpeers.dev/depth"] == "2"
-    # What the one before it spawned is not its own.
+    # The recreated agent does not own the children of its predecessor.
     assert attempt(first, Attempt("DELETE", f"{AGENTS}/rung-2")).by is By.GUARD
-    # Nobody's any more, it would be deleted in a minute, in the middle of another test.
+    # Without an owner it would be deleted in a minute, in the middle of another test.
     guarded.api.delete(declarative("rung-2"))
 
 

@@ -1,4 +1,4 @@
-"""Nobody answers for the guard: governed subjects are refused, and nobody else notices."""
+"""No controller answers for the guard: only governed subjects are refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_only_the_governed_are_stopped(down: tuple[Scene, Api]) -> None:
         assert outcome.by is By.FAULT, one
         assert "failed calling webhook" in outcome.message
         assert ".guard.hotpeers.dev" in outcome.message
-    # So is who was spawned; reading goes on.
+    # A spawned agent is refused too. Reads still work.
     child = guarded.login("worker-a")
     assert attempt(child, Attempt("POST", AGENTS, declarative("worker-c"))).by is By.FAULT
     assert lead.request("GET", worker)
@@ -65,7 +65,7 @@ def test_only_the_governed_are_stopped(down: tuple[Scene, Api]) -> None:
 
 
 def _everything(api: Api, name: str) -> None:
-    """What people and kagent's controller do all day."""
+    """Requests that people and kagent's controller send every day."""
     hostile = declarative(name)
     hostile["spec"]["declarative"]["executeCodeBlocks"] = True
     made = api.create(hostile)

@@ -1,4 +1,4 @@
-"""The corpus of hostile manifests at a real API server: none is admitted, and nothing of them is stored."""
+"""The corpus of hostile manifests at a real API server: none is admitted, and none is stored."""
 
 import copy
 import json
@@ -34,7 +34,7 @@ NULLS = {"Declarative resources: null", "BYO resources: null"}
 
 @pytest.fixture(autouse=True)
 def _unchanged(guarded: Scene, lead: Api) -> Iterator[None]:
-    """Whatever is stored is as it was before each test."""
+    """The stored objects are the same before and after each test."""
     digits = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     before = world(guarded.api)
@@ -51,7 +51,10 @@ def address(manifest: Any) -> str:
 
 
 def judged(outcomes: Mapping[str, Outcome], least: int) -> None:
-    """Nobody was let in; and it was the guard that refused, but for what nobody could read."""
+    """No manifest was admitted.
+
+    The guard refused each one, except those that the API server cannot parse.
+    """
     admitted = [name for name, one in outcomes.items() if one.by is By.NOBODY]
     assert not admitted, listed(outcomes, admitted)
     faults = [name for name, one in outcomes.items() if one.by is By.FAULT]
@@ -60,7 +63,7 @@ def judged(outcomes: Mapping[str, Outcome], least: int) -> None:
 
 
 def fresh(cases: Mapping[str, Any]) -> dict[str, Any]:
-    """Each by a name that nobody has, unless its name is what is wrong with it."""
+    """Gives each manifest an unused name, unless its name is the hostile part."""
     found = {}
     for number, (title, manifest) in enumerate(cases.items()):
         metadata = manifest.get("metadata")
@@ -71,7 +74,7 @@ def fresh(cases: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("query", ["", "?dryRun=All", "?fieldValidation=Ignore"])
-def test_none_is_created(query: str, guarded: Scene, lead: Api) -> None:
+def test_no_hostile_manifest_is_created(query: str, guarded: Scene, lead: Api) -> None:
     def create(title: str, manifest: Any) -> Outcome:
         outcome = attempt(lead, Attempt("POST", address(manifest) + query, manifest))
         return harmless(guarded, outcome) if title in MENDED else outcome
@@ -79,7 +82,7 @@ def test_none_is_created(query: str, guarded: Scene, lead: Api) -> None:
     judged(at_once(create, fresh(CASES)), 400)
 
 
-def test_none_is_applied(guarded: Scene, lead: Api) -> None:
+def test_no_hostile_manifest_is_applied(guarded: Scene, lead: Api) -> None:
     def apply(title: str, manifest: Any) -> Outcome:
         metadata = manifest.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -92,7 +95,7 @@ def test_none_is_applied(guarded: Scene, lead: Api) -> None:
 
 
 def harmless(guarded: Scene, outcome: Outcome) -> Outcome:
-    """What the API server had mended before anybody saw it holds nothing hostile any more."""
+    """The API server corrected these manifests before admission: the stored object is harmless."""
     if outcome.by is By.NOBODY:
         assert not beyond(outcome.found)
         with suppress(ApiError):  # it was dry
@@ -123,7 +126,7 @@ def test_no_agent_becomes_one(how: str, lead: Api) -> None:
             request = Attempt("PATCH", f"{path}?fieldManager=evil&force=true", whole, APPLY)
         outcome = attempt(lead, request)
         if outcome.by is By.NOBODY and unchanged(old[target], outcome.found):
-            # It asked for what it is already, or for nothing that the API server stores.
+            # It requested the current state, or only fields that the API server does not store.
             return Outcome(By.SERVER)
         return outcome
 

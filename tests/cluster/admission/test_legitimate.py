@@ -22,7 +22,7 @@ CASES = legitimate.cases()
 LIVES = {"short life": 90, "longest life": 7200}
 
 
-def test_there_are_enough() -> None:
+def test_corpus_has_at_least_50_manifests() -> None:
     assert len(CASES) >= 50
 
 
@@ -33,7 +33,7 @@ def owner(guarded: Scene, lead: Api) -> str:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_admitted(name: str, guarded: Scene, lead: Api, owner: str) -> None:
+def test_legitimate_manifest_is_admitted(name: str, guarded: Scene, lead: Api, owner: str) -> None:
     manifest = CASES[name]
     if manifest["metadata"]["name"] in ("worker-a", "worker-b"):
         manifest = edited(manifest, ("metadata.name", "worker-x"))
@@ -65,7 +65,7 @@ def test_it_is_admitted(name: str, guarded: Scene, lead: Api, owner: str) -> Non
 
 
 def stamps(manifest: Object) -> Object:
-    """What the guard wrote on it."""
+    """The stamps that the guard wrote on the agent."""
     metadata = manifest["metadata"]
     found = {**metadata["annotations"], **metadata["labels"]}
     found["owners"] = metadata.get("ownerReferences")
@@ -77,7 +77,7 @@ def stamps(manifest: Object) -> Object:
 
 
 def right(live: Object, owner: str, begun: datetime, seconds: int) -> None:
-    """Each stamp is what it must be, and there is no other."""
+    """Checks that the agent has exactly the expected stamps."""
     written = stamps(live)
     ttl = written.pop("hotpeers.dev/ttl", None)
     assert (ttl is None) == (seconds == 1800)
@@ -137,8 +137,8 @@ def test_stamps_stay_whoever_applies(lead: Api, worker: Object) -> None:
             assert stamps(after) == stamps(worker)
 
 
-def test_last_of_two_specs_is_the_one_that_is_judged(lead: Api) -> None:
-    """The API server stores the last one, and that is what the guard saw."""
+def test_last_of_two_duplicate_specs_is_judged_and_stored(lead: Api) -> None:
+    """The API server stores the last one, and the guard judges the same one."""
     harmless = json.dumps(declarative("worker-z")["spec"])
     head = '"apiVersion":"kagent.dev/v1alpha2","kind":"Agent","metadata":{"name":"worker-z"}'
     hostile = '{"type":"Declarative","declarative":{"executeCodeBlocks":true}}'
@@ -163,7 +163,7 @@ spec:
     lead.delete(made)
 
 
-def test_time_to_live_is_counted_from_now(lead: Api) -> None:
+def test_expiry_is_the_ttl_from_now(lead: Api) -> None:
     manifest = edited(declarative("worker-z"), ('metadata.annotations["hotpeers.dev/ttl"]', "1m"))
     made = lead.create(manifest)
     written = made["metadata"]["annotations"]["hotpeers.dev/expires-at"]
@@ -172,7 +172,7 @@ def test_time_to_live_is_counted_from_now(lead: Api) -> None:
     lead.delete(made)
 
 
-def test_generated_name_is_the_one_that_is_stored(guarded: Scene, lead: Api) -> None:
+def test_generated_name_is_stored(guarded: Scene, lead: Api) -> None:
     manifest = declarative("any")
     manifest["metadata"] = {"namespace": "team", "generateName": "worker-"}
     tried = lead.request("POST", f"{AGENTS}?dryRun=All", manifest)
@@ -217,7 +217,7 @@ def test_subject_may_ask_about_itself(path: str, kind: str, spec: Object, lead: 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 @pytest.mark.parametrize("dry", [["All"], None])
-def test_its_own_is_deleted(
+def test_subject_deletes_its_own_agent(
     propagation: str, dry: list[str] | None, guarded: Scene, lead: Api
 ) -> None:
     made = lead.create(declarative("worker-gone"))
@@ -227,7 +227,7 @@ def test_its_own_is_deleted(
     if dry:
         lead.request("DELETE", path, options)
 
-    # In the foreground the leader finishes it: nobody collects garbage here.
+    # The leader finishes a foreground deletion: no garbage collector runs here.
     until("the agent to be gone", lambda: guarded.api.is_gone(made), 60)
 
 
@@ -253,7 +253,7 @@ def test_events_of_its_own(lead: Api) -> None:
     assert lead.request("PATCH", path, {"count": 2}, content_type=MERGE)["count"] == 2
 
 
-def test_it_annotates_its_own(lead: Api, worker: Object) -> None:
+def test_subject_annotates_its_own_agent(lead: Api, worker: Object) -> None:
     path = f"{AGENTS}/worker-y"
     change = {"metadata": {"annotations": {"example.com/note": "seen"}}}
     after = lead.request("PATCH", path, change, content_type=MERGE)
@@ -294,7 +294,7 @@ def test_emptied_resources_are_never_stored(guarded: Scene) -> None:
     api.delete(made)
 
 
-def test_unchecked_names_of_secrets_are_told(guarded: Scene, lead: Api) -> None:
+def test_policy_status_reports_unchecked_secret_names(guarded: Scene, lead: Api) -> None:
     path = "/apis/hotpeers.dev/v1alpha1/namespaces/team/spawnpolicies/leads"
 
     def is_reported() -> bool:

@@ -1,4 +1,4 @@
-"""Hostile requests at a real API server: none does anything, whatever RBAC allows."""
+"""Hostile requests at a real API server: none has an effect, although RBAC allows everything."""
 
 from collections.abc import Iterator
 
@@ -16,17 +16,17 @@ ATTEMPTS = attempts()
 
 @pytest.fixture(autouse=True)
 def _unchanged(guarded: Scene, lead: Api) -> Iterator[None]:
-    """Whatever is stored is as it was before each test."""
+    """The stored objects are the same before and after each test."""
     before = world(guarded.api)
     yield
     assert difference(before, world(guarded.api)) == {}
 
 
-def test_there_are_many() -> None:
+def test_corpus_has_at_least_200_requests() -> None:
     assert len(ATTEMPTS) >= 200
 
 
-def test_none_is_admitted(lead: Api) -> None:
+def test_no_hostile_request_is_admitted(lead: Api) -> None:
     outcomes = at_once(lambda _, one: attempt(lead, one), ATTEMPTS)
     wrong = [name for name, one in outcomes.items() if one.by is not ATTEMPTS[name].by]
     assert not wrong, listed(outcomes, wrong)

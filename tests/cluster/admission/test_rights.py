@@ -1,4 +1,4 @@
-"""Who is asked about, and what only RBAC stops, since no admission webhook ever sees it."""
+"""Which requests reach the guard, and which only RBAC stops."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,12 +17,12 @@ LEAD = "system:serviceaccount:team:lead"
 
 
 def config(headers: dict[str, str] | None = None, namespace: str = "team") -> Attempt:
-    """A ConfigMap, which is nobody's who is governed."""
+    """A ConfigMap, which no governed account may create."""
     path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"
     return Attempt("POST", path, CONFIG, headers=headers or {})
 
 
-# None of these is the account `lead` of `team`, whatever it looks like.
+# None of these is the account `lead` of `team`, although the names look alike.
 STRANGERS = [
     "lead",
     "system:serviceaccount:team:leader",
@@ -54,13 +54,15 @@ def test_strangers_are_nobodys_business(user: str, guarded: Scene, lead: Api) ->
     assert attempt(guarded.api, config(headers)).by is By.NOBODY
 
 
-def test_the_account_is_governed_whoever_speaks_for_it(guarded: Scene, lead: Api) -> None:
+def test_impersonated_account_is_governed(guarded: Scene, lead: Api) -> None:
     for more in ({}, {"Impersonate-Uid": "x"}, {"Impersonate-Group": "system:masters"}):
         headers = {"Impersonate-Group": "system:masters", "Impersonate-User": LEAD, **more}
         assert attempt(guarded.api, config(headers)).by is By.GUARD
 
 
-def test_account_of_that_name_elsewhere_is_not_governed(guarded: Scene, lead: Api) -> None:
+def test_account_with_that_name_in_another_namespace_is_not_governed(
+    guarded: Scene, lead: Api
+) -> None:
     other = guarded.login("lead", "sandbox")
     assert attempt(other, config(namespace="sandbox")).by is By.NOBODY
     assert attempt(other, config()).by is By.NOBODY
@@ -86,7 +88,7 @@ def said(api: Api) -> str:
     return attempt(api, Attempt("GET", f"{AGENTS}/lead")).message
 
 
-def test_what_a_subject_named_by_account_spawned_is_not_its_successors(guarded: Scene) -> None:
+def test_recreated_account_does_not_own_the_agents_of_its_predecessor(guarded: Scene) -> None:
     first = guarded.login("robot")
     subjects = [{"kind": "ServiceAccount", "name": "robot"}]
     guarded.api.create(policy("robots", subjects=subjects, names=["robot-*"]))
@@ -97,7 +99,7 @@ def test_what_a_subject_named_by_account_spawned_is_not_its_successors(guarded: 
     outcome = attempt(second, Attempt("DELETE", f"{AGENTS}/robot-a"))
     assert outcome.by is By.GUARD
     assert "NotSpawned" in outcome.message
-    # Nobody's any more, it would be deleted in a minute, in the middle of another test.
+    # Without an owner it would be deleted in a minute, in the middle of another test.
     guarded.api.delete(declarative("robot-a"))
 
 
@@ -136,7 +138,10 @@ def modest(guarded: Scene, lead: Api) -> Iterator[Login]:
     ],
 )
 def test_only_rbac_stops_impersonation(headers: dict[str, str], lead: Api, modest: Login) -> None:
-    """A request is somebody else's then. docs/threat-model.md: do not give this right."""
+    """The request then has the identity of another user.
+
+    docs/threat-model.md: do not grant this right.
+    """
     granted = attempt(lead, config(headers))
     assert granted.by is not By.GUARD
     refused = attempt(modest("impersonate"), config(headers))
@@ -157,7 +162,7 @@ def test_only_rbac_stops_writing_configurations(guarded: Scene, lead: Api, modes
 
 
 def test_configuration_that_somebody_opened_is_closed_again(guarded: Scene, lead: Api) -> None:
-    """Whom the guard is asked about is put back at once, also where a subject had the right to it."""
+    """The webhook configuration is restored at once, even if a subject has the right to edit it."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/hotpeers-guard"
 
     def rules() -> object:

@@ -52,7 +52,7 @@ def is_stamped(manifest: Object, **user: int) -> bool:
 
 
 def refused(outcomes: dict[str, Outcome]) -> None:
-    """The guard refused each; what is null may also have been taken as left out, and stamped."""
+    """The guard refused each. A null may also count as omitted: then it is stamped."""
     wrong = [
         title
         for title, one in outcomes.items()
@@ -76,7 +76,7 @@ def test_nothing_loosens_it(how: str, strict: Api) -> None:
     refused(at_once(make, CASES))
 
 
-def test_nothing_loosens_it_later(strict: Api) -> None:
+def test_later_change_does_not_loosen_pod_security(strict: Api) -> None:
     for base, name in ((declarative(), "worker-tight"), (byo(), "worker-tight-byo")):
         strict.create(edited(base, ("metadata.name", name)))
     before = {
@@ -92,7 +92,7 @@ def test_nothing_loosens_it_later(strict: Api) -> None:
             one = Attempt(method, f"{AGENTS}/{name}", body, kind)
             outcome = attempt(strict, one)
             if outcome.by is By.NOBODY and is_stamped(outcome.found):
-                continue  # merged into what is there already, or null: nothing changed
+                continue  # merged into the current object, or null: nothing changed
             if outcome.by is not By.GUARD:
                 return outcome
         return Outcome(By.GUARD)
@@ -103,7 +103,7 @@ def test_nothing_loosens_it_later(strict: Api) -> None:
         removal = [{"op": "remove", "path": where}]
         one = Attempt("PATCH", f"{AGENTS}/worker-tight", removal, PATCH)
         outcome = attempt(strict, one)
-        # What is taken away is put back.
+        # A removed setting is restored.
         assert outcome.by is By.NOBODY, outcome
     for name, old in before.items():
         after = strict.request("GET", f"{AGENTS}/{name}")
@@ -141,7 +141,7 @@ AGENTS_OF = {
 
 
 @pytest.mark.parametrize("name", AGENTS_OF)
-def test_its_pods_are_let_in_where_restricted_is_enforced(
+def test_pods_are_admitted_where_restricted_is_enforced(
     name: str, guarded: Scene, strict: Api, lead: Api, enforced: str
 ) -> None:
     admin = guarded.api
@@ -168,7 +168,7 @@ def test_its_pods_are_let_in_where_restricted_is_enforced(
         lead.delete(loose)
 
 
-def test_what_is_read_back_can_be_applied(strict: Api) -> None:
+def test_stored_agent_can_be_applied_again(strict: Api) -> None:
     made = strict.create(declarative("worker-again"))
     try:
         path = f"{AGENTS}/worker-again?fieldManager=kubectl&force=true"

@@ -1,4 +1,4 @@
-"""Everything that an API server stores, to be compared with what it stored before."""
+"""A snapshot of everything that an API server stores, for comparison."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kit.apiserver.client import Api, Object
 
-# What programs write by themselves: Events of denials, Leases, what the API server says of itself.
+# Written by programs at any time: Events of denials, Leases, the API server's own objects.
 _OWN = ("/events", "/leases", "/flowschemas", "/prioritylevelconfigurations", "/apiservices")
 
 
@@ -58,7 +58,7 @@ def resources(api: Api) -> Iterator[Resource]:
 
 
 def world(api: Api) -> dict[str, str]:
-    """What each object says, by where it is."""
+    """The content of each object by its path."""
     found: dict[str, str] = {}
     for one in resources(api):
         if "list" not in one.verbs or one.path().endswith(_OWN):
@@ -72,7 +72,7 @@ def world(api: Api) -> dict[str, str]:
 
 
 def _said(one: Resource, item: Object) -> str:
-    """All of it, but for who manages its fields, what is counted of denials, and whom the guard governs."""
+    """The object without managed fields, counts of denials and governed accounts."""
     metadata = {**item["metadata"], "managedFields": None, "resourceVersion": None}
     whole = {**item, "metadata": metadata}
     if one.name == "spawnpolicies":
@@ -84,7 +84,7 @@ def _said(one: Resource, item: Object) -> str:
 
 
 def difference(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """What is there only once, or says another thing."""
+    """The objects that exist in only one snapshot, or differ."""
     return {
         place: (before.get(place, ""), after.get(place, ""))
         for place in sorted({*before, *after})

@@ -1,4 +1,4 @@
-"""What the scenarios share: sidecars that end with their test, peers, and a line of figures."""
+"""Shared by the scenarios: sidecars that end with their test, peers, and a line of figures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make_peer(namespace: str) -> Callable[..., Object]:
 
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print one line of figures, whatever is captured."""
+    """Print one line of figures, even while pytest captures output."""
 
     def say(line: str) -> None:
         with capsys.disabled():

@@ -1,4 +1,4 @@
-"""A sidecar within this process, for what can be done to no other: see the tests that use it."""
+"""A sidecar inside this process, for faults that cannot be injected into another process."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Observer:
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """What the newest file tells of each peer."""
+        """The description of each peer in the newest file."""
         return {peer.name: peer.description for peer in self.file.peers} if self.file else {}
 
     @property
@@ -100,7 +100,7 @@ class Observer:
         return self.until(what, lambda: self.descriptions.get(name) == description, seconds)
 
     def figures(self) -> str:
-        """What was looked at, in short."""
+        """A short summary of the observed files."""
         return f"{self.polls} polls, {self.generations} generations, {len(self.wrong)} wrong"
 
     def _follow(self) -> None:
@@ -116,7 +116,7 @@ class Observer:
             if self._raw:
                 self.wrong.append("the file is gone")
             return
-        # What became required or was released meanwhile is nothing to hold against this look.
+        # Requirements that changed during this read do not apply to it.
         required = before & self._required
         # The same bytes are as good as they were: the looks stay cheap.
         if raw != self._raw:

@@ -1,4 +1,4 @@
-"""The real `hotpeers run --source kubernetes` as a process, and what it says of itself."""
+"""The real `hotpeers run --source kubernetes` as a process, with its status and metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def run_arguments(kubeconfig: Path, namespace: str, file: Path, listen: str) -> list[str]:
-    """Return what follows `hotpeers`."""
+    """Return the arguments after `hotpeers`."""
     return [
         "run",
         "--source=kubernetes",
@@ -73,12 +73,12 @@ class Sidecar:
         return dict(json.loads(self._get("/status")))
 
     def scope(self, kind: str) -> dict[str, Any]:
-        """Return how it stands with one kind of objects."""
+        """Return the state of the scope of one kind."""
         scopes = self.status()["source"]["scopes"]
         return next(dict(scope) for scope in scopes if scope["kind"] == kind)
 
     def reasons(self) -> set[str]:
-        """Return the words for what is wrong now."""
+        """Return the reasons of the current problems."""
         return {problem["reason"] for problem in self.status()["problems"]}
 
     def metric(self, name: str, **labels: str) -> float:

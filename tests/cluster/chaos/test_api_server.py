@@ -29,7 +29,7 @@ def create_peers(cluster: Cluster, make_peer: MakePeer, wanted: Iterable[str]) -
 
 
 def until_following(sidecar: Sidecar) -> None:
-    """Wait until every kind is watched: a list that is read again would hide what a watch loses."""
+    """Wait until every kind is watched: a new list would hide events that the watch lost."""
 
     def all_follow() -> bool:
         scopes = sidecar.status()["source"]["scopes"]

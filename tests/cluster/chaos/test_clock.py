@@ -1,4 +1,4 @@
-"""The clock of the machine jumps; what is followed, and for how long, does not go by it."""
+"""The wall clock of the machine jumps. Watches and timeouts must not depend on it."""
 
 import os
 import time
@@ -23,7 +23,7 @@ JUMPS = ["+3600", "-3600", "+86400", "-43200", "+315360000", "-315360000", "+0"]
 
 
 @pytest.mark.skipif(not LIBRARY, reason="needs libfaketime (Debian: apt-get install faketime)")
-def test_jumps_of_the_clock_lose_nothing(
+def test_jumps_of_the_wall_clock_lose_no_change(
     cluster: Cluster,
     make_sidecar: Callable[..., Sidecar],
     make_peer: Callable[..., Object],
@@ -72,7 +72,7 @@ def log_of(sidecar: Sidecar) -> str:
     return sidecar.process.log.read_text()
 
 
-async def test_jumps_of_both_clocks_lose_nothing(
+async def test_jumps_of_both_clocks_lose_no_change(
     cluster: Cluster,
     namespace: str,
     crds: list[str],

@@ -1,4 +1,4 @@
-"""Connections that lead nowhere while nobody says so: what the sidecar makes of the silence."""
+"""Black-holed connections: the sidecar notices the silence and reconnects."""
 
 import time
 from collections.abc import Callable, Iterator

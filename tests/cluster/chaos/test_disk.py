@@ -21,7 +21,7 @@ _BYTES = 256 * 1024
 
 
 class Disk(Protocol):
-    """What holds the peer file, and can be full."""
+    """The file system of the peer file, which can be full."""
 
     name: str
     folder: Path
@@ -80,7 +80,10 @@ class LimitedFiles:
 
 @pytest.fixture(params=["file-system", "limit"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    """A small file system where we may mount one; the other way always goes, and is always tested."""
+    """A small file system if we may mount one.
+
+    The other variant needs no rights and always runs.
+    """
     folder = tmp_path / "disk"
     folder.mkdir()
     if request.param == "limit":
@@ -118,7 +121,7 @@ def test_full_disk_keeps_the_last_good_file(
         until("two failed writes in the log", lambda: failures(sidecar) >= 2, 60)
         assert "ProjectionFailed" in sidecar.reasons()
         assert observer.generation == before
-        # What failed must not take the room that is missing.
+        # A failed write must not use up the missing space.
         assert list(disk.folder.glob(".peers.json.*.tmp")) == []
 
         disk.empty(sidecar)

@@ -1,4 +1,4 @@
-"""However the objects came to be as they are: the end is what a fresh list gives."""
+"""After any history of the objects, the peers equal those of a fresh list."""
 
 import random
 from collections.abc import Callable
@@ -23,7 +23,7 @@ AUDIENCES: list[Object] = [
     {"from": "All"},
     {"from": "Same"},
     {"from": "Selector", "selector": {"matchLabels": {"team": "nobody"}}},
-    {"from": "Selector"},  # malformed: it may be refused, and harm nothing else
+    {"from": "Selector"},  # malformed: it may be refused, and must not affect other objects
 ]
 
 
@@ -59,7 +59,7 @@ class Worker:
         target = manifest(kind, self._namespace, dice.choice(NAMES))
         deeds = [self._create, self._create, self._update, self._update, self._delete]
         deed = dice.choice([*deeds, self._relabel, self._relabel])
-        # What it is done to may not be there, or be another one by now.
+        # The object may be missing, or may have been recreated.
         with suppress(ApiError):
             deed(kind, target, number)
             return True
@@ -92,7 +92,7 @@ class Worker:
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_end_of_2000_random_steps_is_what_a_fresh_list_gives(
+def test_state_after_2000_random_steps_equals_a_fresh_list(
     seed: int,
     cluster: Cluster,
     namespace: str,
@@ -130,7 +130,7 @@ def test_end_of_2000_random_steps_is_what_a_fresh_list_gives(
 
 
 def mend(api: Api, namespace: str) -> None:
-    """Mend what is malformed: it stays in its last good form, which a fresh list cannot know."""
+    """Correct malformed objects, whose last good form a fresh list cannot know."""
     for item in api.list("kagent.dev/v1alpha2", "Agent", namespace)["items"]:
         allowed = item["spec"].get("allowedNamespaces") or {}
         if allowed.get("from") == "Selector" and "selector" not in allowed:
@@ -153,7 +153,7 @@ def told(sidecar: Sidecar) -> set[str]:
 
 
 def labelled(api: Api, namespace: str) -> set[str]:
-    """Return what there is to be selected, as the API server itself lists it."""
+    """Return the selectable objects as the API server lists them."""
     found = set()
     for version, kind in (
         ("hotpeers.dev/v1alpha1", "Peer"),

@@ -81,7 +81,8 @@ def test_sidecar_killed_at_200_moments_leaves_a_whole_file(
             for life in range(KILLS // LANES - 1):
                 pid = nursery.start(arguments)
                 if life % 2:
-                    # Any moment of a start; else one of the work, which is to be reached first.
+                    # A moment during the start, or one during the work, which must be reached
+                    # first.
                     pause.wait(dice.uniform(0.0, LONGEST_START))
                 else:
                     before = observers[lane].generation

@@ -1,4 +1,4 @@
-"""A name server that does not answer: what has no need of it goes on."""
+"""A name server that does not answer: everything that needs no lookup keeps working."""
 
 import socket
 import threading

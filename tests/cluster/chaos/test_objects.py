@@ -1,4 +1,4 @@
-"""What objects do: one of a thousand is malformed, thousands change at once, a kind goes away."""
+"""Changes of objects: a malformed one, thousands at once, a removed kind."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Tell = Callable[[str], None]
 
 @pytest.fixture
 def anything_goes(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator[None]:
-    """A definition of Peer that lets everything in, as an older or a foreign one may."""
+    """A CRD of Peer without validation, as an older or a foreign one may be."""
     (crd,) = read_yaml(PEERS)
     (version,) = crd["spec"]["versions"]
     version["schema"] = {
@@ -62,7 +62,7 @@ MALFORMED: list[Any] = [
 ]
 
 
-def test_malformed_object_among_a_thousand_harms_itself_alone(
+def test_malformed_object_does_not_affect_a_thousand_others(
     cluster: Cluster,
     namespace: str,
     anything_goes: None,
@@ -162,7 +162,7 @@ def test_burst_of_5000_events_ends_right(
     )
 
 
-def test_kind_that_goes_and_comes_back_is_followed_again(
+def test_kind_is_followed_again_after_its_crd_was_removed(
     cluster: Cluster,
     namespace: str,
     crds: list[str],

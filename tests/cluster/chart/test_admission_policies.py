@@ -105,7 +105,7 @@ def test_no_service_account_changes_our_webhooks(own_policies: Cluster, kind: st
             lead.request(method, where, body, content_type=merge)
         assert caught.value.status == 403, where
     assert "webhookWriters" in caught.value.message
-    # What is not ours is its own affair: RBAC's.
+    # Webhooks of others are left to RBAC.
     other = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "metadata": {"name": f"of-others-{kind[:3]}"},
@@ -120,7 +120,9 @@ def test_no_service_account_changes_our_webhooks(own_policies: Cluster, kind: st
     ("namespace", "name"),
     [(SYSTEM, "hotpeers-controller"), ("argocd", "argocd-application-controller")],
 )
-def test_who_is_listed_and_people_may(own_policies: Cluster, namespace: str, name: str) -> None:
+def test_listed_accounts_and_people_may_change_the_webhooks(
+    own_policies: Cluster, namespace: str, name: str
+) -> None:
     listed = login(own_policies, namespace, name)
     for one in (listed, own_policies.api):
         for kind in KINDS:
@@ -130,7 +132,7 @@ def test_who_is_listed_and_people_may(own_policies: Cluster, namespace: str, nam
     listed.close()
 
 
-def test_account_of_another_namespace_with_a_listed_name_may_not(own_policies: Cluster) -> None:
+def test_listed_name_in_another_namespace_is_denied(own_policies: Cluster) -> None:
     other = login(own_policies, "ci", "argocd-application-controller")
     with pytest.raises(ApiError, match="may not change"):
         other.request("DELETE", f"{HOOKS}/{KINDS[0]}/hotpeers-guard")
@@ -140,13 +142,14 @@ def test_account_of_another_namespace_with_a_listed_name_may_not(own_policies: C
 @pytest.mark.parametrize(
     ("plural", "name"), [("secrets", "taken"), ("configmaps", "taken-skills-init")]
 )
-def test_what_is_no_agents_does_not_become_one(api: Api, plural: str, name: str) -> None:
+def test_stamps_cannot_be_added_to_an_object_without_them(api: Api, plural: str, name: str) -> None:
     kind = {"secrets": "Secret", "configmaps": "ConfigMap"}[plural]
     metadata = {"name": name, "namespace": "team"}
     made = api.create({"apiVersion": "v1", "kind": kind, "metadata": metadata})
     with pytest.raises(ApiError, match="already exists and belongs to no agent"):
         change(api, plural, name, STAMPED)
-    # Whose it is may go on with it; and so may everybody with what was an agent's from the start.
+    # Its owner may still change it. Everyone may change an object that was an agent's from the
+    # start.
     change(api, plural, name, {"labels": {"a": "b"}})
     api.delete(made)
     owned = api.create({"apiVersion": "v1", "kind": kind, "metadata": {**metadata, **STAMPED}})
@@ -161,7 +164,7 @@ def test_secret_of_an_agent_that_a_person_made_is_kagents_affair(api: Api) -> No
     api.delete(made)
 
 
-def test_policies_are_left_out_where_they_are_not_served_or_wanted(helm: Helm) -> None:
+def test_policies_are_omitted_when_unserved_or_disabled(helm: Helm) -> None:
     def names(*sets: str) -> set[str]:
         return {
             one["metadata"]["name"]

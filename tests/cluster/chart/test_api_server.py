@@ -1,4 +1,4 @@
-"""The API server takes what the templates make: every field is one, and every rule of it is met."""
+"""The API server accepts the rendered templates: every field is known and valid."""
 
 from __future__ import annotations
 

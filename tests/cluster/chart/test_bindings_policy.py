@@ -1,4 +1,4 @@
-"""The policy of bindings on a real API server: what a controller that was taken over may bind."""
+"""The policy of bindings on a real API server: what a compromised controller can bind."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def admin(account: ServiceAccount) -> Api:
 
 
 def by_hand() -> Object:
-    """One that RBAC alone lets the controller create: all of Alice's cluster is hers to read."""
+    """A binding that RBAC alone allows the controller: it lets Alice read the whole cluster."""
     return manifest_of(Binding(PEERS, "", ALICE), None)
 
 
@@ -114,7 +114,7 @@ def test_other_roles_are_refused(api: Api, role: str, kind: str) -> None:
         api.create(changed(kind, metadata=name, roleRef=reference))
 
 
-def test_its_own_are_created_and_deleted(api: Api) -> None:
+def test_own_bindings_are_created_and_deleted(api: Api) -> None:
     for binding in (
         Binding(PEERS, HOME, ALICE),
         Binding(FEEDBACK, HOME, ALICE),
@@ -155,6 +155,6 @@ def test_bindings_of_others_are_not_deleted(api: Api, admin: Api, metadata: Obje
         admin.delete(made)
 
 
-def test_nobody_else_is_held_to_it(admin: Api) -> None:
+def test_policy_of_bindings_applies_only_to_the_controller(admin: Api) -> None:
     for manifest in HOSTILE.values():
         assert not refused(admin, manifest)

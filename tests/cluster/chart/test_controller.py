@@ -29,7 +29,7 @@ SECONDS = 60.0
 
 @dataclass
 class Release:
-    """An installed chart, and what was there before it."""
+    """An installed chart, and the objects that existed before it."""
 
     api: Api
     helm: Helm
@@ -105,7 +105,7 @@ def is_ready(port: int) -> bool:
     return False
 
 
-def test_it_works_is_upgraded_and_leaves_nothing(
+def test_controller_works_survives_an_upgrade_and_uninstalls_cleanly(
     release: Release, controller: tuple[Process, int]
 ) -> None:
     process, port = controller
@@ -119,7 +119,7 @@ def test_it_works_is_upgraded_and_leaves_nothing(
     # Still running, as pods are for a while after their Deployment is deleted.
     release.helm.uninstall("hotpeers", PLACE)
     process.stop()
-    # There is no garbage collector here; what it would take is all that is left.
+    # No garbage collector runs here: only the objects that it would delete are left.
     kinds = {"rolebindings", "clusterrolebindings"}
     left = left_over(release.api, release.before, may_be=kinds)
     assert {plural for _, plural, _, _ in left} == kinds

@@ -1,4 +1,4 @@
-"""What is written in one place and held in another is the same in both."""
+"""Copies of files are the same as their originals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kit.chart.rendering import INSTALL, K8S, copies, install_manifest, stray
 PYPROJECT = K8S.parent / "pyproject.toml"
 
 
-def test_chart_holds_what_k8s_holds() -> None:
+def test_chart_copies_equal_the_files_in_k8s() -> None:
     stale = [
         str(path.relative_to(K8S))
         for path, text in copies().items()
@@ -27,7 +27,7 @@ def test_install_manifest_is_up_to_date(helm: Helm) -> None:
     assert INSTALL.read_text() == install_manifest(helm), "run `make manifests`"
 
 
-def test_version_is_that_of_the_project() -> None:
+def test_chart_version_equals_the_project_version() -> None:
     version = tomllib.loads(PYPROJECT.read_text())["project"]["version"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (version, version)

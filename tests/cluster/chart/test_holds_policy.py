@@ -1,4 +1,4 @@
-"""The policy of holds on a real API server: what a controller that was taken over may write."""
+"""The policy of holds on a real API server: what a compromised controller can write."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_release_and_clearing_pass(api: Api, held: Object) -> None:
     assert not refused(api, held, release_patch(one.uid, None, one.marks))
 
 
-def test_asking_a_pod_passes(api: Api, admin: Api) -> None:
+def test_annotating_a_pod_with_the_held_hash_is_allowed(api: Api, admin: Api) -> None:
     made = admin.create(pod("asked"))
     uid = made["metadata"]["uid"]
     try:
@@ -198,7 +198,9 @@ def test_other_changes_of_a_pod_are_refused(
 
 
 @pytest.mark.parametrize("verb", ["DELETE", "POST"])
-def test_it_creates_and_deletes_neither(api: Api, held: Object, verb: str) -> None:
+def test_controller_cannot_create_or_delete_pods_and_deployments(
+    api: Api, held: Object, verb: str
+) -> None:
     for manifest in (held, pod("probe")):
         path = api.path(manifest, named=verb == "DELETE")
         with pytest.raises(ApiError, match="403"):

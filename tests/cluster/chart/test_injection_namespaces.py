@@ -36,7 +36,7 @@ def test_controller_binds_only_where_the_webhook_injects(helm: Helm) -> None:
     assert not allowed.matches({key: value for key, value in good.items() if key[:7] != "example"})
 
 
-def test_operator_of_a_selector_that_is_none_is_named(helm: Helm) -> None:
+def test_error_names_the_unknown_operator_of_a_selector(helm: Helm) -> None:
     wrong = '{"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["1"]}]}'
     with pytest.raises(HelmError, match=r"operator Gt is not one of In"):
         helm.render(f"webhook.namespaceSelector={wrong}")

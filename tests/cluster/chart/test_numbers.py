@@ -103,7 +103,7 @@ def test_labels_names_and_variables_may_be_numbers_and_booleans(helm: Helm) -> N
         ("log.level=1", "level"),
     ],
 )
-def test_what_cannot_be_a_number_is_named(helm: Helm, value: str, named: str) -> None:
+def test_error_names_the_value_that_cannot_be_a_number(helm: Helm, value: str, named: str) -> None:
     with pytest.raises(HelmError, match=named):
         rendered(helm, "--set", value)
 

@@ -30,7 +30,7 @@ WORDS = {
     "state": {state.value for state in AckState},
     "result": {result.value for result in Result},
 }
-# Put on by whatever scrapes.
+# Labels that the scraper adds.
 TARGET = {"namespace", "pod", "instance", "job"}
 REFERENCE = (K8S.parent / "docs" / "reference.md").read_text()
 
@@ -57,7 +57,7 @@ def expressions(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def selectors(expression: str) -> list[Any]:
-    """Every selector of a query; raises where it is none."""
+    """Every selector of a query. Raises ValueError if the query is malformed."""
     found: list[Any] = []
 
     def visit(node: Any) -> bool:
@@ -70,7 +70,7 @@ def selectors(expression: str) -> list[Any]:
 
 
 def wrong(expression: str) -> list[str]:
-    """What a query names that does not exist."""
+    """The metrics and labels of a query that do not exist."""
     bad: list[str] = []
     for selector in selectors(expression):
         labels = METRICS.get(selector.name)
@@ -90,7 +90,7 @@ def wrong(expression: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_dashboard_asks_for_what_there_is(path: Path) -> None:
+def test_dashboard_queries_existing_metrics_and_labels(path: Path) -> None:
     bad = {title: wrong(expression) for title, expression in expressions(path)}
     assert {title: found for title, found in bad.items() if found} == {}
 
@@ -122,7 +122,7 @@ def test_dashboard_is_whole(path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_alert_asks_for_what_there_is_and_says_what_to_do(rule: dict[str, Any]) -> None:
+def test_alert_queries_existing_metrics_and_has_instructions(rule: dict[str, Any]) -> None:
     assert wrong(rule["expr"]) == []
     assert rule["labels"]["severity"] in {"info", "warning", "critical"}
     assert set(rule["annotations"]) == {"summary", "description"}
@@ -164,10 +164,10 @@ def test_chart_ships_them_unchanged(helm: Helm) -> None:
         ("sum by (pood) (hotpeers_peers)", "label pood"),
     ],
 )
-def test_what_does_not_exist_is_found(expression: str, said: str) -> None:
+def test_checker_finds_missing_metrics_and_labels(expression: str, said: str) -> None:
     assert wrong(expression) == [said]
 
 
-def test_what_is_no_query_is_found() -> None:
+def test_checker_finds_malformed_queries() -> None:
     with pytest.raises(ValueError, match="unclosed"):
         wrong("sum by (pod (hotpeers_peers)")

@@ -1,4 +1,4 @@
-"""Clusters without ValidatingAdmissionPolicies get none, and everything else."""
+"""Clusters that do not serve ValidatingAdmissionPolicies get everything except these policies."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def test_policies_are_rendered_where_they_are_served(helm: Helm, version: str, f
     assert "ClusterRoleBinding" in kinds
 
 
-def test_policy_of_bindings_goes_with_the_right_to_bind(helm: Helm) -> None:
+def test_policy_of_bindings_is_omitted_without_the_right_to_bind(helm: Helm) -> None:
     names = [one["metadata"]["name"] for one in helm.render("rbac.auto=false")]
     assert "hotpeers-bindings" not in names

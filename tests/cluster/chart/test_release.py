@@ -87,7 +87,7 @@ def wait_for_definitions(api: Api) -> None:
         until(f"{file.name} to be served", partial(is_served, api, crd), 60.0)
 
 
-def test_nothing_is_left_but_the_definitions_and_the_peers(api: Api, release: Helm) -> None:
+def test_uninstallation_leaves_only_the_crds_and_the_peers(api: Api, release: Helm) -> None:
     install_operators(api)
     before = inventory(api)
     release.install("hotpeers", PLACE)
@@ -107,10 +107,10 @@ def test_nothing_is_left_but_the_definitions_and_the_peers(api: Api, release: He
     assert api.read(weather)["spec"] == weather["spec"]
 
 
-def test_nothing_at_all_is_left_if_so_asked(api: Api, release: Helm) -> None:
+def test_uninstallation_without_keep_leaves_no_object(api: Api, release: Helm) -> None:
     before = inventory(api)
     release.install("hotpeers", PLACE, "crds.keep=false")
-    # One that is deleted before it was ever served goes, too, but the server takes its time.
+    # A CRD that is deleted before it was served also disappears, but the server is slow then.
     wait_for_definitions(api)
     release.uninstall("hotpeers", PLACE)
     assert left_over(api, before) == set()
@@ -124,7 +124,7 @@ def write_certificates(api: Api) -> None:
     api.request("PUT", api.path(LEASE), lease)
 
 
-def test_what_the_controller_wrote_survives(api: Api, release: Helm) -> None:
+def test_upgrade_keeps_objects_written_by_the_controller(api: Api, release: Helm) -> None:
     release.install("hotpeers", PLACE)
     assert "caBundle" not in webhook(api)["clientConfig"]
     write_bundle(api)
@@ -141,7 +141,7 @@ def test_what_the_controller_wrote_survives(api: Api, release: Helm) -> None:
     assert api.read(LEASE)["spec"]["holderIdentity"] == "one"
 
 
-def test_it_survives_the_manifest_applied_again(api: Api) -> None:
+def test_repeated_apply_keeps_objects_written_by_the_controller(api: Api) -> None:
     for manifest in read_yaml(INSTALL):
         api.apply(manifest)
     write_bundle(api)
@@ -152,7 +152,7 @@ def test_it_survives_the_manifest_applied_again(api: Api) -> None:
     assert api.read(SECRET)["data"] == {"tls.crt": BUNDLE}
 
 
-def test_definition_of_somebody_else_is_not_taken_over(api: Api, release: Helm) -> None:
+def test_foreign_crd_is_not_adopted(api: Api, release: Helm) -> None:
     (crd,) = read_yaml(PEERS)
     api.create(crd)
     with pytest.raises(HelmError, match=r"peers\.hotpeers\.dev.*cannot be imported"):
@@ -181,17 +181,17 @@ def test_uninstallation_warns_of_spawned_agents_and_the_command_removes_them(
     (event,) = events(api)
     assert (event["type"], event["reason"]) == ("Warning", "SpawnedAgentsStay")
     assert event["involvedObject"]["name"] == "hotpeers-controller"
-    # What the command asks of the API server, in each namespace.
+    # The requests of the command, in each namespace.
     selector = "labelSelector=hotpeers.dev%2Fspawned%3Dtrue"
     api.request("DELETE", f"{api.path(spawned, named=False)}?{selector}")
     assert [one["metadata"]["name"] for one in agents(api)] == ["human"]
-    # Once more: the Event of before is in nobody's way.
+    # Once more: the earlier Event does not conflict.
     release.install("hotpeers", PLACE)
     release.uninstall("hotpeers", PLACE)
     assert len(events(api)) == 1
 
 
-def test_no_event_is_made_where_nothing_was_guarded(api: Api, release: Helm) -> None:
+def test_no_event_is_written_without_a_guard(api: Api, release: Helm) -> None:
     release.install("hotpeers", PLACE, "guard.enabled=false")
     release.uninstall("hotpeers", PLACE)
     assert events(api) == []

@@ -1,4 +1,4 @@
-"""What the templates make of values."""
+"""The templates, rendered with different values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_object_has_a_place_and_its_labels(helm: Helm, variant: Variant) -
         assert it["metadata"].get("namespace") == place
         labels = it["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == variant.release
-        # Helm sets it itself; what the controller makes has another.
+        # Helm sets this label itself. Objects of the controller have another value.
         assert "app.kubernetes.io/managed-by" not in labels
         assert all(len(value) <= 63 for value in labels.values())
         assert len(it["metadata"]["name"]) <= 63
@@ -74,7 +74,7 @@ def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
     for webhook in one(helm.render(extra), MUTATING, "-injector")["webhooks"]:
         assert webhook["failurePolicy"] == "Ignore"
         assert webhook["timeoutSeconds"] == 2
-        # It tells owners by Events, and leaves a dry run without any.
+        # It writes Events for owners, but not in a dry run.
         assert webhook["sideEffects"] == "NoneOnDryRun"
         assert "caBundle" not in webhook["clientConfig"]
         assert webhook["namespaceSelector"]["matchLabels"] == {"team": "a"}
@@ -87,32 +87,32 @@ def test_webhooks_ask_for_little_and_fail_open(helm: Helm) -> None:
         ]
         assert label["key"] == "hotpeers.dev/injection"
         paths[label["operator"], *label["values"]] = webhook["clientConfig"]["service"]["path"]
-    # Each namespace is asked about by one of both at most: where it is forbidden, by none.
+    # At most one of both webhooks matches a namespace. Where injection is disabled, neither does.
     ways = {("NotIn", "enabled", "disabled"): "/inject", ("In", "enabled"): "/inject/namespace"}
     assert paths == ways
 
 
 @pytest.mark.parametrize("kind", GUARD)
-def test_guard_fails_closed_and_asks_about_nobody_yet(helm: Helm, kind: str) -> None:
+def test_guard_fails_closed_and_starts_without_rules(helm: Helm, kind: str) -> None:
     (webhook,) = one(helm.render(), kind, "-guard")["webhooks"]
     assert webhook["failurePolicy"] == "Fail"
     assert webhook["sideEffects"] == "NoneOnDryRun"
     assert webhook["matchPolicy"] == "Equivalent"
     assert webhook.get("reinvocationPolicy", "Never") == "Never"
-    # Whom it asks about is the controller's to write.
+    # The controller writes the rules and conditions.
     assert not {"rules", "matchConditions", "namespaceSelector"} & set(webhook)
     assert "caBundle" not in webhook["clientConfig"]
     (by_manager,) = one(helm.render(CERT_MANAGER), kind, "-guard")["webhooks"]
     assert by_manager["clientConfig"] == webhook["clientConfig"]
 
 
-def test_guard_is_left_out(helm: Helm) -> None:
+def test_guard_is_omitted_when_disabled(helm: Helm) -> None:
     objects = helm.render("guard.enabled=false")
     assert not [it for it in objects if it["metadata"]["name"].endswith("-guard")]
     assert environment(objects)["HOTPEERS_GUARD_CONFIGURATION"] == "none"
 
 
-def test_secrets_are_read_only_where_one_asks_for_it(helm: Helm) -> None:
+def test_secrets_are_readable_only_with_check_secrets(helm: Helm) -> None:
     def rules(*sets: str) -> list[Object]:
         role = one(helm.render(*sets), "ClusterRole", "-guard")
         return [it for it in role["rules"] if "secrets" in it["resources"]]
@@ -174,14 +174,14 @@ def test_tools_for_spawning_are_reached_with_the_token_that_they_ask_for(helm: H
             assert not labels.items() <= pod["metadata"]["labels"].items()
 
 
-def test_nobody_is_bound_to_the_rights_of_a_spawner(helm: Helm) -> None:
+def test_spawner_role_is_created_without_a_binding(helm: Helm) -> None:
     objects = helm.render(*TOOLS)
     bound = [it["roleRef"]["name"] for it in objects if "roleRef" in it]
     assert "hotpeers-spawner" in {it["metadata"]["name"] for it in objects}
     assert "hotpeers-spawner" not in bound
 
 
-def test_own_namespace_is_excluded_whatever_else_is(helm: Helm) -> None:
+def test_own_namespace_is_always_excluded(helm: Helm) -> None:
     objects = helm.render('webhook.excludedNamespaces=["a"]', namespace="agents")
     for webhook in one(objects, MUTATING, "-injector")["webhooks"]:
         names, _ = webhook["namespaceSelector"]["matchExpressions"]
@@ -211,7 +211,7 @@ def test_cert_manager_serves_the_names_that_are_called(helm: Helm) -> None:
     assert found["HOTPEERS_WEBHOOK_CONFIGURATION"] == "none"
 
 
-def test_issuer_of_ones_own_is_used_alone(helm: Helm) -> None:
+def test_custom_issuer_replaces_the_issuer_of_the_chart(helm: Helm) -> None:
     objects = helm.render(*VARIANTS["an issuer of one's own"].sets)
     assert "Issuer" not in {it["kind"] for it in objects}
     wanted = {"name": "corporate", "kind": "ClusterIssuer"}
@@ -253,7 +253,7 @@ def test_resources_of_the_sidecar_are_handed_on(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_definition_is_kept_unless_told(helm: Helm, keep: bool) -> None:
+def test_crds_are_kept_unless_disabled(helm: Helm, keep: bool) -> None:
     objects = helm.render(f"crds.keep={str(keep).lower()}")
     for plural in ("peers", "spawnpolicies"):
         crd = one(objects, "CustomResourceDefinition", f"{plural}.hotpeers.dev")
@@ -261,12 +261,12 @@ def test_definition_is_kept_unless_told(helm: Helm, keep: bool) -> None:
         assert policy == ("keep" if keep else None)
 
 
-def test_what_needs_other_kinds_is_off_by_default(helm: Helm) -> None:
+def test_optional_kinds_are_off_by_default(helm: Helm) -> None:
     groups = {it["apiVersion"].rpartition("/")[0] for it in helm.render()}
     assert {group for group in groups if "." in group and not group.endswith(".k8s.io")} == set()
 
 
-def test_monitors_select_what_there_is(helm: Helm) -> None:
+def test_monitors_select_existing_objects(helm: Helm) -> None:
     objects = helm.render(*OBSERVED)
     monitor = one(objects, "ServiceMonitor")["spec"]
     selected = monitor["selector"]["matchLabels"].items()

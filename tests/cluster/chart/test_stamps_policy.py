@@ -1,4 +1,4 @@
-"""The policy of stamps on a real API server: who may write what the guard writes."""
+"""The policy of stamps on a real API server: who may write the stamps of the guard."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def in_force(cluster: Cluster, helm: Helm, *values: str) -> Iterator[None]:
         cluster.api.apply(one)
     probe = agent("probe", labels={"hotpeers.dev/spawned": "true"})
     try:
-        # An API server that has just loaded a policy may load them all anew, and have none meanwhile.
+        # An API server that has just loaded a policy may reload all of them, and briefly enforces
+        # none.
         steady = Steady(lambda: bool(refusal(cluster.api, probe)))
         until("the policy to be in force", steady, 60.0)
         yield
@@ -134,7 +135,7 @@ def test_label_that_is_written_by_hand_is_refused(admin: Api, tenant: Api, value
         assert refusal(api, agent(labels={"hotpeers.dev/spawned": value}))
 
 
-def test_everything_else_is_let_in(admin: Api, tenant: Api) -> None:
+def test_other_labels_and_annotations_are_admitted(admin: Api, tenant: Api) -> None:
     """People go on labelling peers by hand."""
     free = agent(
         labels={"hotpeers.dev/peer": "true", "team": "a"},
@@ -150,8 +151,8 @@ def test_everything_else_is_let_in(admin: Api, tenant: Api) -> None:
         assert not refusal(api, free)
 
 
-def test_account_stamps_only_what_it_creates_itself(admin: Api, tenant: Api) -> None:
-    """As the guard does for it. What an ungoverned account stamps so is believed by nobody."""
+def test_account_can_stamp_only_agents_that_it_creates(admin: Api, tenant: Api) -> None:
+    """The guard stamps as the account itself. Stamps of an ungoverned account are never trusted."""
     own = agent(annotations=STAMPS, labels={"hotpeers.dev/spawned": "true"})
     assert not refusal(tenant, own)
     assert refusal(admin, own)

@@ -1,4 +1,4 @@
-"""values.schema.json: every value is described, and nothing else is taken."""
+"""values.schema.json: every value is described, and unknown values are rejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSTALL = CHART.parents[1] / "docs" / "install.md"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
-def test_lint_has_nothing_to_say(helm: Helm) -> None:
+def test_lint_reports_no_problem(helm: Helm) -> None:
     assert "1 chart(s) linted, 0 chart(s) failed" in helm.lint()
 
 
@@ -26,7 +26,7 @@ def described(schema: dict[str, Any], values: Any, path: str = "") -> None:
     if "$ref" in schema or not isinstance(values, dict) or "properties" not in schema:
         return
     names = set(schema["properties"]) - {"global"}
-    # Where the default is an empty object, the schema alone says what it may hold.
+    # If the default is an empty object, only the schema lists the allowed keys.
     assert set(values) == names or not values, f"{path}: {set(values) ^ names}"
     assert schema["additionalProperties"] is False, path
     for name, value in values.items():
@@ -49,7 +49,7 @@ def test_every_value_is_in_the_reference() -> None:
 
 
 def _whole(found: re.Match[str]) -> str:
-    """Spell out what the table shortens: `a.b.enabled`, `.labels`."""
+    """Expand the short names of the table: `a.b.enabled`, `.labels`."""
     return found[0] + "".join(f"`{found[1]}{one}`" for one in re.findall(r"\.\w+", found[2]))
 
 
@@ -82,7 +82,7 @@ def _whole(found: re.Match[str]) -> str:
         ('podLabels={"a": 1.5}', "podLabels"),
     ],
 )
-def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:
+def test_invalid_value_is_refused_and_named(helm: Helm, value: str, named: str) -> None:
     with pytest.raises(HelmError, match=named):
         helm.render(value)
 
@@ -105,7 +105,7 @@ def test_what_is_no_value_is_refused_and_named(helm: Helm, value: str, named: st
         ),
     ],
 )
-def test_what_cannot_go_together_is_refused_and_named(
+def test_conflicting_values_are_refused_and_named(
     helm: Helm, values: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(HelmError, match=said):

@@ -56,7 +56,7 @@ def lease(cluster: Cluster, namespace: str) -> Object:
     return found["spec"]
 
 
-async def test_one_of_many_leads_and_the_lease_says_so(cluster: Cluster, namespace: str) -> None:
+async def test_one_of_many_leads_and_holds_the_lease(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
         workers = [Worker(client, namespace, f"w{i}", LONG) for i in range(5)]
         async with running(*(worker.run() for worker in workers)):
@@ -143,7 +143,7 @@ async def test_lease_that_another_took_ends_the_work(cluster: Cluster, namespace
             assert worker.terms == 2
 
 
-async def test_deleted_lease_is_made_anew(cluster: Cluster, namespace: str) -> None:
+async def test_deleted_lease_is_recreated(cluster: Cluster, namespace: str) -> None:
     async with client_of(cluster.kubeconfig) as client:
         worker = Worker(client, namespace, "w")
         async with running(worker.run()):
@@ -191,7 +191,7 @@ async def test_work_that_fails_is_raised_and_gives_the_lease_back(
         assert lease(cluster, namespace)["holderIdentity"] == ""
 
 
-async def test_who_does_not_lead_writes_nothing(tmp_path: Path) -> None:
+async def test_replica_that_does_not_lead_sends_no_write(tmp_path: Path) -> None:
     class Untouchable:
         """Any request would be an AttributeError."""
 
@@ -206,7 +206,9 @@ async def test_who_does_not_lead_writes_nothing(tmp_path: Path) -> None:
             await request
 
 
-async def test_work_that_finds_out_first_is_no_failure(cluster: Cluster, namespace: str) -> None:
+async def test_lost_lease_detected_by_the_work_is_not_a_failure(
+    cluster: Cluster, namespace: str
+) -> None:
     async with client_of(cluster.kubeconfig) as client:
         election = Election(client, namespace, "lease", "w", PACE)
         terms: list[int] = []

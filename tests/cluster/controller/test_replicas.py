@@ -91,7 +91,7 @@ def leader_of(*replicas: Controller) -> Controller:
 
 
 @pytest.mark.usefixtures("tidy")
-def test_two_that_start_at_once_serve_the_same_and_one_leads(
+def test_two_replicas_share_a_certificate_and_one_leads(
     make: Make, cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     for one in read_yaml(FOLDER / "roles.yaml"):
@@ -163,7 +163,7 @@ def test_two_that_start_at_once_serve_the_same_and_one_leads(
         cluster.api.delete(configuration)
 
 
-def test_another_leads_after_a_kill_and_after_a_graceful_end(
+def test_other_replica_leads_after_a_kill_and_a_graceful_end(
     make: Make, cluster: Cluster, namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two = [make(which, cluster.kubeconfig, namespace) for which in ("a", "b")]
@@ -192,7 +192,7 @@ def test_another_leads_after_a_kill_and_after_a_graceful_end(
         )
 
 
-def test_frozen_leader_writes_nothing_after_it_lost(
+def test_frozen_leader_sends_no_write_after_it_lost_the_lease(
     make: Make, own_cluster: Cluster, tmp_path: Path
 ) -> None:
     policy, audit = tmp_path / "policy.yaml", tmp_path / "audit.log"
@@ -254,7 +254,7 @@ def test_frozen_leader_writes_nothing_after_it_lost(
     assert 201 in set(writes(audit, accounts[other.name], after=lease["spec"]["acquireTime"]))
 
 
-def test_api_server_that_falls_changes_nothing_that_is_served(
+def test_replicas_keep_serving_during_an_api_server_outage(
     make: Make, own_cluster: Cluster
 ) -> None:
     own_cluster.start()
@@ -291,7 +291,7 @@ def writes(audit: Path, account: ServiceAccount, *, after: str) -> Iterator[int]
             yield event["responseStatus"]["code"]
 
 
-def test_secret_that_may_not_be_read_is_named_and_not_ready(
+def test_forbidden_secret_is_named_and_the_replica_is_not_ready(
     make: Make, cluster: Cluster, namespace: str
 ) -> None:
     account = make_account(cluster, namespace, "poor")

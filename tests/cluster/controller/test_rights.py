@@ -97,7 +97,7 @@ def refused(api: Api, method: str, path: str, body: Object | None = None) -> boo
     return False
 
 
-async def test_everything_works(
+async def test_rights_suffice_for_a_whole_controller(
     account: ServiceAccount, configuration: Object, cluster: Cluster, namespace: str
 ) -> None:
     api = cluster.api
@@ -136,7 +136,7 @@ async def test_everything_works(
                 api.delete({"apiVersion": RBAC, "kind": kind, **one})
 
 
-def test_no_other_secret_is_open(api: Api, cluster: Cluster) -> None:
+def test_other_secrets_are_not_readable(api: Api, cluster: Cluster) -> None:
     other = f"{SECRETS}/other"
     cluster.api.create(
         {
@@ -187,7 +187,7 @@ def test_rights_cannot_be_widened(api: Api) -> None:
     assert refused(api, "PUT", binding, {"apiVersion": RBAC, "kind": "ClusterRoleBinding"})
 
 
-def test_nothing_else_is_written(api: Api, configuration: Object) -> None:
+def test_other_writes_are_forbidden(api: Api, configuration: Object) -> None:
     pods = "/api/v1/namespaces/default/pods"
     assert refused(api, "POST", pods, {"apiVersion": "v1", "kind": "Pod"})
     assert refused(api, "DELETE", f"{pods}/any")
@@ -206,7 +206,7 @@ def test_nothing_else_is_written(api: Api, configuration: Object) -> None:
     assert refused(api, "GET", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/other")
 
 
-def test_of_deployments_nothing_else_is_written(api: Api, namespace: str) -> None:
+def test_other_writes_to_deployments_are_forbidden(api: Api, namespace: str) -> None:
     """What may be patched of them is limited by `chart/test_holds_policy`."""
     base = f"/apis/apps/v1/namespaces/{namespace}"
     for verb, path in (("POST", ""), ("PUT", "/any"), ("DELETE", "/any"), ("PATCH", "/any/scale")):
@@ -236,7 +236,7 @@ def test_configmaps_are_open_in_its_own_namespace_only(api: Api) -> None:
         assert refused(api, verb, f"/api/v1/namespaces/kube-system/configmaps{path}", {})
 
 
-async def test_what_the_guard_keeps_in_the_cluster_works(
+async def test_rights_suffice_to_maintain_the_state_of_the_guard(
     account: ServiceAccount, cluster: Cluster, crds: list[str], namespace: str
 ) -> None:
     api = cluster.api
@@ -287,7 +287,7 @@ async def test_what_the_guard_keeps_in_the_cluster_works(
             )
 
 
-def test_of_agents_and_policies_nothing_else_is_written(
+def test_other_writes_to_agents_and_policies_are_forbidden(
     api: Api, cluster: Cluster, crds: list[str], namespace: str
 ) -> None:
     install_crd(cluster.api, SPAWN_POLICIES)
@@ -307,7 +307,7 @@ def test_of_agents_and_policies_nothing_else_is_written(
         assert refused(api, verb, f"{hooks}{path}", {} if verb == "PATCH" else None)
 
 
-async def test_what_the_guard_reads_and_tells_works(
+async def test_rights_suffice_for_reads_and_events_of_the_guard(
     account: ServiceAccount, api: Api, cluster: Cluster, crds: list[str], namespace: str
 ) -> None:
     told = Told(

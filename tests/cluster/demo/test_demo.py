@@ -48,7 +48,7 @@ def test_every_step_holds_with_the_peers_in_a_cluster(cluster, crds):
     assert cluster.api.request("GET", "/apis/hotpeers.dev/v1alpha1/peers")["items"] == []
 
 
-def test_a_cluster_that_does_not_know_peers_is_told(own_cluster):
+def test_cluster_without_the_peer_crd_is_reported(own_cluster):
     own_cluster.start()
     done = demo(
         "--source",
@@ -84,7 +84,7 @@ def assert_every_step_held(done):
     assert generations == sorted(generations)
 
 
-def test_it_fails_where_the_shim_is_off():
+def test_demo_fails_when_the_shim_is_disabled():
     done = demo("--agent-python", agent_python("kagent"), HOTPEERS_DISABLE="1")
     assert done.returncode == 1, done.stderr[-6000:]
     report = json.loads(done.stdout)
@@ -99,7 +99,7 @@ def test_it_fails_where_the_shim_is_off():
     assert "The logs stay in" in done.stderr
 
 
-def test_a_python_without_the_runtime_is_told_apart():
+def test_python_without_the_runtime_is_reported():
     done = demo("--agent-python", sys.executable)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("hotpeers demo: ")

@@ -105,7 +105,7 @@ REFUSED |= {
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(pod=pods())
-def test_any_pod_that_is_accepted_is_accepted_injected(pod: Pod, offer: Offer) -> None:
+def test_accepted_pod_stays_accepted_when_injected(pod: Pod, offer: Offer) -> None:
     if is_accepted(offer, pod, "restricted"):
         verdict = make_patch(pod, "team", INJECTION)
         offer(jsonpatch.apply_patch(pod, list(verdict.operations)), "restricted")

@@ -119,9 +119,7 @@ def test_a_plain_pod_is_not_even_asked_about(
     assert controller.metric("hotpeers_injections_total") == before
 
 
-def test_a_pod_that_cannot_be_served_says_why(
-    server: Cluster, controller: Controller, team: str
-) -> None:
+def test_skipped_pod_carries_the_reason(server: Cluster, controller: Controller, team: str) -> None:
     body = pod(team, "node", command=["node"])
     parts = urlsplit(server.url)
     connection = http.client.HTTPSConnection(
@@ -152,7 +150,7 @@ def test_a_pod_that_keeps_its_token_to_itself(
 
 
 @pytest.mark.parametrize(("name", "first"), [("a-rival", BOOTSTRAP), ("z-rival", FOLDER)])
-def test_another_injector_before_or_after(
+def test_injection_works_before_and_after_another_injector(
     server: Cluster, controller: Controller, team: str, tmp_path: Path, name: str, first: str
 ) -> None:
     with rival(tmp_path / "rival", name) as configuration:
@@ -194,7 +192,7 @@ def test_a_quota_that_wants_every_limit(server: Cluster, controller: Controller,
     assert injected(server.api.create(body))
 
 
-def test_with_no_controller_pods_start_as_they_are(
+def test_pods_start_unchanged_without_a_controller(
     server: Cluster, controller: Controller, team: str
 ) -> None:
     controller.stop(signal.SIGKILL)
@@ -237,7 +235,7 @@ def test_a_certificate_is_replaced_with_no_gap(
     assert all(done)
 
 
-def test_a_bad_certificate_leaves_the_one_before(
+def test_bad_certificate_keeps_the_previous_one(
     server: Cluster, controller: Controller, team: str
 ) -> None:
     key = controller.certificates / "tls.key"
@@ -252,7 +250,9 @@ def test_a_bad_certificate_leaves_the_one_before(
     key.write_bytes(good)
 
 
-def test_it_serves_on_while_it_ends(server: Cluster, controller: Controller, team: str) -> None:
+def test_controller_keeps_serving_while_it_shuts_down(
+    server: Cluster, controller: Controller, team: str
+) -> None:
     controller.process.signal(signal.SIGTERM)
     until("the controller to be unready", lambda: controller.readiness() == 503, SECONDS)
     assert injected(server.api.create(pod(team, "late")))

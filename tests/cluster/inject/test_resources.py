@@ -73,14 +73,14 @@ def test_resources_beside_an_agent(requests: str, limits: str, ours: tuple[str, 
         ({"cpu-request": "5m", "cpu-limit": "50m"}, "1 1Gi", "1 1Gi", ("5m 256Mi", "50m 256Mi")),
     ],
 )
-def test_what_the_pod_itself_sets_stands(
+def test_resources_set_by_the_pod_are_used(
     own: dict[str, str], requests: str, limits: str, ours: tuple[str, str]
 ) -> None:
     target = {"name": "agent", "resources": amounts(requests, limits)}
     assert choose_resources(target, DEFAULTS, own) == amounts(*ours)
 
 
-def test_an_installation_without_resources_asks_for_none() -> None:
+def test_installation_without_resources_sets_no_resources() -> None:
     target = {"name": "agent", "resources": amounts("1 1Gi", "- 1Gi")}
     assert choose_resources(target, {}, {}) == {}
 
@@ -92,7 +92,7 @@ def test_an_installation_without_resources_asks_for_none() -> None:
     most=st.integers(1, 2**14),
     installed=st.sampled_from([DEFAULTS, {"limits": {"memory": "100Mi"}}]),
 )
-def test_no_ratio_is_larger_than_the_agents(
+def test_ratio_of_limit_to_request_never_exceeds_the_agents(
     request: int, limit: int, memory: int, most: int, installed: Resources
 ) -> None:
     limit, most = max(request, limit), max(memory, most)
@@ -116,7 +116,7 @@ def test_no_ratio_is_larger_than_the_agents(
         *(("memory-limit", one) for one in ("64Mi", "50000", "")),
     ],
 )
-def test_an_amount_that_is_none_skips_the_pod(name: str, value: str) -> None:
+def test_invalid_amount_skips_the_pod(name: str, value: str) -> None:
     found = read_annotations({"hotpeers.dev/inject": "true", f"hotpeers.dev/{name}": value})
     if not value:
         assert isinstance(found, Wishes)
@@ -199,7 +199,7 @@ def test_a_limit_range_with_a_ratio_takes_the_injected_pod(
         offer(strict, patched)
 
 
-def test_a_quota_counts_the_sidecar_alone(quota: Cluster) -> None:
+def test_quota_counts_only_the_sidecar(quota: Cluster) -> None:
     agent = amounts("500m 512Mi", "1 1Gi")
     pod = pod_with(agent, "quota")
     del pod["metadata"]["annotations"]["hotpeers.dev/spawn"]

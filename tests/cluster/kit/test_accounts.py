@@ -29,7 +29,7 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., int]:
     return get
 
 
-def test_account_may_what_its_rules_say_and_nothing_else(
+def test_account_has_exactly_the_rights_of_its_rules(
     namespace: str, service_account: Callable[..., ServiceAccount], ask: Callable[..., int]
 ) -> None:
     account = service_account(namespace, "reader", [rule("", "services", "get list")])

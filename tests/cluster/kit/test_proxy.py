@@ -34,9 +34,7 @@ def get(connection: HTTPSConnection) -> int:
     return response.status
 
 
-def test_black_hole_answers_nothing_and_ends_nothing(
-    proxy: Proxy, connection: HTTPSConnection
-) -> None:
+def test_black_hole_neither_answers_nor_closes(proxy: Proxy, connection: HTTPSConnection) -> None:
     proxy.black_hole()
     connection.sock.settimeout(SECONDS)
     with pytest.raises(TimeoutError):
@@ -69,7 +67,9 @@ def test_forgotten_connection_leads_nowhere_and_new_ones_are_served(
     fresh.close()
 
 
-def test_cut_resets_and_lets_in_again(proxy: Proxy, connection: HTTPSConnection) -> None:
+def test_cut_resets_connections_and_accepts_new_ones(
+    proxy: Proxy, connection: HTTPSConnection
+) -> None:
     proxy.cut()
     with pytest.raises(BROKEN):
         get(connection)
@@ -78,7 +78,9 @@ def test_cut_resets_and_lets_in_again(proxy: Proxy, connection: HTTPSConnection)
     assert proxy.accepted == 2
 
 
-def test_refuse_lets_nobody_in_until_it_heals(proxy: Proxy, connection: HTTPSConnection) -> None:
+def test_refuse_accepts_no_connection_until_healed(
+    proxy: Proxy, connection: HTTPSConnection
+) -> None:
     proxy.refuse()
     with pytest.raises(BROKEN):
         get(connection)

@@ -56,7 +56,7 @@ def test_next_page_is_gone_after_a_compaction_and_a_restart(
     assert refused.value.status == 410
 
 
-def test_without_its_watch_cache_a_server_needs_no_restart_to_forget(own_cluster: Cluster) -> None:
+def test_compacted_version_expires_at_once_without_the_watch_cache(own_cluster: Cluster) -> None:
     own_cluster.add_flags("--watch-cache=false")
     own_cluster.start()
     api = own_cluster.api
@@ -69,7 +69,7 @@ def test_without_its_watch_cache_a_server_needs_no_restart_to_forget(own_cluster
         assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
 
-def test_watch_yields_what_happens(cluster: Cluster, namespace: str) -> None:
+def test_watch_yields_each_change(cluster: Cluster, namespace: str) -> None:
     since = cluster.api.list("v1", "ConfigMap", namespace)["metadata"]["resourceVersion"]
     made = configmap(namespace, "one")
     cluster.api.create(made)
@@ -79,7 +79,7 @@ def test_watch_yields_what_happens(cluster: Cluster, namespace: str) -> None:
     assert [event["type"] for event in islice(events, 3)] == ["ADDED", "MODIFIED", "DELETED"]
 
 
-def test_namespace_is_empty_and_goes_with_what_is_in_it(cluster: Cluster, crds: list[str]) -> None:
+def test_namespace_is_removed_with_its_objects(cluster: Cluster, crds: list[str]) -> None:
     create_namespace(cluster.api, "passing")
     cluster.api.create(peer("passing", "one"))
     remove_namespace(cluster.api, "passing")
@@ -91,7 +91,9 @@ def test_namespace_is_empty_and_goes_with_what_is_in_it(cluster: Cluster, crds: 
     assert "passing" not in [item["metadata"]["namespace"] for item in items]
 
 
-def test_crd_goes_with_its_objects_and_comes_back(cluster: Cluster, namespace: str) -> None:
+def test_crd_is_removed_with_its_objects_and_installed_again(
+    cluster: Cluster, namespace: str
+) -> None:
     install_crd(cluster.api, PEERS)
     cluster.api.create(peer(namespace, "one"))
     remove_crd(cluster.api, PEERS)
@@ -117,7 +119,7 @@ def test_kubeconfig_is_of_an_admin_and_complete(cluster: Cluster) -> None:
     assert answer["status"]["userInfo"]["username"] == "admin"
 
 
-def test_own_cluster_leaves_nothing_behind(own_cluster: Cluster) -> None:
+def test_closed_cluster_leaves_no_folder_or_process(own_cluster: Cluster) -> None:
     own_cluster.start()
     assert isinstance(own_cluster.api, Api)
     folder, etcd, server = own_cluster.folder, own_cluster.etcd, own_cluster.server

@@ -67,7 +67,7 @@ async def test_status_is_an_error_of_ours(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"<html>"])
-async def test_answer_that_is_none_is_an_error_of_ours(body: bytes, tmp_path: Path) -> None:
+async def test_malformed_answer_raises_kube_error(body: bytes, tmp_path: Path) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(body=body)
 
@@ -78,7 +78,7 @@ async def test_answer_that_is_none_is_an_error_of_ours(body: bytes, tmp_path: Pa
             [page async for page in list_pages(client, "/api", {})]
 
 
-async def test_library_errors_never_leak(tmp_path: Path) -> None:
+async def test_library_errors_are_wrapped_in_kube_errors(tmp_path: Path) -> None:
     async def cut(request: web.Request) -> web.Response:
         assert request.transport is not None
         request.transport.abort()
@@ -109,13 +109,13 @@ async def test_library_errors_never_leak(tmp_path: Path) -> None:
         (UnicodeDecodeError("utf-8", b"", 0, 1, "x"), errors.KubeError),
     ],
 )
-def test_each_error_below_has_one_of_ours(raised: Exception, kind: type[Exception]) -> None:
+def test_library_errors_are_translated(raised: Exception, kind: type[Exception]) -> None:
     with pytest.raises(kind) as caught, errors.translated():
         raise raised
     assert caught.value.__cause__ is raised
 
 
-async def test_no_password_is_taken_from_elsewhere(
+async def test_no_password_is_read_from_netrc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of ~/.netrc, which is for other programs."""
@@ -166,7 +166,9 @@ async def test_new_token_is_read_at_401(tmp_path: Path) -> None:
         ("current-context: x", "--kubeconfig"),
     ],
 )
-async def test_bad_kubeconfig_is_told(text: str | None, message: str, tmp_path: Path) -> None:
+async def test_bad_kubeconfig_raises_a_clear_error(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "config"
     if text is not None:
         path.write_text(text)
@@ -221,7 +223,7 @@ async def watched(client: Client, seen: list[Batch] | None = None) -> list[Batch
     return batches
 
 
-async def test_watch_asks_for_what_it_needs_and_gives_events(tmp_path: Path) -> None:
+async def test_watch_sends_its_parameters_and_yields_events(tmp_path: Path) -> None:
     asked: dict[str, str] = {}
     added = event("ADDED", "5", name="a")
 
@@ -257,7 +259,7 @@ async def test_events_before_an_error_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", [b"not json\n", b"[]\n", b"{}\n", b'{"type": 1}\n', b"[" * 100_000 + b"\n", b'{"type"']
 )
-async def test_line_that_is_no_event(line: bytes, tmp_path: Path) -> None:
+async def test_malformed_event_line_raises_kube_error(line: bytes, tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return await stream(request, line)
 
@@ -266,7 +268,7 @@ async def test_line_that_is_no_event(line: bytes, tmp_path: Path) -> None:
             await watched(client)
 
 
-async def test_list_goes_through_the_pages(tmp_path: Path) -> None:
+async def test_list_follows_the_continue_token(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:
         start = int(request.query["continue"] or 0)
         metadata = {"resourceVersion": "7", "continue": str(start + 1) if start < 2 else ""}

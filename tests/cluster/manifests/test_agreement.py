@@ -49,7 +49,7 @@ SPECS = st.one_of(
 @given(spec=SPECS)
 @example(spec={"url": f"{URL}/".ljust(2020, "a"), "cardPath": "a" * 27})
 @example(spec={"url": URL, "timeout": "86400s"})
-def test_what_the_api_server_lets_in_the_sidecar_reads(
+def test_sidecar_reads_each_peer_that_the_api_server_admits(
     cluster: Cluster, crds: list[str], spec: dict[str, Any]
 ) -> None:
     manifest: Object = {**peer("default", "it"), "spec": spec}

@@ -130,7 +130,7 @@ def problems(spec: Object) -> tuple[Problem, ...]:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_good_peer_is_let_in_and_read(cluster: Cluster, crds: list[str], name: str) -> None:
+def test_good_peer_is_admitted_and_read(cluster: Cluster, crds: list[str], name: str) -> None:
     assert dry_run(cluster, of(GOOD[name]))["spec"] == GOOD[name]
     assert not problems(GOOD[name])
 
@@ -157,7 +157,7 @@ def test_resource_is_stricter_than_the_sidecar(
     assert not problems(spec)
 
 
-def test_misspelt_field_is_told(cluster: Cluster, crds: list[str]) -> None:
+def test_misspelt_field_is_rejected_with_its_name(cluster: Cluster, crds: list[str]) -> None:
     with pytest.raises(ApiError) as refused:
         dry_run(cluster, of({"url": URL, "cardpath": "/card"}))
     assert 'unknown field "spec.cardpath"' in refused.value.message
@@ -186,7 +186,7 @@ def test_schema_is_structural(cluster: Cluster, crds: list[str]) -> None:
         assert "NonStructuralSchema" not in met
 
 
-def test_agent_keeps_what_we_do_not_read_and_has_a_status(
+def test_agent_keeps_unread_fields_and_has_a_status(
     cluster: Cluster, namespace: str, crds: list[str]
 ) -> None:
     made = agent(namespace, "sql", description="Asks", modelConfig="gpt", allowedNamespaces={})

@@ -103,15 +103,15 @@ def status_of(api: Api, method: str, path: str, body: Object | None = None) -> i
     return 200
 
 
-def test_what_the_sidecar_needs_is_allowed(sidecar: Api, namespace: str) -> None:
+def test_needed_rights_of_the_sidecar_are_allowed(sidecar: Api, namespace: str) -> None:
     assert [need for need in NEEDED if not may(sidecar, namespace, *need)] == []
 
 
-def test_what_it_does_not_need_is_not(sidecar: Api, namespace: str) -> None:
+def test_other_rights_of_the_sidecar_are_denied(sidecar: Api, namespace: str) -> None:
     assert [right for right in FORBIDDEN if may(sidecar, namespace, *right)] == []
 
 
-def test_there_is_no_right_beyond(
+def test_sidecar_has_exactly_the_needed_rights(
     sidecar: Api, namespace: str, service_account: Callable[..., ServiceAccount]
 ) -> None:
     nobody = Api(service_account(namespace, "nobody").access)
@@ -127,11 +127,11 @@ def test_there_is_no_right_beyond(
     }
 
 
-def test_another_namespace_is_closed(sidecar: Api, elsewhere: str) -> None:
+def test_other_namespaces_are_forbidden(sidecar: Api, elsewhere: str) -> None:
     assert [need for need in NEEDED if may(sidecar, elsewhere, *need)] == []
 
 
-def test_all_namespaces_are_open_for_reading_peers_only(
+def test_all_namespaces_role_only_lists_and_watches_peers(
     account: ServiceAccount, sidecar: Api, elsewhere: str
 ) -> None:
     grant(account, "all-namespaces.yaml")
@@ -139,7 +139,7 @@ def test_all_namespaces_are_open_for_reading_peers_only(
     assert allowed == {need for need in NEEDED if need[0] in {"list", "watch"}}
 
 
-def test_own_namespace_is_the_only_one_whose_labels_are_read(sidecar: Api, namespace: str) -> None:
+def test_only_labels_of_the_own_namespace_are_readable(sidecar: Api, namespace: str) -> None:
     path = "/api/v1/namespaces?fieldSelector=metadata.name%3D"
     assert status_of(sidecar, "GET", path + namespace) == 200
     watch = f"{path}{namespace}&watch=true&timeoutSeconds=1"
@@ -148,7 +148,7 @@ def test_own_namespace_is_the_only_one_whose_labels_are_read(sidecar: Api, names
     assert status_of(sidecar, "GET", "/api/v1/namespaces") == 403
 
 
-def test_events_are_written_and_nothing_else(sidecar: Api, namespace: str) -> None:
+def test_only_events_are_writable(sidecar: Api, namespace: str) -> None:
     about = {"kind": "Agent", "apiVersion": "kagent.dev/v1alpha2", "namespace": namespace}
     event = {
         "apiVersion": "v1",

@@ -139,7 +139,7 @@ def denial(cluster: Cluster, namespace: str) -> Iterator[str]:
     cluster.api.delete(policy)
 
 
-async def test_denial_is_handed_on_and_leaves_nothing(
+async def test_denial_is_returned_and_no_agent_is_created(
     cluster: Cluster, namespace: str, wanted: Any, serve_tools: Any, denial: str
 ) -> None:
     async with serve_tools(wanted) as client:
@@ -175,7 +175,7 @@ async def test_denial_is_handed_on_and_leaves_nothing(
         (MANIFEST.replace("labels:", "labelz:") % "x", "ObjectInvalid", "labelz"),
     ],
 )
-async def test_what_cannot_be_applied_says_why(
+async def test_rejected_manifest_names_the_reason(
     manifest: str,
     reason: str,
     part: str,
@@ -193,7 +193,7 @@ async def test_what_cannot_be_applied_says_why(
     assert names(cluster, namespace) == []
 
 
-async def test_fields_of_another_writer_are_left_alone(
+async def test_fields_of_another_writer_are_not_overwritten(
     cluster: Cluster, namespace: str, wanted: Any, serve_tools: Any
 ) -> None:
     cluster.api.apply(agent(namespace, "translator", description="theirs"))
@@ -203,7 +203,7 @@ async def test_fields_of_another_writer_are_left_alone(
     assert cluster.api.read(agent(namespace, "translator"))["spec"]["description"] == "theirs"
 
 
-async def test_only_what_bears_our_stamp_is_listed_and_deleted(
+async def test_only_agents_with_our_stamp_are_listed_and_deleted(
     cluster: Cluster, namespace: str, wanted: Any, serve_tools: Any
 ) -> None:
     ours, theirs = f"{namespace}/{ORCHESTRATOR}", f"{namespace}/someone"
@@ -229,7 +229,7 @@ async def test_only_what_bears_our_stamp_is_listed_and_deleted(
     assert names(cluster, namespace) == ["human", "other"]
 
 
-async def test_wait_tells_how_far_an_agent_is(
+async def test_wait_reports_the_progress_of_an_agent(
     cluster: Cluster, namespace: str, wanted: Any, serve_tools: Any, tmp_path: Path
 ) -> None:
     peers, acks = tmp_path / "peers.json", tmp_path / "acks"
@@ -322,7 +322,7 @@ async def test_missing_right_names_the_namespaces_that_are_allowed(
         remove_namespace(cluster.api, f"{namespace}-{ending}")
 
 
-async def test_missing_right_says_so_where_nothing_is_allowed(
+async def test_missing_right_is_named_in_the_error(
     namespace: str, service_account: Callable[..., ServiceAccount], wanted: Any, serve_tools: Any
 ) -> None:
     poor = service_account(namespace, "poor")

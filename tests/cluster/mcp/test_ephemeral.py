@@ -128,7 +128,7 @@ async def controller(cluster: Cluster, namespace: str) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
-async def test_question_is_answered_and_nothing_stays(
+async def test_question_is_answered_and_the_agent_is_deleted(
     cluster: Cluster, namespace: str, account: ServiceAccount, worker: str
 ) -> None:
     seen: list[Any] = []
@@ -222,7 +222,7 @@ async def outcome(
         ("completed", said("x" * 40_000), cut_text("x" * 40_000, 32 * 1024)),
     ],
 )
-async def test_each_end_is_told(
+async def test_each_final_state_is_reported(
     cluster: Cluster,
     namespace: str,
     account: ServiceAccount,
@@ -272,7 +272,7 @@ async def test_a_task_that_works_on_is_followed_to_its_end(
     ],
     ids=["garbage", "error", "no task", "huge", "packed", "silent", "for ever"],
 )
-async def test_no_good_answer_leaves_nothing(
+async def test_failed_answer_deletes_the_agent(
     cluster: Cluster, namespace: str, account: ServiceAccount, answer: Answers, reason: Reason
 ) -> None:
     async with scripted(answer) as url:
@@ -284,7 +284,7 @@ async def test_no_good_answer_leaves_nothing(
     assert "the agent was deleted" in fault.message
 
 
-async def test_nobody_there_or_another_origin_leaves_nothing(
+async def test_unreachable_or_foreign_address_deletes_the_agent(
     cluster: Cluster, namespace: str, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as hasty:
@@ -299,7 +299,7 @@ async def test_nobody_there_or_another_origin_leaves_nothing(
     assert found(cluster, namespace) == []
 
 
-async def test_agent_that_is_never_ready_is_told_and_deleted(
+async def test_agent_that_is_never_ready_is_reported_and_deleted(
     cluster: Cluster, namespace: str, account: ServiceAccount
 ) -> None:
     async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
@@ -316,7 +316,7 @@ def set_accepted(cluster: Cluster, one: Any, status: str, **more: Any) -> None:
     cluster.api.patch(one, {"status": {"conditions": [said]}}, subresource="status")
 
 
-async def test_agent_that_kagent_does_not_accept_is_told_at_once_and_deleted(
+async def test_agent_rejected_by_kagent_is_reported_at_once_and_deleted(
     cluster: Cluster, namespace: str, account: ServiceAccount
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -335,7 +335,7 @@ async def test_agent_that_kagent_does_not_accept_is_told_at_once_and_deleted(
     assert found(cluster, namespace) == []
 
 
-async def test_fault_of_kagent_that_passes_is_none(
+async def test_transient_rejection_by_kagent_is_ignored(
     cluster: Cluster, namespace: str, account: ServiceAccount, worker: str
 ) -> None:
     """It also says that it does not accept an agent where two of its writes met."""
@@ -348,7 +348,7 @@ async def test_fault_of_kagent_that_passes_is_none(
     assert ended.answer.state == "completed"
 
 
-async def test_agent_that_another_deletes_is_told(
+async def test_agent_deleted_by_another_is_reported(
     cluster: Cluster, namespace: str, account: ServiceAccount
 ) -> None:
     async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
@@ -359,7 +359,7 @@ async def test_agent_that_another_deletes_is_told(
     assert caught.value.reason is RegistryReason.OBJECT_NOT_FOUND
 
 
-async def test_what_is_refused_is_never_created(
+async def test_refused_manifest_is_never_created(
     cluster: Cluster, namespace: str, make_account: Any, worker: str
 ) -> None:
     strange = manifest(namespace)
@@ -377,7 +377,7 @@ async def test_what_is_refused_is_never_created(
 
 
 @pytest.mark.parametrize(("also", "runs"), [("", True), ("spec.description: no", False)])
-async def test_a_policy_without_templates_may_still_allow_what_it_is(
+async def test_policy_without_templates_can_allow_the_rendered_agent(
     cluster: Cluster, namespace: str, account: ServiceAccount, worker: str, also: str, runs: bool
 ) -> None:
     marked = manifest(namespace, annotations={"hotpeers.dev/template": "registry:a@1"})
@@ -405,7 +405,7 @@ async def test_a_policy_without_templates_may_still_allow_what_it_is(
 
 
 @pytest.mark.parametrize("at", ["creating", "waiting", "asking"])
-async def test_caller_who_goes_away_leaves_nothing(
+async def test_disconnected_caller_deletes_the_agent(
     cluster: Cluster, namespace: str, account: ServiceAccount, worker: str, at: str
 ) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -446,7 +446,7 @@ def on_the_way(runs: Ephemeral) -> asyncio.Event:
     return event
 
 
-async def test_end_of_the_process_deletes_what_runs(
+async def test_end_of_the_process_deletes_running_agents(
     cluster: Cluster, namespace: str, account: ServiceAccount
 ) -> None:
     async with running(account.kubeconfig(), "http://127.0.0.1:9") as runs:
@@ -464,7 +464,7 @@ async def test_end_of_the_process_deletes_what_runs(
     assert all(isinstance(one, asyncio.CancelledError) for one in results)
 
 
-async def test_deletion_that_is_refused_is_told_with_the_expiry(
+async def test_refused_deletion_is_reported_with_the_expiry(
     cluster: Cluster, namespace: str, make_account: Any, worker: str
 ) -> None:
     marked = manifest(namespace, annotations={"hotpeers.dev/expires-at": "2030-01-01T00:00:00Z"})
@@ -477,7 +477,7 @@ async def test_deletion_that_is_refused_is_told_with_the_expiry(
     assert len(found(cluster, namespace)) == 1
 
 
-async def test_answer_of_the_creation_is_lost_and_nothing_stays(
+async def test_agent_is_deleted_when_the_answer_to_its_creation_is_lost(
     cluster: Cluster, namespace: str, account: ServiceAccount, proxy: Proxy
 ) -> None:
     """The API server creates it, and the answer never comes: it is found by its name."""
@@ -586,7 +586,7 @@ async def test_tool_runs_an_entry_or_a_manifest(
     assert found(cluster, namespace) == []
 
 
-async def test_call_that_is_cancelled_leaves_nothing(
+async def test_cancelled_call_deletes_the_agent(
     cluster: Cluster, namespace: str, offered: Any
 ) -> None:
     async with offered as client:

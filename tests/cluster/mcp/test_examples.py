@@ -150,7 +150,7 @@ async def call(client: Any, tool: str, /, **arguments: Any) -> dict[str, Any]:
     return dict(result.structured_content)
 
 
-async def test_what_is_found_and_rendered_is_admitted_at_the_first_try(
+async def test_rendered_example_is_admitted_at_the_first_try(
     cluster: Cluster,
     example: Example,
     guarded: ServiceAccount,

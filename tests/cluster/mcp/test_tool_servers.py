@@ -32,7 +32,7 @@ def tool_server(cluster: Cluster, namespace: str, crds: list[str]) -> Iterator[s
     ("right", "tools", "unmapped"),
     [(True, ["alter", "define"], []), (False, None, ["mcpServers", "mcpServers[0]"])],
 )
-async def test_discovered_tools_are_named_where_they_may_be_read(
+async def test_discovered_tools_are_named_with_the_right_to_read_them(
     right: bool,
     tools: Any,
     unmapped: list[str],

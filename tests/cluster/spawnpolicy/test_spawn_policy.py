@@ -126,12 +126,12 @@ def test_bad_policy_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"kind": "SpawnPolicy"}, {**document({}), "x": 1}])
-def test_what_is_no_policy(data: Any) -> None:
+def test_malformed_policy_is_refused(data: Any) -> None:
     with pytest.raises(PolicyError):
         read_policy(data)
 
 
-def test_null_is_no_policy() -> None:
+def test_null_spec_is_refused() -> None:
     with pytest.raises(PolicyError):
         read_policy(document(None))
 
@@ -148,7 +148,7 @@ def dry_run(cluster: Cluster, manifest: Object) -> Object:
     return cluster.api.request("POST", f"{path}?dryRun=All&fieldValidation=Strict", manifest)
 
 
-def test_api_server_lets_in_and_refuses_the_same(served: Cluster) -> None:
+def test_api_server_and_the_view_accept_the_same_policies(served: Cluster) -> None:
     for name, spec in GOOD.items():
         stored = dry_run(served, document(spec, namespace="default"))
         # What it fills in means the same to us.
@@ -161,7 +161,7 @@ def test_api_server_lets_in_and_refuses_the_same(served: Cluster) -> None:
         assert "rule evaluation" not in refused.value.message, name
 
 
-def test_examples_are_let_in(served: Cluster) -> None:
+def test_examples_are_admitted(served: Cluster) -> None:
     files = sorted((ROOT / "k8s" / "examples").glob("*/policy.yaml"))
     assert len(files) == 3
     for file in files:

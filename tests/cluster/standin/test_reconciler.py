@@ -97,7 +97,7 @@ def test_hash_covers_the_secret_of_the_model(scene: Scene) -> None:
     assert second != first
 
 
-def test_change_is_written_and_annotations_of_others_stay(scene: Scene) -> None:
+def test_change_is_written_and_foreign_annotations_are_kept(scene: Scene) -> None:
     scene.reconciler.follow(scene.namespace, Site())
     first = scene.wait_for_hash()
     theirs = {"metadata": {"annotations": {"example.com/a": "1"}, "labels": {"example.com/b": "2"}}}
@@ -118,7 +118,7 @@ def test_hash_that_another_writer_changed_is_written_again(scene: Scene) -> None
     assert scene.wait_for_hash() == first
 
 
-def test_resync_writes_everything_again_and_changes_nothing(scene: Scene) -> None:
+def test_resync_writes_again_without_a_change(scene: Scene) -> None:
     scene.reconciler.follow(scene.namespace, Site(), resync=0.2)
     scene.wait_for_hash()
     writes = scene.reconciler.writes
@@ -130,7 +130,7 @@ def test_resync_writes_everything_again_and_changes_nothing(scene: Scene) -> Non
     )
 
 
-def test_without_resync_nothing_is_written_while_nothing_changes(scene: Scene) -> None:
+def test_no_write_without_resync_or_change(scene: Scene) -> None:
     scene.reconciler.follow(scene.namespace, Site())
     scene.wait_for_hash()
     reconciler = scene.reconciler

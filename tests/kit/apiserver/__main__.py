@@ -1,4 +1,4 @@
-"""`make cluster`: build what the test cluster needs, and say whether a Go toolchain is missing.
+"""`make cluster`: build the programs of the test cluster, and report a missing Go toolchain.
 
 `python -m kit.apiserver run COMMAND…` runs a command with KUBECONFIG naming a cluster of its own.
 """

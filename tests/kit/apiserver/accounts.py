@@ -70,7 +70,7 @@ class ServiceAccount:
         return self.token
 
     def bind(self, rules: Iterable[Object], namespace: str = "") -> None:
-        """Grant rules, in a namespace (its own unless told) or, for "*", in the whole cluster.
+        """Grant rules in a namespace (default: its own) or, for "*", in the whole cluster.
 
         They are in force when it returns: the server learns of its own roles by watching them.
         """

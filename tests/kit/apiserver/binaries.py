@@ -21,7 +21,7 @@ __all__ = ["API_SERVER", "NoBinariesError", "ensure_binaries", "needs_go"]
 
 
 def assets_folder() -> Path | None:
-    """The folder that KUBEBUILDER_ASSETS names; None if it names none."""
+    """The folder in KUBEBUILDER_ASSETS; None if the variable is unset."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if not assets:
         return None
@@ -38,5 +38,5 @@ def needs_go() -> bool:
 
 
 def ensure_binaries(say: Say = say_aloud) -> Path:
-    """The folder with both programs, after building what is missing; `NoBinariesError` if not."""
+    """The folder with both programs. Builds missing ones; `NoBinariesError` if that fails."""
     return assets_folder() or ensure(API_SERVER, say)

@@ -1,4 +1,4 @@
-"""The cluster's own certificate authority: what a strict TLS client and the API server ask for."""
+"""The cluster's own certificate authority, as a strict TLS client and the API server require it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Access:
-    """Where a server is and who one is there: a certificate and key, a token, or nobody."""
+    """The URL of a server and an identity: a certificate and key, a token, or anonymous."""
 
     url: str
     authority: Path
@@ -179,7 +179,7 @@ class Api:
                 connection.close()
                 if not reused:
                     raise
-                # The server had closed it while it was idle. The next use opens it anew.
+                # The server closed the idle connection. The next use opens a new one.
                 connection.request(method, path, data, headers)
                 response = connection.getresponse()
             answer = _decode(response.read())

@@ -70,7 +70,7 @@ def shared_cluster(cluster_binaries: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def own_cluster(cluster_binaries: Path) -> Iterator[Cluster]:
-    """A cluster for this test alone, not started yet: for what would harm the other tests."""
+    """A cluster only for this test, not started yet: for actions that would break other tests."""
     from kit.apiserver.server import Cluster
 
     running = Cluster(cluster_binaries)
@@ -82,14 +82,14 @@ def own_cluster(cluster_binaries: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(shared_cluster: Cluster) -> Cluster:
-    """The cluster, running, whatever the test before did to it."""
+    """The running cluster: started again if the previous test stopped it."""
     shared_cluster.start()
     return shared_cluster
 
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace for this test alone; it goes with its Services and custom resources."""
+    """A namespace only for this test. It is removed with its Services and custom resources."""
     from kit.apiserver.namespaces import create_namespace, remove_namespace
 
     name = f"test-{os.getpid()}-{next(_NUMBERS)}"

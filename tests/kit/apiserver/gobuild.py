@@ -102,7 +102,7 @@ def ensure(module: Module, say: Say = say_aloud) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder.with_suffix(".lock"), module, say):
-            if not folder.is_dir():  # else another run built it while this one waited
+            if not folder.is_dir():  # otherwise another run built it while this one waited
                 _build_all(go, module, folder, say)
     except OSError as error:
         raise NoBinariesError(f"{folder} cannot be written: {error}") from error
@@ -137,7 +137,7 @@ def _lock(path: Path, module: Module, say: Say) -> Iterator[None]:
 
 
 def _build_all(go: Path, module: Module, folder: Path, say: Say) -> None:
-    """Build beside the folder and rename: it is there whole, or not at all."""
+    """Build beside the folder and rename, so that the folder is complete or missing."""
     names = " and ".join(module.programs)
     say(f"{module.name}: building {names} with {go}, once for this machine")
     if module.takes:
@@ -188,7 +188,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def _version_flags(module: Module) -> str:
-    """The versions that the programs are to tell, as their own builds have them do."""
+    """The linker flags with the versions that the programs report, as in their own builds."""
     text = (module.folder / "go.mod").read_text()
     flags = [f"{where}={_required(text, name)}" for where, name in module.variables.items()]
     version = re.search(r"k8s\.io/kubernetes (v1\.(\d+)\.\d+)", text)

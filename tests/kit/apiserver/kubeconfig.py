@@ -1,4 +1,4 @@
-"""The kubeconfig of a server, whether a test cluster's, one that a test scripts, or none at all."""
+"""The kubeconfig of a test cluster, of a scripted server, or of a missing server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def write_kubeconfig(
     user: Mapping[str, str] | None = None,
     **cluster: str,
 ) -> Path:
-    """Write one with one context; `cluster` is what else is said of it, as in `proxy_url="…"`."""
+    """Write one with one context; `cluster` holds further fields of the cluster, e.g.
+
+    `proxy_url="…"`.
+    """
     said = {name.replace("_", "-"): value for name, value in cluster.items()}
     context = {"cluster": "test", "user": "test", "namespace": namespace}
     config = {

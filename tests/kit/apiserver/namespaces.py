@@ -15,7 +15,7 @@ def create_namespace(api: Api, name: str, labels: Mapping[str, str] | None = Non
 
 
 def remove_namespace(api: Api, name: str) -> None:
-    """Remove what the product reads in a namespace, and the namespace itself."""
+    """Remove the objects that the product reads in a namespace, and the namespace itself."""
     paths = [f"/api/v1/namespaces/{name}/services"]
     for crd in api.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")["items"]:
         spec = crd["spec"]

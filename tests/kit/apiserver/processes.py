@@ -14,8 +14,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 _GRACE = 15.0
-# Below what systems give to outgoing connections by themselves: else one of these could have the port
-# of a server that is about to start, or starts again. And below the NodePorts of Kubernetes.
+# Below the ephemeral ports: otherwise an outgoing connection could hold the port of a server that
+# is about to start or restarts. Also below the NodePorts of Kubernetes.
 _PORTS = range(12_000, 30_000)
 # Linux ends a child with its parent if the child asks for it, and keeps that over an exec. Asked
 # from here, not by `preexec_fn`, which Python warns of where there are threads.
@@ -56,7 +56,7 @@ class Process:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """The name of the process in messages."""
         return self._name or Path(self.command[0]).name
 
     @property
@@ -86,7 +86,7 @@ class Process:
             )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it and its group: as told, and after a moment by force."""
+        """End it and its group: with the given signal, and after a moment with SIGKILL."""
         if self._popen is None:
             return
         self.signal(how)

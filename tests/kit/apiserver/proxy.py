@@ -1,4 +1,4 @@
-"""What stands between a client and a server, and can let their connection go bad."""
+"""A proxy between a client and a server, which can break their connection."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Proxy:
         self._call(_of(self._flowing.clear))
 
     def forget(self) -> None:
-        """Pass nothing on any more, for good, of what is open now; new connections are served.
+        """Stop forwarding on all open connections, for good. New connections are served.
 
-        So does a router that has lost its table: nobody hears that a connection leads nowhere.
+        A router that lost its table does this: neither end learns that the connection is dead.
         """
         self._call(_of(self._forget))
 
     def heal(self) -> None:
-        """Pass everything on again, also what was held back, and listen again."""
+        """Forward again, including held-back data, and listen again."""
         self._call(_of(self._flowing.set))
         self._call(self._listen())
 
@@ -131,7 +131,7 @@ class Proxy:
             await asyncio.gather(_pass(reader, onward, flowing), _pass(back, writer, flowing))
             onward.close()
             writer.close()
-        # A broken connection is what this is for; `start_server` would report a cancelled task.
+        # Broken connections are expected here; `start_server` would report a cancelled task.
         except (OSError, asyncio.CancelledError):
             for one in (writer, onward):
                 if one is not None:

@@ -45,7 +45,7 @@ def is_served(api: Api, crd: Object) -> bool:
 
 
 def crd_state(api: Api, name: str) -> str:
-    """Which definition of that name there is, and in which edition; "" if there is none."""
+    """Uid, generation and deletion time of the CRD of that name; "" if it is missing."""
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
     try:
         metadata = api.request("GET", path)["metadata"]

@@ -1,4 +1,4 @@
-"""One cluster: etcd, kube-apiserver, and what a test may do to them."""
+"""One cluster: etcd, kube-apiserver, and the faults that a test can inject."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Cluster:
         self._certificate = authority.server("kube-apiserver")
         self._signing_key = write_signing_key(self.folder)
         self.authority = authority.file
-        # system:masters is Kubernetes' own name for those whom RBAC does not bind.
+        # system:masters is the group that RBAC does not restrict.
         admin = authority.client("admin", "system:masters")
         self.access = Access(self.url, authority.file, certificate=admin)
         self.kubeconfig = self.access.write_kubeconfig(self.folder / "admin.kubeconfig")
@@ -78,8 +78,8 @@ class Cluster:
             binary,
             f"--etcd-servers={self._etcd_url}",
             "--bind-address=127.0.0.1",
-            # The endpoint of the Service `kubernetes` must not be a loopback address. Nothing of
-            # ours uses it, so that it leads nowhere.
+            # The endpoint of the Service `kubernetes` must not be a loopback address. Our code does
+            # not use it, so it need not be reachable.
             "--advertise-address=192.0.2.1",
             "--endpoint-reconciler-type=none",
             f"--secure-port={self.port}",
@@ -101,7 +101,10 @@ class Cluster:
     # -- running
 
     def start(self) -> None:
-        """Start what does not run, on the same port and with the same data; wait until it is ready."""
+        """Start stopped processes, on the same port and with the same data.
+
+        Wait until they are ready.
+        """
         self.etcd.start()
         self.server.start()
         until("kube-apiserver to be ready", self._ready, _SECONDS_TO_START)
@@ -136,10 +139,10 @@ class Cluster:
     # -- interfering
 
     def compact(self) -> int:
-        """Let etcd forget what is not current: lists and watches of before are 410 Gone.
+        """Compact etcd: lists and watches of older resource versions are 410 Gone.
 
-        kube-apiserver knows the last changes itself. `restart` makes it forget them; a server with
-        the flag --watch-cache=false never knew them.
+        The watch cache of kube-apiserver still holds the last changes. `restart` clears it; a
+        server with --watch-cache=false has none.
         """
         # A key of our own that changes: a watch may still begin at the very last revision.
         key = base64.b64encode(b"/hotpeers-tests/compacted").decode()

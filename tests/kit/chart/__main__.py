@@ -9,7 +9,7 @@ from kit.chart.rendering import renew
 
 
 def main(arguments: list[str]) -> int:
-    """Build helm; with `manifests`, also write what is made of k8s/ again."""
+    """Build helm; with `manifests`, also regenerate the files that are made from k8s/."""
     if arguments == ["needs-go"]:
         return 0 if needs_go() else 1
     try:

@@ -21,7 +21,7 @@ _SECONDS = 120.0
 
 
 class HelmError(Exception):
-    """helm refused; the text is what it said."""
+    """helm failed; the text is its output."""
 
 
 @dataclass(frozen=True)

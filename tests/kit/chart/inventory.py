@@ -1,4 +1,4 @@
-"""What there is in a cluster, by discovery: to see what a release leaves behind."""
+"""All objects of a cluster, by discovery: shows what a release leaves behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kit.waiting import TookTooLongError, until
 
 Item = tuple[str, str, str, str]
 """Version, plural, namespace and name of an object."""
-# What the API server makes for itself, some of it only a while after it is ready.
+# Objects that the API server creates itself, some of them after it is ready.
 _PASSING = {"apiservices", "events", "flowschemas", "ipaddresses", "namespaces", "servicecidrs"}
 _PASSING |= {"prioritylevelconfigurations"}
 _OWN = {"default", "kube-node-lease", "kube-public", "kube-system"}
@@ -42,9 +42,9 @@ def inventory(api: Api) -> set[Item]:
 
 
 def left_over(api: Api, before: set[Item], *, may_be: Collection[str] = ()) -> set[Item]:
-    """What is there beyond what was; kinds of objects other than `may_be` get time to go.
+    """Objects that did not exist before. Waits for kinds other than `may_be` to disappear.
 
-    A definition has gone only when its objects have, some time after it was deleted.
+    A deleted CRD disappears only after its objects, with a delay.
     """
 
     def settled() -> bool:

@@ -31,12 +31,12 @@ _SETS = {"and", "or", "unless"}
 
 @dataclass
 class Series:
-    """What Prometheus has scraped: for each series its points, (seconds, value)."""
+    """The scraped data of Prometheus: for each series its points, (seconds, value)."""
 
     points: dict[tuple[str, Labels], list[tuple[float, float]]] = field(default_factory=dict)
 
     def scrape(self, at: float, registry: CollectorRegistry, **target: str) -> None:
-        """Take what a registry says now as the scrape of the second `at`."""
+        """Store the current metrics of a registry as the scrape at second `at`."""
         for metric in registry.collect():
             for sample in metric.samples:
                 labels = frozenset({**sample.labels, **target}.items())
@@ -84,7 +84,7 @@ def _increase(node: Any, series: Series, at: float) -> Vector:
     for labels, points in _selected(node.vector_selector, series):
         values = [value for when, value in points if at - seconds < when <= at]
         if len(values) > 1:
-            # A counter that is smaller than before began anew.
+            # A counter that is smaller than before was reset.
             found[labels] = sum(b - a if b >= a else b for a, b in pairwise(values))
     return found
 
@@ -139,7 +139,7 @@ def _binary(node: Any, series: Series, at: float) -> Vector:
         there = {_only(labels, keep=keep) for labels in right}
         kept = {k: v for k, v in left.items() if (_only(k, keep=keep) in there) == (name == "and")}
         return {**right, **left} if name == "or" else kept
-    # A number goes with every series.
+    # A number matches every series.
     number = type(node.rhs).__name__ == "NumberLiteral" or set(right) == {frozenset()}
     by_labels = {_only(labels, keep=keep): value for labels, value in right.items()}
     found = {}

@@ -1,4 +1,4 @@
-"""What k8s/ holds twice, made anew from where it is written: `make manifests`.
+"""Regenerates the copies of files in k8s/ from their originals: `make manifests`.
 
 A chart can read only files below its own folder, and a symbolic link out of it makes helm warn at
 each use and some deployment tools refuse; so it holds copies, and a test compares them.
@@ -32,12 +32,12 @@ metadata:
 
 
 def expected(helm: Helm) -> dict[Path, str]:
-    """Each file that is made of others, with what it must hold. The copies must be right first."""
+    """Each generated file with its expected content. The copies must be up to date first."""
     return {**copies(), INSTALL: install_manifest(helm)}
 
 
 def copies() -> dict[Path, str]:
-    """The chart's copies, with what they must hold."""
+    """The chart's copies, with their expected content."""
     return {
         CHART / "files" / file.relative_to(K8S): file.read_text()
         for pattern in _COPIED
@@ -51,14 +51,14 @@ def install_manifest(helm: Helm) -> str:
 
 
 def stray() -> list[Path]:
-    """Files of the chart that were a copy once, of what is not there any more."""
+    """Copies in the chart whose original no longer exists."""
     known = copies()
     files = (CHART / "files").rglob("*")
     return sorted(one for one in files if one.is_file() and one not in known)
 
 
 def renew(helm: Helm) -> Iterator[Path]:
-    """Write what is not as it must be, and yield each file that changed."""
+    """Write outdated files, and yield each file that changed."""
     for file in stray():
         file.unlink()
         yield file

@@ -1,4 +1,4 @@
-"""What the tests of counts share; as a program, a replica that says what it took, and answers nobody."""
+"""Shared by the tests of counts. As a program: a replica that prints the slot it took and hangs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def ledger_path(namespace: str, policy: str = POLICY) -> str:
 
 
 class Mute(Client):
-    """A client that tells of the first write that was done, and never comes back from it."""
+    """A client that reports the first successful write, and never returns from it."""
 
     async def put(self, path: str, body: Mapping[str, Any]) -> Any:
         await super().put(path, body)

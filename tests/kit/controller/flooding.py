@@ -29,7 +29,7 @@ _SMALL = 16 * 1024
 
 
 def body(kind: str, size: int = 8 * MIB - 1024) -> bytes:
-    """What an attacker sends whole, of about `size` bytes."""
+    """A complete request of an attacker, of about `size` bytes."""
     user = {"username": "system:serviceaccount:team:lead", "uid": "1"}
     start = json.dumps({"request": {"uid": "1", "userInfo": user, "object": {"a": 0}}})[:-4]
     filler = {
@@ -104,7 +104,7 @@ class Attack:
         await self._send(HEAD % 1, None, tls=True)
 
     async def handshake(self) -> None:
-        """Do a handshake, and begin anew."""
+        """Do one TLS handshake and abort the connection."""
         _, writer = await self._open(tls=True)
         writer.transport.abort()
 
@@ -130,7 +130,7 @@ def attacking(kind: str, port: int, source: str, count: int, seconds: float) -> 
 
     folder = Path(__file__).parents[2]
     command = [sys.executable, "-m", "kit.controller.flooding", kind, str(port), source]
-    # asyncio logs what it does not expect of servers that cut connections.
+    # asyncio logs errors when servers cut connections.
     process = subprocess.Popen(
         [*command, str(count), str(seconds)], cwd=folder, stderr=subprocess.DEVNULL
     )
@@ -143,7 +143,7 @@ def attacking(kind: str, port: int, source: str, count: int, seconds: float) -> 
 
 @dataclass
 class Calls:
-    """What became of legitimate calls: seconds of those that were answered, and failures."""
+    """Results of legitimate calls: seconds of the answered ones, and failures."""
 
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -174,7 +174,7 @@ def call(
     timeout: float = 2.0,
     pause: float = 0.05,
 ) -> None:
-    """Call until told to stop: over one connection, or each time over a new one."""
+    """Call until stopped: over one connection, or over a new one each time."""
     connection: http.client.HTTPSConnection | None = None
     while not stop():
         begun = time.perf_counter()

@@ -1,6 +1,6 @@
-"""The guard's webhook configurations, and whose requests an API server sends to it.
+"""The guard's webhook configurations, and the accounts whose requests reach the guard.
 
-Nobody answers at their URL: a request that is sent is refused.
+No server listens at their URL: a request that is sent there is refused.
 """
 
 from __future__ import annotations

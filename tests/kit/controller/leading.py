@@ -1,4 +1,4 @@
-"""What a leader does for the guard, and spawned agents for it to end."""
+"""The leader's duties for the guard, and spawned agents for it to end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LIMITS = {
 
 @dataclass
 class Leader:
-    """The duties of a leader, and what they told."""
+    """The duties of a leader, and their reports."""
 
     knowledge: Knowledge
     governed: Governed

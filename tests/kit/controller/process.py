@@ -1,4 +1,4 @@
-"""The real `hotpeers controller` as a process, and what it says of itself."""
+"""The real `hotpeers controller` as a process, with its health, metrics and log."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Controller:
         until(f"{self.name} to be ready", lambda: self.answer("/readyz")[0] == 200, SECONDS)
 
     def answer(self, path: str) -> tuple[int, str]:
-        """Status and body of its health server; 0 where there is none."""
+        """Status and body of its health server; status 0 if it does not answer."""
         self.process.check()
         try:
             with urlopen(f"http://127.0.0.1:{self._health}{path}", timeout=30) as response:
@@ -83,5 +83,5 @@ class Controller:
         return float(found[1])
 
     def certificate(self) -> str:
-        """What it shows to a new connection, as PEM."""
+        """The certificate that a new connection gets, as PEM."""
         return ssl.get_server_certificate(("127.0.0.1", self.port))

@@ -1,4 +1,4 @@
-"""What the tests of a controller's part in the cluster share."""
+"""Shared by the tests of the controller on a cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def client_of(kubeconfig: Path, kind: type[Client] = Client) -> AsyncItera
 
 @asynccontextmanager
 async def running(*works: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """Tasks that run meanwhile; what ended one of them by itself is raised."""
+    """Tasks that run meanwhile. Raises the exception of a task that ended by itself."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield tasks
@@ -42,7 +42,7 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
 
 
 def read(api: Api, path: str) -> Object | None:
-    """An object, None where there is none."""
+    """An object; None if it is missing."""
     try:
         return api.request("GET", path)
     except ApiError as error:

@@ -87,11 +87,11 @@ class Good:
         return tally
 
     def close(self) -> None:
-        """End what it opened."""
+        """Close its connections."""
         self.api.close()
 
     def fill(self) -> list[str]:
-        """Take every slot that is left, and one more; what is wrong with the limit."""
+        """Take every free slot, and one more. Returns violations of the limit."""
         wrong = []
         while len(self._alive) < MOST_ALIVE:
             if why := self._create(Tally()):
@@ -130,7 +130,7 @@ class Good:
         return ""
 
     def _check(self, tally: Tally) -> None:
-        """The status must become what is true: no more and no less than the agents that are alive."""
+        """The status must become exact: the number of agents that are alive."""
         expected, last = len(self._alive), None
 
         def right() -> bool:
@@ -234,7 +234,7 @@ def _forged(api: Api, draw: random.Random) -> None:
 
 
 def _bystander(api: Api, draw: random.Random) -> None:
-    """A label and the account of somebody else."""
+    """A foreign label and account."""
     manifest = declarative(_name(draw), EVIL)
     manifest["metadata"]["labels"] = {"hotpeers.dev/spawned": "true"}
     manifest["spec"]["declarative"]["deployment"] = {"serviceAccountName": "ci-deployer"}
@@ -265,7 +265,7 @@ def _broken_policy(api: Api, draw: random.Random) -> None:
 
 
 def _less(api: Api, draw: random.Random) -> None:
-    """Delete something of its own, so that the attack goes on for ever."""
+    """Delete some of its own objects, so that the attack can continue for ever."""
     path = draw.choice([agents, policies])
     items = api.request("GET", f"{path(EVIL)}?limit=20")["items"]
     if items:
@@ -279,7 +279,7 @@ def _large(api: Api, draw: random.Random) -> None:
 
 
 def _touch(api: Api, draw: random.Random) -> None:
-    """Changes of what is there: each is told to every watch."""
+    """Changes of existing objects: every watch receives each."""
     items = api.request("GET", f"{agents(EVIL)}?limit=5")["items"]
     for one in items[:3]:
         edit = {"spec": {"description": _name(draw)}, "metadata": {"labels": {"x": _name(draw)}}}

@@ -33,7 +33,7 @@ def make_identities(folder: Path) -> Identities:
         "controller-manager": authority.client("system:kube-controller-manager"),
         "scheduler": authority.client("system:kube-scheduler"),
         "proxy": authority.client("system:kube-proxy"),
-        # Kubernetes' own name for those whom RBAC does not bind.
+        # The group that RBAC does not restrict.
         "admin": authority.client("admin", "system:masters"),
     }
     accesses = {

@@ -1,4 +1,4 @@
-"""Images in the layout of OCI, written file by file: no registry is asked, and none is needed."""
+"""Images in the OCI layout, written file by file without a registry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Layer:
 
 
 def write_layer(root: Path, file: Path) -> Layer:
-    """Write the content of a folder as a layer that depends on nothing else: no times, no owners."""
+    """Write the content of a folder as a reproducible layer: without times and owners."""
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0
@@ -55,7 +55,7 @@ def read_layer(file: Path) -> Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """An image: what it is called, its layers, and its `config` as OCI has it."""
+    """An image: its name, its layers, and its OCI `config`."""
 
     reference: str
     layers: Sequence[Layer]

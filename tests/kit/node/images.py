@@ -53,7 +53,7 @@ def hotpeers_image(say: Say) -> Image:
 
 
 def kagent_image(say: Say) -> Image:
-    """kagent's agents as released, laid out as in kagent's own image; nothing of ours is in it."""
+    """kagent's released agents, laid out as in kagent's own image, without hotpeers."""
     lock = _LOCKS / "kagent.txt"
     wanted = ["--require-hashes", "-r", str(lock)]
     packages = packages_layer("kagent-packages", KAGENT_PACKAGES, wanted, [lock], say)
@@ -108,7 +108,7 @@ def peer_image(program: Path, say: Say) -> Image:
 
 
 def program_image(reference: str, program: Path, say: Say) -> Image:
-    """An image that holds one program that needs nothing else."""
+    """An image with one self-contained program."""
 
     def copy_program(root: Path) -> None:
         shutil.copy(program, root)
@@ -127,7 +127,7 @@ def _product_layer(say: Say) -> Layer:
 
 
 def _wheel_layer(name: str, add: Callable[[Path], None], say: Say) -> Layer:
-    """What a wheel of ours holds, compiled, and what `add` writes besides."""
+    """The compiled content of our wheel, and the files that `add` writes."""
     wheels = sorted((_ROOT / "dist").glob(f"{name}-*.whl"))
     if not wheels:
         raise NoWheelError(f"dist/ has no wheel of {name}; `make e2e` builds it")
@@ -144,7 +144,7 @@ def _wheel_layer(name: str, add: Callable[[Path], None], say: Say) -> Layer:
 
 
 def _make_venv(root: Path) -> None:
-    """What makes a folder of packages an environment of its own."""
+    """The files that turn a folder of packages into a virtual environment."""
     place = root / _VENV.lstrip("/")
     (place / "bin").mkdir(parents=True)
     for name in ("python", "python3"):

@@ -41,7 +41,7 @@ def kubelet(program: Path, folder: Path, identities: Identities) -> list[str | P
         "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
         "maxPods": _PODS,
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
-        # No image can be pulled again: none may be collected.
+        # Images cannot be pulled again, so they must not be garbage-collected.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {
             "memory.available": "100Mi",

@@ -29,7 +29,7 @@ _SECONDS = 10.0
 
 
 class NoNodeError(Exception):
-    """No node can run here; the text says why, and what to do."""
+    """No node can run here; the text names the cause and what to do."""
 
 
 def check_possible() -> None:
@@ -91,7 +91,7 @@ class Machine:
         return [nsenter, "-t", str(self._init), "-m", "-n", "-p", "-u", "-i", *command]
 
     def run(self, *command: str | Path, seconds: float = 60.0) -> str:
-        """Run a command inside to its end and return what it prints."""
+        """Run a command inside to its end and return its output."""
         done = subprocess.run(
             self.inside(*command), capture_output=True, text=True, timeout=seconds, check=False
         )
@@ -116,7 +116,7 @@ class Machine:
             process.check()
 
     def close(self) -> None:
-        """End every process inside; the rest goes with them."""
+        """End every process inside; the namespaces disappear with them."""
         if self._init is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._init, signal.SIGKILL)
@@ -127,16 +127,16 @@ class Machine:
 
 
 def runs(program: Path) -> bool:
-    """Whether a process of this very file is alive, in whatever namespace."""
+    """Whether a process of this file is alive, in any namespace."""
     numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return any(_program(number) == program.resolve() for number in numbers)
 
 
 def end_left_over(folder: Path, init: Path) -> None:
-    """End the node of a folder, if it is still there though whoever started it is not."""
+    """End the node of a folder if it outlived the process that started it."""
     with suppress(OSError, ValueError):
         pid = int((folder / "init.pid").read_text())
-        # The number may have gone to another process by now.
+        # The pid may belong to another process now.
         if _program(pid) == init.resolve():
             os.kill(pid, signal.SIGKILL)
 
@@ -173,7 +173,7 @@ def _make_cgroups() -> None:
         if hierarchy.is_dir() and not hierarchy.is_symlink():
             (hierarchy / CGROUP).mkdir(exist_ok=True)
     for name in ("cpuset.cpus", "cpuset.mems"):
-        # A new group of this hierarchy has none, and refuses every process.
+        # A new group of this hierarchy has no CPUs or memory nodes, and refuses every process.
         value = (_CGROUPS / "cpuset" / name).read_text()
         (_CGROUPS / "cpuset" / CGROUP / name).write_text(value)
 

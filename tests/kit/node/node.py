@@ -1,4 +1,4 @@
-"""One node: brought up in seconds, and ended whatever happens."""
+"""One node: started in seconds, and always ended."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Node:
         self._machine.check()
 
     def close(self) -> None:
-        """End everything and remove what it wrote."""
+        """End everything and remove its files."""
         try:
             self.api.close()
             self._machine.close()
@@ -111,7 +111,7 @@ class Node:
         spawn(*kubelet.proxy(programs / "kube-proxy", folder, identities))
 
     def _put_images(self) -> None:
-        """Put in what is not in the store; what was put in goes into the store for the next run."""
+        """Import images that are missing in the store, and save them there for the next run."""
         held = self._store.held()
         wanted = {image.reference: image.identity for image in self._images}
         missing = [one for one in self._images if held.get(one.reference) != one.identity]
@@ -139,7 +139,7 @@ class Node:
 
     def _is_api_ready(self) -> bool:
         self.api.request("GET", "/readyz")
-        # It is ready a moment before it has made what every cluster holds.
+        # It is ready a moment before the default objects of a cluster exist.
         return bool(self.api.request("GET", "/api/v1/namespaces/kube-system"))
 
     def _is_node_ready(self) -> bool:
@@ -163,7 +163,7 @@ def is_true(manifest: Object, condition: str) -> bool:
 
 
 def _take_turn() -> Any:
-    """Hold what only one node at a time may hold: its addresses."""
+    """Lock the addresses, which only one node at a time can use."""
     cache_folder().mkdir(parents=True, exist_ok=True)
     # Held for as long as the node is there.
     lock = (cache_folder() / "lock").open("a+")
@@ -181,7 +181,7 @@ def _take_turn() -> Any:
 
 
 def _clear(binaries: Binaries) -> None:
-    """End and remove what a run left behind that could not do so itself."""
+    """End and remove the leftovers of a run that was killed."""
     for left in cache_folder().glob(f"{_PREFIX}*/"):
         end_left_over(left, binaries.pause / "pause")
     clean_up()

@@ -80,7 +80,7 @@ def _install(folder: Path, wanted: Sequence[str]) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Compile now, since no pod can write there. Not by time, of which layers have none."""
+    """Compile now, because no pod can write there. Not by timestamps: layers have none."""
     mode = PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(folder, quiet=2, workers=0, invalidation_mode=mode)
 
@@ -108,7 +108,7 @@ def _copy_python(root: Path) -> None:
     (library / "site-packages").mkdir()
     _compile(library)
     _copy_libraries([program, *library.glob("lib-dynload/*.so")], root)
-    # A user of its own for what runs here, and where names are looked up.
+    # A user for the programs that run here, and the files for name lookups.
     etc = root / "etc"
     etc.mkdir()
     (etc / "passwd").write_text(

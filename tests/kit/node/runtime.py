@@ -78,7 +78,7 @@ class Runtime:
     def restart(self, meanwhile: Callable[[], None]) -> None:
         """End it, do something, and start it again."""
         self._process.stop()
-        # What has ended is nsenter; containerd itself may still be busy with its files.
+        # Only nsenter has ended; containerd itself may still use its files.
         program = self._binaries.containerd / "containerd"
         until("containerd to end", lambda: None if runs(program) else True, _SECONDS)
         meanwhile()
@@ -108,7 +108,7 @@ class Runtime:
             archive.unlink(missing_ok=True)
 
     def keep_only(self, references: Iterable[str]) -> None:
-        """Remove every image that has none of these names, and is not what one of them names."""
+        """Remove every image except those with these names or their digests."""
         rows = [line.split() for line in self.ctr("images", "ls").splitlines()[1:]]
         wanted = set(references)
         digests = {row[2] for row in rows if row[0] in wanted}
@@ -116,7 +116,7 @@ class Runtime:
             self.ctr("images", "rm", "--sync", *left)
 
     def run(self, container: str, *command: str) -> str:
-        """Run a command in a container and return what it prints."""
+        """Run a command in a container and return its output."""
         how = ["tasks", "exec", "--exec-id", uuid.uuid4().hex]
         return self.ctr(*how, container.removeprefix("containerd://"), *command)
 

@@ -1,4 +1,4 @@
-"""containerd's folder as it is with all images in it, kept for the next node.
+"""containerd's folder with all imported images, kept for the next node.
 
 To put a gigabyte in takes a minute, to link its files two seconds. That is safe for what is linked:
 blobs and unpacked layers are never written again, only removed. Everything else is copied.
@@ -42,7 +42,7 @@ class Store:
             _copy(self._folder / "root", root)
 
     def save(self, root: Path, images: dict[str, str]) -> None:
-        """Keep containerd's folder, which nobody uses at the moment."""
+        """Save containerd's folder, which must not be in use."""
         fresh = self._folder.with_name("store.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()

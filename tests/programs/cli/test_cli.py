@@ -1,4 +1,4 @@
-"""The commands, as a shell runs them: what they print, and what they exit with."""
+"""The commands, as a shell runs them: their output and their exit codes."""
 
 import json
 import os
@@ -35,11 +35,11 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_version() -> None:
+def test_version_is_printed() -> None:
     assert invoke("--version").output == f"hotpeers, version {__version__}\n"
 
 
-def test_validate_says_what_good_files_are(tmp_path: Path) -> None:
+def test_validate_describes_good_files(tmp_path: Path) -> None:
     peer, peers = tmp_path / "a.yaml", tmp_path / "peers.json"
     peer.write_text(PEER + "---\napiVersion: v1\nkind: Service\n")
     peers.write_text('{"generation": 3, "peers": [{"name": "a", "url": "http://a"}]}')
@@ -130,7 +130,7 @@ def test_shim_install_replaces_an_older_one(tmp_path: Path) -> None:
     assert not stale.exists()
 
 
-def test_shim_install_where_nothing_can_be_written_is_one_line() -> None:
+def test_failed_shim_install_prints_one_line() -> None:
     done = run("shim", "install", "/proc/nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("error: /proc/nowhere/hotpeers_shim: ")
@@ -210,11 +210,11 @@ def test_status_shows_peers_refusals_and_acks(answering: str) -> None:
 
 
 @pytest.mark.parametrize("answering", [b"hello", b"[]", b"{}"], indirect=True)
-def test_status_of_something_else_is_one_line(answering: str) -> None:
+def test_status_of_a_foreign_server_is_a_clear_error(answering: str) -> None:
     assert isinstance(invoke("status", "--url", answering).exception, HotpeersError)
 
 
-def test_status_of_nothing_is_one_line() -> None:
+def test_status_without_a_server_prints_one_line() -> None:
     done = run("status", "--url", "http://127.0.0.1:1")
     assert done.returncode == 1
     assert done.stderr.startswith("error: http://127.0.0.1:1/status: ")
@@ -250,7 +250,7 @@ def test_validate_reads_a_directory_as_the_source_does(tmp_path: Path) -> None:
     ]
 
 
-def test_validate_of_an_empty_directory_says_so(tmp_path: Path) -> None:
+def test_validate_warns_of_an_empty_directory(tmp_path: Path) -> None:
     done = invoke("validate", str(tmp_path))
     assert (done.exit_code, done.stderr) == (
         0,
@@ -298,7 +298,9 @@ def test_endless_input_is_read_to_the_limit(command: tuple[str, ...]) -> None:
         (PEER.replace("a}", f"a, uid: {':'.join(['59'] * 300_000)}}}", 1), ("WrongShape", "uid")),
     ],
 )
-def test_validate_names_what_would_be_lost(text: str, parts: tuple[str, ...]) -> None:
+def test_validate_names_misspelt_duplicate_and_malformed_fields(
+    text: str, parts: tuple[str, ...]
+) -> None:
     done = invoke("validate", "-", stdin=text.encode())
     assert done.exit_code == 1
     assert all(part in done.stderr for part in parts), done.stderr

@@ -38,7 +38,7 @@ def ask(url, *arguments):
     )
 
 
-def test_the_answer_is_printed_and_the_thread_goes_on():
+def test_answer_is_printed_and_the_conversation_continues():
     with serving_agent() as url:
         first = ask(url, "what", "is", "new?")
         again = ask(url, "what did I ask before?")
@@ -48,7 +48,7 @@ def test_the_answer_is_printed_and_the_thread_goes_on():
     assert other.stdout == "news remembers that you asked: nothing\n"
 
 
-def test_nobody_there_is_one_line():
+def test_missing_orchestrator_prints_one_line():
     with serving.bind(0) as listener:
         url = serving.url_of(listener)
     done = ask(url, "--seconds", "0.2", "hello")
@@ -68,9 +68,7 @@ SCRIPTED = "http://model:8080/v1"
         (["--model=real", "--model-url=http://mine/v1"], "real", "http://mine/v1"),
     ],
 )
-def test_the_model_is_the_scripted_one_unless_another_is_named(
-    monkeypatch, tmp_path: Path, arguments, model, api
-):
+def test_scripted_model_is_the_default(monkeypatch, tmp_path: Path, arguments, model, api):
     needed = ["--folder", str(tmp_path), "--url", "http://me:8080", "--scripted-url", SCRIPTED]
     monkeypatch.setattr(sys, "argv", ["configure", *needed, *arguments])
     configure()

@@ -35,7 +35,7 @@ async def test_a_server_is_ready_when_it_prints_its_address(processes):
     assert child.started == start_time(child.pid)
 
 
-async def test_a_process_that_ends_at_once_says_why(processes):
+async def test_failed_start_reports_the_output_of_the_process(processes):
     command = [sys.executable, "-c", "raise SystemExit('no such luck')"]
     child = processes.start("server", command, env=os.environ)
     with pytest.raises(CannotStartError, match="server ended with 1: no such luck"):
@@ -115,7 +115,7 @@ def test_a_proxy_is_not_asked_for_this_machine():
     assert env["no_proxy"] == "127.0.0.1,localhost"
 
 
-def test_the_path_of_the_shim_is_the_one_that_the_command_prints():
+def test_demo_uses_the_path_that_shim_path_prints():
     command = [sys.executable, "-m", "hotpeers", "shim", "path"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert str(shim_path()) == printed.strip()

@@ -41,7 +41,7 @@ async def talk(request, weather, http):
     return lambda: Conversation(factory.create(card))
 
 
-async def test_it_answers_and_remembers_each_conversation(talk):
+async def test_sub_agent_answers_and_remembers_each_conversation(talk):
     one, other = talk(), talk()
     assert (await one.say("will it rain?")).text == "weather says: dry."
     assert (await one.say("what did I ask before?")).text == (
@@ -52,7 +52,7 @@ async def test_it_answers_and_remembers_each_conversation(talk):
     )
 
 
-async def test_it_works_until_it_is_released(talk, weather, http):
+async def test_sub_agent_holds_a_turn_until_released(talk, weather, http):
     async def asked():
         log = (await http.get(f"{weather}/log")).json()["requests"]
         return log[0] if log else None

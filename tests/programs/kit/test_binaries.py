@@ -27,7 +27,7 @@ echo binary > "$2"
 
 @pytest.fixture
 def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A stand-in for Go and an empty cache; what was asked of Go so far."""
+    """A stand-in for Go and an empty cache; returns the calls of Go so far."""
     go = tmp_path / "bin" / "go"
     go.parent.mkdir()
     go.write_text(GO)
@@ -42,7 +42,7 @@ def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list
     return lambda: [line.split()[-1] for line in log.read_text().splitlines()]
 
 
-def test_first_run_builds_and_tells_and_the_next_one_finds(
+def test_first_run_builds_and_the_next_one_reuses_the_cache(
     builds: Callable[[], list[str]], tmp_path: Path
 ) -> None:
     told: list[str] = []
@@ -61,7 +61,7 @@ def test_two_runs_at_once_build_once(builds: Callable[[], list[str]]) -> None:
     assert len(builds()) == 2
 
 
-def test_build_that_fails_leaves_no_folder_and_says_why(
+def test_failed_build_leaves_no_folder_and_reports_the_cause(
     builds: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GO_FAILS", "yes")
@@ -70,7 +70,7 @@ def test_build_that_fails_leaves_no_folder_and_says_why(
     assert [path.suffix for path in API_SERVER.cache.parent.iterdir()] == [".lock"]
 
 
-def test_cache_follows_what_is_pinned(tmp_path: Path) -> None:
+def test_cache_depends_on_the_pinned_sources(tmp_path: Path) -> None:
     for name in ("go.mod", "go.sum"):
         shutil.copy(API_SERVER.folder / name, tmp_path)
     same = replace(API_SERVER, folder=tmp_path)

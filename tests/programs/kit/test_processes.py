@@ -30,7 +30,7 @@ time.sleep(60)
 
 def gone(pid: int) -> bool:
     try:
-        # Where nobody reaps orphans, in a container, what has ended stays in the table.
+        # In a container without a reaper, an ended orphan stays in the process table.
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
@@ -57,7 +57,7 @@ def test_stop_ends_the_whole_group_by_force_if_need_be(tmp_path: Path) -> None:
     assert until("the group to end", lambda: gone(int(shown)), 60)
 
 
-def test_program_that_ended_by_itself_shows_its_last_words(tmp_path: Path) -> None:
+def test_exited_program_reports_its_last_output(tmp_path: Path) -> None:
     process = Process(["/bin/sh", "-c", "echo the port is taken; exit 3"], tmp_path / "log")
     process.start()
     until("the program to end", lambda: process.pid is None, 60)

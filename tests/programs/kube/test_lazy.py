@@ -55,7 +55,7 @@ print(json.dumps(bad))
     assert json.loads(done.stdout) == []
 
 
-def test_what_the_sidecar_imports_loads_few_modules() -> None:
+def test_kube_client_import_loads_few_modules() -> None:
     code = """
 import json, sys
 import hotpeers.kube.client
@@ -67,7 +67,7 @@ print(json.dumps([len(ours), "kubernetes_asyncio.client.models.v1_pod" in sys.mo
     assert not pods
 
 
-def test_already_imported_client_stays_as_it_is() -> None:
+def test_already_imported_client_is_not_changed() -> None:
     code = """
 import json
 import kubernetes_asyncio
@@ -88,7 +88,7 @@ print(json.dumps([import_lazily(), hasattr(kubernetes_asyncio.client, "V1Pod")])
         "if 1: pass",
     ],
 )
-def test_package_that_does_more_is_left_alone(
+def test_package_with_other_code_is_imported_normally(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "strange_client"

@@ -146,7 +146,7 @@ async def test_a_question_of_the_peer_is_answered_in_its_task(
     assert peer.messages[1]["taskId"] in peer.tasks
 
 
-async def test_a_conversation_that_the_peer_has_lost_begins_anew_and_says_so(
+async def test_conversation_lost_by_the_peer_restarts_and_reports_it(
     tmp_path: Path,
 ) -> None:
     async with (
@@ -196,7 +196,7 @@ async def test_a_late_answer_is_fetched_with_get_answer_and_the_peer_is_asked_on
         assert heard == ["reading"]
 
 
-async def test_another_replica_goes_on_and_fetches_the_answer_of_a_running_task(
+async def test_other_replica_fetches_the_answer_of_a_running_task(
     tmp_path: Path, key_file: str
 ) -> None:
     async with running_peer(RawPeer(streams=True)) as peer, AsyncExitStack() as stack:
@@ -224,7 +224,7 @@ async def test_another_replica_goes_on_and_fetches_the_answer_of_a_running_task(
     assert "tasks/cancel" not in peer.methods
 
 
-async def test_an_answer_is_lost_with_an_explanation_where_the_peer_named_no_task(
+async def test_lost_answer_is_explained_when_the_peer_named_no_task(
     tmp_path: Path, key_file: str, peer: RawPeer
 ) -> None:
     changed = {"conversation_key_file": key_file, "wait_seconds": "0.2"}
@@ -237,7 +237,7 @@ async def test_an_answer_is_lost_with_an_explanation_where_the_peer_named_no_tas
     assert peer.texts == ["sleep 0.6"]
 
 
-async def test_the_key_outlives_the_process(tmp_path: Path, peer: RawPeer) -> None:
+async def test_key_survives_a_restart_of_the_process(tmp_path: Path, peer: RawPeer) -> None:
     async with bridge(tmp_path, peer.entry()) as made, Client(made.url) as client:
         said = text_of(await call(client, "ask_agent", agent="raw", message="one"))
     path = tmp_path / "conversation.key"
@@ -400,7 +400,7 @@ async def test_arguments_of_ten_megabytes_are_refused_before_they_are_parsed(
     assert peer.texts == ["hi"]
 
 
-async def test_clients_that_never_read_hold_up_no_other(tmp_path: Path, peer: RawPeer) -> None:
+async def test_clients_that_never_read_do_not_block_others(tmp_path: Path, peer: RawPeer) -> None:
     async with bridge(tmp_path, peer.entry()) as made, aiohttp.ClientSession() as http:
         session = await RawSession.begin(http, made.url)
         host, port = made.url.removeprefix("http://").removesuffix("/mcp").split(":")

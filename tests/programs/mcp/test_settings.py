@@ -1,4 +1,4 @@
-"""The settings of `hotpeers mcp`, and what other commands pay for it: nothing."""
+"""The settings of `hotpeers mcp`, and that other commands do not load it."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def test_bad_settings_name_the_flag(changed: dict[str, str], part: str, make_set
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "[::1]:1", "localhost:1", "127.9.9.9:1"])
-def test_this_host_needs_no_token(listen: str, make_settings: Any) -> None:
+def test_loopback_listener_needs_no_token(listen: str, make_settings: Any) -> None:
     assert make_settings(listen=listen).token_file is None
 
 
@@ -55,7 +55,7 @@ def test_no_other_command_loads_the_sdk() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_cannot_start_is_one_line() -> None:
+def test_failed_start_prints_one_line() -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "hotpeers", "mcp", "--registry-url", "http://127.0.0.1:9"),
@@ -71,7 +71,7 @@ def test_what_cannot_start_is_one_line() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_it_serves_until_it_is_asked_to_end(kubeconfig_of_nothing: str) -> None:
+def test_server_serves_until_it_gets_a_signal(kubeconfig_of_nothing: str) -> None:
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "hotpeers", "mcp", "--registry-url", "http://127.0.0.1:9"),

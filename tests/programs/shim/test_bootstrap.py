@@ -15,7 +15,7 @@ LOADED = "import sys; print('hotpeers_shim.start' in sys.modules, end=' ')"
 
 
 def run(code, *path, flags=(), python=sys.executable, **env):
-    """Run `code` with `path` as PYTHONPATH; returns what it printed and what it complained of."""
+    """Run `code` with `path` as PYTHONPATH; returns stdout, stderr and the exit code."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("HOTPEERS", "PYTHON"))}
     environ |= {"PYTHONPATH": os.pathsep.join(map(str, path)), **env}
     done = subprocess.run(
@@ -39,7 +39,7 @@ def neighbour(tmp_path):
 SEEN = LOADED + "; print(getattr(sys, 'neighbour_was_here', False))"
 
 
-def test_the_folder_holds_the_bootstrap_alone():
+def test_folder_holds_only_the_bootstrap():
     names = {path.name for path in BOOTSTRAP.iterdir() if path.name != "__pycache__"}
     assert names == {
         "sitecustomize.py",
@@ -49,12 +49,12 @@ def test_the_folder_holds_the_bootstrap_alone():
     assert len((BOOTSTRAP / "sitecustomize.py").read_text().splitlines()) <= 30
 
 
-def test_it_is_loaded_and_sys_path_is_left_alone():
+def test_shim_is_loaded_and_sys_path_is_unchanged():
     out, err, _ = run(LOADED + f"; print({str(PACKAGE.parent)!r} in sys.path[:2])", BOOTSTRAP)
     assert (out, err) == ("True False", "")
 
 
-def test_an_interpreter_that_is_no_agent_imports_two_small_modules():
+def test_interpreter_without_an_agent_imports_only_small_modules():
     code = "import sys; print(sorted(m for m in sys.modules if 'hotpeers' in m))"
     out, _, _ = run(code, BOOTSTRAP)
     assert eval(out) == [
@@ -66,7 +66,7 @@ def test_an_interpreter_that_is_no_agent_imports_two_small_modules():
 
 
 @pytest.mark.parametrize("value", ["1", "true"])
-def test_it_can_be_switched_off(value, neighbour):
+def test_shim_can_be_disabled(value, neighbour):
     out, err, _ = run(SEEN, BOOTSTRAP, neighbour, HOTPEERS_DISABLE=value)
     assert (out, err) == ("False True", "")
 
@@ -97,7 +97,7 @@ def test_the_sitecustomize_of_a_venv_is_run_too(tmp_path):
     assert run(SEEN, BOOTSTRAP, python=python)[:2] == ("True True", "")
 
 
-def test_a_neighbours_own_fault_stays_its_own(tmp_path):
+def test_error_in_another_sitecustomize_is_reported_as_its_own(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('mine')\n")
     out, err, code = run(LOADED, BOOTSTRAP, tmp_path)
     assert out == "True"
@@ -156,7 +156,7 @@ def test_module_of_the_images_path_is_found(tmp_path, acks):
     assert run(code, BOOTSTRAP, OF_IMAGE, **env, HOTPEERS_DISABLE="1")[:2] == ("runs False", "")
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
     assert run(child, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
-    # The program of an agent may start others without what is ours.
+    # An agent's program may start others without our variables.
     code = "import os; os.environ.pop('HOTPEERS_ACK_DIR'); " + child
     assert run(code, BOOTSTRAP, OF_IMAGE, **env)[:2] == ("runs True", "")
 
@@ -176,7 +176,7 @@ def test_module_of_the_images_path_is_found(tmp_path, acks):
         ("B", "/img", "B"),
     ],
 )
-def test_path_is_what_python_makes_of_the_images_value(acks, value, image, after):
+def test_restored_sys_path_equals_the_path_of_the_image(acks, value, image, after):
     value, after = (one.replace("B", str(BOOTSTRAP)) for one in (value, after))
     restored = run(PATHS, value, **acks(image))
     assert restored[1:] == ("", 0)
@@ -215,8 +215,8 @@ def test_opentelemetrys_entry_point_names_the_bootstrap():
     assert run(code, BOOTSTRAP, HOTPEERS_DISABLE="1")[0] == "hotpeers_bootstrap"
 
 
-def test_an_installed_copy_works_alone(tmp_path):
-    """As in a pod: the init container copies the package, the agent's image holds nothing of ours."""
+def test_installed_copy_works_without_the_package(tmp_path):
+    """As in a pod: the init container copies the package; the agent's image does not contain it."""
     shim = subprocess.run(
         [sys.executable, "-m", "hotpeers", "shim", "install", str(tmp_path / "shim")],
         capture_output=True,

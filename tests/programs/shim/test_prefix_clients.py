@@ -1,6 +1,6 @@
-"""What a prefix is matched against is what is sent: the HTTP clients read a URL as `place_of` does.
+"""A prefix is matched against the URL that is sent: HTTP clients parse a URL as `place_of` does.
 
-Where they read it otherwise, a credential would leave its prefix.
+Otherwise a credential could be sent outside of its prefix.
 """
 
 from ipaddress import IPv6Address
@@ -65,7 +65,7 @@ def test_httpx_sends_to_where_the_prefix_was_matched(scheme: str, text: str) -> 
         url = httpx.URL(scheme + text)
     except httpx.InvalidURL:
         return
-    # As the shim matches it: the text of what the client made of it.
+    # The shim matches the text of the URL that the client has parsed.
     place = place_of(str(url))
     # Without a host nothing is sent: httpx raises UnsupportedProtocol.
     if place is not None and url.raw_host:
@@ -103,6 +103,6 @@ def host(text: str) -> object:
 
 
 def segments(path: str) -> tuple[str, ...]:
-    """What a server takes for the segments of a path that it was sent."""
+    """The segments of a received path, as a server reads them."""
     inner = path.removeprefix("/").removesuffix("/")
     return tuple(unquote(one) for one in inner.split("/")) if inner else ()

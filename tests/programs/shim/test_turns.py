@@ -110,7 +110,7 @@ def test_requests_count_until_their_answers_have_been_sent(program):
     assert program.wait_for(0).idleSince > before.idleSince
 
 
-def test_reading_is_no_turn_and_a_fault_ends_one(program):
+def test_get_request_is_not_a_turn_and_a_failure_ends_a_turn(program):
     reading = program.ask("GET", "/wait")
     waiting = program.ask("POST", "/wait")
     program.wait_for(1)
@@ -121,7 +121,7 @@ def test_reading_is_no_turn_and_a_fault_ends_one(program):
     program.wait_for(0)
 
 
-def test_stream_that_its_client_leaves_is_no_turn_any_more(program):
+def test_abandoned_stream_ends_its_turn(program):
     leaving = program.ask("POST", "/stream")
     assert leaving.getresponse().read(6) == b"begun\n"
     program.wait_for(1)
@@ -130,7 +130,7 @@ def test_stream_that_its_client_leaves_is_no_turn_any_more(program):
     program.wait_for(0)
 
 
-def test_while_the_pod_drains_each_answer_closes_its_connection(program):
+def test_each_answer_closes_its_connection_during_a_drain(program):
     staying = program.ask("GET", "/nothing")
     assert "connection" not in staying.getresponse().headers
     held = program.ask("POST", "/stream")
@@ -138,7 +138,7 @@ def test_while_the_pod_drains_each_answer_closes_its_connection(program):
     sign = program.folder / "draining"
     sign.touch()
     first = program.wait_for(1, draining=True)
-    # It goes on to say so, also where nothing changes.
+    # It keeps reporting, even without a change.
     until("another file", lambda: program.turns().time > first.time, _SECONDS)
     for method, path in (("GET", "/nothing"), ("POST", "/behind")):
         answer = program.ask(method, path).getresponse()
@@ -180,7 +180,7 @@ def stile(tmp_path):
     return made
 
 
-def test_what_works_for_one_turn_counts_once_and_outlives_its_request(stile):
+def test_nested_work_counts_once_and_keeps_the_turn_active(stile):
     request = stile.begin()
     run = stile.begin(request.turn)
     nested = stile.begin(request.turn)
@@ -201,7 +201,7 @@ def test_hold_that_is_dropped_ends(stile):
     assert stile.turns().active == 0
 
 
-def test_turns_of_many_threads_are_all_counted(stile):
+def test_turns_of_many_threads_are_counted(stile):
     inside, leave = threading.Barrier(9), threading.Event()
 
     def work():
@@ -247,7 +247,7 @@ def runner(stile, monkeypatch):
     return kind()
 
 
-async def test_websocket_is_a_turn_as_long_as_it_is_open(stile, monkeypatch):
+async def test_open_websocket_is_an_active_turn(stile, monkeypatch):
     monkeypatch.setattr("hotpeers_shim.turns._turnstile", stile)
     closing, sent = asyncio.Event(), []
 
@@ -275,7 +275,7 @@ async def test_websocket_is_a_turn_as_long_as_it_is_open(stile, monkeypatch):
     assert (stile.turns().active, sent) == (0, ["websocket.accept", "websocket.close"])
 
 
-async def test_scope_that_nobody_knows_is_served_all_the_same(stile, monkeypatch, caplog):
+async def test_unknown_scope_is_served(stile, monkeypatch, caplog):
     monkeypatch.setattr("hotpeers_shim.turns._turnstile", stile)
 
     class Odd:
@@ -318,7 +318,7 @@ def test_invocation_that_no_loop_closes_ends_when_it_is_dropped(runner, stile):
     assert (stile.turns().active, runner.closed) == (0, True)
 
 
-def test_runner_that_is_no_generator_is_said_to_be_unknown():
+def test_runner_without_an_async_generator_is_not_hooked():
     class Other:
         async def run_async(self):
             return []
@@ -329,7 +329,7 @@ def test_runner_that_is_no_generator_is_said_to_be_unknown():
     assert Other.run_async is before
 
 
-def test_file_says_what_was_written_and_nothing_else_is_one():
+def test_turns_file_survives_a_round_trip_and_malformed_ones_are_rejected():
     turns = Turns(7, 2, None, True, 1.5)
     assert load_turns(dump_turns(turns)) == turns
     idle = Turns(7, 0, 12.25, False, 13.0)

@@ -93,7 +93,7 @@ async def kill_while_asking(made: Supervised, peer: RawPeer) -> None:
         await asyncio.wait_for(asking, SECONDS)
 
 
-async def test_a_killed_sidecar_is_back_while_its_callers_wait(tmp_path: Path) -> None:
+async def test_killed_sidecar_restarts_while_its_callers_wait(tmp_path: Path) -> None:
     async with running_peer() as peer:
         with supervised(tmp_path) as made:
             offer(made, peer)
@@ -109,7 +109,7 @@ async def test_a_killed_sidecar_is_back_while_its_callers_wait(tmp_path: Path) -
     assert peer.texts[-2:] == ["sleep 20", "again"]
 
 
-def test_the_agents_configuration_is_there_once_the_hook_ends(tmp_path: Path) -> None:
+def test_configuration_of_the_agent_exists_when_the_hook_ends(tmp_path: Path) -> None:
     source, target = tmp_path / "from", tmp_path / "to"
     source.mkdir()
     target.mkdir()

@@ -1,4 +1,4 @@
-"""A drain ends when the turns have, when its bound is over, or when nobody waits for it."""
+"""A drain ends when the turns end, when its time is over, or when its last caller disconnects."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ def say(
 
 
 class Agent:
-    """A process with the shim: it says what it does, and knows of a drain by the file."""
+    """A process with the shim: it reports its turns, and notices a drain by the file."""
 
     def __init__(self, folder: Path, pid: int = 1) -> None:
         self.folder, self.pid, self.active = folder, pid, 0
@@ -79,7 +79,7 @@ def make(folder: Path, seconds: float = 30) -> Drain:
     return Drain(folder, TurnsReader(folder), seconds)
 
 
-async def test_drain_of_an_idle_pod_ends_where_nobody_can_be_asked(
+async def test_drain_of_an_idle_pod_ends_with_an_unwritable_folder(
     tmp_path: Path, agent: Agent
 ) -> None:
     """The volume is full, or read-only: an idle pod must not wait for the whole bound."""
@@ -89,7 +89,7 @@ async def test_drain_of_an_idle_pod_ends_where_nobody_can_be_asked(
     assert ended.outcome is Outcome.IDLE
 
 
-async def test_drain_lasts_as_long_as_the_turns_do(tmp_path: Path, agent: Agent) -> None:
+async def test_drain_lasts_until_the_turns_end(tmp_path: Path, agent: Agent) -> None:
     agent.active = 2
     waiting = make(tmp_path)
     task = asyncio.create_task(waiting.wait())
@@ -147,7 +147,7 @@ async def test_number_from_before_the_drain_is_not_believed(tmp_path: Path) -> N
     assert ended.seconds >= drain.GONE_SECONDS > drain.LEAST_SECONDS + drain.QUIET_SECONDS
 
 
-async def test_each_who_waits_has_a_bound_of_their_own(tmp_path: Path, agent: Agent) -> None:
+async def test_each_waiting_request_has_its_own_bound(tmp_path: Path, agent: Agent) -> None:
     agent.active = 1
     draining = make(tmp_path, 1.5)
     early = asyncio.create_task(draining.wait())
@@ -203,7 +203,7 @@ async def test_drain_over_http(tmp_path: Path, agent: Agent) -> None:
         assert (await client.post("/drain")).status == 405
 
 
-async def test_who_has_gone_is_not_waited_for(tmp_path: Path, agent: Agent) -> None:
+async def test_disconnected_caller_ends_its_drain(tmp_path: Path, agent: Agent) -> None:
     agent.active = 1
     draining = make(tmp_path)
     app = make_app(lambda: Status("", ""), Metrics(), frozenset(), draining)

@@ -22,13 +22,13 @@ def run(folder: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_it_installs_the_shim_and_says_nothing(tmp_path: Path) -> None:
+def test_hook_installs_the_shim_without_output(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "hotpeers_shim/bootstrap/sitecustomize.py").is_file()
 
 
-def test_again_it_leaves_the_shim_alone(tmp_path: Path) -> None:
+def test_second_run_does_not_change_the_installed_shim(tmp_path: Path) -> None:
     """A sidecar that starts again finds its agent at work, which may import more of it."""
     install_in_time(tmp_path)
     before = {path: path.stat() for path in tmp_path.rglob("*")}
@@ -49,7 +49,7 @@ def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"hotpeers_shim", PROGRAM}
 
 
-def test_where_nothing_can_be_written_it_ends_well_and_says_why() -> None:
+def test_unwritable_folder_is_reported_and_the_hook_succeeds() -> None:
     done = run("/proc/nowhere")
     assert done.returncode == 0
     assert done.stderr.startswith("error: /proc/nowhere/hotpeers_shim: ")
@@ -57,7 +57,7 @@ def test_where_nothing_can_be_written_it_ends_well_and_says_why() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_full_disk_is_one_short_line(
+def test_full_disk_prints_one_short_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def copy(source: Path, target: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_short_line(
     assert [path.name for path in tmp_path.iterdir()] == [PROGRAM]
 
 
-def test_it_gives_up_in_time_and_leaves_nothing_half_done(
+def test_slow_installation_is_given_up_without_a_partial_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def hang(_folder: Path, _place: Path) -> None:
@@ -88,7 +88,7 @@ def test_it_gives_up_in_time_and_leaves_nothing_half_done(
     assert [path.name for path in tmp_path.iterdir()] == [PROGRAM]
 
 
-def test_in_a_container_it_is_said_in_the_container_s_log(
+def test_error_is_written_to_the_log_of_the_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "log"
@@ -100,7 +100,7 @@ def test_in_a_container_it_is_said_in_the_container_s_log(
     assert log.read_text().startswith("error: /proc/nowhere/hotpeers_shim: ")
 
 
-def test_it_imports_nothing_that_takes_long() -> None:
+def test_hook_imports_no_slow_module() -> None:
     code = (
         "import sys, hotpeers.hook;"
         "heavy = {'click', 'asyncio', 'pydantic', 'json', 'logging', 'py_compile'};"
@@ -134,6 +134,6 @@ def test_a_shim_that_is_missing_is_installed_once_that_is_possible(tmp_path: Pat
     until("the process to end", lambda: not absence.installing, 30)
 
 
-def test_a_shim_that_is_being_copied_is_none(tmp_path: Path) -> None:
+def test_shim_that_is_being_copied_is_not_reported_missing(tmp_path: Path) -> None:
     assert not Absence(tmp_path).changes()
     assert not Absence(None, patience=0).changes()

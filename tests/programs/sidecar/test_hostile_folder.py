@@ -12,12 +12,12 @@ from kit.sidecars import Sidecar
 from kit.waiting import until
 
 STOP_SECONDS = 1.0
-# What the chart gives a sidecar.
+# The memory limit that the chart gives a sidecar.
 MEMORY_BYTES = 256 * 1024 * 1024
 
 
 def reasons(sidecar: Sidecar) -> dict[str, str]:
-    """What is wrong with files; nothing answers at the addresses of these peers."""
+    """Problems of files only: no server listens at the addresses of these peers."""
     found = {one["where"]: one["reason"] for one in sidecar.status()["problems"]}
     return {where: reason for where, reason in found.items() if "://" not in where}
 
@@ -114,7 +114,7 @@ def test_newcomer_never_takes_the_name_of_a_live_peer(sidecar: Sidecar) -> None:
     until("the new address", lambda: urls(sidecar) == ["http://127.0.0.1:9002"])
 
 
-def test_misspelt_field_is_in_status_and_log_and_the_peer_stays(sidecar: Sidecar) -> None:
+def test_misspelt_field_is_reported_and_the_peer_is_kept(sidecar: Sidecar) -> None:
     sidecar.put("a.yaml", peer("a", 9001))
     sidecar.start()
     until("peer a", lambda: sidecar.names() == ["a"])

@@ -1,4 +1,4 @@
-"""What the log says of problems: each new one, and that one is solved only where it is."""
+"""Problems in the log: each new one, and `solved` only for problems that are solved."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ OTHER = Problem("b.yaml", ModelReason.NOT_YAML, "at line 1")
         ([OTHER], [OTHER], []),
     ],
 )
-def test_solved_is_what_nothing_is_wrong_with_any_more(
+def test_problem_is_logged_as_solved_when_its_subject_is_healthy(
     caplog: pytest.LogCaptureFixture, before: list[Problem], after: list[Problem], said: list[str]
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -37,13 +37,13 @@ def test_solved_is_what_nothing_is_wrong_with_any_more(
     assert all(part in line for part, line in zip(said, caplog.messages, strict=True))
 
 
-def test_what_was_removed_is_gone_and_not_solved(caplog: pytest.LogCaptureFixture) -> None:
+def test_problem_of_a_removed_file_is_logged_as_gone(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         log_problems([SYNTAX, OTHER], [], lambda problem: problem is OTHER)
     assert caplog.messages == [f"gone: {SYNTAX}", f"solved: {OTHER}"]
 
 
-def test_running_sidecar_logs_solved_for_what_is_solved(sidecar: Sidecar) -> None:
+def test_running_sidecar_logs_solved_problems(sidecar: Sidecar) -> None:
     def said(word: str) -> list[str]:
         lines = [json.loads(line)["message"] for line in sidecar.log.read_text().splitlines()]
         return [line for line in lines if line.startswith(f"{word}: ")]

@@ -1,4 +1,4 @@
-"""`hotpeers run` as a process: what a reader of its file sees, whatever happens to it."""
+"""`hotpeers run` as a process: a reader of its file sees a whole file at any time."""
 
 import os
 import random
@@ -135,7 +135,7 @@ def reasons(sidecar: Sidecar, what: str) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_cleanly_and_soon(sidecar: Sidecar, number: int) -> None:
+def test_signal_ends_the_sidecar_cleanly_and_quickly(sidecar: Sidecar, number: int) -> None:
     sidecar.put_peer("a")
     sidecar.start()
     began = time.monotonic()
@@ -146,7 +146,7 @@ def test_signal_ends_it_cleanly_and_soon(sidecar: Sidecar, number: int) -> None:
     assert b"Traceback" not in sidecar.log.read_bytes()
 
 
-def test_killed_and_started_again_it_continues(sidecar: Sidecar) -> None:
+def test_killed_sidecar_continues_after_its_restart(sidecar: Sidecar) -> None:
     for name in ("c", "a", "b"):
         sidecar.put_peer(name)
         if sidecar.process is None:
@@ -164,7 +164,7 @@ def test_killed_and_started_again_it_continues(sidecar: Sidecar) -> None:
     assert sidecar.read().generation == before.generation + 1
 
 
-def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sidecar) -> None:
+def test_restart_with_a_broken_source_removes_no_peer(sidecar: Sidecar) -> None:
     sidecar.put_peer("a")
     sidecar.put_peer("b")
     sidecar.start()
@@ -198,7 +198,7 @@ def test_restart_while_the_source_is_away_or_broken_removes_nothing(sidecar: Sid
     assert sidecar.read().peers[0] == before.peers[0]
 
 
-def test_malformed_file_is_told_and_changes_nothing(sidecar: Sidecar) -> None:
+def test_malformed_file_is_reported_and_keeps_the_peer_file(sidecar: Sidecar) -> None:
     sidecar.put_peer("a")
     sidecar.start()
     before = sidecar.read()
@@ -255,7 +255,7 @@ def test_acks_show_in_status_and_metrics(sidecar: Sidecar) -> None:
     assert b"default/concierge" in page
 
 
-def test_port_that_is_taken_is_one_line(sidecar: Sidecar, tmp_path: Path) -> None:
+def test_taken_port_prints_one_line(sidecar: Sidecar, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -272,7 +272,7 @@ def test_port_that_is_taken_is_one_line(sidecar: Sidecar, tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
-def test_second_sidecar_of_one_peer_file_is_one_line(sidecar: Sidecar) -> None:
+def test_second_sidecar_for_one_peer_file_prints_one_line(sidecar: Sidecar) -> None:
     sidecar.start()
     command = [sys.executable, "-m", "hotpeers", "run", "--listen", "none"]
     options = ["--peers-dir", str(sidecar.peers), "--peer-file", str(sidecar.file)]
@@ -287,7 +287,7 @@ def test_second_sidecar_of_one_peer_file_is_one_line(sidecar: Sidecar) -> None:
     assert sidecar.is_ready()
 
 
-def test_peer_file_that_is_taken_away_comes_back(sidecar: Sidecar) -> None:
+def test_deleted_peer_file_is_written_again(sidecar: Sidecar) -> None:
     sidecar.put_peer("a")
     sidecar.start()
     sidecar.file.unlink()
@@ -401,7 +401,7 @@ def test_peer_file_that_cannot_be_written_ends_the_start(tmp_path: Path, place: 
     assert "Traceback" not in done.stderr
 
 
-def test_read_only_file_system_ends_the_start(tmp_path: Path) -> None:
+def test_start_fails_on_a_read_only_file_system(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "ro,size=65536", "hotpeers-test", str(folder)]

@@ -127,7 +127,7 @@ async def test_headers_go_to_their_prefix_and_nowhere_else_also_after_a_redirect
         ("/other", "", ""),
         ("/team/keys/x", "", API_KEY),
     ]
-    # A server of another origin is not asked at all, and one of another authority not trusted.
+    # A server of another origin is never called, and one of another authority is not trusted.
     stranger = PeerServer()
     async with (
         serving(stranger.app) as url,
@@ -141,7 +141,7 @@ async def test_headers_go_to_their_prefix_and_nowhere_else_also_after_a_redirect
     assert [headers.get("Authorization") for _, headers in stranger.seen] == [None]
 
 
-async def test_user_header_gives_way_to_the_credential_of_the_prefix(scene: Scene) -> None:
+async def test_credential_of_the_prefix_replaces_the_user_header(scene: Scene) -> None:
     await scene.start({"prefix": f"{scene.url}/team", "bearer": BEARER, "ca": "ca.crt"})
     await until_async("the credential", scene.delivered)
     await scene.call(f"{scene.url}/team", headers={"authorization": "Bearer of-the-user"})
@@ -151,7 +151,9 @@ async def test_user_header_gives_way_to_the_credential_of_the_prefix(scene: Scen
     ]
 
 
-async def test_client_certificate_goes_by_the_relay_and_its_key_stays(scene: Scene) -> None:
+async def test_client_certificate_is_used_by_the_relay_and_its_key_stays_in_the_sidecar(
+    scene: Scene,
+) -> None:
     certificate = {"certificate": "tls.crt", "key": "tls.key"}
     entry = {"prefix": f"{scene.mtls}/team", "clientCertificate": certificate, "ca": "ca.crt"}
     await scene.start({**entry, "bearer": BEARER})
@@ -184,7 +186,7 @@ async def test_client_certificate_goes_by_the_relay_and_its_key_stays(scene: Sce
             await asyncio.sleep(0.05)
 
 
-async def test_sidecar_that_is_killed_and_starts_again_is_followed(scene: Scene) -> None:
+async def test_agent_uses_the_relay_of_a_restarted_sidecar(scene: Scene) -> None:
     certificate = {"certificate": "tls.crt", "key": "tls.key"}
     await scene.start({"prefix": scene.mtls, "clientCertificate": certificate, "ca": "ca.crt"})
     before = await until_async("the credential", scene.delivered)
@@ -308,10 +310,10 @@ async def test_token_certificates_and_authorities_change_under_load_and_no_call_
     assert sum("number-" in name for name in names) == 3
 
 
-async def test_tokens_that_live_some_seconds_fail_no_call_also_while_their_server_restarts(
+async def test_short_lived_tokens_fail_no_call_while_their_server_restarts(
     scene: Scene,
 ) -> None:
-    # Long enough that what a loaded machine takes to see the fault fits into what is left of it.
+    # Long enough that a loaded machine notices the fault before the token expires.
     scene.tokens.life = 8.0
     oauth2 = {
         "tokenUrl": f"{scene.token_url}/token",
@@ -369,7 +371,7 @@ async def test_bad_document_keeps_the_last_good_one_and_is_a_problem(scene: Scen
     await until_async("the credential to be removed", lambda: not scene.delivered())
 
 
-async def test_secret_that_comes_later_is_used_then(scene: Scene) -> None:
+async def test_late_secret_is_used_when_it_appears(scene: Scene) -> None:
     await scene.start()
     await until_async(
         "the problem CredentialsUnreadable", lambda: "CredentialsUnreadable" in scene.problems()
@@ -384,7 +386,7 @@ async def test_run_without_credentials_takes_away_those_of_the_run_before(scene:
     await until_async("the credential", scene.delivered)
     await asyncio.to_thread(scene.sidecar.stop)
     assert scene.delivered()
-    # What a sidecar leaves that is killed while it writes.
+    # The leftovers of a sidecar that was killed while it wrote.
     cut = scene.sidecar.file.with_name(".credentials.json.7.tmp")
     cut.write_text(BEARER)
     await asyncio.to_thread(scene.sidecar.start)
@@ -394,7 +396,7 @@ async def test_run_without_credentials_takes_away_those_of_the_run_before(scene:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to write an ack as another user")
-async def test_agent_of_another_user_is_let_in_by_its_ack(scene: Scene) -> None:
+async def test_ack_of_another_user_grants_it_read_access(scene: Scene) -> None:
     await scene.start({"prefix": scene.url, "bearer": BEARER, "ca": "ca.crt"})
     await until_async("the credential", scene.delivered)
     file = scene.sidecar.file.with_name("credentials.json")
@@ -477,7 +479,7 @@ def test_repr_of_a_peer_names_no_header() -> None:
     assert "Bearer" not in repr(replace(Peer("a", "http://a", "a"), userHeaders=True))
 
 
-async def test_restart_of_the_sidecar_fails_no_call_also_while_tokens_cannot_be_had(
+async def test_restart_of_the_sidecar_fails_no_call_during_a_token_outage(
     scene: Scene,
 ) -> None:
     oauth2 = {
@@ -524,7 +526,7 @@ async def test_restart_of_the_sidecar_fails_no_call_also_while_tokens_cannot_be_
     await until_async("the second token", lambda: "t0ken-2" in str(scene.delivered()))
 
 
-async def test_call_without_its_token_is_not_sent_and_says_why(scene: Scene) -> None:
+async def test_call_without_its_token_is_not_sent_and_names_the_reason(scene: Scene) -> None:
     oauth2 = {
         "tokenUrl": f"{scene.token_url}/token",
         "clientId": "agent",

@@ -179,8 +179,8 @@ def test_alert_fires_for_its_trouble_and_not_before(name: str) -> None:
     assert world.fires(rule, 2 * 3600.0)
 
 
-def test_agent_that_never_loads_the_shim_is_told_of_by_one_alert() -> None:
-    """No ack at all: that nothing is live is not a change that is late."""
+def test_agent_that_never_loads_the_shim_fires_exactly_one_alert() -> None:
+    """Without any ack, only this alert fires: the alerts about late changes stay silent."""
     fired = []
     for name, rule in RULES.items():
         world = World()
@@ -190,7 +190,7 @@ def test_agent_that_never_loads_the_shim_is_told_of_by_one_alert() -> None:
     assert fired == ["HotpeersShimNotLoaded"]
 
 
-def test_second_failure_of_another_kind_is_told_of_too() -> None:
+def test_second_failure_of_another_kind_fires_the_alert_again() -> None:
     world, rule = World(), RULES["HotpeersGuardFails"]
     assert world.controller is not None
     world.controller.judged("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
@@ -205,7 +205,7 @@ def test_second_failure_of_another_kind_is_told_of_too() -> None:
     assert world.fires(rule, 120.0)
 
 
-def test_evaluator_sees_no_increase_in_what_appears() -> None:
+def test_evaluator_counts_no_increase_when_a_series_appears() -> None:
     series = Series()
     labels = frozenset({("a", "b")})
     series.points["x_total", labels] = [(at, 1.0) for at in (30.0, 60.0)]

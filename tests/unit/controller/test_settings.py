@@ -1,4 +1,4 @@
-"""The settings of `hotpeers controller`: what is taken, and what a bad one is told."""
+"""The settings of `hotpeers controller`: accepted values, and the errors of bad ones."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hotpeers.controller.settings import ControllerSettings
 
 
 def parse(**given: str) -> ControllerSettings:
-    """What the command would make of these flags, as the command has the others."""
+    """The settings from these flags, and the defaults of the command for the others."""
     command = cli.commands["controller"]
     raw = {str(option.name): str(option.default) for option in command.params}
     return ControllerSettings.parse(**{**raw, "image": "hotpeers:1", **given})
@@ -38,14 +38,14 @@ def test_secret_of_orchestrators_is_a_name_and_a_key() -> None:
             parse(orchestrator_token_secret=wrong)
 
 
-def test_none_switches_off() -> None:
+def test_the_word_none_disables_a_setting() -> None:
     settings = parse(webhook_configuration="none", health_listen="none", sidecar_resources="")
     assert settings.webhook_configuration == ""
     assert settings.health_listen is None
     assert settings.sidecar_resources == {}
 
 
-def test_without_a_cluster() -> None:
+def test_no_cluster_is_needed_when_its_features_are_disabled() -> None:
     settings = parse(
         certificate_dir="/c",
         bind_readers="false",
@@ -74,7 +74,7 @@ def test_hold_is_on_unless_it_is_switched_off() -> None:
         ("account", "a user"),
     ],
 )
-def test_setting_of_the_hold_that_is_none_is_named(name: str, value: str) -> None:
+def test_error_names_the_invalid_setting_of_the_hold(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name.replace("_", "-")):
         parse(**{name: value})
 
@@ -130,7 +130,7 @@ def test_each_flag_is_in_the_reference(name: str) -> None:
         assert f"| `{option.opts[0]}` | `{option.envvar}` |" in reference
 
 
-def test_each_flag_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_flag_has_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOTPEERS_IMAGE_PULL_POLICY", "Sometimes")
     done = CliRunner().invoke(cli, ["controller", "--image=hotpeers:1"])
     assert "HOTPEERS_IMAGE_PULL_POLICY" in str(done.exception)

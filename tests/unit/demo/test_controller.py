@@ -60,7 +60,7 @@ async def test_a_deleted_session_is_gone(client_of):
     assert answer.status_code == 404
 
 
-async def test_a_task_comes_back_as_it_was_last_saved(client_of):
+async def test_last_saved_version_of_a_task_is_returned(client_of):
     async with client_of(make_app()) as client:
         missing = await client.get("/api/tasks/t1")
         await client.post("/api/tasks", json={"id": "t1", "status": "working"})

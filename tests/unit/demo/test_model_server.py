@@ -31,7 +31,7 @@ def chunks(text):
     return [json.loads(line) for line in lines[:-1]]
 
 
-async def test_words_come_back_as_a_completion(client_of):
+async def test_text_is_answered_as_a_completion(client_of):
     async with client_of(make_app()) as client:
         answer = (await client.post(PATH, json=body("Hello"))).json()
     assert answer["object"] == "chat.completion"
@@ -40,7 +40,7 @@ async def test_words_come_back_as_a_completion(client_of):
     assert answer["usage"]["total_tokens"] > 0
 
 
-async def test_a_call_comes_back_as_a_tool_call(client_of):
+async def test_requested_call_is_answered_as_a_tool_call(client_of):
     async with client_of(make_app()) as client:
         answer = (await client.post(PATH, json=body("Ask weather: rain?", tools=TOOLS))).json()
     choice = answer["choices"][0]
@@ -50,7 +50,7 @@ async def test_a_call_comes_back_as_a_tool_call(client_of):
     assert json.loads(function["arguments"]) == {"request": "rain?"}
 
 
-async def test_words_stream(client_of):
+async def test_text_is_streamed(client_of):
     options = {"stream": True, "stream_options": {"include_usage": True}}
     async with client_of(make_app()) as client:
         parts = chunks((await client.post(PATH, json=body("Hello", **options))).text)
@@ -73,7 +73,7 @@ async def test_a_call_streams(client_of):
     assert all("usage" not in part for part in parts)
 
 
-async def test_the_log_shows_what_each_request_offered(client_of):
+async def test_log_shows_the_tools_offered_in_each_request(client_of):
     async with client_of(make_app()) as client:
         await client.post(PATH, json=body("one"))
         await client.post(PATH, json=body("two", tools=TOOLS))
@@ -88,7 +88,7 @@ async def test_the_log_shows_what_each_request_offered(client_of):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"messages": "x"}'])
-async def test_what_is_no_request_is_refused(client_of, content):
+async def test_malformed_request_is_refused(client_of, content):
     async with client_of(make_app()) as client:
         answer = await client.post(PATH, content=content)
         log = (await client.get("/log")).json()
@@ -97,7 +97,7 @@ async def test_what_is_no_request_is_refused(client_of, content):
     assert log["requests"] == []
 
 
-async def test_the_proxy_passes_requests_on_and_logs_them(client_of, monkeypatch):
+async def test_proxy_forwards_and_logs_requests(client_of, monkeypatch):
     seen = {}
 
     async def upstream(request):
@@ -125,7 +125,7 @@ async def test_the_proxy_passes_requests_on_and_logs_them(client_of, monkeypatch
     assert [entry["tools"] for entry in log["requests"]] == [["demo__NS__weather"]]
 
 
-async def test_the_proxy_says_that_the_model_does_not_answer(client_of):
+async def test_proxy_reports_that_the_model_does_not_answer(client_of):
     # Port 9 of the loopback interface: nothing listens there.
     async with client_of(model_proxy.make_app("http://127.0.0.1:9/v1")) as client:
         answer = await client.post(PATH, json=body("Hello"))

@@ -62,7 +62,7 @@ def test_an_offered_agent_is_called_with_the_question():
     assert reply == CallTool("demo__NS__weather", {"request": "will it rain?"})
 
 
-def test_the_question_goes_where_the_tool_wants_it():
+def test_question_is_sent_in_the_parameter_of_the_tool():
     reply = decide([user("Ask weather: rain?")], [tool("weather", "message")])
     assert reply == CallTool("weather", {"message": "rain?"})
 
@@ -91,7 +91,7 @@ def test_the_second_errand_follows_the_first_result():
     assert without.text.startswith("dry\nI have no agent called news.")
 
 
-def test_the_turn_ends_with_what_was_heard():
+def test_turn_ends_with_the_results_of_the_calls():
     messages = [
         user("Ask weather: rain? Then ask news: new?"),
         called("demo__NS__weather"),
@@ -113,7 +113,7 @@ def test_calls_of_earlier_turns_do_not_count():
     assert decide(messages, [WEATHER]) == CallTool("demo__NS__weather", {"request": "snow?"})
 
 
-def test_a_removed_agent_is_called_from_the_history_alone():
+def test_removed_agent_is_called_with_the_name_from_the_history():
     messages = [
         user("Ask weather: rain?"),
         called("demo__NS__weather", '{"request": "rain?"}'),
@@ -135,7 +135,7 @@ def test_a_message_in_parts_is_read():
 
 
 @pytest.mark.parametrize("messages", [[], [user("Hello")], [{"role": "system", "content": "x"}]])
-def test_small_talk_names_what_is_offered(messages):
+def test_small_talk_names_the_offered_tools(messages):
     assert decide(messages, [NEWS]) == Say("I am offered: demo__NS__news.")
     assert decide(messages, []) == Say("I am offered no tools.")
 
@@ -154,7 +154,7 @@ def test_a_tool_that_is_not_offered_is_not_called():
 
 
 @pytest.mark.parametrize("wrap", [json.dumps, lambda found: json.dumps({"result": found})])
-def test_an_argument_stands_for_the_latest_result_of_a_tool(wrap):
+def test_placeholder_is_replaced_by_the_latest_result_of_the_tool(wrap):
     messages = [
         user("Call find with {}"),
         called("find", call_id="c1"),
@@ -171,7 +171,7 @@ def test_an_argument_stands_for_the_latest_result_of_a_tool(wrap):
 
 
 @pytest.mark.parametrize("said", ["nothing", "{}", '{"hits": []}', '{"hits": "none"}', "[]", "7"])
-def test_what_no_tool_has_said_is_not_made_up(said):
+def test_placeholder_without_a_result_is_not_invented(said):
     messages = [
         user('Call find with {}, then call read with {"name": "<hits.0.name of find>"}'),
         called("find"),
@@ -182,7 +182,7 @@ def test_what_no_tool_has_said_is_not_made_up(said):
     assert reply.text.endswith("The last result of find has no hits.0.name.")
 
 
-def test_instructions_say_what_to_answer_where_nothing_else_is_asked_for():
+def test_instructions_give_the_answer_when_no_call_is_requested():
     told = {"role": "system", "content": "You translate.\nAnswer every question with: Bonjour.\n"}
     assert decide([told, user("Hello?")], [NEWS]) == Say("Bonjour.")
     assert isinstance(decide([told, user("Ask news: new?")], [NEWS]), CallTool)

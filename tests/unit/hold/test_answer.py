@@ -14,7 +14,7 @@ def config(state: str = "live", value: str = "7", **more: Any) -> dict[str, Any]
     return {"state": state, "hash": value, "time": 1.0, **more}
 
 
-def test_all_processes_must_have_it() -> None:
+def test_pod_is_live_only_when_all_its_processes_are() -> None:
     assert read_answer(status(config()), "7").says is Says.LIVE
     assert read_answer(status(config(), config()), "7").says is Says.LIVE
     assert read_answer(status(config(), config(value="6")), "7").says is Says.OTHER
@@ -23,14 +23,14 @@ def test_all_processes_must_have_it() -> None:
     assert read_answer(status(config(value="")), "").says is not Says.REFUSED
 
 
-def test_one_that_refuses_speaks_for_all() -> None:
+def test_one_refusing_process_decides_for_the_pod() -> None:
     found = read_answer(status(config(), config("refused", reason="R", message="bad")), "7")
     assert (found.says, found.message) == (Says.REFUSED, "R: bad")
     found = read_answer(status(config("restart", restart=["stream", "memory"])), "7")
     assert (found.says, found.message) == (Says.RESTART, "stream, memory")
 
 
-def test_refusal_of_an_older_file_says_nothing() -> None:
+def test_refusal_of_an_older_file_is_ignored() -> None:
     for state in ("refused", "restart"):
         assert read_answer(status(config(state, seen="6")), "7").says is Says.OTHER
         assert read_answer(status(config(state, seen="7")), "7").says is Says(state)
@@ -56,7 +56,7 @@ def test_idle_is_known_only_without_turns() -> None:
         {"turns": []},
     ],
 )
-def test_pod_that_says_anything_is_not_live(document: Any) -> None:
+def test_pod_with_an_odd_status_is_not_live(document: Any) -> None:
     assert read_answer(document, "7").says is Says.OTHER
 
 

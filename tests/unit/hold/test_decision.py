@@ -23,7 +23,7 @@ def wanted(stored: Object) -> str:
     return hold.wanted if hold else ""
 
 
-def test_other_hash_alone_is_held() -> None:
+def test_update_that_changes_only_the_hash_is_held() -> None:
     old = deployment(A)
     result, stored = after(old, updated(old, B))
     assert (result, template_hash(stored), wanted(stored)) == (Result.HELD, A, B)
@@ -31,7 +31,7 @@ def test_other_hash_alone_is_held() -> None:
     assert stored["spec"] == old["spec"]
 
 
-def test_same_hash_again_changes_nothing() -> None:
+def test_repeated_update_to_the_held_hash_changes_nothing() -> None:
     old = deployment(A, held=(B, A))
     result, stored = after(old, updated(old, B))
     assert (result, stored) == (Result.KEPT, old)
@@ -44,14 +44,14 @@ def test_replace_without_our_marks_changes_nothing() -> None:
     assert (result, stored) == (Result.KEPT, old)
 
 
-def test_second_change_is_held_anew() -> None:
+def test_second_change_replaces_the_held_one() -> None:
     old = deployment(A, held=(B, A))
     result, stored = after(old, updated(old, C))
     assert (result, template_hash(stored), wanted(stored)) == (Result.HELD, A, C)
     assert stored["metadata"]["annotations"]["hotpeers.dev/held-since"] == "2026-11-28T12:00:00Z"
 
 
-def test_rollback_asks_pods_for_what_the_template_has() -> None:
+def test_rollback_makes_the_hash_of_the_template_wanted() -> None:
     old = deployment(A, held=(B, A))
     result, stored = after(old, updated(old, A))
     assert (result, template_hash(stored), wanted(stored)) == (Result.REVERTED, A, A)
@@ -59,7 +59,7 @@ def test_rollback_asks_pods_for_what_the_template_has() -> None:
 
 
 @pytest.mark.parametrize("change", ["label", "annotation", "replicas"])
-def test_change_of_somebody_else_is_no_rollback(change: str) -> None:
+def test_unrelated_change_is_not_taken_for_a_rollback(change: str) -> None:
     """`kubectl annotate` and the like write the hash as they found it."""
     old = deployment(A, held=(B, A))
     new = updated(old, A)
@@ -89,7 +89,7 @@ def test_other_difference_rolls(change: dict[str, Any]) -> None:
         assert (result, template_hash(stored), is_marked(stored)) == (Result.ROLLED, C, False)
 
 
-def test_restart_by_kubectl_repays_the_debt() -> None:
+def test_restart_by_kubectl_rolls_out_the_held_change() -> None:
     """`kubectl rollout restart` and `kubectl set image` do not know of the hash that is held."""
     old = deployment(A, held=(B, A))
     restart = {"kubectl.kubernetes.io/restartedAt": "now"}
@@ -97,14 +97,14 @@ def test_restart_by_kubectl_repays_the_debt() -> None:
     assert (result, template_hash(stored), is_marked(stored)) == (Result.ROLLED, B, False)
 
 
-def test_undo_to_another_hash_is_held_like_any() -> None:
+def test_undo_to_another_hash_is_held() -> None:
     old = deployment(B)
     result, stored = after(old, updated(old, A))
     assert (result, template_hash(stored), wanted(stored)) == (Result.HELD, B, A)
 
 
 @pytest.mark.parametrize("spec", [{"replicas": 0}, {"paused": True}], ids=["no replicas", "paused"])
-def test_what_rolls_nothing_is_not_held(spec: dict[str, Any]) -> None:
+def test_paused_or_empty_deployment_is_not_held(spec: dict[str, Any]) -> None:
     old = deployment(A, **spec)
     result, stored = after(old, updated(old, B))
     assert (result, template_hash(stored), is_marked(stored)) == (Result.ROLLED, B, False)
@@ -113,7 +113,7 @@ def test_what_rolls_nothing_is_not_held(spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("old", "new"), [(None, A), (A, None), ("", A), (A, ""), ("x", A), (A, "-1")]
 )
-def test_missing_or_strange_hash_is_not_held(old: str | None, new: str | None) -> None:
+def test_missing_or_malformed_hash_is_not_held(old: str | None, new: str | None) -> None:
     before = deployment(old)
     found, stored = after(before, updated(before, new))
     assert found in (Result.ROLLED, Result.UNCHANGED)
@@ -122,7 +122,7 @@ def test_missing_or_strange_hash_is_not_held(old: str | None, new: str | None) -
 
 @pytest.mark.parametrize("name", ["hotpeers.dev/inject", "hotpeers.dev/hot-config"])
 @pytest.mark.parametrize("value", [None, "false", "True", ""])
-def test_without_the_annotations_nothing_is_held(name: str, value: str | None) -> None:
+def test_deployment_without_the_annotations_is_not_held(name: str, value: str | None) -> None:
     old = deployment(A)
     annotations = old["spec"]["template"]["metadata"]["annotations"]
     annotations.pop(name)
@@ -131,7 +131,7 @@ def test_without_the_annotations_nothing_is_held(name: str, value: str | None) -
     assert after(old, updated(old, B))[1] == updated(old, B)
 
 
-def test_switched_off_while_held_rolls_what_is_owed() -> None:
+def test_disabling_hot_config_rolls_out_the_held_change() -> None:
     old = deployment(A, held=(B, A))
     result, stored = after(old, updated(old, A, annotations={"hotpeers.dev/hot-config": "false"}))
     assert (result, template_hash(stored), is_marked(stored)) == (Result.ROLLED, B, False)
@@ -148,14 +148,14 @@ def test_switched_off_while_held_rolls_what_is_owed() -> None:
         lambda one: one["metadata"]["ownerReferences"][0].update(name="other"),
     ],
 )
-def test_what_is_not_kagents_is_left_alone(change: Any) -> None:
+def test_deployment_that_is_not_kagents_is_not_changed(change: Any) -> None:
     old = deployment(A)
     change(old)
     new = updated(old, B)
     assert after(old, new) == (Result.UNCHANGED, new)
 
 
-def test_marks_by_hand_hold_nothing() -> None:
+def test_marks_set_by_hand_have_no_effect() -> None:
     old, new = deployment(A), deployment(A, held=("99", A))
     assert after(old, new)[1]["metadata"]["labels"] == old["metadata"]["labels"]
     # Nor does taking them away release anything.
@@ -165,14 +165,14 @@ def test_marks_by_hand_hold_nothing() -> None:
     assert wanted(after(held, by_hand)[1]) == B
 
 
-def test_hold_that_was_rolled_while_nobody_was_asked_is_none() -> None:
+def test_hold_that_was_rolled_without_the_webhook_has_ended() -> None:
     old = deployment(C, held=(B, A))
     assert is_marked(after(old, updated(old, C))[1]) is False
     restart = updated(old, C, annotations={"kubectl.kubernetes.io/restartedAt": "now"})
     assert template_hash(after(old, restart)[1]) == C
 
 
-def test_defaults_and_empty_fields_are_no_difference() -> None:
+def test_defaults_and_empty_fields_do_not_count_as_a_change() -> None:
     old = deployment(A)
     new = updated(old, B)
     old["spec"]["template"]["metadata"]["creationTimestamp"] = None

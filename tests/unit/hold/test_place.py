@@ -27,7 +27,7 @@ def test_pod_is_asked_at_its_own_address(ip: str) -> None:
         "0x7f.1",
     ],
 )
-def test_nothing_else_is_asked(ip: str) -> None:
+def test_unusable_address_is_never_called(ip: str) -> None:
     assert place_of(Pod("lead", "u", ip=ip, port=8090)) is None
 
 

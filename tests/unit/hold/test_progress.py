@@ -20,7 +20,7 @@ def test_live_when_every_pod_is() -> None:
     assert stand(POD, POD, replicas=2) == (Stand.LIVE, None)
 
 
-def test_one_that_refuses_releases_at_once() -> None:
+def test_one_refusing_pod_releases_the_hold_at_once() -> None:
     for says, reason in (
         (Says.REFUSED, HoldReason.HELD_REFUSED),
         (Says.RESTART, HoldReason.HELD_RESTART),
@@ -42,14 +42,14 @@ def test_silence_releases_after_its_time() -> None:
         assert stand(replace(pod, seconds=20.0)) == (Stand.RELEASE, HoldReason.ACK_MISSING)
 
 
-def test_silence_of_a_pod_that_was_live_releases_nothing() -> None:
+def test_silent_pod_that_was_live_does_not_release_the_hold() -> None:
     """The network between the controller and the pods may be cut, for all of them at once."""
     pod = replace(POD, answer=SILENT, proven=True, seconds=10_000.0)
     assert stand(pod) == (Stand.WAITING, None)
     assert stand(replace(pod, answer=Answer(Says.OTHER)))[0] is Stand.RELEASE
 
 
-def test_message_says_why_a_pod_could_not_be_asked() -> None:
+def test_message_names_why_a_pod_cannot_be_annotated() -> None:
     pod = replace(POD, answer=SILENT, denied="a policy denied it", seconds=20.0)
     assert judge([pod], 1, 1.0, 20.0).message.endswith("cannot be annotated: a policy denied it")
 
@@ -65,6 +65,6 @@ def test_pod_without_sidecar_or_that_cannot_start_releases() -> None:
     assert stand(replace(POD, failing=True))[1] is HoldReason.ROLLOUT_STUCK
 
 
-def test_pods_that_never_come_release() -> None:
+def test_missing_pods_release_the_hold() -> None:
     assert stand(replicas=1)[0] is Stand.WAITING
     assert stand(replicas=1, since=120.0) == (Stand.RELEASE, HoldReason.ACK_MISSING)

@@ -30,7 +30,7 @@ def is_open(text: str, day: int, time: str) -> bool:
         ("sat 02:00-03:00; Tue 10:00-11:00", 24, "10:30", True),
     ],
 )
-def test_window(text: str, day: int, time: str, expected: bool) -> None:
+def test_window_is_open_at_its_times(text: str, day: int, time: str, expected: bool) -> None:
     assert is_open(text, day, time) is expected
 
 
@@ -46,7 +46,7 @@ def test_window(text: str, day: int, time: str, expected: bool) -> None:
         "24:00-01:00",
     ],
 )
-def test_window_that_is_none_is_refused(text: str) -> None:
+def test_malformed_window_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HH:MM"):
         parse_window(text)
 

@@ -37,7 +37,7 @@ def test_update_is_answered_with_a_patch() -> None:
     assert "/metadata/labels/hotpeers.dev~1held" in paths
 
 
-def test_own_release_passes_and_that_of_others_does_not() -> None:
+def test_only_the_controller_can_release_a_hold() -> None:
     assert review(body(OWN), OWN, NOW).answer["response"] == {"uid": "1", "allowed": True}
     assert "patch" in review(body(f"{OWN}x"), OWN, NOW).answer["response"]
     assert "patch" in review(body(""), "", NOW).answer["response"]
@@ -64,7 +64,7 @@ def test_dry_run_is_decided_alike_and_not_counted() -> None:
         body(uid=""),
     ],
 )
-def test_what_is_not_understood_is_allowed(raw: str) -> None:
+def test_malformed_review_is_allowed_unchanged(raw: str) -> None:
     found = review(raw, OWN, NOW)
     assert found.result is Result.FAILED
     assert found.answer["response"]["allowed"] is True

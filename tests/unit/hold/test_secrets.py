@@ -58,7 +58,7 @@ def test_servers_that_kagent_converts_have_no_hash(kind: str) -> None:
     assert names(sources_of(agent(tools=[tool]))) == [f"{MODELS}/team/main"]
 
 
-def test_byo_agent_has_none() -> None:
+def test_byo_agent_has_no_sources_of_secrets() -> None:
     assert sources_of({"metadata": {"namespace": "team"}, "spec": {"type": "BYO"}}) == ()
 
 

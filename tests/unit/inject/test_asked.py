@@ -1,4 +1,4 @@
-"""What holds for a pod, of what it says, its Agent says, and its Namespace says."""
+"""Which annotations apply to a pod: its own, those of its Agent, or those of its Namespace."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _patched(pod: Object, done: Review) -> Object:
 
 
 def said(pod: Object) -> dict[str, str]:
-    """The annotations of ours, but for those that we write."""
+    """The hotpeers annotations that users set, without those that the injector writes."""
     written = ("hotpeers.dev/status", "hotpeers.dev/skipped", "kagent.dev/config-hash")
     found = pod["metadata"]["annotations"]
     return {name: value for name, value in found.items() if name not in written}
@@ -89,14 +89,14 @@ def test_annotations_that_the_agent_no_longer_has_leave_the_pod_as_before() -> N
     assert after == pod_of()
 
 
-def test_each_annotation_is_removed_by_itself() -> None:
+def test_annotation_missing_from_the_agent_is_removed_from_the_pod() -> None:
     pod = pod_of(**{INJECT: "true", SPAWN: "true", "hotpeers.dev/namespaces": "secret-lab"})
     _, after = ask(pod, Sources(Agent("concierge", annotations={INJECT: "true"})))
     assert said(after) == {INJECT: "true"}
     assert containers(after) == {"hotpeers", "hotpeers-pythonpath", "kagent"}
 
 
-def test_values_are_those_of_the_agent() -> None:
+def test_annotation_values_come_from_the_agent() -> None:
     pod = pod_of(**{INJECT: "true", SELECTOR: "team=old"})
     sources = Sources(Agent("concierge", annotations={INJECT: "true", SELECTOR: "team=new"}))
     _, after = ask(pod, sources)
@@ -111,7 +111,7 @@ def test_pod_whose_agent_is_unknown_keeps_its_annotations() -> None:
     assert said(after) == said(pod)
 
 
-def test_what_other_tools_annotate_stays() -> None:
+def test_annotations_of_other_tools_are_kept() -> None:
     pod = pod_of(**{INJECT: "true", "sidecar.istio.io/inject": "true"})
     _, after = ask(pod, Sources(Agent("concierge")))
     assert after == pod_of(**{"sidecar.istio.io/inject": "true"})
@@ -148,7 +148,9 @@ def test_what_other_tools_annotate_stays() -> None:
         ({}, {}),
     ],
 )
-def test_where_an_agent_says_it(spec: Object, expected: dict[str, str]) -> None:
+def test_annotations_are_read_from_the_spec_of_the_agent(
+    spec: Object, expected: dict[str, str]
+) -> None:
     metadata = {"name": "a", "uid": "7", "annotations": {INJECT: "on the Agent: reaches no pod"}}
     found = read_agent({"apiVersion": "kagent.dev/v1alpha2", "metadata": metadata, "spec": spec})
     assert (found.annotations, found.uid, found.spawned) == (expected, "7", False)
@@ -197,7 +199,7 @@ def test_agent_opts_out_of_its_namespace() -> None:
     assert after == pod_of(**{INJECT: "false"})
 
 
-def test_agent_says_more_than_its_namespace() -> None:
+def test_annotations_of_the_agent_override_those_of_its_namespace() -> None:
     own = {SELECTOR: "team=own", SPAWN: ""}
     namespace = {SELECTOR: "team=one", SPAWN: "true", "hotpeers.dev/log-level": "debug"}
     _, after = ask(pod_of(**own), Sources(Agent("concierge", annotations=own), namespace))
@@ -205,20 +207,20 @@ def test_agent_says_more_than_its_namespace() -> None:
     assert "hotpeers-spawn" not in containers(after)
 
 
-def test_annotated_pod_that_is_no_agents_takes_the_defaults_too() -> None:
+def test_annotated_pod_without_an_agent_takes_the_namespace_defaults() -> None:
     pod = pod_of(**{INJECT: "true"})
     pod["metadata"]["labels"] = {"app": "mine"}
     _, after = ask(pod, Sources(None, {"hotpeers.dev/require-signed": "keys"}))
     assert said(after) == {INJECT: "true", "hotpeers.dev/require-signed": "keys"}
 
 
-def test_namespace_leaves_other_pods_alone() -> None:
+def test_namespace_does_not_change_other_pods() -> None:
     done, after = ask(pod_of(), Sources(None, {SELECTOR: "team=one"}))
     assert done.result is Result.UNCHANGED
     assert after == pod_of()
 
 
-def test_namespace_gives_a_spawned_agent_nothing() -> None:
+def test_spawned_agent_takes_no_defaults_of_its_namespace() -> None:
     namespace = {SPAWN: "true", "hotpeers.dev/credentials": "keys"}
     _, after = ask(pod_of(), Sources(Agent("concierge", spawned=True), namespace))
     assert after == pod_of()
@@ -240,7 +242,7 @@ def test_bad_default_skips_and_names_the_namespace() -> None:
     assert (done.result, done.reason) == (Result.SKIPPED, InjectReason.ANNOTATION_INVALID)
     assert "Namespace" in after["metadata"]["annotations"]["hotpeers.dev/skipped"]
     assert containers(after) == {"kagent"}
-    # What the Agent says itself is not taken from there.
+    # An annotation that the Agent sets overrides the default.
     own = {SELECTOR: "team=own"}
     done, _ = ask(pod_of(**own), Sources(Agent("concierge", annotations=own), {SELECTOR: "=="}))
     assert done.result is Result.INJECTED
@@ -255,11 +257,11 @@ def test_namespace_that_cannot_be_read_skips() -> None:
     assert ask(injected, sources)[1] == injected
 
 
-# -- what cannot load the shim
+# -- runtimes that cannot load the shim
 
 
 @pytest.mark.parametrize("image", ["mirror/kagent-go-runtime:1", "kagent/app:1", "x"])
-def test_an_agent_of_the_go_runtime_gets_a_bridge_whatever_its_image_is_called(image: str) -> None:
+def test_agent_of_the_go_runtime_gets_a_bridge_with_any_image(image: str) -> None:
     pod = pod_of(**{INJECT: "true"})
     pod["spec"]["volumes"] = [{"name": "config", "secret": {"secretName": "concierge"}}]
     pod["spec"]["containers"][0] |= {
@@ -275,7 +277,7 @@ def test_an_agent_of_the_go_runtime_gets_a_bridge_whatever_its_image_is_called(i
     assert ask(after, Sources(agent))[1] == after
 
 
-def test_an_agent_of_the_go_runtime_may_refuse_the_bridge() -> None:
+def test_agent_of_the_go_runtime_may_refuse_the_bridge() -> None:
     pod = pod_of(**{INJECT: "true"})
     asked = {INJECT: "true", "hotpeers.dev/bridge": "false"}
     done, after = ask(pod, Sources(Agent("concierge", annotations=asked, runtime="go")))
@@ -304,7 +306,7 @@ def test_hot_configuration_and_drains_may_be_a_namespaces_defaults() -> None:
     assert "HOTPEERS_HOT_CONFIG" not in str(after)
 
 
-def test_owner_is_told_of_each_thing_that_is_left_out() -> None:
+def test_owner_is_warned_of_each_omitted_feature() -> None:
     asked = {INJECT: "true", SPAWN: "true", "hotpeers.dev/hot-config": "true"}
     pod = pod_of(**asked)
     pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 1}}}

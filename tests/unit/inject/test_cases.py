@@ -1,4 +1,4 @@
-"""Pods in files, and what becomes of them: see `pod_cases`."""
+"""Pods in files with their expected patches: see `pod_cases`."""
 
 import copy
 
@@ -12,7 +12,7 @@ CASES = all_cases()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_a_pod_becomes_what_its_file_says(case: Case) -> None:
+def test_pod_is_patched_as_its_file_expects(case: Case) -> None:
     before = copy.deepcopy(case.pod)
     verdict = case.verdict()
     assert describe(verdict) == case.expected
@@ -22,7 +22,7 @@ def test_a_pod_becomes_what_its_file_says(case: Case) -> None:
     assert again.operations == ()
 
 
-def test_no_file_is_left_over() -> None:
+def test_every_file_of_the_folder_belongs_to_a_case() -> None:
     kinds = (".pod.yaml", ".patch.json")
     wanted = {f"{case.name}{kind}" for case in CASES for kind in kinds}
     found = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}

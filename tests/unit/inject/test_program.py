@@ -29,14 +29,14 @@ def run(program: Path, *arguments: Path, **environment: str) -> int:
 
 
 @pytest.mark.parametrize("value", ["/app", "", ":/app:/app/src", "/ä b/$(x)", "x" * 100_000])
-def test_value_is_written_as_it_is(program: Path, tmp_path: Path, value: str) -> None:
+def test_pythonpath_is_written_unchanged(program: Path, tmp_path: Path, value: str) -> None:
     assert run(program, tmp_path / "out", A="1", PYTHONPATH=value, PYTHONPATHS="no") == 0
     assert (tmp_path / "out").read_text() == value
     assert (tmp_path / "out").stat().st_mode & 0o444 == 0o444
 
 
 @pytest.mark.parametrize("environment", [{}, {"PYTHONPAT": "a"}, {"XPYTHONPATH": "a"}])
-def test_nothing_is_written_where_there_is_none(
+def test_no_file_is_written_without_a_pythonpath(
     program: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     assert run(program, tmp_path / "out", **environment) == 0
@@ -49,7 +49,7 @@ def test_earlier_longer_value_is_replaced(program: Path, tmp_path: Path) -> None
     assert (tmp_path / "out").read_text() == "/app"
 
 
-def test_it_ends_well_where_it_cannot_write(program: Path, tmp_path: Path) -> None:
+def test_program_succeeds_when_it_cannot_write(program: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for place in (tmp_path / "missing" / "out", tmp_path, tmp_path / "link"):
         assert run(program, place, PYTHONPATH="/app") == 0
@@ -57,7 +57,7 @@ def test_it_ends_well_where_it_cannot_write(program: Path, tmp_path: Path) -> No
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_one_that_is_there_is_not_written_again(program: Path) -> None:
+def test_installed_program_is_replaced_only_when_damaged(program: Path) -> None:
     before = program.stat()
     install_program(program.parent)
     assert (program.stat().st_ino, program.stat().st_mtime_ns) == (
@@ -86,7 +86,7 @@ def test_bytes_are_those_of_the_source(machine: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_it_runs_on_the_other_machine_too(machine: str, tmp_path: Path) -> None:
+def test_program_runs_on_the_other_architecture(machine: str, tmp_path: Path) -> None:
     emulator = shutil.which(f"qemu-{machine}-static") or shutil.which(f"qemu-{machine}")
     if not emulator:
         pytest.skip(f"no emulator of {machine}")

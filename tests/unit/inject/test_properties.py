@@ -1,4 +1,4 @@
-"""Whatever the pod: all of an injection or nothing of it, and twice is once."""
+"""For any pod: the injection is complete or absent, and it is idempotent."""
 
 import copy
 import json
@@ -139,7 +139,7 @@ def assert_kept(before: Any, after: Any) -> None:
 
 
 @given(pods(), st.sampled_from(INJECTIONS))
-def test_all_or_nothing_and_twice_is_once(pod: Pod, injection: Injection) -> None:
+def test_injection_is_complete_or_absent_and_idempotent(pod: Pod, injection: Injection) -> None:
     before = copy.deepcopy(pod)
     verdict = make_patch(pod, NAMESPACE, injection)
     assert pod == before
@@ -170,7 +170,7 @@ def _remove_hook(pod: Pod) -> None:
 
 
 def _be_older(pod: Pod) -> None:
-    """What versions before the hook made of native sidecars."""
+    """Changes the pod to the injection of native sidecars before the hook existed."""
     found = pod["spec"]["initContainers"]
     if found[0]["name"] == "hotpeers":
         del found[0]["lifecycle"]
@@ -215,7 +215,7 @@ REMOVALS = [
 
 
 @given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(REMOVALS), st.sampled_from(INJECTIONS))
-def test_what_was_taken_away_is_put_back(
+def test_removed_parts_are_injected_again(
     pod: Pod, first: Injection, remove: Callable[[Pod], None], second: Injection
 ) -> None:
     verdict = make_patch(pod, NAMESPACE, first)
@@ -230,7 +230,7 @@ def test_what_was_taken_away_is_put_back(
 
 
 @given(pods(), st.sampled_from(INJECTIONS), st.sampled_from(INJECTIONS))
-def test_what_an_older_version_put_there_is_left_as_it_is(
+def test_injection_of_an_older_version_is_left_unchanged(
     pod: Pod, first: Injection, second: Injection
 ) -> None:
     verdict = make_patch(pod, NAMESPACE, first)

@@ -31,7 +31,7 @@ from hotpeers.inject.runtime import check_runtime
         ("", None),
     ],
 )
-def test_a_command_line(words: str, reason: Reason | None) -> None:
+def test_command_line_decides_about_the_runtime(words: str, reason: Reason | None) -> None:
     container = {"name": "agent", "image": "agent", "command": words.split()}
     found = check_runtime({"spec": {"containers": [container]}}, container)
     assert (found.reason if found else None) is reason
@@ -47,7 +47,7 @@ def test_a_command_line(words: str, reason: Reason | None) -> None:
         ("r/my-golang-adk", None),
     ],
 )
-def test_an_image(image: str, reason: Reason | None) -> None:
+def test_image_name_decides_about_the_runtime(image: str, reason: Reason | None) -> None:
     container = {"name": "agent", "image": image}
     found = check_runtime({"spec": {"containers": [container]}}, container)
     assert (found.reason if found else None) is reason

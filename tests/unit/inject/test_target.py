@@ -50,17 +50,17 @@ def test_container(names: str, default: str, wanted: str, found: str | Reason) -
     assert find(*names.split(), default=default, wanted=wanted) == found
 
 
-def test_one_that_cannot_be_python_is_no_candidate() -> None:
+def test_container_that_cannot_be_python_is_no_candidate() -> None:
     node = {"name": "web", "image": "web", "command": ["node", "server.js"]}
     agent = {"name": "app", "image": "app"}
     pod: dict[str, Any] = {"metadata": {}, "spec": {"containers": [node, agent]}}
     assert find_target(pod, Wishes()) == 1
-    # Where each is none, the reason is that, and not that it is unclear.
+    # If no container can be Python, the first one is taken, so that the skip names that reason.
     pod["spec"]["containers"] = [node, {**node, "name": "other"}]
     assert find_target(pod, Wishes()) == 0
 
 
-def test_container_of_an_injection_whose_sidecar_was_taken_away() -> None:
+def test_injected_container_is_found_after_its_sidecar_was_removed() -> None:
     mounts = [{"name": "hotpeers-peers", "mountPath": "/var/run/hotpeers/peers"}]
     containers = [{"name": name, "volumeMounts": mounts} for name in ("hotpeers-spawn", "app")]
     containers[0]["env"] = [{"name": "HOTPEERS_LISTEN", "value": "127.0.0.1:8091"}]

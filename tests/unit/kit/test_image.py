@@ -1,4 +1,4 @@
-"""Images: what is written, without a node to run it."""
+"""The files of images, without a node that runs them."""
 
 import json
 import tarfile

@@ -32,7 +32,7 @@ def test_empty_store_restores_nothing(store: Store, tmp_path: Path) -> None:
     assert not (tmp_path / "root").exists()
 
 
-def test_what_a_node_does_to_its_folder_is_not_done_to_the_store(
+def test_changes_of_a_node_to_its_folder_do_not_reach_the_store(
     store: Store, tmp_path: Path
 ) -> None:
     store.save(make_root(tmp_path / "first"), {"localhost/a:1": "x"})

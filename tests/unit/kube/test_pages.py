@@ -1,4 +1,4 @@
-"""Lists whose objects are large: somebody may make them so."""
+"""Lists of large objects, as an attacker may create them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What stands between us and the API server because somebody said so: proxies of HTTP."""
+"""HTTP proxies between the client and the API server, configured by environment variables."""
 
 import asyncio
 import ssl
@@ -22,14 +22,14 @@ HOST = "kubernetes.default.svc"
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the machine's own environment says."""
+    """Removes the proxy variables of the machine's own environment."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 async def named(request: web.Request) -> web.Response:
-    """An API server, or a proxy of plain HTTP: says what it was asked for, and by whom."""
+    """An API server, or a proxy of plain HTTP: answers with URL and Authorization."""
     caller = request.headers.get("Authorization", "")
     return web.json_response({"url": str(request.url), "caller": caller})
 
@@ -49,7 +49,7 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
 
 
 class Tunnel:
-    """A proxy that knows CONNECT and nothing else, and takes every connection to one port."""
+    """A proxy that supports only CONNECT, and forwards every connection to one port."""
 
     def __init__(self, port: int, answer: str = "200 Connection established") -> None:
         self._port = port
@@ -119,7 +119,7 @@ async def test_http_proxy_of_the_environment_is_used(
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
-async def test_https_proxy_is_a_tunnel_that_learns_nothing_but_the_address(
+async def test_https_proxy_is_a_tunnel_that_sees_only_the_address(
     variable: str,
     tmp_path: Path,
     authority: Authority,
@@ -160,7 +160,7 @@ async def test_server_behind_a_tunnel_is_verified(
             await got(path)
 
 
-async def test_tunnel_that_is_refused_is_told(
+async def test_refused_tunnel_is_an_unreachable_error(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_kubeconfig(

@@ -19,7 +19,7 @@ KIND = Kind("Service", "", "services", (Version("v1", lambda data: data["metadat
 
 
 class Deaf:
-    """An API server with one Service, and the clock: a watch takes its time, and tells nothing."""
+    """An API server with one Service and a fake clock: a watch lasts, and sends no event."""
 
     def __init__(self) -> None:
         self.name = "before"
@@ -44,7 +44,7 @@ class Deaf:
         )
 
 
-async def test_event_that_was_never_sent_is_made_up_for_by_listing_every_ten_minutes(
+async def test_lost_event_is_recovered_by_the_list_every_ten_minutes(
     tmp_path: Path,
 ) -> None:
     deaf = Deaf()

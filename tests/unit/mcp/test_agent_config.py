@@ -25,7 +25,7 @@ ENTRY = {
 
 
 @pytest.mark.parametrize("tools", [None, [], [{"params": {"url": "http://a/mcp"}, "tools": ["b"]}]])
-def test_the_bridge_comes_behind_the_tools_that_are_there(tools: Any) -> None:
+def test_bridge_is_listed_after_the_existing_tools(tools: Any) -> None:
     config = {"model": {"type": "openai"}, "http_tools": tools, "later": {"kept": [1, None]}}
     before = copy.deepcopy(config)
     merged = merge(config, [BRIDGE])
@@ -38,7 +38,7 @@ def test_a_configuration_without_tools_gets_them() -> None:
     assert merge({"model": {}}, [BRIDGE, SPAWNER])["http_tools"][1]["tools"] == list(SPAWN_TOOLS)
 
 
-def test_merging_twice_is_merging_once() -> None:
+def test_merging_is_idempotent() -> None:
     once = merge({"model": {}}, [BRIDGE, SPAWNER])
     assert merge(once, [BRIDGE, SPAWNER]) == once
 
@@ -61,7 +61,7 @@ def test_entries_of_another_shape_are_kept() -> None:
 
 
 @pytest.mark.parametrize("config", [None, [], "text", {"http_tools": {"a": 1}}])
-def test_what_is_no_configuration_is_refused(config: Any) -> None:
+def test_malformed_configuration_is_refused(config: Any) -> None:
     with pytest.raises(ValueError, match=r"config\.json"):
         merge(config, [BRIDGE])
 
@@ -106,7 +106,7 @@ def test_all_files_are_copied_and_follow_the_secret(folders: tuple[Path, Path]) 
     assert (target / "card.json").read_text() == '{"name": "b"}'
 
 
-def test_a_file_that_is_no_json_reaches_the_agent_as_it_is(
+def test_malformed_file_reaches_the_agent_unchanged(
     folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     source, target = folders
@@ -116,7 +116,7 @@ def test_a_file_that_is_no_json_reaches_the_agent_as_it_is(
     assert "without the bridge" in caplog.text
 
 
-def test_a_secret_that_goes_leaves_the_last_good_files(folders: tuple[Path, Path]) -> None:
+def test_deleted_secret_keeps_the_last_good_files(folders: tuple[Path, Path]) -> None:
     source, target = folders
     put(source, "1", config_json='{"model": 1}')
     follower = AgentConfig(source, target, [BRIDGE])

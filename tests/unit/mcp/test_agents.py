@@ -1,4 +1,4 @@
-"""Deleting what was spawned: the object that was looked at, and no other of its name."""
+"""Deletion of a spawned agent: exactly the object that was read, not a later one of its name."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class One(Client):
         self.deleted.append((path, uid))
 
 
-async def test_only_the_one_that_was_looked_at_is_deleted() -> None:
+async def test_deletion_names_the_uid_of_the_agent_that_was_read() -> None:
     client = One()
     await Agents(client, "team/lead").delete("team", "a")
     assert client.deleted == [(path_of("team", "a"), "seen")]

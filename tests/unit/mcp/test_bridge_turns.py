@@ -36,7 +36,7 @@ def test_lines_of_another_shape_are_skipped(line: str) -> None:
     assert count_connections([line], {8080}) == 0
 
 
-def test_turns_are_connections_or_calls_and_their_end_is_noted(tmp_path: Path) -> None:
+def test_turns_are_counted_as_connections_or_calls_until_they_end(tmp_path: Path) -> None:
     table = tmp_path / "tcp"
     table.write_text(TCP)
     calls = 5

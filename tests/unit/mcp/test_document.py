@@ -18,7 +18,7 @@ HEAD = "apiVersion: v1\nkind: Agent\nmetadata: {name: a}\n"
         '{"apiVersion":"v1","kind":"A","metadata":{"name":"a"}}',
     ],
 )
-def test_one_plain_object_is_taken(text: str) -> None:
+def test_single_plain_object_is_accepted(text: str) -> None:
     assert read_object(text)["metadata"]["name"] == "a"
 
 
@@ -58,7 +58,7 @@ def test_dates_stay_text() -> None:
         (HEAD.replace("v1", "7"), "apiVersion"),
     ],
 )
-def test_everything_else_is_refused(text: str, part: str) -> None:
+def test_other_documents_are_refused(text: str, part: str) -> None:
     with pytest.raises(Fault) as caught:
         read_object(text)
     assert caught.value.reason is McpReason.MANIFEST_REFUSED

@@ -1,4 +1,4 @@
-"""Which word a failure of the API server gets, and what is known after it."""
+"""The reason word of each failure of the API server, for reads and for writes."""
 
 import pytest
 
@@ -56,7 +56,7 @@ SILENT = 'Internal error occurred: failed calling webhook "guard.hotpeers.dev": 
         ),
     ],
 )
-def test_words(error: errors.KubeError, asked: Reason, wrote: Reason) -> None:
+def test_api_errors_map_to_reasons(error: errors.KubeError, asked: Reason, wrote: Reason) -> None:
     assert fault_of(error, "x").reason is asked
     assert fault_of_write(error, "x").reason is wrote
     assert fault_of(error, "x").advice

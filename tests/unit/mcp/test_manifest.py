@@ -1,4 +1,4 @@
-"""From the registry's Agent to kagent's: what is mapped, what is said to be missing."""
+"""From the registry's Agent to kagent's: the mapped fields, and the reported unmapped ones."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_instructions_make_a_declarative_agent() -> None:
     assert made.unmapped == ()
 
 
-def test_an_image_makes_a_byo_agent() -> None:
+def test_image_is_rendered_as_a_byo_agent() -> None:
     made = every_mapping()[1]
     assert made.manifest["spec"] == {"type": "BYO", "byo": {"deployment": {"image": IMAGE}}}
     loose = render(template(None, source={"image": "a/b:1"}), WISH)
@@ -91,7 +91,7 @@ def test_tools_are_named_one_by_one_or_left_out(
         assert why in made.unmapped[0].why
 
 
-def test_what_is_left_out_is_said() -> None:
+def test_unmapped_fields_are_reported() -> None:
     made = render(
         template(
             modelName="m",
@@ -114,7 +114,7 @@ def test_what_is_left_out_is_said() -> None:
         {"source": {"image": "a", "protocol": "HTTP"}},
     ],
 )
-def test_what_kagent_cannot_run_is_refused(spec: dict[str, Any]) -> None:
+def test_template_that_kagent_cannot_run_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(Fault) as caught:
         render(template(None, **spec), WISH)
     assert caught.value.reason is RegistryReason.TEMPLATE_NOT_MAPPED
@@ -128,7 +128,7 @@ def test_names_are_those_of_services(name: str, made: str) -> None:
     assert kubernetes_name(name) == made
 
 
-def test_long_names_stay_apart() -> None:
+def test_long_names_stay_distinct() -> None:
     one, other = kubernetes_name("x" * 100 + "1"), kubernetes_name("x" * 100 + "2")
     assert one != other
     assert len(one) == len(other) == 63
@@ -137,7 +137,7 @@ def test_long_names_stay_apart() -> None:
 @pytest.mark.skipif(
     "KAGENT_CHECKOUT" not in os.environ, reason="KAGENT_CHECKOUT names no checkout of kagent"
 )
-def test_each_field_is_in_kagents_own_definition() -> None:
+def test_rendered_fields_exist_in_kagents_crd() -> None:
     folder = Path(os.environ["KAGENT_CHECKOUT"])
     crd = yaml.safe_load((folder / "go/api/config/crd/bases/kagent.dev_agents.yaml").read_text())
     (version,) = [one for one in crd["spec"]["versions"] if one["name"] == "v1alpha2"]

@@ -1,4 +1,4 @@
-"""What a query may cost: words, and beginnings of words, of most entries are not all scored."""
+"""Cost of a query: words and prefixes that occur in most entries are not all scored."""
 
 from hotpeers.mcp.ranking import Document, Ranking
 
@@ -21,7 +21,7 @@ def ranking() -> Ranking:
     return Ranking([Document(f"entry-{number}", "", text, "") for number in range(1500)])
 
 
-def test_what_is_in_every_entry_is_scored_once() -> None:
+def test_word_in_every_entry_is_scored_once() -> None:
     ranked = ranking()
     assert len(ranked._terms(" ".join(WORDS))) == 1
     assert len(ranked._terms(" ".join(word[:4] for word in WORDS))) == 1

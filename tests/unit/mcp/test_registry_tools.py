@@ -62,7 +62,7 @@ async def test_search_pages_to_the_end_and_ranks(
     assert len([one for one in registry.asked if one.startswith("/v0/agents?")]) == 3
 
 
-async def test_render_says_what_it_cannot_map(asked: Any, serve_tools: Serve) -> None:
+async def test_render_lists_the_fields_that_it_cannot_map(asked: Any, serve_tools: Serve) -> None:
     async with serve_tools(asked) as client:
         failed, made = await call(client, "render_agent_manifest", name="acme.translator")
     assert not failed
@@ -162,7 +162,7 @@ async def test_instructions_that_are_missing_make_no_agent(
     assert (failed, said["reason"]) == (True, "TemplateNotFound")
 
 
-async def test_token_is_needed_where_one_is_set(
+async def test_client_needs_the_configured_token(
     registry: Any, make_settings: Any, kubeconfig_of_nothing: str, tmp_path: Any
 ) -> None:
     import aiohttp
@@ -191,7 +191,7 @@ async def test_token_is_needed_where_one_is_set(
             assert response.status == 421
 
 
-async def test_token_of_the_registry_that_is_missing_is_told_and_found_later(
+async def test_missing_registry_token_is_reported_and_read_when_it_appears(
     registry: Any,
     make_settings: Any,
     kubeconfig_of_nothing: str,
@@ -214,7 +214,7 @@ async def test_token_of_the_registry_that_is_missing_is_told_and_found_later(
         assert not failed
 
 
-async def test_slow_registry_does_not_hold_a_search_that_knows_something(registry: Any) -> None:
+async def test_slow_registry_does_not_delay_a_cached_search(registry: Any) -> None:
     from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
 
@@ -262,7 +262,7 @@ async def test_last_good_catalogue_stays_when_the_registry_fails(registry: Any) 
         assert (again.total, again.stale) == (2, "")
 
 
-async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
+async def test_hostile_entries_are_cleaned_or_skipped(registry: Any) -> None:
     from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
 
@@ -280,7 +280,7 @@ async def test_hostile_entries_are_cleaned_or_left_out(registry: Any) -> None:
     assert text.startswith("zebra x")
 
 
-async def test_pages_that_never_end_are_refused(registry: Any) -> None:
+async def test_endless_pages_are_refused(registry: Any) -> None:
     from hotpeers.mcp.catalogue import Catalogue
     from hotpeers.registry.client import Registry
     from hotpeers.registry.fault import Fault

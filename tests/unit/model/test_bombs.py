@@ -11,7 +11,7 @@ from hotpeers.model.yaml.document import MAX_MANIFEST_BYTES
 from kit.bombs import AGENT, BOMBS, PEER, SPEC
 
 SECONDS = 1.0
-# What a bomb repeats: tokens of YAML, numbers of each form, and whole entries.
+# The repeated parts of a bomb: tokens of YAML, numbers of each form, and whole entries.
 PIECES = [
     *("[", "{", "]", "}", ",", "- ", "? ", ": ", "\n", " ", "\t", "#\n", "'", '"', "|\n", ">\n"),
     *(
@@ -54,7 +54,7 @@ WRAPS = [
 
 
 def seconds_to_read(raw: bytes, where: str = "a.yaml") -> float:
-    """CPU seconds: those of the clock depend on what else the machine does."""
+    """CPU seconds, because wall-clock seconds depend on the load of the machine."""
     begun = time.thread_time()
     found = read_manifests(raw, where)
     took = time.thread_time() - begun
@@ -110,5 +110,5 @@ def test_generated_bomb_is_read_or_refused_in_time(raw: bytes, where: str) -> No
 
 @given(st.binary(max_size=4096), st.integers(1, 300))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_random_bytes_again_and_again_are_read_or_refused_in_time(raw: bytes, times: int) -> None:
+def test_repeated_random_bytes_are_read_or_refused_in_time(raw: bytes, times: int) -> None:
     assert seconds_to_read((raw * times)[:MAX_MANIFEST_BYTES]) < SECONDS

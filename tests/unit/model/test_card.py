@@ -57,7 +57,7 @@ CARDS = {
 
 
 @pytest.mark.parametrize("form", CARDS)
-def test_says_what_the_library_reads(form: str) -> None:
+def test_parser_agrees_with_the_library(form: str) -> None:
     ours = parse_card(CARDS[form])
     theirs = parse_agent_card(copy.deepcopy(CARDS[form]))
     assert ours.name == theirs.name
@@ -72,7 +72,7 @@ def test_says_what_the_library_reads(form: str) -> None:
     ]
 
 
-def test_reads_what_the_library_writes() -> None:
+def test_card_written_by_the_library_is_read() -> None:
     card = AgentCard(
         name="weather",
         supported_interfaces=[AgentInterface(url="http://a:1", protocol_binding="JSONRPC")],
@@ -84,7 +84,7 @@ def test_reads_what_the_library_writes() -> None:
     assert ours.interfaces == (Interface("http://a:1", "JSONRPC", "1.0", streaming=True),)
 
 
-def test_reads_a_card_whose_lists_are_null_as_go_writes_empty_ones() -> None:
+def test_card_whose_empty_lists_are_null_is_read() -> None:
     """The library refuses these."""
     card = parse_card({**BASE, "url": "http://a:1", "skills": None, "additionalInterfaces": None})
     assert card.skills == ()
@@ -106,6 +106,6 @@ def test_reads_a_card_whose_lists_are_null_as_go_writes_empty_ones() -> None:
         ({**BASE, "url": "http://a:1", "provider": nested(70)}, "nests deeper than 64"),
     ],
 )
-def test_says_what_is_wrong(data: object, message: str) -> None:
+def test_error_names_the_invalid_field(data: object, message: str) -> None:
     with pytest.raises(CardError, match=message):
         parse_card(data)

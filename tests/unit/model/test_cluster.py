@@ -81,7 +81,7 @@ def test_condition_ready(status: Any, ready: bool) -> None:
         ),
     ],
 )
-def test_allowed_namespaces(
+def test_allowed_namespaces_decide_about_admission(
     allowed: Any, asking: str, labels: dict[str, str] | None, admitted: bool | None
 ) -> None:
     audience = read_agent(agent({"allowedNamespaces": allowed})).audience
@@ -120,7 +120,7 @@ def test_malformed_agent(spec: Any) -> None:
 
 @pytest.mark.parametrize("data", [None, [], "x", {}, {"metadata": {"name": "A"}, "spec": {}}])
 @pytest.mark.parametrize("read", [read_agent, read_agent_v1alpha3, read_peer, read_service])
-def test_what_is_no_object_is_malformed(read: Any, data: Any) -> None:
+def test_value_that_is_not_an_object_is_malformed(read: Any, data: Any) -> None:
     with pytest.raises(MalformedError):
         read(data)
 

@@ -1,4 +1,4 @@
-"""Fields that nobody reads: strict for our own kind, only what is misspelt for those of others."""
+"""Unknown fields: an error in our kind; in foreign kinds, a warning if misspelt."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ def test_unknown_field_of_a_peer_is_a_problem(
     assert meant in problem.message
 
 
-def test_what_a_cluster_adds_to_a_peer_is_known() -> None:
+def test_fields_added_by_the_api_server_are_known() -> None:
     metadata = {
         "name": "w",
         "namespace": "n",
@@ -85,7 +85,7 @@ def test_what_a_cluster_adds_to_a_peer_is_known() -> None:
 
 
 @pytest.mark.parametrize("data", [AGENT, CARD], ids=["agent", "card"])
-def test_fields_of_others_are_left_alone(data: dict[str, Any]) -> None:
+def test_unknown_fields_of_foreign_kinds_are_ignored(data: dict[str, Any]) -> None:
     found = read(
         {**data, "x-extension": 1, "signatures": [], "iconUrl": "i", "protocolVersions": []}
     )
@@ -117,11 +117,11 @@ def test_misspelt_field_of_others_is_a_warning(data: Any, path: str, new: str, m
     assert warning.field.endswith(new)
 
 
-def test_field_that_is_there_beside_one_like_it_is_no_mistake() -> None:
+def test_similar_field_beside_the_right_one_is_not_reported() -> None:
     assert not read({**CARD, "urls": [], "Description": "d"}).warnings
 
 
-def test_strange_names_are_shown_clean_and_short() -> None:
+def test_hostile_field_names_are_cleaned_and_cut() -> None:
     data = {**PEER, "spec": {**PEER["spec"], "\u202ex\n" + "y" * 9000: 1}}
     (problem,) = read(data).problems
     assert len(problem.field) < 100
@@ -129,7 +129,7 @@ def test_strange_names_are_shown_clean_and_short() -> None:
     assert "\u202e" not in str(problem)
 
 
-def test_first_problems_of_very_many_are_told() -> None:
+def test_only_the_first_of_many_problems_are_reported() -> None:
     listed = {"kind": "List", "items": [{**PEER, "kinds": 1}] * 500}
     problems = read(listed).problems
     assert len(problems) == 51

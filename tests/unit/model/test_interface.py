@@ -42,7 +42,7 @@ def listed(**fields: Any) -> dict[str, Any]:
         ({}, "0.3"),
     ],
 )
-def test_url_of_the_card_is_spoken_to_as_its_version_says(version: Any, spoken: str) -> None:
+def test_protocol_version_of_the_card_decides_for_its_url(version: Any, spoken: str) -> None:
     assert found({"url": RPC, "protocolVersion": version}) == [(RPC, JSON_RPC, spoken)]
 
 
@@ -66,16 +66,16 @@ def test_card_in_the_form_of_0_3_that_names_1_0_is_spoken_to_in_0_3_first(versio
         ("1.0-rc.1", "1.0"),
     ],
 )
-def test_listed_interface_is_spoken_to_as_its_version_says(version: Any, spoken: str) -> None:
+def test_protocol_version_of_a_listed_interface_is_used(version: Any, spoken: str) -> None:
     assert found(listed(protocolVersion=version)) == [(RPC, JSON_RPC, spoken)]
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.1", "x", "1.0.0.0 or so?"])
-def test_listed_interface_of_a_version_that_is_unknown_is_left_out(version: str) -> None:
+def test_listed_interface_of_an_unknown_version_is_skipped(version: str) -> None:
     assert found(listed(protocolVersion=version)) == []
 
 
-def test_version_of_the_card_stands_for_those_of_its_interfaces() -> None:
+def test_version_of_the_card_applies_to_its_interfaces() -> None:
     assert found({**listed(), "protocolVersion": "0.3.0"}) == [(RPC, JSON_RPC, "0.3")]
 
 
@@ -103,7 +103,7 @@ def test_bindings_are_known_by_any_spelling(name: str, binding: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mqtt", "https://x.example/binding", "SLIM", "WEBSOCKET"])
-def test_unknown_binding_is_left_out(name: str) -> None:
+def test_unknown_binding_is_skipped(name: str) -> None:
     assert found(listed(protocolBinding=name)) == []
     assert found({"url": RPC, "preferredTransport": name}) == []
     with pytest.raises(CardError) as caught:
@@ -134,7 +134,7 @@ def test_streaming_is_that_of_the_capabilities(capabilities: Any, streaming: boo
     assert one.streaming is streaming
 
 
-def test_tenant_is_kept_and_a_malformed_one_leaves_its_interface_out() -> None:
+def test_interface_with_a_malformed_tenant_is_left_out() -> None:
     (one,) = declared_interfaces(listed(tenant="acme"))
     assert one.tenant == "acme"
     for bad in ("a\nb", "\ud800", "x" * 254):
@@ -147,7 +147,7 @@ def test_many_interfaces_are_cut() -> None:
 
 
 def placed(url: str, home: str = HOME, *, pinned: bool = False, binding: str = JSON_RPC) -> str:
-    """The address that is called, or "" where there is none."""
+    """The address that is called, or "" if the interface is refused."""
     placement = place([Interface(url, binding, "1.0")], home, pinned=pinned)
     assert bool(placement.stray) is not bool(placement.interfaces)
     return placement.interfaces[0].url if placement.interfaces else ""
@@ -223,7 +223,7 @@ def test_address_elsewhere_is_left_out_with_a_reason(url: str, home: str) -> Non
     assert placed(url, home) == ""
 
 
-def test_pinned_peer_is_called_at_its_address_whatever_the_card_says() -> None:
+def test_pinned_peer_is_always_called_at_its_address() -> None:
     assert placed("https://public.example/a2a?x=1", pinned=True) == f"{HOME}/a2a?x=1"
     assert placed("localhost:8080", pinned=True) == HOME
     assert placed("https://public.example", f"{HOME}/agents/a", pinned=True) == f"{HOME}/agents/a"
@@ -261,7 +261,7 @@ def test_grpc_has_a_port_of_its_own_on_the_host_of_the_peer(
     assert placed(url, home, binding=GRPC) == expected
 
 
-def test_what_shares_the_origin_of_the_card_comes_before_another_port() -> None:
+def test_interfaces_on_the_origin_of_the_card_are_preferred() -> None:
     declared = [
         Interface("weather:50051", GRPC, "1.0"),
         Interface("weather:8080", GRPC, "1.0"),

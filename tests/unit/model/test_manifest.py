@@ -1,4 +1,4 @@
-"""Manifests: what is read of them, and the one clear line for what is wrong."""
+"""Manifests: the fields that are read, and one clear line for each problem."""
 
 import json
 from uuid import UUID
@@ -219,7 +219,7 @@ def test_yaml_that_multiplies_is_refused(bomb: str) -> None:
     assert read_manifests(bomb.encode(), "a.yaml").problems[0].reason is ModelReason.NOT_YAML
 
 
-def test_one_bad_document_is_told_with_its_number_and_all_its_fields() -> None:
+def test_bad_document_is_reported_with_its_number_and_all_fields() -> None:
     bad = PEER.replace("name: weather", "name: A").replace("1m30s", "x")
     found = read_manifests(f"{PEER}\n---\n{bad}".encode(), "a.yaml")
     assert [(problem.document, problem.field) for problem in found.problems] == [
@@ -286,11 +286,11 @@ def test_card_that_is_named_by_symbols_is_a_peer(name: str) -> None:
         ("\u0417\u0430\u043f\u0440\u043e\u0441 SQL", "sql"),
     ],
 )
-def test_name_that_shows_in_ascii_stays_as_it_was(name: str, slug: str) -> None:
+def test_name_with_ascii_characters_keeps_its_slug(name: str, slug: str) -> None:
     assert one(json.dumps(CARD_0 | {"name": name, "description": "d"}), "a.json").name == slug
 
 
-def test_two_names_of_one_tool_are_never_both_offered_nor_lost_in_silence() -> None:
+def test_colliding_tool_name_is_refused_and_reported() -> None:
     cards = [
         one(json.dumps(CARD_0 | {"name": f"{name} Agent"}), f"{file}.json")
         for file, name in (("a", "\u5929\u6c17"), ("b", "\u65b0\u805e"))

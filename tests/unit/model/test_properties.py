@@ -1,4 +1,4 @@
-"""What holds for any bytes and any JSON: a value or a reason, and never an exception."""
+"""Properties for any bytes and any JSON: the result is a value or a reason, never an exception."""
 
 import json
 from contextlib import suppress
@@ -59,7 +59,7 @@ def test_any_punctuation_is_read_or_refused(text: str) -> None:
 
 
 @given(st.sampled_from(CARD_FIELDS), JSON)
-def test_any_field_of_a_card_may_hold_anything(field: str, value: Any) -> None:
+def test_card_with_any_value_in_a_field_is_read_or_refused(field: str, value: Any) -> None:
     data = {**CARD, field: value}
     with suppress(CardError):
         card = parse_card(data)
@@ -68,7 +68,7 @@ def test_any_field_of_a_card_may_hold_anything(field: str, value: Any) -> None:
 
 
 @given(st.sampled_from(["Peer", "Agent"]), st.sampled_from(MANIFEST_FIELDS), JSON, TEXT, TEXT, TEXT)
-def test_any_field_of_a_manifest_may_hold_anything(
+def test_manifest_with_any_value_in_a_field_is_read_or_refused(
     kind: str, field: str, value: Any, text: str, url: str, uid: str
 ) -> None:
     data = {
@@ -81,13 +81,13 @@ def test_any_field_of_a_manifest_may_hold_anything(
     found = read_manifests(json.dumps(data).encode(), "a.json")
     for problem in found.problems:
         str(problem).encode()
-    # Whatever is taken can be offered, and what is offered can be written and read again.
+    # An accepted candidate can be offered, and an offered peer can be written and read back.
     offered = resolve(Snapshot(found.candidates), {}, Rules(), ()).peers
     file = PeerFile(1, offered, digest=digest_of(encode_peer(peer) for peer in offered))
     assert load_peer_file(dump_peer_file(file)) == file
 
 
 @given(st.text() | st.from_regex(r"https?://[a-z\\[\\]@:0-9.]{1,20}", fullmatch=True))
-def test_any_text_has_an_origin_or_is_no_url(url: str) -> None:
+def test_any_text_has_an_origin_or_raises_url_error(url: str) -> None:
     with suppress(UrlError):
         assert isinstance(origin_of(url), Origin)

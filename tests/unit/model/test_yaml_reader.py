@@ -1,4 +1,4 @@
-"""YAML as data: what is taken, what is refused and where, and that nothing multiplies."""
+"""YAML as data: accepted syntax, refusals with their position, and no multiplying aliases."""
 
 import math
 from typing import Any
@@ -88,7 +88,7 @@ def test_repeated_key_is_named_with_both_places(
     assert (error.reason, error.line, error.column) == (ModelReason.DUPLICATE_KEY, *place)
 
 
-def test_key_of_a_merge_may_be_set_again() -> None:
+def test_merged_key_may_be_overridden() -> None:
     assert one("x: &x {a: 1}\ny: {<<: *x, a: 2}\n")["y"] == {"a": 2}
 
 
@@ -119,13 +119,13 @@ def test_key_of_a_merge_may_be_set_again() -> None:
         ("- " * 65, "deeper than 64"),
     ],
 )
-def test_what_is_not_taken_is_named(text: str, part: str) -> None:
+def test_unsupported_yaml_is_named_in_the_error(text: str, part: str) -> None:
     error = refusal(text)
     assert part in str(error)
     assert error.reason is ModelReason.NOT_YAML
 
 
-def test_what_nests_just_deep_enough_is_read() -> None:
+def test_deepest_allowed_nesting_is_read() -> None:
     assert one("[" * 64 + "]" * 64)
 
 
@@ -154,7 +154,7 @@ def nine_times(of: str, rest: str, count: int) -> str:
         ("".join(f"%TAG !{n}! x\n" for n in range(1001)) + "---\n", "%TAG"),
     ],
 )
-def test_what_multiplies_is_refused(text: str, part: str) -> None:
+def test_multiplying_aliases_are_refused(text: str, part: str) -> None:
     assert part in str(refusal(text))
 
 

@@ -63,7 +63,7 @@ async def judged(client: Registry, manifest: Any, under: SpawnPolicy = ONLY) -> 
 
 
 @pytest.mark.parametrize("name", ["acme.translator", "acme.image"])
-async def test_what_is_rendered_is_admitted_with_the_digest_that_was_told(
+async def test_rendered_manifest_is_admitted_with_its_reported_digest(
     client: Registry, name: str
 ) -> None:
     made = await rendered(client, name)
@@ -83,7 +83,7 @@ async def test_what_is_rendered_is_admitted_with_the_digest_that_was_told(
     ],
     ids=["model", "tools", "name", "namespace", "no tools"],
 )
-async def test_what_a_caller_may_choose_is_left_to_the_policy(
+async def test_policy_judges_the_fields_that_a_caller_may_choose(
     client: Registry, changes: tuple[tuple[str, Any], ...]
 ) -> None:
     manifest = edited((await rendered(client)).manifest, *changes)
@@ -127,7 +127,7 @@ async def test_what_a_caller_may_choose_is_left_to_the_policy(
         ),
     ],
 )
-async def test_what_is_not_the_registrys_is_refused(
+async def test_manifest_that_differs_from_the_registry_is_refused(
     client: Registry, path: str, value: Any, reason: Reason
 ) -> None:
     manifest = edited((await rendered(client)).manifest, (path, value))
@@ -151,7 +151,7 @@ async def test_a_second_entry_of_one_server_is_refused(client: Registry) -> None
     assert not (await judged(client, manifest)).allowed
 
 
-async def test_what_cannot_be_read_is_none(client: Registry, registry: FakeRegistry) -> None:
+async def test_unreadable_template_is_none(client: Registry, registry: FakeRegistry) -> None:
     manifest = (await rendered(client)).manifest
     templates = RegistryTemplates(client, servers, seconds=60.0)
     for key in ("registry:nothing@1", "registry:../x@1", "agent:x", "registry:acme.translator", ""):

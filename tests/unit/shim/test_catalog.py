@@ -19,7 +19,7 @@ def test_a_peer_that_comes_back_is_not_gone():
     assert catalog.gone == ()
 
 
-def test_what_is_remembered_is_bounded():
+def test_remembered_names_are_bounded():
     catalog = Catalog().advance(file(1, *(f"p{i}" for i in range(MAX_GONE + 10)))).advance(file(2))
     assert len(catalog.gone) == MAX_GONE
     assert catalog.gone[-1] == f"p{MAX_GONE + 9}"

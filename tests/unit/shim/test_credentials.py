@@ -69,7 +69,7 @@ def token(reader: CredentialReader, url: str = "https://a.example/x") -> str:
         b" " * (MAX_CREDENTIAL_BYTES + 1),
     ],
 )
-def test_bad_file_is_refused_and_what_was_read_before_stays(
+def test_bad_file_is_refused_and_the_last_good_one_is_kept(
     tmp_path: Path, raw: bytes, caplog: Any
 ) -> None:
     found = load_credential_file(raw)
@@ -89,7 +89,7 @@ def test_bad_file_is_refused_and_what_was_read_before_stays(
     assert token(reader) == "new"
 
 
-def test_file_that_is_gone_takes_nothing_away_and_an_empty_list_does(tmp_path: Path) -> None:
+def test_credentials_are_removed_by_an_empty_list_not_by_a_missing_file(tmp_path: Path) -> None:
     peer_file = tmp_path / "peers.json"
     reader = CredentialReader(peer_file)
     write(peer_file, document(GOOD))
@@ -100,7 +100,7 @@ def test_file_that_is_gone_takes_nothing_away_and_an_empty_list_does(tmp_path: P
     assert not token(reader)
 
 
-def test_no_secret_is_in_what_an_entry_shows(tmp_path: Path) -> None:
+def test_repr_of_an_entry_holds_no_secret(tmp_path: Path) -> None:
     found = load_credential_file(
         document(GOOD | {"key": "s3cret", "ca": "s3cret", "via": "http://127.0.0.1:1"})
     )

@@ -1,4 +1,4 @@
-"""What differs between two configurations, and which of it needs a restart."""
+"""Differences between two configurations, and which of them need a restart."""
 
 import pytest
 
@@ -16,12 +16,12 @@ START = {
 
 
 @pytest.mark.parametrize("field", sorted(PER_REQUEST - {"model"}))
-def test_what_is_read_for_each_request_needs_no_restart(field):
+def test_field_read_for_each_request_needs_no_restart(field):
     assert restarts(START, {**START, field: "another"}) == ()
     assert differing(START, {**START, field: "another"}) == (field,)
 
 
-def test_another_model_needs_no_restart():
+def test_changed_model_needs_no_restart():
     model = {"type": "anthropic", "model": "b", "headers": {"x": "y"}, "api_key_passthrough": False}
     assert restarts(START, {**START, "model": model}) == ()
 
@@ -37,16 +37,16 @@ def test_another_model_needs_no_restart():
         ({"stream": True, "memory": {}, "instruction": "new"}, ("memory", "stream")),
     ],
 )
-def test_what_is_read_at_the_start_is_named(change, names):
+def test_field_read_at_the_start_is_named(change, names):
     assert restarts(START, {**START, **change}) == names
     assert restarts({**START, **change}, START) == names
 
 
-def test_false_and_absent_are_one():
+def test_false_equals_absent():
     assert restarts(START, {**START, "stream": False}) == ()
 
 
-def test_a_model_that_is_no_object_does_not_raise():
+def test_malformed_model_does_not_raise():
     assert restarts({"model": None}, {"model": "x"}) == ()
 
 

@@ -10,7 +10,7 @@ from hotpeers_shim.hot.document import MAX_BYTES, MAX_VALUES, parse_document
 from hotpeers_shim.hot.wanted import parse_wanted
 
 
-def test_what_json_load_reads_is_read():
+def test_document_is_read_as_json_load_reads_it():
     assert parse_document(b'{"a": NaN, "a": [1, null]}') == {"a": [1, None]}
     assert parse_document('{"é": "ü"}'.encode()) == {"é": "ü"}
 
@@ -31,7 +31,7 @@ def test_what_json_load_reads_is_read():
         (b'{"a": [' + b"0," * MAX_VALUES + b"0]}", Nack.FILE_TOO_LARGE),
     ],
 )
-def test_what_is_no_document_is_refused_with_its_reason(raw, reason):
+def test_malformed_document_is_refused_with_its_reason(raw, reason):
     found = parse_document(raw)
     assert isinstance(found, Rejection)
     assert found.reason is reason
@@ -46,7 +46,7 @@ def test_the_annotation_of_a_held_pod_is_read():
 
 
 @pytest.mark.parametrize("since", [None, 5, "soon", "2026-11-28T10:00:00", [], "9" * 50])
-def test_a_time_that_is_none_is_left_out(since):
+def test_malformed_time_is_left_out(since):
     found = parse_wanted(json.dumps({"hash": "1", "since": since}).encode())
     assert found.since is None
     assert found.secrets == b""
@@ -70,5 +70,5 @@ def test_a_time_that_is_none_is_left_out(since):
         b'{"hash": "1"}' + b" " * 300_000,
     ],
 )
-def test_an_annotation_that_is_not_readable_wants_nothing(raw):
+def test_unreadable_annotation_is_ignored(raw):
     assert parse_wanted(raw) is None

@@ -1,4 +1,4 @@
-"""Reading of the mounted files, whatever lies there."""
+"""Reading of the mounted files, of any kind and content."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ def volume(tmp_path):
     return Volume(tmp_path / "config")
 
 
-def test_all_files_are_read(volume, tmp_path):
+def test_folder_reads_all_files(volume, tmp_path):
     skills = tmp_path / "skills.json"
     skills.write_bytes(b"K")
     volume.configure({"a": 1}, **{"srt-settings.json": b"srt"})
@@ -32,7 +32,7 @@ def test_a_folder_without_versions_is_read(tmp_path):
     assert Folder(tmp_path).read() == Content(b"{}", b"[]")
 
 
-def test_each_change_is_seen_at_config_json(volume):
+def test_each_change_alters_the_stamp_of_config_json(volume):
     folder = Folder(volume.path)
     assert folder.stamp() is None
     stamps = set()
@@ -42,7 +42,7 @@ def test_each_change_is_seen_at_config_json(volume):
     assert len(stamps) == 3
 
 
-def test_the_files_of_one_version_belong_together_while_they_are_replaced(volume):
+def test_files_are_read_from_one_version_while_they_are_replaced(volume):
     volume.configure({"n": 0}, card={"n": 0})
     folder, done = Folder(volume.path), threading.Event()
 
@@ -86,7 +86,7 @@ def _loop(path):
 
 
 @pytest.mark.parametrize("make", [_directory, _fifo, _device, _loop])
-def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+def test_non_regular_file_is_refused_at_once(tmp_path, make):
     (tmp_path / "agent-card.json").write_bytes(b"{}")
     make(tmp_path / "config.json")
     descriptors = _descriptors()
@@ -109,7 +109,7 @@ def test_a_missing_file_is_named(volume):
     assert (found.reason, found.message) == (Nack.FILE_MISSING, "agent-card.json does not exist")
 
 
-def test_what_the_pod_says_is_read(volume, tmp_path):
+def test_annotations_of_the_pod_are_read(volume, tmp_path):
     info = tmp_path / "pod"
     info.mkdir()
     folder = Folder(volume.path, pod_info=info)

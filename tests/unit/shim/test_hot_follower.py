@@ -64,7 +64,7 @@ def test_the_next_request_has_the_new_configuration(volume, process):
     assert process.runtime.built == ["second"]
 
 
-def test_without_requests_it_is_judged_all_the_same(volume, process):
+def test_configuration_is_acked_without_requests(volume, process):
     before = process.hot.ack()
     volume.configure({"instruction": "second"})
     process.hot.look()
@@ -97,7 +97,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("content", "reason"), BAD.values(), ids=BAD)
-def test_a_bad_one_leaves_the_last_good_one_live(volume, process, content, reason):
+def test_bad_configuration_keeps_the_last_good_one_live(volume, process, content, reason):
     volume.configure({"instruction": "good"})
     process.hot.look()
     digest = process.hot.ack().digest
@@ -111,7 +111,7 @@ def test_a_bad_one_leaves_the_last_good_one_live(volume, process, content, reaso
     assert (process.request(), process.said) == ("better", LIVE)
 
 
-def test_a_bad_one_that_is_taken_back_is_live_again(volume, process):
+def test_reverted_bad_configuration_is_live_again(volume, process):
     volume.configure(b"")
     process.hot.look()
     volume.configure(START)
@@ -119,14 +119,14 @@ def test_a_bad_one_that_is_taken_back_is_live_again(volume, process):
     assert (process.said, process.request()) == (LIVE, "first")
 
 
-def test_what_needs_a_restart_is_named_and_not_applied(volume, process):
+def test_change_that_needs_a_restart_is_named_and_not_applied(volume, process):
     volume.configure({"instruction": "second", "stream": True})
     assert process.request() == "first"
     assert process.said == ("restart", "RestartNeeded", ("stream",))
     assert "stream" in process.hot.ack().message
 
 
-def test_another_agent_card_needs_a_restart(volume, process):
+def test_changed_agent_card_needs_a_restart(volume, process):
     volume.configure(START, card={"name": "another"})
     process.hot.look()
     assert process.said == ("restart", "RestartNeeded", ("agent-card.json",))
@@ -135,7 +135,7 @@ def test_another_agent_card_needs_a_restart(volume, process):
     assert process.said == LIVE
 
 
-def test_a_file_that_is_missing_for_a_moment_is_no_problem(volume, process, monkeypatch):
+def test_briefly_missing_file_is_not_reported(volume, process, monkeypatch):
     (volume.path / "..data").rename(volume.path / "away")
     process.hot.look()
     assert process.said == LIVE
@@ -191,7 +191,7 @@ def test_a_file_of_another_process_is_not_followed(volume):
     assert ack.digest == ""
 
 
-def test_before_it_is_known_nothing_is_said(volume):
+def test_no_ack_before_the_configuration_is_known(volume):
     hot = HotConfig(Folder(volume.path))
     hot.look()
     assert hot.ack() is None
@@ -205,19 +205,19 @@ def test_a_slow_start_is_followed_after_all(volume):
     assert hot.ack().state is ConfigState.LIVE
 
 
-def test_a_process_that_makes_its_agents_of_something_else_says_so(process):
+def test_process_that_ignores_the_configuration_is_refused(process):
     process.hot.runner_made()
     assert process.said == ("refused", "FeatureMissing", ())
 
 
-def test_a_process_that_makes_them_of_its_configuration_goes_on(process):
+def test_process_that_uses_the_configuration_stays_live(process):
     process.request()
     process.hot.runner_made()
     assert process.said == LIVE
 
 
 class Held:
-    """A process in a pod that is told what is wanted."""
+    """A process in a pod whose annotation names a wanted configuration."""
 
     def __init__(self, volume, tmp_path):
         self.volume, self.info = volume, tmp_path / "pod"
@@ -259,14 +259,14 @@ def test_a_rotated_secret_needs_a_restart_and_the_new_content_is_applied(held):
     assert held.process.request() == "new"
 
 
-def test_a_bad_configuration_is_never_acked_with_its_hash(held):
+def test_bad_configuration_is_acked_without_its_hash(held):
     bad = {"instruction": 5}
     held.volume.configure(bad)
     ack = held.want(bad)
     assert (ack.state, ack.hash, ack.seen) == (ConfigState.REFUSED, "", held.hash_of(bad))
 
 
-def test_a_refusal_of_older_files_is_told_from_one_of_what_is_wanted(held):
+def test_refusal_of_an_older_file_does_not_carry_the_wanted_hash(held):
     """Two changes in quick succession, the first of them bad."""
     bad, good = {"instruction": 5}, {"instruction": "good"}
     held.volume.configure(bad)
@@ -278,7 +278,7 @@ def test_a_refusal_of_older_files_is_told_from_one_of_what_is_wanted(held):
     assert (ack.state, ack.hash, ack.seen) == (ConfigState.LIVE, *[held.hash_of(good)] * 2)
 
 
-def test_what_needs_a_restart_is_never_acked_with_its_hash(held):
+def test_change_that_needs_a_restart_is_acked_without_its_hash(held):
     new = {"instruction": "new", "stream": True}
     held.volume.configure(new)
     ack = held.want(new)

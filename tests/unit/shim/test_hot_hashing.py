@@ -38,12 +38,12 @@ def test_a_rotated_secret_is_found_beside_new_content():
     assert Proof(start()).of(*asked(NEW, wanted(NEW, ROTATED))) == ("", True)
 
 
-def test_a_rotated_secret_is_found_alone():
-    """The content is the one that the process started with, and so would verify what is wanted."""
+def test_rotated_secret_is_found_with_unchanged_content():
+    """The content equals the one at the start of the process, so the content alone would verify."""
     assert Proof(start()).of(*asked(OLD, wanted(OLD, ROTATED))) == ("", True)
 
 
-def test_content_that_is_not_the_wanted_one_proves_nothing():
+def test_unwanted_content_does_not_verify():
     """kubelet may have projected the older Secret still."""
     assert Proof(start()).of(*asked(OLD, wanted(NEW))) == ("", False)
 
@@ -57,18 +57,18 @@ def test_a_pod_that_is_made_while_its_deployment_is_held_is_proven():
     assert proof.of(*asked(OLD, wanted(OLD, ROTATED, HELD + 90))) == ("", True)
 
 
-def test_a_process_that_may_be_older_than_the_hold_is_not():
+def test_process_started_near_the_hold_is_not_proven():
     """Within the skew of two clocks, or where it was not said since when."""
     for since in (HELD, None):
         near = start(NEW, time=HELD + 1)
         assert not started_with(near, wanted(NEW, since=since))
 
 
-def test_an_unknown_hash_of_the_pod_proves_nothing():
+def test_unknown_pod_hash_does_not_verify():
     assert Proof(start(hashed="")).of(*asked(NEW, wanted(NEW))) == ("", True)
 
 
-def test_secrets_once_proven_stay_so():
+def test_proven_secrets_stay_proven():
     """Two changes in quick succession, the first of which the process never saw."""
     proof = Proof(start())
     assert proof.of(*asked(NEW, wanted(NEW)))[0]

@@ -57,7 +57,7 @@ def test_the_loader_keeps_its_type_and_resources(package):
     assert importlib.resources.files(lazy_pkg).joinpath("data.txt").read_text() == "data"
 
 
-def test_a_modules_own_error_comes_through_and_the_hook_waits(package):
+def test_failed_import_raises_its_own_error_and_runs_no_hook(package):
     seen = []
     PostImportFinder().when_imported("lazy_broken", seen.append)
     with pytest.raises(ValueError, match="own fault"):

@@ -69,7 +69,7 @@ def test_a_refused_file_is_nacked_and_the_generation_stays(path, live, tmp_path)
     assert acked(tmp_path, lambda ack: ack.generation == 4).state is AckState.ACTIVE
 
 
-def test_a_taken_name_is_told_for_as_long_as_it_is_taken(path, live):
+def test_taken_tool_name_is_refused_in_the_ack_while_it_is_taken(path, live):
     write(path, 1, "weather", "news")
     live.catalog()
     live.note_taken("boss", frozenset({"weather"}))
@@ -79,7 +79,7 @@ def test_a_taken_name_is_told_for_as_long_as_it_is_taken(path, live):
     assert live.ack().refusals == ()
 
 
-def test_a_fault_is_told_in_the_ack(live):
+def test_fault_is_reported_in_the_ack(live):
     live.note_error("hooking something", RuntimeError("no such attribute"))
     ack = live.ack()
     assert (ack.state, ack.reason) == (AckState.ERROR, "ShimFailed")
@@ -109,21 +109,21 @@ def test_faults_are_listed_within_limits(path, live):
     assert load_ack(dump_ack(ack)) == ack
 
 
-def test_an_agent_that_is_given_peers_again_is_not_named_any_more(live):
+def test_agent_that_takes_peers_again_is_removed_from_the_ack(live):
     live.note_skipped("boss", "its tools", PeerProblem.BUILT_IN_TOOL_ALONE)
     assert [r.reason for r in live.ack().refusals] == ["BuiltInToolAlone"]
     live.note_skipped("boss", "", PeerProblem.BUILT_IN_TOOL_ALONE)
     assert live.ack().refusals == ()
 
 
-def test_an_ack_folder_that_cannot_be_written_is_no_fault_of_the_agents(path, live, tmp_path):
+def test_unwritable_ack_folder_does_not_stop_the_agent(path, live, tmp_path):
     (tmp_path / "acks").write_text("a file in its place")
     write(path, 1, "weather")
     live.start()
     assert list(live.catalog().peers) == ["weather"]
 
 
-def test_those_who_listen_hear_of_each_change_once(path, live):
+def test_listeners_are_called_once_per_change(path, live):
     heard = []
     live.on_change.append(lambda catalog: heard.append(list(catalog.peers)))
     for generation, names in enumerate([["a"], ["a", "b"], []]):

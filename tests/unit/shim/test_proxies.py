@@ -70,7 +70,7 @@ def test_proxy_is_that_of_the_scheme(
         ("http://[fd00::5]", "10.0.0.0/8", False),
         ("http://a.example", "10.0.0.0/8", False),
         ("http://a.example", ",, .,", False),
-        # What a pod calls by a short name has a longer one in the cluster's domain.
+        # A short Service name also has a longer name in the cluster's domain.
         ("http://weather.demo:8080", CLUSTER, True),
         ("http://weather:8080", CLUSTER, True),
         ("http://weather", CLUSTER, True),
@@ -92,7 +92,7 @@ def test_exceptions_go_straight(url: str, exceptions: str, excepted: bool) -> No
 
 
 @given(st.text(), st.text(), st.text())
-def test_nothing_raises(url: str, proxy: str, exceptions: str) -> None:
+def test_proxy_lookup_never_raises(url: str, proxy: str, exceptions: str) -> None:
     for scheme in ("", "http://", "https://"):
         proxy_for(scheme + url, {"HTTP_PROXY": proxy, "ALL_PROXY": proxy, "NO_PROXY": exceptions})
     shown_proxy(proxy)

@@ -1,4 +1,4 @@
-"""The peer file as the shim sees it: whatever is written there, the last good list stays live."""
+"""The peer file as the shim sees it: with any content, the last good list stays live."""
 
 import json
 import os
@@ -85,14 +85,14 @@ def test_an_empty_list_removes_all(path, reader):
     assert reader.current().rejection is None
 
 
-def test_a_file_that_never_was_good_gives_no_list(path):
+def test_file_that_was_never_valid_gives_no_list(path):
     path.write_text("{")
     view = PeerReader(path).current()
     assert view.file is None
     assert view.rejection.reason is Nack.NOT_JSON
 
 
-def test_an_unchanged_file_is_not_read_again(path, reader, monkeypatch):
+def test_unchanged_file_is_not_read_again(path, reader, monkeypatch):
     view = reader.current()
     monkeypatch.setattr(type(path), "open", lambda *_: pytest.fail("the file was read"))
     assert reader.current() is view

@@ -1,4 +1,4 @@
-"""Whatever is asked for: what is admitted is inside the policy's closure, told independently."""
+"""For any request, an admitted agent is inside the policy's independently computed closure."""
 
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ SLOW = settings(
 
 @SLOW
 @given(changed())
-def test_what_is_created_is_inside(manifest: Any) -> None:
+def test_created_agent_is_inside_the_closure(manifest: Any) -> None:
     decision = create(manifest)
     if decision.allowed:
         assert not outside(decision.object or manifest)
@@ -152,7 +152,7 @@ def test_what_is_created_is_inside(manifest: Any) -> None:
 
 @SLOW
 @given(changed())
-def test_what_is_updated_is_inside(manifest: Any) -> None:
+def test_updated_agent_is_inside_the_closure(manifest: Any) -> None:
     metadata = manifest.get("metadata")
     base = byo("worker-a") if "byo" in str(manifest.get("spec"))[:30] else declarative()
     old = spawned(base)
@@ -177,7 +177,7 @@ def test_nothing_makes_it_fail(manifest: Any, old: Any, operation: str) -> None:
         assert not decision.allowed
 
 
-def test_closure_is_no_empty_word() -> None:
+def test_closure_excludes_an_agent_beyond_the_policy() -> None:
     refused = sum(bool(outside(create(one).object)) for one in GOOD)
     assert refused == 0
     wrong = edited(

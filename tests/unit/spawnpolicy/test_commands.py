@@ -1,4 +1,4 @@
-"""`hotpeers policy`: what it prints, what it exits with, and that the examples are as they say."""
+"""`hotpeers policy`: its output, its exit codes, and that the examples do what they claim."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def test_template_that_was_not_given_is_asked_for_by_its_option() -> None:
     assert "give it by --template agent:log-reader=FILE" in result.output
 
 
-def test_stranger_is_told_whom_the_policies_name() -> None:
+def test_check_lists_the_subjects_when_the_asker_has_no_policy() -> None:
     folder = EXAMPLES / "research"
     files = ("-f", f"{folder}/policy.yaml", "-f", f"{folder}/spawned.yaml")
     result = run("check", *files, "--as", "research/laed")
@@ -92,7 +92,7 @@ def test_empty_policy_is_explained() -> None:
     assert nothing.startswith("It allows nothing: it does not name subjects, target")
 
 
-def test_everything_is_explained() -> None:
+def test_explain_covers_every_field() -> None:
     text = "\n".join(explain(read_policy(document({**SPEC, "templates": {"agents": ["base"]}}))))
     for word in (
         "agent:base",
@@ -106,7 +106,7 @@ def test_everything_is_explained() -> None:
         assert word in text
 
 
-def test_agents_of_one_run_count(tmp_path: Path) -> None:
+def test_agents_of_one_run_are_counted_together(tmp_path: Path) -> None:
     spec = {**SPEC, "limits": {**SPEC["limits"], "maxAgents": 1}}
     agents = [
         {
@@ -169,7 +169,7 @@ def test_tricks_of_yaml_are_refused(name: str, tmp_path: Path) -> None:
     assert "admitted" not in result.output
 
 
-def test_bad_policy_is_told(tmp_path: Path) -> None:
+def test_invalid_policy_is_reported_by_both_commands(tmp_path: Path) -> None:
     bad = tmp_path / "policy.json"
     bad.write_text(json.dumps(document({"tagetNamespaces": []})))
     for arguments in (("check", "--as", "team/lead"), ("explain",)):
@@ -178,18 +178,18 @@ def test_bad_policy_is_told(tmp_path: Path) -> None:
         assert "spec.tagetNamespaces: no such field is known (PolicyInvalid)" in result.output
 
 
-def test_missing_file_is_told() -> None:
+def test_missing_file_is_an_error() -> None:
     result = run("explain", "-f", "/nowhere")
     assert isinstance(result.exception, HotpeersError)
 
 
 @pytest.mark.parametrize("who", ["lead", "a/b/c", "/a", "a/", ""])
-def test_who_is_namespace_and_name(who: str) -> None:
+def test_subject_must_be_namespace_and_name(who: str) -> None:
     with pytest.raises(HotpeersError):
         subject_of(who, [])
 
 
-def test_account_is_told_from_an_agent() -> None:
+def test_account_and_agent_are_distinguished() -> None:
     rules = read_policy(document({"subjects": [{"kind": "ServiceAccount", "name": "tools"}]}))
     assert subject_of("team/tools", [rules]).agent == ""
     assert subject_of("team/lead", [rules]).agent == LEAD.agent

@@ -36,7 +36,7 @@ FIELDS = [
     for line in (Path(__file__).parent / "kagent_fields.txt").read_text().splitlines()
     if not line.startswith("#")
 ]
-# Those of kagent's fields that can be let in at all, told a second time.
+# The fields of kagent that a policy can allow, listed independently of the guard.
 ADMISSIBLE = {
     *("spec.type", "spec.description", "spec.version"),
     *("spec.declarative.runtime", "spec.declarative.modelConfig", "spec.declarative.stream"),
@@ -85,7 +85,7 @@ ADMISSIBLE = {
 VALUES: tuple[Any, ...] = ("x", "", True, False, 0, 1, {}, [], {"a": "b"}, ["x"])
 
 
-def test_the_corpus_is_as_large_as_it_should_be() -> None:
+def test_corpus_has_its_minimum_size() -> None:
     assert len(HOSTILE) >= 250
     assert len(LEGITIMATE) >= 50
 
@@ -176,7 +176,7 @@ def test_every_field_of_kagent_is_refused_unless_it_is_known() -> None:
                 {},
                 [],
             ):
-                continue  # empty blocks around what can be let in
+                continue  # empty blocks around fields that can be allowed
             tried += 1
             decision = create(edited(base, (path, value)))
             assert not decision.allowed, (path, value)
@@ -186,7 +186,7 @@ def test_every_field_of_kagent_is_refused_unless_it_is_known() -> None:
                 if one.path == path and one.reason is ModelReason.UNKNOWN_FIELD
             }
     assert tried > 4000
-    # Whoever writes a field that kagent has is told why it is refused.
+    # No field of kagent is refused as unknown: the denial names the real reason.
     assert not unknown
 
 
@@ -258,7 +258,7 @@ def test_no_subresource_may_be_written(subresource: str, operation: str) -> None
 
 
 @pytest.mark.parametrize("operation", ["CONNECT", "PATCH", "create", "", "*"])
-def test_no_other_operation(operation: str) -> None:
+def test_other_operations_are_refused(operation: str) -> None:
     live = spawned()
     assert not create(live, operation=operation, old_object=live).allowed
 

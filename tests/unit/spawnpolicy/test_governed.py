@@ -1,4 +1,4 @@
-"""Whom the API server sends to the guard: the set, its conditions, and what leaves it."""
+"""The accounts that the API server sends to the guard: set, conditions and removals."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def asking(
 
 
 def applied(patch: list[dict[str, Any]], data: dict[str, Any]) -> dict[str, Any]:
-    """What an API server makes of a patch of ours."""
+    """Applies our patch as an API server does."""
     data, patch = json.loads(json.dumps([data, patch]))
     for operation in patch:
         *path, last = operation["path"].split("/")[1:]
@@ -111,7 +111,7 @@ def test_subjects_their_agents_accounts_and_allowed_names_are_governed() -> None
         ("team", "lead"),
         ("team", "runs-as"),
         ("team", "to-come"),
-        # Of its own namespace only: what a policy says must not reach accounts of another one.
+        # Only of its own namespace: a policy must not affect accounts of another namespace.
         ("team", "worker-*"),
         ("team", "helper"),
     }
@@ -140,7 +140,7 @@ def test_range_of_names_is_an_entry(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["**", "a*b", "*a", "-*", f"{'a' * 253}*"])
-def test_other_wildcards_are_none(name: str) -> None:
+def test_other_wildcards_are_not_accounts(name: str) -> None:
     assert not is_account(("ns", name))
 
 
@@ -157,7 +157,7 @@ _FORM = re.compile(
 
 
 def is_true(expression: str, user: str) -> bool:
-    """What an API server makes of a condition: each of its parts in Python."""
+    """Evaluates a condition as an API server does, by translating its parts to Python."""
     for part in expression.split(" || "):
         if match := re.fullmatch(r"request\.userInfo\.username (<|>=) '([^']*)'", part):
             if (user < match[2]) if match[1] == "<" else (user >= match[2]):
@@ -175,7 +175,7 @@ def is_true(expression: str, user: str) -> bool:
 
 
 @given(st.sets(st.tuples(st.text(max_size=70), st.text(max_size=70)), max_size=10))
-def test_conditions_are_of_one_form_whatever_the_names(names: set[Account]) -> None:
+def test_conditions_have_one_form_for_all_names(names: set[Account]) -> None:
     good = {one for one in names if is_account(one)} or {A}
     first, *others = conditions_of(good)
     assert first["expression"] == (
@@ -185,7 +185,7 @@ def test_conditions_are_of_one_form_whatever_the_names(names: set[Account]) -> N
 
 
 @given(st.sets(_ENTRIES, min_size=1), st.lists(st.tuples(_LABELS, _LABELS), max_size=20), st.data())
-def test_conditions_are_true_for_what_the_entries_cover_and_nothing_else(
+def test_conditions_match_exactly_the_covered_accounts(
     entries: set[Account], others: list[Account], data: Any
 ) -> None:
     in_stretch = data.draw(st.integers(1, 4))
@@ -205,7 +205,7 @@ def test_conditions_are_true_for_what_the_entries_cover_and_nothing_else(
         assert all(is_true(one["expression"], user) for one in conditions[1:]) is expected
 
 
-def test_all_that_fits_is_what_an_api_server_takes() -> None:
+def test_fitted_conditions_stay_within_the_limits_of_the_api_server() -> None:
     places = [f"{i:03}{'n' * 60}" for i in range(14)]
     long = {(place, f"{i:03}{'a' * 250}") for place in places for i in range(103)}
     short = {(f"n{i // 500}", f"a{i % 500}") for i in range(6_000)}
@@ -253,7 +253,7 @@ def test_a_patch_makes_a_configuration_ask_for_exactly_these() -> None:
         assert not found.holds(frozenset({B})), "it is about to leave"
 
 
-def test_without_accounts_it_asks_for_nothing() -> None:
+def test_patch_without_accounts_removes_all_rules() -> None:
     data = applied(
         asking_patch(read_asking(configuration()), frozenset({A}), frozenset()), configuration()
     )
@@ -276,7 +276,7 @@ def test_without_accounts_it_asks_for_nothing() -> None:
         lambda data: data["webhooks"][0]["rules"][0].update(operations=["CREATE"]),
     ],
 )
-def test_what_somebody_else_changed_is_not_exact(edit: Any) -> None:
+def test_edited_configuration_is_not_exact(edit: Any) -> None:
     data = configuration()
     data = applied(asking_patch(read_asking(data), frozenset({A, B}), frozenset()), data)
     edit(data)
@@ -297,7 +297,7 @@ def test_what_lets_requests_by_is_told() -> None:
     assert read_asking(data).openings == ("failurePolicy is Ignore", "it has a objectSelector")
 
 
-def test_a_configuration_without_webhooks_holds_nobody() -> None:
+def test_configuration_without_webhooks_covers_no_account() -> None:
     found = read_asking({"metadata": {"name": "guard"}})
     assert not found.holds(frozenset())
 
@@ -321,7 +321,7 @@ def test_an_account_is_marked_first_and_taken_out_later() -> None:
     assert plan.remove == {A}
 
 
-def test_one_that_is_needed_again_begins_anew() -> None:
+def test_account_that_is_needed_again_resets_its_clock() -> None:
     marked = [asking(A, leaving=(A,))] * 2
     assert release(marked, {A: Clock(0.0, 80.0)}, 200.0, A).clocks == {}
     # Another replica relies on it, and took the mark away.
@@ -329,21 +329,21 @@ def test_one_that_is_needed_again_begins_anew() -> None:
     assert (plan.mark, plan.clocks) == (set(), {A: Clock(90.0)})
 
 
-def test_a_mark_counts_once_both_have_it() -> None:
+def test_mark_counts_when_both_configurations_have_it() -> None:
     half = [asking(A, leaving=(A,)), asking(A)]
     plan = release(half, {A: Clock(0.0)}, 100.0)
     assert (plan.mark, plan.remove) == ({A}, set())
-    # What is in one only is left of a write that was cut off.
+    # A mark in only one configuration is left over from an interrupted write.
     alone = [asking(A, leaving=(A,)), asking()]
     assert release(alone, {A: Clock(0.0, 80.0)}, 100.0).remove == {A}
 
 
-def test_a_new_leader_begins_anew_whatever_is_marked() -> None:
+def test_new_leader_restarts_the_clocks_of_marked_accounts() -> None:
     marked = [asking(A, leaving=(A,))] * 2
     plan = release(marked, {}, 1000.0)
     assert (plan.remove, plan.due) == (set(), 1100.0)
 
 
-def test_marks_of_what_is_not_there_mean_nothing() -> None:
+def test_marks_of_missing_accounts_are_ignored() -> None:
     found = read_asking(configuration(annotations={LEAVING: '{"ns":["b"]}'}))
     assert found.leaving == frozenset()

@@ -49,7 +49,7 @@ def test_agent_is_the_subject() -> None:
 def test_agent_with_an_account_of_another_name() -> None:
     found = who(agent(account="writer"), username="system:serviceaccount:team:writer")
     assert found.subject == Subject("team", "writer", UID, "lead", "uid-of-lead")
-    # And whoever runs as the account of the agent's name is not that agent.
+    # An account with the agent's name is not that agent.
     assert who(agent(account="writer")).standing is Standing.ORPHAN
 
 
@@ -76,7 +76,7 @@ def test_own_image_names_its_account_in_its_own_block() -> None:
     assert read_agent(manifest).account == "writer"
 
 
-def test_account_is_the_subject_where_no_agent_runs_as_it() -> None:
+def test_account_without_an_agent_is_itself_the_subject() -> None:
     found = who(policies=(ACCOUNT,))
     assert found.standing is Standing.GOVERNED
     assert found.subject == Subject("team", "lead", UID)
@@ -97,7 +97,7 @@ def test_spawned_agent_has_the_policy_and_depth_of_its_stamps() -> None:
     assert found.subject.agent == "worker-a"
 
 
-def test_spawned_agent_elsewhere_stays_under_its_policy() -> None:
+def test_spawned_agent_in_another_namespace_stays_under_its_policy() -> None:
     found = who(
         read_agent(spawned(declarative("worker-a", "sandbox"))),
         policies=(POLICY, policy("near", "sandbox", subjects=[{"kind": "Agent", "name": "x"}])),
@@ -121,7 +121,7 @@ def test_unreadable_depth_is_refused(depth: str) -> None:
         {"annotations": {"hotpeers.dev/policy": "team/gone"}},
     ],
 )
-def test_what_is_left_of_stamps_is_enough_to_refuse(stamps: dict[str, Any]) -> None:
+def test_incomplete_stamps_are_refused(stamps: dict[str, Any]) -> None:
     found = who(agent(**stamps))
     assert found.standing is Standing.REFUSED
     assert found.denial is not None
@@ -164,7 +164,7 @@ def test_spawned_agent_does_not_hide_behind_a_shared_account() -> None:
 
 def test_agent_that_no_policy_governs_is_free() -> None:
     assert who(agent(), policies=()).standing is Standing.FREE
-    # A policy restricts only whom it names in its own namespace.
+    # A policy restricts only the subjects that it names in its own namespace.
     assert who(agent(), policies=(policy(namespace="elsewhere"),)).standing is Standing.FREE
 
 
@@ -180,7 +180,7 @@ def test_agent_that_no_policy_governs_is_free() -> None:
         *("system:serviceaccount:te/am:lead", "system:serviceaccount::lead"),
     ],
 )
-def test_who_is_no_account_is_no_subject(username: str) -> None:
+def test_user_that_is_no_service_account_is_not_governed(username: str) -> None:
     assert who(agent(), username=username).standing is Standing.FREE
 
 
@@ -208,7 +208,7 @@ def test_what_is_left_of_an_agent_is_refused(account: Any, standing: Standing) -
     assert of_orphan(found, account).standing is standing
 
 
-def test_an_account_that_is_gone_is_refused_also_where_no_uid_is_told() -> None:
+def test_deleted_account_is_refused_without_a_uid() -> None:
     found = identify(USER, "", Known())
     assert found.standing is Standing.ORPHAN
     assert of_orphan(found, None).standing is Standing.REFUSED
@@ -240,18 +240,18 @@ def test_policy_that_cannot_be_read_governs_and_allows_nothing(name: str) -> Non
         assert [one.reason for one in decision.denials] == [PolicyReason.POLICY_INVALID]
 
 
-def test_policy_that_cannot_be_read_takes_nothing_from_others() -> None:
+def test_unreadable_policy_does_not_restrict_other_policies() -> None:
     broken = read_known_policy(document(BROKEN["an unknown field"], "broken")).policy
     asked = request(declarative())
     assert decide(asked, [broken, POLICY], Facts(now=NOW)).allowed
     denied = decide(request(declarative("nobody")), [broken, POLICY], Facts(now=NOW))
     assert denied.policy == POLICY.key
-    # One that only audits does not let in what one refuses that is enforced, and cannot be read.
+    # An audit policy does not admit a request that an unreadable enforced policy denies.
     audit = policy("audit", mode="Audit")
     assert not decide(asked, [audit, broken], Facts(now=NOW)).allowed
 
 
-def test_policy_that_cannot_be_read_and_audits_refuses_nothing() -> None:
+def test_unreadable_audit_policy_denies_no_request() -> None:
     audit = read_known_policy(document({**SPEC, "unknown": 1, "mode": "Audit"})).policy
     decision = decide(request(declarative()), [audit], Facts(now=NOW))
     assert decision.allowed
@@ -268,7 +268,7 @@ _JSON = st.recursive(
 
 
 @given(_JSON, _JSON)
-def test_records_are_made_of_anything(one: Any, other: Any) -> None:
+def test_any_value_is_read_as_a_record(one: Any, other: Any) -> None:
     for data in (one, {"metadata": one, "spec": other}, {"metadata": {"annotations": one}}):
         found = read_agent(data)
         assert isinstance(found.account, str)
@@ -278,7 +278,7 @@ def test_records_are_made_of_anything(one: Any, other: Any) -> None:
 @given(
     st.lists(st.sampled_from(["lead", "other", "third"]), max_size=4), st.booleans(), st.booleans()
 )
-def test_whoever_a_policy_names_is_never_free(
+def test_account_named_by_a_policy_is_always_governed_or_refused(
     accounts: list[str], named: bool, leads: bool
 ) -> None:
     agents = [agent(f"a{number}", account=one) for number, one in enumerate(accounts)]
@@ -304,7 +304,7 @@ def test_whoever_a_policy_names_is_never_free(
         max_size=5,
     )
 )
-def test_what_is_known_is_the_newest(changes: list[list[tuple[str, str, str]]]) -> None:
+def test_latest_version_of_each_object_is_known(changes: list[list[tuple[str, str, str]]]) -> None:
     known = Known()
     for change in changes:
         agents = [

@@ -1,4 +1,4 @@
-"""Whose stamps are believed: a forged one governs no bystander, and counts for nobody."""
+"""Which stamps are trusted: a forged one governs no other account, and is not counted."""
 
 from dataclasses import replace
 
@@ -133,7 +133,7 @@ def test_edit_of_a_policy_frees_nobody(edited: SpawnPolicy) -> None:
 
 
 @pytest.mark.parametrize("gone", [POLICY, DEPTH, ACCOUNT])
-def test_what_happens_to_a_spawner_frees_no_child(gone: str) -> None:
+def test_changed_spawner_leaves_its_child_governed(gone: str) -> None:
     first = stamped()
     second = stamped(name="second", by=first, depth=2)
     for changed in (without(first, gone), replace(first, account="another")):
@@ -162,7 +162,7 @@ def test_stamps_too_long_are_kept_as_ones_that_cannot_be_read() -> None:
     assert known(agent).is_spawned(agent)
 
 
-def test_agent_whose_spawner_is_gone_stays_governed() -> None:
+def test_agent_of_a_deleted_spawner_stays_governed() -> None:
     second = stamped(name="second", by=stamped(), depth=2)
     assert known(second).is_spawned(second)
 

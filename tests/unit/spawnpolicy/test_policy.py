@@ -55,7 +55,7 @@ def test_empty_policy_allows_nothing() -> None:
     "field",
     ["targetNamespaces", "names", "types", "runtimes", "modelConfigs", "limits"],
 )
-def test_each_part_that_is_left_out_allows_nothing(field: str) -> None:
+def test_omitted_field_of_a_policy_allows_nothing(field: str) -> None:
     assert create(declarative()).allowed
     assert not create(declarative(), policy(**{field: None})).allowed
 
@@ -84,7 +84,7 @@ def test_stamps_and_defaults_are_set() -> None:
     }
 
 
-def test_nobody_asks_for_more_than_is_the_limit() -> None:
+def test_requests_default_to_the_limits() -> None:
     small = {"limits": {"cpu": "50m", "memory": "64Mi"}}
     path = "spec.declarative.deployment.resources"
     made = create(edited(declarative(), (path, small))).object
@@ -101,7 +101,7 @@ def test_kind_and_group_of_a_tool_are_written_out() -> None:
     assert made[1]["mcpServer"] == {**server, "apiGroup": "kagent.dev"}
 
 
-def test_agent_elsewhere_has_no_owner_and_lets_its_orchestrator_in() -> None:
+def test_agent_in_another_namespace_allows_its_orchestrator_without_owner() -> None:
     made = create(declarative(namespace="sandbox")).object
     assert "ownerReferences" not in made["metadata"]
     selector = made["spec"]["allowedNamespaces"]["selector"]
@@ -110,7 +110,7 @@ def test_agent_elsewhere_has_no_owner_and_lets_its_orchestrator_in() -> None:
 
 @pytest.mark.parametrize("key", ["hotpeers.dev/inject", "hotpeers.dev/spawn"])
 @pytest.mark.parametrize("allowed", [None, False, True])
-def test_agents_are_injected_only_where_the_policy_says_so(key: str, allowed: bool | None) -> None:
+def test_agent_is_injected_only_with_allow_orchestrators(key: str, allowed: bool | None) -> None:
     path = "spec.declarative.deployment.annotations"
     deputy = edited(declarative(), (path, {key: "true"}))
     rules = policy(allowOrchestrators=allowed)
@@ -160,7 +160,7 @@ def test_default_is_told_as_one() -> None:
     assert "nobody wrote it" in decision.message
 
 
-def test_denial_says_where_what_and_what_instead() -> None:
+def test_denial_names_field_value_reason_and_alternatives() -> None:
     decision = create(edited(declarative(), ("spec.declarative.modelConfig", "admin")))
     assert decision.message == (
         'spec.declarative.modelConfig: "admin" is not allowed (ModelNotAllowed); allowed: small, large'
@@ -221,7 +221,7 @@ def test_names_of_subjects_are_those_of_the_namespace_of_the_agent() -> None:
     assert create(declarative("worker-chief", "sandbox"), POLICY, there).allowed
 
 
-def test_agent_is_deleted_where_none_may_be_made_any_more() -> None:
+def test_agent_is_deleted_in_a_namespace_that_is_no_longer_a_target() -> None:
     old = spawned(declarative("worker-a", "sandbox"))
     gone = {"operation": "DELETE", "old_object": old, "name": "worker-a", "namespace": "sandbox"}
     nowhere = policy(targetNamespaces=["elsewhere"])
@@ -269,7 +269,7 @@ def test_one_policy_allows_all_of_it() -> None:
     assert not create(asked, half, two).allowed
 
 
-def test_audit_refuses_nothing_and_changes_nothing() -> None:
+def test_audit_neither_denies_nor_changes_an_agent() -> None:
     audit = policy(mode="Audit")
     bad = edited(declarative(), ("spec.declarative.modelConfig", "admin"))
     decision = create(bad, audit)
@@ -407,7 +407,7 @@ def test_deletion_that_leaves_something_of_the_agent_is_refused(propagation: str
     ]
 
 
-def test_subject_without_a_uid_owns_nothing() -> None:
+def test_subject_without_a_uid_owns_no_agent() -> None:
     nameless = replace(LEAD, agent_uid="")
     made = create(declarative(), subject=nameless).object
     assert not create(
@@ -495,14 +495,14 @@ def test_template_does_not_widen() -> None:
         ("spec.declarative.deployment.resources", {}),
     ],
 )
-def test_validating_webhook_finds_what_changed_after_the_guard(path: str, value: Any) -> None:
+def test_validating_webhook_denies_an_agent_changed_after_the_guard(path: str, value: Any) -> None:
     made = create(declarative()).object
     assert create(made, phase=VALIDATING).allowed
     assert not create(edited(made, (path, value)), phase=VALIDATING).allowed
 
 
 @pytest.mark.parametrize("key", ["spawned-by", "policy", "depth", "expires-at", "spawned-by-uid"])
-def test_validating_webhook_misses_what_was_taken_away(key: str) -> None:
+def test_validating_webhook_denies_an_agent_with_removed_stamps(key: str) -> None:
     made = create(declarative()).object
     del made["metadata"]["annotations"][f"hotpeers.dev/{key}"]
     assert not create(made, phase=VALIDATING).allowed
@@ -633,14 +633,14 @@ def test_tag_is_not_enough_where_a_digest_is_required(reference: str, allowed: b
 
 
 @pytest.mark.parametrize("ttl", ["0s", "0h0m", "00s"])
-def test_no_time_at_all_is_refused(ttl: str) -> None:
+def test_zero_or_malformed_ttl_is_refused(ttl: str) -> None:
     asked = edited(declarative(), (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', ttl))
     assert reasons(create(asked)) == {PolicyReason.TTL_NOT_ALLOWED}
     assert create(edited(asked, (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1s"))).allowed
 
 
 @pytest.mark.parametrize(("key", "value"), [("privileged", 0), ("runAsNonRoot", 1)])
-def test_number_is_no_boolean(key: str, value: int) -> None:
+def test_number_in_place_of_a_boolean_is_refused(key: str, value: int) -> None:
     path = f"spec.declarative.deployment.securityContext.{key}"
     assert create(edited(declarative(), (path, bool(value)))).allowed
     assert reasons(create(edited(declarative(), (path, value)))) == {PolicyReason.FIELD_FORBIDDEN}
@@ -670,7 +670,7 @@ def test_request_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize("name", ["kagent-x", "hotpeers-x", "kube-x", "default", "kagent"])
-def test_some_names_are_reserved_whatever_a_policy_says(name: str) -> None:
+def test_reserved_names_are_refused_by_every_policy(name: str) -> None:
     loose = policy(names=["kagent-*", "hotpeers-*", "kube-*", "default", "kagent"])
     assert reasons(create(declarative(name), loose)) == {PolicyReason.NAME_NOT_ALLOWED}
 
@@ -681,7 +681,7 @@ def test_update_is_refused_once_the_policy_is_less_deep() -> None:
     assert PolicyReason.TOO_DEEP in reasons(update(old, old, subject=deeper))
 
 
-def test_reserved_keys_are_told_as_such() -> None:
+def test_denial_of_a_reserved_key_names_it_as_reserved() -> None:
     taken = edited(declarative(), ('metadata.annotations["eks.amazonaws.com/role-arn"]', "x"))
     assert "no policy can allow it" in create(taken).message
 

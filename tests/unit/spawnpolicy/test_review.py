@@ -1,4 +1,4 @@
-"""AdmissionReviews: what is not understood is never admitted, what was decided is told exactly."""
+"""AdmissionReviews: a malformed one is never admitted, and the answer is exactly the decision."""
 
 import base64
 import json
@@ -61,12 +61,12 @@ def raw(document: Any) -> bytes:
         ({"orphanDependents": True}, "Orphan"),
     ],
 )
-def test_what_a_deletion_asks_for_is_told(options: Any, propagation: str) -> None:
+def test_propagation_policy_of_a_deletion_is_read(options: Any, propagation: str) -> None:
     sent = review(operation="DELETE", object=None, oldObject=spawned(), options=options)
     assert read_review(raw(sent), Phase.VALIDATING).request_of(LEAD).propagation == propagation
 
 
-def test_options_that_are_none_are_not_understood() -> None:
+def test_malformed_options_are_a_review_error() -> None:
     with pytest.raises(ReviewError):
         read_review(raw(review(operation="DELETE", options="Orphan")), Phase.MUTATING)
 
@@ -96,9 +96,7 @@ LONG_TEXTS: dict[str, tuple[tuple[str, Any], ...]] = {
 @pytest.mark.parametrize("what", LONG_TEXTS)
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
 @pytest.mark.parametrize("phase", list(Phase))
-def test_what_is_far_too_long_is_denied_and_no_fault(
-    what: str, operation: str, phase: Phase
-) -> None:
+def test_oversized_text_is_denied_without_a_fault(what: str, operation: str, phase: Phase) -> None:
     old = None if operation == "CREATE" else spawned()
     sent = edited(review(operation=operation, oldObject=old), *LONG_TEXTS[what])
     request = read_review(raw(sent), phase).request_of(LEAD)
@@ -116,7 +114,7 @@ def test_deletion_of_a_name_that_is_far_too_long_is_denied(phase: Phase) -> None
         assert not decide(request, [POLICY], Facts(now=NOW)).allowed
 
 
-def test_request_is_as_it_was_sent() -> None:
+def test_request_is_read_unchanged() -> None:
     old = declarative("worker-a")
     found = read_review(
         raw(review(operation="UPDATE", oldObject=old, dryRun=True, subResource="status")),
@@ -138,7 +136,7 @@ def test_request_is_as_it_was_sent() -> None:
 @pytest.mark.parametrize(
     "missing", ["name", "namespace", "oldObject", "object", "dryRun", "options"]
 )
-def test_what_may_be_missing(missing: str) -> None:
+def test_optional_field_may_be_missing(missing: str) -> None:
     document = review()
     del document["request"][missing]
     assert read_review(raw(document), Phase.MUTATING).uid
@@ -208,13 +206,13 @@ _PATHS = ["apiVersion", "kind", *(f"request.{key}" for key in review()["request"
 
 
 @given(st.binary(max_size=64) | _JSON.map(raw))
-def test_anything_is_read_or_refused(body: bytes) -> None:
+def test_malformed_body_is_a_review_error(body: bytes) -> None:
     with pytest.raises(ReviewError):
         read_review(body, Phase.VALIDATING)
 
 
 @given(st.lists(st.tuples(st.sampled_from(_PATHS), _JSON), min_size=1, max_size=3))
-def test_no_edit_is_a_fault(edits: list[tuple[str, Any]]) -> None:
+def test_any_edit_of_a_review_is_handled(edits: list[tuple[str, Any]]) -> None:
     document = review()
     for path, value in edits:
         document = (
@@ -252,7 +250,7 @@ def patched(manifest: Any, told: dict[str, Any]) -> Any:
     return whole
 
 
-def test_patch_makes_what_was_decided() -> None:
+def test_patch_produces_the_decided_object() -> None:
     told = decided(review())
     assert told["allowed"] is True
     made = patched(declarative(), told)
@@ -265,7 +263,7 @@ def test_patch_makes_what_was_decided() -> None:
     assert after == {"uid": after["uid"], "allowed": True}
 
 
-def test_what_is_as_it_should_be_gets_no_patch() -> None:
+def test_unchanged_object_gets_no_patch() -> None:
     live = spawned()
     told = decided(review(live, operation="UPDATE", oldObject=live))
     assert told == {"uid": told["uid"], "allowed": True}
@@ -279,7 +277,7 @@ def test_stamps_that_an_apply_takes_away_are_put_back() -> None:
         assert made["metadata"][key] == live["metadata"][key]
 
 
-def test_denial_is_told_to_a_model_and_to_a_program() -> None:
+def test_denial_is_readable_by_a_model_and_a_program() -> None:
     told = decided(review(edited(declarative(), ("spec.declarative.runtime", "go"))))
     status = told["status"]
     assert told["allowed"] is False
@@ -296,7 +294,7 @@ def test_denial_is_told_to_a_model_and_to_a_program() -> None:
     ]
 
 
-def test_audit_changes_nothing_and_warns_once() -> None:
+def test_audit_warns_once_without_a_patch() -> None:
     document = review(edited(declarative(), ("spec.declarative.runtime", "go")))
     told = decided(document, mode="Audit")
     assert told == {"uid": told["uid"], "allowed": True}
@@ -314,7 +312,7 @@ def test_audit_does_not_ask_for_stamps_that_it_did_not_put_on() -> None:
     assert told == {"uid": told["uid"], "allowed": True}
 
 
-def test_change_of_anything_else_is_a_fault() -> None:
+def test_change_outside_of_the_stamped_fields_is_a_fault() -> None:
     found = read_review(raw(review()), Phase.MUTATING)
     with pytest.raises(ValueError, match="more was changed"):
         answer(found, Decision(allowed=True, object={**declarative(), "kind": "Other"}))

@@ -47,7 +47,7 @@ def reasons(decision: Decision) -> set[Reason]:
     return {one.reason for one in decision.denials}
 
 
-def test_card_is_refused_with_what_to_do() -> None:
+def test_denial_of_a_card_names_the_alternative() -> None:
     decision = create(edited(declarative(), (SKILLS, [SKILL])))
     (denial,) = decision.denials
     assert (denial.reason, denial.path) == (PolicyReason.FIELD_FORBIDDEN, CARD)
@@ -114,7 +114,7 @@ def test_template_with_a_card_can_be_spawned() -> None:
         assert PolicyReason.TEMPLATE_CHANGED in reasons(refused)
 
 
-def test_template_with_what_no_policy_allows_says_who_must_change() -> None:
+def test_template_that_no_policy_allows_names_its_owner() -> None:
     narrow = policy(templates={"required": True, "agents": ["scout"]})
     template = edited(declarative(), ("spec.declarative.promptTemplate", {"dataSources": []}))[
         "spec"
@@ -220,7 +220,7 @@ def test_secrets_for_skills_are_admitted_where_the_policy_names_them() -> None:
         assert not create(edited(manifest, wrong), SECRETS).allowed, wrong
 
 
-def test_ref_that_is_left_out_is_main() -> None:
+def test_omitted_ref_defaults_to_main() -> None:
     source = {"url": "https://git.example.com/team/skills", "refs": ["main"]}
     main = policy(skills={"git": [source]})
     git = [{"url": source["url"]}]
@@ -257,13 +257,13 @@ def test_subject_may_ask_about_itself(group: str, resource: str, version: str) -
         ("authentication.k8s.io", "selfsubjectaccessreviews"),
     ],
 )
-def test_subject_may_not_ask_about_others(group: str, resource: str) -> None:
+def test_subject_is_denied_reviews_of_other_users(group: str, resource: str) -> None:
     asked = replace(request({}), group=group, resource=resource, version="v1", subject=LEAD)
     assert reasons(decide(asked, [POLICY], Facts(now=NOW))) == {PolicyReason.RESOURCE_NOT_ALLOWED}
 
 
 @pytest.mark.parametrize("field", ["promptTemplate", "memory", "systemMessageFrom"])
-def test_field_that_public_agents_use_is_refused_with_what_to_do(field: str) -> None:
+def test_denial_of_a_field_of_public_agents_names_the_alternative(field: str) -> None:
     decision = create(edited(declarative(), (f"spec.declarative.{field}", {"a": "b"})))
     (denial,) = decision.denials
     assert denial.reason is PolicyReason.FIELD_FORBIDDEN
@@ -279,7 +279,7 @@ def test_field_that_public_agents_use_is_refused_with_what_to_do(field: str) -> 
         ("a\x1b[8mb", "U+001B"),
     ],
 )
-def test_hidden_character_is_told_by_its_number(text: str, told: str) -> None:
+def test_denial_names_a_hidden_character_by_its_code_point(text: str, told: str) -> None:
     (denial,) = create(edited(declarative(), ("spec.description", text))).denials
     assert (denial.reason, denial.path) == (PolicyReason.FIELD_MALFORMED, "spec.description")
     assert f"it holds {told}," in denial.wrong

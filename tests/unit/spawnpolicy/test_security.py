@@ -1,4 +1,4 @@
-"""`podSecurity: restricted`: whatever is admitted carries exactly what is stamped, and nothing else."""
+"""`podSecurity: restricted`: an admitted agent has exactly the stamped settings."""
 
 import copy
 from typing import Any
@@ -30,7 +30,7 @@ def is_restricted(manifest: Any) -> bool:
     pod: dict[str, Any] = dict(RESTRICTED_POD)
     if spec["type"] == "Declarative" and "skills" in spec:
         pod["runAsUser"] = 1001
-    # repr tells 1 from true.
+    # repr distinguishes 1 from true.
     said = [repr(sorted(found[key].items())) for key in CONTEXTS]
     return said == [repr(sorted(one.items())) for one in (RESTRICTED, pod)]
 
@@ -40,7 +40,7 @@ PLAIN = {name: one for name, one in legitimate.cases().items() if name != "harde
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_it_is_stamped_and_lives_on(name: str) -> None:
+def test_plain_agent_is_stamped_and_can_be_updated(name: str) -> None:
     given_one = PLAIN[name]
     made = create(given_one, STRICT)
     assert made.allowed, made.message
@@ -53,7 +53,7 @@ def test_it_is_stamped_and_lives_on(name: str) -> None:
     assert same.object is None
 
 
-def test_what_would_be_stamped_may_be_written() -> None:
+def test_stamped_settings_may_be_written_in_the_request() -> None:
     for base in (declarative(), byo("worker-a")):
         plain = create(base, STRICT).object
         whole = copy.deepcopy(base)
@@ -81,7 +81,7 @@ def test_nothing_loosens_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", hostile.cases())
-def test_what_is_refused_without_it_is_refused_with_it(name: str) -> None:
+def test_strict_policy_refuses_all_that_a_loose_policy_refuses(name: str) -> None:
     assert not create(hostile.cases()[name], STRICT).allowed
 
 
@@ -113,7 +113,7 @@ def test_agents_of_before_are_brought_up_by_their_next_update() -> None:
     assert is_restricted(after.object)
 
 
-def test_template_is_told_by_the_same_digest() -> None:
+def test_restricted_policy_keeps_the_digest_of_the_template() -> None:
     key = "hotpeers.dev/template"
     templates = {"templates": {"agents": ["base"]}}
     template = declarative()["spec"]
@@ -126,20 +126,20 @@ def test_template_is_told_by_the_same_digest() -> None:
     assert written == digest_of(template)
     assert create(made.object, strict, facts=facts, phase=VALIDATING).allowed
     assert update(made.object, made.object, strict, facts=facts).allowed
-    # One from before the policy asked for it is still what its template says.
+    # An agent from before the policy required it still equals its template.
     before = create(asked, loose, facts=facts).object
     after = update(before, before, strict, facts=facts)
     assert after.allowed, after.message
     assert is_restricted(after.object)
 
 
-def test_without_it_only_what_takes_rights_away_may_be_written() -> None:
+def test_loose_policy_denies_the_whole_restricted_context() -> None:
     for path, value in (("podSecurityContext", RESTRICTED_POD), ("securityContext", RESTRICTED)):
         asked = edited(declarative(), (f"spec.declarative.deployment.{path}", value))
         assert not create(asked).allowed
 
 
-def test_it_is_explained() -> None:
+def test_explain_names_restricted_pod_security() -> None:
     assert "restricted" in "\n".join(explain(STRICT))
     assert "restricted" not in "\n".join(explain(policy(**SPEC)))
 

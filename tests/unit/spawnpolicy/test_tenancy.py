@@ -1,4 +1,4 @@
-"""What one namespace may ask of the guard."""
+"""The limits of one namespace in the guard."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def test_policies_within_the_limits_are_as_they_were() -> None:
     assert [one.policy for one in found.values()] == policies
 
 
-def test_answer_is_kept_where_nothing_changed() -> None:
+def test_unchanged_policy_keeps_its_cached_answer() -> None:
     """A namespace of thousands is looked at again with each change of one of them."""
     policies = [known(f"p{number}", f"2026-11-01T00:00:0{number}Z") for number in range(4)]
     limits = TenantLimits(policies=2)

@@ -1,4 +1,4 @@
-"""Agents and what they refer to, with the hash that kagent v0.10.0-rc3 gives each configuration."""
+"""Agents and their references, with the hash that kagent v0.10.0-rc3 gives each configuration."""
 
 from __future__ import annotations
 

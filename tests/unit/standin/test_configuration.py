@@ -63,7 +63,7 @@ def test_hash_changes_with_secrets_and_skills() -> None:
     assert config_hash(files, skills="{}") != config_hash(files)
 
 
-def test_secret_hash_without_secrets_is_that_of_nothing() -> None:
+def test_secret_hash_without_secrets_is_the_hash_of_empty_bytes() -> None:
     assert secret_hash([]).startswith("e3b0c44298fc1c14")
 
 

@@ -1,4 +1,4 @@
-"""Denials as Events of a real API server: counted, bounded, and never in anybody's way."""
+"""Denials as Events on a real API server: counted, bounded, and they never delay a request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_same_denial_is_one_event(cluster: Cluster, namespace: str) -> Non
             assert first["involvedObject"]["uid"] == "policy-uid"
             assert (first["reason"], first["type"]) == ("SpawnDenied", "Warning")
             assert {one["reason"] for one in found.values()} == {"SpawnDenied", "SpawnAudited"}
-            # One that ran out is made anew.
+            # An expired Event is created again.
             cluster.api.delete({"apiVersion": "v1", "kind": "Event", **first})
             denials.note(told(namespace))
             await until_async("three Events", lambda: len(events(cluster, namespace)) == 3)
@@ -62,12 +62,12 @@ async def test_many_are_bounded(cluster: Cluster, namespace: str) -> None:
         for number in range(MOST_WAITING + 50):
             denials.note(told(namespace, f"worker-{number}"))
         assert len(lost) == 50
-        # What is known already always has room.
+        # A known denial is always accepted.
         denials.note(told(namespace, "worker-0"))
         assert len(lost) == 50
 
 
-async def test_few_are_written_in_a_second(cluster: Cluster, namespace: str) -> None:
+async def test_writes_of_denials_are_limited_per_second(cluster: Cluster, namespace: str) -> None:
     sent: list[str] = []
 
     async def post(path: str, _: Any) -> Any:
@@ -83,7 +83,7 @@ async def test_few_are_written_in_a_second(cluster: Cluster, namespace: str) -> 
             assert len(sent) == 1
 
 
-async def test_event_that_may_not_be_made_is_counted_and_forgotten(
+async def test_forbidden_event_is_counted_and_dropped(
     cluster: Cluster, namespace: str, service_account: Callable[..., ServiceAccount]
 ) -> None:
     lost: list[int] = []

@@ -108,12 +108,12 @@ def test_spawned_agent_is_stamped(lead: Api, cluster: Cluster, namespace: str) -
     assert annotations["hotpeers.dev/expires-at"] > metadata["creationTimestamp"]
     (reference,) = metadata["ownerReferences"]
     assert (reference["kind"], reference["name"], reference["uid"]) == ("Agent", "lead", owner)
-    # Defaults that nobody wrote are written out.
+    # Defaults missing from the manifest are written out.
     security = live["spec"]["declarative"]["deployment"]["securityContext"]
     assert security["allowPrivilegeEscalation"] is False
 
 
-def test_denial_says_how_to_mend_it(lead: Api, namespace: str) -> None:
+def test_denial_lists_the_allowed_values(lead: Api, namespace: str) -> None:
     manifest = edited(declarative("worker-a", namespace), ("spec.declarative.modelConfig", "huge"))
     why = refused(lead, "POST", agents(namespace), manifest)
     assert 'spec.declarative.modelConfig: "huge" is not allowed (ModelNotAllowed)' in why
@@ -261,7 +261,7 @@ def test_forged_stamp_is_refused(path: str, value: Any, lead: Api, namespace: st
     refused(lead, "POST", agents(namespace), manifest)
 
 
-def test_update_is_judged_and_stamps_stay(lead: Api, namespace: str) -> None:
+def test_update_is_judged_and_stamps_are_kept(lead: Api, namespace: str) -> None:
     made = lead.create(declarative("worker-a", namespace))
     change = {"spec": {"description": "Works"}}
     patched = lead.patch(made, change)
@@ -272,7 +272,7 @@ def test_update_is_judged_and_stamps_stay(lead: Api, namespace: str) -> None:
     refused(lead, "PATCH", path, {"metadata": {"finalizers": ["example.com/stay"]}}, **merge)
     annotation = {"hotpeers.dev/expires-at": "2100-01-01T00:00:00Z"}
     refused(lead, "PATCH", path, {"metadata": {"annotations": annotation}}, **merge)
-    # Whoever takes a stamp away gets it back.
+    # A removed stamp is restored.
     gone = {"metadata": {"annotations": {"hotpeers.dev/expires-at": None}, "labels": None}}
     after = lead.patch(made, gone)["metadata"]
     assert after["annotations"] == made["metadata"]["annotations"]
@@ -401,7 +401,7 @@ def test_child_spawns_no_deeper_than_allowed(
     )
 
 
-def test_nobody_else_is_asked_about(
+def test_other_accounts_are_not_sent_to_the_guard(
     lead: Api, cluster: Cluster, login: Login, controller: Controller, namespace: str
 ) -> None:
     before = controller.metric("hotpeers_guard_requests_total")
@@ -516,7 +516,7 @@ def test_what_another_webhook_changes_is_judged(
             cluster.api.delete(configuration)
 
 
-def test_audit_lets_everything_through_and_warns(
+def test_audit_admits_every_agent_with_a_warning(
     lead: Api, cluster: Cluster, controller: Controller, namespace: str
 ) -> None:
     policy = spawn_policy(namespace)
@@ -537,7 +537,7 @@ def test_audit_lets_everything_through_and_warns(
     assert audited == 1
 
 
-def test_configurations_of_the_chart_ask_about_nobody(
+def test_configurations_of_the_chart_match_no_request(
     cluster: Cluster, running: Controller, login: Login, namespace: str
 ) -> None:
     """No rules, no matchConditions: accepted by the API server, and never called by it."""

@@ -1,4 +1,4 @@
-"""What the guard reads of a real API server to decide, and that what it cannot find out it refuses."""
+"""Reads of the guard from a real API server: it denies requests when a read fails."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 @dataclass
 class Governing:
-    """Notes whom it was to govern; fails where it is told to."""
+    """Records the accounts to govern. `ensure` raises `failure` if it is set."""
 
     accounts: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
@@ -161,7 +161,7 @@ async def test_account_is_governed_before_its_agent_is_admitted(scene: Scene) ->
         await scene.create(declarative("worker-b", scene.namespace))
 
 
-async def test_what_is_refused_anyway_costs_no_look(scene: Scene) -> None:
+async def test_certain_denial_reads_nothing_from_the_cluster(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace))
 
     async def no_look(*_: Any, **__: Any) -> Any:
@@ -182,7 +182,7 @@ async def test_what_is_refused_anyway_costs_no_look(scene: Scene) -> None:
     assert (await scene.judging.judge(scene.review(good, phase=Phase.MUTATING))).decision.allowed
 
 
-async def test_counts_that_cannot_be_known_admit_nothing(scene: Scene) -> None:
+async def test_unreadable_counts_admit_no_agent(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace))
 
     async def down(*_: Any, **__: Any) -> Any:
@@ -216,7 +216,7 @@ async def test_secret_of_the_name_that_cannot_be_looked_for_is_not_taken_as_free
     assert (await scene.create(manifest)).decision.allowed
 
 
-async def test_audit_refuses_nothing_that_cannot_be_found_out(scene: Scene) -> None:
+async def test_audit_admits_an_agent_when_a_lookup_fails(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace), spawn_policy(scene.namespace, mode="Audit"))
     scene.cluster.api.create(account_manifest(scene.namespace, "worker-a"))
     manifest = declarative("worker-a", scene.namespace)
@@ -232,7 +232,7 @@ async def test_audit_refuses_nothing_that_cannot_be_found_out(scene: Scene) -> N
     verdict = await scene.create(manifest)
     assert verdict.decision.allowed
     assert verdict.decision.denials == ()
-    # It is not counted, and its agents are nobody's.
+    # The agent is not counted, and its account is not governed.
     assert scene.governing.accounts == []
 
 
@@ -249,7 +249,7 @@ async def test_policy_that_cannot_be_read_refuses_everything(scene: Scene) -> No
     assert verdict.decision.policy == f"{scene.namespace}/workers"
 
 
-async def test_no_subject_any_more_is_free(scene: Scene) -> None:
+async def test_agent_without_a_policy_is_not_governed(scene: Scene) -> None:
     await scene.knows(orchestrator(scene.namespace))
     manifest = declarative("anything", scene.namespace)
     verdict = await scene.create(manifest)
@@ -271,7 +271,7 @@ async def test_policy_that_is_newer_than_what_is_known_frees_nobody(scene: Scene
         await scene.create(declarative("worker-a", scene.namespace))
 
 
-async def test_agent_that_is_newer_than_what_is_known_frees_nobody(scene: Scene) -> None:
+async def test_agent_newer_than_the_cache_is_not_judged(scene: Scene) -> None:
     await scene.knows(spawn_policy(scene.namespace))
     await ended(scene.following)
     scene.cluster.api.create(orchestrator(scene.namespace))
@@ -319,13 +319,13 @@ async def test_account_that_is_gone_is_refused(scene: Scene) -> None:
     assert reasons(verdict) == [PolicyReason.POLICY_MISSING]
 
 
-async def test_who_is_no_account_is_let_through(scene: Scene) -> None:
+async def test_user_that_is_no_service_account_is_allowed(scene: Scene) -> None:
     user = {"username": "kubernetes-admin", "uid": ""}
     verdict = await scene.create(declarative("any", scene.namespace), userInfo=user)
     assert verdict.decision.allowed
 
 
-async def test_nothing_is_judged_before_all_is_known(scene: Scene) -> None:
+async def test_no_request_is_judged_before_the_caches_are_filled(scene: Scene) -> None:
     fresh = Knowledge(scene.client)
     judging = Judging(fresh, Live(scene.client), scene.judging._quota, scene.governing)
     with pytest.raises(NotReadyError, match="SpawnPolicy in all namespaces are not known yet"):
@@ -352,7 +352,8 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     stamps = first.decision.object["metadata"]["annotations"]
     assert stamps["hotpeers.dev/template-digest"].startswith("sha256:")
     assert (await scene.create(manifest)).decision.allowed
-    # An update that leaves out what it was made from is held to it, and has it put back.
+    # An update without the template annotation is compared with the template, and the annotation is
+    # restored.
     bare = declarative("worker-a", scene.namespace)
     update = {"operation": "UPDATE", "oldObject": first.decision.object, "phase": Phase.MUTATING}
     kept = (await scene.judging.judge(scene.review(bare, **update))).decision
@@ -372,7 +373,7 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     assert reasons(await scene.create(made_from(scene, "agent:lead"))) == [
         PolicyReason.TEMPLATE_NOT_ALLOWED
     ]
-    # And a fault besides is told at once, by itself.
+    # An unrelated fault is reported at once, and alone.
     worse = made_from(scene, "agent:blueprint", ("spec.declarative.runtime", "go"))
     assert reasons(await scene.create(worse)) == [PolicyReason.RUNTIME_NOT_ALLOWED]
 

@@ -1,7 +1,6 @@
 """Pods of Agents at a real API server: the Agent and the Namespace decide, with the least rights.
 
-The controller runs as its own account, which may do what k8s/rbac/controller.yaml gives it for this
-and nothing else.
+The controller runs as its own account, which has only the rights of k8s/rbac/controller.yaml.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def account(shared_cluster: Cluster) -> ServiceAccount:
-    """The controller's own: what it may do, it may do as this one."""
+    """The controller's own account, which has all of its rights."""
     install_crd(shared_cluster.api, AGENTS)
     (role,) = (
         one
@@ -61,7 +60,7 @@ def account(shared_cluster: Cluster) -> ServiceAccount:
 def controller(
     shared_cluster: Cluster, account: ServiceAccount, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Controller]:
-    """One controller, asked by the server as the chart tells it to ask."""
+    """One controller. The server calls it through the chart's webhook configuration."""
     flags = (f"--kubeconfig={account.kubeconfig()}", "--guard-configuration=none")
     running = Controller(tmp_path_factory.mktemp("owners"), shared_cluster, *flags)
     configuration = running.configuration()
@@ -150,7 +149,7 @@ def test_annotations_taken_from_the_agent_are_off_the_next_pod(cluster: Cluster,
     write_agent(api, team, "concierge", both)
     assert injected(api.create(pod(team, "concierge", **both)))
     write_agent(api, team, "concierge", {INJECT: "true"})
-    # What kagent merged before is still in the template, and so on each pod.
+    # kagent merges annotations: removed ones are still in the template, and so on each pod.
     found = api.create(pod(team, "concierge", **both))
     assert said(found) == {INJECT: "true"}
     assert set(containers(found)) == {"hotpeers", "kagent"}
@@ -168,7 +167,7 @@ def test_byo_agent_decides_too(cluster: Cluster, team: str) -> None:
     assert said(cluster.api.create(pod(team, "byo", **{INJECT: "true"}))) == {}
 
 
-def test_edit_counts_for_the_very_next_pod(cluster: Cluster, team: str) -> None:
+def test_edit_of_an_agent_applies_to_its_next_pod(cluster: Cluster, team: str) -> None:
     for number in range(20):
         annotations = {INJECT: "true", SELECTOR: f"team=n{number}"} if number % 2 else {}
         write_agent(cluster.api, team, "quick", annotations)
@@ -177,7 +176,7 @@ def test_edit_counts_for_the_very_next_pod(cluster: Cluster, team: str) -> None:
         assert injected(found) == bool(annotations)
 
 
-def test_pod_of_no_agent_keeps_what_it_says(cluster: Cluster, team: str) -> None:
+def test_pod_without_an_agent_keeps_its_annotations(cluster: Cluster, team: str) -> None:
     write_agent(cluster.api, team, "concierge", {})
     asked = {INJECT: "true"}
     # A label by hand, and an Agent that does not exist.
@@ -185,7 +184,7 @@ def test_pod_of_no_agent_keeps_what_it_says(cluster: Cluster, team: str) -> None
     assert injected(cluster.api.create(pod(team, "nobody", **asked)))
 
 
-def test_without_the_right_pods_keep_what_they_say_and_it_is_said_what_to_grant(
+def test_missing_right_is_reported_and_pods_keep_their_annotations(
     cluster: Cluster, team: str, tmp_path: Path, controller: Controller
 ) -> None:
     cluster.api.create(account_manifest(team, "powerless"))
@@ -217,7 +216,7 @@ def asked(namespace: str, name: str) -> Request:
     return Request("1", pod(namespace, name), namespace)
 
 
-async def test_server_that_does_not_answer_costs_a_moment_and_opens_nothing(
+async def test_silent_server_delays_briefly_and_yields_no_defaults(
     cluster: Cluster, namespace: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     install_crd(cluster.api, AGENTS)
@@ -257,8 +256,8 @@ async def test_older_version_is_read_where_the_newer_is_not_served(
 
 
 @pytest.mark.parametrize("namespace", ["../secrets", "a/b", "A", "", "a" * 64, "a?watch=1"])
-async def test_what_is_no_namespace_is_not_asked_for(namespace: str) -> None:
-    # A client that is not entered fails whatever is asked.
+async def test_malformed_namespace_is_not_requested(namespace: str) -> None:
+    # A client that is not entered fails for every request.
     unusable = cast("Client", object())
     assert await Owners(unusable).sources(asked(namespace, "a"), opted_in=True) == Sources()
 
@@ -287,7 +286,7 @@ def test_agent_opts_out(cluster: Cluster, opted: str) -> None:
     assert not injected(cluster.api.create(pod(opted, "concierge")))
 
 
-def test_other_pods_of_the_namespace_are_left_alone(
+def test_other_pods_of_the_namespace_are_not_injected(
     cluster: Cluster, opted: str, controller: Controller
 ) -> None:
     assert not injected(cluster.api.create(pod(opted, "nobody")))
@@ -299,7 +298,7 @@ def test_other_pods_of_the_namespace_are_left_alone(
     assert controller.metric("hotpeers_injections_total") == before
 
 
-def test_namespace_that_forbids_injection_has_none(cluster: Cluster, team: str) -> None:
+def test_namespace_with_disabled_injection_gets_no_sidecar(cluster: Cluster, team: str) -> None:
     write_agent(cluster.api, team, "concierge", {INJECT: "true"})
     place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}}
     cluster.api.patch(place, {"metadata": {"labels": {"hotpeers.dev/injection": "disabled"}}})
@@ -314,7 +313,7 @@ def test_namespace_that_forbids_injection_has_none(cluster: Cluster, team: str) 
 
 
 @pytest.mark.parametrize("value", ["true", "Enabled", ""])
-def test_label_of_another_value_means_nothing(
+def test_label_with_another_value_is_ignored(
     cluster: Cluster, controller: Controller, value: str
 ) -> None:
     name = make_team(cluster.api, {"hotpeers.dev/injection": value}, **{SELECTOR: "team=one"})
@@ -350,7 +349,7 @@ def events(api: Api, uid: str) -> list[Object]:
 
 
 @pytest.mark.parametrize("place", ["team", "opted"])
-def test_a_go_agent_gets_a_bridge(
+def test_go_agent_gets_a_bridge(
     cluster: Cluster, request: pytest.FixtureRequest, place: str
 ) -> None:
     namespace = request.getfixturevalue(place)
@@ -372,7 +371,7 @@ def test_a_go_agent_gets_a_bridge(
 
 
 @pytest.mark.parametrize("place", ["team", "opted"])
-def test_owner_of_a_go_agent_is_told(
+def test_owner_of_a_go_agent_is_warned(
     cluster: Cluster, request: pytest.FixtureRequest, place: str
 ) -> None:
     namespace = request.getfixturevalue(place)

@@ -1,4 +1,4 @@
-"""A hostile tenant beside one that works: seconds of what bench/tenants.py does for minutes."""
+"""A hostile tenant beside a working one: a short version of bench/tenants.py."""
 
 from __future__ import annotations
 

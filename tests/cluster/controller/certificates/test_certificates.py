@@ -126,7 +126,7 @@ async def test_empty_secret_is_filled(cluster: Cluster, namespace: str) -> None:
             assert found["metadata"]["labels"] == labels
 
 
-async def test_what_is_there_is_served(cluster: Cluster, namespace: str) -> None:
+async def test_existing_certificate_is_served(cluster: Cluster, namespace: str) -> None:
     from datetime import UTC, datetime
 
     keyring = new_keyring(NAMES, Lifetimes(), datetime.now(UTC))
@@ -139,7 +139,7 @@ async def test_what_is_there_is_served(cluster: Cluster, namespace: str) -> None
 
 
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
-async def test_lost_secret_is_written_again_as_it_was(
+async def test_lost_secret_is_restored_unchanged(
     how: str, cluster: Cluster, namespace: str
 ) -> None:
     async with client_of(cluster.kubeconfig) as client:
@@ -159,7 +159,7 @@ async def test_lost_secret_is_written_again_as_it_was(
             assert len(used) == 1
 
 
-async def test_foreign_secret_is_left_alone_and_named(cluster: Cluster, namespace: str) -> None:
+async def test_foreign_secret_is_reported_and_not_changed(cluster: Cluster, namespace: str) -> None:
     cluster.api.create(secret(namespace, {"password": b"hush"}))
     before = read(cluster.api, secret_path(namespace))
     async with client_of(cluster.kubeconfig) as client:
@@ -174,7 +174,7 @@ async def test_foreign_secret_is_left_alone_and_named(cluster: Cluster, namespac
     assert read(cluster.api, secret_path(namespace)) == before
 
 
-async def test_damaged_secret_changes_nothing_that_is_served(
+async def test_damaged_secret_does_not_change_the_served_certificate(
     cluster: Cluster, namespace: str
 ) -> None:
     async with client_of(cluster.kubeconfig) as client:
@@ -365,7 +365,7 @@ async def test_authority_is_replaced_step_by_step(
                 ),
             )
             assert after.retired[0] == first.signer.certificate
-            # Whoever signs now was announced before, and stays so.
+            # The current signer was announced before, and stays announced.
             assert all(after.signer.certificate in one for one in bundles(cluster, configuration))
             await until_async(
                 "three certificates to be used",

@@ -155,7 +155,7 @@ class Load:
             self.pods += 1
 
 
-async def test_no_pod_is_left_out_while_authorities_are_replaced(
+async def test_every_pod_is_injected_while_authorities_are_replaced(
     cluster: Cluster, namespace: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"injector-{namespace}"

@@ -40,7 +40,7 @@ async def test_pod_that_cannot_take_it_rolls_the_deployment(
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-async def test_pod_that_says_nothing_rolls_the_deployment_in_time(
+async def test_silent_pod_releases_the_rollout_after_the_timeout(
     lead: Orchestrator, account: ServiceAccount, replicas: int
 ) -> None:
     if replicas == 2:
@@ -76,7 +76,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
-async def test_pod_that_answers_anything_counts_as_silent(
+async def test_malformed_answer_of_a_pod_counts_as_silence(
     lead: Orchestrator, account: ServiceAccount, answer: tuple[int, dict[str, str], bytes]
 ) -> None:
     lead.says = lambda _held: answer
@@ -89,7 +89,7 @@ async def test_pod_that_answers_anything_counts_as_silent(
         )
 
 
-async def test_pod_that_never_answers_holds_up_no_other(
+async def test_hanging_pod_does_not_block_the_release(
     lead: Orchestrator, account: ServiceAccount
 ) -> None:
     lead.says = lambda _held: (time.sleep(20), {})[1]

@@ -22,7 +22,7 @@ from kit.waiting import until_async
 from kit.webhook import Controller
 
 
-async def test_configuration_that_pods_take_rolls_nothing(
+async def test_configuration_applied_by_the_pods_causes_no_rollout(
     lead: Orchestrator, account: ServiceAccount
 ) -> None:
     async with leading(account) as leader:
@@ -134,7 +134,7 @@ async def test_scale_keeps_the_hold(lead: Orchestrator, account: ServiceAccount)
         )
 
 
-async def test_new_leader_goes_on(lead: Orchestrator, account: ServiceAccount) -> None:
+async def test_new_leader_continues_the_hold(lead: Orchestrator, account: ServiceAccount) -> None:
     """The controller dies between the hold and the ack."""
     lead.says = saying("live", hash="7")
     lead.sync(B)
@@ -170,7 +170,7 @@ async def test_pod_made_while_held_is_asked_too(
         assert (lead.running, lead.held) == (A, B)
 
 
-async def test_nothing_is_decided_while_a_rollout_is_under_way(
+async def test_hold_is_not_decided_during_a_rollout(
     lead: Orchestrator, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = count_calls(monkeypatch, Keeper, "_look")
@@ -204,7 +204,7 @@ async def test_rollout_that_does_not_get_on_is_replaced(
         )
 
 
-async def test_whole_controller_leads_and_tells(
+async def test_controller_process_leads_and_reports_holds(
     lead: Orchestrator, account: ServiceAccount, cluster: Cluster, tmp_path: Path
 ) -> None:
     flags = (f"--kubeconfig={account.kubeconfig()}", f"--namespace={PLACE}", f"--account={USER}")
@@ -237,7 +237,7 @@ async def test_whole_controller_leads_and_tells(
         controller.stop(signal.SIGKILL)
 
 
-async def test_controller_down_lets_kagent_roll(
+async def test_kagent_rolls_while_the_controller_is_down(
     lead: Orchestrator, account: ServiceAccount, webhook: Controller
 ) -> None:
     """What was held is rolled by the next reconcile; the marks go once there is a leader again."""

@@ -22,7 +22,7 @@ from kit.waiting import until, until_async
 from kit.webhook import Controller
 
 
-async def test_label_by_hand_on_what_is_not_kagents_is_told_and_left_alone(
+async def test_held_label_on_a_foreign_deployment_is_reported_and_ignored(
     lead: Orchestrator,
     account: ServiceAccount,
     cluster: Cluster,
@@ -70,7 +70,7 @@ async def test_hold_without_readable_annotations_is_taken_away(
         assert (lead.running, lead.held) == (A, "")
 
 
-async def test_secret_hashes_that_cannot_be_read_hold_nothing_for_ever(
+async def test_unreadable_secret_hashes_do_not_hold_for_ever(
     lead: Orchestrator, account: ServiceAccount
 ) -> None:
     lead.says = saying("live", hash="7")
@@ -122,7 +122,7 @@ async def test_server_of_another_namespace_counts_where_it_invites(
         remove_namespace(cluster.api, away)
 
 
-async def test_account_that_the_webhook_does_not_know_is_told(
+async def test_account_unknown_to_the_webhook_is_reported(
     lead: Orchestrator, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its release is held again: nothing loops, and a problem says what to set."""
@@ -203,7 +203,7 @@ def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
             cluster.api.delete(one)
 
 
-async def test_release_that_a_policy_forbids_is_told_and_done_later(
+async def test_release_forbidden_by_a_policy_is_reported_and_retried(
     lead: Orchestrator, account: ServiceAccount, cluster: Cluster
 ) -> None:
     """The API server answers 422, as where the Deployment is another one by now."""

@@ -24,9 +24,7 @@ async def test_dry_run_leaves_no_trace(lead: Orchestrator, webhook: Controller) 
 
 
 @pytest.mark.parametrize("manager", ["argocd-controller", "kustomize-controller"])
-async def test_server_side_apply_again_and_again_changes_nothing(
-    lead: Orchestrator, manager: str
-) -> None:
+async def test_repeated_server_side_apply_changes_nothing(lead: Orchestrator, manager: str) -> None:
     path = f"{lead.api.path(lead.reference)}?fieldManager={manager}&force=true"
 
     def apply(config: str) -> Object:
@@ -54,7 +52,7 @@ async def test_replace_without_our_marks_changes_nothing(lead: Orchestrator) -> 
     assert (lead.running, lead.held, lead.versions()[0]) == (A, B, version)
 
 
-async def test_same_quantity_in_other_words_is_no_difference(lead: Orchestrator) -> None:
+async def test_equal_quantity_in_another_notation_is_not_a_change(lead: Orchestrator) -> None:
     def quantity(one: Object) -> None:
         container = one["spec"]["template"]["spec"]["containers"][0]
         container["resources"]["requests"]["cpu"] = "100m"
@@ -93,7 +91,7 @@ async def test_big_templates_pass(lead: Orchestrator) -> None:
     assert (lead.running, lead.held) == (A, B)
 
 
-def test_webhook_is_the_last_one_and_lets_all_pass_while_down() -> None:
+def test_webhook_is_called_last_and_fails_open() -> None:
     (found,) = (
         one
         for one in read_yaml(Path(__file__).parents[4] / "k8s/install.yaml")

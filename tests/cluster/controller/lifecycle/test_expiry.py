@@ -177,7 +177,9 @@ async def test_they_go_with_their_policy_but_not_with_one_that_comes_back(
         )
 
 
-async def test_a_policy_says_that_they_stay(cluster: Cluster, namespace: str, lead: Object) -> None:
+async def test_agents_stay_when_a_retain_policy_is_deleted(
+    cluster: Cluster, namespace: str, lead: Object
+) -> None:
     api = cluster.api
     api.patch(spawn_policy(namespace), {"spec": {"deletionPolicy": "Retain"}})
     api.create(spawned(namespace, "worker", lead))
@@ -200,7 +202,7 @@ async def test_a_policy_says_that_they_stay(cluster: Cluster, namespace: str, le
         await never(leading, api, namespace, {"lead", "worker"})
 
 
-async def test_a_ledger_that_cannot_be_read_ends_nothing(
+async def test_unreadable_ledger_ends_no_agent(
     cluster: Cluster, namespace: str, lead: Object
 ) -> None:
     api = cluster.api
@@ -256,7 +258,7 @@ async def test_they_go_with_their_orchestrator_also_when_another_has_its_name(
         )
 
 
-async def test_they_go_with_the_account_that_spawned_them(
+async def test_agents_end_with_the_account_that_spawned_them(
     cluster: Cluster, namespace: str, elsewhere: str
 ) -> None:
     api = cluster.api
@@ -334,7 +336,7 @@ async def test_many_at_once_and_a_leader_that_ends_in_the_middle(
     assert count - 2 * 8 <= sum(counts) <= count
 
 
-async def test_one_that_cannot_be_deleted_is_told_and_tried_again(
+async def test_failed_deletion_is_reported_and_retried(
     cluster: Cluster, namespace: str, lead: Object
 ) -> None:
     api = cluster.api
@@ -361,7 +363,7 @@ async def test_one_that_cannot_be_deleted_is_told_and_tried_again(
         await until_async("no problems", lambda: leading.reasons() == set())
 
 
-async def test_their_slots_are_free_and_the_ledger_goes_with_the_last(
+async def test_deleted_agents_free_their_slots_and_then_the_ledger(
     cluster: Cluster, namespace: str, lead: Object
 ) -> None:
     api, key = cluster.api, f"{namespace}/workers"

@@ -37,7 +37,7 @@ def refused(api: Api, path: str, body: object) -> str:
     return caught.value.message
 
 
-def test_large_requests_of_one_account_leave_others_alone(
+def test_large_requests_of_one_account_do_not_delay_others(
     cluster: Cluster, namespace: str, controller: Controller
 ) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All"

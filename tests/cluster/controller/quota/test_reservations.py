@@ -115,7 +115,7 @@ async def test_rate_is_exact_over_two_replicas(
     assert await burst() == 7
 
 
-async def test_one_name_is_one_slot(
+async def test_repeated_admissions_of_one_name_use_one_slot(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     """And each admission of it counts: a name that comes and goes must not be free."""
@@ -128,7 +128,7 @@ async def test_one_name_is_one_slot(
     assert not (await replicas[0].admit([POLICY], f"{namespace}/other", under(1))).allowed
 
 
-async def test_dry_run_takes_nothing_and_is_refused_alike(
+async def test_dry_run_takes_no_slot_and_has_the_same_limit(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     first, second = replicas
@@ -139,7 +139,7 @@ async def test_dry_run_takes_nothing_and_is_refused_alike(
     assert not (await first.admit([POLICY], f"{namespace}/a", under(1), dry_run=True)).allowed
 
 
-async def test_refusal_of_the_policy_takes_nothing(
+async def test_denied_agent_takes_no_slot(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     no = Decision(allowed=False, policy=POLICY)
@@ -147,7 +147,7 @@ async def test_refusal_of_the_policy_takes_nothing(
     assert not kept(cluster, namespace).slots
 
 
-async def test_fault_of_one_decision_is_its_own(
+async def test_fault_in_one_decision_does_not_affect_others(
     replicas: list[Reservations], namespace: str
 ) -> None:
     def broken(_: Any) -> Decision:
@@ -161,7 +161,7 @@ async def test_fault_of_one_decision_is_its_own(
     assert second.allowed
 
 
-async def test_admission_goes_to_the_policy_that_decided(
+async def test_admission_counts_for_the_deciding_policy(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     other = "team/other"
@@ -242,7 +242,7 @@ async def test_agent_of_the_name_without_the_stamp_frees_the_slot(
     assert kept(cluster, namespace).slots.keys() == {f"{namespace}/a"}
 
 
-async def test_settling_looks_at_what_is_doubtful_only(
+async def test_settling_reads_only_doubtful_agents(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     first = replicas[0]
@@ -312,7 +312,7 @@ async def test_forged_agents_do_not_count_when_a_ledger_is_rebuilt(
     assert kept(cluster, namespace).slots.keys() == {f"{namespace}/real"}
 
 
-async def test_settling_makes_no_ledger_for_nothing(
+async def test_settling_without_agents_creates_no_ledger(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     assert await replicas[0].settle(POLICY) == 0
@@ -350,7 +350,7 @@ async def test_lost_ledger_is_rebuilt_before_anything_is_admitted(
     assert first.problems() == ()
 
 
-async def test_what_was_admitted_is_not_forgotten_with_the_ledger(
+async def test_admitted_agent_is_remembered_after_the_ledger_is_lost(
     clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
     first = Reservations(clients[0], namespace, LEASE, timing=BRIEF)
@@ -386,7 +386,7 @@ async def test_ledger_lost_between_reading_and_writing_is_seen(
     ["", "garbage", "{}", written(Ledger("team/another")), "[" * 1000, None],
     ids=["empty", "garbage", "object", "another", "deep", "no data"],
 )
-async def test_ledger_that_cannot_be_read_admits_nothing_and_stays(
+async def test_unreadable_ledger_admits_no_agent_and_is_kept(
     text: str | None, replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     first = replicas[0]
@@ -407,7 +407,7 @@ async def test_ledger_that_cannot_be_read_admits_nothing_and_stays(
     assert again["metadata"]["resourceVersion"] == bad["metadata"]["resourceVersion"]
 
 
-async def test_writer_that_never_rests_delays_and_spoils_nothing(
+async def test_constant_conflicting_writes_do_not_break_counts(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     await replicas[0].admit([POLICY], f"{namespace}/first", under(10))
@@ -445,7 +445,7 @@ async def test_writer_that_never_rests_delays_and_spoils_nothing(
     assert "third" in found["metadata"]["annotations"]
 
 
-async def test_memory_that_is_old_refuses_nobody(
+async def test_outdated_memory_denies_no_agent(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:
     first, second = replicas
@@ -458,7 +458,7 @@ async def test_memory_that_is_old_refuses_nobody(
     assert (await first.admit([POLICY], f"{namespace}/b", under(1))).allowed
 
 
-async def test_replicas_that_begin_at_once_make_one_ledger(
+async def test_replicas_started_together_create_one_ledger(
     cluster: Cluster, namespace: str, clients: list[Client]
 ) -> None:
     lease = {
@@ -505,7 +505,7 @@ async def test_clock_of_another_replica(
     assert second >= first > time.time() + 20
 
 
-async def test_without_rights_or_server_nothing_is_admitted(
+async def test_no_agent_is_admitted_without_rights_or_server(
     cluster: Cluster, namespace: str, crds: list[str], proxy: Proxy, service_account: Any
 ) -> None:
     rules = [rule("", "configmaps", "get list watch create update delete")]
@@ -526,7 +526,7 @@ async def test_without_rights_or_server_nothing_is_admitted(
         assert (await refusal(reservations, f"{namespace}/a")).reason is KubeReason.API_UNREACHABLE
 
 
-async def test_answer_that_is_lost_admits_nobody_twice(
+async def test_lost_answer_does_not_admit_an_agent_twice(
     cluster: Cluster, namespace: str, proxy: Proxy, clients: list[Client], tmp_path: Path
 ) -> None:
     config = json.loads(cluster.kubeconfig.read_text())
@@ -597,7 +597,7 @@ async def test_deletion_policy_is_remembered(replicas: list[Reservations], names
     assert counts.deletion_policy == "Delete"
 
 
-async def test_ledger_is_forgotten_once_nothing_is_in_it(
+async def test_empty_ledger_is_deleted(
     clients: list[Client], cluster: Cluster, namespace: str
 ) -> None:
     replicas = [Reservations(one, namespace, LEASE, timing=BRIEF) for one in clients]

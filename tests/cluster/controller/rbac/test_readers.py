@@ -150,7 +150,7 @@ async def test_pod_is_bound_and_unbound_after_the_grace(
         await until_async("no problems", lambda: made.problems() == ())
 
 
-async def test_another_namespace_only_while_it_invites(
+async def test_account_is_bound_in_another_namespace_only_while_invited(
     cluster: Cluster, namespace: str, away: str, roles: list[Object]
 ) -> None:
     api = cluster.api
@@ -212,7 +212,7 @@ async def test_nobody_is_bound_where_nothing_may_be_injected(
         )
 
 
-async def test_all_namespaces_are_left_to_the_operator(
+async def test_wildcard_namespaces_create_only_the_own_bindings(
     cluster: Cluster, namespace: str, away: str, roles: list[Object]
 ) -> None:
     api = cluster.api
@@ -226,7 +226,7 @@ async def test_all_namespaces_are_left_to_the_operator(
         assert bound(api, namespace, "alice") == own(namespace, "alice")
 
 
-async def test_binding_of_another_is_left_alone(
+async def test_foreign_binding_is_not_changed(
     cluster: Cluster, namespace: str, roles: list[Object]
 ) -> None:
     api = cluster.api

@@ -42,7 +42,7 @@ def settled(api: Api, policy: Object) -> bool:
     return ready(api, policy) == ("True", "Enforced") and "agentsAlive" in status(api, policy)
 
 
-async def test_status_tells_counts_denials_and_who_is_governed(
+async def test_status_reports_counts_denials_and_readiness(
     cluster: Cluster, namespace: str
 ) -> None:
     api, key = cluster.api, f"{namespace}/workers"
@@ -80,7 +80,9 @@ async def test_status_tells_counts_denials_and_who_is_governed(
         )
 
 
-async def test_without_its_configurations_it_is_not_ready(cluster: Cluster, namespace: str) -> None:
+async def test_policy_is_not_ready_without_the_webhook_configurations(
+    cluster: Cluster, namespace: str
+) -> None:
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     kinds = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -142,7 +144,7 @@ async def test_orchestrator_that_runs_as_an_account_of_all_is_told(
         )
 
 
-async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
+async def test_missing_agent_named_by_a_policy_is_reported(
     cluster: Cluster, namespace: str
 ) -> None:
     api = cluster.api
@@ -164,7 +166,7 @@ async def test_agent_that_a_policy_names_and_that_is_not_there_is_told(
         )
 
 
-async def test_nothing_is_written_while_nothing_changes(
+async def test_unchanged_status_is_not_written(
     cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = count_calls(monkeypatch, Statuses, "_write_all")
@@ -179,7 +181,9 @@ async def test_nothing_is_written_while_nothing_changes(
         assert api.read(policy)["metadata"]["resourceVersion"] == version
 
 
-async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace: str) -> None:
+async def test_status_of_a_policy_is_written_at_most_once_a_second(
+    cluster: Cluster, namespace: str
+) -> None:
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     versions: set[str] = set()
@@ -201,7 +205,7 @@ async def test_each_is_written_at_most_once_a_second(cluster: Cluster, namespace
         )
 
 
-async def test_status_that_cannot_be_written_is_told(cluster: Cluster, namespace: str) -> None:
+async def test_failed_status_write_is_reported(cluster: Cluster, namespace: str) -> None:
     api = cluster.api
     account = make_account(
         cluster,

@@ -212,7 +212,7 @@ async def test_name_of_a_range_is_ensured_without_a_write(
 
 
 @pytest.mark.parametrize("crowd", [{"worker-*"}, {f"agent-{i}" for i in range(600)}])
-async def test_range_goes_and_who_is_still_needed_is_sent_all_the_time(
+async def test_needed_account_stays_governed_while_its_range_is_removed(
     cluster: Cluster, namespace: str, name: str, crowd: set[str]
 ) -> None:
     """A range of a policy, and a namespace that needed too many names."""
@@ -321,7 +321,7 @@ async def test_ensure_trusts_no_old_news(cluster: Cluster, namespace: str, name:
             assert a in (listed(cluster.api, name) or ())
 
 
-async def test_whoever_relies_on_an_account_that_is_about_to_leave_keeps_it(
+async def test_replica_that_needs_a_marked_account_keeps_it(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     a, b = (namespace, "a"), (namespace, "b")
@@ -442,7 +442,7 @@ async def test_webhooks_in_another_order_are_mended(
         )
 
 
-async def test_applying_the_manifests_again_takes_nothing_away(
+async def test_repeated_apply_of_the_manifests_removes_no_account(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     api, account = cluster.api, (namespace, "a")
@@ -467,7 +467,7 @@ async def test_applying_the_manifests_again_takes_nothing_away(
         assert governed.writes == writes
 
 
-async def test_what_nobody_needs_leaves_after_its_time(
+async def test_unneeded_account_is_removed_after_the_grace_period(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     a, b = (namespace, "a"), (namespace, "b")
@@ -497,7 +497,7 @@ async def test_what_nobody_needs_leaves_after_its_time(
             assert "matchConditions" not in webhook
 
 
-async def test_what_is_not_known_takes_nothing_away(
+async def test_unknown_subjects_remove_no_account(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     a, b = (namespace, "a"), (namespace, "b")
@@ -519,7 +519,7 @@ async def test_what_is_not_known_takes_nothing_away(
         )
 
 
-async def test_one_that_a_replica_relies_on_anew_stays(
+async def test_account_needed_again_by_a_replica_is_kept(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     """The leader does not know of it: only the mark that goes tells."""
@@ -578,7 +578,7 @@ asyncio.run(main())
 """
 
 
-async def test_whoever_is_killed_in_the_middle_leaves_what_another_completes(
+async def test_write_interrupted_by_a_kill_is_completed_by_another_replica(
     cluster: Cluster, namespace: str, name: str
 ) -> None:
     a = (namespace, "a")

@@ -14,7 +14,7 @@ from kit.apiserver.resources import AGENTS, PEERS, agent, install_crd, peer, rem
 from kit.apiserver.server import Cluster
 
 
-async def test_server_killed_and_back_loses_nothing(
+async def test_restarted_server_loses_no_peer(
     cluster: Cluster, namespace: str, follow: Follow
 ) -> None:
     for name in ("a", "b"):
@@ -44,7 +44,7 @@ async def test_start_without_a_server_is_incomplete(
         await source.names(seconds=60)
 
 
-async def test_version_forgotten_by_the_server_is_listed_anew(
+async def test_expired_resource_version_causes_a_new_list(
     own_cluster: Cluster,
 ) -> None:
     told: list[Reason] = []
@@ -67,7 +67,7 @@ async def test_version_forgotten_by_the_server_is_listed_anew(
     assert told
 
 
-async def test_definition_that_comes_goes_and_comes_back(own_cluster: Cluster) -> None:
+async def test_crd_is_followed_when_installed_removed_and_reinstalled(own_cluster: Cluster) -> None:
     await asyncio.to_thread(own_cluster.start)
     api = own_cluster.api
     async with following(own_cluster.kubeconfig, ["default"]) as source:
@@ -143,7 +143,7 @@ async def test_black_hole_is_noticed_within_30_seconds(
         await source.names("a", "b", seconds=60)
 
 
-async def test_revoked_token_then_a_new_one(
+async def test_source_recovers_from_a_revoked_token(
     cluster: Cluster,
     namespace: str,
     crds: list[str],

@@ -36,7 +36,7 @@ async def test_forbidden_namespace_is_named_and_the_others_go_on(
         assert states["Peer", namespace] == (State.FOLLOWING, None)
 
 
-async def test_rights_taken_away_remove_nothing(
+async def test_removed_rights_remove_no_peer(
     cluster: Cluster,
     namespace: str,
     crds: list[str],
@@ -92,7 +92,7 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
         assert set(states.values()) == {(State.FOLLOWING, None)}
 
 
-async def test_kinds_that_are_not_served_are_named_where_nobody_may_ask_whether_they_are_defined(
+async def test_unserved_kinds_are_named_without_the_right_to_read_crds(
     own_cluster: Cluster,
 ) -> None:
     await asyncio.to_thread(own_cluster.start)

@@ -85,7 +85,9 @@ async def test_events_are_on_the_agent(
     assert not lost
 
 
-async def test_much_at_once_is_one_event(cluster: Cluster, namespace: str, crds: list[str]) -> None:
+async def test_many_changes_at_once_are_one_event(
+    cluster: Cluster, namespace: str, crds: list[str]
+) -> None:
     orchestrator, lost = f"{namespace}/concierge", list[None]()
     async with feedback(cluster.kubeconfig, orchestrator, lost, gather=0.05, rest=3600) as told:
         for number in range(5000):
@@ -102,7 +104,7 @@ async def test_much_at_once_is_one_event(cluster: Cluster, namespace: str, crds:
     assert len(await asyncio.to_thread(some)) == 1
 
 
-async def test_calls_that_fail_now_and_then_are_one_event(
+async def test_repeated_failures_of_one_peer_are_one_event(
     cluster: Cluster, namespace: str, crds: list[str]
 ) -> None:
     orchestrator, lost = f"{namespace}/concierge", list[None]()
@@ -122,7 +124,7 @@ async def test_calls_that_fail_now_and_then_are_one_event(
     assert {(item["reason"], item["type"]) for item in some()} == {("CallsFailed", "Warning")}
 
 
-async def test_missing_right_is_counted_and_harms_nothing(
+async def test_missing_right_is_counted_and_does_not_stop_the_sidecar(
     cluster: Cluster, namespace: str, service_account: Callable[..., ServiceAccount]
 ) -> None:
     kubeconfig = service_account(namespace, "nobody").kubeconfig()

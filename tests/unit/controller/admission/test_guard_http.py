@@ -48,7 +48,7 @@ def body(**changes: Any) -> bytes:
 
 
 class Asked:
-    """A guard that decides what it is told to, raises it, or never answers."""
+    """A guard with a scripted verdict: it returns it, raises it, or never answers."""
 
     def __init__(self, outcome: Verdict | Exception | None) -> None:
         self.outcome = outcome
@@ -94,10 +94,10 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]
     return read
 
 
-async def test_who_asks_is_answered_before_the_api_server_gives_up(
+async def test_slow_decision_is_answered_before_the_api_server_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # It says why, which of a webhook that does not answer nobody learns.
+    # The answer names the reason. The API server cannot report one for a webhook that times out.
     assert webhook._ANSWER_SECONDS < 5.0
     monkeypatch.setattr(webhook, "_ANSWER_SECONDS", 0.05)
     async with asyncio.timeout(30.0):
@@ -139,7 +139,7 @@ async def test_fault_is_an_error_of_one_line(
     ("raw", "status"),
     [(b"", 400), (b"{}", 400), (body(operation="PATCH"), 400), (b" " * (MAX_BYTES + 1), 400)],
 )
-async def test_what_is_not_understood_is_refused(raw: bytes, status: int) -> None:
+async def test_malformed_review_is_refused(raw: bytes, status: int) -> None:
     asked = Asked(Verdict(Decision(allowed=True)))
     found, text = await asked.post("validate", raw)
     assert found == status
@@ -154,7 +154,7 @@ DENIED = Verdict(Decision(allowed=False, policy="team/workers", denials=(DENIAL,
 
 
 @pytest.mark.parametrize("phase", ["mutate", "validate"])
-async def test_denial_is_told_without_what_the_object_holds(
+async def test_denial_is_logged_without_values_of_the_object(
     phase: str, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     asked = Asked(DENIED)
@@ -225,7 +225,7 @@ MARKED: dict[str, Any] = {
 }
 
 
-async def test_status_says_the_whole_denial_and_no_value() -> None:
+async def test_status_holds_the_whole_denial_and_no_value() -> None:
     asked = Asked(DENIED)
     await asked.post("mutate", body())
     ((review, _, _),) = asked.noted
@@ -250,7 +250,9 @@ def test_message_of_the_status_is_bounded() -> None:
     assert message.endswith("; and 1 more")
 
 
-async def test_admission_is_told_once(lines: Callable[[], list[dict[str, Any]]]) -> None:
+async def test_admission_is_logged_and_counted_once(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
     asked = Asked(Verdict(Decision(allowed=True, policy="team/workers"), LEAD, "Enforce"))
     await asked.post("mutate", body())
     assert lines() == []
@@ -260,7 +262,7 @@ async def test_admission_is_told_once(lines: Callable[[], list[dict[str, Any]]])
     assert asked.counted(operation="CREATE", decision="allowed", reason="") == 1
 
 
-async def test_what_audit_would_refuse_is_told_and_let_through() -> None:
+async def test_request_denied_under_audit_is_reported_and_allowed() -> None:
     decision = Decision(allowed=True, policy="team/workers", denials=(DENIAL,))
     asked = Asked(Verdict(decision, LEAD, "Audit"))
     _, text = await asked.post("validate", body())
@@ -300,7 +302,7 @@ async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:
 @pytest.mark.parametrize(
     "value", [[0] * 60_000, json.loads("[" * 70 + "]" * 70)], ids=["many", "deep"]
 )
-async def test_what_is_too_large_to_be_read_is_denied_with_a_reason(value: Any) -> None:
+async def test_oversized_object_is_denied_with_a_reason(value: Any) -> None:
     asked = Asked(Verdict(Decision(allowed=True)))
     found, text = await asked.post("validate", body(object={"spec": value}))
     response = json.loads(text)["response"]
@@ -309,7 +311,7 @@ async def test_what_is_too_large_to_be_read_is_denied_with_a_reason(value: Any) 
     assert asked.counted(operation="", decision="failed", reason="ReviewInvalid") == 1
 
 
-async def test_many_accounts_of_one_namespace_keep_nobody_else_waiting() -> None:
+async def test_many_accounts_of_one_namespace_do_not_delay_other_namespaces() -> None:
     """Each has few requests; together they would take all that are judged at once."""
     slow = asyncio.Event()
     asked = Asked(Verdict(Decision(allowed=True)))

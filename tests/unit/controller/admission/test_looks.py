@@ -33,7 +33,7 @@ async def test_look_that_was_begun_is_used_once() -> None:
     assert names.asked == ["a", "a"]
 
 
-async def test_look_that_is_old_is_never_used() -> None:
+async def test_outdated_lookup_is_never_used() -> None:
     clock = Clock()
     looks = Looks(Names(), clock)  # type: ignore[arg-type]
     looks.begin("team", "a", known=False)
@@ -42,5 +42,5 @@ async def test_look_that_is_old_is_never_used() -> None:
         await asyncio.sleep(0)
         clock.now += 0.5
         looks.begin("team", "a", known=False)
-    # The look at b is of two seconds ago, whatever was begun since.
+    # The lookup of b is two seconds old, although others started later.
     assert await looks.occupied("team", "b", known=False) == ("team/b 2 False",)

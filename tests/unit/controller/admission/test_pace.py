@@ -10,6 +10,6 @@ def test_only_so_many_in_a_window() -> None:
     assert pace.take("b")
     now = 59.0
     assert not pace.take("a")
-    # What was refused did not count.
+    # Refused requests do not count.
     now = 60.0
     assert [pace.take("a") for _ in range(4)] == [True, True, True, False]

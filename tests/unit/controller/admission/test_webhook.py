@@ -51,7 +51,7 @@ async def test_a_request_is_answered_and_counted(scene: Scene) -> None:
     assert scene.counted(result="failed", reason="RequestInvalid") == 1
 
 
-async def test_until_it_is_known_what_to_inject_it_says_so(scene: Scene) -> None:
+async def test_webhook_answers_503_until_the_injection_is_known(scene: Scene) -> None:
     async with scene.client.post("/inject", data=BODY) as answer:
         assert answer.status == 503
 
@@ -63,7 +63,7 @@ async def test_a_request_that_is_too_large_is_refused_unread_and_counted(scene: 
     assert scene.counted(result="failed", reason="RequestInvalid") == 1
 
 
-async def test_at_the_end_each_connection_is_closed_with_its_answer(scene: Scene) -> None:
+async def test_each_answer_closes_its_connection_during_shutdown(scene: Scene) -> None:
     scene.webhook.injection = Injection("hotpeers:1")
     scene.draining = True
     async with scene.client.post("/inject", data=BODY) as answer:

@@ -1,4 +1,4 @@
-"""The certificates: what a strict client asks for, and each step of their renewal."""
+"""The certificates: they satisfy a strict TLS client, and each step of their renewal."""
 
 import base64
 import ssl
@@ -67,7 +67,7 @@ def test_a_strict_client_accepts_it(name: str, tmp_path: Path) -> None:
     handshake(keyring.bundle, keyring, name, tmp_path)
 
 
-def test_another_name_and_another_authority_are_refused(tmp_path: Path) -> None:
+def test_other_host_name_and_other_authority_are_refused(tmp_path: Path) -> None:
     keyring, other = make(datetime.now(UTC)), make(datetime.now(UTC))
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
         handshake(keyring.bundle, keyring, "other.ns.svc", tmp_path)
@@ -75,7 +75,7 @@ def test_another_name_and_another_authority_are_refused(tmp_path: Path) -> None:
         handshake(other.bundle, keyring, NAMES[0], tmp_path)
 
 
-def test_clocks_may_be_an_hour_behind() -> None:
+def test_certificates_are_valid_for_clocks_an_hour_behind() -> None:
     keyring = make()
     for pair in (keyring.serving, keyring.signer):
         assert pair.x509.not_valid_before_utc == NOW - timedelta(hours=1)
@@ -83,7 +83,7 @@ def test_clocks_may_be_an_hour_behind() -> None:
     assert keyring.signer.due == NOW + timedelta(days=60)
 
 
-def test_nothing_is_done_before_it_is_due() -> None:
+def test_certificates_are_not_renewed_before_they_are_due() -> None:
     keyring = make()
     early = NOW + timedelta(days=19)
     assert renewed(keyring, NAMES, LIFETIMES, early, announced=True) == keyring
@@ -115,7 +115,7 @@ def test_new_authority_is_announced_before_it_signs() -> None:
     after = renewed(announced, NAMES, LIFETIMES, due, announced=True)
     assert after.signer == announced.successor
     assert after.successor is None
-    # Whoever trusts the old bundle of both trusts what is served now, and the other way round.
+    # A client with the previous bundle trusts the current certificate, and the other way round.
     assert trusts(announced.bundle, after)
     assert trusts(after.bundle, announced)
 
@@ -131,7 +131,7 @@ def test_old_authority_is_trusted_until_it_has_run_out() -> None:
     assert gone.retired == ()
 
 
-def test_after_a_long_sleep_everything_is_made_anew() -> None:
+def test_all_certificates_are_replaced_after_a_long_pause() -> None:
     before = make()
     now = NOW + timedelta(days=400)
     after = renewed(before, NAMES, LIFETIMES, now, announced=False)
@@ -140,12 +140,12 @@ def test_after_a_long_sleep_everything_is_made_anew() -> None:
     assert after.serving.expires > now
 
 
-def test_what_a_wrong_clock_made_is_made_anew() -> None:
+def test_certificates_issued_in_the_future_are_replaced() -> None:
     keyring = make(NOW + timedelta(days=700))
     after = renewed(keyring, NAMES, LIFETIMES, NOW, announced=False)
     assert after.signer != keyring.signer
     assert after.serving.expires == NOW + timedelta(days=30)
-    # A clock that is a few hours off is none that is wrong.
+    # A clock that is a few hours off is accepted.
     keyring = make(NOW + timedelta(hours=6))
     assert renewed(keyring, NAMES, LIFETIMES, NOW, announced=False) == keyring
 
@@ -162,7 +162,7 @@ def test_certificate_never_outlives_its_authority() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=20))
-def test_who_trusts_the_bundle_of_before_trusts_what_is_served(
+def test_client_with_the_previous_bundle_trusts_the_served_certificate(
     steps: list[tuple[int, bool]],
 ) -> None:
     now = NOW
@@ -180,7 +180,7 @@ def test_who_trusts_the_bundle_of_before_trusts_what_is_served(
         keyring = after
 
 
-def test_what_is_kept_is_read_again() -> None:
+def test_dumped_keyring_is_loaded_unchanged() -> None:
     keyring = make()
     assert load_keyring(dump_keyring(keyring)) == keyring
 
@@ -209,7 +209,9 @@ OTHER = dump_keyring(make())
         ),
     ],
 )
-def test_what_is_wrong_is_named(change: dict[str, bytes], message: str) -> None:
+def test_error_names_the_invalid_part_of_the_keyring(
+    change: dict[str, bytes], message: str
+) -> None:
     with pytest.raises(BadCertificatesError, match=message):
         load_keyring({**dump_keyring(make()), **change})
 

@@ -28,7 +28,7 @@ class Debts:
         return True
 
 
-async def test_debt_that_cannot_be_repaid_keeps_no_other_from_its_turn() -> None:
+async def test_failed_rollout_does_not_block_the_others() -> None:
     debts: Any = Debts()
     writer: Any = None
     task = asyncio.create_task(Repaying(writer, debts, Terms(), look=0.01).run())

@@ -53,7 +53,7 @@ def causes(found: EndPlan) -> dict[str, Cause]:
     return {one.agent.name: one.cause for one in found.endings}
 
 
-def test_it_ends_at_its_time_and_not_before() -> None:
+def test_agent_expires_exactly_at_its_time() -> None:
     assert causes(plan(worker())) == {}
     assert plan(worker()).due == 30.0
     at = NOW + timedelta(seconds=30)
@@ -76,7 +76,7 @@ def test_it_ends_at_its_time_and_not_before() -> None:
         "\u0662\u0660\u0662\u0660-01-01T00:00:00Z",
     ],
 )
-def test_a_time_that_cannot_be_read_is_told_and_ends_nothing(text: str | None) -> None:
+def test_unreadable_expiry_is_reported_and_ends_no_agent(text: str | None) -> None:
     found = plan(worker(expires_at=text), now=NOW + timedelta(days=3650))
     assert causes(found) == {}
     assert [(one.where, one.reason) for one in found.problems] == [
@@ -85,18 +85,18 @@ def test_a_time_that_cannot_be_read_is_told_and_ends_nothing(text: str | None) -
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 1, 1)))
-def test_a_time_is_read_as_it_is_written(moment: datetime) -> None:
+def test_time_survives_a_round_trip(moment: datetime) -> None:
     whole = moment.replace(microsecond=0, tzinfo=UTC)
     assert read_time(written(whole)) == whole
 
 
 @given(st.text(max_size=30))
-def test_no_text_at_all_is_a_fault(text: str) -> None:
+def test_read_time_accepts_any_text(text: str) -> None:
     found = read_time(text)
     assert found is None or written(found) == text
 
 
-def test_what_the_guard_did_not_make_is_left_alone() -> None:
+def test_agents_without_the_guards_stamps_are_never_ended() -> None:
     old = written(NOW - timedelta(days=1))
     spawned = worker(expires_at=old)
     unlabelled = replace(spawned, stamps=Stamps(spawned.stamps.annotations, {}))
@@ -115,7 +115,7 @@ def test_a_policy_must_be_gone_for_its_time() -> None:
     assert causes(plan(worker(), around=since, moment=160.0)) == {"worker": Cause.POLICY_GONE}
 
 
-def test_one_that_came_back_begins_anew() -> None:
+def test_owner_that_is_back_resets_the_gone_since_timer() -> None:
     first = plan(worker(), around=Around(frozenset()), moment=0.0)
     back = plan(worker(), around=replace(AROUND, since=first.since), moment=30.0)
     assert back.since == {}
@@ -123,7 +123,7 @@ def test_one_that_came_back_begins_anew() -> None:
     assert (causes(again), again.ask) == ({}, set())
 
 
-def test_what_becomes_of_its_agents_is_asked_and_obeyed() -> None:
+def test_deletion_policy_decides_about_agents_of_a_missing_policy() -> None:
     gone = Around(frozenset(), since={"policy team/workers": 0.0})
     assert plan(worker(), around=gone, moment=60.0).ask == {"team/workers"}
     for word, expected in (("Delete", {"worker": Cause.POLICY_GONE}), ("Retain", {})):
@@ -135,7 +135,7 @@ def test_what_becomes_of_its_agents_is_asked_and_obeyed() -> None:
     assert causes(late) == {"worker": Cause.EXPIRED}
 
 
-def test_its_orchestrator_must_be_the_very_same() -> None:
+def test_recreated_orchestrator_does_not_keep_its_agents() -> None:
     assert plan(worker()).since == {}
     for around in ([], [replace(LEAD, uid="another")]):
         first = plan_ends([*around, worker()], AROUND, NOW, 0.0)
@@ -145,12 +145,12 @@ def test_its_orchestrator_must_be_the_very_same() -> None:
         assert causes(found) == {"worker": Cause.ORCHESTRATOR_GONE}
 
 
-def test_one_that_is_being_deleted_is_not_gone() -> None:
+def test_owner_that_is_being_deleted_is_not_gone() -> None:
     found = plan_ends([replace(LEAD, ending=True), worker()], AROUND, NOW, 0.0)
     assert found.since == {}
 
 
-def test_an_account_is_looked_at_first() -> None:
+def test_an_account_is_checked_first() -> None:
     child = worker(
         spawned_by=None, spawned_by_uid="tools-uid", spawned_by_serviceaccount="team/tools"
     )
@@ -166,7 +166,7 @@ def test_an_account_is_looked_at_first() -> None:
         assert causes(found) == {"worker": Cause.ORCHESTRATOR_GONE}
 
 
-def test_what_has_no_uid_or_account_stays() -> None:
+def test_agent_without_an_owner_uid_or_account_is_not_ended() -> None:
     found = plan(worker("a", spawned_by_uid=None), worker("b", spawned_by_uid=""), moment=1e9)
     assert (causes(found), found.since) == ({}, {})
     strange = worker("c", spawned_by=None, spawned_by_serviceaccount="nowhere")
@@ -180,7 +180,7 @@ def test_due_is_the_next_thing_that_may_end() -> None:
 
 
 class Fake(LeaderClient):
-    """Notes what is deleted."""
+    """Records deletions."""
 
     def __init__(self) -> None:
         super().__init__(cast("Client", None), lambda: True)
@@ -195,7 +195,10 @@ class Fake(LeaderClient):
 
 @dataclass
 class World:
-    """One agent whose policy is gone; whether that is known as of now once somebody asked."""
+    """One agent whose policy is gone.
+
+    With `clear`, the cache is still fresh after the ledger read.
+    """
 
     clear: bool
     known: bool = True
@@ -217,7 +220,7 @@ class World:
 
 
 @pytest.mark.parametrize("clear", [True, False])
-async def test_what_is_not_known_any_more_after_asking_ends_nothing(clear: bool) -> None:
+async def test_agent_is_not_ended_when_the_cache_turns_stale_during_a_read(clear: bool) -> None:
     writer, world = Fake(), World(clear)
     await Expiry(writer, world, world, gone_after=0.0)._end()
     assert writer.deleted == (["worker-uid"] if clear else [])

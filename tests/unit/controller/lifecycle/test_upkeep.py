@@ -1,4 +1,4 @@
-"""What becomes of the agents of a policy that is gone, as it said last."""
+"""The last known `deletionPolicy` of a policy decides about its agents after it is deleted."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -34,7 +34,7 @@ class World:
 
 @dataclass
 class Noted:
-    """Ledgers that hold what is to become of agents, and nothing else."""
+    """Records the deletion policies that are written to ledgers."""
 
     said: list[tuple[str, DeletionPolicy]] = field(default_factory=list)
 
@@ -45,7 +45,7 @@ class Noted:
         return frozenset()
 
 
-async def test_policy_that_cannot_be_read_any_more_has_said_what_it_said() -> None:
+async def test_unreadable_policy_keeps_its_last_deletion_policy() -> None:
     world, noted = World({**SPEC, "deletionPolicy": "Retain"}), Noted()
     upkeep = Upkeep(cast("Reservations", noted), world)
     await upkeep._keep()

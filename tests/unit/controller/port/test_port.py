@@ -1,4 +1,4 @@
-"""The port: what a caller sends is bounded before anything reads it, and callers share fairly."""
+"""The port: requests are bounded before they are parsed, and callers share fairly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Served:
         )
 
     async def send(self, raw: bytes) -> bytes:
-        """What comes back until the connection ends."""
+        """All bytes that are received until the connection closes."""
         reader, writer = await self.open()
         writer.write(raw)
         try:
@@ -102,7 +102,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_costs_too_much_is_refused(served: Served, name: str) -> None:
+async def test_costly_request_is_refused(served: Served, name: str) -> None:
     raw, status = REFUSED[name]
     answer = await served.send(raw)
     assert answer.split(b" ")[1:2] == ([status] if status else [])

@@ -22,7 +22,7 @@ SECONDS = 60.0
 
 
 class Scene:
-    """A server whose one handler waits until it is let go."""
+    """A server with one handler, which waits for an event."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = Authority(folder)
@@ -55,7 +55,7 @@ class Scene:
         return context
 
     async def shown(self, context: ssl.SSLContext, host: str = "localhost") -> str:
-        """The common name of what a new connection is shown."""
+        """The common name of the certificate that a new connection gets."""
 
         def connect() -> str:
             plain = socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)
@@ -74,7 +74,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-# An address is no server name: a client that connects to one says none.
+# An IP address is not a server name: a client that connects to one sends no SNI.
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_new_connections_are_shown_the_newest(
     scene: Scene, version: ssl.TLSVersion, host: str
@@ -85,7 +85,7 @@ async def test_new_connections_are_shown_the_newest(
         assert await scene.shown(client, host) == name
 
 
-async def test_an_open_connection_goes_on_over_a_replacement(scene: Scene) -> None:
+async def test_open_connection_survives_a_replaced_certificate(scene: Scene) -> None:
     scene.show("first")
     scene.go.set()
     connector = aiohttp.TCPConnector(ssl=scene.client(), limit=1)
@@ -96,7 +96,7 @@ async def test_an_open_connection_goes_on_over_a_replacement(scene: Scene) -> No
             scene.show(name)
 
 
-async def test_before_there_is_a_certificate_no_connection_comes_about(scene: Scene) -> None:
+async def test_connection_fails_before_a_certificate_exists(scene: Scene) -> None:
     assert not scene.certificate.present
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await scene.shown(scene.client())
@@ -107,7 +107,7 @@ async def test_older_versions_of_tls_are_refused(scene: Scene) -> None:
     assert scene.certificate.context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-async def test_a_bad_pair_leaves_the_one_before(scene: Scene) -> None:
+async def test_bad_pair_keeps_the_previous_certificate(scene: Scene) -> None:
     scene.show("first")
     certificate, _ = scene.authority.server("second")
     raw = certificate.read_bytes()
@@ -130,7 +130,7 @@ async def test_a_bad_pair_leaves_the_one_before(scene: Scene) -> None:
     assert await scene.shown(scene.client()) == "first"
 
 
-async def test_what_is_in_flight_is_answered_at_the_end(tmp_path: Path) -> None:
+async def test_request_in_flight_is_answered_at_shutdown(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.show("first")
     connector = aiohttp.TCPConnector(ssl=scene.client())

@@ -1,4 +1,4 @@
-"""The ledger of a policy: there are never more agents than slots, whatever comes in between."""
+"""The ledger of a policy: for any history, there are never more agents than slots."""
 
 import json
 from collections.abc import Callable
@@ -71,7 +71,7 @@ class World(RuleBasedStateMachine):
     def store(self, ledger: Ledger, version: int) -> bool:
         if version != self.version:
             return False
-        # Every ledger goes through its text.
+        # Every ledger is written to text and read back.
         self.ledger, self.version = read_ledger(written(ledger)), version + 1
         return True
 
@@ -130,7 +130,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
     def departure_is_written(self, data: Any) -> None:
-        """Whenever a watch tells of it, and again by another replica."""
+        """When a watch reports it, and again by another replica."""
         losses, agent, uid = data.draw(st.sampled_from(self.gone))
         if losses == self.losses:
             self.store(departed(self.ledger, agent, [uid, "another-uid"]), self.version)
@@ -190,7 +190,7 @@ World.TestCase.settings = settings(max_examples=60, stateful_step_count=50, dead
 TestWorld = World.TestCase
 
 
-def test_world_is_too_strict_for_a_ledger_that_forgets() -> None:
+def test_model_world_fails_when_the_ledger_forgets_a_slot() -> None:
     """A world in which a slot is freed too early does not hold: the test can fail."""
     world = World()
     world.replica_admits(0, "a/x", 0)
@@ -208,7 +208,7 @@ def test_slot_of_the_same_name_is_shared() -> None:
 
 
 def test_each_admission_counts_for_the_rate() -> None:
-    """Else one name that is made and deleted again and again would cost nothing."""
+    """Otherwise creating and deleting one name repeatedly would be free."""
     assert len(usage(reserved("a/x", "a/x"), "a/x", NOW, 60).created) == 2
 
 
@@ -273,7 +273,7 @@ def test_agent_of_another_uid_settles_no_admission() -> None:
 
 
 @pytest.mark.parametrize("what", ["release", "seen"])
-def test_old_look_changes_nothing(what: str) -> None:
+def test_outdated_observation_does_not_change_the_ledger(what: str) -> None:
     ledger = reserved("a/x")
     old = ledger.slots["a/x"]
     ledger = reserve(ledger, "a/x", NOW)
@@ -292,13 +292,13 @@ def test_look_from_before_the_agent_does_not_free_it() -> None:
     assert release(ledger, "a/x", before, NOW) is ledger
 
 
-def test_time_of_a_ledger_never_goes_back() -> None:
+def test_clock_of_a_ledger_never_runs_backwards() -> None:
     ledger = reserve(reserved("a/x", now=at(30)), "a/y", NOW)
     assert ledger.created == (int(at(30).timestamp()),) * 2
     assert ledger.slots["a/y"].at == ledger.clock == int(at(30).timestamp())
 
 
-def test_window_is_kept_and_what_is_older_goes() -> None:
+def test_pruning_keeps_the_window_and_drops_older_creations() -> None:
     times = tuple(int(at(second).timestamp()) for second in range(2000))
     ledger = replace(EMPTY, created=times, clock=times[-1])
     now = at(1999)
@@ -313,7 +313,7 @@ def test_window_is_kept_and_what_is_older_goes() -> None:
     window=st.integers(1, 3000),
     later=st.integers(0, 5000),
 )
-def test_pruning_never_changes_what_is_counted(gaps: list[int], window: int, later: int) -> None:
+def test_pruning_never_changes_the_counts(gaps: list[int], window: int, later: int) -> None:
     times, moment = [], int(NOW.timestamp())
     for gap in gaps:
         times.append(moment := moment + gap)
@@ -334,7 +334,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
     told=st.none() | st.builds(LastDenial, texts, texts, texts, texts, texts, texts, texts, texts),
     uid=st.sampled_from(["", "0123456789"]),
 )
-def test_text_is_read_as_it_was_written(
+def test_ledger_survives_a_round_trip(
     agents: list[str], retain: bool, told: LastDenial | None, uid: str
 ) -> None:
     ledger = reserved(*agents)
@@ -381,12 +381,12 @@ def change(**fields: Any) -> Callable[[dict[str, Any]], Any]:
         change(lastDenial={"time": "now"}),
     ],
 )
-def test_text_that_is_not_ours_is_refused(garble: Callable[[dict[str, Any]], Any]) -> None:
+def test_garbled_ledger_is_refused(garble: Callable[[dict[str, Any]], Any]) -> None:
     with pytest.raises(LedgerError):
         read_ledger(json.dumps(garble(json.loads(written(reserved("a/x"))))))
 
 
-def test_text_in_which_something_stands_twice_is_refused() -> None:
+def test_ledger_with_a_duplicate_key_is_refused() -> None:
     text = written(reserved("a/x"))
     assert read_ledger(text)
     with pytest.raises(LedgerError, match="twice"):
@@ -396,7 +396,7 @@ def test_text_in_which_something_stands_twice_is_refused() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[" * 100_000, '{"v":1,"v":1}', '{"v":NaN}', " " * (MAX_BYTES + 1)]
 )
-def test_text_that_is_no_json_is_refused(text: str) -> None:
+def test_malformed_ledger_text_is_refused(text: str) -> None:
     with pytest.raises(LedgerError):
         read_ledger(text)
 
@@ -437,7 +437,7 @@ def test_full_ledger_takes_no_other_name_and_can_be_written() -> None:
         assert reserve(ledger, next(iter(ledger.slots)), NOW).admissions == 100_000_000
 
 
-def test_ledger_that_was_never_there_admits_at_once() -> None:
+def test_new_ledger_admits_at_once() -> None:
     assert rebuilt("team/policy", {}, None, NOW).held == 0
 
 
@@ -460,18 +460,18 @@ def test_lost_ledger_is_rebuilt_and_held() -> None:
 def test_ledger_that_a_replica_knew_is_held_with_no_agent_alive() -> None:
     known = reserved("a/x")
     assert rebuilt("team/policy", {}, known, NOW).held > NOW.timestamp()
-    # What it admitted a while ago is on its way no more; it still counts for the window.
+    # Requests admitted long ago are no longer pending, but still count for the window.
     after = rebuilt("team/policy", {}, known, at(HOLD_SECONDS + 1), recent=False)
     assert after.held == 0
     assert (after.slots, after.created) == (known.slots, known.created)
 
 
-def test_adopting_what_has_a_slot_changes_nothing() -> None:
+def test_adopting_an_agent_with_a_slot_changes_nothing() -> None:
     ledger = reserved("a/x")
     assert adopted(ledger, {"a/x": Alive("uid", NOW)}) is ledger
 
 
-def test_latest_denial_stays() -> None:
+def test_later_denial_is_kept() -> None:
     first, second = LastDenial("2026-11-01T12:00:00Z"), LastDenial("2026-11-01T12:00:01Z")
     ledger = denied(denied(EMPTY, 2, second), 3, first)
     assert (ledger.denials, ledger.last_denial) == (5, second)

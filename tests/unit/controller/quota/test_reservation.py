@@ -19,7 +19,7 @@ def asked(bound: float = 30.0) -> tuple[Waiting, Reservation]:
     return waiting, Reservation(waiting, ("team/policy",), bound)
 
 
-async def test_first_decision_is_there_before_the_one_that_holds() -> None:
+async def test_expected_decision_is_available_before_the_final_one() -> None:
     waiting, slot = asked()
     waiting.expect(YES)
     assert await slot.expected() == YES
@@ -28,7 +28,7 @@ async def test_first_decision_is_there_before_the_one_that_holds() -> None:
     assert await slot.decided() == NO
 
 
-async def test_decision_that_holds_is_also_the_first() -> None:
+async def test_final_decision_is_also_the_expected_one() -> None:
     waiting, slot = asked()
     waiting.tell(NO)
     assert await slot.expected() == NO

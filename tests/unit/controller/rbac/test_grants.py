@@ -1,4 +1,4 @@
-"""Who is bound where: pods, namespaces and bindings in, what to create and delete out."""
+"""Planning of bindings: from pods, namespaces and bindings to creations and deletions."""
 
 from typing import Any
 
@@ -90,12 +90,12 @@ def test_own_namespace_events_and_definitions() -> None:
     assert problems == ()
 
 
-def test_two_pods_of_one_account_need_the_same() -> None:
+def test_two_pods_of_one_account_share_their_bindings() -> None:
     assert wanted_bindings([pod(), pod()], invitations())[0] == OWN
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
-def test_ended_pods_need_nothing(phase: str) -> None:
+def test_ended_pods_need_no_binding(phase: str) -> None:
     assert wanted_bindings([pod(phase=phase)], invitations())[0] == frozenset()
 
 
@@ -167,18 +167,18 @@ def test_every_namespace_is_left_to_the_operator() -> None:
     assert wanted_bindings([pod(namespaces="*")], invitations(away="*")) == (OWN, ())
 
 
-def test_nothing_is_made_in_a_namespace_that_goes() -> None:
+def test_no_binding_is_created_in_a_missing_namespace() -> None:
     assert wanted_bindings([pod()], {})[0] == frozenset()
 
 
-def test_what_is_missing_is_created_and_what_is_there_is_left() -> None:
+def test_only_missing_bindings_are_created() -> None:
     there = Binding(PEERS, "home", ALICE)
     plan = make_plan(frozenset(OWN), [made(there)], invitations(), {}, 0.0)
     assert set(plan.creates) == OWN - {there}
     assert plan.deletes == ()
 
 
-def test_binding_stays_for_the_grace_without_a_pod() -> None:
+def test_unused_binding_is_deleted_after_the_grace_period() -> None:
     one = made(Binding(PEERS, "home", ALICE))
     plan = make_plan(frozenset(), [one], invitations(), {}, 100.0)
     assert (plan.deletes, plan.idle, plan.due) == ((), {one.key: 100.0}, 100.0 + GRACE_SECONDS)
@@ -188,20 +188,20 @@ def test_binding_stays_for_the_grace_without_a_pod() -> None:
     assert plan.deletes == (one,)
 
 
-def test_pod_that_comes_back_begins_the_grace_anew() -> None:
+def test_pod_that_comes_back_resets_the_grace_period() -> None:
     binding = Binding(PEERS, "home", ALICE)
     plan = make_plan(frozenset(), [made(binding)], invitations(), {}, 0.0)
     plan = make_plan(frozenset({binding}), [made(binding)], invitations(), plan.idle, 50.0)
     assert plan.idle == {}
 
 
-def test_withdrawn_invitation_takes_the_binding_away_at_once() -> None:
+def test_withdrawn_invitation_deletes_the_binding_at_once() -> None:
     away = made(Binding(PEERS, "away", ALICE))
     assert make_plan(frozenset(), [away], invitations(away="home"), {}, 0.0).deletes == ()
     assert make_plan(frozenset(), [away], invitations(away="bob"), {}, 0.0).deletes == (away,)
 
 
-def test_changed_binding_is_made_anew() -> None:
+def test_changed_binding_is_recreated() -> None:
     binding = Binding(PEERS, "home", ALICE)
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
     changed = made(binding, roleRef=role)
@@ -219,7 +219,7 @@ def test_changed_binding_is_made_anew() -> None:
         {"roleRef": {"kind": "ClusterRole", "name": "hotpeers-peers"}},
     ],
 )
-def test_what_is_not_of_our_making_is_never_deleted(change: dict[str, Any]) -> None:
+def test_bindings_of_others_are_never_deleted(change: dict[str, Any]) -> None:
     foreign = made(Binding(PEERS, "home", ALICE), **change)
     assert foreign.binding is None
     plan = make_plan(frozenset(), [foreign], invitations(), {foreign.key: -1e9}, 0.0)
@@ -237,7 +237,7 @@ bindings = st.builds(
 
 
 @given(bindings)
-def test_what_is_written_is_known_again(binding: Binding) -> None:
+def test_written_binding_is_recognized(binding: Binding) -> None:
     assert made(binding) == Existing(binding.key, "u", binding)
     assert len(binding.name) <= 253
 

@@ -1,4 +1,4 @@
-"""As which account an orchestrator runs, and when that is told."""
+"""The account that an orchestrator runs as, and when it is reported."""
 
 from typing import Any, cast
 
@@ -49,18 +49,18 @@ def lead(account: str = "") -> KnownAgent:
         ("writer", "lead", ("lead runs as lead",)),
     ],
 )
-async def test_account_that_no_subject_names_is_told(
+async def test_account_that_no_subject_names_is_reported(
     says: str, runs_as: str | None, told: tuple[str, ...]
 ) -> None:
     running = Running(Deployments(runs_as))
     assert await running.strays(policy(), [lead(says)]) == told
 
 
-async def test_account_that_is_a_subject_itself_is_none_to_tell_of() -> None:
+async def test_account_that_is_itself_a_subject_is_not_reported() -> None:
     assert await Running(Deployments("shared")).strays(BOTH, [lead()]) == ()
 
 
-async def test_what_cannot_be_read_is_as_it_was_seen_last() -> None:
+async def test_unreadable_deployment_keeps_its_last_seen_account() -> None:
     client = Deployments("shared")
     running = Running(client, look=0.0)
     for failure, told in (
@@ -74,13 +74,13 @@ async def test_what_cannot_be_read_is_as_it_was_seen_last() -> None:
     assert client.asked == ["/apis/apps/v1/namespaces/team/deployments/lead"] * 4
 
 
-async def test_who_is_no_subject_is_not_looked_at() -> None:
+async def test_deployment_of_an_agent_that_is_no_subject_is_not_read() -> None:
     client = Deployments("shared")
     assert await Running(client).strays(policy(), [read_agent(declarative("other"))]) == ()
     assert client.asked == []
 
 
-async def test_each_is_looked_at_once_in_a_while() -> None:
+async def test_deployment_is_read_once_per_interval() -> None:
     client = Deployments("shared")
     running = Running(client)
     for _ in range(3):

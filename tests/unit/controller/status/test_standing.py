@@ -1,4 +1,4 @@
-"""The status of a SpawnPolicy: what is written, and when nothing is."""
+"""The status of a SpawnPolicy: the written fields, and when no write is needed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def told(one: KnownPolicy, written: dict[str, Any]) -> KnownPolicy:
     return replace(one, status={**one.status, **written})
 
 
-def test_orchestrator_that_runs_as_another_account_is_told() -> None:
+def test_orchestrator_that_runs_as_another_account_is_reported() -> None:
     one = policy()
     (ready,) = change(one, strays=("lead runs as shared",))["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "AccountNotNamed")
@@ -51,7 +51,7 @@ def test_orchestrator_that_runs_as_another_account_is_told() -> None:
     assert "lead-2 runs as shared and 2 more: " in ready["message"]
 
 
-def test_agent_that_is_not_there_is_told_and_no_fault() -> None:
+def test_missing_agent_is_reported_and_the_policy_stays_ready() -> None:
     (ready,) = change(policy(), absent=("laed",))["conditions"]
     assert (ready["status"], ready["reason"]) == ("True", "Enforced")
     assert ready["message"] == "its subjects are governed; its namespace has no Agent laed yet"
@@ -60,12 +60,12 @@ def test_agent_that_is_not_there_is_told_and_no_fault() -> None:
     assert ready["message"].endswith("no Agent lead-0, lead-1, lead-2 and 2 more yet")
 
 
-def test_policy_without_subjects_says_that_it_governs_nobody() -> None:
+def test_policy_without_subjects_reports_that_it_governs_no_agent() -> None:
     (ready,) = change(policy(subjects=[]))["conditions"]
     assert ready["message"] == "it names no subjects, and so governs no agent"
 
 
-def test_all_of_it_is_written_once() -> None:
+def test_unchanged_status_is_written_once() -> None:
     ages = (1, 599, 601, 6000)
     denial = LastDenial("2026-11-01T11:00:00Z", "team/lead", "CREATE", "x", "team", "TooDeep")
     counts = Counts(2, tuple(NOW - timedelta(seconds=age) for age in ages), 7, denial)
@@ -98,17 +98,17 @@ def test_all_of_it_is_written_once() -> None:
         ],
     }
     assert change(told(one, written), counts) == {}
-    # Only what is another now.
+    # Only changed fields.
     assert change(told(one, written), counts, LATER) == {"createsInWindow": 1}
 
 
-def test_without_a_ledger_nothing_is_in_use() -> None:
+def test_counts_are_zero_without_a_ledger() -> None:
     found = change(policy())
     assert (found["agentsAlive"], found["createsInWindow"], found["denials"]) == (0, 0, 0)
     assert "lastDenial" not in found
 
 
-def test_counts_that_are_not_known_stay_as_they_were() -> None:
+def test_unknown_counts_are_not_written() -> None:
     one = told(policy(), {"agentsAlive": 3, "denials": 9})
     assert set(change(one, known=False)) == {"observedGeneration", "conditions"}
 
@@ -118,7 +118,7 @@ def ready(one: KnownPolicy, counts: Counts | None = None, **more: Any) -> tuple[
     return condition["status"], condition["reason"], condition["message"]
 
 
-def test_ready_says_why_not() -> None:
+def test_ready_condition_names_the_reason() -> None:
     status, reason, message = ready(policy(maxPromptLenght=1, names=["*"]))
     assert (status, reason) == ("False", "Invalid")
     assert "spec.maxPromptLenght: no such field is known" in message
@@ -130,7 +130,7 @@ def test_ready_says_why_not() -> None:
     assert ready(policy(mode="Audit"))[:2] == ("True", "Audited")
 
 
-def test_its_time_is_that_of_the_last_turn() -> None:
+def test_transition_time_changes_only_with_the_status() -> None:
     one = policy()
     one = told(one, change(one))
     assert change(one, now=LATER) == {}
@@ -141,13 +141,13 @@ def test_its_time_is_that_of_the_last_turn() -> None:
     assert still["conditions"][0]["lastTransitionTime"] == "2026-11-01T12:00:00Z"
 
 
-def test_conditions_of_others_stay() -> None:
+def test_conditions_of_others_are_kept() -> None:
     other = {"type": "Theirs", "status": "True"}
     written = change(told(policy(), {"conditions": [other]}))
     assert [one["type"] for one in written["conditions"]] == ["Ready", "Theirs"]
 
 
-def test_what_is_written_fits_the_definition() -> None:
+def test_written_values_fit_the_limits_of_the_crd() -> None:
     long = "x" * 5000
     denial = LastDenial("2026-11-01T11:00:00Z", long, long, long, long, long, long, long)
     found = change(policy(), Counts(0, (), 1, denial))["lastDenial"]
@@ -162,7 +162,7 @@ def test_what_is_written_fits_the_definition() -> None:
     }
 
 
-def test_check_of_secret_names_that_is_off_is_told() -> None:
+def test_disabled_check_of_secret_names_is_reported() -> None:
     one = policy()
     ready, names = change(one, secrets=False)["conditions"]
     assert ready["type"] == "Ready"

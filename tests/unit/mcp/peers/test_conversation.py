@@ -31,7 +31,7 @@ _ids = st.one_of(st.just(""), st.uuids().map(str), st.text(max_size=300))
 
 
 @given(st.binary(min_size=8, max_size=8), _ids, _ids, st.binary(max_size=8), _ids)
-def test_what_is_sealed_is_opened_again(
+def test_sealed_token_is_opened(
     peer: bytes, context: str, task: str, exchange: bytes, running: str
 ) -> None:
     found = Conversation(peer, Thread(context, task), exchange, running)

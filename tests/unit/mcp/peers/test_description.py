@@ -43,7 +43,7 @@ def test_equal_peers_give_equal_texts_in_any_order() -> None:
     assert describe_tool(peers) == describe_tool(reversed(peers))
 
 
-def test_peers_that_are_not_ready_are_left_out() -> None:
+def test_peers_that_are_not_ready_are_not_described() -> None:
     tool, _ = describe_tool([replace(peer(1), ready=False)])
     assert "no agents to ask now" in tool
 

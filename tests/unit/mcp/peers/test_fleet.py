@@ -58,7 +58,7 @@ def test_a_name_of_two_peers_is_refused_with_both() -> None:
     assert "press/news, team/news" in found.value.message
 
 
-def test_an_unknown_name_is_refused_with_the_names_that_come_close_first() -> None:
+def test_unknown_name_is_refused_with_similar_names_first() -> None:
     with pytest.raises(Fault) as found:
         find_peer(ALL, "wether-agent")
     assert found.value.reason is McpReason.AGENT_UNKNOWN
@@ -72,13 +72,13 @@ def test_the_names_of_a_large_fleet_are_cut_and_counted() -> None:
     assert len(found.value.message) < 1000
 
 
-def test_a_removed_peer_is_said_to_be_removed() -> None:
+def test_removed_peer_is_reported_as_removed() -> None:
     after = ALL.advance(PeerFile(generation=2, peers=(NEWS,)))
     with pytest.raises(Fault, match="It was removed"):
         find_peer(after, WEATHER.toolName)
 
 
-def test_without_peers_the_refusal_says_so() -> None:
+def test_refusal_without_peers_names_the_cause() -> None:
     with pytest.raises(Fault, match="no agents to ask now"):
         find_peer(Catalog(peers=MappingProxyType({})), "any")
 

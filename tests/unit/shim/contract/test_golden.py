@@ -55,7 +55,7 @@ def test_ack_is_read_or_refused_with_its_reason(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PEERS, ids=lambda path: path.stem)
-def test_pydantic_reads_what_the_contract_reads(path: Path) -> None:
+def test_pydantic_and_the_contract_read_the_same_value(path: Path) -> None:
     # The dataclasses are the schema: who validates them with pydantic must come to the same value.
     found = load_peer_file(path.read_bytes())
     if isinstance(found, PeerFile):
@@ -81,7 +81,7 @@ def test_too_large_file_is_refused_unread() -> None:
     assert found_ack.reason is Nack.FILE_TOO_LARGE
 
 
-def test_one_peer_too_many_is_refused() -> None:
+def test_file_with_one_peer_too_many_is_refused() -> None:
     peers = ",".join(f'{{"name":"p{n}","url":"http://a"}}' for n in range(MAX_PEERS + 1))
     found = load_peer_file(f'{{"peers":[{peers}]}}'.encode())
     assert isinstance(found, Rejection)

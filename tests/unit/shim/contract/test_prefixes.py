@@ -1,4 +1,4 @@
-"""Prefixes: what is covered, and every way that is known to get a secret sent elsewhere."""
+"""Prefixes: which URLs are covered, and every known trick to send a secret elsewhere."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ def covers(prefix: str, url: str) -> bool:
         ("http://agent_1.team:8080", "http://agent_1.team:8080/"),
     ],
 )
-def test_what_is_below_a_prefix_is_covered(prefix: str, url: str) -> None:
+def test_url_below_a_prefix_is_covered(prefix: str, url: str) -> None:
     assert covers(prefix, url)
 
 
@@ -99,7 +99,7 @@ def test_what_is_below_a_prefix_is_covered(prefix: str, url: str) -> None:
         "",
     ],
 )
-def test_what_is_elsewhere_or_unclear_is_not(url: str) -> None:
+def test_url_elsewhere_or_ambiguous_is_not_covered(url: str) -> None:
     assert not covers("https://a.example/team", url)
 
 
@@ -127,7 +127,7 @@ def test_bad_prefix_is_refused_without_its_text(text: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_the_longest_prefix_wins_whatever_the_order() -> None:
+def test_longest_prefix_wins_in_any_order() -> None:
     entries = [Entry(parse_prefix(f"https://g.example{path}")) for path in ("/a", "", "/a/b")]
     for order in (entries, entries[::-1]):
         chosen = {
@@ -143,10 +143,10 @@ def test_the_longest_prefix_wins_whatever_the_order() -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_place_or_none(text: str) -> None:
+def test_any_text_is_a_normalized_place_or_none(text: str) -> None:
     found = place_of("https://a.example/" + text)
     if found is not None:
         assert (found.scheme, found.host, found.port) == ("https", "a.example", 443)
         assert not {"", ".", ".."} & set(found.path)
-        # What is shown of it leads to the same place.
+        # The displayed form leads to the same place.
         assert all("/" not in segment and "\\" not in segment for segment in found.path)

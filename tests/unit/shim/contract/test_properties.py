@@ -1,4 +1,4 @@
-"""What holds for any bytes, and for any valid value."""
+"""Properties for any bytes, and for any valid value."""
 
 import hashlib
 import json
@@ -117,7 +117,7 @@ ACK = st.builds(
     runtime=st.dictionaries(TEXT, TEXT, max_size=3),
     time=st.floats(min_value=0, max_value=1e11),
 )
-# Valid files with one field replaced by anything: what plain random bytes never come near to.
+# Valid files with one replaced field: plain random bytes never get this far.
 PEER_FIELD = st.sampled_from([*Peer.__dataclass_fields__, "unknown"])
 FILE_FIELD = st.sampled_from([*PeerFile.__dataclass_fields__, "unknown"])
 
@@ -136,7 +136,7 @@ def test_any_json_is_a_value_or_a_rejection(value: object) -> None:
 
 
 @given(PEER, PEER_FIELD, FILE_FIELD, JSON, st.booleans())
-def test_any_field_may_hold_anything(
+def test_any_value_in_a_field_is_read_or_rejected(
     peer: Peer, peer_field: str, file_field: str, value: object, inner: bool
 ) -> None:
     data = {"peers": [json.loads(encode_peer(peer))]}
@@ -153,7 +153,9 @@ def test_any_field_may_hold_anything(
 
 
 @given(ACK, st.sampled_from([*Ack.__dataclass_fields__]), JSON)
-def test_any_field_of_an_ack_may_hold_anything(ack: Ack, field: str, value: object) -> None:
+def test_ack_with_any_value_in_a_field_is_read_or_rejected(
+    ack: Ack, field: str, value: object
+) -> None:
     data = {**json.loads(dump_ack(ack)), field: value}
     found = load_ack(json.dumps(data).encode())
     assert isinstance(found, Ack | Rejection)
@@ -164,26 +166,26 @@ def test_any_field_of_an_ack_may_hold_anything(ack: Ack, field: str, value: obje
 
 
 @given(PEER_FILE)
-def test_a_peer_file_comes_back_as_it_was_written(file: PeerFile) -> None:
+def test_peer_file_survives_a_round_trip(file: PeerFile) -> None:
     raw = dump_peer_file(file)
     assert load_peer_file(raw) == file
     assert raw.count(b"\n") == 1
 
 
 @given(PEER_FILE, st.data())
-def test_a_cut_peer_file_is_never_taken_for_whole(file: PeerFile, data: st.DataObject) -> None:
+def test_truncated_peer_file_is_always_rejected(file: PeerFile, data: st.DataObject) -> None:
     raw = dump_peer_file(file)
     cut = data.draw(st.integers(0, len(raw) - 2))
     assert isinstance(load_peer_file(raw[:cut]), Rejection)
 
 
 @given(ACK)
-def test_an_ack_comes_back_as_it_was_written(ack: Ack) -> None:
+def test_ack_survives_a_round_trip(ack: Ack) -> None:
     assert load_ack(dump_ack(ack)) == ack
 
 
 @given(st.lists(PEER, max_size=4))
-def test_the_digest_tells_order_and_content(peers: list[Peer]) -> None:
+def test_digest_depends_on_order_and_content(peers: list[Peer]) -> None:
     encoded = [encode_peer(peer) for peer in peers]
     same = [encode_peer(peer) for peer in peers]
     assert digest_of(encoded) == digest_of(same)
@@ -202,7 +204,7 @@ def test_a_tool_name_is_an_identifier(namespace: str, name: str) -> None:
     )
 
 
-# What names were before, which those that show in ASCII keep: kagent names its own tools so.
+# The former tool names. Names with ASCII characters keep them, because kagent uses the same rule.
 def kagents_name(namespace: str, name: str) -> str:
     joined = f"{namespace}__NS__{name}" if namespace else name
     ident = re.sub(r"[^A-Za-z0-9_]", "_", joined)
@@ -219,7 +221,7 @@ def kagents_name(namespace: str, name: str) -> str:
     | st.text(st.characters(max_codepoint=126, min_codepoint=32), min_size=1)
     | st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: f"{text}a"),
 )
-def test_a_name_that_shows_in_ascii_keeps_its_tool_name(namespace: str, name: str) -> None:
+def test_name_with_ascii_characters_keeps_its_tool_name(namespace: str, name: str) -> None:
     assert tool_name(namespace, name) == kagents_name(namespace, name)
 
 
@@ -264,7 +266,7 @@ def test_clean_text_is_short_printable_and_stable(text: str, limit: int) -> None
 
 
 @given(NAME, NAME, TEXT, TEXT)
-def test_a_fingerprint_tells_the_fields_apart(name: str, other: str, uid: str, url: str) -> None:
+def test_fingerprint_distinguishes_the_fields(name: str, other: str, uid: str, url: str) -> None:
     first = fingerprint_of(namespace=name, name=other, uid=uid, url=url)
     if name != other:
         assert first != fingerprint_of(namespace=other, name=name, uid=uid, url=url)
@@ -272,7 +274,9 @@ def test_a_fingerprint_tells_the_fields_apart(name: str, other: str, uid: str, u
 
 
 @given(PEER_FILE, st.data())
-def test_what_is_known_never_changes_what_a_file_says(file: PeerFile, data: st.DataObject) -> None:
+def test_known_peers_never_change_the_result_of_reading(
+    file: PeerFile, data: st.DataObject
+) -> None:
     document = json.loads(dump_peer_file(file))
     for item in document["peers"]:
         field = data.draw(st.sampled_from(sorted(item)))
@@ -283,7 +287,7 @@ def test_what_is_known_never_changes_what_a_file_says(file: PeerFile, data: st.D
 
 
 @given(PEER_FILE)
-def test_what_is_known_is_the_same_object(file: PeerFile) -> None:
+def test_known_peer_is_returned_as_the_same_object(file: PeerFile) -> None:
     found = load_peer_file(dump_peer_file(file), file.peers)
     assert isinstance(found, PeerFile)
     assert all(new is old for new, old in zip(found.peers, file.peers, strict=True))

@@ -1,4 +1,4 @@
-"""Text of others: what cannot be seen is removed, what is seen stays."""
+"""Foreign text: invisible characters are removed, visible ones are kept."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ ANY = st.text(st.characters(exclude_categories=()), max_size=60) | HOSTILE
         ("smuggled" + "".join(chr(0xE0100 + n) for n in range(64)), "smuggled"),
     ],
 )
-def test_what_cannot_be_seen_is_removed(text: str, seen: str) -> None:
+def test_invisible_characters_are_removed(text: str, seen: str) -> None:
     assert visible_text(text) == seen
 
 
@@ -39,7 +39,7 @@ def test_what_cannot_be_seen_is_removed(text: str, seen: str) -> None:
     "text",
     ["👨‍👩‍👧", "👩🏽‍💻", "🏳️‍🌈", "❤️ 1️⃣", "می‌خواهم", "ന്‍", "क्‍ष", "tab\tand\nnewline", "名前 é"],
 )
-def test_what_a_script_or_an_emoji_needs_stays(text: str) -> None:
+def test_characters_of_scripts_and_emoji_are_kept(text: str) -> None:
     assert visible_text(text) == text
 
 
@@ -53,7 +53,7 @@ def test_cleaning_once_is_enough(text: str) -> None:
 
 
 @given(ANY, st.integers(2, 40))
-def test_a_line_is_short_and_stable(text: str, limit: int) -> None:
+def test_cleaned_line_is_short_and_stable(text: str, limit: int) -> None:
     line = clean_text(text, limit)
     assert len(line) <= limit
     assert "\n" not in line
@@ -61,7 +61,7 @@ def test_a_line_is_short_and_stable(text: str, limit: int) -> None:
     assert clean_text(line, limit) == line
 
 
-def test_what_is_cut_is_counted_and_both_ends_stay() -> None:
+def test_cut_text_keeps_both_ends_and_counts_the_removed_characters() -> None:
     text = "".join(chr(97 + n % 26) for n in range(1000))
     cut = cut_text(text, 100, gone=5)
     head, _, rest = cut.partition("\n")

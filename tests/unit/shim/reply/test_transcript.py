@@ -1,4 +1,4 @@
-"""Sequences of events: no text is lost, none is invented, whatever their order."""
+"""Sequences of events: in any order, no text is lost and none is invented."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ EVENTS = st.lists(CHUNK | SNAPSHOT | STATUS, max_size=20)
 
 @dataclass
 class Server:
-    """What an A2A server has of a task: it keeps the parts of each artifact as they came."""
+    """The state of a task on an A2A server: it keeps the parts of each artifact in their order."""
 
     artifacts: dict[str, list[str]] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ def read(events: list[dict[str, Any]]) -> Reply:
 
 
 @given(EVENTS)
-def test_a_stream_says_what_the_server_has(script: list[Any]) -> None:
+def test_stream_yields_the_artifacts_of_the_server(script: list[Any]) -> None:
     server = Server()
     streamed = read(events_of(script, server))
     assert [artifact.parts for artifact in streamed.artifacts] == [
@@ -79,7 +79,7 @@ def test_each_status_message_is_kept_in_order(script: list[Any]) -> None:
     said = [rest[0] for kind, *rest in script if kind == "status" and rest[0] is not None]
     kept = [part.text for parts in reply.history for part in parts if isinstance(part, Text)]
     kept += [part.text for part in reply.message if isinstance(part, Text)]
-    # A status without a message says nothing new; a snapshot's status neither.
+    # A status without a message adds no text. Neither does the status of a snapshot.
     assert kept == said
 
 
@@ -117,7 +117,7 @@ def test_each_status_message_is_kept_in_order(script: list[Any]) -> None:
         max_leaves=15,
     )
 )
-def test_any_json_is_taken_in(value: Any) -> None:
+def test_transcript_accepts_any_json(value: Any) -> None:
     transcript = Transcript()
     transcript.add(parse_event(value))
     assert isinstance(render(transcript.reply(), "x", limit=100), str)

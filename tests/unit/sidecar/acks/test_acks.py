@@ -1,4 +1,4 @@
-"""Acks: what counts, what is told, what is left out."""
+"""Acks: which are read, which are reported, and which are skipped."""
 
 import asyncio
 import os
@@ -17,13 +17,13 @@ def put(folder: Path, pid: int, **fields: object) -> Path:
     return path
 
 
-def test_no_folder_is_no_ack(tmp_path: Path) -> None:
+def test_missing_folder_gives_no_acks(tmp_path: Path) -> None:
     acks = AckReader(tmp_path / "nowhere").read()
     assert acks == Acks()
     assert (acks.generation, acks.largest) == (None, 0)
 
 
-def test_generation_is_what_every_process_has(tmp_path: Path) -> None:
+def test_generation_is_the_lowest_of_all_processes(tmp_path: Path) -> None:
     put(tmp_path, 1, generation=7)
     put(tmp_path, 2, generation=5)
     acks = AckReader(tmp_path).read()
@@ -42,7 +42,7 @@ def test_process_that_is_silent_for_long_is_gone(tmp_path: Path) -> None:
     assert [ack.pid for ack in AckReader(tmp_path).read().acks] == [2]
 
 
-def test_anything_may_be_there(tmp_path: Path) -> None:
+def test_reader_skips_foreign_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "ack-1.json").write_bytes(b"\xff")
     (tmp_path / "ack-2.json").write_bytes(b"[" * 50_000)
     (tmp_path / "ack-3.json").mkdir()

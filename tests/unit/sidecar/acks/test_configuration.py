@@ -1,4 +1,4 @@
-"""What a sidecar shows of the configuration of the agent's processes."""
+"""How a sidecar shows the configuration of the agent's processes."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ def acks(*configs):
 
 
 @pytest.mark.parametrize("config", [None, LIVE, REFUSED, RESTART])
-def test_an_ack_comes_back_as_it_was_written(config):
+def test_ack_survives_a_round_trip(config):
     found = load_ack(dump_ack(ack(config)))
     assert isinstance(found, Ack)
     assert found.config == config
@@ -91,7 +91,7 @@ def test_problems_have_a_word_of_the_vocabulary():
     assert problems[2].message == sentence_of(ConfigProblem.REFUSED)
 
 
-def test_what_changed_is_logged_and_counted_once(caplog):
+def test_each_change_is_logged_and_counted_once(caplog):
     metrics = Metrics()
     with caplog.at_level(logging.INFO):
         for before, after in [(None, LIVE), (LIVE, LIVE), (LIVE, REFUSED), (REFUSED, LIVE)]:
@@ -131,7 +131,7 @@ def test_status_metrics_and_page_show_it():
     assert "RestartNeeded" in console.export_text()
 
 
-def test_where_nothing_is_followed_nothing_is_shown():
+def test_status_hides_the_configuration_without_hot_config():
     document = Status("directory /peers", "/run/peers.json", acks=acks(None)).document()
     assert document["problems"] == []
     assert "Configuration of the agent" not in render_page(document)
@@ -142,7 +142,7 @@ def test_where_nothing_is_followed_nothing_is_shown():
     assert "Configuration of the agent" not in console.export_text()
 
 
-def test_what_an_agent_writes_is_cleaned(tmp_path):
+def test_text_written_by_an_agent_is_cleaned(tmp_path):
     evil = replace(REFUSED, message="\x1b[31mred\u202e", digest="\x1b[31m", restart=("a\x00b",))
     (tmp_path / "ack-7.json").write_bytes(dump_ack(ack(evil)))
     (found,) = AckReader(tmp_path).read().acks

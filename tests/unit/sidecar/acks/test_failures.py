@@ -1,4 +1,4 @@
-"""Failing calls in acks: what is told of them, how much of it at most, and when it ends."""
+"""Failing calls in acks: how they are reported, their limits, and when they end."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ def status_of(found: Acks) -> Status:
     return Status("directory /peers", "/peers.json", peers=(peer,), acks=found)
 
 
-def test_failures_of_all_processes_are_one() -> None:
+def test_failures_of_all_processes_are_merged() -> None:
     later = CallFailure("demo__NS__weather", "CallTimedOut", "slow", 3, 2000.0)
     (found,) = failing_calls(acks((DOWN,), (later,))).values()
     assert (found.reason, found.count, found.time) == ("CallTimedOut", 5, 2000.0)
@@ -37,7 +37,7 @@ def test_failures_of_all_processes_are_one() -> None:
     assert (found.reason, found.count) == ("CallTimedOut", 5)
 
 
-def test_what_begins_and_ends_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_start_and_end_of_a_failure_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert new_failures(acks(()), acks((DOWN,))) == [DOWN]
     assert "calls of peer demo__NS__weather fail: PeerUnreachable: refused" in caplog.text
@@ -49,7 +49,7 @@ def test_what_begins_and_ends_is_logged_once(caplog: pytest.LogCaptureFixture) -
     assert "calls of peer demo__NS__weather fail no more" in caplog.text
 
 
-def test_another_reason_is_news() -> None:
+def test_changed_reason_is_a_new_failure() -> None:
     other = CallFailure(DOWN.subject, "CallRefused", "401", 3, 1001.0)
     assert new_failures(acks((DOWN,)), acks((other,))) == [other]
 
@@ -61,7 +61,7 @@ def test_status_names_them_beside_the_peer_and_the_process() -> None:
     assert status_of(acks(())).document()["peers"][0]["failing"] is None
 
 
-def test_metric_is_of_peers_that_are_there_with_words_that_are_known() -> None:
+def test_metric_has_only_known_peers_and_reasons() -> None:
     metrics = Metrics()
     evil = CallFailure("nobody", "PeerUnreachable", "", 1)
     odd = CallFailure(DOWN.subject, 'x"} 1\n', "", 10**300)
@@ -85,7 +85,7 @@ def test_many_are_cut() -> None:
     assert metrics.text().count(b"hotpeers_call_failures{") == 100
 
 
-def test_words_of_an_agent_are_cleaned(tmp_path: Path) -> None:
+def test_text_of_an_agent_is_cleaned(tmp_path: Path) -> None:
     evil = CallFailure("a\u202eb", "x" * 200, "c\x1b[31md", 1, 1.0)
     ack = Ack(pid=1, state=AckState.ACTIVE, failures=(evil,), time=time.time())
     (tmp_path / "ack-1.json").write_bytes(dump_ack(ack))
@@ -95,9 +95,9 @@ def test_words_of_an_agent_are_cleaned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1e300, 1e300, float("nan"), float("inf")])
-def test_time_that_is_none_is_not_shown(seconds: float) -> None:
+def test_invalid_time_is_not_shown(seconds: float) -> None:
     assert time_of(seconds) == ""
 
 
-def test_time_is_readable() -> None:
+def test_time_is_shown_as_utc() -> None:
     assert time_of(1_000_000_000) == "2001-09-09 01:46:40Z"

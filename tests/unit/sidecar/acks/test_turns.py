@@ -1,4 +1,4 @@
-"""What agent processes say of their turns, as the sidecar reads it."""
+"""The turns that agent processes report, as the sidecar reads them."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def say(folder: Path, turns: Turns, ago: float = 0.0) -> Path:
     return path
 
 
-def test_turns_of_all_processes_are_added_up(tmp_path: Path) -> None:
+def test_turns_of_all_processes_are_summed(tmp_path: Path) -> None:
     reader = TurnsReader(tmp_path)
     assert reader.activity() == Activity()
     assert reader.activity().document()["idleSeconds"] is None
@@ -29,13 +29,13 @@ def test_turns_of_all_processes_are_added_up(tmp_path: Path) -> None:
     assert reader.activity(draining=True) == Activity(3, None, draining=True)
 
 
-def test_agent_is_idle_as_long_as_each_process_is(tmp_path: Path) -> None:
+def test_idle_time_is_that_of_the_last_active_process(tmp_path: Path) -> None:
     say(tmp_path, Turns(1, 0, time.time() - 100))
     say(tmp_path, Turns(2, 0, time.time() - 10))
     found = TurnsReader(tmp_path).activity()
     assert found.active == 0
     assert found.idle == pytest.approx(10, abs=5)
-    # By a clock that is ahead, it has been idle for no time at all.
+    # A process whose clock is ahead counts as idle for zero seconds.
     say(tmp_path, Turns(3, 0, time.time() + 1000))
     assert TurnsReader(tmp_path).activity().idle == 0.0
 
@@ -48,7 +48,7 @@ def test_process_that_is_silent_for_long_is_gone(tmp_path: Path) -> None:
     assert process.age == pytest.approx(SILENT_SECONDS - 5, abs=3)
 
 
-def test_what_is_no_turns_file_is_passed_over(tmp_path: Path) -> None:
+def test_foreign_and_broken_turns_files_are_skipped(tmp_path: Path) -> None:
     folder = tmp_path / "acks"
     folder.mkdir()
     elsewhere = say(tmp_path, Turns(9, 1))

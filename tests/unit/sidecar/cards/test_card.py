@@ -44,7 +44,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 class Reading:
-    """A reader, and a bounded wait for what it should come to know."""
+    """A reader, and a bounded wait for its states."""
 
     def __init__(self, **options: Any) -> None:
         self._event = asyncio.Event()
@@ -260,7 +260,7 @@ async def test_path_before_0_3_is_read_where_todays_has_no_card(serve: Serve, fi
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
 async def test_server_in_trouble_is_not_taken_for_an_old_one(serve: Serve, status: int) -> None:
-    """Its other path may hold an older card: what is offered would change to and fro."""
+    """Its other path may hold an older card: the offered peer would alternate."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.path == "/.well-known/agent.json":
@@ -276,7 +276,7 @@ async def test_server_in_trouble_is_not_taken_for_an_old_one(serve: Serve, statu
     assert f"status {status}" in state.message
 
 
-async def test_of_two_failures_the_one_that_found_something_is_told(serve: Serve) -> None:
+async def test_more_specific_of_two_failures_is_reported(serve: Serve) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.path == "/.well-known/agent.json":
             return web.json_response(CARD)
@@ -318,8 +318,8 @@ async def test_limit_of_a_card_can_be_set(serve: Serve) -> None:
     assert "larger than 2000 bytes" in state.message
 
 
-async def test_compressed_bomb_costs_no_memory(serve: Serve) -> None:
-    """150 kB that are 150 MB: what is read of it stays below the limit and one piece."""
+async def test_compressed_bomb_uses_little_memory(serve: Serve) -> None:
+    """150 kB that decompress to 150 MB: at most the limit and one chunk are read."""
     bomb = gzip.compress(bytes(150_000_000), compresslevel=9)
 
     async def handler(_: web.Request) -> web.Response:
@@ -370,7 +370,7 @@ async def test_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
     assert "refused (through the proxy http://127.0.0.1:9)" in state.message
 
 
-async def test_exception_of_the_proxy_goes_straight(
+async def test_no_proxy_exception_bypasses_the_proxy(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def handler(_: web.Request) -> web.Response:
@@ -438,7 +438,7 @@ async def test_outage_keeps_the_card_and_change_is_taken_over(serve: Serve) -> N
         assert back.card.description == "new"
 
 
-async def test_what_is_no_longer_followed_is_forgotten(serve: Serve) -> None:
+async def test_unfollowed_card_is_forgotten(serve: Serve) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(text=json.dumps(OLD))
 

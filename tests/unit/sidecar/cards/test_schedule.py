@@ -1,4 +1,4 @@
-"""Whose turn it is: few at once, new ones first, none after it left."""
+"""The schedule of turns: few at once, new keys first, no turn for a removed key."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,10 @@ from kit.waiting import until_async
 
 
 class Work:
-    """Notes whose turn it was; each turn lasts until it is let go, or ends at once."""
+    """Records the turns.
+
+    With `hold`, a turn lasts until it is cancelled; otherwise it ends at once.
+    """
 
     def __init__(self, *, hold: bool = False, wait: float = 3600.0) -> None:
         self.begun: list[str] = []
@@ -39,7 +42,7 @@ def schedule(
     return Schedule(work, Lane(at_once, gap), Lane(at_once, gap))
 
 
-async def test_each_has_a_turn_and_then_another() -> None:
+async def test_every_key_gets_repeated_turns() -> None:
     work = Work(wait=0.001)
     turns = schedule(work)
     turns.start()
@@ -51,7 +54,7 @@ async def test_each_has_a_turn_and_then_another() -> None:
     await turns.stop()
 
 
-async def test_no_more_than_the_lane_has_places() -> None:
+async def test_lane_runs_no_more_keys_than_it_has_places() -> None:
     work = Work(hold=True)
     turns = schedule(work, at_once=3)
     turns.start()
@@ -63,7 +66,7 @@ async def test_no_more_than_the_lane_has_places() -> None:
     await turns.stop()
 
 
-async def test_new_one_does_not_wait_for_the_old() -> None:
+async def test_new_key_does_not_wait_for_the_old_ones() -> None:
     work = Work(wait=0.0)
     turns = Schedule(work, Lane(1, 0.0), Lane(1, 3600.0))
     turns.start()
@@ -74,7 +77,7 @@ async def test_new_one_does_not_wait_for_the_old() -> None:
     await turns.stop()
 
 
-async def test_what_left_has_no_turn_any_more_and_frees_its_place() -> None:
+async def test_removed_key_gets_no_turn_and_frees_its_place() -> None:
     work = Work(hold=True)
     turns = schedule(work, at_once=1)
     turns.start()
@@ -86,7 +89,7 @@ async def test_what_left_has_no_turn_any_more_and_frees_its_place() -> None:
     assert work.at_once == 0
 
 
-async def test_place_of_one_that_left_before_it_began_is_free() -> None:
+async def test_key_removed_before_its_turn_frees_its_place() -> None:
     work = Work(hold=True)
     turns = schedule(work, at_once=1)
     turns.start()
@@ -100,7 +103,7 @@ async def test_place_of_one_that_left_before_it_began_is_free() -> None:
     await turns.stop()
 
 
-async def test_one_that_left_and_came_back_has_one_turn_at_a_time() -> None:
+async def test_key_that_comes_back_has_one_turn_at_a_time() -> None:
     work = Work(hold=True)
     turns = schedule(work)
     turns.start()
@@ -113,7 +116,7 @@ async def test_one_that_left_and_came_back_has_one_turn_at_a_time() -> None:
     await turns.stop()
 
 
-async def test_fault_with_one_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_fault_of_one_key_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     work = Work(wait=0.001)
     turns = schedule(work)
     turns.start()

@@ -131,7 +131,7 @@ def test_card_without_a_signature_is_refused(
         {"protected": "eyJhbGciOiJIUzI1NiJ9", "signature": "AA"},
     ],
 )
-def test_what_is_no_signature_is_refused(check: Check, signature: Any) -> None:
+def test_malformed_signature_is_refused(check: Check, signature: Any) -> None:
     for card in (CARD, OLD):
         tampered = card | {"signatures": [signature]}
         assert reason_of(check(public(EC)), tampered) is SidecarReason.CARD_SIGNATURE_BAD
@@ -144,8 +144,8 @@ def test_changed_card_is_refused(check: Check, make: Any) -> None:
         assert reason_of(verify, make(EC) | change) is SidecarReason.CARD_SIGNATURE_BAD
 
 
-def test_what_no_signature_covers_is_not_believed(check: Check) -> None:
-    """The library does not sign 0.3's fields of a card of 1.x: anybody can add them."""
+def test_unsigned_fields_are_ignored(check: Check) -> None:
+    """The library does not sign the fields of 0.3 in a card of 1.x: an attacker can add them."""
     card = signed(EC) | {"url": "http://weather:8080/evil", "preferredTransport": "JSONRPC"}
     believed = parse_card(check(public(EC, "main"))(card))
     assert [one.url for one in believed.interfaces] == ["http://weather:8080/rpc"]
@@ -192,7 +192,7 @@ def test_keys_are_read_again_when_they_change(tmp_path: Path) -> None:
         " " * 300_000,
     ],
 )
-def test_keys_that_cannot_be_used_verify_nothing(tmp_path: Path, text: str) -> None:
+def test_unusable_keys_are_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys.json").write_text(text)
     verify = SignatureCheck(tmp_path / "keys.json")
     with pytest.raises(CardError) as caught:
@@ -201,7 +201,7 @@ def test_keys_that_cannot_be_used_verify_nothing(tmp_path: Path, text: str) -> N
     assert "c2VjcmV0" not in str(caught.value)
 
 
-def test_nothing_of_the_library_is_imported_before_a_card_is_verified() -> None:
+def test_libraries_are_imported_only_when_a_card_is_verified() -> None:
     import subprocess
     import sys
 

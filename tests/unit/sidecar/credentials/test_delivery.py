@@ -1,4 +1,4 @@
-"""The credential file: the agent's user reads it, and nobody else, whoever the sidecar runs as."""
+"""The credential file: only the agent's user can read it, for any user of the sidecar."""
 
 import json
 import os
@@ -50,7 +50,7 @@ READ = "import sys\n#\nprint(open(sys.argv[1]).read())"
 
 @pytest.fixture
 def peer_file() -> Iterator[Path]:
-    """In a memory volume, which anybody may write to, as an emptyDir is."""
+    """In a memory volume that every user can write to, like an emptyDir."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         Path(folder).chmod(0o777)
         yield Path(folder) / "peers.json"
@@ -136,7 +136,7 @@ def test_first_call_of_an_agent_waits_for_its_right_to_read(peer_file: Path) -> 
 
 
 @root
-def test_agent_that_may_not_read_knows_it_and_keeps_what_it_has(peer_file: Path) -> None:
+def test_agent_without_read_access_keeps_its_credentials(peer_file: Path) -> None:
     deliver(peer_file)
     imports, _, rest = LOOK.partition("#\n")
     change = f"import os; os.setgroups([]); os.setgid({AGENT}); os.setuid({AGENT})"
@@ -163,7 +163,7 @@ def test_agent_that_may_not_read_knows_it_and_keeps_what_it_has(peer_file: Path)
 
 
 @root
-def test_group_of_the_file_reads_nothing(peer_file: Path) -> None:
+def test_group_of_the_file_cannot_read_it(peer_file: Path) -> None:
     deliver(peer_file, AGENT)
     file = str(peer_file.with_name("credentials.json"))
     done = run_as(STRANGER, READ, file, group=SIDECAR, groups=(AGENT,))
@@ -181,14 +181,14 @@ def test_list_follows_the_users(peer_file: Path) -> None:
 
 
 @root
-def test_before_an_agent_is_known_only_the_sidecars_user_reads_it(peer_file: Path) -> None:
+def test_only_the_sidecars_user_reads_the_file_before_an_ack(peer_file: Path) -> None:
     assert deliver(peer_file) == "None"
     assert reads(SIDECAR, peer_file)
     assert not reads(AGENT, peer_file)
 
 
 @root
-def test_nobody_may_write_it_but_the_sidecar(peer_file: Path) -> None:
+def test_only_the_sidecar_can_write_the_file(peer_file: Path) -> None:
     deliver(peer_file, AGENT)
     done = run_as(
         AGENT, "import sys\n#\nopen(sys.argv[1], 'a')", str(peer_file.with_name("credentials.json"))
@@ -217,7 +217,7 @@ def without_lists(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_where_lists_are_unsupported_no_secret_is_written(without_lists: Path) -> None:
+def test_no_secret_is_written_without_acl_support(without_lists: Path) -> None:
     mine = os.geteuid()
     made = Delivery(without_lists)
     made.bring([ONE], frozenset({mine}))
@@ -236,7 +236,7 @@ def test_where_lists_are_unsupported_no_secret_is_written(without_lists: Path) -
     assert made.problem is None
 
 
-def test_file_that_somebody_took_away_is_written_again(peer_file: Path) -> None:
+def test_deleted_file_is_written_again(peer_file: Path) -> None:
     made = Delivery(peer_file)
     made.bring([ONE], frozenset())
     file = peer_file.with_name("credentials.json")

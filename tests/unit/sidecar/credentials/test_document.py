@@ -1,4 +1,4 @@
-"""The document of credentials: what is valid, and that no message quotes what is not."""
+"""The document of credentials: what is valid, and that no error message quotes invalid input."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def pems(tmp_path: Path) -> trustme.CA:
     return authority
 
 
-def test_each_kind_is_read(tmp_path: Path, pems: trustme.CA) -> None:
+def test_each_kind_of_credential_is_read(tmp_path: Path, pems: trustme.CA) -> None:
     (tmp_path / "token").write_text(f"{S}-of-a-file\n")
     file = write(
         tmp_path,
@@ -134,7 +134,7 @@ def test_bad_entry_is_refused_and_not_quoted(tmp_path: Path, pems: trustme.CA, e
         "x" * 300_000,
     ],
 )
-def test_text_that_is_no_document_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
+def test_malformed_document_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
     file = tmp_path / "credentials.yaml"
     file.write_text(text)
     with pytest.raises(CredentialsError) as caught:
@@ -151,7 +151,7 @@ def test_two_entries_of_one_prefix_are_refused(tmp_path: Path) -> None:
         read_document(write(tmp_path, *entries))
 
 
-def test_missing_document_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
+def test_missing_document_has_its_own_reason(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError) as caught:
         read_document(tmp_path / "credentials.yaml")
     assert caught.value.reason is SidecarReason.CREDENTIALS_UNREADABLE

@@ -1,4 +1,4 @@
-"""The relay: it calls what its certificates are for, for who knows its key, and nothing else."""
+"""The relay: it calls only the prefixes of its certificates, and only for callers with its key."""
 
 import asyncio
 import contextlib
@@ -64,7 +64,7 @@ async def make_scene(folder: Path) -> AsyncIterator[Scene]:
         yield made
 
 
-async def test_call_goes_out_with_the_certificate_and_without_what_is_ours(scene: Scene) -> None:
+async def test_call_is_sent_with_the_certificate_and_without_our_headers(scene: Scene) -> None:
     headers = {"Authorization": "Bearer t", "Connection": "X-Hop", "X-Hop": "1", "TE": "trailers"}
     answer = await scene.call("/team/x?a=%20b", headers=headers, content=b'{"a": 1}')
     assert answer.json() == {"a": 1}
@@ -158,7 +158,7 @@ async def test_redirect_is_passed_on_and_not_followed(scene: Scene) -> None:
     assert len(scene.peer.seen) == 1
 
 
-async def test_stream_is_passed_on_as_it_comes(scene: Scene) -> None:
+async def test_stream_is_forwarded_without_buffering(scene: Scene) -> None:
     url = f"{scene.relay.url}/team/stream"
     async with (
         asyncio.timeout(30),
@@ -170,7 +170,7 @@ async def test_stream_is_passed_on_as_it_comes(scene: Scene) -> None:
         assert [line async for line in lines if line] == ["data: 2"]
 
 
-async def test_new_certificate_is_used_at_once_and_a_stream_goes_on_over_the_old(
+async def test_new_certificate_is_used_while_a_stream_continues_on_the_old(
     scene: Scene,
 ) -> None:
     url = f"{scene.relay.url}/team/stream"
@@ -198,7 +198,7 @@ async def test_too_large_a_request_or_an_answer_is_refused(
     assert answer.status_code == 413
     monkeypatch.setattr(module, "MAX_RESPONSE_BYTES", 1000)
     with contextlib.suppress(httpx.HTTPError):
-        # What came is not taken for all of it.
+        # A partial body is not taken for the whole answer.
         answer = await scene.call(content=b"x" * 1001)
         raise AssertionError(answer)
     with contextlib.suppress(httpx.HTTPError):
@@ -208,7 +208,7 @@ async def test_too_large_a_request_or_an_answer_is_refused(
     assert long.status_code == 400
 
 
-async def test_peer_that_is_down_or_not_trusted_is_told_apart_from_its_own_errors(
+async def test_relay_fault_differs_from_an_error_of_the_peer(
     scene: Scene,
 ) -> None:
     with socket.socket() as taken:
@@ -229,7 +229,7 @@ async def test_peer_that_is_down_or_not_trusted_is_told_apart_from_its_own_error
     assert RELAY_FAULT not in answer.headers
 
 
-async def test_caller_that_goes_ends_its_call(scene: Scene) -> None:
+async def test_disconnected_caller_ends_its_upstream_call(scene: Scene) -> None:
     url = f"{scene.relay.url}/team/stream"
     async with asyncio.timeout(30):
         async with scene.http.stream("POST", url, headers=scene.headers()) as answer:

@@ -42,7 +42,7 @@ async def scene(server: TokenServer, **client: Any) -> AsyncIterator[tuple[Scene
 
 
 @pytest.mark.parametrize("authentication", ["client_secret_basic", "client_secret_post"])
-async def test_token_is_fetched_with_what_the_client_asks_for(authentication: str) -> None:
+async def test_token_request_carries_scopes_and_audience(authentication: str) -> None:
     server = TokenServer()
     options = {"scopes": ("read", "write"), "audience": "https://a.example"}
     async with scene(server, authentication=authentication, **options) as (made, client):
@@ -80,7 +80,7 @@ async def test_server_that_is_down_at_renewal_leaves_the_token_until_it_expires(
         assert made.keeper.problems == ()
 
 
-async def test_new_secret_goes_on_with_the_old_token_until_there_is_a_new_one() -> None:
+async def test_old_token_is_used_until_the_new_secret_gets_one() -> None:
     server = TokenServer()
     async with scene(server) as (made, client):
         await made.until(lambda: made.keeper.value(client))
@@ -113,7 +113,7 @@ async def test_new_secret_goes_on_with_the_old_token_until_there_is_a_new_one() 
         ({"status": 307, "headers": {"Location": "http://127.0.0.1:9/"}}, "status 307"),
     ],
 )
-async def test_answer_that_is_no_token_is_a_problem_without_a_secret(
+async def test_malformed_token_response_is_a_problem_without_a_secret(
     answer: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -128,7 +128,7 @@ async def test_answer_that_is_no_token_is_a_problem_without_a_secret(
 
 
 @pytest.mark.parametrize("life", [None, 0, -5, "soon", "60", 1e300])
-async def test_any_expires_in_gives_a_token(life: Any) -> None:
+async def test_token_is_used_with_any_expires_in(life: Any) -> None:
     server = TokenServer()
     server.answer = web.json_response({"access_token": "t0ken", "expires_in": life})
     async with scene(server) as (made, client):

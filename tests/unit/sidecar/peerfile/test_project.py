@@ -67,13 +67,13 @@ def test_restart_continues_the_file(path: Path) -> None:
     assert again.project([peer("c")]).generation == 3
 
 
-def test_another_orchestrator_is_a_change(path: Path) -> None:
+def test_changed_orchestrator_is_a_new_generation(path: Path) -> None:
     Projector(path, "ns/a").project([])
     assert Projector(path, "ns/b").project([]).generation == 2
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"peers": 7}', b"\xff"])
-def test_broken_file_is_replaced_above_what_agents_have(path: Path, raw: bytes) -> None:
+def test_broken_file_is_replaced_with_a_generation_above_the_acked(path: Path, raw: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(raw)
     projector = Projector(path)
@@ -81,7 +81,7 @@ def test_broken_file_is_replaced_above_what_agents_have(path: Path, raw: bytes) 
     assert projector.project([], acked=41).generation == 42
 
 
-def test_missing_file_is_no_complaint(path: Path) -> None:
+def test_missing_file_is_not_reported(path: Path) -> None:
     assert Projector(path).rejection is None
 
 
@@ -126,7 +126,7 @@ def test_full_disk_leaves_the_last_good_file(
     assert projector.project([peer("b")]).generation == 2
 
 
-def test_file_system_that_cannot_sync_a_folder_is_no_failure(
+def test_projection_works_on_a_file_system_without_folder_sync(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.fsync
@@ -141,7 +141,7 @@ def test_file_system_that_cannot_sync_a_folder_is_no_failure(
     assert read(path).peers == (peer("a"),)
 
 
-def test_folder_that_takes_no_files_is_one_clear_error() -> None:
+def test_unwritable_folder_raises_projection_error() -> None:
     with pytest.raises(ProjectionError):
         Projector(Path("/proc/peers.json")).project([])
 
@@ -173,7 +173,7 @@ def test_unchanged_peers_are_not_encoded_again(path: Path, monkeypatch: pytest.M
 
 
 @given(st.lists(st.lists(st.integers(0, 9), unique=True, max_size=10), max_size=6))
-def test_encodings_that_are_kept_never_change_the_file(lists: list[list[int]]) -> None:
+def test_cached_encodings_never_change_the_file(lists: list[list[int]]) -> None:
     known = [peer(f"p{number}") for number in range(10)]
     encodings = Encodings()
     for numbers in lists:

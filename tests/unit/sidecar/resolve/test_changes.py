@@ -1,4 +1,4 @@
-"""What is new between two lists."""
+"""The differences between two lists of peers."""
 
 from hypothesis import given
 from hypothesis import strategies as st

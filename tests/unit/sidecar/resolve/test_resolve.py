@@ -100,7 +100,7 @@ def test_one_lost_request_is_no_outage() -> None:
     assert peer.ready
 
 
-def test_restart_keeps_what_the_card_told_before() -> None:
+def test_restart_keeps_the_text_of_the_last_card() -> None:
     weather = candidate("weather", description="")
     before = run(weather, cards={weather.card_key: CardState(card())}).peers
     assert run(weather, previous=before).peers == before
@@ -108,7 +108,7 @@ def test_restart_keeps_what_the_card_told_before() -> None:
     assert run(weather, cards=failing, previous=before).peers == (replace(before[0], ready=False),)
 
 
-def test_what_was_known_of_another_definition_does_not_count() -> None:
+def test_card_of_another_definition_is_not_reused() -> None:
     weather = candidate("weather", description="")
     before = run(weather, cards={weather.card_key: CardState(card())}).peers
     moved = candidate("weather", description="", url="http://elsewhere:1")
@@ -172,7 +172,7 @@ def test_rule_refuses(rules: Rules, fields: dict[str, object], reason: Reason) -
     assert not found.cards, "the card of what is ruled out is of no use"
 
 
-def test_rules_that_hold_let_through() -> None:
+def test_candidate_that_matches_the_rules_is_a_peer() -> None:
     rules = Rules(parse_selector("tier in (gold)"), frozenset({"default"}), "default/concierge")
     assert names(run(candidate("weather", labels={"tier": "gold"}), rules=rules)) == ["weather"]
 
@@ -184,7 +184,7 @@ def test_collision_keeps_the_first_by_order() -> None:
     assert "a-b.yaml" in found.refused[0].message
 
 
-def test_collision_keeps_the_one_that_was_there() -> None:
+def test_collision_keeps_the_live_peer() -> None:
     before = run(candidate("a_b")).peers
     assert names(run(candidate("a-b"), candidate("a_b"), previous=before)) == ["a_b"]
 
@@ -213,12 +213,12 @@ def test_result_does_not_depend_on_the_order_of_the_candidates() -> None:
     assert run(*candidates) == run(*reversed(candidates))
 
 
-def test_incomplete_snapshot_removes_nothing() -> None:
+def test_incomplete_snapshot_removes_no_peer() -> None:
     before = run(candidate("a"), candidate("b")).peers
     assert run(complete=False, previous=before).peers == before
 
 
-def test_peers_of_an_unread_file_stay_and_no_others() -> None:
+def test_only_peers_of_an_unread_file_are_kept() -> None:
     before = run(candidate("a"), candidate("b")).peers
     assert names(run(previous=before, unread=("b.yaml#",))) == ["b"]
     rules = Rules(orchestrator="default/b")
@@ -242,7 +242,7 @@ def test_newest_are_refused_above_the_number_of_peers() -> None:
     assert found.peers == before
 
 
-def test_peer_that_is_too_large_is_refused_alone() -> None:
+def test_oversized_peer_is_refused_and_others_are_kept() -> None:
     skills = tuple(Skill(str(n), description="x" * 4000) for n in range(20))
     found = run(candidate("big", skills=skills), candidate("small"))
     assert reasons(found) == {"default/big": Nack.PEER_TOO_LARGE}
@@ -259,10 +259,10 @@ def test_newest_are_refused_above_the_size_of_the_file() -> None:
     assert 130 < count < 140, "8 MiB hold 139 peers of 60 kB"
 
 
-# -- what a cluster adds
+# -- rules of a cluster
 
 
-def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
+def test_only_an_agent_that_was_ready_stays_a_peer_while_unready() -> None:
     waiting = candidate("weather", ready=False)
     assert reasons(run(waiting)) == {"default/weather": SidecarReason.NOT_READY}
     assert run(waiting).cards == frozenset()
@@ -277,7 +277,7 @@ def test_agent_that_was_never_ready_waits_and_one_that_was_stays() -> None:
     assert reasons(run(again, previous=(up,))) == {"default/weather": SidecarReason.NOT_READY}
 
 
-def test_condition_says_what_ready_is_not_the_card() -> None:
+def test_ready_condition_overrides_the_state_of_the_card() -> None:
     ready = candidate("weather", ready=True)
     away = CardState(card(), failures=9, reason=SidecarReason.CARD_UNAVAILABLE)
     assert run(ready, cards={ready.card_key: away}).peers[0].ready
@@ -296,7 +296,7 @@ def test_agent_is_offered_only_where_it_allows_it() -> None:
     assert names(run(everyone, rules=Rules(home="other"))) == ["weather"]
 
 
-def test_labels_that_are_not_known_keep_what_was_offered() -> None:
+def test_unknown_namespace_labels_keep_the_live_peers() -> None:
     picky = candidate("weather", audience=Audience(selector=parse_selector("team=sky")))
     rules = Rules(home="other")
     (peer,) = run(picky, rules=rules, home_labels={"team": "sky"}).peers
@@ -308,13 +308,13 @@ def test_labels_that_are_not_known_keep_what_was_offered() -> None:
     assert reasons(moved) == {"default/weather": SidecarReason.NAMESPACE_NOT_INVITED}
 
 
-def test_service_that_does_not_tell_its_port_is_refused() -> None:
+def test_service_without_a_port_is_refused() -> None:
     refused = run(candidate("web", kind="Service", url="")).refused[0]
     assert refused.reason is SidecarReason.URL_MISSING
     assert "port" in refused.message
 
 
-def test_only_what_is_unclear_is_held_by_its_whole_name() -> None:
+def test_unclear_source_matches_by_its_whole_name() -> None:
     both = (candidate("a", source="Agent/ns/a"), candidate("ab", source="Agent/ns/ab"))
     previous = run(*both).peers
     assert names(run(previous=previous, unclear=frozenset({"Agent/ns/a"}))) == ["a"]
@@ -413,7 +413,7 @@ def test_unchanged_peers_and_lists_are_the_same_objects() -> None:
 
 
 @pytest.mark.parametrize("reason", [ModelReason.INTERFACE_MISSING, ModelReason.CARD_INVALID])
-def test_described_candidate_with_no_way_to_call_it_is_refused(reason: Reason) -> None:
+def test_described_candidate_without_an_interface_is_refused(reason: Reason) -> None:
     weather = candidate("weather", ready=True)
     found = run(weather, cards={weather.card_key: CardState(None, 1, reason, "why")})
     assert reasons(found) == {"default/weather": reason}
@@ -430,14 +430,14 @@ def test_ready_peer_has_an_interface_on_its_origin() -> None:
     assert (kept.ready, kept.interfaces) == (False, peer.interfaces)
 
 
-def test_pinned_peer_takes_the_paths_of_its_card_alone() -> None:
+def test_pinned_peer_takes_only_paths_from_its_card() -> None:
     public = CardState(card(url="https://public.example/a2a"))
     weather = candidate("weather", pinned=True)
     (peer,) = run(weather, cards={weather.card_key: public}).peers
     assert [one.url for one in peer.interfaces] == ["http://weather:8080/a2a"]
 
 
-def test_nothing_is_offered_unverified_where_signatures_are_required() -> None:
+def test_unverified_card_is_no_peer_where_signatures_are_required() -> None:
     rules = Rules(require_signed=True)
     weather = candidate("weather")
     assert reasons(run(weather, rules=rules)) == {"default/weather": SidecarReason.CARD_UNAVAILABLE}
@@ -509,6 +509,6 @@ def test_newcomer_of_another_name_does_not_take_the_tool_of_a_live_peer() -> Non
     assert reasons(found) == {"default/a-b": SidecarReason.NAME_COLLISION}
 
 
-def test_first_file_of_a_name_is_taken_where_none_was_live() -> None:
+def test_first_file_of_a_name_wins_without_a_live_peer() -> None:
     found = run(from_file("b.yaml"), from_file("a.yaml"))
     assert [peer.source for peer in found.peers] == ["a.yaml#Peer/default/weather"]

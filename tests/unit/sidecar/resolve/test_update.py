@@ -32,7 +32,7 @@ def after(base: Base, *there: Candidate, cards: Cards | None = None) -> Base | N
 A, B = candidate("a", created=1.0), candidate("b", created=2.0)
 
 
-def test_changed_description_is_an_update_and_the_base_stays_as_it_was() -> None:
+def test_changed_description_is_an_update_that_keeps_the_base() -> None:
     base = start(A, B)
     changed = after(base, A, replace(B, description="Changed"))
     assert changed is not None
@@ -46,14 +46,14 @@ def test_changed_card_is_an_update() -> None:
     assert changed is not None
 
 
-def test_no_change_is_the_same_resolution() -> None:
+def test_unchanged_candidates_give_the_same_resolution() -> None:
     base = start(A, B)
     same = after(base, A, B)
     assert same is not None
     assert same.resolution is base.resolution
 
 
-def test_what_changes_more_than_its_row_is_no_update() -> None:
+def test_change_beyond_one_row_needs_a_full_resolution() -> None:
     base = start(A, B)
     assert after(base, A) is None
     assert after(base, A, B, candidate("c", created=3.0)) is None
@@ -73,7 +73,7 @@ def test_what_changes_more_than_its_row_is_no_update() -> None:
     assert update(base, Snapshot((A, B)), base.cards, Rules(), ()) is None
 
 
-def test_resolution_that_depends_on_more_than_its_rows_is_no_base() -> None:
+def test_resolution_that_depends_on_other_rows_is_not_cached() -> None:
     for there in (
         (A, replace(B, created=None)),
         (A, replace(B, card_read=True)),

@@ -37,7 +37,7 @@ def peer(url: str) -> dict[str, Any]:
     }
 
 
-def test_agent_at_its_own_service_knows_the_user() -> None:
+def test_agent_at_its_own_service_takes_user_headers() -> None:
     assert takes_user_headers(read_agent(agent()), NOBODY)
 
 
@@ -51,14 +51,14 @@ def test_agent_at_its_own_service_knows_the_user() -> None:
         "http://other.team:8080",
     ],
 )
-def test_agent_that_is_called_elsewhere_does_not(url: str) -> None:
+def test_agent_called_elsewhere_takes_no_user_headers(url: str) -> None:
     assert not takes_user_headers(read_agent_v1alpha3(agent("v1alpha3", url)), NOBODY)
 
 
 @pytest.mark.parametrize(
     "url", ["http://weather.team:8080", "https://a.example.evil", "http://a.example"]
 )
-def test_peer_does_not_whatever_it_calls_itself(url: str) -> None:
+def test_peer_object_takes_no_user_headers_by_its_name(url: str) -> None:
     assert not takes_user_headers(read_peer(peer(url)), LISTED)
 
 
@@ -73,7 +73,7 @@ def test_peer_of_a_listed_origin_does(url: str) -> None:
     "text",
     ["a.example", "https://a.example/path", "https://u:p@a.example", "https://a.example?x", "*"],
 )
-def test_what_is_no_origin_is_refused(text: str) -> None:
+def test_text_that_is_not_an_origin_is_refused(text: str) -> None:
     with pytest.raises(UrlError) as caught:
         read_origins(text)
     assert "u:p" not in str(caught.value)

@@ -28,7 +28,7 @@ from kit.waiting import until_async
 
 @pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
 def agent(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
-    """What serves at a port, as the agent's program does."""
+    """A socket that can listen on a port, like the agent's program."""
     host = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}[request.param]
     with socket.socket(request.param) as made:
         made.bind((host, 0))
@@ -44,7 +44,7 @@ def reason(silence: Silence) -> Word | None:
     return problem.reason if problem is not None else None
 
 
-def test_agent_that_serves_and_says_nothing_is_a_problem(agent: socket.socket) -> None:
+def test_serving_agent_without_acks_is_a_problem(agent: socket.socket) -> None:
     silence = Silence(frozenset({port(agent)}), patience=0)
     # Bound is not served: it is being started.
     assert not silence.changes(heard=False)
@@ -62,7 +62,7 @@ def test_agent_is_given_time(agent: socket.socket) -> None:
     assert not silence.changes(heard=False)
 
 
-def test_agent_that_is_down_is_none(agent: socket.socket) -> None:
+def test_agent_that_is_down_is_not_a_problem(agent: socket.socket) -> None:
     agent.listen()
     silence = Silence(frozenset({port(agent)}), patience=0)
     assert silence.changes(heard=False)
@@ -78,7 +78,7 @@ def test_agent_that_served_and_lost_the_shim_is_a_problem(agent: socket.socket) 
     assert silence.changes(heard=False)
 
 
-def test_without_known_ports_it_begins_with_the_sidecar() -> None:
+def test_silence_without_known_ports_starts_with_the_sidecar() -> None:
     assert not Silence(frozenset(), expected=True).changes(heard=False)
     assert Silence(frozenset(), expected=True, patience=0).changes(heard=False)
     # Outside of a pod there may be no agent.
@@ -88,14 +88,16 @@ def test_without_known_ports_it_begins_with_the_sidecar() -> None:
 @pytest.mark.parametrize(
     "table", [b"", b"\xff\n\xff 0A", b"sl\n 0: x:y z 0A\n 1: 7F:1F90", b"\0" * 9]
 )
-def test_table_that_is_none_says_that_nothing_serves(tmp_path: Path, table: bytes) -> None:
+def test_malformed_tcp_table_means_that_the_agent_does_not_serve(
+    tmp_path: Path, table: bytes
+) -> None:
     (tmp_path / "tcp").write_bytes(table)
     silence = Silence(frozenset({8080}), patience=0, tables=tmp_path)
     assert not silence.changes(heard=False)
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "a", "80;81", "-1", "٣"])
-def test_what_is_no_port_is_refused(text: str, tmp_path: Path) -> None:
+def test_invalid_port_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="HOTPEERS_AGENT_PORTS"):
         settings(tmp_path, text)
 
@@ -120,7 +122,7 @@ def settings(folder: Path, ports: str) -> Settings:
 
 
 class Told:
-    """In the place of the Events: what there is to tell."""
+    """Replaces the writer of Events: records the reports."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -135,7 +137,7 @@ class Told:
         await asyncio.Event().wait()
 
 
-async def test_sidecar_says_so_in_status_and_metrics_until_the_shim_is_there(
+async def test_sidecar_reports_the_missing_shim_until_it_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: socket.socket
 ) -> None:
     monkeypatch.setattr(module, "Silence", partial(Silence, patience=0))

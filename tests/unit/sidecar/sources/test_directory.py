@@ -1,4 +1,4 @@
-"""The directory source: what a change of files yields, and what it never loses."""
+"""The directory source: which snapshots changes of files yield, and that no peer is lost."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ def put(folder: Path, file: str, text: str) -> None:
 
 
 class Follower:
-    """Reads a source in the background and waits for what it should say."""
+    """Reads a source in the background and waits for expected snapshots."""
 
     def __init__(self, source: DirectorySource) -> None:
         self.seen: list[Snapshot] = []
@@ -91,7 +91,7 @@ async def test_files_come_change_and_go(folder: Path, follower: Follower) -> Non
     await follower.names("a")
 
 
-async def test_other_files_are_left_alone(folder: Path, follower: Follower) -> None:
+async def test_foreign_files_are_ignored(folder: Path, follower: Follower) -> None:
     put(folder, "readme.txt", "text")
     (folder / ".hidden.yaml").write_text("[")
     (folder / "folder").mkdir()
@@ -136,7 +136,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize(("make", "what"), STRANGE)
-async def test_what_is_no_file_is_reported_and_keeps_what_the_file_held(
+async def test_non_regular_file_is_reported_and_keeps_the_peers_of_the_file(
     folder: Path, follower: Follower, make: Callable[[Path], None], what: str
 ) -> None:
     put(folder, "a.yaml", manifest("a"))
@@ -164,12 +164,12 @@ async def test_what_is_no_file_is_reported_and_keeps_what_the_file_held(
     assert not (await follower.names("b", "c")).problems
 
 
-async def test_what_is_no_file_from_the_start_is_unread(folder: Path, follower: Follower) -> None:
+async def test_non_regular_file_at_the_start_is_unread(folder: Path, follower: Follower) -> None:
     os.mkfifo(folder / "a.yaml")
     assert (await follower.problem(Nack.FILE_UNREADABLE)).unread == ("a.yaml#",)
 
 
-async def test_file_that_can_be_read_again_is_no_problem_any_more(
+async def test_problem_ends_when_the_file_is_readable_again(
     folder: Path, follower: Follower
 ) -> None:
     put(folder, "a.yaml", manifest("a"))
@@ -194,7 +194,7 @@ async def test_file_that_can_be_read_again_is_no_problem_any_more(
         ("spec:", "sepc: {}\nspec:", ModelReason.UNKNOWN_FIELD, "did you mean 'spec'?"),
     ],
 )
-async def test_misspelt_peer_stays_as_it_was(
+async def test_misspelt_peer_keeps_its_last_good_version(
     folder: Path, follower: Follower, old: str, new: str, reason: Reason, message: str
 ) -> None:
     put(folder, "a.yaml", manifest("a", "before"))
@@ -219,9 +219,7 @@ async def test_misspelt_card_is_reported_and_taken(folder: Path, follower: Follo
     assert ([item.name for item in now.candidates], now.unread) == (["a"], ())
 
 
-async def test_file_taken_away_and_written_again_in_pieces_keeps_its_peers(
-    folder: Path, follower: Follower
-) -> None:
+async def test_file_rewritten_in_pieces_keeps_its_peers(folder: Path, follower: Follower) -> None:
     put(folder, "a.yaml", manifest("a"))
     await follower.names("a")
     text = manifest("a", "in pieces")
@@ -296,7 +294,7 @@ async def test_missing_directory_is_not_complete_and_is_found_later(
     assert (await follower.names("a")).complete
 
 
-async def test_directory_that_never_was_is_not_complete(tmp_path: Path) -> None:
+async def test_missing_directory_is_not_complete(tmp_path: Path) -> None:
     made = Follower(DirectorySource(tmp_path / "nowhere"))
     async with asyncio.timeout(SECONDS):
         task = asyncio.create_task(made.follow())
@@ -363,7 +361,7 @@ async def test_change_parses_only_its_file(
     assert after.candidates[2] is before.candidates[2]
 
 
-async def test_lost_notice_is_made_up_for_by_looking_again(
+async def test_change_without_an_inotify_event_is_found_by_polling(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Deaf:

@@ -1,4 +1,4 @@
-"""A watched folder: what matters is noticed, and nobody is woken without a reason."""
+"""A watched folder: relevant changes are noticed, and irrelevant ones do not wake the reader."""
 
 from collections.abc import Iterator
 from pathlib import Path

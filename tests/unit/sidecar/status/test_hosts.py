@@ -1,4 +1,4 @@
-"""Which Host a sidecar answers to, and what it does not tell of itself."""
+"""Which Host headers a sidecar accepts, and what its answers do not reveal."""
 
 import asyncio
 import socket
@@ -64,7 +64,7 @@ def test_names_of_strangers_are_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/healthz", "/readyz", "/nothing"])
-async def test_page_of_a_stranger_reads_nothing(path: str) -> None:
+async def test_request_with_a_foreign_host_gets_no_status(path: str) -> None:
     app = make_app(lambda: NOW, Metrics(), frozenset({"status.example.com"}))
     async with TestClient(TestServer(app)) as client:
         answer = await client.get(path, headers={"Host": "evil.example:8090"})
@@ -105,7 +105,7 @@ async def test_no_answer_names_the_version_of_the_server(request_: bytes, status
     assert b"python" not in answer.lower()
 
 
-def test_it_listens_on_loopback_except_in_a_pod() -> None:
+def test_status_server_listens_on_loopback_outside_of_a_pod() -> None:
     assert default_listen({}) == "127.0.0.1:8090"
     assert default_listen({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == ":8090"
 
@@ -133,7 +133,7 @@ def settings(folder: Path, **fields: str) -> Settings:
     )
 
 
-async def test_status_says_which_host_is_not_known() -> None:
+async def test_error_names_the_unknown_host() -> None:
     # By a proxy of the operator, say, that passes its own name on.
     app = make_app(lambda: NOW, Metrics())
 

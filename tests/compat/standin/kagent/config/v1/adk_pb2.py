@@ -69,7 +69,7 @@ _EMPTY = [
 
 
 def _describe() -> descriptor_pb2.FileDescriptorProto:
-    # proto2: each field tells whether it is set, as the contract's optional ones do.
+    # proto2: presence of each field is known, as of optional fields in the contract.
     file = descriptor_pb2.FileDescriptorProto(
         name="kagent/config/v1/adk.proto", package="kagent.config.v1", syntax="proto2"
     )
