@@ -55,9 +55,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """An Event in the cluster. `name` is empty while it is being created; `at` is monotonic."""
+    """An Event in the cluster. `name` is None while it is being created; `at` is monotonic."""
 
-    name: str
+    name: str | None
     count: int
     at: float
 
@@ -128,14 +128,14 @@ class EventWriter:
                     await self._send(due, *self._waiting.pop(due))
                 await asyncio.sleep(self._pause)
 
-    async def write(self, event: Event, count: int = 1) -> str:
-        """Create an Event now. Returns its name, or "" if that failed."""
+    async def write(self, event: Event, count: int = 1) -> str | None:
+        """Create an Event now. Returns its name, or None if that failed."""
         body = self._body(event, count)
         try:
             await self._client.post(_path(event), body)
         except KubeError as error:
             self._failed(event, error)
-            return ""
+            return None
         self._failure = ""
         return str(body["metadata"]["name"])
 
@@ -143,7 +143,7 @@ class EventWriter:
         if self._count and await self._add_count(key, event, count):
             return
         # Record it before it is sent, because a repeat may be added in the meantime.
-        self._keep(key, _Written("", count, time.monotonic()))
+        self._keep(key, _Written(None, count, time.monotonic()))
         if name := await self.write(event, count):
             self._keep(key, _Written(name, count, time.monotonic()))
         else:
@@ -152,7 +152,11 @@ class EventWriter:
     async def _add_count(self, key: Hashable, event: Event, count: int) -> bool:
         """Add repeats to the count of their Event. Returns False if a new Event is needed."""
         written = self._written.get(key)
-        if written is None or not written.name or time.monotonic() - written.at > _COUNT_SECONDS:
+        if (
+            written is None
+            or written.name is None
+            or time.monotonic() - written.at > _COUNT_SECONDS
+        ):
             return False
         total = written.count + count
         change = {

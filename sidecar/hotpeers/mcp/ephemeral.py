@@ -37,14 +37,14 @@ _PASSING = (KubeReason.API_UNREACHABLE, KubeReason.API_BUSY, KubeReason.API_FAIL
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The result. `left` says why the agent still exists, or is "" if it was deleted."""
+    """The result. `left` says why the agent still exists, or is None if it was deleted."""
 
     name: str
     namespace: str
     answer: Answer
     seconds: float
     expires: str
-    left: str
+    left: str | None
 
 
 class Ephemeral:
@@ -181,12 +181,12 @@ class Ephemeral:
                 job.seen = seen.message
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _remove(self, job: Job) -> str:
-        """Delete the agent. Returns why that failed, or "" if no agent is left. Never raises."""
+    async def _remove(self, job: Job) -> str | None:
+        """Delete the agent. Returns why that failed, or None if no agent is left. Never raises."""
         job.leaving = True
         writing = job.writing
         if writing is None:
-            return ""
+            return None
         await asyncio.wait({writing}, timeout=_WRITE_SECONDS)
         try:
             async with asyncio.timeout(_DELETE_SECONDS):
@@ -197,10 +197,10 @@ class Ephemeral:
             logger.exception("%s is not deleted", job)
             return f"{job} could not be deleted: {type(error).__name__}"
 
-    async def _remove_until(self, job: Job, writing: asyncio.Task[Any]) -> str:
+    async def _remove_until(self, job: Job, writing: asyncio.Task[Any]) -> str | None:
         uid = str(part(job.stored, "metadata").get("uid") or "")
         if not uid and _was_refused(writing):
-            return ""
+            return None
         loop = asyncio.get_running_loop()
         start = loop.time()
         while True:
@@ -210,11 +210,11 @@ class Ephemeral:
                     uid = seen.uid if seen is not None else ""
                 if uid:
                     await self._client.delete(path_of(job.namespace, job.name), uid)
-                    return ""
+                    return None
                 if loop.time() - start > _LATE_SECONDS:
-                    return ""
+                    return None
             except (NotFoundError, ConflictError):
-                return ""  # it is gone, or was replaced by another agent
+                return None  # it is gone, or was replaced by another agent
             except (KubeError, Fault) as error:
                 why = error.detail if isinstance(error, KubeError) else error.message
                 given_up = loop.time() - start > _DELETE_SECONDS - 2 * _RETRY_SECONDS

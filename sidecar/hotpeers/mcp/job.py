@@ -98,8 +98,8 @@ def late(job: Job, outcome: str) -> Fault:
     return Fault(reason, message, advice)
 
 
-def became(job: Job, left: str) -> str:
-    """The outcome as text. `left` says why the agent still exists, or is ""."""
+def became(job: Job, left: str | None) -> str:
+    """The outcome as text. `left` says why the agent still exists, or is None if it does not."""
     if left:
         return f"{left}; {until(job.expires)}"
     return "the agent was deleted" if job.stored else "no agent was created"

@@ -193,7 +193,7 @@ async def test_failure_is_logged_until_it_changes(caplog: pytest.LogCaptureFixtu
     denied, lost = ForbiddenError("no"), Lost()
     writer = writer_of(Api(denied, denied, KubeError("down")), lost, right="grant it")
     for _ in range(3):
-        assert await writer.write(EVENT) == ""
+        assert await writer.write(EVENT) is None
     assert await writer.write(EVENT)
     assert lost.count == 3
     assert [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING] == [
