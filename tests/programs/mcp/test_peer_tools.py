@@ -500,7 +500,7 @@ def raw_settings() -> dict[str, str]:
         ("orchestrator", "lead", "namespace/name"),
     ],
 )
-def test_raw_settings_name_their_flag(
+def test_wrong_settings_name_their_flag(
     name: str, value: str, says: str, raw_settings: dict[str, str]
 ) -> None:
     with pytest.raises(Exception, match=says):
