@@ -1,6 +1,6 @@
 """Follows the configuration of the agent in this process, and keeps the last good one.
 
-New files are judged once and as a whole, in the shim's thread or in a request. If they are good,
+New files are checked once and as a whole, in the shim's thread or in a request. If they are good,
 the next request applies them, right before kagent makes its agent. They are applied nowhere else,
 so that a turn in flight keeps the configuration with which it began.
 """
@@ -16,12 +16,12 @@ from typing import Any
 
 from ..contract import ConfigAck, Nack, Rejection, clean_text
 from . import changes
+from .check import LIVE, Checker, Good, Report, feature_missing, refused, restart_needed
 from .container import container_start
 from .content import Content
 from .document import parse_document
 from .folder import Folder, Stamp
 from .hashing import Start, Wanted, config_hash
-from .judging import LIVE, Good, Judge, Verdict, feature_missing, refused, restart_needed
 from .proof import Proof
 from .runtime import Runtime
 
@@ -32,14 +32,14 @@ MISSING_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
 """How long a process may take after its start to read its configuration."""
 WAIT_SECONDS = 0.25
-"""How long a request waits while new files are judged. After that, it uses the previous files."""
+"""How long a request waits while new files are checked. After that, it uses the previous files."""
 _MESSAGE = 1000
 
 
 class HotConfig:
     """The configuration of this process. Thread-safe.
 
-    The lock `_judging` is held while new files are judged, which can take seconds. The lock
+    The lock `_checking` is held while new files are checked, which can take seconds. The lock
     `_state` is only held for moments.
     """
 
@@ -48,10 +48,10 @@ class HotConfig:
         self._patience = patience
         self._began = time.time()
         self._own_hash = folder.own_hash()
-        self._judging = threading.Lock()
+        self._checking = threading.Lock()
         self._state = threading.Lock()
         self._of: _Following | None = None
-        self._cannot: Verdict | None = None
+        self._cannot: Report | None = None
         self._ack: ConfigAck | None = None
 
     def read_at_start(self, data: object) -> Content | None:
@@ -79,11 +79,11 @@ class HotConfig:
             self._cannot = feature_missing(why)
 
     def look(self) -> None:
-        """Judge the files if any of them has changed. The shim's thread calls this."""
+        """Checker the files if any of them has changed. The shim's thread calls this."""
         of = self._of
         if of is not None:
-            with self._judging:
-                self._judge_if_changed(of)
+            with self._checking:
+                self._check_if_changed(of)
         elif time.time() - self._began > self._patience:
             self.cannot(f"this process made no AgentConfig of {self.folder.path}/config.json")
 
@@ -92,11 +92,11 @@ class HotConfig:
         of = self._of
         if of is None or config is not of.target:
             return
-        if self.folder.stamp() != of.seen[0] and self._judging.acquire(timeout=WAIT_SECONDS):
+        if self.folder.stamp() != of.seen[0] and self._checking.acquire(timeout=WAIT_SECONDS):
             try:
-                self._judge_if_changed(of)
+                self._check_if_changed(of)
             finally:
-                self._judging.release()
+                self._checking.release()
         if of.pending is not None:
             with self._state:
                 of.put_in_place()
@@ -119,7 +119,7 @@ class HotConfig:
         with self._state:
             back = of.take_back(error)
         if back:
-            logger.error("no agent could be made in a request: %s", of.verdict.message)
+            logger.error("no agent could be made in a request: %s", of.report.message)
         return back
 
     def runner_made(self) -> None:
@@ -142,22 +142,20 @@ class HotConfig:
 
     def _now(self) -> ConfigAck | None:
         of = self._of
-        verdict, digest, proven, seen = self._cannot, "", "", ""
-        if of is not None and verdict is None:
-            verdict, digest = of.verdict, of.live.content.digest
+        report, digest, proven, seen = self._cannot, "", "", ""
+        if of is not None and report is None:
+            report, digest = of.report, of.live.content.digest
             if of.wanted is not None and isinstance(of.newest, Content):
                 seen = config_hash(of.newest, of.wanted.secrets)
-                if verdict is LIVE:
+                if report is LIVE:
                     proven, rotated = of.proof.of(seen, of.wanted)
-                    verdict = restart_needed((changes.SECRETS,)) if rotated else verdict
-        if verdict is None:
+                    report = restart_needed((changes.SECRETS,)) if rotated else report
+        if report is None:
             return None
-        message = clean_text(verdict.message, _MESSAGE)
-        return ConfigAck(
-            verdict.state, digest, proven, seen, verdict.reason, message, verdict.restart
-        )
+        message = clean_text(report.message, _MESSAGE)
+        return ConfigAck(report.state, digest, proven, seen, report.reason, message, report.restart)
 
-    def _judge_if_changed(self, of: _Following) -> None:
+    def _check_if_changed(self, of: _Following) -> None:
         stamps = self.folder.stamps()
         if stamps == of.seen:
             return
@@ -166,7 +164,7 @@ class HotConfig:
             return
         wanted = self.folder.wanted()
         if newest != of.newest:
-            outcome = of.judge(newest)
+            outcome = of.check(newest)
             with self._state:
                 before = of.live
                 of.take(newest, outcome)
@@ -185,14 +183,14 @@ class _Following:
         self.live = start
         self.pending: Good | None = None
         self.newest: Content | Rejection = start.content
-        self.verdict = LIVE
+        self.report = LIVE
         self.wanted: Wanted | None = None
         self.proof = Proof(began)
         self.seen: tuple[Stamp, ...] = (None,)
         self.builds = 0
         self.undo: tuple[Good, Mapping[str, Any]] | None = None
         self._runtime = runtime
-        self._judge = Judge(runtime, start)
+        self._checker = Checker(runtime, start)
         self._placed = start
         self._missing_since: float | None = None
 
@@ -206,17 +204,17 @@ class _Following:
             self._missing_since = now
         return now - self._missing_since < MISSING_SECONDS
 
-    def judge(self, newest: Content | Rejection) -> Good | Verdict:
+    def check(self, newest: Content | Rejection) -> Good | Report:
         """The result for new files. Files that are already live are good."""
-        return self.live if newest == self.live.content else self._judge.judge(newest)
+        return self.live if newest == self.live.content else self._checker.check(newest)
 
-    def take(self, newest: Content | Rejection, outcome: Good | Verdict) -> None:
-        """Record the newest files and the result of judging them."""
+    def take(self, newest: Content | Rejection, outcome: Good | Report) -> None:
+        """Record the newest files and the result of the check."""
         self.newest = newest
-        if isinstance(outcome, Verdict):
-            self.verdict = outcome
+        if isinstance(outcome, Report):
+            self.report = outcome
             return
-        self.verdict = LIVE
+        self.report = LIVE
         if outcome is not self.live:
             self.live = self.pending = outcome
 
@@ -237,13 +235,13 @@ class _Following:
         self.undo = None
         self._runtime.assign(self.target, fields)
         if self.live is self._placed:
-            self.live, self.verdict = before, refused(self._runtime.explain(error))
+            self.live, self.report = before, refused(self._runtime.explain(error))
         self._placed = before
         return True
 
 
-def _log(outcome: Good | Verdict, before: Good) -> None:
-    if isinstance(outcome, Verdict):
+def _log(outcome: Good | Report, before: Good) -> None:
+    if isinstance(outcome, Report):
         message = clean_text(outcome.message, _MESSAGE)
         logger.warning(
             "the new configuration is not live, the one before it is: %s: %s",

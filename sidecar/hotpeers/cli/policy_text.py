@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from ..spawnpolicy.check import Manifests, Verdict
+from ..spawnpolicy.check import Checked, Manifests
 from ..spawnpolicy.explain import explain
 
 
-def show_check(manifests: Manifests, verdicts: Sequence[Verdict], console: Console) -> None:
+def show_check(manifests: Manifests, verdicts: Sequence[Checked], console: Console) -> None:
     """Print the problems of the files, then each verdict with a line for each denial."""
     _problems(manifests, console)
     for verdict in verdicts:

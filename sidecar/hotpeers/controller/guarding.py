@@ -18,9 +18,9 @@ from ..spawnpolicy.decision import Denial
 from ..spawnpolicy.review import Review
 from ..spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy, seconds_of
 from ..spawnpolicy.tenancy import TenantLimits
+from .admission.decider import Decider, Verdict
 from .admission.denials import Denials
 from .admission.guard import Guard, last_denial, told_of
-from .admission.judging import Judging, Verdict
 from .admission.knowledge import Knowledge
 from .admission.live import Live
 from .duties import GuardDuties, Telling
@@ -71,12 +71,12 @@ class Guarding:
             templates = RegistryTemplates(self._registry, partial(tool_servers, client))
         self._live = Live(client, settings.check_secrets)
         self._namespace = namespace
-        judging = Judging(self.knowledge, self._live, self.reservations, self.governed, templates)
-        self._guard = Guard(judging.judge, metrics, self._note, draining)
+        decider = Decider(self.knowledge, self._live, self.reservations, self.governed, templates)
+        self._guard = Guard(decider.decide, metrics, self._note, draining)
 
     @property
     def unready(self) -> str:
-        """Why the guard cannot judge yet; "" if it can."""
+        """Why the guard cannot decide yet; "" if it can."""
         return self.knowledge.unready
 
     def problems(self) -> tuple[Problem, ...]:

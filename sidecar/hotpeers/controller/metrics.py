@@ -35,13 +35,13 @@ class ControllerMetrics:
             buckets=_SECONDS,
             registry=own,
         )
-        self._judged = Counter(
+        self._decided = Counter(
             "hotpeers_guard_requests_total",
             "Requests of governed subjects, by what was decided",
             ["operation", "decision", "reason"],
             registry=own,
         )
-        self._judged_in = Histogram(
+        self._decided_in = Histogram(
             "hotpeers_guard_seconds",
             "From the whole request to the answer",
             ["phase"],
@@ -141,13 +141,13 @@ class ControllerMetrics:
         self._injections.labels(review.result.value, reason).inc()
         self._seconds.observe(seconds)
 
-    def judged(self, operation: str, decision: str, reason: str) -> None:
+    def decided(self, operation: str, decision: str, reason: str) -> None:
         """The guard decided on a request, or failed to."""
-        self._judged.labels(operation, decision, reason).inc()
+        self._decided.labels(operation, decision, reason).inc()
 
-    def judged_in(self, phase: str, seconds: float) -> None:
+    def decided_in(self, phase: str, seconds: float) -> None:
         """The guard answered a request."""
-        self._judged_in.labels(phase).observe(seconds)
+        self._decided_in.labels(phase).observe(seconds)
 
     def spawned_deleted(self, reason: str) -> None:
         """A spawned agent was deleted."""

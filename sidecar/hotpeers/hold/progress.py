@@ -56,7 +56,9 @@ class Progress:
 WAITING = Progress(Stand.WAITING)
 
 
-def judge(pods: Collection[Asked], replicas: int, since: float, ack_seconds: float) -> Progress:
+def progress_of(
+    pods: Collection[Asked], replicas: int, since: float, ack_seconds: float
+) -> Progress:
     """The state of a hold whose Deployment has no rollout in progress.
 
     `since` is the time in seconds for which this leader has checked the hold. `replicas` is the wanted

@@ -24,7 +24,7 @@ class Sources:
 
     `agent` is None if the pod belongs to no Agent, or if its Agent cannot be read. `namespace` has the
     annotations of a Namespace that opted in, and is None for other Namespaces. `unknown` says why a
-    pod of such a Namespace cannot be judged.
+    pod of such a Namespace cannot be injected.
     """
 
     agent: Agent | None = None

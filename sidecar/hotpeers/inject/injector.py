@@ -30,7 +30,7 @@ from .edit import Edit
 from .hotconfig import check_config, hot_environment, hot_mounts, pod_volume
 from .identity import orchestrator_name
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
-from .outcome import Injection, Json, Skip, Verdict
+from .outcome import Injection, Json, Patch, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER, ends
 from .reasons import InjectReason
 from .runtime import check_runtime
@@ -73,7 +73,7 @@ def make_patch(
     *,
     known: Skip | None = None,
     runtime: str = "",
-) -> Verdict:
+) -> Patch:
     """The patch for a pod that is created in `namespace`. The given pod is not changed.
 
     `known` is a reason to skip the pod that was found outside the pod, for example in its Namespace.
@@ -82,7 +82,7 @@ def make_patch(
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     wishes = read_annotations(annotations)
     if wishes is None:
-        return Verdict(asked=False)
+        return Patch(asked=False)
     if isinstance(wishes, Skip):
         return skip_pod(pod, known or wishes)
     if _STATIC_POD in annotations:
@@ -151,13 +151,13 @@ def _check(pod: Json, target: Json, injection: Injection, extras: _Extras) -> Sk
     )
 
 
-def _refused(pod: Json, skip: Skip, wishes: Wishes) -> Verdict:
+def _refused(pod: Json, skip: Skip, wishes: Wishes) -> Patch:
     # The pod was injected before: do not report changes that other webhooks made later.
     done = is_injected(pod)
-    return Verdict(warnings=wishes.warnings) if done else skip_pod(pod, skip, wishes)
+    return Patch(warnings=wishes.warnings) if done else skip_pod(pod, skip, wishes)
 
 
-def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
+def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Patch:
     """The patch of a pod that is skipped: an annotation with the reason."""
     warnings = wishes.warnings if wishes is not None else ()
     edit = Edit(pod)
@@ -165,7 +165,7 @@ def skip_pod(pod: Json, skip: Skip, wishes: Wishes | None = None) -> Verdict:
     if _STATIC_POD not in pod["metadata"]["annotations"]:
         edit.put(str(skip), "metadata", "annotations", SKIPPED)
     warning = f"hotpeers: nothing is injected: {skip}"
-    return Verdict(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
+    return Patch(tuple(edit.operations), skip=skip, warnings=(warning, *warnings))
 
 
 def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
@@ -175,7 +175,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     injection: Injection,
     wishes: Wishes,
     extras: _Extras,
-) -> Verdict:
+) -> Patch:
     target = pod["spec"]["containers"][at]
     edit = Edit(pod)
     _add_containers(edit, target, namespace, injection, wishes, extras)
@@ -201,7 +201,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
             status["runtime"] = "bridge"
         edit.put(json.dumps(status), "metadata", "annotations", STATUS)
         edit.remove("metadata", "annotations", SKIPPED)
-    return Verdict(tuple(edit.operations), without=extras.without, warnings=extras.warnings)
+    return Patch(tuple(edit.operations), without=extras.without, warnings=extras.warnings)
 
 
 def _add_mounts(

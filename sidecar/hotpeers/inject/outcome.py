@@ -25,7 +25,7 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Patch:
     """The patch of one pod. `skip` is why it is not injected and gets an annotation at most.
 
     `without` has the reasons for requested parts that an injected pod does not get.

@@ -14,7 +14,7 @@ from ..base.reasons import Reason
 from .conflicts import is_injected
 from .effective import NOTHING, Sources, settle
 from .injector import make_patch, skip_pod
-from .outcome import Injection, Json, Skip, Verdict
+from .outcome import Injection, Json, Patch, Skip
 from .reasons import InjectReason
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Request:
 def review(raw: bytes | str, injection: Injection, sources: Sources = NOTHING) -> Review:
     """Answer the body of one request. It never raises and always allows the pod."""
     request = read_request(raw)
-    return request if isinstance(request, Review) else judge(request, injection, sources)
+    return request if isinstance(request, Review) else answer(request, injection, sources)
 
 
 def read_request(raw: bytes | str) -> Request | Review:
@@ -78,38 +78,38 @@ def read_request(raw: bytes | str) -> Request | Review:
         return Review(_answer(uid), Result.FAILED, InjectReason.REQUEST_INVALID)
 
 
-def judge(request: Request, injection: Injection, sources: Sources = NOTHING) -> Review:
+def answer(request: Request, injection: Injection, sources: Sources = NOTHING) -> Review:
     """Answer one request. It never raises and always allows the pod."""
     uid, title = request.uid, _title(request.pod, request.namespace)
     try:
-        settled, verdict = _verdict(request, injection, sources)
+        settled, patch = _patch(request, injection, sources)
     except Exception:
         # An error of hotpeers must not prevent a pod from starting.
         reason = InjectReason.INJECTION_FAILED
         logger.exception("pod %s is left as it is", title, extra={"reason": reason.value})
         warning = f"hotpeers: nothing is injected: {reason.value}: see the controller's log"
         return Review(_answer(uid, warnings=(warning,)), Result.FAILED, reason)
-    _log(verdict, title)
+    _log(patch, title)
     if settled:
         logger.info("pod %s: its annotations are now those of its Agent or Namespace", title)
-    answer = _answer(uid, (*settled, *verdict.operations), verdict.warnings)
-    if verdict.skip is not None:
-        return Review(answer, Result.SKIPPED, verdict.skip.reason, told=(verdict.skip,))
-    result = Result.INJECTED if verdict.injected else Result.UNCHANGED
-    return Review(answer, result, told=verdict.without)
+    answer = _answer(uid, (*settled, *patch.operations), patch.warnings)
+    if patch.skip is not None:
+        return Review(answer, Result.SKIPPED, patch.skip.reason, told=(patch.skip,))
+    result = Result.INJECTED if patch.injected else Result.UNCHANGED
+    return Review(answer, result, told=patch.without)
 
 
-def _verdict(
+def _patch(
     request: Request, injection: Injection, sources: Sources
-) -> tuple[tuple[Json, ...], Verdict]:
-    """The operations that set the effective annotations, and the verdict on the resulting pod."""
+) -> tuple[tuple[Json, ...], Patch]:
+    """The operations that set the effective annotations, and the patch on the resulting pod."""
     if sources.unknown is not None:
         injected = is_injected(request.pod)
-        return (), Verdict() if injected else skip_pod(request.pod, sources.unknown)
+        return (), Patch() if injected else skip_pod(request.pod, sources.unknown)
     edit, known = settle(request.pod, sources)
     runtime = sources.agent.runtime if sources.agent is not None else ""
-    verdict = make_patch(edit.pod, request.namespace, injection, known=known, runtime=runtime)
-    return tuple(edit.operations), verdict
+    patch = make_patch(edit.pod, request.namespace, injection, known=known, runtime=runtime)
+    return tuple(edit.operations), patch
 
 
 def _pod(request: Mapping[str, Any]) -> tuple[Json, str]:
@@ -140,12 +140,12 @@ def _answer(uid: str, operations: tuple[Json, ...] = (), warnings: tuple[str, ..
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
 
-def _log(verdict: Verdict, title: str) -> None:
-    if verdict.skip is not None:
-        reason = verdict.skip.reason.value
-        logger.warning("pod %s is skipped: %s", title, verdict.skip, extra={"reason": reason})
-    elif verdict.injected:
+def _log(patch: Patch, title: str) -> None:
+    if patch.skip is not None:
+        reason = patch.skip.reason.value
+        logger.warning("pod %s is skipped: %s", title, patch.skip, extra={"reason": reason})
+    elif patch.injected:
         logger.info("pod %s is injected", title)
-        for one in verdict.without:
+        for one in patch.without:
             extra = {"reason": one.reason.value}
             logger.warning("pod %s is not given all it asks for: %s", title, one, extra=extra)

@@ -155,8 +155,8 @@ class Toolbox:
             manifest["metadata"]["namespace"] = place.namespace
         async with self.rights.explained():
             existed = await self._exists(place)
-            judged = await self._apply(place, manifest, dry_run=True)
-            done = judged if dry_run else await self._apply(place, manifest, dry_run=False)
+            tried = await self._apply(place, manifest, dry_run=True)
+            done = tried if dry_run else await self._apply(place, manifest, dry_run=False)
         metadata = done.get("metadata") or {}
         advice = "" if dry_run else "Wait with wait_for_agent until it can be used."
         return ApplyResult(

@@ -11,7 +11,7 @@ from .reasons import RegistryReason
 
 _MAX_MESSAGE = 4096
 _LATER = "Nothing was changed. Try again later."
-# For these reasons the outcome of a write is known, whatever the status: the server judged the request.
+# For these reasons the outcome of a write is known, whatever the status: the server answered the request.
 _SAY_WHAT_HAPPENED = (
     RegistryReason.ADMISSION_DENIED,
     RegistryReason.ADMISSION_SILENT,
@@ -38,7 +38,7 @@ class Fault(Exception):
 
 def fault_of(error: KubeError, what: str) -> Fault:
     """The failure of a request that wrote nothing. `what` names the request."""
-    reason, advice = _judge(error)
+    reason, advice = _classify(error)
     return Fault(reason, f"{what}: {error.detail}", advice)
 
 
@@ -51,11 +51,11 @@ def fault_of_write(error: KubeError, what: str) -> Fault:
     return Fault(RegistryReason.OUTCOME_UNKNOWN, fault.message, advice)
 
 
-def _judge(error: KubeError) -> tuple[Reason, str]:
-    return _judge_admission(error) or _judge_answer(error)
+def _classify(error: KubeError) -> tuple[Reason, str]:
+    return _classify_admission(error) or _classify_answer(error)
 
 
-def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
+def _classify_admission(error: KubeError) -> tuple[Reason, str] | None:
     # A denial by admission can have any status. Only its message distinguishes it from a denial by
     # RBAC and from a failed validation.
     if error.status and any(mark in error.detail for mark in _DENIALS):
@@ -73,7 +73,7 @@ def _judge_admission(error: KubeError) -> tuple[Reason, str] | None:
     return None
 
 
-def _judge_answer(error: KubeError) -> tuple[Reason, str]:
+def _classify_answer(error: KubeError) -> tuple[Reason, str]:
     if isinstance(error, ForbiddenError):
         return (
             RegistryReason.RIGHT_MISSING,

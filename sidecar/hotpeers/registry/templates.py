@@ -38,7 +38,7 @@ class RegistryTemplates:
 
     A caller of `hotpeers mcp` can choose the namespace, the modelConfig, the runtime, and for each
     server its tools and the tools that need approval. These values are taken from the object of the
-    request; all others come from the registry. The policy judges the chosen values like any others.
+    request; all others come from the registry. The policy checks the chosen values like any others.
     """
 
     def __init__(

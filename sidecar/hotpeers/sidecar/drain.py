@@ -98,11 +98,11 @@ class Drain:
         begun = time.monotonic()
         with self._sign_up() as signed:
             logger.info("draining: %d turns in flight", _active(self._look()))
-            judge = _Ending() if until_ended else _Quiet(self._seconds, signed=signed)
+            waiting = _Ending() if until_ended else _Quiet(self._seconds, signed=signed)
             while True:
                 seen = self._look()
                 passed = time.monotonic() - begun
-                outcome = Outcome.ABANDONED if is_gone() else judge.outcome(seen, passed)
+                outcome = Outcome.ABANDONED if is_gone() else waiting.outcome(seen, passed)
                 if outcome is not None:
                     ended = Ended(outcome, passed, _active(seen))
                     level = logging.WARNING if outcome is Outcome.BOUND else logging.INFO

@@ -42,7 +42,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Checked:
     """The guard's decision on one object."""
 
     document: Document
@@ -92,11 +92,11 @@ def check(
     subject: Subject,
     templates: Mapping[str, Any] | None = None,
     now: datetime | None = None,
-) -> list[Verdict]:
+) -> list[Checked]:
     """Decide on each object as if the subject created them one after the other, in this order."""
     moment = now or datetime.now(UTC)
     usage: dict[str, Usage] = {}
-    verdicts: list[Verdict] = []
+    checked: list[Checked] = []
     for document in manifests.others:
         facts = Facts(now=moment, usage=usage, templates=templates or {})
         request = _request(document.data, subject)
@@ -110,8 +110,8 @@ def check(
         name = request.name or (f"{beginning}…" if isinstance(beginning, str) else "")
         title = f"{request.namespace}/{name}" if name else "an object with no name"
         kind = document.data.get("kind") if isinstance(document.data, dict) else ""
-        verdicts.append(Verdict(document, clean_text(f"{kind or 'object'} {title}", 200), decision))
-    return verdicts
+        checked.append(Checked(document, clean_text(f"{kind or 'object'} {title}", 200), decision))
+    return checked
 
 
 def _offline(decision: Decision, document: Document, policies: Sequence[SpawnPolicy]) -> Decision:
@@ -191,8 +191,8 @@ def read_template(text: str, raw: bytes) -> tuple[str, Any]:
     return key, agents[0]["spec"]
 
 
-def as_json(manifests: Manifests, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The problems and verdicts as the JSON output of the command."""
+def as_json(manifests: Manifests, checked: Sequence[Checked]) -> dict[str, Any]:
+    """The problems and checked as the JSON output of the command."""
     return {
         "problems": [
             {"where": one.where, "document": one.document, "field": one.field}
@@ -216,6 +216,6 @@ def as_json(manifests: Manifests, verdicts: Sequence[Verdict]) -> dict[str, Any]
                     for it in one.decision.denials
                 ],
             }
-            for one in verdicts
+            for one in checked
         ],
     }

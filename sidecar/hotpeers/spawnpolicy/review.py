@@ -167,7 +167,7 @@ def answer_unread(uid: str, message: str) -> dict[str, Any]:
 
 
 def _patch(given: Any, wanted: Any) -> list[dict[str, Any]]:
-    """A JSON Patch that replaces whole top-level fields, so that the object is stored as judged."""
+    """A JSON Patch that replaces whole top-level fields, so that the object is stored as checked."""
     if wanted is None:
         return []
     if not isinstance(given, dict) or not isinstance(wanted, dict):

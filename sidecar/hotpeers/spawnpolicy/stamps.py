@@ -40,7 +40,7 @@ class Stamps:
     owners: tuple[Mapping[str, Any], ...] = ()
 
     def put_on(self, manifest: Any) -> None:
-        """Write the stamps into a manifest that was judged. The manifest is changed in place."""
+        """Write the stamps into a manifest that was checked. The manifest is changed in place."""
         metadata = manifest["metadata"]
         metadata["annotations"] = {**metadata.get("annotations", {}), **self.annotations}
         metadata["labels"] = {**metadata.get("labels", {}), **self.labels}

@@ -22,9 +22,9 @@ class By(StrEnum):
     """Who refused a request; `NOBODY` if it was admitted."""
 
     GUARD = "guard"
-    """It judged, and said no."""
+    """It decided, and denied."""
     FAULT = "fault"
-    """It could not be asked, or could not judge."""
+    """It could not be asked, or could not decide."""
     SERVER = "server"
     """The API server, which did not understand it."""
     NOBODY = "nobody"

@@ -138,7 +138,7 @@ def test_stamps_stay_whoever_applies(lead: Api, worker: Object) -> None:
 
 
 def test_last_of_two_duplicate_specs_is_judged_and_stored(lead: Api) -> None:
-    """The API server stores the last one, and the guard judges the same one."""
+    """The API server stores the last one, and the guard checks the same one."""
     harmless = json.dumps(declarative("worker-z")["spec"])
     head = '"apiVersion":"kagent.dev/v1alpha2","kind":"Agent","metadata":{"name":"worker-z"}'
     hostile = '{"type":"Declarative","declarative":{"executeCodeBlocks":true}}'

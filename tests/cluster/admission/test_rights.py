@@ -150,7 +150,7 @@ def test_only_rbac_stops_impersonation(headers: dict[str, str], lead: Api, modes
 
 
 def test_only_rbac_stops_writing_configurations(guarded: Scene, lead: Api, modest: Login) -> None:
-    """Kubernetes keeps webhooks from judging changes of webhooks. docs/threat-model.md says so too."""
+    """Kubernetes keeps webhooks from deciding about changes of webhooks. docs/threat-model.md says so too."""
     root = "/apis/admissionregistration.k8s.io/v1"
     change = {"metadata": {"labels": {"evil": "yes"}}}
     for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):

@@ -140,7 +140,7 @@ async def test_question_is_answered_and_the_agent_is_deleted(
     assert (ended.answer.state, ended.answer.text, ended.left) == (
         "completed",
         "worker says: done.",
-        "",
+        None,
     )
     metadata = seen[0]["metadata"]
     assert re.fullmatch(r"worker-[a-z0-9]{8}", metadata["name"])
@@ -235,7 +235,7 @@ async def test_each_final_state_is_reported(
     assert isinstance(ended, Ended), ended
     assert (ended.answer.state, ended.answer.text) == (state, text)
     assert ended.answer.cut == (len(text) > 30_000)
-    assert (ended.left, found(cluster, namespace)) == ("", [])
+    assert (ended.left, found(cluster, namespace)) == (None, [])
 
 
 async def test_a_task_that_works_on_is_followed_to_its_end(

@@ -129,7 +129,7 @@ async def guarded(
 
 
 def until_refused(account: ServiceAccount) -> None:
-    """Wait until the guard judges the account: an Agent of no allowed name is refused by it."""
+    """Wait until the guard governs the account: an Agent of no allowed name is refused by it."""
     api = Api(account.access)
     manifest = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent"}
     manifest |= {"metadata": {"name": "stranger", "namespace": account.namespace}, "spec": {}}

@@ -151,7 +151,7 @@ class Evil:
     def __init__(self, cluster: Cluster, seed: int) -> None:
         create_namespace(cluster.api, EVIL)
         self._account = make_account(cluster, EVIL, "evil", _WHOLE, seconds=3600)
-        # Named by a policy of its own, so that all that it writes is judged.
+        # Named by a policy of its own, so that all its writes are checked.
         self._pawn = make_account(cluster, EVIL, "pawn", _WHOLE, seconds=3600)
         self._cluster = cluster
         self._random = random.Random(seed)

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from hotpeers.inject.injector import make_patch
-from hotpeers.inject.outcome import Injection, Verdict
+from hotpeers.inject.outcome import Injection, Patch
 
 FOLDER = Path(__file__).parent / "cases"
 NAMESPACE = "team"
@@ -40,7 +40,7 @@ class Case:
     def file(self) -> Path:
         return FOLDER / f"{self.name}.patch.json"
 
-    def verdict(self) -> Verdict:
+    def patch(self) -> Patch:
         return make_patch(self.pod, NAMESPACE, self.injection)
 
 
@@ -58,14 +58,14 @@ def _read(path: Path) -> Case:
     return Case(name, {**identity, **pod}, Injection(**settings))
 
 
-def describe(verdict: Verdict) -> dict[str, Any]:
+def describe(patch: Patch) -> dict[str, Any]:
     return {
-        "skip": verdict.skip.reason.value if verdict.skip else None,
-        "warnings": list(verdict.warnings),
-        "patch": list(verdict.operations),
+        "skip": patch.skip.reason.value if patch.skip else None,
+        "warnings": list(patch.warnings),
+        "patch": list(patch.operations),
     }
 
 
 if __name__ == "__main__":
     for case in all_cases():
-        case.file.write_text(json.dumps(describe(case.verdict()), indent=1) + "\n")
+        case.file.write_text(json.dumps(describe(case.patch()), indent=1) + "\n")

@@ -109,7 +109,7 @@ class World:
 
     def guard_fails(self) -> None:
         assert self.controller is not None
-        self.controller.judged("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
+        self.controller.decided("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
 
     def controller_problem(self) -> None:
         self.problems = (Problem("agents", KubeReason.FORBIDDEN, "grant get on agents"),)
@@ -193,15 +193,15 @@ def test_agent_that_never_loads_the_shim_fires_exactly_one_alert() -> None:
 def test_second_failure_of_another_kind_fires_the_alert_again() -> None:
     world, rule = World(), RULES["HotpeersGuardFails"]
     assert world.controller is not None
-    world.controller.judged("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
+    world.controller.decided("CREATE", "failed", ControllerReason.GUARD_FAILED.value)
     assert world.fires(rule, 120.0)
     while world.fires(rule, 60.0):
         assert world.now < 3600.0
-    world.controller.judged("UPDATE", "failed", ControllerReason.GUARD_FAILED.value)
+    world.controller.decided("UPDATE", "failed", ControllerReason.GUARD_FAILED.value)
     assert world.fires(rule, 120.0)
     while world.fires(rule, 60.0):
         assert world.now < 7200.0
-    world.controller.judged("UPDATE", "failed", ControllerReason.GUARD_FAILED.value)
+    world.controller.decided("UPDATE", "failed", ControllerReason.GUARD_FAILED.value)
     assert world.fires(rule, 120.0)
 
 

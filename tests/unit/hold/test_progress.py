@@ -2,14 +2,14 @@ from dataclasses import replace
 
 from hotpeers.base.reasons import Reason
 from hotpeers.hold.answer import SILENT, Answer, Says
-from hotpeers.hold.progress import Asked, Stand, judge
+from hotpeers.hold.progress import Asked, Stand, progress_of
 from hotpeers.hold.reasons import HoldReason
 
 POD = Asked("lead-1", True, False, True, 1.0, Answer(Says.LIVE))
 
 
 def stand(*pods: Asked, replicas: int = 1, since: float = 1.0) -> tuple[Stand, Reason | None]:
-    found = judge(pods, replicas, since, 20.0)
+    found = progress_of(pods, replicas, since, 20.0)
     return found.stand, found.reason
 
 
@@ -51,7 +51,9 @@ def test_silent_pod_that_was_live_does_not_release_the_hold() -> None:
 
 def test_message_names_why_a_pod_cannot_be_annotated() -> None:
     pod = replace(POD, answer=SILENT, denied="a policy denied it", seconds=20.0)
-    assert judge([pod], 1, 1.0, 20.0).message.endswith("cannot be annotated: a policy denied it")
+    assert progress_of([pod], 1, 1.0, 20.0).message.endswith(
+        "cannot be annotated: a policy denied it"
+    )
 
 
 def test_pod_that_is_not_ready_gets_longer() -> None:

@@ -14,10 +14,10 @@ CASES = all_cases()
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_pod_is_patched_as_its_file_expects(case: Case) -> None:
     before = copy.deepcopy(case.pod)
-    verdict = case.verdict()
-    assert describe(verdict) == case.expected
+    patch = case.patch()
+    assert describe(patch) == case.expected
     assert case.pod == before
-    patched = jsonpatch.apply_patch(case.pod, list(verdict.operations))
+    patched = jsonpatch.apply_patch(case.pod, list(patch.operations))
     again = make_patch(patched, NAMESPACE, case.injection)
     assert again.operations == ()
 

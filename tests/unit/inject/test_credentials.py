@@ -12,7 +12,7 @@ CASES = {case.name: case for case in all_cases()}
 
 
 def patched(case: Case) -> dict:
-    return jsonpatch.apply_patch(copy.deepcopy(case.pod), list(case.verdict().operations))
+    return jsonpatch.apply_patch(copy.deepcopy(case.pod), list(case.patch().operations))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotpeers.inject.injector import make_patch
-from hotpeers.inject.outcome import Injection, Verdict
+from hotpeers.inject.outcome import Injection, Patch
 from kit.pods.generated import pods
 from kit.pods.pod_cases import INJECTION, NAMESPACE
 
@@ -24,8 +24,8 @@ INJECTIONS = [
 Pod = dict[str, Any]
 
 
-def apply(pod: Pod, verdict: Verdict) -> Pod:
-    return dict(jsonpatch.apply_patch(pod, list(verdict.operations)))
+def apply(pod: Pod, patch: Patch) -> Pod:
+    return dict(jsonpatch.apply_patch(pod, list(patch.operations)))
 
 
 def named(items: list[Any] | None, name: str) -> Any:
@@ -92,7 +92,7 @@ def assert_bridged(pod: Pod, every: list[Any]) -> None:
     assert every.index(sidecar) < every.index(agent)
     listen = named(sidecar["env"], "HOTPEERS_BRIDGE_LISTEN")["value"]
     assert named(agent["env"], "HOTPEERS_MCP_URL")["value"] == f"http://{listen}/mcp"
-    assert "hotpeers-shim" not in {volume["name"] for volume in spec["volumes"]}
+    assert "/opt/hotpeers" not in {mount["mountPath"] for mount in sidecar["volumeMounts"]}
     folder = named(sidecar["env"], "HOTPEERS_CONFIG_TO")
     if folder is not None:
         assert folder["value"] in " ".join(agent["args"])
@@ -141,18 +141,18 @@ def assert_kept(before: Any, after: Any) -> None:
 @given(pods(), st.sampled_from(INJECTIONS))
 def test_injection_is_complete_or_absent_and_idempotent(pod: Pod, injection: Injection) -> None:
     before = copy.deepcopy(pod)
-    verdict = make_patch(pod, NAMESPACE, injection)
+    patch = make_patch(pod, NAMESPACE, injection)
     assert pod == before
-    patched = apply(pod, verdict)
-    if verdict.skip is not None:
+    patched = apply(pod, patch)
+    if patch.skip is not None:
         mark = patched["metadata"]["annotations"].pop("hotpeers.dev/skipped")
-        assert mark == str(verdict.skip)
+        assert mark == str(patch.skip)
         before["metadata"]["annotations"].pop("hotpeers.dev/skipped", None)
         assert patched == before
-    elif verdict.operations:
+    elif patch.operations:
         assert_whole(patched)
         assert_kept(before, patched)
-    again = make_patch(apply(pod, verdict), NAMESPACE, injection)
+    again = make_patch(apply(pod, patch), NAMESPACE, injection)
     assert again.operations == ()
 
 
@@ -218,9 +218,9 @@ REMOVALS = [
 def test_removed_parts_are_injected_again(
     pod: Pod, first: Injection, remove: Callable[[Pod], None], second: Injection
 ) -> None:
-    verdict = make_patch(pod, NAMESPACE, first)
-    if verdict.injected:
-        patched = apply(pod, verdict)
+    patch = make_patch(pod, NAMESPACE, first)
+    if patch.injected:
+        patched = apply(pod, patch)
         if is_bridged(patched) and remove in (_remove_hook, _remove_installer):
             return  # the sidecar itself is put back only whole
         remove(patched)
@@ -233,9 +233,9 @@ def test_removed_parts_are_injected_again(
 def test_injection_of_an_older_version_is_left_unchanged(
     pod: Pod, first: Injection, second: Injection
 ) -> None:
-    verdict = make_patch(pod, NAMESPACE, first)
-    if verdict.injected and "hotpeers.dev/bridge" not in pod["metadata"]["annotations"]:
-        patched = apply(pod, verdict)
+    patch = make_patch(pod, NAMESPACE, first)
+    if patch.injected and "hotpeers.dev/bridge" not in pod["metadata"]["annotations"]:
+        patched = apply(pod, patch)
         if is_bridged(patched):
             return  # no older version has bridges
         _be_older(patched)
@@ -249,7 +249,7 @@ def test_an_agent_with_the_name_of_the_tools_is_not_the_tools() -> None:
     containers = [{"name": "hotpeers-spawn", "image": "agent:1"}]
     spec = {"serviceAccountName": "default", "containers": containers}
     pod = {"metadata": {"name": "a", "annotations": annotations}, "spec": spec}
-    verdict = make_patch(pod, NAMESPACE, INJECTION)
-    assert verdict.injected
-    assert verdict.without is not None
-    assert make_patch(apply(pod, verdict), NAMESPACE, INJECTION).operations == ()
+    patch = make_patch(pod, NAMESPACE, INJECTION)
+    assert patch.injected
+    assert patch.without is not None
+    assert make_patch(apply(pod, patch), NAMESPACE, INJECTION).operations == ()

@@ -15,7 +15,7 @@ from hotpeers_shim.contract import clean_text
 
 from ...spawnpolicy.decision import MAX_DENIALS, Decision
 from ...spawnpolicy.review import Review
-from .judging import Verdict
+from .decider import Verdict
 
 logger = logging.getLogger("hotpeers.audit")
 
@@ -38,7 +38,7 @@ def who_of(verdict: Verdict | None, review: Review) -> str:
 
 
 def audit(review: Review, verdict: Verdict | None, failure: str = "") -> None:
-    """Write one line about a request. `failure` is the reason word if it could not be judged."""
+    """Write one line about a request. `failure` is the reason word if it could not be decided."""
     logger.info(json.dumps(_line(review, verdict, failure)))
 
 

@@ -37,8 +37,8 @@ from ..port.turns import Busy, Turns
 from ..quota.ledger import LastDenial
 from ..reasons import ControllerReason
 from .audit import audit, what_of, who_of
+from .decider import Decide, NotReadyError, Verdict
 from .denials import Told
-from .judging import Judge, NotReadyError, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ _LONGEST_MESSAGE = 1024
 # The API server's timeout for the webhook is five seconds.
 _ANSWER_SECONDS = 4.5
 _ALL_AT_ONCE, _OF_A_NAMESPACE = 64, 32
-"""Requests judged at the same time: in total, and from the subjects of one namespace."""
+"""Requests that are decided at the same time: in total, and from the subjects of one namespace."""
 _AT_ONCE, _WAITING = 8, 64
-"""Requests of one subject that are judged at the same time, and that wait."""
+"""Requests of one subject that are decided at the same time, and that wait."""
 _MANY = 1_000_000
 _WAIT_SECONDS = 3.0
 _FORESEEN = (TimeoutError, KubeError, HotpeersError)
@@ -64,12 +64,12 @@ class Guard:
 
     def __init__(
         self,
-        judge: Judge,
+        decide: Decide,
         metrics: ControllerMetrics,
         note: NoteDenial,
         draining: Callable[[], bool],
     ) -> None:
-        self._judge = judge
+        self._decide = decide
         self._metrics = metrics
         self._note = note
         self._draining = draining
@@ -93,8 +93,8 @@ class Guard:
         try:
             async with request.app[INTAKE].body(request) as body:
                 begun = time.perf_counter()
-                response = await self._judged(body, phase)
-                self._metrics.judged_in(phase.value, time.perf_counter() - begun)
+                response = await self._answered(body, phase)
+                self._metrics.decided_in(phase.value, time.perf_counter() - begun)
         except GoneError as error:
             return web.Response(status=error.status)
         except BodyError as error:
@@ -107,19 +107,19 @@ class Guard:
     def _unread(self, error: BodyError) -> web.Response:
         reason = PolicyReason.REVIEW_INVALID if error.status < 500 else ControllerReason.TOO_BUSY
         logger.warning("guard: a request is not read: %s", error, extra={"reason": reason.value})
-        self._metrics.judged("", "failed", reason.value)
+        self._metrics.decided("", "failed", reason.value)
         if error.uid and error.status < 500:
             # An admission response always shows the reason to the client; an HTTP error may not.
             return web.json_response(answer_unread(error.uid, _line(reason, str(error))))
         # The API server reports the body of these two statuses to the client.
         return _fault(400 if error.status < 500 else 500, reason, str(error))
 
-    async def _judged(self, body: str, phase: Phase) -> web.Response:
+    async def _answered(self, body: str, phase: Phase) -> web.Response:
         try:
             review = read_review(body, phase)
         except ReviewError as error:
             logger.warning("guard: a request is not understood: %s", error)
-            self._metrics.judged("", "failed", error.reason.value)
+            self._metrics.decided("", "failed", error.reason.value)
             return _fault(400, error.reason, str(error))
         try:
             async with (
@@ -127,7 +127,7 @@ class Guard:
                 self._subjects.turn(review.username),
                 self._namespaces.turn(_namespace_of(review.username)),
             ):
-                verdict = await self._judge(review)
+                verdict = await self._decide(review)
             told = answer(review, verdict.decision)
         except Busy:
             return self._too_many(review)
@@ -138,10 +138,10 @@ class Guard:
 
     def _too_many(self, review: Review) -> web.Response:
         """Refuse a request of a subject that sends too many requests at once."""
-        self._metrics.judged(review.operation, "denied", ControllerReason.TOO_BUSY.value)
+        self._metrics.decided(review.operation, "denied", ControllerReason.TOO_BUSY.value)
         audit(review, None, ControllerReason.TOO_BUSY.value)
         message = (
-            f"hotpeers guard: {_AT_ONCE} requests of this subject are being judged and {_WAITING} wait "
+            f"hotpeers guard: {_AT_ONCE} requests of this subject are being decided and {_WAITING} wait "
             f"({ControllerReason.TOO_BUSY.value}); send fewer at once"
         )
         told = answer_busy(review, message)
@@ -154,7 +154,7 @@ class Guard:
             return
         first = decision.denials[0] if decision.denials else None
         outcome = ("audited" if first else "allowed") if decision.allowed else "denied"
-        self._metrics.judged(review.operation, outcome, first.reason.value if first else "")
+        self._metrics.decided(review.operation, outcome, first.reason.value if first else "")
         audit(review, verdict)
         if first is not None:
             self._note(review, verdict, first)
@@ -169,7 +169,7 @@ class Guard:
             extra=extra,
             exc_info=None if isinstance(error, _FORESEEN) else error,
         )
-        self._metrics.judged(review.operation, "failed", reason.value)
+        self._metrics.decided(review.operation, "failed", reason.value)
         audit(review, None, reason.value)
         # The API server drops the body of a 503, so answer 500.
         return _fault(500, reason, why)

@@ -12,7 +12,7 @@ from aiohttp import web
 from ...inject.effective import NOTHING, Sources
 from ...inject.outcome import Injection
 from ...inject.reasons import InjectReason
-from ...inject.review import Request, Result, Review, judge, read_request
+from ...inject.review import Request, Result, Review, answer, read_request
 from ..metrics import ControllerMetrics
 from ..port.intake import INTAKE, BodyError, GoneError, make_app
 from ..reasons import ControllerReason
@@ -80,7 +80,7 @@ class Webhook:
         sources = NOTHING
         if self.owners is not None:
             sources = await self.owners.sources(asked, opted_in=opted_in)
-        done = judge(asked, injection, sources)
+        done = answer(asked, injection, sources)
         self._tell(asked, sources, done)
         return done
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ...hold.answer import SILENT, Answer, Says
-from ...hold.progress import UNREADY_FACTOR, WAITING, Asked, Progress, Stand, judge
+from ...hold.progress import UNREADY_FACTOR, WAITING, Asked, Progress, Stand, progress_of
 from ...hold.reasons import HoldReason
 from ...hold.state import Hold
 from ...hold.workload import HeldDeployment, Pod, asking_patch, newest_replica_set, pods_of
@@ -66,7 +66,7 @@ class Asking:
         """The last answer of each pod, by pod name."""
 
     async def look(self, one: HeldDeployment, hold: Hold) -> Progress:
-        """Ask all pods once, and judge the hold. Raises `KubeError` and `SecretsError`."""
+        """Ask all pods once, and decide about the hold. Raises `KubeError` and `SecretsError`."""
         if one.rolling:
             # Pods come and go during a rollout: their times start again after it.
             self._pods.clear()
@@ -76,7 +76,7 @@ class Asking:
         await self._ask(one, hold, pods)
         now = time.monotonic()
         asked = [self._asked(pod, now) for pod in pods]
-        return judge(asked, one.replicas, now - self._began, self._ack_seconds)
+        return progress_of(asked, one.replicas, now - self._began, self._ack_seconds)
 
     async def current(self, one: HeldDeployment) -> list[Pod]:
         """The pods of the newest ReplicaSet, read from the API server."""

@@ -16,8 +16,8 @@ from ...base.problems import Problem
 from ...kube.client import Client
 from ...spawnpolicy.decision import Decision
 from ...spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy
+from .batch import Batch
 from .books import Book, Books
-from .judgement import Judgement
 from .ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
 from .ledger import departed as without_departed
 from .ledgers import CountsError, Held, Ledgers
@@ -237,14 +237,14 @@ class Reservations:
     async def _work(self, queue: tuple[str, ...]) -> None:
         """Answer the requests for the same policies, in batches of those that arrived meanwhile."""
         books = {key: self._books[key] for key in queue}
-        judgement = Judgement(self._books, books, self._window, self._clock, self._freed)
+        batch = Batch(self._books, books, self._window, self._clock, self._freed)
         while self._queues[queue]:
             async with AsyncExitStack() as stack:
                 # In the order of the keys, as everywhere, so that there is no deadlock.
                 for book in books.values():
                     await stack.enter_async_context(book.lock)
                 waiting, self._queues[queue] = self._queues[queue], []
-                await judgement.answer(waiting)
+                await batch.answer(waiting)
         del self._queues[queue]
 
     async def _freed(self, book: Book) -> bool:

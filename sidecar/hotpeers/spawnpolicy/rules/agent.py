@@ -7,64 +7,64 @@ from typing import Any
 
 from ..decision import listed
 from ..reasons import PolicyReason
-from .card import judge_card
-from .deployment import judge_deployment
-from .skills import judge_skills
-from .texts import judge_free_text, judge_prompt
-from .tools import judge_tools
-from .walk import Handler, Judge, fields, flag, number, only
+from .card import check_card
+from .deployment import check_deployment
+from .skills import check_skills
+from .texts import check_free_text, check_prompt
+from .tools import check_tools
+from .walk import Checker, Handler, fields, flag, number, only
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
 _HOME = "kubernetes.io/metadata.name"
 
 
-def judge_spec(judge: Judge, path: str, value: Any) -> None:
-    """Judge a spec to which the defaults were added."""
+def check_spec(checker: Checker, path: str, value: Any) -> None:
+    """Checker a spec to which the defaults were added."""
     kind = value.get("type") if isinstance(value, dict) else None
     handlers: dict[str, Handler] = {
-        "type": only(PolicyReason.TYPE_NOT_ALLOWED, *judge.spec.types),
-        "description": judge_free_text,
+        "type": only(PolicyReason.TYPE_NOT_ALLOWED, *checker.spec.types),
+        "description": check_free_text,
         "version": _version,
-        "skills": judge_skills,
+        "skills": check_skills,
         "allowedNamespaces": _audience,
     }
     # Deny the block of the other type: kagent ignores it until the type is changed.
     mine, handler = ("byo", _byo) if kind == "BYO" else ("declarative", _declarative)
-    fields(judge, path, value, {**handlers, mine: handler})
+    fields(checker, path, value, {**handlers, mine: handler})
     if isinstance(value, dict) and mine not in value:
-        judge.malformed(f"{path}.{mine}", None, "an object")
+        checker.malformed(f"{path}.{mine}", None, "an object")
 
 
-def _declarative(judge: Judge, path: str, value: Any) -> None:
-    models = only(PolicyReason.MODEL_NOT_ALLOWED, *judge.spec.modelConfigs)
+def _declarative(checker: Checker, path: str, value: Any) -> None:
+    models = only(PolicyReason.MODEL_NOT_ALLOWED, *checker.spec.modelConfigs)
     fields(
-        judge,
+        checker,
         path,
         value,
         {
-            "runtime": only(PolicyReason.RUNTIME_NOT_ALLOWED, *judge.spec.runtimes),
-            "systemMessage": judge_prompt,
-            "a2aConfig": judge_card,
+            "runtime": only(PolicyReason.RUNTIME_NOT_ALLOWED, *checker.spec.runtimes),
+            "systemMessage": check_prompt,
+            "a2aConfig": check_card,
             "modelConfig": models,
             "stream": flag,
-            "tools": judge_tools,
-            "deployment": lambda one, where, item: judge_deployment(one, where, item, byo=False),
+            "tools": check_tools,
+            "deployment": lambda one, where, item: check_deployment(one, where, item, byo=False),
             "context": _context,
         },
     )
 
 
-def _byo(judge: Judge, path: str, value: Any) -> None:
+def _byo(checker: Checker, path: str, value: Any) -> None:
     fields(
-        judge,
+        checker,
         path,
         value,
-        {"deployment": lambda one, where, item: judge_deployment(one, where, item, byo=True)},
+        {"deployment": lambda one, where, item: check_deployment(one, where, item, byo=True)},
     )
     deployment = value.get("deployment") if isinstance(value, dict) else None
     if not isinstance(deployment, dict) or "image" not in deployment:
         wrong = "no image is named"
-        judge.deny(
+        checker.deny(
             PolicyReason.IMAGE_NOT_ALLOWED,
             f"{path}.deployment.image",
             wrong,
@@ -72,13 +72,13 @@ def _byo(judge: Judge, path: str, value: Any) -> None:
         )
 
 
-def _context(judge: Judge, path: str, value: Any) -> None:
-    fields(judge, path, value, {"compaction": _compaction})
+def _context(checker: Checker, path: str, value: Any) -> None:
+    fields(checker, path, value, {"compaction": _compaction})
 
 
-def _compaction(judge: Judge, path: str, value: Any) -> None:
+def _compaction(checker: Checker, path: str, value: Any) -> None:
     fields(
-        judge,
+        checker,
         path,
         value,
         {
@@ -91,14 +91,14 @@ def _compaction(judge: Judge, path: str, value: Any) -> None:
     )
 
 
-def _summarizer(judge: Judge, path: str, value: Any) -> None:
-    models = only(PolicyReason.MODEL_NOT_ALLOWED, *judge.spec.modelConfigs)
-    fields(judge, path, value, {"modelConfig": models})
+def _summarizer(checker: Checker, path: str, value: Any) -> None:
+    models = only(PolicyReason.MODEL_NOT_ALLOWED, *checker.spec.modelConfigs)
+    fields(checker, path, value, {"modelConfig": models})
 
 
-def _version(judge: Judge, path: str, value: Any) -> None:
+def _version(checker: Checker, path: str, value: Any) -> None:
     if not isinstance(value, str) or not _VERSION.fullmatch(value):
-        judge.malformed(path, value, "a version such as 1.2.0")
+        checker.malformed(path, value, "a version such as 1.2.0")
 
 
 def audience_of(home: str) -> dict[str, Any]:
@@ -106,13 +106,13 @@ def audience_of(home: str) -> dict[str, Any]:
     return {"from": "Selector", "selector": {"matchLabels": {_HOME: home}}}
 
 
-def _audience(judge: Judge, path: str, value: Any) -> None:
+def _audience(checker: Checker, path: str, value: Any) -> None:
     """Allow references only from the agent's own namespace and from its orchestrator's."""
     allowed: tuple[Any, ...] = ({}, {"from": "Same"})
-    if judge.namespace != judge.home:
-        allowed = (*allowed, audience_of(judge.home))
+    if checker.namespace != checker.home:
+        allowed = (*allowed, audience_of(checker.home))
     if value not in allowed:
         wrong = "it lets other namespaces use the agent"
-        judge.deny(
+        checker.deny(
             PolicyReason.FIELD_FORBIDDEN, path, wrong, listed(("from: Same", "leave it out"))
         )

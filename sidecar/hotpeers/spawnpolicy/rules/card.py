@@ -10,38 +10,38 @@ import re
 from typing import Any
 
 from ..reasons import PolicyReason
-from .texts import judge_free_text
-from .walk import Judge, each, fields
+from .texts import check_free_text
+from .walk import Checker, each, fields
 
 _MAX_SKILLS = 32
 _MAX_ITEMS = 20
 _MEDIA_TYPE = re.compile(r"[a-z]{1,32}(/[A-Za-z0-9][A-Za-z0-9.+_-]{0,126})?")
 
 
-def judge_card(judge: Judge, path: str, value: Any) -> None:
-    """Judge the card. Its author is the creator of the agent, or the author of the template."""
-    if not judge.spec.a2aConfig and not judge.templated:
+def check_card(checker: Checker, path: str, value: Any) -> None:
+    """Checker the card. Its author is the creator of the agent, or the author of the template."""
+    if not checker.spec.a2aConfig and not checker.templated:
         wrong = "the policy allows no text of its own on the agent card"
         allowed = "leave it out, a template that has it, or a policy with a2aConfig: true"
-        judge.deny(PolicyReason.FIELD_FORBIDDEN, path, wrong, allowed)
+        checker.deny(PolicyReason.FIELD_FORBIDDEN, path, wrong, allowed)
         return
     fields(
-        judge,
+        checker,
         path,
         value,
         {"skills": lambda one, where, item: each(one, where, item, _skill, _MAX_SKILLS)},
     )
 
 
-def _skill(judge: Judge, path: str, value: Any) -> None:
+def _skill(checker: Checker, path: str, value: Any) -> None:
     fields(
-        judge,
+        checker,
         path,
         value,
         {
-            "id": judge_free_text,
-            "name": judge_free_text,
-            "description": judge_free_text,
+            "id": check_free_text,
+            "name": check_free_text,
+            "description": check_free_text,
             "tags": _texts,
             "examples": _texts,
             "inputModes": _modes,
@@ -50,14 +50,14 @@ def _skill(judge: Judge, path: str, value: Any) -> None:
     )
 
 
-def _texts(judge: Judge, path: str, value: Any) -> None:
-    each(judge, path, value, judge_free_text, _MAX_ITEMS)
+def _texts(checker: Checker, path: str, value: Any) -> None:
+    each(checker, path, value, check_free_text, _MAX_ITEMS)
 
 
-def _modes(judge: Judge, path: str, value: Any) -> None:
-    each(judge, path, value, _mode, _MAX_ITEMS)
+def _modes(checker: Checker, path: str, value: Any) -> None:
+    each(checker, path, value, _mode, _MAX_ITEMS)
 
 
-def _mode(judge: Judge, path: str, value: Any) -> None:
+def _mode(checker: Checker, path: str, value: Any) -> None:
     if not isinstance(value, str) or not _MEDIA_TYPE.fullmatch(value):
-        judge.malformed(path, value, "a media type such as text/plain")
+        checker.malformed(path, value, "a media type such as text/plain")

@@ -1,4 +1,4 @@
-"""Writes omitted defaults into a manifest, so that they are judged and stored like other fields.
+"""Writes omitted defaults into a manifest, so that they are checked and stored like other fields.
 
 The defaults of kagent 0.10.0-rc3: an omitted runtime is Go, an omitted modelConfig is the cluster's
 default, and an omitted kind of a tool server is `MCPServer`. Skills make the pod privileged unless

@@ -23,7 +23,7 @@ from ..stamps import (
     Stamps,
     written,
 )
-from .walk import Judge
+from .walk import Checker
 
 _CONSTANT = (
     *("finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds"),
@@ -31,10 +31,10 @@ _CONSTANT = (
 )
 
 
-def judge_stamps(
-    judge: Judge, manifest: Any, expected: Stamps, request: Request, now: datetime
+def check_stamps(
+    checker: Checker, manifest: Any, expected: Stamps, request: Request, now: datetime
 ) -> None:
-    """Judge the stamps in a request: only stamps written by the guard are allowed.
+    """Checker the stamps in a request: only stamps written by the guard are allowed.
 
     A new object must have no stamps in the mutating webhook, and exactly the `expected` stamps in the
     validating one. An updated object may repeat its stamps; the guard restores missing ones.
@@ -51,24 +51,26 @@ def judge_stamps(
             path = f'metadata.{kind}["{key}"]'
             if key not in found:
                 if after and key in right:
-                    judge.deny(PolicyReason.NOT_AS_STAMPED, path, "the guard's stamp is missing")
+                    checker.deny(PolicyReason.NOT_AS_STAMPED, path, "the guard's stamp is missing")
                 continue
             if key == PEER and found[key] == right.get(key):
                 continue
             if creating and not after:
                 wrong = "only the guard writes it"
-                judge.deny(PolicyReason.STAMP_FORGED, path, wrong, "leave it out")
+                checker.deny(PolicyReason.STAMP_FORGED, path, wrong, "leave it out")
             elif creating and key == EXPIRES:
-                _judge_expiry(judge, path, found[key], right[key], now)
+                _check_expiry(checker, path, found[key], right[key], now)
             elif found[key] != right.get(key):
                 wrong = f"{shown(found[key])} is not what the guard wrote"
-                judge.deny(PolicyReason.STAMP_FORGED, path, wrong, "leave it out")
+                checker.deny(PolicyReason.STAMP_FORGED, path, wrong, "leave it out")
     if creating and after and expected.owners and "ownerReferences" not in metadata:
-        judge.deny(PolicyReason.NOT_AS_STAMPED, "metadata.ownerReferences", "the owner is missing")
+        checker.deny(
+            PolicyReason.NOT_AS_STAMPED, "metadata.ownerReferences", "the owner is missing"
+        )
 
 
-def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: datetime) -> None:
-    """Judge the expiry stamp in the validating webhook.
+def _check_expiry(checker: Checker, path: str, found: object, latest: str, now: datetime) -> None:
+    """Checker the expiry stamp in the validating webhook.
 
     The mutating webhook wrote it a moment ago, so it may be earlier than `latest`, which is computed
     now.
@@ -81,50 +83,52 @@ def _judge_expiry(judge: Judge, path: str, found: object, latest: str, now: date
     # so compare the text as well.
     fits = written(moment) == found and written(now) < found <= latest
     if not fits:
-        judge.deny(
+        checker.deny(
             PolicyReason.STAMP_FORGED, path, f"{shown(found)} is not what the guard wrote", latest
         )
 
 
-def judge_unchanged(judge: Judge, manifest: Any, old: Any) -> None:
-    """Judge the immutable fields of an UPDATE. Fields that it omits are restored in `manifest`."""
+def check_unchanged(checker: Checker, manifest: Any, old: Any) -> None:
+    """Checker the immutable fields of an UPDATE. Fields that it omits are restored in `manifest`."""
     metadata, before = part(manifest, "metadata"), part(old, "metadata")
     for key in ("uid", "name", "namespace"):
         if key in metadata and metadata[key] != before.get(key):
-            judge.deny(
+            checker.deny(
                 PolicyReason.CHANGED, f"metadata.{key}", "it can never be changed", "as it was"
             )
     for key in _CONSTANT:
-        _keep(judge, f"metadata.{key}", key, metadata, before)
+        _keep(checker, f"metadata.{key}", key, metadata, before)
     old_annotations = part(before, "annotations")
     if any(key in old_annotations for key in (TTL, TEMPLATE)):
         metadata.setdefault("annotations", {})
     annotations = part(metadata, "annotations")
     for key in (TTL, TEMPLATE):
-        _keep(judge, f'metadata.annotations["{key}"]', key, annotations, old_annotations)
+        _keep(checker, f'metadata.annotations["{key}"]', key, annotations, old_annotations)
     was = old.get("status") if isinstance(old, dict) else None
     if isinstance(manifest, dict) and manifest.get("status", was) != was:
-        judge.deny(
+        checker.deny(
             PolicyReason.FIELD_FORBIDDEN, "status", "only kagent writes a status", "as it was"
         )
 
 
-def judge_origin(judge: Judge, stamps: Stamps, policy: str, digest: str) -> None:
-    """Judge that an agent keeps the policy and the template that it was created with."""
+def check_origin(checker: Checker, stamps: Stamps, policy: str, digest: str) -> None:
+    """Checker that an agent keeps the policy and the template that it was created with."""
     if stamps.annotations.get(POLICY) != policy:
         wrong = f"it was spawned under the policy {shown(stamps.annotations.get(POLICY))}"
-        judge.deny(
+        checker.deny(
             PolicyReason.NOT_SPAWNED, "metadata.name", wrong, f"agents spawned under {policy}"
         )
     if digest != stamps.annotations.get(DIGEST, ""):
-        judge.deny(
+        checker.deny(
             PolicyReason.TEMPLATE_CHANGED, "spec", "the template has changed since", "a new agent"
         )
 
 
-def _keep(judge: Judge, path: str, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
+def _keep(
+    checker: Checker, path: str, key: str, now: dict[str, Any], before: dict[str, Any]
+) -> None:
     if key in now and (key not in before or now[key] != before[key]):
-        judge.deny(PolicyReason.CHANGED, path, "it can never be changed", "as it was")
+        checker.deny(PolicyReason.CHANGED, path, "it can never be changed", "as it was")
     elif key in before and key not in now:
         now[key] = copy.deepcopy(before[key])
 

@@ -7,38 +7,38 @@ from datetime import timedelta
 from ..reasons import PolicyReason
 from ..request import Facts, Subject
 from ..schema.policy import SpawnPolicy, seconds_of
-from .walk import Judge
+from .walk import Checker
 
 
-def judge_limits(judge: Judge, policy: SpawnPolicy, subject: Subject, facts: Facts) -> None:
-    """Judge whether this subject may create one more agent now."""
+def check_limits(checker: Checker, policy: SpawnPolicy, subject: Subject, facts: Facts) -> None:
+    """Checker whether this subject may create one more agent now."""
     limits = policy.spec.limits
     path = "spec"
     if limits is None:
         wrong = f"the policy {policy.key} sets no limits, and so allows no agent"
-        judge.deny(PolicyReason.TOO_MANY_AGENTS, path, wrong)
+        checker.deny(PolicyReason.TOO_MANY_AGENTS, path, wrong)
         return
     usage = facts.usage.get(policy.key)
     alive = usage.alive if usage else 0
     if alive >= limits.maxAgents:
         wrong = f"{alive} agents are alive under {policy.key}"
-        judge.deny(
+        checker.deny(
             PolicyReason.TOO_MANY_AGENTS, path, wrong, f"{limits.maxAgents}; delete one first"
         )
     start = facts.now - timedelta(seconds=seconds_of(limits.creates.window))
     recent = sum(one > start for one in usage.created) if usage else 0
     if recent >= limits.creates.count:
         wrong = f"{recent} agents were created within {limits.creates.window}"
-        judge.deny(PolicyReason.TOO_MANY_CREATES, path, wrong, f"{limits.creates.count}; wait")
-    judge_depth(judge, policy, subject)
+        checker.deny(PolicyReason.TOO_MANY_CREATES, path, wrong, f"{limits.creates.count}; wait")
+    check_depth(checker, policy, subject)
 
 
-def judge_depth(judge: Judge, policy: SpawnPolicy, subject: Subject) -> None:
-    """Judge the depth of this subject's agents: their distance from the policy's orchestrator."""
+def check_depth(checker: Checker, policy: SpawnPolicy, subject: Subject) -> None:
+    """Checker the depth of this subject's agents: their distance from the policy's orchestrator."""
     deepest = policy.spec.limits.maxDepth if policy.spec.limits else 0
     if subject.depth + 1 > deepest:
         wrong = f"agents of this agent would be {subject.depth + 1} deep"
-        judge.deny(
+        checker.deny(
             PolicyReason.TOO_DEEP, "spec", wrong, f"{deepest}; let its orchestrator create it"
         )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...base.parts import part
 from ..request import Request
-from .walk import Judge
+from .walk import Checker
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _LENGTH = 5
@@ -43,11 +43,11 @@ def named(request: Request, ending: str) -> Request:
     return replace(request, object=whole)
 
 
-def judge_beginning(judge: Judge, path: str, value: Any) -> None:
-    """Judge the prefix of a generated name. It has no further effect, but people read it."""
+def check_beginning(checker: Checker, path: str, value: Any) -> None:
+    """Checker the prefix of a generated name. It has no further effect, but people read it."""
     if not isinstance(value, str) or not _BEGINNING.fullmatch(value):
-        judge.malformed(
+        checker.malformed(
             path, value, "lower case letters, digits and '-', a letter first, at most 58"
         )
-    elif not judge.name.startswith(value):
-        judge.malformed(path, value, "the beginning of the agent's name")
+    elif not checker.name.startswith(value):
+        checker.malformed(path, value, "the beginning of the agent's name")

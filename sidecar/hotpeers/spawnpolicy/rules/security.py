@@ -15,7 +15,7 @@ from ..decision import shown
 from ..reasons import PolicyReason
 from ..schema.policy import PolicySpec
 from .difference import difference
-from .walk import Handler, Judge
+from .walk import Checker, Handler
 
 CONTAINER, POD = "securityContext", "podSecurityContext"
 HARDENING = {
@@ -53,28 +53,28 @@ def contexts_of(policy: PolicySpec, agent: Any) -> dict[str, dict[str, Any]]:
     return {CONTAINER: copy.deepcopy(_RESTRICTED_CONTAINER), POD: pod}
 
 
-def context_handlers(judge: Judge) -> dict[str, Handler]:
+def context_handlers(checker: Checker) -> dict[str, Handler]:
     """The rules of the security contexts of a completed deployment."""
-    if judge.spec.podSecurity != "restricted":
+    if checker.spec.podSecurity != "restricted":
         return {CONTAINER: _hardening}
-    return {field: _exactly(wanted) for field, wanted in judge.contexts.items()}
+    return {field: _exactly(wanted) for field, wanted in checker.contexts.items()}
 
 
 def _exactly(wanted: Mapping[str, Any]) -> Handler:
-    def handler(judge: Judge, path: str, value: Any) -> None:
+    def handler(checker: Checker, path: str, value: Any) -> None:
         if where := difference(wanted, value, path):
             wrong = "it is not what podSecurity: restricted of the policy makes it"
-            judge.deny(PolicyReason.FIELD_FORBIDDEN, where, wrong, f"leave {path} out")
+            checker.deny(PolicyReason.FIELD_FORBIDDEN, where, wrong, f"leave {path} out")
 
     return handler
 
 
-def _hardening(judge: Judge, path: str, value: Any) -> None:
+def _hardening(checker: Checker, path: str, value: Any) -> None:
     if not isinstance(value, dict):
-        judge.malformed(path, value, "an object")
+        checker.malformed(path, value, "an object")
         return
     for key, item in value.items():
         if key not in HARDENING or item is not HARDENING[key]:
             wrong = f"{shown(item)} does not only take rights away"
             known = ", ".join(f"{name}: {shown(one)}" for name, one in HARDENING.items())
-            judge.deny(PolicyReason.FIELD_FORBIDDEN, f"{path}.{key}", wrong, known)
+            checker.deny(PolicyReason.FIELD_FORBIDDEN, f"{path}.{key}", wrong, known)

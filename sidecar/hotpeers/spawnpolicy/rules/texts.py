@@ -11,7 +11,7 @@ import re
 from hotpeers_shim.contract import visible_text
 
 from ..reasons import PolicyReason
-from .walk import Judge
+from .walk import Checker
 
 # A braille cell without dots is a blank. It is allowed between other cells, where it separates words.
 _BRAILLE = "\u2800-\u28ff"
@@ -33,50 +33,52 @@ def hidden_in(text: str) -> str:
     return "U+2800" if _LONE_BLANK.search(plain) else ""
 
 
-def _judge_seen(judge: Judge, path: str, text: str) -> None:
+def _check_seen(checker: Checker, path: str, text: str) -> None:
     if hidden := hidden_in(text):
         wrong = f"it holds {hidden}, which people do not see and models read"
-        judge.deny(PolicyReason.FIELD_MALFORMED, path, wrong, _NEEDED)
+        checker.deny(PolicyReason.FIELD_MALFORMED, path, wrong, _NEEDED)
 
 
-def judge_line(judge: Judge, path: str, value: object, most: int) -> bool:
-    """Judge one line of at most `most` characters. Returns whether it is allowed."""
+def check_line(checker: Checker, path: str, value: object, most: int) -> bool:
+    """Checker one line of at most `most` characters. Returns whether it is allowed."""
     if (
         not isinstance(value, str)
         or len(value) > most
         or any(one in value for one in "\r\n\t")
         or hidden_in(value)
     ):
-        judge.malformed(path, value, f"at most {most} visible characters in one line")
+        checker.malformed(path, value, f"at most {most} visible characters in one line")
         return False
     return True
 
 
-def judge_prompt(judge: Judge, path: str, value: object) -> None:
-    """Judge the system message. Its length does not count towards other free text."""
-    most = judge.spec.maxPromptLength
+def check_prompt(checker: Checker, path: str, value: object) -> None:
+    """Checker the system message. Its length does not count towards other free text."""
+    most = checker.spec.maxPromptLength
     if not isinstance(value, str):
-        judge.malformed(path, value, "a text")
+        checker.malformed(path, value, "a text")
     elif len(value) > most:
         wrong = f"{len(value)} characters"
-        judge.deny(PolicyReason.PROMPT_TOO_LONG, path, wrong, f"at most {most} characters")
+        checker.deny(PolicyReason.PROMPT_TOO_LONG, path, wrong, f"at most {most} characters")
     else:
-        _judge_seen(judge, path, value)
+        _check_seen(checker, path, value)
 
 
-def judge_free_text(judge: Judge, path: str, value: object) -> None:
-    """Judge any other free text. Its length counts towards the common limit of these texts."""
+def check_free_text(checker: Checker, path: str, value: object) -> None:
+    """Checker any other free text. Its length counts towards the common limit of these texts."""
     if not isinstance(value, str):
-        judge.malformed(path, value, "a text")
+        checker.malformed(path, value, "a text")
         return
-    most = judge.spec.maxPromptLength
-    before = judge.characters
-    judge.characters += len(value)
-    if judge.characters > most:
+    most = checker.spec.maxPromptLength
+    before = checker.characters
+    checker.characters += len(value)
+    if checker.characters > most:
         # Report the excess once, at the first field beyond the limit.
         if before <= most:
-            wrong = f"all text beside the system message has at least {judge.characters} characters"
+            wrong = (
+                f"all text beside the system message has at least {checker.characters} characters"
+            )
             allowed = f"at most {most} characters together (maxPromptLength)"
-            judge.deny(PolicyReason.PROMPT_TOO_LONG, path, wrong, allowed)
+            checker.deny(PolicyReason.PROMPT_TOO_LONG, path, wrong, allowed)
     else:
-        _judge_seen(judge, path, value)
+        _check_seen(checker, path, value)

@@ -17,8 +17,8 @@ from .forbidden import FORBIDDEN, REMEDIES
 
 
 @dataclass
-class Judge:
-    """Judges one object under one policy. Collects the reasons of a denial in `denials`."""
+class Checker:
+    """Checks one object under one policy. Collects the reasons of a denial in `denials`."""
 
     spec: PolicySpec
     namespace: str
@@ -31,7 +31,7 @@ class Judge:
     templated: bool = False
     """Whether the agent is equal to a template of the policy."""
     characters: int = 0
-    """Characters of free text judged so far, without the system message."""
+    """Characters of free text checked so far, without the system message."""
     defaulted: frozenset[str] = frozenset()
     denials: list[Denial] = field(default_factory=list)
 
@@ -48,30 +48,30 @@ class Judge:
         self.deny(PolicyReason.FIELD_MALFORMED, path, f"{shown(value)} is given", needed)
 
 
-Handler = Callable[[Judge, str, Any], None]
+Handler = Callable[[Checker, str, Any], None]
 
 
-def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler]) -> None:
-    """Judge each field of an object. A field without a handler is denied."""
+def fields(checker: Checker, path: str, value: Any, handlers: Mapping[str, Handler]) -> None:
+    """Checker each field of an object. A field without a handler is denied."""
     if not isinstance(value, dict):
-        judge.malformed(path, value, "an object")
+        checker.malformed(path, value, "an object")
         return
     for key, item in value.items():
         where = f"{path}.{key}" if path else str(key)
         if not isinstance(key, str):
-            judge.malformed(where, key, "a text as the name of a field")
+            checker.malformed(where, key, "a text as the name of a field")
         elif key in handlers:
             if item is None:
-                judge.malformed(where, item, "a value, or no such field")
+                checker.malformed(where, item, "a value, or no such field")
             else:
-                handlers[key](judge, where, item)
+                handlers[key](checker, where, item)
         elif key in FORBIDDEN:
             remedy = (
-                "a template without it" if judge.templated else REMEDIES.get(key, "leave it out")
+                "a template without it" if checker.templated else REMEDIES.get(key, "leave it out")
             )
-            judge.deny(PolicyReason.FIELD_FORBIDDEN, where, FORBIDDEN[key], remedy)
+            checker.deny(PolicyReason.FIELD_FORBIDDEN, where, FORBIDDEN[key], remedy)
         else:
-            judge.deny(
+            checker.deny(
                 ModelReason.UNKNOWN_FIELD,
                 where,
                 "no such field is known, so that it is not let in",
@@ -79,40 +79,40 @@ def fields(judge: Judge, path: str, value: Any, handlers: Mapping[str, Handler])
             )
 
 
-def each(judge: Judge, path: str, value: Any, handler: Handler, most: int) -> None:
-    """Judge each item of a list with at most `most` items."""
+def each(checker: Checker, path: str, value: Any, handler: Handler, most: int) -> None:
+    """Checker each item of a list with at most `most` items."""
     if not isinstance(value, list):
-        judge.malformed(path, value, "a list")
+        checker.malformed(path, value, "a list")
         return
     if len(value) > most:
-        judge.deny(PolicyReason.OBJECT_TOO_LARGE, path, f"{len(value)} items", f"at most {most}")
+        checker.deny(PolicyReason.OBJECT_TOO_LARGE, path, f"{len(value)} items", f"at most {most}")
         return
     for number, item in enumerate(value):
-        handler(judge, f"{path}[{number}]", item)
+        handler(checker, f"{path}[{number}]", item)
 
 
 def refused(reason: Reason, why: str) -> Handler:
     """A handler that denies a field, regardless of its value."""
 
-    def handler(judge: Judge, path: str, value: Any) -> None:
+    def handler(checker: Checker, path: str, value: Any) -> None:
         del value
-        judge.deny(reason, path, why, "leave it out")
+        checker.deny(reason, path, why, "leave it out")
 
     return handler
 
 
-def flag(judge: Judge, path: str, value: Any) -> None:
+def flag(checker: Checker, path: str, value: Any) -> None:
     """A handler that allows any boolean."""
     if not isinstance(value, bool):
-        judge.malformed(path, value, "true or false")
+        checker.malformed(path, value, "true or false")
 
 
 def number(least: int, most: int) -> Handler:
     """A handler for integers in a range."""
 
-    def handler(judge: Judge, path: str, value: Any) -> None:
+    def handler(checker: Checker, path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            judge.malformed(path, value, f"a whole number from {least} to {most}")
+            checker.malformed(path, value, f"a whole number from {least} to {most}")
 
     return handler
 
@@ -120,9 +120,9 @@ def number(least: int, most: int) -> Handler:
 def only(reason: Reason, *allowed: str) -> Handler:
     """A handler that allows only these strings."""
 
-    def handler(judge: Judge, path: str, value: Any) -> None:
+    def handler(checker: Checker, path: str, value: Any) -> None:
         if not isinstance(value, str) or value not in allowed:
-            judge.deny(
+            checker.deny(
                 reason, path, f"{shown(value)} is not allowed", ", ".join(allowed[:12]) or "none"
             )
 

@@ -14,8 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers.base.errors import GovernError
 from hotpeers.controller.admission import guard as webhook
+from hotpeers.controller.admission.decider import NotReadyError, Verdict
 from hotpeers.controller.admission.guard import Guard, last_denial, told_of
-from hotpeers.controller.admission.judging import NotReadyError, Verdict
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.controller.port.intake import make_app
 from hotpeers.controller.quota.ledgers import CountsError
@@ -53,14 +53,14 @@ class Asked:
     def __init__(self, outcome: Verdict | Exception | None) -> None:
         self.outcome = outcome
         self.metrics = ControllerMetrics()
-        self.judging = 0
+        self.deciding = 0
         self.noted: list[tuple[Review, Verdict, Denial]] = []
         guard = Guard(self._judge, self.metrics, self._note, lambda: False)
         self.app = make_app()
         guard.add_to(self.app)
 
     async def _judge(self, review: Review) -> Verdict:
-        self.judging += 1
+        self.deciding += 1
         if self.outcome is None:
             await asyncio.Event().wait()
             raise AssertionError
@@ -284,7 +284,7 @@ async def test_subject_that_asks_too_much_at_once_is_refused_alone() -> None:
 
         waiting = [asyncio.create_task(post(body())) for _ in range(more)]
         await until_async(
-            "as many to be judged as may be at once", lambda: asked.judging >= webhook._AT_ONCE
+            "as many decisions at once as are allowed", lambda: asked.deciding >= webhook._AT_ONCE
         )
         async with asyncio.timeout(30.0):
             while (found := await post(body()))[1]["response"]["allowed"]:
@@ -312,19 +312,19 @@ async def test_oversized_object_is_denied_with_a_reason(value: Any) -> None:
 
 
 async def test_many_accounts_of_one_namespace_do_not_delay_other_namespaces() -> None:
-    """Each has few requests; together they would take all that are judged at once."""
+    """Each has few requests; together they would take all decisions at once."""
     slow = asyncio.Event()
     asked = Asked(Verdict(Decision(allowed=True)))
     judge = asked._judge
 
-    async def judged(review: Review) -> Verdict:
+    async def counted(review: Review) -> Verdict:
         if ":crowd:" in review.username:
-            asked.judging += 1
+            asked.deciding += 1
             await slow.wait()
         return await judge(review)
 
     asked.app = make_app()
-    Guard(judged, asked.metrics, asked._note, lambda: False).add_to(asked.app)
+    Guard(counted, asked.metrics, asked._note, lambda: False).add_to(asked.app)
     async with TestClient(TestServer(asked.app)) as client:
 
         def post(user: str) -> asyncio.Task[Any]:
@@ -333,14 +333,14 @@ async def test_many_accounts_of_one_namespace_do_not_delay_other_namespaces() ->
 
         crowd = [post(f"system:serviceaccount:crowd:a{number}") for number in range(90)]
         await until_async(
-            "as many of the crowd to be judged as may be at once",
-            lambda: asked.judging >= webhook._OF_A_NAMESPACE,
+            "as many of the crowd to be decided as are allowed at once",
+            lambda: asked.deciding >= webhook._OF_A_NAMESPACE,
         )
         async with asyncio.timeout(20):
             answers = [await post("system:serviceaccount:team:lead") for _ in range(5)]
         assert [one.status for one in answers] == [200] * 5
         for one in answers:
             assert json.loads(await one.text())["response"]["allowed"]
-        assert asked.judging == webhook._OF_A_NAMESPACE + 5
+        assert asked.deciding == webhook._OF_A_NAMESPACE + 5
         slow.set()
         await asyncio.gather(*crowd)

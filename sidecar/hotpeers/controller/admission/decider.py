@@ -52,7 +52,7 @@ _OF_THE_TEMPLATE = (
 
 
 class NotReadyError(HotpeersError):
-    """This replica cannot judge yet: its caches are incomplete or out of date."""
+    """This replica cannot decide yet: its caches are incomplete or out of date."""
 
 
 class Slot(Protocol):
@@ -109,8 +109,8 @@ class Verdict:
     mode: str = ""
 
 
-class Judging:
-    """Judges admission requests. Raises `KubeError`, `HotpeersError` or `TimeoutError`."""
+class Decider:
+    """Decides about admission requests. Raises `KubeError`, `HotpeersError` or `TimeoutError`."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Judging:
         self._templates = templates
         self._events = Pace()
 
-    async def judge(self, review: Review) -> Verdict:
+    async def decide(self, review: Review) -> Verdict:
         """The decision about one request."""
         if why := self._knowledge.unready:
             raise NotReadyError(why)
@@ -364,4 +364,4 @@ def _forged(review: Review) -> Denial | None:
     )
 
 
-Judge = Callable[[Review], Awaitable[Verdict]]
+Decide = Callable[[Review], Awaitable[Verdict]]

@@ -14,7 +14,7 @@ import pytest
 
 from hotpeers.base.errors import GovernError
 from hotpeers.base.reasons import Reason
-from hotpeers.controller.admission.judging import Judging, NotReadyError, Verdict
+from hotpeers.controller.admission.decider import Decider, NotReadyError, Verdict
 from hotpeers.controller.admission.knowledge import Knowledge
 from hotpeers.controller.admission.live import Live
 from hotpeers.controller.admission.pace import MOST
@@ -77,7 +77,7 @@ class Scene:
     namespace: str
     client: Client
     knowledge: Knowledge
-    judging: Judging
+    decider: Decider
     governing: Governing
     registry: Registry
     following: asyncio.Task[None]
@@ -113,11 +113,11 @@ class Scene:
 
     async def create(self, manifest: Any, **changes: Any) -> Verdict:
         """Both webhooks, one after the other, as an API server asks them."""
-        first = await self.judging.judge(self.review(manifest, phase=Phase.MUTATING, **changes))
+        first = await self.decider.decide(self.review(manifest, phase=Phase.MUTATING, **changes))
         if not first.decision.allowed:
             return first
         made = first.decision.object or manifest
-        return await self.judging.judge(self.review(made, **changes))
+        return await self.decider.decide(self.review(made, **changes))
 
 
 def _body(request: Any) -> bytes:
@@ -138,11 +138,11 @@ async def scene(cluster: Cluster, crds: list[str], namespace: str) -> AsyncItera
         knowledge = Knowledge(client)
         governing, registry = Governing(), Registry()
         ledger = Reservations(client, namespace, "no-lease", timing=Timing(bound=60.0))
-        judging = Judging(knowledge, Live(client), ledger, governing, registry)
+        decider = Decider(knowledge, Live(client), ledger, governing, registry)
         async with running(knowledge.run()) as (following,):
             await until_async("the first list", lambda: knowledge.listed)
             yield Scene(
-                *(cluster, namespace, client, knowledge, judging),
+                *(cluster, namespace, client, knowledge, decider),
                 *(governing, registry, following),
             )
 
@@ -170,16 +170,16 @@ async def test_certain_denial_reads_nothing_from_the_cluster(scene: Scene) -> No
     scene.client.get = scene.client.metadata = scene.client.put = no_look  # type: ignore[method-assign]
     bad = edited(declarative("worker-a", scene.namespace), ("spec.declarative.runtime", "go"))
     for operation, old in (("CREATE", None), ("UPDATE", bad), ("DELETE", bad)):
-        verdict = await scene.judging.judge(
+        verdict = await scene.decider.decide(
             scene.review(bad, operation=operation, oldObject=old, phase=Phase.VALIDATING)
         )
         assert not verdict.decision.allowed
     pods = {"group": "", "version": "v1", "resource": "pods"}
-    verdict = await scene.judging.judge(scene.review(bad, resource=pods))
+    verdict = await scene.decider.decide(scene.review(bad, resource=pods))
     assert reasons(verdict) == [PolicyReason.RESOURCE_NOT_ALLOWED]
     # And the mutating webhook looks at nothing either.
     good = declarative("worker-a", scene.namespace)
-    assert (await scene.judging.judge(scene.review(good, phase=Phase.MUTATING))).decision.allowed
+    assert (await scene.decider.decide(scene.review(good, phase=Phase.MUTATING))).decision.allowed
 
 
 async def test_unreadable_counts_admit_no_agent(scene: Scene) -> None:
@@ -257,7 +257,7 @@ async def test_agent_without_a_policy_is_not_governed(scene: Scene) -> None:
     assert verdict.decision.object is None
     stamped = edited(manifest, ('metadata.labels["hotpeers.dev/spawned"]', "true"))
     assert reasons(await scene.create(stamped)) == [PolicyReason.STAMP_FORGED]
-    kept = await scene.judging.judge(
+    kept = await scene.decider.decide(
         scene.review(stamped, operation="UPDATE", oldObject=copy.deepcopy(stamped))
     )
     assert kept.decision.allowed
@@ -327,9 +327,9 @@ async def test_user_that_is_no_service_account_is_allowed(scene: Scene) -> None:
 
 async def test_no_request_is_judged_before_the_caches_are_filled(scene: Scene) -> None:
     fresh = Knowledge(scene.client)
-    judging = Judging(fresh, Live(scene.client), scene.judging._quota, scene.governing)
+    decider = Decider(fresh, Live(scene.client), scene.decider._quota, scene.governing)
     with pytest.raises(NotReadyError, match="SpawnPolicy in all namespaces are not known yet"):
-        await judging.judge(scene.review(declarative("worker-a", scene.namespace)))
+        await decider.decide(scene.review(declarative("worker-a", scene.namespace)))
 
 
 TEMPLATE = 'metadata.annotations["hotpeers.dev/template"]'
@@ -348,7 +348,7 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
         declarative("blueprint", scene.namespace),
     )
     manifest = made_from(scene, "agent:blueprint")
-    first = await scene.judging.judge(scene.review(manifest, phase=Phase.MUTATING))
+    first = await scene.decider.decide(scene.review(manifest, phase=Phase.MUTATING))
     stamps = first.decision.object["metadata"]["annotations"]
     assert stamps["hotpeers.dev/template-digest"].startswith("sha256:")
     assert (await scene.create(manifest)).decision.allowed
@@ -356,13 +356,13 @@ async def test_template_in_the_namespace(scene: Scene) -> None:
     # restored.
     bare = declarative("worker-a", scene.namespace)
     update = {"operation": "UPDATE", "oldObject": first.decision.object, "phase": Phase.MUTATING}
-    kept = (await scene.judging.judge(scene.review(bare, **update))).decision
+    kept = (await scene.decider.decide(scene.review(bare, **update))).decision
     assert kept.allowed
     annotations = kept.object["metadata"]["annotations"]
     assert annotations["hotpeers.dev/template"] == "agent:blueprint"
     changed = edited(bare, ("spec.description", "another"))
     assert PolicyReason.TEMPLATE_CHANGED in reasons(
-        await scene.judging.judge(scene.review(changed, **update))
+        await scene.decider.decide(scene.review(changed, **update))
     )
     other = made_from(scene, "agent:blueprint", ("spec.description", "another"))
     assert PolicyReason.TEMPLATE_CHANGED in reasons(await scene.create(other))
@@ -434,7 +434,7 @@ async def test_child_in_another_namespace_stays_under_its_policy(
     )
     first = await scene.create(declarative("worker-a", elsewhere), namespace=elsewhere)
     assert first.decision.allowed
-    stamped = scene.judging.judge(
+    stamped = scene.decider.decide(
         scene.review(declarative("worker-a", elsewhere), namespace=elsewhere, phase=Phase.MUTATING)
     )
     await scene.knows((await stamped).decision.object)
@@ -477,7 +477,7 @@ async def test_events_of_a_subject_are_bounded_and_dry_ones_do_not_count(scene: 
     at = {"resource": {"group": "", "version": "v1", "resource": "events"}}
 
     async def write(**changes: Any) -> Verdict:
-        return await scene.judging.judge(scene.review(event, **at, **changes))
+        return await scene.decider.decide(scene.review(event, **at, **changes))
 
     for _ in range(MOST + 1):
         assert (await write(dryRun=True)).decision.allowed

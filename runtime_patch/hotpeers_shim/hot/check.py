@@ -1,4 +1,4 @@
-"""Judges the files of a configuration as a whole: the result is `Good` or a `Verdict`."""
+"""Checks the files of a configuration as a whole: the result is `Good` or a `Report`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Good:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Report:
     """The state of the newest files, for the ack. `restart` names changes that need a restart."""
 
     state: ConfigState
@@ -38,36 +38,36 @@ class Verdict:
     restart: tuple[str, ...] = ()
 
 
-LIVE = Verdict(ConfigState.LIVE)
+LIVE = Report(ConfigState.LIVE)
 
 
-def refused(why: str) -> Verdict:
-    """The verdict that kagent refuses the configuration."""
+def refused(why: str) -> Report:
+    """The report that kagent refuses the configuration."""
     problem = ConfigProblem.REFUSED
     message = f"{CONFIG_PROBLEM_SENTENCES[problem]} {why}"
-    return Verdict(ConfigState.REFUSED, problem.value, message)
+    return Report(ConfigState.REFUSED, problem.value, message)
 
 
-def restart_needed(names: tuple[str, ...]) -> Verdict:
-    """The verdict that the configuration changes `names`, which are read only at the start."""
+def restart_needed(names: tuple[str, ...]) -> Report:
+    """The report that the configuration changes `names`, which are read only at the start."""
     problem = ConfigProblem.RESTART_NEEDED
     message = f"{CONFIG_PROBLEM_SENTENCES[problem]} Changed: {', '.join(names)}."
-    return Verdict(ConfigState.RESTART, problem.value, message, names)
+    return Report(ConfigState.RESTART, problem.value, message, names)
 
 
-def feature_missing(why: str) -> Verdict:
-    """The verdict that the configuration of this process cannot be followed."""
-    return Verdict(ConfigState.REFUSED, PeerProblem.FEATURE_MISSING.value, why)
+def feature_missing(why: str) -> Report:
+    """The report that the configuration of this process cannot be followed."""
+    return Report(ConfigState.REFUSED, PeerProblem.FEATURE_MISSING.value, why)
 
 
-class Judge:
-    """Judges new files. It compares them with the files that the process started with."""
+class Checker:
+    """Checks new files. It compares them with the files that the process started with."""
 
     def __init__(self, runtime: Runtime, start: Good) -> None:
         self._runtime = runtime
         self._start = start
 
-    def judge(self, newest: Content | Rejection) -> Good | Verdict:
+    def check(self, newest: Content | Rejection) -> Good | Report:
         """Parse, validate, compare with the start, and try to make an agent. Never raises."""
         if isinstance(newest, Rejection):
             return _rejected(newest)
@@ -87,5 +87,5 @@ class Judge:
         return Good(newest, config, facts)
 
 
-def _rejected(rejection: Rejection) -> Verdict:
-    return Verdict(ConfigState.REFUSED, rejection.reason.value, rejection.message)
+def _rejected(rejection: Rejection) -> Report:
+    return Report(ConfigState.REFUSED, rejection.reason.value, rejection.message)

@@ -34,7 +34,7 @@ class _Round:
         return {one.reason for _, told in self.told for one in told.denials} & _COUNTED
 
 
-class Judgement:
+class Batch:
     """Over some policies, whose locks are held while `answer` runs.
 
     `window` gives the seconds of each policy's window; `freed` tries to free slots of a full one.
@@ -70,7 +70,7 @@ class Judgement:
         while waiting := [one for one in waiting if not one.answer.done()]:
             found = await self._look(live=live)
             for one in waiting:
-                self._judge(one, found)
+                self._decide(one, found)
                 # Let other tasks of the event loop run.
                 await asyncio.sleep(0)
             if full := found.full():
@@ -102,7 +102,7 @@ class Judgement:
                 found.drafts[key] = pruned(held.ledger, self._clock(), self._window(key))
         return found
 
-    def _judge(self, one: Waiting, found: _Round) -> None:
+    def _decide(self, one: Waiting, found: _Round) -> None:
         now = self._clock()
         try:
             decision = one.decide(
