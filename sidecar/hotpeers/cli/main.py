@@ -11,8 +11,10 @@ import click
 
 from .. import __version__
 from ..base.errors import HotpeersError
+from .controller import controller
+from .mcp import mcp
 from .policy import policy
-from .services import controller, mcp, run
+from .run import run
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

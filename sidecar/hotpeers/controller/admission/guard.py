@@ -37,7 +37,8 @@ from ..port.turns import Busy, Turns
 from ..quota.ledger import LastDenial
 from ..reasons import ControllerReason
 from .audit import audit, what_of, who_of
-from .decider import Decide, NotReadyError, Verdict
+from .confirmation import NotReadyError
+from .decider import Decide, Verdict
 from .denials import Told
 
 logger = logging.getLogger(__name__)

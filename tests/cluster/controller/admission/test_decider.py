@@ -14,7 +14,8 @@ import pytest
 
 from hotpeers.base.errors import GovernError
 from hotpeers.base.reasons import Reason
-from hotpeers.controller.admission.decider import Decider, NotReadyError, Verdict
+from hotpeers.controller.admission.confirmation import NotReadyError
+from hotpeers.controller.admission.decider import Decider, Verdict
 from hotpeers.controller.admission.knowledge import Knowledge
 from hotpeers.controller.admission.live import Live
 from hotpeers.controller.admission.pace import MOST

@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers.base.errors import GovernError
 from hotpeers.controller.admission import guard as webhook
-from hotpeers.controller.admission.decider import NotReadyError, Verdict
+from hotpeers.controller.admission.confirmation import NotReadyError
+from hotpeers.controller.admission.decider import Verdict
 from hotpeers.controller.admission.guard import Guard, last_denial, told_of
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.controller.port.intake import make_app

@@ -1,0 +1,66 @@
+"""Options that several long-running commands share.
+
+Each option can also be set by an environment variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def setting(
+    flag: str, default: str, metavar: str, meaning: str, *, envvar: str = ""
+) -> Callable[[_Command], _Command]:
+    """An option that also has an environment variable, such as HOTPEERS_PEER_FILE for `--peer-file`."""
+    return click.option(
+        flag,
+        envvar=envvar or f"HOTPEERS_{flag.removeprefix('--').replace('-', '_').upper()}",
+        default=default,
+        show_default=bool(default),
+        metavar=metavar,
+        help=meaning,
+    )
+
+
+def reach(command: _Command) -> _Command:
+    """Adds the options of commands that connect to a cluster."""
+    meaning = "Path of the kubeconfig.  [default: the pod's ServiceAccount, else ~/.kube/config]"
+    context = setting(
+        "--context", "", "NAME", "Context of the kubeconfig to use.  [default: its current context]"
+    )
+    kubeconfig = setting("--kubeconfig", "", "FILE", meaning, envvar="KUBECONFIG")
+    return kubeconfig(context(command))
+
+
+OF_CONVERSATIONS = ("wait_seconds", "conversation_key_file")
+"""The names of the options that `conversation_options` adds."""
+
+
+def conversation_options(command: _Command) -> _Command:
+    """Adds the options of the peer tools."""
+    wait = setting(
+        "--wait-seconds",
+        "25",
+        "SECONDS",
+        "How long ask_agent waits for an answer before it points to get_answer.",
+    )
+    key = setting(
+        "--conversation-key-file",
+        "",
+        "FILE",
+        "The key that seals conversations, 32 bytes.  [default: a new one beside the peer file]",
+    )
+    return wait(key(command))
+
+
+def logging_options(command: _Command) -> _Command:
+    """Adds the logging options of long-running commands."""
+    levels = "[debug|info|warning|error]"
+    level = setting("--log-level", "info", levels, "The least severe level that is logged.")
+    form = setting("--log-format", "text", "[text|json]", "Format of the log on standard error.")
+    return form(level(command))
