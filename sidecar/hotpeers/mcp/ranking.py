@@ -15,14 +15,27 @@ from itertools import islice
 
 from ..base.errors import HotpeersError
 
-_MAX_WORDS = 12
+_MAX_WORDS = 64
 _BEGINNING = 3
 _WORD = re.compile(r"[^\W_]+")
-# Weights of a word in the name, in the title, in the description, and in what the agent uses.
-_WEIGHTS = "10.0, 6.0, 3.0, 1.0"
-# SQLite scores every entry that contains a word of the query. A word that is in every entry is the most
-# expensive and the least useful. So the rarest words are used, until they reach this many entries.
-_MAX_SCORED = 2000
+# Between the words of a name in camel case: `getCurrentWeather`, `HTTPServer`.
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# Words of a question that say nothing about what it asks for. They are left out, unless there are no
+# others.
+_EMPTY = frozenset(
+    [
+        *("a", "about", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could"),
+        *("do", "does", "find", "for", "from", "get", "give", "has", "have", "help", "how"),
+        *("i", "if", "in", "is", "it", "its", "like", "me", "my", "need", "of", "on", "or"),
+        *("please", "should", "show", "so", "some", "tell", "that", "the", "their", "them"),
+        *("there", "these", "this", "to", "up", "use", "using", "want", "was", "we"),
+        *("what", "when", "where", "which", "who", "will", "with", "would", "you", "your"),
+    ]
+)
+# SQLite scores every entry that contains a word of the query. A word that is in every entry is the
+# most expensive and the least useful. So the rarest words are used, until they reach this many
+# entries in all, which takes about 10 ms.
+_MAX_SCORED = 40_000
 
 
 class SearchUnavailableError(HotpeersError):
@@ -57,7 +70,7 @@ class Ranking:
         self._database.executemany(
             "INSERT INTO entry(rowid, name, title, description, uses) VALUES (?, ?, ?, ?, ?)",
             (
-                (number, one.name, one.title, one.description, one.uses)
+                (number, *map(_split, (one.name, one.title, one.description, one.uses)))
                 for number, one in enumerate(documents)
             ),
         )
@@ -80,7 +93,8 @@ class Ranking:
     def _terms(self, query: str) -> list[str]:
         """The rarest words of a query, as FTS5 terms."""
         terms: list[tuple[int, str]] = []
-        for word in dict.fromkeys(_words(query)):
+        words = list(dict.fromkeys(_words(query)))
+        for word in [word for word in words if word not in _EMPTY] or words:
             # Quotes prevent that a word is an operator. A word that no entry contains is used as a prefix.
             if self._entries[word] or len(word) < _BEGINNING:
                 terms.append((self._entries[word], f'"{word}"'))
@@ -110,8 +124,13 @@ class Ranking:
         self._database.close()
 
 
+def _split(text: str) -> str:
+    """The text with spaces between the words of names in camel case."""
+    return _CAMEL.sub(" ", text)
+
+
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(_split(text).casefold())
 
 
 def _all_words(one: Document) -> set[str]:
