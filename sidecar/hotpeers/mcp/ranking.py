@@ -32,6 +32,8 @@ _EMPTY = frozenset(
         *("what", "when", "where", "which", "who", "will", "with", "would", "you", "your"),
     ]
 )
+# Weights of a word in the name, in the title, in the description, and in what the agent uses.
+_WEIGHTS = "10.0, 6.0, 3.0, 1.0"
 # SQLite scores every entry that contains a word of the query. A word that is in every entry is the
 # most expensive and the least useful. So the rarest words are used, until they reach this many
 # entries in all, which takes about 10 ms.
