@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 KAGENT := .venvs/kagent
 ADK := .venvs/adk
+CLIENTS := .venvs/clients
 GO := .venvs/go
 UV := $(VENV)/bin/uv
 export UV_PYTHON_DOWNLOADS := never
@@ -12,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -26,6 +27,7 @@ help:
 	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
 	@echo "make bench       latency from a cluster change to the peer file and the agent, compared with a plain watch"
 	@echo "make bench-shim  cost of hot peers, compared with static tools and with no shim"
+	@echo "make bench-bridge  what the bridge adds to a call of a peer, and to memory"
 	@echo "make bench-admission  time that the injection adds to the creation of pods"
 	@echo "make bench-guard  cost of the guard for governed subjects, compared with others"
 	@echo "make bench-tenants  effect on one tenant while another one attacks the guard"
@@ -55,7 +57,7 @@ $(VENV)/.ready: $(UV) requirements/dev.txt $(WHEEL)
 	$(UV) pip install --quiet --no-deps --reinstall --python $(VENV)/bin/python dist/*.whl
 	@touch $@
 
-$(KAGENT)/.ready $(ADK)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEEL)
+$(KAGENT)/.ready $(ADK)/.ready $(CLIENTS)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEEL)
 	@test -x .venvs/$*/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python .venvs/$*
 	$(UV) pip sync --quiet --require-hashes --python .venvs/$*/bin/python requirements/$*.txt
 	$(UV) pip install --quiet --no-deps --reinstall --python .venvs/$*/bin/python dist/*.whl
@@ -136,7 +138,7 @@ test-unit: $(VENV)/.ready | build
 	$(call pytest,$(VENV),-n logical tests/unit)
 
 # hotpeers' programs and others as processes on this machine, without a cluster.
-test-programs: setup .venvs/compat/no-a2a/.ready | build
+test-programs: setup $(CLIENTS)/.ready .venvs/compat/no-a2a/.ready | build
 	$(call pytest,$(VENV),tests/programs tests/runtimes)
 
 # Without etcd, kube-apiserver and helm these tests are skipped, and the summary says so; CI fails instead.
@@ -192,6 +194,9 @@ bench-shim: $(KAGENT)/.ready $(ADK)/.ready
 	$(KAGENT)/bin/python bench/first_call.py
 	$(ADK)/bin/python bench/first_call.py
 
+bench-bridge: $(VENV)/.ready
+	$(VENV)/bin/python bench/bridge.py $(ARGS)
+
 bench-admission: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/admission.py $(ARGS)
 
@@ -232,6 +237,7 @@ lock: $(UV)
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
+	$(LOCK) requirements/clients.in -o requirements/clients.txt
 	$(foreach name,$(COMPAT),$(call lock_compat,$(name))$(newline))
 
 clean:

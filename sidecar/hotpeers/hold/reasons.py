@@ -10,7 +10,7 @@ class HoldReason(Reason):
 
     HELD_REFUSED = (
         "HeldConfigRefused",
-        "The agent refuses its new configuration, and keeps the one before it.",
+        "The agent rejects its new config.json, and keeps the previous one.",
     )
     HELD_RESTART = (
         "HeldConfigNeedsRestart",

@@ -14,7 +14,7 @@ class RegistryReason(Reason):
     )
     REGISTRY_FAILED = (
         "RegistryFailed",
-        "agentregistry rejected the request, or answered with an error.",
+        "agentregistry answered the request with an error.",
     )
     REGISTRY_ANSWER_BAD = (
         "RegistryAnswerBad",

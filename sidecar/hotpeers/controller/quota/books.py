@@ -95,7 +95,8 @@ class Books:
         if held.ledger.held and self._clock().timestamp() > held.ledger.held:
             agents = await self._ledgers.agents(book.key, self._policy(book.key))
             ledger = opened(held.ledger, agents, self._clock())
-            # Not written here: the next write includes it; otherwise it is computed again.
+            # Do not write the ledger here: the next write includes this, and after a restart it is
+            # computed again.
             held = Held(ledger, held.metadata)
         if held.ledger.held:
             left = held.ledger.held - self._clock().timestamp()

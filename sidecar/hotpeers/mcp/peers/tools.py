@@ -90,7 +90,7 @@ class PeerTools:
         if not found.running:
             raise Fault(
                 McpReason.ANSWER_LOST,
-                "the connection to the agent was lost here before it answered",
+                "hotpeers lost the connection to the agent before it answered",
                 "It may have done the work. Ask it what became of the request, before you send the "
                 "same again.",
             )

@@ -144,7 +144,8 @@ def _changed(
     """The rows to decide again, with their candidates; None if there are many, or others."""
     if len(snapshot.candidates) != len(base.candidates) or len(base.stale) > _MANY:
         return None
-    # In C, by identity: this runs over all candidates after each change.
+    # `map` with `is_not` compares identities without a Python loop: it runs over all candidates after
+    # each change.
     others = list(compress(snapshot.candidates, map(is_not, base.candidates, snapshot.candidates)))
     touched = [] if cards is base.cards else _with_other_cards(base, cards)
     if len(others) > _MANY or len(touched) > _MANY:

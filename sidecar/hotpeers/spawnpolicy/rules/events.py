@@ -44,7 +44,7 @@ def is_own_event(request: Request) -> bool:
         or request.namespace != subject.namespace
     ):
         return False
-    # The subject cannot change an Event that another component wrote about the agent.
+    # A subject may not change an Event that another component wrote about its agent.
     return _is_own(request.object, subject) and (
         request.operation == "CREATE" or _is_own(request.old_object, subject)
     )
