@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 
+from ..base.names import NamespacedName
 from .origin import KnownAgent
 from .schema.policy import SpawnPolicy
 
@@ -25,7 +26,7 @@ them, the largest namespaces are matched as a whole.
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|([a-z0-9][-a-z0-9.]{0,251})?\*")
 
-Account = tuple[str, str]
+Account = NamespacedName
 """Namespace and name of a ServiceAccount, or of a range of them."""
 
 
@@ -46,22 +47,24 @@ def governed_accounts(
     the match conditions are updated.
     """
     policies = tuple(policies)
-    subjects = {(one.namespace, ref.name) for one in policies for ref in one.spec.subjects}
+    subjects = {
+        NamespacedName(one.namespace, ref.name) for one in policies for ref in one.spec.subjects
+    }
     named = {
-        (one.namespace, ref.name)
+        NamespacedName(one.namespace, ref.name)
         for one in policies
         for ref in one.spec.subjects
         if ref.kind == "Agent"
     }
     # `subjects` covers an Agent that does not exist yet: it will run as the account of its own name.
     found = subjects | {
-        (agent.namespace, agent.account)
+        NamespacedName(agent.namespace, agent.account)
         for agent in agents
-        if (agent.namespace, agent.name) in named
+        if NamespacedName(agent.namespace, agent.name) in named
     }
     for policy in policies:
         if policy.namespace in policy.spec.targetNamespaces:
-            found |= {(policy.namespace, pattern) for pattern in policy.spec.names}
+            found |= {NamespacedName(policy.namespace, pattern) for pattern in policy.spec.names}
     return frozenset(one for one in found if is_account(one))
 
 
@@ -121,4 +124,4 @@ def fitted(entries: frozenset[Account]) -> frozenset[Account]:
     if not whole:
         return entries
     kept = (one for one in entries if one[0] not in whole)
-    return frozenset((*kept, *((namespace, WHOLE) for namespace in whole)))
+    return frozenset((*kept, *(NamespacedName(namespace, WHOLE) for namespace in whole)))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..base.names import NamespacedName
 from ..base.parts import part
 from .origin import KnownAgent, is_spawned, may_count
 from .reading import read_leniently
@@ -94,11 +95,11 @@ class Known:
     def __init__(
         self, agents: Iterable[KnownAgent] = (), policies: Iterable[SpawnPolicy] = ()
     ) -> None:
-        self._by_name: dict[tuple[str, str], KnownAgent] = {}
+        self._by_name: dict[NamespacedName, KnownAgent] = {}
         self._by_uid: dict[str, KnownAgent] = {}
-        self._agents: dict[tuple[str, str], list[KnownAgent]] = {}
-        self._stamped: dict[str, dict[tuple[str, str], KnownAgent]] = {}
-        self._left: dict[tuple[str, str], str] = {}
+        self._agents: dict[NamespacedName, list[KnownAgent]] = {}
+        self._stamped: dict[str, dict[NamespacedName, KnownAgent]] = {}
+        self._left: dict[NamespacedName, str] = {}
         self._policies: dict[str, tuple[SpawnPolicy, ...]] = {}
         self._by_key: dict[str, SpawnPolicy] = {}
         # Namespace -> key of a subject -> the policies that name it.
@@ -114,28 +115,28 @@ class Known:
     def put(self, agent: KnownAgent) -> None:
         """Add this agent, or replace the agent of the same name."""
         self.drop(agent.namespace, agent.name)
-        place = agent.namespace, agent.name
-        self._left.pop((agent.namespace, agent.account), None)
+        place = NamespacedName(agent.namespace, agent.name)
+        self._left.pop(NamespacedName(agent.namespace, agent.account), None)
         self._by_name[place] = agent
         self._by_uid[agent.uid] = agent
-        self._agents.setdefault((agent.namespace, agent.account), []).append(agent)
+        self._agents.setdefault(NamespacedName(agent.namespace, agent.account), []).append(agent)
         if agent.stamped:
             self._stamped.setdefault(agent.policy, {})[place] = agent
 
     def drop(self, namespace: str, name: str) -> None:
         """Remove the agent of this name."""
-        agent = self._by_name.pop((namespace, name), None)
+        agent = self._by_name.pop(NamespacedName(namespace, name), None)
         if agent is None:
             return
         if agent.account != agent.name:
             # Its pods may run for a while longer. Their account differs from the agent's name, so
             # only this record connects them.
-            self._left[agent.namespace, agent.account] = agent.name
+            self._left[NamespacedName(agent.namespace, agent.account)] = agent.name
             while len(self._left) > _MOST_LEFT:
                 del self._left[next(iter(self._left))]
         if self._by_uid.get(agent.uid) is agent:
             del self._by_uid[agent.uid]
-        place = agent.namespace, agent.account
+        place = NamespacedName(agent.namespace, agent.account)
         left = [one for one in self._agents[place] if one is not agent]
         if left:
             self._agents[place] = left
@@ -143,7 +144,7 @@ class Known:
             del self._agents[place]
         if agent.stamped:
             under = self._stamped[agent.policy]
-            under.pop((namespace, name), None)
+            under.pop(NamespacedName(namespace, name), None)
             if not under:
                 del self._stamped[agent.policy]
 
@@ -173,15 +174,15 @@ class Known:
 
     def agents_as(self, namespace: str, account: str) -> Sequence[KnownAgent]:
         """The agents that run as this ServiceAccount."""
-        return self._agents.get((namespace, account), ())
+        return self._agents.get(NamespacedName(namespace, account), ())
 
     def has_agent(self, namespace: str, name: str) -> bool:
         """Whether an agent of this name is known."""
-        return (namespace, name) in self._by_name
+        return NamespacedName(namespace, name) in self._by_name
 
     def agent(self, namespace: str, name: str) -> KnownAgent | None:
         """The agent of this name."""
-        return self._by_name.get((namespace, name))
+        return self._by_name.get(NamespacedName(namespace, name))
 
     def is_spawned(self, agent: KnownAgent) -> bool:
         """Whether the guard can have stamped this agent; see `origin.is_spawned`."""
@@ -220,7 +221,7 @@ class Known:
 
     def left_by(self, namespace: str, account: str) -> str:
         """The removed Agent that ran as this account of another name, or "" if no such Agent is known."""
-        return self._left.get((namespace, account), "")
+        return self._left.get(NamespacedName(namespace, account), "")
 
     def governing(self, subject: Subject) -> list[SpawnPolicy]:
         """The policies of a subject. A spawned agent has one: the policy that it was spawned under."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ...base.errors import HotpeersError
+from ...base.names import NamespacedName
 from ...spawnpolicy.identity import Identity, Standing, identify, of_orphan
 from ...spawnpolicy.known import Known
 from ...spawnpolicy.request import Subject
@@ -57,7 +58,7 @@ class Confirmation:
 
         Read from the API server, because the watch cache may be behind.
         """
-        account = (subject.namespace, subject.service_account)
+        account = NamespacedName(subject.namespace, subject.service_account)
         if not self._governing.spans(account):
             with suppress(TooManyError):
                 return await self._live.known_in(subject.namespace)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ...base.names import NamespacedName
 from ...base.parts import part
 from ...spawnpolicy.decide import decide
 from ...spawnpolicy.decision import Decision, Denial
@@ -151,7 +152,7 @@ class Decider:
         if not expected.allowed or request.dry_run:
             return await slot.decided()
         # The slot and the account each need a write to the API server: do both at the same time.
-        account = (request.namespace, request.name)
+        account = NamespacedName(request.namespace, request.name)
         governed = asyncio.create_task(self._governing.ensure([account]), name="govern account")
         try:
             decision = await slot.decided()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...base.names import NamespacedName
 from ...kube.client import Client
 from ...kube.events import Event, EventWriter, reference
 from ...spawnpolicy.decision import Denial
@@ -27,7 +28,7 @@ class Told:
     audits.
     """
 
-    policy: tuple[str, str]
+    policy: NamespacedName
     policy_uid: str
     who: str
     what: str

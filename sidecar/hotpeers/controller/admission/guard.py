@@ -18,6 +18,7 @@ from aiohttp import web
 from hotpeers_shim.contract import clean_text
 
 from ...base.errors import HotpeersError
+from ...base.names import NamespacedName
 from ...base.reasons import Reason, sentence_of
 from ...kube.errors import KubeError
 from ...spawnpolicy.decision import Denial
@@ -196,7 +197,7 @@ def told_of(review: Review, verdict: Verdict, denial: Denial, policy_uid: str) -
     namespace, _, name = verdict.decision.policy.partition("/")
     place = "/".join(one for one in (review.namespace, review.name) if one)
     return Told(
-        policy=(namespace, name),
+        policy=NamespacedName(namespace, name),
         policy_uid=policy_uid,
         who=who_of(verdict, review),
         what=f"{review.operation} {what_of(review)} {place}".strip(),

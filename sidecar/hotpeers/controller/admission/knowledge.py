@@ -107,7 +107,7 @@ class Knowledge:
                 if not self._subjects[place]:
                     del self._subjects[place]
             self._changed_places.clear()
-            spawned = {(one.namespace, one.name) for one in self._known.spawned()}
+            spawned = {NamespacedName(one.namespace, one.name) for one in self._known.spawned()}
             accounts = frozenset(one for one in spawned if is_account(one))
             self._governed = fitted(accounts.union(*self._subjects.values()))
         return self._governed
@@ -161,7 +161,7 @@ class Knowledge:
         if any(is_beyond(one) for one in policies):
             # Policies beyond the limits may name any number of subjects. All of their subjects are
             # denied too, so match the whole namespace.
-            return frozenset([(place, WHOLE)])
+            return frozenset([NamespacedName(place, WHOLE)])
         named = {ref.name for one in policies for ref in one.policy.spec.subjects}
         agents = (self._known.agent(place, name) for name in named)
         return governed_accounts((one.policy for one in policies), (one for one in agents if one))

@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from ...base.names import NamespacedName
 from .live import Live
 
 _FRESH_SECONDS = 1.0
 """The maximum age of a check. Even a new check ends before the API server stores the agent."""
 _MOST = 256
 
-Key = tuple[str, str]
+Key = NamespacedName
 
 
 class Looks:
@@ -37,12 +38,12 @@ class Looks:
         )
         # If the request never comes again, asyncio must not log that the error was never retrieved.
         look.add_done_callback(lambda one: one.cancelled() or one.exception())
-        self._begun[namespace, name] = (self._clock(), look)
+        self._begun[NamespacedName(namespace, name)] = (self._clock(), look)
 
     async def occupied(self, namespace: str, name: str, *, known: bool) -> tuple[str, ...]:
         """The kinds of objects with the name: from the check that was begun, or from a new one."""
         self._forget()
-        _, look = self._begun.pop((namespace, name), (0.0, None))
+        _, look = self._begun.pop(NamespacedName(namespace, name), (0.0, None))
         if look is None:
             return await self._live.occupied(namespace, name, known=known)
         return await asyncio.shield(look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from ...base.names import NamespacedName
 from ...spawnpolicy.decision import Decision
 from ...spawnpolicy.request import Usage
 
@@ -37,13 +38,10 @@ class Quota(Protocol):
 class Governing(Protocol):
     """The accounts whose requests the API server sends to the guard."""
 
-    async def ensure(self, accounts: Iterable[tuple[str, str]]) -> None:
-        """Return once the API server sends requests of these ServiceAccounts too.
+    async def ensure(self, accounts: Iterable[NamespacedName]) -> None:
+        """Return once the API server sends requests of these ServiceAccounts too."""
 
-        Each account is a pair of namespace and name.
-        """
-
-    def spans(self, account: tuple[str, str]) -> bool:
+    def spans(self, account: NamespacedName) -> bool:
         """Whether the account is matched by a range of names."""
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ...base.names import NamespacedName
 from ...spawnpolicy.governed import WHOLE, Account, is_account
 
 # A webhook has at most 64 conditions, and the API server parses at most 100,000 characters of each.
@@ -88,5 +89,5 @@ def accounts_of(conditions: Any) -> frozenset[Account]:
         ]
         for entry in (*listed, *ranges):
             namespace, _, name = entry.partition(":")
-            found.append((namespace, name))
+            found.append(NamespacedName(namespace, name))
     return frozenset(one for one in found if is_account(one))

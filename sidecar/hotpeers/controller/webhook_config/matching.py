@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ...base.names import NamespacedName
 from ...base.parts import part
 from ...spawnpolicy.governed import Account, Cover, fitted, is_account
 from .conditions import accounts_of, conditions_of
@@ -147,7 +148,7 @@ def _parsed(text: str) -> frozenset[Account]:
     if not isinstance(data, dict):
         return frozenset()
     found = [
-        (namespace, name)
+        NamespacedName(namespace, name)
         for namespace, names in data.items()
         for name in (names if isinstance(names, list) else ())
     ]
