@@ -88,7 +88,7 @@ def test_a_pod_that_is_accepted_is_accepted_injected(case: Case, offer: Offer) -
 
 
 REFUSED = {"root", "host-network", "windows", "static-pod", "ordinary-sidecar-injected"}
-REFUSED |= {"spawn-on-the-host-network", "spawn-injected"}
+REFUSED |= {"spawn-on-the-host-network", "spawn-injected", "kagent-go-host-network"}
 REFUSED |= {
     f"shapes/{name}"
     for name in (
