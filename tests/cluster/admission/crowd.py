@@ -102,9 +102,9 @@ class Crowd:
 
     def _until(self, holds: Callable[[str], bool], seconds: float) -> None:
         def all_do() -> bool:
-            return all(holds(name) for name in before)
+            # A watch may show an agent before its client has got the answer.
+            return all(name in self.created or holds(name) for name in self.refused)
 
-        before = [name for name in self.refused if name not in self.created]
         until("every create to be refused", all_do, seconds)
 
     def _try(self, name: str) -> None:
