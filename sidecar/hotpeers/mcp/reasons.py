@@ -40,3 +40,4 @@ class McpReason(Reason):
         "The process that asked the agent ended before the agent answered.",
     )
     TOO_MANY_CALLS = "TooManyCalls", "The maximum number of calls at one time is running."
+    KEY_MISSING = "KeyMissing", "The hub has no key, so it accepts no token."

@@ -1,0 +1,187 @@
+"""One orchestrator at the hub: its live peers, its tools, its limits and its counts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from hotpeers_shim.calls import wire
+from hotpeers_shim.calls.pool import Pool
+from hotpeers_shim.catalog import Catalog
+from hotpeers_shim.contract import CallFailure, CallProblem, Peer, PeerFile, clean_text
+from hotpeers_shim.settings import Settings
+
+from ...model.orchestrator import Orchestrator
+from ...model.snapshot import CardKey, Snapshot
+from ...registry.fault import Fault
+from ...sidecar.cards.reader import CardState
+from ...sidecar.peerfile.encoding import Encodings
+from ...sidecar.resolve.cache import Cache
+from ...sidecar.resolve.eligibility import Refused, Rules
+from ...sidecar.resolve.resolver import resolve
+from ...sidecar.resolve.rows import Resolution
+from ..peers.conversation import Sealer
+from ..peers.exchanges import Exchanges
+from ..peers.tools import PeerTools
+from ..reasons import McpReason
+from .pace import Pace
+
+MAX_FAILURES = 20
+"""The largest number of peers whose failing calls are reported."""
+_MAX_KEPT_CHARACTERS = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Counts:
+    """The calls of an orchestrator through this replica. `failing` is by the peer's tool name."""
+
+    answered: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    failing: dict[str, CallFailure] = field(default_factory=dict)
+
+
+class Tenant:
+    """One orchestrator. Use it as an asynchronous context manager.
+
+    It is a `Fleet`: the peer tools read its live peers, and report calls to it. `full` raises
+    `Fault` if the hub as a whole can begin no further call.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it wires
+        self,
+        orchestrator: Orchestrator,
+        rules: Rules,
+        settings: Settings,
+        sealer: Sealer,
+        *,
+        wait: float,
+        full: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.orchestrator = orchestrator
+        self.rules = rules
+        self.counts = Counts()
+        self.resolution = Resolution()
+        self.changed = asyncio.Event()
+        """Set, and replaced by a new one, when the live peers change."""
+        self._full = full
+        self._pace = Pace(orchestrator.calls_per_minute)
+        self._cache = Cache()
+        self._catalog = Catalog()
+        self._encodings = Encodings()
+        self._encoded: Sequence[bytes] = ()
+        self._pool = Pool(settings)
+        self._exchanges = Exchanges(
+            self._pool,
+            settings,
+            most_running=orchestrator.concurrent_calls,
+            most_characters=_MAX_KEPT_CHARACTERS,
+            admit=self._admit,
+        )
+        self.tools = PeerTools(self, self._exchanges, sealer, wait=wait)
+
+    async def aclose(self) -> None:
+        """Stop waiting for the peers, and close their connections."""
+        await self._exchanges.__aexit__()
+        await self._pool.aclose()
+
+    def hurry(self) -> None:
+        """Answer each waiting call with a pointer to `get_answer`."""
+        self._exchanges.hurry()
+
+    @property
+    def title(self) -> str:
+        """`namespace/name` of the orchestrator."""
+        return str(self.orchestrator.key)
+
+    @property
+    def running(self) -> int:
+        """How many calls run now."""
+        return self._exchanges.running
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The live peers."""
+        return self.resolution.peers
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """The candidates that are not offered, with the reason of each."""
+        return self.resolution.refused
+
+    def take(self, orchestrator: Orchestrator, rules: Rules) -> None:
+        """Take over a changed Orchestrator."""
+        if rules != self.rules:
+            self.rules, self._cache = rules, Cache()
+        if orchestrator.calls_per_minute != self.orchestrator.calls_per_minute:
+            self._pace.change(orchestrator.calls_per_minute)
+        self._exchanges.most_running = orchestrator.concurrent_calls
+        self.orchestrator = orchestrator
+
+    def resolve(self, snapshot: Snapshot, cards: Mapping[CardKey, CardState]) -> bool:
+        """Bring the live peers up to date. Returns whether they changed."""
+        before = self.resolution
+        self.resolution = resolve(snapshot, cards, self.rules, before.peers, self._cache)
+        peers = self.resolution.peers
+        if peers is before.peers and self._catalog.generation is not None:
+            return False
+        usable = tuple(filter(wire.usable, peers))
+        self._encoded, digest = self._encodings.update(peers)
+        # Replicas have no common counter. The clock keeps generations growing at each of them, also
+        # over a restart.
+        generation = max((self._catalog.generation or 0) + 1, time.time_ns() // 1_000_000)
+        file = PeerFile(generation, peers, self.title, digest)
+        self._catalog = replace(self._catalog.advance(replace(file, peers=usable)), digest=digest)
+        self._pool.follow(self._catalog)
+        for name in self.counts.failing.keys() - self._catalog.peers.keys():
+            del self.counts.failing[name]
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+        return True
+
+    def peer_list(self) -> tuple[int, str, Sequence[bytes]]:
+        """The generation, the digest and the encoded peers of the list; see `contract.peers`."""
+        return self._catalog.generation or 0, self._catalog.digest, self._encoded
+
+    async def wait_for_other(self, digest: str, seconds: float) -> None:
+        """Wait until the list has another digest, at most `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._catalog.digest == digest:
+                    await self.changed.wait()
+
+    # -- Fleet
+    def catalog(self) -> Catalog:
+        """The live peers."""
+        return self._catalog
+
+    def note_called(self, tool: str, /) -> None:
+        """Count a call that was answered, which clears the peer's failure."""
+        self.counts.answered += 1
+        self.counts.failing.pop(tool, None)
+
+    def note_failed(self, tool: str, problem: CallProblem, message: str, /) -> None:
+        """Count a call that failed."""
+        self.counts.failed[problem.value] += 1
+        failing = self.counts.failing
+        before = failing.get(tool)
+        if before is None and len(failing) >= MAX_FAILURES:
+            return
+        count = before.count + 1 if before is not None else 1
+        failing[tool] = CallFailure(
+            tool, problem.value, clean_text(message, 400), count, time.time()
+        )
+
+    def _admit(self) -> None:
+        self._full()
+        wait = self._pace.begin()
+        if wait:
+            limit = self.orchestrator.calls_per_minute
+            raise Fault(
+                McpReason.TOO_MANY_CALLS,
+                f"this orchestrator has used up its {limit} calls per minute. Nothing was sent",
+                f"Try again in {max(round(wait), 1)} s.",
+            )
