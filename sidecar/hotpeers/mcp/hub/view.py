@@ -11,6 +11,7 @@ from ...base.view import read_view
 from ...model.cluster import NamespaceObject
 from ...model.invitation import invites, readers_of
 from ...model.orchestrator import EVERY_NAMESPACE, Orchestrator
+from ...model.selector import Selector
 from ...model.snapshot import Candidate, Snapshot
 
 ByNamespace = Mapping[str, tuple[Candidate, ...]]
@@ -68,6 +69,7 @@ def uninvited_namespaces(one: Orchestrator, homes: Mapping[str, Home]) -> list[s
 class Selection:
     """Selects the candidates of one orchestrator. Unchanged namespaces are not matched again."""
 
+    _selector: Selector = Selector()
     _selected: dict[str, tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = field(
         default_factory=dict
     )
@@ -81,6 +83,8 @@ class Selection:
         home: Home | None,
     ) -> Snapshot:
         """The snapshot that an orchestrator may see, whose own namespace is `home`."""
+        if one.selector != self._selector:
+            self._selector, self._selected = one.selector, {}
         selected: dict[str, tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = {}
         chosen: list[Candidate] = []
         for name in sorted(allowed):
