@@ -21,9 +21,11 @@ from hotpeers.mcp.hub.hub import Hub
 from hotpeers_shim.contract import PeerFile, load_peer_file
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
+from kit.apiserver.fixtures import programs
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.resources import agent, peer, set_ready
 from kit.apiserver.server import Cluster
+from kit.goclient import go_client, program
 from kit.hub import LABELS, HubPlace, make_place, running_hub
 from kit.raw_mcp import RawSession, request_of
 from kit.raw_peer import RawPeer, running_peer
@@ -135,6 +137,27 @@ async def test_peer_appears_in_the_same_session_answers_and_goes(
         assert gone.is_error
         assert "AgentUnknown" in text_of(gone)
     assert raw.texts == ["one", "two"]
+    assert raw.messages[1]["contextId"] in raw.contexts
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_go_client_with_frozen_names_reaches_a_new_peer_in_its_next_turn(
+    version: str, place: HubPlace, raw: RawPeer, pytestconfig: pytest.Config
+) -> None:
+    built = programs(pytestconfig, "the MCP client in Go", program)
+    token = place.token(place.orchestrator())
+    async with running_hub(place) as hub, go_client(built, url_of(hub), version, token) as client:
+        assert client.first["version"] == version
+        assert set(client.first["tools"]) == {"ask_agent", "list_agents", "get_answer"}
+        offer(place, raw)
+        await offered(hub, f"{place.namespace}/lead", "raw")
+        first = await client.turn("ask_agent", agent="raw", message="one")
+        assert f"- {place.namespace}/raw" in first["tools"]["ask_agent"]
+        assert first["text"].startswith("raw heard: one")
+        second = await client.turn(
+            "ask_agent", agent="raw", message="two", conversation=token_in(first["text"])
+        )
+        assert not second["isError"], second
     assert raw.messages[1]["contextId"] in raw.contexts
 
 
