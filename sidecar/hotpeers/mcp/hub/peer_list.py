@@ -33,7 +33,7 @@ def peer_list_route(find: Callable[[Mapping[str, str]], Tenant]) -> Route:
         uid = tenant.orchestrator.uid
         known = _digest(request.headers.get("if-none-match", ""))
         seconds = _wait(request.headers.get("prefer", ""))
-        if known and seconds and tenant.peer_list()[1] == known:
+        if known and seconds and tenant.catalog().digest == known:
             if waiting.get(uid, 0) >= MAX_WAITING:
                 text = f"{MAX_WAITING} requests of this orchestrator wait already\n"
                 return PlainTextResponse(text, 429, {"Retry-After": "5"})
@@ -44,16 +44,16 @@ def peer_list_route(find: Callable[[Mapping[str, str]], Tenant]) -> Route:
                 waiting[uid] -= 1
                 if not waiting[uid]:
                     del waiting[uid]
-        generation, digest, encoded = tenant.peer_list()
+        digest = tenant.catalog().digest
         headers = {"ETag": f'"{digest}"', "Cache-Control": "no-store"}
         if known == digest:
             return Response(status_code=304, headers=headers)
         parts = peer_file_parts(
-            generation=generation,
+            generation=tenant.catalog().generation or 1,
             orchestrator=tenant.title,
             digest=digest,
             # The list of the next change is another object, but this one is updated in place.
-            peers=tuple(encoded),
+            peers=tuple(tenant.offer.encoded),
         )
         return StreamingResponse(iter(list(parts)), headers=headers, media_type="application/json")
 

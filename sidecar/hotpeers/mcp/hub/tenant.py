@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from hotpeers_shim.calls import wire
 from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.catalog import Catalog
-from hotpeers_shim.contract import CallFailure, CallProblem, Peer, PeerFile, clean_text
+from hotpeers_shim.contract import CallFailure, CallProblem, Peer, clean_text
 from hotpeers_shim.settings import Settings
 
 from ...model.orchestrator import Orchestrator
-from ...model.snapshot import CardKey, Snapshot
 from ...registry.fault import Fault
-from ...sidecar.cards.reader import CardState
-from ...sidecar.peerfile.encoding import Encodings
-from ...sidecar.resolve.cache import Cache
-from ...sidecar.resolve.eligibility import Refused, Rules
-from ...sidecar.resolve.resolver import resolve
-from ...sidecar.resolve.rows import Resolution
+from ...sidecar.resolve.eligibility import Refused
 from ..peers.conversation import Sealer
 from ..peers.exchanges import Exchanges
 from ..peers.tools import PeerTools
 from ..reasons import McpReason
+from .offer import Offer
 from .pace import Pace
 
 MAX_FAILURES = 20
@@ -54,7 +46,7 @@ class Tenant:
     def __init__(  # noqa: PLR0913 - what it wires
         self,
         orchestrator: Orchestrator,
-        rules: Rules,
+        offer: Offer,
         settings: Settings,
         sealer: Sealer,
         *,
@@ -62,17 +54,11 @@ class Tenant:
         full: Callable[[], None] = lambda: None,
     ) -> None:
         self.orchestrator = orchestrator
-        self.rules = rules
         self.counts = Counts()
-        self.resolution = Resolution()
-        self.changed = asyncio.Event()
-        """Set, and replaced by a new one, when the live peers change."""
+        self._offer = offer
+        self._followed = Catalog()
         self._full = full
         self._pace = Pace(orchestrator.calls_per_minute)
-        self._cache = Cache()
-        self._catalog = Catalog()
-        self._encodings = Encodings()
-        self._encoded: Sequence[bytes] = ()
         self._pool = Pool(settings)
         self._exchanges = Exchanges(
             self._pool,
@@ -105,58 +91,40 @@ class Tenant:
     @property
     def peers(self) -> tuple[Peer, ...]:
         """The live peers."""
-        return self.resolution.peers
+        return self._offer.resolution.peers
 
     @property
     def refused(self) -> tuple[Refused, ...]:
         """The candidates that are not offered, with the reason of each."""
-        return self.resolution.refused
+        return self._offer.resolution.refused
 
-    def take(self, orchestrator: Orchestrator, rules: Rules) -> None:
-        """Take over a changed Orchestrator."""
-        if rules != self.rules:
-            self.rules, self._cache = rules, Cache()
-        if orchestrator.calls_per_minute != self.orchestrator.calls_per_minute:
+    @property
+    def offer(self) -> Offer:
+        """Its live peers, which it may share with other orchestrators."""
+        return self._offer
+
+    def take(self, orchestrator: Orchestrator, offer: Offer) -> None:
+        """Take over the current Orchestrator and its offer."""
+        if orchestrator is not self.orchestrator:
             self._pace.change(orchestrator.calls_per_minute)
-        self._exchanges.most_running = orchestrator.concurrent_calls
-        self.orchestrator = orchestrator
-
-    def resolve(self, snapshot: Snapshot, cards: Mapping[CardKey, CardState]) -> bool:
-        """Bring the live peers up to date. Returns whether they changed."""
-        before = self.resolution
-        self.resolution = resolve(snapshot, cards, self.rules, before.peers, self._cache)
-        peers = self.resolution.peers
-        if peers is before.peers and self._catalog.generation is not None:
-            return False
-        usable = tuple(filter(wire.usable, peers))
-        self._encoded, digest = self._encodings.update(peers)
-        # Replicas have no common counter. The clock keeps generations growing at each of them, also
-        # over a restart.
-        generation = max((self._catalog.generation or 0) + 1, time.time_ns() // 1_000_000)
-        file = PeerFile(generation, peers, self.title, digest)
-        self._catalog = replace(self._catalog.advance(replace(file, peers=usable)), digest=digest)
-        self._pool.follow(self._catalog)
-        for name in self.counts.failing.keys() - self._catalog.peers.keys():
-            del self.counts.failing[name]
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
-        return True
-
-    def peer_list(self) -> tuple[int, str, Sequence[bytes]]:
-        """The generation, the digest and the encoded peers of the list; see `contract.peers`."""
-        return self._catalog.generation or 0, self._catalog.digest, self._encoded
+            self._exchanges.most_running = orchestrator.concurrent_calls
+            self.orchestrator = orchestrator
+        self._offer = offer
+        catalog = offer.catalog
+        if catalog is not self._followed:
+            self._followed = catalog
+            self._pool.follow(catalog)
+            for name in self.counts.failing.keys() - catalog.peers.keys():
+                del self.counts.failing[name]
 
     async def wait_for_other(self, digest: str, seconds: float) -> None:
-        """Wait until the list has another digest, at most `seconds`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self._catalog.digest == digest:
-                    await self.changed.wait()
+        """Wait until its list of peers has another digest, at most `seconds`."""
+        await self._offer.wait_for_other(digest, seconds)
 
     # -- Fleet
     def catalog(self) -> Catalog:
         """The live peers."""
-        return self._catalog
+        return self._offer.catalog
 
     def note_called(self, tool: str, /) -> None:
         """Count a call that was answered, which clears the peer's failure."""

@@ -12,21 +12,18 @@ from ...base.origin import Origin
 from ...base.problems import Problem
 from ...model.hub_token import derived_key, is_token, uid_of
 from ...model.orchestrator import Orchestrator
-from ...model.snapshot import CardKey, Snapshot
+from ...model.snapshot import CardKey
 from ...registry.fault import Fault
 from ...sidecar.cards.reader import CardReader
 from ...sidecar.reasons import SidecarReason
-from ...sidecar.resolve.changes import peer_changes
-from ...sidecar.resolve.eligibility import Rules
 from ..peers.conversation import Sealer
 from ..reasons import McpReason
 from .cluster import ClusterWatch
+from .offer import Offer, Sight, sight_of
 from .tenant import Tenant
 from .view import (
     ByNamespace,
     Home,
-    Selection,
-    allowed_namespaces,
     by_namespace,
     uninvited_namespaces,
 )
@@ -55,7 +52,7 @@ class Tenants:
         self._wait = wait
         self._user_headers_to = user_headers_to
         self._tenants: dict[str, Tenant] = {}
-        self._selections: dict[str, Selection] = {}
+        self._offers: dict[Sight, Offer] = {}
         self._by_namespace: ByNamespace = {}
         self._followed: frozenset[CardKey] = frozenset()
         self._keys: tuple[bytes, ...] = ()
@@ -96,50 +93,41 @@ class Tenants:
         for uid in self._tenants.keys() - found.keys():
             await self._remove(uid)
         problems: list[Problem] = []
+        offers: dict[Sight, Offer] = {}
         for uid, one in found.items():
             problems += _uninvited(one, homes)
-            self._update(uid, one, snapshot, homes)
-            # Calls run in the same event loop, and there may be many orchestrators.
-            await asyncio.sleep(0)
+            sight = sight_of(one, homes, self._by_namespace)
+            offer = offers.get(sight)
+            if offer is None:
+                offer = offers[sight] = self._offers.get(sight) or Offer(
+                    sight, self._user_headers_to
+                )
+                home = homes.get(sight.home)
+                if offer.update(snapshot, self._by_namespace, home, self._cards.states):
+                    logger.info(
+                        "orchestrators in %s: %d peers are live",
+                        sight.home,
+                        len(offer.catalog.peers),
+                    )
+                # Calls run in the same event loop, and there may be many orchestrators.
+                await asyncio.sleep(0)
+            self._take(uid, one, offer)
+        self._offers = offers
         self.problems = tuple(problems)
-        wanted = frozenset().union(*(tenant.resolution.cards for tenant in self))
+        wanted = frozenset[CardKey]().union(*(offer.resolution.cards for offer in offers.values()))
         if wanted != self._followed:
             self._followed = wanted
             self._cards.follow(wanted)
         self.ready = True
 
-    def _update(
-        self, uid: str, one: Orchestrator, snapshot: Snapshot, homes: Mapping[str, Home]
-    ) -> None:
-        allowed = allowed_namespaces(one, homes)
-        rules = Rules(
-            namespaces=allowed,
-            orchestrator=str(one.key),
-            home=one.key.namespace,
-            user_headers_to=self._user_headers_to,
-        )
+    def _take(self, uid: str, one: Orchestrator, offer: Offer) -> None:
         tenant = self._tenants.get(uid)
         if tenant is None:
             tenant = self._tenants[uid] = Tenant(
-                one, rules, self._settings, self._sealer, wait=self._wait, full=self._check_room
+                one, offer, self._settings, self._sealer, wait=self._wait, full=self._check_room
             )
-            self._selections[uid] = Selection()
             logger.info("orchestrator %s may use the hub", one.key)
-        elif one is not tenant.orchestrator or rules != tenant.rules:
-            tenant.take(one, rules)
-        home = homes.get(one.key.namespace)
-        seen = self._selections[uid].of(one, allowed, snapshot, self._by_namespace, home)
-        before = tenant.peers
-        if tenant.resolve(seen, self._cards.states):
-            changes = peer_changes(before, tenant.peers)
-            logger.info(
-                "orchestrator %s: %d peers: %d added, %d changed, %d removed",
-                one.key,
-                len(tenant.peers),
-                len(changes.added),
-                len(changes.changed),
-                len(changes.removed),
-            )
+        tenant.take(one, offer)
 
     def _take_keys(self, keys: tuple[bytes, ...]) -> None:
         if keys == self._keys:
@@ -154,7 +142,6 @@ class Tenants:
 
     async def _remove(self, uid: str) -> None:
         tenant = self._tenants.pop(uid)
-        del self._selections[uid]
         logger.info("orchestrator %s was deleted: its token is rejected", tenant.title)
         await tenant.aclose()
 

@@ -67,31 +67,28 @@ def uninvited_namespaces(one: Orchestrator, homes: Mapping[str, Home]) -> list[s
 
 @dataclass(slots=True)
 class Selection:
-    """Selects the candidates of one orchestrator. Unchanged namespaces are not matched again."""
+    """Selects candidates by one selector. Unchanged namespaces are not matched again."""
 
-    _selector: Selector = Selector()
     _selected: dict[str, tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = field(
         default_factory=dict
     )
 
     def of(
         self,
-        one: Orchestrator,
+        selector: Selector,
         allowed: Iterable[str],
         snapshot: Snapshot,
         every: ByNamespace,
         home: Home | None,
     ) -> Snapshot:
-        """The snapshot that an orchestrator may see, whose own namespace is `home`."""
-        if one.selector != self._selector:
-            self._selector, self._selected = one.selector, {}
+        """The snapshot that orchestrators in the namespace `home` may see."""
         selected: dict[str, tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = {}
         chosen: list[Candidate] = []
         for name in sorted(allowed):
             candidates = every.get(name, ())
             before = self._selected.get(name)
             if before is None or before[0] is not candidates:
-                matches = tuple(c for c in candidates if one.selector.matches(c.labels))
+                matches = tuple(c for c in candidates if selector.matches(c.labels))
                 before = (candidates, matches)
             selected[name] = before
             chosen += before[1]

@@ -66,7 +66,9 @@ def test_selection_has_the_allowed_candidates_with_the_labels_and_no_other() -> 
     )
     snapshot = Snapshot(every, seen=1.5, unread=("Agent/",))
     one = orchestrator(selector={"matchLabels": {"tier": "gold"}})
-    seen = Selection().of(one, {"b"}, snapshot, by_namespace(every, {}), home("team", here="1"))
+    seen = Selection().of(
+        one.selector, {"b"}, snapshot, by_namespace(every, {}), home("team", here="1")
+    )
     assert [it.name for it in seen.candidates] == ["z"]
     assert (seen.home_labels, seen.seen, seen.unread) == ({"here": "1"}, 1.5, ("Agent/",))
 
@@ -78,11 +80,3 @@ def test_unchanged_namespaces_keep_their_tuple() -> None:
     assert after["a"] is before["a"]
     assert after["b"] is not before["b"]
     assert "b" not in by_namespace([first[0]], after)
-
-
-def test_changed_selector_is_applied_to_unchanged_namespaces() -> None:
-    every = (candidate("team", "x", tier="gold"), candidate("team", "y"))
-    grouped, snapshot, selection = by_namespace(every, {}), Snapshot(every), Selection()
-    assert len(selection.of(orchestrator(), {"team"}, snapshot, grouped, None).candidates) == 2
-    narrow = orchestrator(selector={"matchLabels": {"tier": "gold"}})
-    assert len(selection.of(narrow, {"team"}, snapshot, grouped, None).candidates) == 1
