@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..base.errors import ListenError
 from ..base.settings import Listen
 from .sessions import Sessions
+from .streams import Streams
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def make_app(
         host=listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
     app.router.routes += [Route(HEALTH, health, methods=["GET"]), *routes]
-    resumed = Sessions(app, PATH, sessions)
+    resumed = Streams(Sessions(app, PATH, sessions), PATH, _MAX_REQUEST_BYTES)
     return resumed if token_file is None else _Guarded(resumed, token_file)
 
 

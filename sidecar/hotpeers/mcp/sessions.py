@@ -58,9 +58,9 @@ class Sessions:
         headers = Headers(scope=scope)
         session = headers.get(_ID, "")
         if not _IS_ID(session):
-            await self._app(_with(scope, {SESSION_HEADER: None}), receive, send)
+            await self._app(with_headers(scope, {SESSION_HEADER: None}), receive, send)
             return
-        key = (_user_of(scope), session)
+        key = (user_of(scope), session)
         inner = self._renewed.get(key, session)
         attempt = _Attempt(receive, send)
         await self._app(_in_session(scope, session, inner), attempt.receive, attempt.send)
@@ -102,7 +102,7 @@ class Sessions:
         status, inner = await self._post(scope, request)
         if inner:
             note = {"method": "notifications/initialized"}
-            await self._post(_with(scope, {_ID: inner}), note)
+            await self._post(with_headers(scope, {_ID: inner}), note)
         return status, inner
 
     async def _post(self, scope: Scope, request: dict[str, Any]) -> tuple[int, str]:
@@ -131,7 +131,7 @@ class Sessions:
                 sent = Headers(raw=list(message["headers"]))
                 found = (message["status"], sent.get(_ID, ""))
 
-        await self._app(_with({**scope, "method": "POST"}, changed), receive, send)
+        await self._app(with_headers({**scope, "method": "POST"}, changed), receive, send)
         return found
 
 
@@ -179,16 +179,17 @@ class _Attempt:
             await self._send(message)
 
 
-def _user_of(scope: Scope) -> str:
+def user_of(scope: Scope) -> str:
+    """Who calls, "" if that is not known."""
     user = scope.get("user")
     return str(user.display_name) if user is not None else ""
 
 
 def _in_session(scope: Scope, session: str, inner: str) -> Scope:
-    return _with(scope, {_ID: inner, SESSION_HEADER: session})
+    return with_headers(scope, {_ID: inner, SESSION_HEADER: session})
 
 
-def _with(scope: Scope, changed: dict[str, str | None]) -> Scope:
+def with_headers(scope: Scope, changed: dict[str, str | None]) -> Scope:
     """The scope with other headers. None removes one."""
     names = {name.encode() for name in changed}
     kept: Iterable[tuple[bytes, bytes]] = (one for one in scope["headers"] if one[0] not in names)
