@@ -62,7 +62,7 @@ class Sessions:
             return
         key = (user_of(scope), session)
         inner = self._renewed.get(key, session)
-        attempt = _Attempt(receive, send)
+        attempt = _Attempt(receive, _named(session, send))
         await self._app(_in_session(scope, session, inner), attempt.receive, attempt.send)
         if not attempt.is_unknown:
             return
@@ -89,7 +89,7 @@ class Sessions:
                 if len(self._renewed) > self._most:
                     self._renewed.popitem(last=False)
         self._renewed.move_to_end(key)
-        await self._app(_in_session(scope, session, now), attempt.again, send)
+        await self._app(_in_session(scope, session, now), attempt.again, _named(session, send))
 
     async def _begin(self, scope: Scope, version: str) -> tuple[int, str]:
         """Do the handshake of a new session. Returns the HTTP status, and its id, "" if there is none."""
@@ -187,6 +187,21 @@ def user_of(scope: Scope) -> str:
 
 def _in_session(scope: Scope, session: str, inner: str) -> Scope:
     return with_headers(scope, {_ID: inner, SESSION_HEADER: session})
+
+
+def _named(session: str, send: Send) -> Send:
+    """Sends an answer with the id that the client knows. The Go SDK ends a session that changes its id."""
+
+    async def renaming(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, session.encode() if name == _ID.encode() else value)
+                for name, value in message["headers"]
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return renaming
 
 
 def with_headers(scope: Scope, changed: dict[str, str | None]) -> Scope:

@@ -290,7 +290,7 @@ async def test_new_token_version_ends_the_old_token_and_so_does_deletion(place: 
         assert not hub.tenants.find(old)
 
 
-async def test_session_and_conversation_of_another_orchestrator_are_refused(
+async def test_session_stream_and_conversation_of_another_orchestrator_give_nothing_of_it(
     place: HubPlace, raw: RawPeer
 ) -> None:
     mine, other = place.token(place.orchestrator("a")), place.token(place.orchestrator("b"))
@@ -299,18 +299,27 @@ async def test_session_and_conversation_of_another_orchestrator_are_refused(
         for name in ("a", "b"):
             await offered(hub, f"{place.namespace}/{name}", "raw")
         session = await RawSession.begin(http, url_of(hub), {"X-Hotpeers-Token": mine})
+        begun = await session.first_event(0, "list_agents")
+        assert (await session.rest(begun["id"]))["result"]
+        thief = RawSession(
+            http, url_of(hub), session.headers["Mcp-Session-Id"], {"X-Hotpeers-Token": other}
+        )
+        assert "AnswerLost" in json.dumps(await thief.rest(begun["id"]))
         said = await session.call(1, "ask_agent", agent="raw", message="hi")
         conversation = token_in(said["result"]["content"][0]["text"])
         stolen = {**session.headers, "X-Hotpeers-Token": other}
         body = request_of(2, "ask_agent", agent="raw", message="hi")
         async with http.post(url_of(hub), data=body, headers=stolen) as response:
-            assert response.status == 404
+            # It is served as a session of the one whose token it is, so under that one's limits.
+            assert "raw heard: hi" in await response.text()
+        counts = {one.orchestrator.key.name: one.counts.answered for one in hub.tenants}
+        assert counts == {"a": 1, "b": 1}
         own = await RawSession.begin(http, url_of(hub), {"X-Hotpeers-Token": other})
         refused = await own.call(
             3, "ask_agent", agent="raw", message="and?", conversation=conversation
         )
         assert "ConversationUnknown" in refused["result"]["content"][0]["text"]
-    assert raw.texts == ["hi"]
+    assert raw.texts == ["hi", "hi"]
 
 
 async def test_other_replica_continues_a_conversation(place: HubPlace, raw: RawPeer) -> None:
