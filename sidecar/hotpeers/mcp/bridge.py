@@ -143,7 +143,9 @@ async def serve_bridge(
         stack.callback(live.stop)
         stack.push_async_callback(pool.aclose)
         exchanges = await stack.enter_async_context(Exchanges(pool, shim))
-        tools = PeerTools(live, exchanges, sealer, wait=settings.wait_seconds)
+        tools = PeerTools(
+            live, exchanges, sealer, wait=settings.wait_seconds, max_depth=shim.max_depth
+        )
 
         async def tenant(headers: Mapping[str, str]) -> tuple[PeerTools, Owner]:
             return tools, Owner(settings.orchestrator, user_of(headers))

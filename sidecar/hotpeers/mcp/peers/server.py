@@ -29,6 +29,7 @@ from mcp_types import (
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hotpeers_shim.contract import clean_text
+from hotpeers_shim.lineage import Caller, header_of, read_lineage
 
 from ... import __version__
 from ...registry.fault import Fault
@@ -127,7 +128,9 @@ async def _call(
                 if name in headers and (passes_authorization or name != "authorization")
             }
             identifier = str(uuid.uuid5(_DERIVED, json.dumps(key))) if key else ""
-            request = Request(owner, Message(ask.message, identifier, passed), key)
+            lineage = read_lineage(header=header_of(headers))
+            caller = Caller(owner.orchestrator, lineage, tools.max_depth)
+            request = Request(owner, Message(ask.message, identifier, passed, caller), key)
             return await tools.ask(ask.agent, ask.conversation, request, report)
         case "list_agents":
             wanted = _List.model_validate(arguments)
