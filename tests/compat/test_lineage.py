@@ -1,10 +1,11 @@
 """The lineage of calls, in an agent's process: what is sent to a peer, and which calls are refused."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
-from harness import peer
+from harness import A2A, peer
 from rawkit import DONE, SUBMITTED, WAYS, artifact, text
 from scripted import call, results
 
@@ -50,7 +51,10 @@ async def test_lineage_is_sent_in_metadata_and_header(peers, raw, conversation, 
     said = results(await conversation().turn("go", call(NAME, key)))
     assert "sunny" in said[0]
     chain = ["team/first", ME]
-    assert sent(raw, key) == (chain, [EXTENSION], ",".join(chain))
+    names, extensions, header = sent(raw, key)
+    assert (names, header) == (chain, ",".join(chain))
+    # The oldest a2a-sdk leaves `extensions` out of HTTP+JSON.
+    assert extensions == [EXTENSION] or (extensions is None and way == ("HTTP+JSON", "0.3"))
 
 
 async def test_agent_that_begins_a_chain_sends_its_own_name(peers, raw, conversation, runtime):
@@ -128,3 +132,71 @@ async def test_refused_call_keeps_the_question_of_the_peer(peers, raw, conversat
     assert last[0]["taskId"]
     assert last[0]["contextId"]
     assert len(first) == 1
+
+
+def user_message(lineage: list[str], task_id: str) -> Any:
+    """The argument of `on_message_send` of this environment's a2a-sdk."""
+    ids = {"messageId": uuid.uuid4().hex, "contextId": "c", "metadata": {METADATA_KEY: lineage}}
+    ids |= {"taskId": task_id} if task_id else {}
+    if A2A < (1, 0):
+        from a2a.types import MessageSendParams
+
+        part = {"kind": "text", "text": "go"}
+        return MessageSendParams.model_validate(
+            {"message": {"role": "user", "parts": [part], **ids}}
+        )
+    from a2a.types import SendMessageRequest
+    from google.protobuf.json_format import ParseDict
+
+    message = {"role": "ROLE_USER", "parts": [{"text": "go"}], **ids}
+    return ParseDict({"message": message}, SendMessageRequest())
+
+
+def waiting_task(context: Any) -> Any:
+    """The task of a request, which waits for the next message."""
+    ids = {"id": context.task_id, "contextId": context.context_id}
+    if A2A < (1, 0):
+        from a2a.types import Task
+
+        return Task.model_validate({**ids, "status": {"state": "input-required"}})
+    from a2a.types import Task
+    from google.protobuf.json_format import ParseDict
+
+    return ParseDict({**ids, "status": {"state": "TASK_STATE_INPUT_REQUIRED"}}, Task())
+
+
+def handler_of(executor: Any) -> Any:
+    from a2a.server.request_handlers import DefaultRequestHandler
+    from a2a.server.tasks import InMemoryTaskStore
+
+    if A2A < (1, 0):
+        return DefaultRequestHandler(executor, InMemoryTaskStore())
+    from a2a.types import AgentCard
+
+    return DefaultRequestHandler(executor, InMemoryTaskStore(), AgentCard(name="x"))
+
+
+async def test_each_message_of_a_task_has_its_own_lineage(runtime):
+    """In a2a-sdk 1.x one asyncio task runs the executor for all messages of an A2A task."""
+    from a2a.server.agent_execution import AgentExecutor
+    from a2a.server.context import ServerCallContext
+
+    found = []
+
+    class Executor(AgentExecutor):
+        async def execute(self, context: Any, event_queue: Any) -> None:
+            found.append(incoming.current().names)
+            await event_queue.enqueue_event(waiting_task(context))
+
+        async def cancel(self, context: Any, event_queue: Any) -> None: ...
+
+    class Derived(Executor):
+        async def execute(self, context: Any, event_queue: Any) -> None:
+            await super().execute(context, event_queue)
+
+    handler, task_id = handler_of(Derived()), ""
+    chains = [["team/a"], ["team/b", "team/c"], []]
+    for chain in chains:
+        answer = await handler.on_message_send(user_message(chain, task_id), ServerCallContext())
+        task_id = answer.id
+    assert found == [tuple(chain) for chain in chains]
