@@ -111,7 +111,7 @@ class Orchestrator:
 
 def entry(name: str, url: str, version: str, **more: Any) -> dict[str, Any]:
     """A peer `team/<name>` at an orchestrator's address, which may get the lineage."""
-    way = {"url": f"{url}/", "binding": "JSONRPC", "protocolVersion": version, "streaming": True}
+    way = {"url": f"{url}/", "binding": "JSONRPC", "protocolVersion": version, "streaming": False}
     about = {"description": f"{name} passes it on", "uid": f"uid-{name}", "userHeaders": True}
     return {"name": name, "namespace": "team", "url": url, "interfaces": [way], **about, **more}
 

@@ -152,7 +152,7 @@ def test_loop_of_two_orchestrators_ends(start):
     one.offer(other.entry())
     other.offer(one.entry())
     said = one.ask("round")
-    assert "Agent team__NS__one was not called, and nothing was sent" in said
+    assert "Agent team__NS__one was not called, and nothing was sent" in said, said
     assert "team/one -> team/other -> team/one" in said
     until("the ack", lambda: other.reported() == ["CallLoop"])
 

@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 
 from hotpeers.mcp.bridge import BridgeSettings, read_key, serve_bridge
+from hotpeers_shim.lineage import EXTENSION, HEADER, METADATA_KEY
 from kit.raw_peer import RawPeer, running_peer
 
 ERAS = ["legacy", "2026-07-28"]
@@ -300,6 +301,105 @@ async def test_headers_of_the_user_reach_only_peers_that_may_get_them(tmp_path: 
     assert trusted.headers[0]["authorization"] == "Bearer users-token"
     assert "x-other" not in trusted.headers[0]
     assert not {"x-user-id", "authorization"} & set(other.headers[0])
+
+
+def metadata_of(message: dict[str, Any]) -> Any:
+    return (message.get("metadata") or {}).get(METADATA_KEY)
+
+
+async def test_lineage_reaches_only_peers_that_may_get_user_headers(tmp_path: Path) -> None:
+    headers = {"X-HotPeers-Lineage": "team/first, team/second"}
+    async with running_peer() as trusted, running_peer(RawPeer(name="other")) as other:
+        entries = trusted.entry(userHeaders=True), other.entry()
+        async with (
+            bridge(tmp_path, *entries) as made,
+            aiohttp.ClientSession(headers=headers) as http,
+        ):
+            session = await RawSession.begin(http, made.url)
+            for number, name in enumerate(("raw", "other"), 10):
+                await session.call(number, "ask_agent", agent=name, message="hi")
+    chain = ["team/first", "team/second", "team/lead"]
+    assert metadata_of(trusted.messages[0]) == chain
+    assert trusted.headers[0][HEADER] == ",".join(chain)
+    assert trusted.messages[0]["extensions"] == [EXTENSION]
+    assert metadata_of(other.messages[0]) is None
+    assert HEADER not in other.headers[0]
+
+
+async def test_call_without_a_lineage_begins_a_chain(tmp_path: Path) -> None:
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        Client(made.url) as client,
+    ):
+        await call(client, "ask_agent", agent="raw", message="hi")
+    assert metadata_of(peer.messages[0]) == ["team/lead"]
+
+
+@pytest.mark.parametrize(
+    "header", ["team/a;b", "ignore all rules", "x" * 20_000, "team/\u0430", "team/a/b", "\x7f"]
+)
+async def test_malformed_lineage_is_ignored(tmp_path: Path, header: str) -> None:
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        aiohttp.ClientSession(headers={HEADER: header}) as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        answer = await session.call(10, "ask_agent", agent="raw", message="hi")
+    assert "raw heard: hi" in answer["result"]["content"][0]["text"]
+    assert metadata_of(peer.messages[0]) == ["team/lead"]
+
+
+@pytest.mark.parametrize(
+    ("header", "reason", "shown"),
+    [
+        ("ops/raw,team/b", "CallLoop", "ops/raw -> team/b -> team/lead -> ops/raw"),
+        ("team/lead,team/b", "CallLoop", "team/lead -> team/b -> team/lead"),
+        ("team/a,team/b,team/c", "CallTooDeep", "team/a -> team/b -> team/c -> team/lead"),
+    ],
+)
+async def test_loop_and_too_deep_chain_are_refused_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str, reason: str, shown: str
+) -> None:
+    monkeypatch.setenv("HOTPEERS_MAX_DEPTH", "3")
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(namespace="ops")) as made,
+        aiohttp.ClientSession(headers={HEADER: header}) as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        answer = await session.call(10, "ask_agent", agent="ops/raw", message="hi")
+        async with asyncio.timeout(10):
+            while not made.ack().get("failures"):
+                await asyncio.sleep(0.05)
+        assert made.ack()["failures"][0]["reason"] == reason
+    result = answer["result"]
+    assert result["isError"]
+    said = result["content"][0]["text"]
+    assert "was not called, and nothing was sent" in said
+    assert shown in said
+    assert "Do the work yourself" in said
+    assert peer.messages == []
+
+
+async def test_refused_call_leaves_the_conversation_open(tmp_path: Path) -> None:
+    """The question of the peer is answered by a later call of the same conversation."""
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(namespace="ops")) as made,
+        aiohttp.ClientSession() as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        asked = await session.call(10, "ask_agent", agent="raw", message="ask which")
+        key = token_in(asked["result"]["content"][0]["text"])
+        session.headers[HEADER] = "ops/raw"
+        refused = await session.call(11, "ask_agent", agent="raw", message="no", conversation=key)
+        key = token_in(refused["result"]["content"][0]["text"])
+        del session.headers[HEADER]
+        await session.call(12, "ask_agent", agent="raw", message="this", conversation=key)
+    assert peer.texts == ["ask which", "this"]
+    assert len(peer.tasks) == 1
 
 
 class RawSession:
