@@ -108,8 +108,8 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """An orchestrator that works on a request.
+class Link:
+    """A link of a chain: an orchestrator that works on a request.
 
     `name` is `namespace/name`, "" if it is unknown. `lineage` led to the request. `max_depth` is the
     largest number of orchestrators in a chain, including this one.

@@ -17,7 +17,7 @@ from ..calls.call import Call, CallFailed
 from ..calls.pool import Client, Pool
 from ..calls.thread import Thread
 from ..contract import CallProblem, Peer
-from ..lineage import Caller
+from ..lineage import Link
 from ..live import Live
 from ..reply import Reply, render, render_partial
 from . import incoming, memory
@@ -100,8 +100,8 @@ class Dialogue:
         """A new call of the peer, which has not been sent."""
         settings = self.live.settings
         name = self.live.catalog().orchestrator
-        caller = Caller(name, incoming.current(), settings.max_depth)
-        return Call(self.peer, self.client, settings, caller=caller)
+        link = Link(name, incoming.current(), settings.max_depth)
+        return Call(self.peer, self.client, settings, link=link)
 
     def forget_thread(self, failure: CallFailed) -> bool:
         """Drop the part of the thread that the peer has lost. Returns whether to send again."""

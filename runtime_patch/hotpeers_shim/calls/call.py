@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..contract import CallProblem, Peer, clean_text
-from ..lineage import EXTENSION, Caller
+from ..lineage import EXTENSION, Link
 from ..reply import Reply, State, Transcript, parse_event
 from ..settings import Settings
 from . import faults, wire
@@ -60,8 +60,8 @@ class Call:
 
     `context` is the library's call context (headers), or None. `on_event` is called with the
     transcript after each event of the peer; it must not raise. `cancels` is whether the peer's task
-    is cancelled when the call is cancelled. `caller` is the orchestrator that calls: it must not make
-    a loop or a chain that is too deep, and its lineage is sent to peers with `userHeaders`.
+    is cancelled when the call is cancelled. `link` is the orchestrator that calls: it must not make a
+    loop or a chain that is too deep, and its lineage is sent to peers with `userHeaders`.
     """
 
     peer: Peer
@@ -71,7 +71,7 @@ class Call:
     transcript: Transcript = field(default_factory=Transcript)
     on_event: Callable[[Transcript], None] = lambda _: None
     cancels: bool = True
-    caller: Caller | None = None
+    link: Link | None = None
 
     async def send(self, message: Any) -> Reply:
         """Send the message and wait until the task is over, or waits for input from the caller.
@@ -79,24 +79,24 @@ class Call:
         Raises `CallFailed`.
         """
         self.transcript = Transcript()
-        if self.caller is not None:
-            self._carry(message, self.caller)
+        if self.link is not None:
+            self._carry(message, self.link)
 
         async def converse(native: Any, patience: _Patience) -> None:
             await self._converse(native, message, patience)
 
         return await self._within_limits(converse)
 
-    def _carry(self, message: Any, caller: Caller) -> None:
-        """Add the caller's lineage to a message. Raises `CallFailed` if the call must not be made."""
-        objection = caller.objection(self.peer.namespace, self.peer.name)
+    def _carry(self, message: Any, link: Link) -> None:
+        """Add the link's lineage to a message. Raises `CallFailed` if the call must not be made."""
+        objection = link.objection(self.peer.namespace, self.peer.name)
         if objection is not None:
             text = f"Agent {self.peer.toolName} was not called, and nothing was sent: {objection.text}."
             failure = CallFailed(text, objection.problem, self.transcript.reply())
             failure.unsent = True
             raise failure
         if self.peer.userHeaders:
-            lineage = caller.passed_on
+            lineage = link.passed_on
             wire.add_metadata(message, lineage.metadata(), EXTENSION)
             self.context = wire.with_headers(lineage.headers(), self.context)
 

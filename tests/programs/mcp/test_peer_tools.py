@@ -17,6 +17,7 @@ from mcp import Client
 
 from hotpeers.mcp.bridge import BridgeSettings, read_key, serve_bridge
 from hotpeers_shim.lineage import EXTENSION, HEADER, METADATA_KEY
+from kit.raw_mcp import RawSession, request_of
 from kit.raw_peer import RawPeer, running_peer
 
 ERAS = ["legacy", "2026-07-28"]
@@ -400,57 +401,6 @@ async def test_refused_call_leaves_the_conversation_open(tmp_path: Path) -> None
         await session.call(12, "ask_agent", agent="raw", message="this", conversation=key)
     assert peer.texts == ["ask which", "this"]
     assert len(peer.tasks) == 1
-
-
-class RawSession:
-    """A session of MCP 2025-11-25 that no SDK made."""
-
-    def __init__(self, http: aiohttp.ClientSession, url: str, session: str) -> None:
-        self._http = http
-        self._url = url
-        self.headers = {
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-            "Mcp-Session-Id": session,
-            "MCP-Protocol-Version": "2025-11-25",
-        }
-
-    @classmethod
-    async def begin(cls, http: aiohttp.ClientSession, url: str) -> RawSession:
-        body = {
-            "jsonrpc": "2.0",
-            "id": 0,
-            "method": "initialize",
-            "params": {
-                "protocolVersion": "2025-11-25",
-                "capabilities": {},
-                "clientInfo": {"name": "raw", "version": "0"},
-            },
-        }
-        accept = {"Accept": "application/json, text/event-stream"}
-        async with http.post(url, json=body, headers=accept) as response:
-            assert response.status == 200, await response.text()
-            session = response.headers["Mcp-Session-Id"]
-        made = cls(http, url, session)
-        note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        async with http.post(url, json=note, headers=made.headers) as response:
-            assert response.status == 202
-        return made
-
-    async def call(self, number: int, tool: str, **arguments: Any) -> dict[str, Any]:
-        body = request_of(number, tool, **arguments)
-        async with self._http.post(self._url, data=body, headers=self.headers) as response:
-            assert response.status == 200, await response.text()
-            for line in (await response.text()).splitlines():
-                if line.startswith("data:") and '"id"' in line:
-                    return dict(json.loads(line.removeprefix("data:")))
-        raise AssertionError("no answer")
-
-
-def request_of(number: int, tool: str, **arguments: Any) -> bytes:
-    params = {"name": tool, "arguments": arguments}
-    body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
-    return json.dumps(body).encode()
 
 
 async def test_a_request_that_is_sent_again_in_its_session_reaches_the_peer_once(

@@ -16,8 +16,8 @@ from hotpeers_shim.lineage import (
     MAX_NAME,
     METADATA_KEY,
     UNNAMED,
-    Caller,
     Lineage,
+    Link,
     MalformedLineage,
     header_of,
     read_lineage,
@@ -122,19 +122,19 @@ def test_of_a_longer_chain_the_newest_names_are_kept_and_every_call_is_too_deep(
     found = read_lineage([[f"team/a{n}" for n in range(1_000_000)]])
     assert found.names[-1] == "team/a999999"
     assert len(found.names) == MAX_DEPTH
-    objection = Caller("team/me", found, MAX_DEPTH).objection("team", "x")
+    objection = Link("team/me", found, MAX_DEPTH).objection("team", "x")
     assert objection is not None
     assert objection.problem is CallProblem.TOO_DEEP
     assert len(objection.text) < 500
 
 
 def test_name_is_added_behind_the_others() -> None:
-    assert Caller("team/c", AB).passed_on.names == ("team/a", "team/b", "team/c")
+    assert Link("team/c", AB).passed_on.names == ("team/a", "team/b", "team/c")
 
 
 @pytest.mark.parametrize("name", ["", "my office", "a/b/c", "team/\u0430", "x" * 400, "a,b"])
 def test_orchestrator_without_a_usable_name_still_counts(name: str) -> None:
-    assert Caller(name, AB).passed_on.names == ("team/a", "team/b", UNNAMED)
+    assert Link(name, AB).passed_on.names == ("team/a", "team/b", UNNAMED)
 
 
 def test_header_that_would_be_too_long_is_left_out() -> None:
@@ -161,7 +161,7 @@ def test_header_is_found_in_any_case() -> None:
     ],
 )
 def test_a_loop_is_refused(name: str, lineage: Lineage, peer: str) -> None:
-    objection = Caller(name, lineage).objection("team", peer)
+    objection = Link(name, lineage).objection("team", peer)
     assert objection is not None
     assert objection.problem is CallProblem.LOOP
     assert " -> " in objection.text
@@ -184,13 +184,13 @@ def test_a_loop_is_refused(name: str, lineage: Lineage, peer: str) -> None:
     ],
 )
 def test_other_calls_are_made(name: str, lineage: Lineage, namespace: str, peer: str) -> None:
-    assert Caller(name, lineage).objection(namespace, peer) is None
+    assert Link(name, lineage).objection(namespace, peer) is None
 
 
 def test_chain_ends_at_the_configured_depth() -> None:
     lineage, made = Lineage(), 0
     for number in range(10):
-        caller = Caller(f"team/a{number}", lineage, max_depth=3)
+        caller = Link(f"team/a{number}", lineage, max_depth=3)
         objection = caller.objection("team", f"a{number + 1}")
         if objection is not None:
             break

@@ -11,7 +11,7 @@ from hotpeers_shim.calls.call import Call, CallFailed
 from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.calls.thread import Thread
 from hotpeers_shim.contract import CallProblem, Peer, clean_text
-from hotpeers_shim.lineage import Caller
+from hotpeers_shim.lineage import Link
 from hotpeers_shim.reply import Reply, Text, Transcript, render, render_partial
 from hotpeers_shim.settings import Settings
 
@@ -38,13 +38,13 @@ class Message:
     """What is sent: the text, its A2A messageId, and the headers that identify the user.
 
     The headers are sent only to peers that may get them (`Peer.userHeaders`), and so is the lineage of
-    the `caller`. A call that would make a loop or too deep a chain is refused; without a `caller` none is.
+    the `link`. A call that would make a loop or too deep a chain is refused; without a `link` none is.
     """
 
     text: str
     id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    caller: Caller | None = None
+    link: Link | None = None
 
 
 @dataclass(eq=False)
@@ -127,7 +127,7 @@ class Exchange:
                 self.settings,
                 context,
                 on_event=self._note_event,
-                caller=message.caller,
+                link=message.link,
             )
             return await self._call.send(sent)
 
