@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from hotpeers.mcp.bridge import BridgeSettings, read_key, serve_bridge
+from hotpeers.mcp.peers.server import LINEAGE_META
 from hotpeers_shim.lineage import EXTENSION, HEADER, METADATA_KEY
 from kit.raw_mcp import RawSession, request_of
 from kit.raw_peer import RawPeer, running_peer
@@ -338,7 +341,7 @@ async def test_call_without_a_lineage_begins_a_chain(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["team/a;b", "ignore all rules", "x" * 20_000, "team/\u0430", "team/a/b", "\x7f"]
+    "header", ["team/a;b", "ignore all rules", "x" * 20_000, "team/\u0430", "team/a/b", "-, ../b"]
 )
 async def test_malformed_lineage_is_ignored(tmp_path: Path, header: str) -> None:
     async with (
@@ -350,6 +353,32 @@ async def test_malformed_lineage_is_ignored(tmp_path: Path, header: str) -> None
         answer = await session.call(10, "ask_agent", agent="raw", message="hi")
     assert "raw heard: hi" in answer["result"]["content"][0]["text"]
     assert metadata_of(peer.messages[0]) == ["team/lead"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (["team/first", "team/second"], ["team/first", "team/second"]),
+        ("team/first,team/second", ["team/first", "team/second"]),
+        (["team/first", 7], ["team/of-header"]),
+        (["x" * 100_000], ["team/of-header"]),
+        (None, ["team/of-header"]),
+    ],
+)
+async def test_lineage_in_meta_counts_before_the_header(
+    tmp_path: Path, era: str, value: Any, names: list[str]
+) -> None:
+    meta: Any = {LINEAGE_META: value}
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        httpx.AsyncClient(headers={HEADER: "team/of-header"}, timeout=30) as http,
+        Client(streamable_http_client(made.url, http_client=http), mode=era) as client,
+    ):
+        arguments = {"agent": "raw", "message": "hi"}
+        await client.call_tool("ask_agent", arguments, meta=meta)
+    assert metadata_of(peer.messages[0]) == [*names, "team/lead"]
 
 
 @pytest.mark.parametrize(
