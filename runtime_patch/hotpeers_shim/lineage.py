@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .contract import CallProblem
+from .contract import DEFAULT_DEPTH, MAX_DEPTH, CallProblem
 
 logger = logging.getLogger("hotpeers_shim")
 
@@ -25,10 +25,6 @@ METADATA_KEY = f"{EXTENSION}/chain"
 """The key in the metadata of a message. The value is the list of names, the first caller first."""
 HEADER = "x-hotpeers-lineage"
 """The header, in HTTP and gRPC. The value is the names, separated by commas."""
-DEFAULT_DEPTH = 8
-"""The largest number of orchestrators in a chain, unless it is configured."""
-MAX_DEPTH = 32
-"""The largest number that can be configured. Of a longer chain, the newest names are kept."""
 UNNAMED = "-"
 """Stands in a chain for an orchestrator that does not know its own name."""
 MAX_NAME = 63 + 1 + 253

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .lineage import DEFAULT_DEPTH, MAX_DEPTH
+from .contract import DEFAULT_DEPTH, MAX_DEPTH
 
 DEFAULT_PEER_FILE = "/var/run/hotpeers/peers.json"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotpeers_shim.lineage import MAX_DEPTH as MOST_DEPTH
+from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
 
 from ..base.errors import SettingsError
 from ..base.origin import UrlError

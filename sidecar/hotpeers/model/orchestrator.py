@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
-from hotpeers_shim.contract import Nack
-from hotpeers_shim.lineage import DEFAULT_DEPTH, MAX_DEPTH
+from hotpeers_shim.contract import DEFAULT_DEPTH, MAX_DEPTH, Nack
 
 from ..base.names import NamespacedName
 from ..base.parts import number

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpeers_shim.contract import CallProblem
+from hotpeers_shim.contract import MAX_DEPTH, CallProblem
 from hotpeers_shim.lineage import (
     HEADER,
-    MAX_DEPTH,
     MAX_HEADER,
     MAX_NAME,
     METADATA_KEY,

@@ -6,8 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from hotpeers_shim.contract import Peer, clean_text
-from hotpeers_shim.lineage import DEFAULT_DEPTH
+from hotpeers_shim.contract import DEFAULT_DEPTH, Peer, clean_text
 
 from ...base.reasons import sentence_of
 from ...registry.fault import Fault
