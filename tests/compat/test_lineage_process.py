@@ -25,28 +25,22 @@ def runtime():
     """These programs are separate processes: their imports decide about the runtime."""
 
 
-@pytest.fixture
-def start(tmp_path):
-    """Start orchestrators `team/<name>` of plain ADK, in this environment or another."""
-    started = []
-
-    def start_all(*names, version=VERSION, **options):
-        agents = [Orchestrator(tmp_path, name, version, **options) for name in names]
-        started.extend(agents)
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chain")
+    agents = [Orchestrator(folder, f"a{n}", VERSION, HOTPEERS_MAX_DEPTH="3") for n in range(1, 4)]
+    try:
         wait_until_ready(*agents)
-        return agents
+        yield agents
+    finally:
+        for one in agents:
+            one.stop()
 
-    yield start_all
-    for one in started:
-        one.stop()
 
-
-@pytest.fixture
-def kagent(tmp_path):
-    folder = tmp_path / "kagent"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def static(tmp_path_factory):
     servers = Servers()
-    one = KagentOrchestrator(folder, servers, hot=False)
+    one = KagentOrchestrator(tmp_path_factory.mktemp("kagent"), servers, hot=False)
     try:
         one.configure(instruction="first")
         one.start()
@@ -56,13 +50,44 @@ def kagent(tmp_path):
         servers.stop()
 
 
+def emptied(*agents):
+    """They have no peers, and report no failed calls."""
+    for one in agents:
+        one.offer()
+    for one in agents:
+        until(f"{one.name} to forget its failures", lambda one=one: one.reported() == [])
+    return agents
+
+
+@pytest.fixture
+def chain(three):
+    """`team/a1` to `team/a3` of plain ADK, of which at most three in a row may call others."""
+    return emptied(*three)
+
+
+@pytest.fixture
+def kagent(static):
+    """`team/boss`, an agent of kagent."""
+    return emptied(static)[0]
+
+
+@pytest.fixture
+def other(tmp_path):
+    """`team/other` of plain ADK in its own environment."""
+    one = Orchestrator(tmp_path, "other", "1.0", str(ROOT / ".venvs/adk/bin/python"))
+    try:
+        wait_until_ready(one)
+        yield one
+    finally:
+        one.stop()
+
+
 @pytest.fixture(params=KINDS)
 def agent(request):
-    """`team/boss`, and the text by which its model calls its peer."""
+    """An agent, and the text by which its model calls its peer."""
     if request.param == "kagent":
         return request.getfixturevalue("kagent"), "call team__NS__weather", "{}"
-    (one,) = request.getfixturevalue("start")("boss")
-    return one, "plain", "plain"
+    return request.getfixturevalue("chain")[0], "plain", "plain"
 
 
 def chain_of(found):
@@ -105,8 +130,9 @@ def test_lineage_of_a_request_is_passed_on(agent, raw):
         raw.script(key, ANSWER)
         assert "sunny" in ask(boss.url, boss.version, order, **more), what
         (found,) = raw.log(text=key)
-        assert chain_of(found) == [*expected, "team/boss"], what
-        assert found["headers"][HEADER] == ",".join([*expected, "team/boss"]), what
+        names = [*expected, f"team/{boss.name}"]
+        assert chain_of(found) == names, what
+        assert found["headers"][HEADER] == ",".join(names), what
     assert boss.reported() == []
 
 
@@ -119,59 +145,58 @@ def test_each_message_of_a_conversation_has_its_own_lineage(agent, raw):
     for chain in (["team/a"], ["team/b", "team/c"], []):
         metadata = {METADATA_KEY: chain} if chain else {"other": 1}
         ask(boss.url, boss.version, order, metadata=metadata, contextId="the-same")
-        assert chain_of(raw.log(text=key)[-1]) == [*chain, "team/boss"]
+        assert chain_of(raw.log(text=key)[-1]) == [*chain, f"team/{boss.name}"]
 
 
 @pytest.mark.core
 @pytest.mark.needs("to_a2a")
-def test_chain_is_refused_at_the_hop_that_is_too_deep(start, raw):
+def test_chain_is_refused_at_the_hop_that_is_too_deep(chain, raw):
     raw.reset()
     raw.script("deep", ANSWER)
-    agents = start("a1", "a2", "a3", "a4", HOTPEERS_MAX_DEPTH="3")
-    for one, after in pairwise(agents):
+    for one, after in pairwise(chain):
         one.offer(after.entry())
-    agents[3].offer(entry("weather", raw.url, "0.3", interfaces=[raw.way(*WAYS[0])]))
-    said = agents[0].ask("deep")
+    first, _, last = chain
+    last.offer(entry("weather", raw.url, "0.3", interfaces=[raw.way(*WAYS[0])]))
+    said = first.ask("deep", metadata={METADATA_KEY: ["team/a0"]})
     assert "Agent team__NS__weather was not called, and nothing was sent" in said
-    assert "team/a1 -> team/a2 -> team/a3 -> team/a4 -> team/weather" in said
+    assert "team/a0 -> team/a1 -> team/a2 -> team/a3 -> team/weather" in said
     assert "At most 3 agents in a row" in said
     assert raw.log(text="deep") == []
-    until("the ack", lambda: agents[3].reported() == ["CallTooDeep"])
-    assert [one.reported() for one in agents[:3]] == [[], [], []]
+    until("the ack", lambda: last.reported() == ["CallTooDeep"])
+    assert [one.reported() for one in chain[:2]] == [[], []]
     # One agent less is not too deep.
-    assert "sunny" in agents[1].ask("deep")
+    assert "sunny" in first.ask("deep")
     (found,) = raw.log(text="deep")
-    assert chain_of(found) == ["team/a2", "team/a3", "team/a4"]
-    until("the ack", lambda: agents[3].reported() == [])
+    assert chain_of(found) == ["team/a1", "team/a2", "team/a3"]
+    until("the ack", lambda: last.reported() == [])
 
 
 @pytest.mark.core
 @pytest.mark.needs("to_a2a")
-def test_loop_of_two_orchestrators_ends(start):
-    one, other = start("one", "other")
+def test_loop_of_two_orchestrators_ends(chain):
+    one, other, *_ = chain
     one.offer(other.entry())
     other.offer(one.entry())
     said = one.ask("round")
-    assert "Agent team__NS__one was not called, and nothing was sent" in said, said
-    assert "team/one -> team/other -> team/one" in said
+    assert "Agent team__NS__a1 was not called, and nothing was sent" in said, said
+    assert "team/a1 -> team/a2 -> team/a1" in said
     until("the ack", lambda: other.reported() == ["CallLoop"])
 
 
 @pytest.mark.core
 @pytest.mark.needs("to_a2a")
-def test_loop_ends_although_the_peer_has_another_name(start):
+def test_loop_ends_although_the_peer_has_another_name(chain):
     """A Service may have another name than its Deployment: its agent itself notices the loop."""
-    one, other = start("one", "other")
+    one, other, *_ = chain
     one.offer(other.entry())
     other.offer({**one.entry(), "name": "alias"})
     said = one.ask("round")
-    assert "this agent was called in a loop: team/one -> team/other -> team/one" in said
+    assert "this agent was called in a loop: team/a1 -> team/a2 -> team/a1" in said
 
 
 @pytest.mark.needs("both generations")
-def test_loop_of_kagent_and_plain_adk_of_the_other_generation_ends(kagent, start):
+def test_loop_of_kagent_and_plain_adk_of_the_other_generation_ends(kagent, other):
     """kagent-adk (a2a-sdk 0.3) calls google-adk 2 (a2a-sdk 1.x), which calls kagent-adk."""
-    (other,) = start("other", version="1.0", python=str(ROOT / ".venvs/adk/bin/python"))
     # to_a2a of google-adk 2 serves A2A 1.0 and 0.3 at one address.
     kagent.offer(entry("other", other.url, "0.3"))
     other.offer(entry("boss", kagent.url, "0.3"))
