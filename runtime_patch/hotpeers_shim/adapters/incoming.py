@@ -35,10 +35,11 @@ def current() -> Lineage:
 
 def note_request(scope: Any) -> None:
     """Record the lineage in the header of an HTTP request, in the context of its task."""
-    found = next((value for name, value in scope.get("headers") or () if name == _HEADER), None)
-    if found is not None or _of_request.get(None) is not None:
+    # A list may come in several lines (RFC 9110, section 5.3).
+    lines = [value for name, value in scope.get("headers") or () if name == _HEADER]
+    if lines or _of_request.get(None) is not None:
         # Set it also without a header: a server may handle several requests in one context.
-        header = None if found is None else found.decode("latin-1")
+        header = b",".join(lines).decode("latin-1") if lines else None
         _of_request.set(read_lineage(header=header))
 
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from multidict import CIMultiDict
 
 from hotpeers.mcp.bridge import BridgeSettings, read_key, serve_bridge
 from hotpeers.mcp.peers.server import LINEAGE_META
@@ -328,6 +329,22 @@ async def test_lineage_reaches_only_peers_that_may_get_user_headers(tmp_path: Pa
     assert trusted.messages[0]["extensions"] == [EXTENSION]
     assert metadata_of(other.messages[0]) is None
     assert HEADER not in other.headers[0]
+
+
+async def test_header_in_two_lines_is_one_lineage(tmp_path: Path) -> None:
+    lines = CIMultiDict([(HEADER, "team/first"), (HEADER, "team/second")])
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        aiohttp.ClientSession() as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        lines.update(session.headers)
+        body = request_of(10, "ask_agent", agent="raw", message="hi")
+        async with http.post(made.url, data=body, headers=lines) as response:
+            assert response.status == 200
+            await response.read()
+    assert metadata_of(peer.messages[0]) == ["team/first", "team/second", "team/lead"]
 
 
 async def test_call_without_a_lineage_begins_a_chain(tmp_path: Path) -> None:

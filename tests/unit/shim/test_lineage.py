@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotpeers_shim.adapters import incoming
 from hotpeers_shim.contract import MAX_DEPTH, CallProblem
 from hotpeers_shim.lineage import (
     HEADER,
@@ -199,3 +201,24 @@ def test_chain_ends_at_the_configured_depth() -> None:
     assert objection.problem is CallProblem.TOO_DEEP
     assert "At most 3 agents" in objection.text
     assert "team/a0 -> team/a1 -> team/a2 -> team/a3 -> team/a4" in objection.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ([], ()),
+        ([b"team/a, team/b"], ("team/a", "team/b")),
+        ([b"team/a", b"team/b"], ("team/a", "team/b")),
+        ([b"team/a", b"\xff"], ()),
+        ([b"team/a"] * 10_000, ()),
+    ],
+)
+def test_header_of_a_request_may_have_several_lines(
+    lines: list[bytes], names: tuple[str, ...]
+) -> None:
+    def read() -> tuple[str, ...]:
+        headers = [(b"host", b"x"), *((HEADER.encode(), line) for line in lines)]
+        incoming.note_request({"type": "http", "headers": headers})
+        return incoming.current().names
+
+    assert contextvars.copy_context().run(read) == names

@@ -30,7 +30,7 @@ from mcp_types import (
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hotpeers_shim.contract import clean_text
-from hotpeers_shim.lineage import Lineage, Link, header_of, read_lineage
+from hotpeers_shim.lineage import HEADER, Lineage, Link, read_lineage
 
 from ... import __version__
 from ...registry.fault import Fault
@@ -142,7 +142,7 @@ async def _call(
             ask = _Ask.model_validate(arguments)
             key = _request_key(context, headers, owner, arguments)
             identifier = str(uuid.uuid5(_DERIVED, json.dumps(key))) if key else ""
-            link = Link(caller.name, _lineage(params, headers), tools.max_depth)
+            link = Link(caller.name, _lineage(context, params), tools.max_depth)
             message = Message(ask.message, identifier, caller.passed, link)
             request = Request(owner, message, key)
             return await tools.ask(ask.agent, ask.conversation, request, report)
@@ -160,10 +160,12 @@ async def _call(
     )
 
 
-def _lineage(params: CallToolRequestParams, headers: Mapping[str, str]) -> Lineage:
+def _lineage(context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> Lineage:
     meta: Mapping[str, Any] = params.meta or {}
     values = [meta[LINEAGE_META]] if LINEAGE_META in meta else []
-    return read_lineage(values, header_of(headers))
+    # A list may come in several lines (RFC 9110, section 5.3).
+    lines = context.request.headers.getlist(HEADER) if context.request is not None else []
+    return read_lineage(values, ",".join(lines) if lines else None)
 
 
 def user_headers(headers: Mapping[str, str], *, authorization: bool) -> dict[str, str]:
