@@ -26,12 +26,19 @@ def runtime():
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
+def first(tmp_path_factory):
+    """Gives the first agents of a chain, `team/a1` and so on. They are started when they are needed."""
     folder = tmp_path_factory.mktemp("chain")
-    agents = [Orchestrator(folder, f"a{n}", VERSION, HOTPEERS_MAX_DEPTH="3") for n in range(1, 4)]
-    try:
+    agents = []
+
+    def start(count):
+        for n in range(len(agents) + 1, count + 1):
+            agents.append(Orchestrator(folder, f"a{n}", VERSION, HOTPEERS_MAX_DEPTH="3"))
         wait_until_ready(*agents)
-        yield agents
+        return emptied(*agents[:count])
+
+    try:
+        yield start
     finally:
         for one in agents:
             one.stop()
@@ -60,9 +67,9 @@ def emptied(*agents):
 
 
 @pytest.fixture
-def chain(three):
+def chain(first):
     """`team/a1` to `team/a3` of plain ADK, of which at most three in a row may call others."""
-    return emptied(*three)
+    return first(3)
 
 
 @pytest.fixture
@@ -87,7 +94,7 @@ def agent(request):
     """An agent, and the text by which its model calls its peer."""
     if request.param == "kagent":
         return request.getfixturevalue("kagent"), "call team__NS__weather", "{}"
-    return request.getfixturevalue("chain")[0], "plain", "plain"
+    return request.getfixturevalue("first")(1)[0], "plain", "plain"
 
 
 def chain_of(found):
@@ -148,16 +155,15 @@ def test_each_message_of_a_conversation_has_its_own_lineage(agent, raw):
         assert chain_of(raw.log(text=key)[-1]) == [*chain, f"team/{boss.name}"]
 
 
-@pytest.mark.core
 @pytest.mark.needs("to_a2a")
 def test_chain_is_refused_at_the_hop_that_is_too_deep(chain, raw):
     raw.reset()
     raw.script("deep", ANSWER)
     for one, after in pairwise(chain):
         one.offer(after.entry())
-    first, _, last = chain
+    begins, _, last = chain
     last.offer(entry("weather", raw.url, "0.3", interfaces=[raw.way(*WAYS[0])]))
-    said = first.ask("deep", metadata={METADATA_KEY: ["team/a0"]})
+    said = begins.ask("deep", metadata={METADATA_KEY: ["team/a0"]})
     assert "Agent team__NS__weather was not called, and nothing was sent" in said
     assert "team/a0 -> team/a1 -> team/a2 -> team/a3 -> team/weather" in said
     assert "At most 3 agents in a row" in said
@@ -165,13 +171,12 @@ def test_chain_is_refused_at_the_hop_that_is_too_deep(chain, raw):
     until("the ack", lambda: last.reported() == ["CallTooDeep"])
     assert [one.reported() for one in chain[:2]] == [[], []]
     # One agent less is not too deep.
-    assert "sunny" in first.ask("deep")
+    assert "sunny" in begins.ask("deep")
     (found,) = raw.log(text="deep")
     assert chain_of(found) == ["team/a1", "team/a2", "team/a3"]
     until("the ack", lambda: last.reported() == [])
 
 
-@pytest.mark.core
 @pytest.mark.needs("to_a2a")
 def test_loop_of_two_orchestrators_ends(chain):
     one, other, *_ = chain
@@ -183,7 +188,6 @@ def test_loop_of_two_orchestrators_ends(chain):
     until("the ack", lambda: other.reported() == ["CallLoop"])
 
 
-@pytest.mark.core
 @pytest.mark.needs("to_a2a")
 def test_loop_ends_although_the_peer_has_another_name(chain):
     """A Service may have another name than its Deployment: its agent itself notices the loop."""
