@@ -35,6 +35,7 @@ from hotpeers_shim.lineage import HEADER, Lineage, Link, read_lineage
 from ... import __version__
 from ...registry.fault import Fault
 from ..reasons import McpReason
+from ..sessions import SESSION_HEADER
 from .conversation import Owner
 from .description import describe_tool
 from .exchange import Message
@@ -206,7 +207,7 @@ def _request_key(
     A client that loses its connection may send a request again, with the same id. An id belongs to
     a session. Without a session (MCP 2026-07-28), the trace context has to do.
     """
-    place = headers.get("mcp-session-id") or headers.get("traceparent")
+    place = headers.get(SESSION_HEADER) or headers.get("traceparent")
     if not place or context.request_id is None:
         return None
     digest = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode())
