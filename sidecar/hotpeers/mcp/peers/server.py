@@ -113,6 +113,11 @@ async def _call(
     headers = _headers(context)
     tools, owner = await tenant(headers)
     arguments = params.arguments or {}
+    passed = {
+        name: headers[name]
+        for name in _USER_HEADERS
+        if name in headers and (passes_authorization or name != "authorization")
+    }
 
     async def report(count: int, text: str) -> None:
         await context.session.report_progress(count, message=text)
@@ -121,11 +126,6 @@ async def _call(
         case "ask_agent":
             ask = _Ask.model_validate(arguments)
             key = _request_key(context, headers, owner, arguments)
-            passed = {
-                name: headers[name]
-                for name in _USER_HEADERS
-                if name in headers and (passes_authorization or name != "authorization")
-            }
             identifier = str(uuid.uuid5(_DERIVED, json.dumps(key))) if key else ""
             request = Request(owner, Message(ask.message, identifier, passed), key)
             return await tools.ask(ask.agent, ask.conversation, request, report)
@@ -134,7 +134,7 @@ async def _call(
             return await tools.list(wanted.query, min(wanted.limit, _MAX_LIST))
         case "get_answer":
             found = _Get.model_validate(arguments)
-            return await tools.answer(found.conversation, owner, report)
+            return await tools.answer(found.conversation, owner, report, passed)
     name = clean_text(params.name, 100)
     raise Fault(
         McpReason.ARGUMENTS_INVALID,
