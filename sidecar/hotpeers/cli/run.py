@@ -46,6 +46,12 @@ _OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url")
     "Origins that get the headers which identify the user, besides kagent Agents; separated by commas.",
 )
 @setting(
+    "--kagent-gateway",
+    "http://kagent-controller.kagent:8083",
+    "URL",
+    "URL of kagent 1.x's controller, through which its Agents are called.",
+)
+@setting(
     "--shim-dir",
     "",
     "DIR",
