@@ -16,6 +16,10 @@ _KAGENT = Path(__file__).parent / "crds"
 AGENTS = _KAGENT / "agents.kagent.dev.yaml"
 MODEL_CONFIGS = _KAGENT / "modelconfigs.kagent.dev.yaml"
 MCP_SERVERS = _KAGENT / "remotemcpservers.kagent.dev.yaml"
+GATEWAY_AGENTS = {
+    form: _KAGENT / f"agents.api.kagent.dev-{form}.yaml" for form in ("flat", "nested")
+}
+"""Stand-ins for the Agent of kagent 1.x in both forms of its spec; a cluster has one or none."""
 CRD_FILES = (PEERS, AGENTS)
 _SECONDS = 60.0
 
@@ -80,6 +84,13 @@ def agent(
     """Make the manifest of a kagent `Agent`, the least that kagent's own rules allow."""
     spec = {"type": "Declarative", "declarative": {}, **spec}
     return _manifest("kagent.dev/v1alpha2", "Agent", namespace, name, labels, spec)
+
+
+def gateway_agent(
+    namespace: str, name: str, *, labels: Mapping[str, str] | None = None, **spec: Any
+) -> Object:
+    """Make the manifest of an `Agent` of kagent 1.x."""
+    return _manifest("api.kagent.dev/v1alpha3", "Agent", namespace, name, labels, spec)
 
 
 def account_manifest(namespace: str, name: str, **metadata: Any) -> Object:

@@ -20,6 +20,7 @@ SELECTOR = "hotpeers.dev/peer=true"
 LABELS = {"hotpeers.dev/peer": "true"}
 EVERYTHING = [
     rule("kagent.dev", "agents", "list watch"),
+    rule("api.kagent.dev", "agents", "list watch"),
     rule("hotpeers.dev", "peers", "list watch"),
     rule("", "services", "list watch"),
 ]

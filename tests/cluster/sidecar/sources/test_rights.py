@@ -89,6 +89,7 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
         await source.watched()
         states = {scope.kind: (scope.state, scope.reason) for scope in source.source.scopes()}
         assert states.pop(kind) == (State.RETRYING, KubeReason.FORBIDDEN)
+        assert states.pop("Agent.api.kagent.dev") == (State.NOT_INSTALLED, None)
         assert set(states.values()) == {(State.FOLLOWING, None)}
 
 
@@ -99,9 +100,9 @@ async def test_unserved_kinds_are_named_without_the_right_to_read_crds(
     create_namespace(own_cluster.api, "bare")
     account = make_account(own_cluster, "bare", "sidecar", EVERYTHING)
     async with following(account.kubeconfig(), ["bare"]) as source:
-        now = await source.until(lambda now: now.complete and len(now.problems) == 2)
+        now = await source.until(lambda now: now.complete and len(now.problems) == 3)
         assert problems(now) == {KubeReason.NOT_SERVED}
-        assert set(now.unread) == {"Agent/bare/", "Peer/bare/"}
+        assert set(now.unread) == {"Agent/bare/", "Agent.api.kagent.dev/bare/", "Peer/bare/"}
         files = {
             "apiVersion": "v1",
             "kind": "Service",
