@@ -12,6 +12,7 @@ from kit.waiting import until
 
 _ROOT = Path(__file__).parents[3]
 PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
+ORCHESTRATORS = _ROOT / "k8s" / "crds" / "orchestrators.hotpeers.dev.yaml"
 _KAGENT = Path(__file__).parent / "crds"
 AGENTS = _KAGENT / "agents.kagent.dev.yaml"
 MODEL_CONFIGS = _KAGENT / "modelconfigs.kagent.dev.yaml"
@@ -20,7 +21,7 @@ GATEWAY_AGENTS = {
     form: _KAGENT / f"agents.api.kagent.dev-{form}.yaml" for form in ("flat", "nested")
 }
 """Stand-ins for the Agent of kagent 1.x in both forms of its spec; a cluster has one or none."""
-CRD_FILES = (PEERS, AGENTS)
+CRD_FILES = (PEERS, ORCHESTRATORS, AGENTS)
 _SECONDS = 60.0
 
 
@@ -91,6 +92,11 @@ def gateway_agent(
 ) -> Object:
     """Make the manifest of an `Agent` of kagent 1.x."""
     return _manifest("api.kagent.dev/v1alpha3", "Agent", namespace, name, labels, spec)
+
+
+def orchestrator(namespace: str, name: str, **spec: Any) -> Object:
+    """Make the manifest of an `Orchestrator`."""
+    return _manifest("hotpeers.dev/v1alpha1", "Orchestrator", namespace, name, None, spec)
 
 
 def account_manifest(namespace: str, name: str, **metadata: Any) -> Object:

@@ -20,10 +20,10 @@ from .kind import AGENT, NAMESPACE, PEER, SERVICE, gateway_agents
 class KubernetesSource:
     """Follows the labelled objects of some namespaces; see `Source`.
 
-    Empty `namespaces` means all namespaces. `home` is the namespace of the orchestrator. Its labels
-    are watched only once an Agent selects the namespaces it admits by label. `restarted` is called
-    with the reason each time a watch ends with an error. `gateway` is the URL at which the Agents of
-    kagent 1.x are called.
+    Empty `namespaces` means all namespaces. `home` is the namespace of the orchestrator; "" if the
+    snapshots are for several. Its labels are watched only once an Agent selects the namespaces it
+    admits by label. `restarted` is called with the reason each time a watch ends with an error.
+    `gateway` is the URL at which the Agents of kagent 1.x are called.
     """
 
     def __init__(  # noqa: PLR0913 - the rules of an operator
@@ -53,6 +53,7 @@ class KubernetesSource:
             changed=self._changed,
             restarted=restarted,
         )
+        self._has_home = bool(home)
         self._home_wanted = False
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
@@ -68,7 +69,7 @@ class KubernetesSource:
                     if task.done():
                         task.result()
                 snapshot = self._snapshot()
-                if not self._home_wanted and self._asked_for_labels():
+                if self._has_home and not self._home_wanted and self._asked_for_labels():
                     self._home_wanted = True
                     tasks.append(self._start(self._home))
                 yield snapshot
