@@ -14,6 +14,7 @@ from pydantic import StrictStr
 
 from hotpeers_shim.contract import MAX_URL, Nack, clean_text
 
+from ..base.errors import SettingsError
 from ..base.origin import UrlError, check_peer_url
 from ..base.settings import EVERY_NAMESPACE, NAMESPACE
 from ..base.view import MalformedError, View, read_view
@@ -64,6 +65,15 @@ def check_gateway(url: str) -> str:
     if len(url) > MAX_URL // 2:
         raise UrlError(f"{len(url)} characters; the limit is {MAX_URL // 2}")
     return check_peer_url(url).rstrip("/")
+
+
+def parse_gateway(text: str) -> str:
+    """The value of the setting --kagent-gateway; "" means the default. Raises `SettingsError`."""
+    try:
+        return check_gateway(text or DEFAULT_GATEWAY)
+    except UrlError as error:
+        flag = "--kagent-gateway (HOTPEERS_KAGENT_GATEWAY)"
+        raise SettingsError(f"{flag}: {str(error)[:200]}") from error
 
 
 def gateway_url(gateway: str, namespace: str, name: str) -> str:

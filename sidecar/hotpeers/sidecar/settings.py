@@ -21,7 +21,7 @@ from ..base.settings import (
     parse_seconds,
     read_origins,
 )
-from ..model.gateway import DEFAULT_GATEWAY, check_gateway
+from ..model.gateway import DEFAULT_GATEWAY, parse_gateway
 from ..model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
@@ -81,7 +81,7 @@ class Settings(BaseModel):
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "user_headers_to": _origins(text.get("user_headers_to", "")),
-                    "kagent_gateway": _gateway(text.get("kagent_gateway", "")),
+                    "kagent_gateway": parse_gateway(text.get("kagent_gateway", "")),
                     "shim_dir": _path(text.get("shim_dir", "")),
                     "agent_ports": _ports(text.get("agent_ports", "")),
                     "require_signed": _path(text.get("require_signed", "")),
@@ -174,14 +174,6 @@ def _origins(text: str) -> frozenset[Origin]:
     except UrlError as error:
         flag = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
         raise SettingsError(f"{flag}: {error}") from error
-
-
-def _gateway(text: str) -> str:
-    try:
-        return check_gateway(text or DEFAULT_GATEWAY)
-    except UrlError as error:
-        flag = "--kagent-gateway (HOTPEERS_KAGENT_GATEWAY)"
-        raise SettingsError(f"{flag}: {str(error)[:200]}") from error
 
 
 def _hosts(text: str) -> frozenset[str]:
