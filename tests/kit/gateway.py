@@ -60,6 +60,7 @@ class Gateway:
     `tokens` are the accepted bearer tokens with their users, as in `trusted-proxy` mode; without any, the
     mode is `insecure`, where X-User-Id names the user. `public` is kagent's `a2aGatewayUrl`. `patience` is
     how many seconds a message waits for the end of an active task. `retry_after` is in milliseconds.
+    `turned_away` are HTTP statuses that the next requests get from a proxy, with Retry-After: 1.
     """
 
     agents: dict[str, str] = field(default_factory=lambda: {"team/weather": "Tells the weather"})
@@ -67,6 +68,7 @@ class Gateway:
     public: str = "https://kagent.example.com/a2a"
     patience: float = 0.2
     retry_after: str = "100"
+    turned_away: list[int] = field(default_factory=list)
     url: str = ""
     log: list[dict[str, Any]] = field(default_factory=list)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -138,6 +140,8 @@ class Gateway:
         body = await request.json()
         number, method, params = body.get("id"), body.get("method", ""), body.get("params") or {}
         self._note(request, method, params)
+        if self.turned_away:
+            return web.Response(status=self.turned_away.pop(0), headers={"Retry-After": "1"})
         user = self._user(request)
         if user is None:
             return web.json_response({"error": "authentication is required"}, status=401)

@@ -122,7 +122,7 @@ class Call:
             fault = faults.explain(error)
             failure = self._failed(fault.text, fault.problem)
             failure.task_gone = native is not None and _is_task_gone(error)
-            refused = fault.problem is CallProblem.REFUSED
+            refused = fault.problem is CallProblem.REFUSED and not fault.busy
             failure.context_gone = refused and bool(faults.CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()

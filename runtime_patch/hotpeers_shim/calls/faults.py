@@ -6,8 +6,10 @@ import json
 import os
 import re
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -37,6 +39,8 @@ CONTEXT_GONE = re.compile(
 TASK_GONE = re.compile(r"\btask\b.*\b(not found|terminal state)\b", re.IGNORECASE)
 
 
+# With Retry-After, they say that the request was not processed, and when to send it again (RFC 9110, 10.2.3).
+_NOT_PROCESSED = (429, 503)
 # The statuses that a proxy itself sends: it cannot reach the peer, or it denies the request.
 _OF_PROXIES = (403, 407, 502, 503, 504)
 
@@ -156,8 +160,22 @@ def _of_status(response: httpx.Response) -> Fault:
             text = f"the proxy {proxy} answered with {answered}"
         return Fault(CallProblem.UNREACHABLE, text)
     reason = _said(response) or _HINTS.get(status, "")
-    text = f"it answered with {answered}"
-    return Fault(CallProblem.REFUSED, f"{text}: {reason}" if reason else text)
+    text = f"it answered with {answered}" + (f": {reason}" if reason else "")
+    pause = _retry_after(response) if status in _NOT_PROCESSED else None
+    if pause is None:
+        return Fault(CallProblem.REFUSED, text)
+    return Fault(CallProblem.REFUSED, text, unsent=True, busy=True, pause=pause)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """The seconds until the time of the header Retry-After; None if it is missing or malformed."""
+    said = response.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said[:9])
+    try:
+        return max(parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _said(response: httpx.Response) -> str:
