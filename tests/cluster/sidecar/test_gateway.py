@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp import Client
@@ -17,7 +16,9 @@ from kit.apiserver.namespaces import create_namespace
 from kit.apiserver.resources import (
     AGENTS,
     GATEWAY_AGENTS,
+    INLINE,
     PEERS,
+    REFERRED,
     agent,
     gateway_agent,
     install_crd,
@@ -32,17 +33,6 @@ from kit.waiting import until_async
 
 LABELS = {"hotpeers.dev/peer": "true"}
 SECONDS = 120.0
-INLINE: dict[str, dict[str, Any]] = {
-    "flat": {"template": {"description": "Tells the weather"}, "harnessRef": {"name": "h"}},
-    "nested": {
-        "template": {"inline": {"description": "Tells the weather"}},
-        "harness": {"ref": {"name": "h"}},
-    },
-}
-REFERRED: dict[str, dict[str, Any]] = {
-    "flat": {"templateRef": {"name": "t"}, "harness": {"kagent": {}}},
-    "nested": {"template": {"ref": {"name": "t"}}, "harness": {"inline": {"codex": {}}}},
-}
 
 
 @contextmanager

@@ -21,6 +21,18 @@ GATEWAY_AGENTS = {
     form: _KAGENT / f"agents.api.kagent.dev-{form}.yaml" for form in ("flat", "nested")
 }
 """Stand-ins for the Agent of kagent 1.x in both forms of its spec; a cluster has one or none."""
+INLINE: dict[str, dict[str, Any]] = {
+    "flat": {"template": {"description": "Tells the weather"}, "harnessRef": {"name": "h"}},
+    "nested": {
+        "template": {"inline": {"description": "Tells the weather"}},
+        "harness": {"ref": {"name": "h"}},
+    },
+}
+REFERRED: dict[str, dict[str, Any]] = {
+    "flat": {"templateRef": {"name": "t"}, "harness": {"kagent": {}}},
+    "nested": {"template": {"ref": {"name": "t"}}, "harness": {"inline": {"codex": {}}}},
+}
+"""A `spec` of it in both forms, with a template in the Agent, and with one elsewhere."""
 CRD_FILES = (PEERS, ORCHESTRATORS, AGENTS)
 _SECONDS = 60.0
 
