@@ -133,5 +133,6 @@ async def test_kind_that_is_not_installed_is_asked_for_less_and_less_and_no_prob
             await until_async("the kind", lambda: scope.status().version == "1")
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+            later.over.set()
     assert pauses == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
     assert not any(problems)
