@@ -201,9 +201,9 @@ class Scope(Generic[T]):
                 reason = KubeReason.WATCH_CUT
             self._restarted(reason)
             logger.debug("%s: %s: %s", self.title, reason.value, error)
-        if isinstance(error, NotFoundError) or (
-            isinstance(error, ForbiddenError) and await self._hides_absence()
-        ):
+        if isinstance(error, ForbiddenError) and await self._hides_absence():
+            error = NotFoundError(f"the server does not serve {self.kind.plural}.{self.kind.group}")
+        if isinstance(error, NotFoundError):
             return await self._not_found(error)
         self._unserved_since = None
         if isinstance(error, GoneError):

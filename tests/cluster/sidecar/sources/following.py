@@ -24,6 +24,8 @@ EVERYTHING = [
     rule("hotpeers.dev", "peers", "list watch"),
     rule("", "services", "list watch"),
 ]
+DEFINITIONS = [rule("apiextensions.k8s.io", "customresourcedefinitions", "get")]
+"""In the whole cluster: the right to see at once that the Agent of kagent 1.x is not installed."""
 
 
 class Following:

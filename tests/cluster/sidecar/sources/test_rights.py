@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.sidecar.sources.following import EVERYTHING, LABELS, following, problems
+from cluster.sidecar.sources.following import DEFINITIONS, EVERYTHING, LABELS, following, problems
 from hotpeers.base.scope import State
 from hotpeers.kube.reasons import KubeReason
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
@@ -21,7 +21,7 @@ async def test_forbidden_namespace_is_named_and_the_others_go_on(
     crds: list[str],
     service_account: Callable[..., ServiceAccount],
 ) -> None:
-    account = service_account(namespace, "sidecar", EVERYTHING)
+    account = service_account(namespace, "sidecar", EVERYTHING, cluster_rules=DEFINITIONS)
     async with following(account.kubeconfig(), [namespace, "kube-system"]) as source:
         now = await source.names()
         assert problems(now) == {KubeReason.FORBIDDEN}
@@ -73,7 +73,8 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
 ) -> None:
     kept = [item for item in EVERYTHING if item["resources"] != [resource]]
     left = "watch" if verb == "list" else "list"
-    account = service_account(namespace, "sidecar", [*kept, rule(group, resource, left)])
+    rules = [*kept, rule(group, resource, left)]
+    account = service_account(namespace, "sidecar", rules, cluster_rules=DEFINITIONS)
     async with following(account.kubeconfig(), [namespace]) as source:
         now = await source.until(lambda now: now.complete and bool(now.problems))
         (problem,) = now.problems
