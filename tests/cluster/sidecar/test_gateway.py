@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -35,16 +35,19 @@ LABELS = {"hotpeers.dev/peer": "true"}
 SECONDS = 120.0
 
 
-@contextmanager
-def sidecar_of(cluster: Cluster, gateway: str, folder: Path, *more: str) -> Iterator[Sidecar]:
+@asynccontextmanager
+async def sidecar_of(
+    cluster: Cluster, gateway: str, folder: Path, *more: str
+) -> AsyncIterator[Sidecar]:
     made = Sidecar(folder)
     options = ["--source", "kubernetes", "--kubeconfig", str(cluster.kubeconfig)]
     options += ["--namespaces", "team,far", "--orchestrator", "team/lead"]
-    made.start(*options, "--kagent-gateway", gateway, *more)
+    await asyncio.to_thread(made.start, *options, "--kagent-gateway", gateway, *more)
     try:
         yield made
     finally:
-        made.stop()
+        # The gateway runs on meanwhile, and sees the end of each connection.
+        await asyncio.to_thread(made.stop)
 
 
 def refusals(sidecar: Sidecar) -> dict[str, str]:
@@ -62,69 +65,67 @@ async def test_agent_of_a_group_that_is_installed_later_is_asked_through_the_gat
     install_crd(api, PEERS)
     agents = {f"team/{name}": "By the card" for name in ("weather", "news", "old")}
     bridge = f"127.0.0.1:{port}"
-    async with running_gateway(Gateway(agents=agents)) as gateway:
-        with sidecar_of(
-            own_cluster, f"{gateway.url}/", tmp_path, "--bridge-listen", bridge
-        ) as made:
-            assert made.names() == []
-            assert made.status()["problems"] == []
-            install_crd(api, GATEWAY_AGENTS[form])
-            one = gateway_agent("team", "weather", labels=LABELS, **INLINE[form])
-            api.create(one)
+    async with (
+        running_gateway(Gateway(agents=agents)) as gateway,
+        sidecar_of(own_cluster, f"{gateway.url}/", tmp_path, "--bridge-listen", bridge) as made,
+    ):
+        assert made.names() == []
+        assert made.status()["problems"] == []
+        install_crd(api, GATEWAY_AGENTS[form])
+        one = gateway_agent("team", "weather", labels=LABELS, **INLINE[form])
+        api.create(one)
+        await until_async(
+            "the refusal of an Agent that is not ready",
+            lambda: refusals(made) == {"team/weather": "NotReady"},
+            SECONDS,
+        )
+        set_ready(api, one)
+        await until_async("the peer", lambda: made.names() == ["weather"], SECONDS)
+        await until_async("its card", lambda: made.read().peers[0].ready, SECONDS)
+        (peer,) = made.read().peers
+        assert peer.source == "Agent.api.kagent.dev/team/weather"
+        assert peer.url == f"{gateway.url}/agents/team/weather"
+        assert (peer.description, peer.userHeaders) == ("Tells the weather", True)
+        assert [(one.binding, one.url, one.tenant) for one in peer.interfaces] == [
+            ("JSONRPC", peer.url, "team/weather"),
+            ("GRPC", gateway.url, "team/weather"),
+        ]
+        async with Client(f"http://{bridge}/mcp", mode="legacy") as client:
+            said = await ask(client, "team/weather", "one")
+            assert said.startswith("team/weather heard: one"), said
+            token = re.findall(r'conversation="([^"]+)"', said)[0]
+            said = await ask(client, "team/weather", "two", conversation=token)
+            assert said.startswith("team/weather heard: two"), said
+            first, second = gateway.messages()
+            assert "contextId" not in first
+            assert second["contextId"] in gateway.sessions
+
+            # A template elsewhere has no description here: that of the card is used.
+            other = gateway_agent("team", "news", labels=LABELS, **REFERRED[form])
+            api.create(other)
+            set_ready(api, other)
+            # The form of another version of kagent: the API server drops what it does not know.
+            cut = gateway_agent("team", "old", labels=LABELS, **REFERRED[form])
+            cut["spec"]["template" if form == "nested" else "harness"]["unknown"] = {"a": 1}
+            api.create(cut)
+            set_ready(api, cut)
+            await until_async("three", lambda: set(made.names()) == {*["weather", "news", "old"]})
             await until_async(
-                "the refusal of an Agent that is not ready",
-                lambda: refusals(made) == {"team/weather": "NotReady"},
-                SECONDS,
+                "their cards", lambda: all(peer.ready for peer in made.read().peers), SECONDS
             )
-            set_ready(api, one)
-            await until_async("the peer", lambda: made.names() == ["weather"], SECONDS)
-            await until_async("its card", lambda: made.read().peers[0].ready, SECONDS)
-            (peer,) = made.read().peers
-            assert peer.source == "Agent.api.kagent.dev/team/weather"
-            assert peer.url == f"{gateway.url}/agents/team/weather"
-            assert (peer.description, peer.userHeaders) == ("Tells the weather", True)
-            assert [(one.binding, one.url, one.tenant) for one in peer.interfaces] == [
-                ("JSONRPC", peer.url, "team/weather"),
-                ("GRPC", gateway.url, "team/weather"),
-            ]
-            async with Client(f"http://{bridge}/mcp", mode="legacy") as client:
-                said = await ask(client, "team/weather", "one")
-                assert said.startswith("team/weather heard: one"), said
-                token = re.findall(r'conversation="([^"]+)"', said)[0]
-                said = await ask(client, "team/weather", "two", conversation=token)
-                assert said.startswith("team/weather heard: two"), said
-                first, second = gateway.messages()
-                assert "contextId" not in first
-                assert second["contextId"] in gateway.sessions
+            found = {peer.name: peer.description for peer in made.read().peers}
+            assert found == {
+                "weather": "Tells the weather",
+                "news": "By the card",
+                "old": "By the card",
+            }
 
-                # A template elsewhere has no description here: that of the card is used.
-                other = gateway_agent("team", "news", labels=LABELS, **REFERRED[form])
-                api.create(other)
-                set_ready(api, other)
-                # The form of another version of kagent: the API server drops what it does not know.
-                cut = gateway_agent("team", "old", labels=LABELS, **REFERRED[form])
-                cut["spec"]["template" if form == "nested" else "harness"]["unknown"] = {"a": 1}
-                api.create(cut)
-                set_ready(api, cut)
-                await until_async(
-                    "three", lambda: set(made.names()) == {*["weather", "news", "old"]}
-                )
-                await until_async(
-                    "their cards", lambda: all(peer.ready for peer in made.read().peers), SECONDS
-                )
-                found = {peer.name: peer.description for peer in made.read().peers}
-                assert found == {
-                    "weather": "Tells the weather",
-                    "news": "By the card",
-                    "old": "By the card",
-                }
-
-                api.delete(one)
-                await until_async("one to be gone", lambda: "weather" not in made.names(), SECONDS)
-                assert "AgentUnknown" in await ask(client, "team/weather", "three")
-            await asyncio.to_thread(remove_crd, api, GATEWAY_AGENTS[form])
-            await until_async("all to be gone", lambda: made.names() == [], SECONDS)
-            assert made.status()["problems"] == []
+            api.delete(one)
+            await until_async("one to be gone", lambda: "weather" not in made.names(), SECONDS)
+            assert "AgentUnknown" in await ask(client, "team/weather", "three")
+        await asyncio.to_thread(remove_crd, api, GATEWAY_AGENTS[form])
+        await until_async("all to be gone", lambda: made.names() == [], SECONDS)
+        assert made.status()["problems"] == []
     assert gateway.runs == ["one", "two"]
 
 
@@ -161,25 +162,26 @@ async def test_both_generations_of_kagent_on_one_cluster(
     same = gateway_agent("team", "same", labels=LABELS, **spec)
     api.create(same)
     set_ready(api, same)
-    async with running_gateway(Gateway(agents={"team/after": "a", "far/open": "o"})) as gateway:
-        with sidecar_of(own_cluster, gateway.url, tmp_path) as sidecar:
-            await until_async("five peers", lambda: len(sidecar.names()) == 5, SECONDS)
-            assert {peer.source: peer.userHeaders for peer in sidecar.read().peers} == {
-                "Agent/team/same": True,
-                "Agent/team/before": True,
-                "Agent.api.kagent.dev/team/after": True,
-                "Agent.api.kagent.dev/far/open": True,
-                "Agent.api.kagent.dev/team/moved": False,
-            }
-            assert refusals(sidecar) == {
-                "team/lead": "IsOrchestrator",
-                "team/same": "NameCollision",
-                "far/closed": "NamespaceNotInvited",
-            }
-            (problem,) = [
-                one for one in sidecar.status()["problems"] if one["reason"] == "WrongShape"
-            ]
-            assert problem["where"] == "Agent.api.kagent.dev/team/wrong"
+    agents = {"team/after": "a", "far/open": "o"}
+    async with (
+        running_gateway(Gateway(agents=agents)) as gateway,
+        sidecar_of(own_cluster, gateway.url, tmp_path) as sidecar,
+    ):
+        await until_async("five peers", lambda: len(sidecar.names()) == 5, SECONDS)
+        assert {peer.source: peer.userHeaders for peer in sidecar.read().peers} == {
+            "Agent/team/same": True,
+            "Agent/team/before": True,
+            "Agent.api.kagent.dev/team/after": True,
+            "Agent.api.kagent.dev/far/open": True,
+            "Agent.api.kagent.dev/team/moved": False,
+        }
+        assert refusals(sidecar) == {
+            "team/lead": "IsOrchestrator",
+            "team/same": "NameCollision",
+            "far/closed": "NamespaceNotInvited",
+        }
+        (problem,) = [one for one in sidecar.status()["problems"] if one["reason"] == "WrongShape"]
+        assert problem["where"] == "Agent.api.kagent.dev/team/wrong"
 
 
 async def ask(client: Client, agent_name: str, message: str, **more: str) -> str:
