@@ -47,6 +47,12 @@ _FOR_BOTH = ("peer_file", "ack_dir", "orchestrator", "agent_ports", "credentials
     "Origins that get the headers which identify the user, besides kagent Agents; separated by commas.",
 )
 @setting(
+    "--kagent-gateway",
+    "http://kagent-controller.kagent:8083",
+    "URL",
+    "URL of kagent 1.x's controller, through which its Agents are called.",
+)
+@setting(
     "--shim-dir",
     "",
     "DIR",
