@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import logging_options, reach, setting
+from .options import injection_options, logging_options, reach, setting
 
 
 @click.command()
@@ -39,7 +39,6 @@ from .options import logging_options, reach, setting
     "NAME",
     "Webhook configuration whose caBundle the controller maintains; none disables this.",
 )
-@setting("--registry-url", "", "URL", "URL of the agentregistry for templates and spawning tools.")
 @setting(
     "--guard-configuration",
     "hotpeers-guard",
@@ -100,19 +99,7 @@ from .options import logging_options, reach, setting
     "NUMBER",
     "Maximum number of subjects that the SpawnPolicies of a namespace may name, up to 512.",
 )
-@setting(
-    "--kagent-gateway",
-    "",
-    "URL",
-    "URL of kagent 1.x's controller, for injected sidecars.  [default: that of hotpeers run]",
-)
 @setting("--registry-token-file", "", "FILE", "File with a bearer token for the agentregistry.")
-@setting(
-    "--orchestrator-token-secret",
-    "",
-    "NAME/KEY",
-    "Secret in the orchestrator's namespace with an agentregistry token for its spawning tools.",
-)
 @setting(
     "--certificate-secret",
     "hotpeers-certificates",
@@ -162,31 +149,7 @@ from .options import logging_options, reach, setting
     "SECONDS",
     "Timeout of the RemoteMCPServer of each Orchestrator; longer than --wait-seconds of the hub.",
 )
-@setting("--image", "", "IMAGE", "Image of the injected containers; required.")
-@setting(
-    "--image-pull-policy",
-    "IfNotPresent",
-    "[IfNotPresent|Always|Never]",
-    "Pull policy of the injected containers.",
-)
-@setting(
-    "--native-sidecars",
-    "auto",
-    "[auto|true|false]",
-    "Whether to inject native sidecars (Kubernetes 1.29 and newer); auto asks the API server.",
-)
-@setting(
-    "--sidecar-resources",
-    '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
-    "JSON",
-    "Requests and limits of each injected container.",
-)
-@setting(
-    "--max-drain-seconds",
-    "600",
-    "SECONDS",
-    "Longest drain that an injected pod may request; 0 disables drains.",
-)
+@injection_options
 @setting(
     "--drain-seconds", "5", "SECONDS", "Time for which to keep serving after SIGTERM or SIGINT."
 )

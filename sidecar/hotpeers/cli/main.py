@@ -13,6 +13,7 @@ from .. import __version__
 from ..base.errors import HotpeersError
 from .controller import controller
 from .hub import hub
+from .inject import inject
 from .mcp import mcp
 from .policy import policy
 from .run import run
@@ -60,7 +61,7 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, hub, policy):
+for _command in (run, controller, mcp, hub, policy, inject):
     cli.add_command(_command)
 
 

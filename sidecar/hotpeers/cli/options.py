@@ -58,6 +58,57 @@ def conversation_options(command: _Command) -> _Command:
     return wait(key(command))
 
 
+def injection_options(command: _Command) -> _Command:
+    """Adds the settings of the injected containers."""
+    for option in reversed(_INJECTION):
+        command = option(command)
+    return command
+
+
+_INJECTION = (
+    setting(
+        "--registry-url", "", "URL", "URL of the agentregistry for templates and spawning tools."
+    ),
+    setting(
+        "--kagent-gateway",
+        "",
+        "URL",
+        "URL of kagent 1.x's controller, for injected sidecars.  [default: that of hotpeers run]",
+    ),
+    setting(
+        "--orchestrator-token-secret",
+        "",
+        "NAME/KEY",
+        "Secret in the orchestrator's namespace with an agentregistry token for its spawning tools.",
+    ),
+    setting("--image", "", "IMAGE", "Image of the injected containers; required."),
+    setting(
+        "--image-pull-policy",
+        "IfNotPresent",
+        "[IfNotPresent|Always|Never]",
+        "Pull policy of the injected containers.",
+    ),
+    setting(
+        "--native-sidecars",
+        "auto",
+        "[auto|true|false]",
+        "Whether to inject native sidecars (Kubernetes 1.29 and newer); auto asks the API server.",
+    ),
+    setting(
+        "--sidecar-resources",
+        '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
+        "JSON",
+        "Requests and limits of each injected container.",
+    ),
+    setting(
+        "--max-drain-seconds",
+        "600",
+        "SECONDS",
+        "Longest drain that an injected pod may request; 0 disables drains.",
+    ),
+)
+
+
 def logging_options(command: _Command) -> _Command:
     """Adds the logging options of long-running commands."""
     levels = "[debug|info|warning|error]"

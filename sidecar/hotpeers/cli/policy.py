@@ -12,7 +12,8 @@ def policy() -> None:
     """Check and explain SpawnPolicies, which say what agents an agent may create."""
 
 
-def _read_inputs(files: tuple[str, ...]) -> list[tuple[str, bytes]]:
+def read_inputs(files: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """The files as name and content. Raises `HotpeersError` if one cannot be read."""
     from ..model.yaml.document import MAX_MANIFEST_BYTES
     from .inputs import read_input
 
@@ -26,7 +27,7 @@ def _read_inputs(files: tuple[str, ...]) -> list[tuple[str, bytes]]:
     return found
 
 
-_FILES = click.option(
+FILES = click.option(
     "-f",
     "--filename",
     "files",
@@ -38,7 +39,7 @@ _FILES = click.option(
 
 
 @policy.command("check")
-@_FILES
+@FILES
 @click.option(
     "--as",
     "who",
@@ -72,11 +73,11 @@ def policy_check(
     from ..spawnpolicy.check import as_json, check, read_files, read_template, subject_of
     from .policy_text import show_check
 
-    inputs = _read_inputs(files)
+    inputs = read_inputs(files)
     manifests = read_files(inputs, who.partition("/")[0])
     subject = subject_of(who, manifests.policies, depth=depth)
     known = dict(
-        read_template(one, _read_inputs((one.partition("=")[2],))[0][1]) for one in templates
+        read_template(one, read_inputs((one.partition("=")[2],))[0][1]) for one in templates
     )
     verdicts = check(manifests, subject, known)
     if json_output:
@@ -88,7 +89,7 @@ def policy_check(
 
 
 @policy.command("explain")
-@_FILES
+@FILES
 def policy_explain(files: tuple[str, ...]) -> None:
     """Explain in plain English what the policies of the files allow."""
     from rich.console import Console
@@ -96,7 +97,7 @@ def policy_explain(files: tuple[str, ...]) -> None:
     from ..spawnpolicy.check import read_files
     from .policy_text import show_policies
 
-    manifests = read_files(_read_inputs(files), "default")
+    manifests = read_files(read_inputs(files), "default")
     show_policies(manifests, Console())
     if manifests.problems or not manifests.policies:
         raise SystemExit(1)

@@ -17,7 +17,6 @@ from ..base.http import serve
 from ..base.memory import return_large_blocks
 from ..base.problems import Problem
 from ..inject.imagepath.program import is_known
-from ..inject.outcome import Injection
 from ..model.selector import parse_selector
 from .admission.injection import Webhook
 from .admission.owners import Owners
@@ -179,17 +178,7 @@ class Controller:
 
     def _inject_with(self, *, native_sidecars: bool) -> None:
         settings = self._settings
-        injection = Injection(
-            image=settings.image,
-            image_pull_policy=settings.image_pull_policy,
-            native_sidecars=native_sidecars,
-            reads_image=is_known(),
-            resources=dict(settings.sidecar_resources),
-            max_drain_seconds=settings.max_drain_seconds,
-            kagent_gateway=settings.kagent_gateway,
-            registry_url=settings.registry_url,
-            token_secret=settings.orchestrator_token_secret,
-        )
+        injection = settings.injection(native_sidecars=native_sidecars, reads_image=is_known())
         if self._webhook.injection is None:
             # Freeze the objects that exist now, because they stay. Otherwise each full garbage
             # collection would scan them for tens of milliseconds, while pods wait.

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ..base.errors import SettingsError
 from ..base.settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 from ..hold.window import parse_window
+from ..inject.outcome import Injection
 from ..model.gateway import check_gateway
 from ..model.selector import parse_selector
 
@@ -137,6 +138,26 @@ class ControllerSettings(BaseModel):
     def needs_cluster(self) -> bool:
         """Whether these settings require an API server."""
         return self.has_duties or self.native_sidecars == "auto"
+
+    def injection(self, *, native_sidecars: bool, reads_image: bool) -> Injection:
+        """What is injected into pods."""
+        return Injection(
+            image=self.image,
+            image_pull_policy=self.image_pull_policy,
+            native_sidecars=native_sidecars,
+            reads_image=reads_image,
+            resources=self.sidecar_resources,
+            registry_url=self.registry_url,
+            kagent_gateway=self.kagent_gateway,
+            max_drain_seconds=self.max_drain_seconds,
+            token_secret=self.orchestrator_token_secret,
+        )
+
+    @classmethod
+    def parse_injection(cls, **raw: str | None) -> Self:
+        """Check the settings of injected containers alone, as `parse` does."""
+        rest = dict.fromkeys((*_MAY_BE_EMPTY[:3], "health_listen"), "none")
+        return cls.parse(listen=":9443", log_level="info", **rest, **raw)
 
     @classmethod
     def parse(cls, **raw: str | None) -> Self:

@@ -1,0 +1,237 @@
+"""Injects manifests without a cluster, as the webhook would inject their pods. Pure.
+
+The webhook sees a pod after Kubernetes has filled in defaults and its owner. Here only those are
+assumed that the decision depends on: a ServiceAccount, and the name of the workload.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ..base.parts import part, text
+from .annotations import BRIDGE, DISABLED, INJECTION_LABEL, PREFIX, Wishes, read_annotations
+from .effective import NOTHING, Sources, settle
+from .injector import make_patch
+from .outcome import Injection, Json, Skip
+from .owner import GO, Agent, read_agent
+from .reasons import InjectReason
+
+_TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("", "Pod"): (),
+    ("", "PodTemplate"): ("template",),
+    ("", "ReplicationController"): ("spec", "template"),
+    ("apps", "Deployment"): ("spec", "template"),
+    ("apps", "StatefulSet"): ("spec", "template"),
+    ("apps", "DaemonSet"): ("spec", "template"),
+    ("apps", "ReplicaSet"): ("spec", "template"),
+    ("batch", "Job"): ("spec", "template"),
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
+    ("argoproj.io", "Rollout"): ("spec", "template"),
+}
+_KAGENT, _KAGENT_1 = "kagent.dev", "api.kagent.dev"
+
+
+class Result(StrEnum):
+    """What happens to one document."""
+
+    INJECTED = "injected"
+    SKIPPED = "skipped"
+    EXPECTED = "injected when kagent creates its pods"
+    NOT_ASKED = "not injected: no annotation asks for it"
+    INVALID = "invalid"
+    OTHER = "no pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result for one document. `operations` is a JSON patch of the whole document.
+
+    `skips` has the reasons for what is not injected: of the whole pod if it is skipped, else of parts.
+    """
+
+    title: str
+    result: Result
+    document: Any
+    operations: tuple[Json, ...] = ()
+    skips: tuple[Skip, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def namespaces_of(documents: Iterable[Any]) -> dict[str, Json]:
+    """The `metadata` of the Namespaces among the documents, by name."""
+    found = {}
+    for one in documents:
+        if isinstance(one, dict) and (_group(one), one.get("kind")) == ("", "Namespace"):
+            found[text(one, "metadata", "name")] = part(one, "metadata")
+    return found
+
+
+def inject_document(
+    document: Any, namespace: str, injection: Injection, spaces: Mapping[str, Json]
+) -> Outcome:
+    """What the webhook does with the pods of a document. `namespace` is used if it names none.
+
+    `spaces` has the metadata of the known Namespaces, for their labels and annotations. The document
+    is not changed. It never raises because of the document.
+    """
+    kind = text(document, "kind")
+    place = text(document, "metadata", "namespace") or namespace
+    name = text(document, "metadata", "name") or text(document, "metadata", "generateName")
+    title = f"{kind} {place}/{name or '?'}"
+    key = (_group(document), kind)
+    try:
+        if key[1] == "Agent" and key[0] in (_KAGENT, _KAGENT_1):
+            return _agent(document, title, place, injection, spaces)
+        if key not in _TEMPLATES:
+            return Outcome(title, Result.OTHER, document)
+        return _pod(document, title, place, injection, spaces, _TEMPLATES[key])
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        # The API server would reject it.
+        wrong = f"is not a valid {kind}: {type(error).__name__}: {str(error)[:100]}"
+        return Outcome(title, Result.INVALID, document, warnings=(wrong,))
+
+
+def _pod(  # noqa: PLR0913, PLR0917 - all that is known
+    document: Json,
+    title: str,
+    place: str,
+    injection: Injection,
+    spaces: Mapping[str, Json],
+    path: tuple[str, ...],
+) -> Outcome:
+    template = _at(document, path)
+    if template is None:
+        wrong = f"has no pod template: {'.'.join(path)} is missing"
+        return Outcome(title, Result.INVALID, document, warnings=(wrong,))
+    if _is_disabled(spaces.get(place)):
+        return Outcome(title, Result.NOT_ASKED, document)
+    pod = _as_created(template, document, path)
+    sources = _sources(spaces.get(place))
+    # An Agent's pod of a Namespace that opted in is known by its Agent only.
+    edit, known = settle(pod, sources)
+    patch = make_patch(edit.pod, place, injection, known=known)
+    if patch.skip is not None:
+        skips = (patch.skip,)
+        warnings = tuple(one for one in patch.warnings if not _tells(one, skips))
+        return Outcome(title, Result.SKIPPED, document, skips=skips, warnings=warnings)
+    if not patch.asked:
+        return Outcome(title, Result.NOT_ASKED, document)
+    warnings = tuple(one for one in patch.warnings if not _tells(one, patch.without))
+    operations = tuple(_below(path, one) for one in (*edit.operations, *patch.operations))
+    return Outcome(
+        title,
+        Result.INJECTED,
+        apply_operations(document, operations),
+        operations,
+        patch.without,
+        warnings,
+    )
+
+
+def _tells(warning: str, skips: tuple[Skip, ...]) -> bool:
+    return any(str(skip) in warning for skip in skips)
+
+
+def _as_created(template: Json, document: Json, path: tuple[str, ...]) -> Json:
+    """The pod as the webhook gets it. Edits of it hold for the template too."""
+    spec = {"serviceAccountName": "default", **template["spec"]}
+    if not spec["serviceAccountName"]:
+        spec["serviceAccountName"] = "default"
+    metadata = template.get("metadata")
+    if path and metadata and not metadata.get("ownerReferences"):
+        owner = {"controller": True, "kind": document["kind"], "name": document["metadata"]["name"]}
+        metadata = {**metadata, "ownerReferences": [owner]}
+    created = {**template, "spec": spec}
+    return {**created, "metadata": metadata} if metadata is not None else created
+
+
+def _agent(
+    document: Json, title: str, place: str, injection: Injection, spaces: Mapping[str, Json]
+) -> Outcome:
+    own = part(document, "metadata", "annotations")
+    misplaced = sorted(one for one in own if one in (f"{PREFIX}inject", f"{PREFIX}bridge"))
+    warnings = tuple(
+        f"{one} in the metadata of an Agent has no effect: kagent copies annotations to pods only "
+        "from spec.declarative.deployment.annotations (or spec.byo)"
+        for one in misplaced
+    )
+    if _group(document) == _KAGENT_1:
+        if not misplaced:
+            return Outcome(title, Result.OTHER, document)
+        why = "an Agent of kagent 1.x has no pod of its own; use an Orchestrator and the hub"
+        return Outcome(title, Result.NOT_ASKED, document, warnings=(why,))
+    agent = read_agent(document)
+    space = spaces.get(place)
+    asked = _asked(agent, space)
+    if asked is None or _is_disabled(space):
+        return Outcome(title, Result.NOT_ASKED, document, warnings=warnings)
+    if isinstance(asked, Skip):
+        return Outcome(title, Result.SKIPPED, document, skips=(asked,), warnings=warnings)
+    warnings = (*warnings, *asked.warnings)
+    if agent.runtime == GO and asked.bridge is False:
+        skip = Skip(InjectReason.NOT_PYTHON, f"{BRIDGE} is false")
+        return Outcome(title, Result.SKIPPED, document, skips=(skip,), warnings=warnings)
+    skips = []
+    if asked.spawn and not (asked.registry or injection.registry_url):
+        skips.append(Skip(InjectReason.REGISTRY_UNKNOWN))
+    if asked.hot_config and (asked.bridge or agent.runtime == GO):
+        skips.append(Skip(InjectReason.HOT_CONFIG_NEEDS_SHIM))
+    return Outcome(title, Result.EXPECTED, document, skips=tuple(skips), warnings=warnings)
+
+
+def _asked(agent: Agent, space: Json | None) -> Wishes | Skip | None:
+    """The settings that an Agent's pods will have."""
+    pod = {"metadata": {"annotations": dict(agent.annotations)}, "spec": {}}
+    namespace = _sources(space).namespace
+    edit, known = settle(pod, Sources(agent=agent, namespace=namespace))
+    return known or read_annotations(edit.pod["metadata"]["annotations"])
+
+
+def _sources(space: Json | None) -> Sources:
+    if space is None or part(space, "labels").get(INJECTION_LABEL) != "enabled":
+        return NOTHING
+    return Sources(namespace=part(space, "annotations"))
+
+
+def _is_disabled(space: Json | None) -> bool:
+    return space is not None and part(space, "labels").get(INJECTION_LABEL) == DISABLED
+
+
+def _group(document: Any) -> str:
+    group, slash, _ = text(document, "apiVersion").partition("/")
+    return group if slash else ""
+
+
+def _at(document: Json, path: tuple[str, ...]) -> Json | None:
+    here: Any = document
+    for key in path:
+        here = here.get(key) if isinstance(here, dict) else None
+    return here if isinstance(here, dict) else None
+
+
+def _below(path: tuple[str, ...], operation: Json) -> Json:
+    prefix = "".join(f"/{key}" for key in path)
+    return {**operation, "path": prefix + operation["path"]}
+
+
+def apply_operations(document: Json, operations: Iterable[Json]) -> Json:
+    """A copy of the document with the operations of an `Edit`: `add` and `remove`."""
+    changed: Json = copy.deepcopy(document)
+    for one in operations:
+        *parents, last = (
+            key.replace("~1", "/").replace("~0", "~") for key in one["path"].split("/")[1:]
+        )
+        here = changed
+        for key in parents:
+            here = here[int(key)] if isinstance(here, list) else here[key]
+        if one["op"] == "remove":
+            del here[last]
+        elif not isinstance(here, list):
+            here[last] = copy.deepcopy(one["value"])
+        else:
+            here.insert(len(here) if last == "-" else int(last), copy.deepcopy(one["value"]))
+    return changed

@@ -1,0 +1,209 @@
+"""Manifests that are injected without a cluster, compared with the pods that the webhook gets."""
+
+import copy
+from typing import Any
+
+import jsonpatch
+import pytest
+
+from hotpeers.inject.injector import make_patch
+from hotpeers.inject.offline import Outcome, Result, inject_document
+from hotpeers.inject.reasons import InjectReason
+from hotpeers.inject.remedies import REMEDIES
+from kit.pods.pod_cases import INJECTION, NAMESPACE, Case, all_cases
+
+ASKED = {"hotpeers.dev/inject": "true"}
+# Kubernetes gives each pod a ServiceAccount, unless its plug-in is disabled.
+CASES = [case for case in all_cases() if case.name != "no-service-account"]
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def template(**annotations: str) -> dict[str, Any]:
+    notes = {name.replace("_", "-"): value for name, value in annotations.items()}
+    notes = {f"hotpeers.dev/{name}": value for name, value in notes.items()}
+    container = {"name": "agent", "image": "agent:1", "command": ["python", "app.py"]}
+    metadata = {"labels": {"app": "a"}, "annotations": {**ASKED, **notes}}
+    return {"metadata": metadata, "spec": {"containers": [container]}}
+
+
+def deployment(pod: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"namespace": NAMESPACE, "name": "concierge"}
+    spec = {"selector": {"matchLabels": {"app": "a"}}, "template": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+def injected(document: Any, **spaces: Any) -> Outcome:
+    return inject_document(document, NAMESPACE, INJECTION, spaces)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_pod_gets_what_the_webhook_patches(case: Case) -> None:
+    pod = {**case.pod, "apiVersion": "v1", "kind": "Pod"}
+    before = copy.deepcopy(pod)
+    found = inject_document(pod, NAMESPACE, case.injection, {})
+    assert pod == before
+    patch = make_patch(pod, NAMESPACE, case.injection)
+    if patch.skip is not None:
+        assert (found.result, found.skips) == (Result.SKIPPED, (patch.skip,))
+        assert found.document == before
+    else:
+        assert found.operations == patch.operations
+        assert found.document == jsonpatch.apply_patch(pod, list(patch.operations))
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "path"),
+    [
+        ("Deployment", "apps/v1", ["spec", "template"]),
+        ("StatefulSet", "apps/v1", ["spec", "template"]),
+        ("DaemonSet", "apps/v1", ["spec", "template"]),
+        ("ReplicaSet", "apps/v1", ["spec", "template"]),
+        ("ReplicationController", "v1", ["spec", "template"]),
+        ("PodTemplate", "v1", ["template"]),
+        ("CronJob", "batch/v1", ["spec", "jobTemplate", "spec", "template"]),
+        ("Rollout", "argoproj.io/v1alpha1", ["spec", "template"]),
+    ],
+)
+def test_template_of_each_workload_is_injected(kind: str, version: str, path: list[str]) -> None:
+    document: Any = template()
+    for key in reversed(path):
+        document = {key: document}
+    document |= {"apiVersion": version, "kind": kind, "metadata": {"name": "concierge"}}
+    found = injected(document)
+    assert found.result is Result.INJECTED
+    assert found.document == jsonpatch.apply_patch(document, list(found.operations))
+    here = found.document
+    for key in path:
+        here = here[key]
+    (sidecar, _) = here["spec"]["initContainers"]
+    values = {one["name"]: one["value"] for one in sidecar["env"]}
+    assert values["HOTPEERS_ORCHESTRATOR"] == f"{NAMESPACE}/concierge"
+    # Kubernetes sets these itself: they were assumed, and are not written.
+    assert "serviceAccountName" not in here["spec"]
+    assert "ownerReferences" not in here["metadata"]
+
+
+def test_webhook_leaves_pods_of_an_injected_template_unchanged() -> None:
+    pod = injected(deployment(template())).document["spec"]["template"]
+    # As the API server completes it before it calls the webhook.
+    pod["spec"]["serviceAccountName"] = "default"
+    pod["spec"]["volumes"].append({"name": "kube-api-access-x", "projected": {"sources": []}})
+    for one in [*pod["spec"]["containers"], *pod["spec"]["initContainers"]]:
+        mounts = one.setdefault("volumeMounts", [])
+        if all(mount["mountPath"] != TOKEN for mount in mounts):
+            mounts.append({"name": "kube-api-access-x", "mountPath": TOKEN, "readOnly": True})
+    assert make_patch(pod, NAMESPACE, INJECTION).operations == ()
+
+
+def test_part_that_is_left_out_is_named_with_its_reason() -> None:
+    found = injected(deployment(template(spawn="true", typo="1")))
+    assert found.result is Result.INJECTED
+    assert [skip.reason for skip in found.skips] == [InjectReason.REGISTRY_UNKNOWN]
+    assert found.warnings == ("hotpeers.dev/typo is no annotation of hotpeers, and is ignored",)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "annotations": ASKED}},
+        {"apiVersion": "other.dev/v1", "kind": "Deployment", "spec": {"template": template()}},
+        {"apiVersion": "kagent.dev/v1alpha2", "kind": "ModelConfig"},
+        {"kind": "Deployment", "spec": 7},
+        "text",
+        None,
+        [],
+    ],
+)
+def test_other_documents_stay(document: Any) -> None:
+    found = injected(document)
+    assert (found.result, found.document, found.operations) == (Result.OTHER, document, ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": None},
+        {"spec": []},
+        {"spec": {}},
+        {"spec": {"containers": 7}},
+        {"spec": {"containers": [7]}},
+        {"spec": {"containers": [{"image": "x"}]}},
+        {"metadata": {"annotations": {"hotpeers.dev/inject": True}}},
+        {"metadata": {"annotations": [1]}},
+    ],
+)
+def test_malformed_template_is_invalid(change: dict[str, Any]) -> None:
+    found = injected(deployment({**template(), **change}))
+    assert found.result is Result.INVALID
+    assert found.warnings
+
+
+def test_deployment_without_template_is_invalid() -> None:
+    document = deployment(template())
+    del document["spec"]["template"]
+    assert injected(document).result is Result.INVALID
+
+
+def agent(runtime: str = "", *, where: str = "deployment", **annotations: str) -> dict[str, Any]:
+    notes = {**ASKED, **{f"hotpeers.dev/{name}": value for name, value in annotations.items()}}
+    deployed = {"annotations": notes} if where == "deployment" else {}
+    spec = {"type": "Declarative", "declarative": {"runtime": runtime, "deployment": deployed}}
+    metadata: Any = {"namespace": NAMESPACE, "name": "a"}
+    if where == "metadata":
+        metadata["annotations"] = notes
+    head = {"apiVersion": "kagent.dev/v1alpha2", "kind": "Agent"}
+    return {**head, "metadata": metadata, "spec": spec}
+
+
+def test_agent_is_foreseen_from_its_deployment() -> None:
+    found = injected(agent())
+    assert (found.result, found.operations, found.skips) == (Result.EXPECTED, (), ())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "annotations", "reason"),
+    [
+        ("go", {"bridge": "false"}, InjectReason.NOT_PYTHON),
+        ("", {"bridge": "perhaps"}, InjectReason.ANNOTATION_INVALID),
+    ],
+)
+def test_agent_that_would_be_skipped_has_the_reason(
+    runtime: str, annotations: dict[str, str], reason: InjectReason
+) -> None:
+    found = injected(agent(runtime, **annotations))
+    assert found.result is Result.SKIPPED
+    assert [skip.reason for skip in found.skips] == [reason]
+
+
+def test_annotation_of_an_agent_in_its_metadata_is_warned_of() -> None:
+    found = injected(agent(where="metadata"))
+    assert found.result is Result.NOT_ASKED
+    assert "has no effect" in found.warnings[0]
+
+
+def test_agent_of_kagent_1_is_pointed_to_the_hub() -> None:
+    document = {**agent(where="metadata"), "apiVersion": "api.kagent.dev/v1alpha1"}
+    found = injected(document)
+    assert found.result is Result.NOT_ASKED
+    assert "hub" in found.warnings[0]
+
+
+def test_namespace_of_the_same_files_decides() -> None:
+    enabled = {
+        "labels": {"hotpeers.dev/injection": "enabled"},
+        "annotations": {"hotpeers.dev/log-level": "debug"},
+    }
+    without = agent()
+    del without["spec"]["declarative"]["deployment"]["annotations"]
+    assert injected(without).result is Result.NOT_ASKED
+    assert injected(without, **{NAMESPACE: enabled}).result is Result.EXPECTED
+    found = injected(deployment(template()), **{NAMESPACE: enabled})
+    env = found.document["spec"]["template"]["spec"]["initContainers"][0]["env"]
+    assert {"name": "HOTPEERS_LOG_LEVEL", "value": "debug"} in env
+    disabled = {"labels": {"hotpeers.dev/injection": "disabled"}}
+    assert injected(deployment(template()), **{NAMESPACE: disabled}).result is Result.NOT_ASKED
+
+
+def test_each_reason_has_a_remedy() -> None:
+    assert set(REMEDIES) == set(InjectReason)
+    assert all(text.endswith(".") for text in REMEDIES.values())
