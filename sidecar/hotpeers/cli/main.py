@@ -11,6 +11,7 @@ import click
 
 from .. import __version__
 from ..base.errors import HotpeersError
+from .check import check
 from .controller import controller
 from .hub import hub
 from .inject import inject
@@ -61,7 +62,7 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, hub, policy, inject):
+for _command in (run, controller, mcp, hub, policy, inject, check):
     cli.add_command(_command)
 
 

@@ -81,6 +81,15 @@ class Client:
         found = await self._call("GET", path, None, None, accept=_METADATA_ONLY)
         return found["metadata"]
 
+    async def date(self, path: str) -> str:
+        """The Date header of the answer to a GET; "" if it has none."""
+        bounds = aiohttp.ClientTimeout(total=_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
+        response = await self._open("GET", path, None, None, bounds)
+        with translated():
+            async with response:
+                await _read_bounded(response, _MAX_BODY_BYTES)
+        return str(response.headers.get("Date", ""))
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The decoded JSON of a POST."""
         return await self._call("POST", path, None, body)

@@ -18,6 +18,12 @@ _COPIED = (
     *("crds/*.yaml", "alerts/*.yaml", "dashboards/*.json"),
     *("rbac/roles.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml"),
 )
+PACKAGED = K8S.parent / "sidecar" / "hotpeers" / "check" / "manifests"
+"""`hotpeers check` compares the cluster with these copies."""
+_PACKAGED = (
+    "crds/*.yaml",
+    *("rbac/controller.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml"),
+)
 # Where `kubectl delete -f` removes it, it would keep nothing: the annotation would only mislead.
 _SETS = ("crds.keep=false",)
 _HEAD = f"""\
@@ -40,10 +46,11 @@ def expected(helm: Helm) -> dict[Path, str]:
 
 
 def copies() -> dict[Path, str]:
-    """The chart's copies, with their expected content."""
+    """The copies of the chart and of the package, with their expected content."""
     return {
-        CHART / "files" / file.relative_to(K8S): file.read_text()
-        for pattern in _COPIED
+        folder / file.relative_to(K8S): file.read_text()
+        for folder, patterns in ((CHART / "files", _COPIED), (PACKAGED, _PACKAGED))
+        for pattern in patterns
         for file in sorted(K8S.glob(pattern))
     }
 
@@ -54,9 +61,9 @@ def install_manifest(helm: Helm) -> str:
 
 
 def stray() -> list[Path]:
-    """Copies in the chart whose original no longer exists."""
+    """Copies whose original no longer exists."""
     known = copies()
-    files = (CHART / "files").rglob("*")
+    files = [*(CHART / "files").rglob("*"), *PACKAGED.rglob("*")]
     return sorted(one for one in files if one.is_file() and one not in known)
 
 
