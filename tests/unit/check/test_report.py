@@ -1,0 +1,75 @@
+"""The report, and what the documentation says of each reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hotpeers.check.advice import ADVICE
+from hotpeers.check.checks import AFTER, run_checks
+from hotpeers.check.finding import Finding, Severity
+from hotpeers.check.reasons import CheckReason
+from hotpeers.check.report import Report
+from hotpeers.check.snapshot import Part, Unread
+
+from .scene import snapshot
+
+REFERENCE = (Path(__file__).parents[3] / "docs" / "reference.md").read_text()
+
+
+def slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+
+
+def test_each_reason_has_advice_and_a_section() -> None:
+    sections = {slug(line.lstrip("# ")) for line in REFERENCE.splitlines() if line.startswith("#")}
+    assert set(CheckReason) <= set(ADVICE)
+    assert {advice.section for advice in ADVICE.values()} <= sections
+    assert all(advice.remedy.endswith(".") for advice in ADVICE.values())
+
+
+def test_reference_has_the_remedy_of_each_reason() -> None:
+    for reason in CheckReason:
+        advice = ADVICE[reason]
+        row = f"| `{reason.value}` | {reason.sentence} | {advice.severity} | {advice.remedy} |"
+        assert row in REFERENCE
+
+
+def test_text_has_what_is_wrong_where_and_what_to_do() -> None:
+    finding = Finding(
+        CheckReason.DEFINITION_MISSING, "CustomResourceDefinition x", "it is gone\x1b["
+    )
+    report = Report(run_checks(snapshot(skew=40.0), AFTER), [finding])
+    text = "\n".join(report.lines())
+    assert "warn  the clocks agree" in text
+    assert "ok    the controller is installed" in text
+    assert "error: DefinitionMissing: CustomResourceDefinition x\n  it is gone" in text
+    assert "\x1b" not in text
+    assert "To do: Upgrade the chart" in text
+    assert "See docs/reference.md#objects-of-a-cluster" in text
+    assert text.endswith("1 error, 1 warning")
+    assert report.failed
+
+
+def test_report_without_findings() -> None:
+    report = Report(run_checks(snapshot(), AFTER), [])
+    assert list(report.lines())[-1] == f"no findings in {len(AFTER)} checks"
+    assert not report.failed
+    assert report.document()["summary"] == {"errors": 0, "warnings": 0, "notes": 0}
+
+
+def test_left_out_checks_are_counted() -> None:
+    given = snapshot(unread={Part.NODES: Unread("forbidden", forbidden=True)})
+    report = Report(run_checks(given, AFTER), [])
+    assert "----  kubelets can run native sidecars (without Nodes)" in list(report.lines())
+    assert report.summary == f"1 of {len(AFTER)} checks left out"
+    (entry,) = [one for one in report.document()["checks"] if one["result"] == "leftOut"]
+    assert entry["missing"] == ["Nodes"]
+
+
+def test_json_has_the_worst_finding_first() -> None:
+    note = Finding(CheckReason.KUBELET_TOO_OLD, "Node n", "old", level=Severity.NOTE)
+    error = Finding(CheckReason.DEFINITION_MISSING, "x", "gone")
+    found = Report([], [note, error]).document()["findings"]
+    assert [one["severity"] for one in found] == ["error", "note"]
+    assert found[0]["link"] == "docs/reference.md#objects-of-a-cluster"
