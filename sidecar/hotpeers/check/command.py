@@ -26,4 +26,4 @@ async def check_cluster(
         else:
             snapshot = await reader.after(client.namespace)
     done = run_checks(snapshot, BEFORE if pre else AFTER)
-    return Report(done, unread_findings(snapshot))
+    return Report(snapshot, done, unread_findings(snapshot))

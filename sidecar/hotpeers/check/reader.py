@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..base.parts import part, text
+from ..base.parts import items, part, text
 from ..inject.annotations import INJECT, INJECTED_LABEL, PREFIX
 from ..kube.client import Client
 from ..kube.errors import ForbiddenError, KubeError, NotFoundError
@@ -57,6 +57,7 @@ class Reader:
     _rights: dict[Right, bool] = field(default_factory=dict)
     _absent: set[str] = field(default_factory=set)
     _skew: float = 0.0
+    _kagent: list[str] = field(default_factory=list)
     _version: tuple[int, int] = (0, 0)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -65,6 +66,7 @@ class Reader:
         await self._learn_version()
         await asyncio.gather(
             self._learn_clock(),
+            self._learn_kagent(),
             self._list(Part.NODES, "/api/v1/nodes"),
             self._review(Part.OWN_RIGHTS, installing_rights(namespace)),
         )
@@ -78,6 +80,7 @@ class Reader:
         await self._learn_version()
         await asyncio.gather(
             self._learn_clock(),
+            self._learn_kagent(),
             self._list(Part.NODES, "/api/v1/nodes"),
             self._list(Part.RELEASES, "/apis/apps/v1/deployments", labelSelector=PART_OF),
             self._webhooks(),
@@ -108,6 +111,7 @@ class Reader:
         return Snapshot(
             version=self._version,
             skew=self._skew,
+            kagent=tuple(self._kagent),
             objects=whole,
             unread=dict(self._unread),
             rights=dict(self._rights),
@@ -136,6 +140,12 @@ class Reader:
             return
         # The header is cut to whole seconds.
         self._skew = told + 0.5 - (before + time.time()) / 2
+
+    async def _learn_kagent(self) -> None:
+        for group in ("kagent.dev", "api.kagent.dev"):
+            found = await self._safe(Part.KAGENT, self.client.get(f"/apis/{group}"), missing={})
+            versions = [text(one, "version") for one in items(found, "versions")]
+            self._kagent += [f"{group}/{version}" for version in versions]
 
     async def _webhooks(self) -> None:
         for kind in ("Mutating", "Validating"):
@@ -183,17 +193,20 @@ class Reader:
             self._objects.setdefault(Part.SLICES, [])
 
     async def _credentials(self, known: Snapshot) -> None:
-        for name in named_credentials(known):
-            namespace, _, secret = name.partition("/")
-            path = f"/api/v1/namespaces/{namespace}/secrets/{secret}"
-            await self._get(Part.CREDENTIALS, path, metadata_only=True)
+        names = (name.partition("/") for name in named_credentials(known))
+        paths = [f"/api/v1/namespaces/{space}/secrets/{secret}" for space, _, secret in names]
+        await asyncio.gather(
+            *(self._get(Part.CREDENTIALS, path, metadata_only=True) for path in paths)
+        )
 
     async def _tokens(self, known: Snapshot) -> None:
         if not hubs(known):
             return
-        for one in orchestrators(known):
-            path = f"/api/v1/namespaces/{one.key.namespace}/secrets/{one.token_secret}"
-            await self._get(Part.TOKENS, path)
+        paths = [
+            f"/api/v1/namespaces/{one.key.namespace}/secrets/{one.token_secret}"
+            for one in orchestrators(known)
+        ]
+        await asyncio.gather(*(self._get(Part.TOKENS, path) for path in paths))
 
     async def _review(self, name: Part, rights: Iterable[Right]) -> None:
         """Ask which rights are granted. After the first refusal, ask no more."""
@@ -260,8 +273,9 @@ class Reader:
             return
         known = self._objects.setdefault(name, [])
         if not found:
-            *_, namespace, _resource, title = path.split("/")
-            self._absent.add(f"{namespace}/{title}")
+            *_, namespace, resource, title = path.split("/")
+            if resource == "secrets":
+                self._absent.add(f"{namespace}/{title}")
         elif not metadata_only:
             known.append(found)
 

@@ -12,6 +12,8 @@ from hotpeers_shim.contract import clean_text
 from ..base.reasons import sentence_of
 from .checks import Done
 from .finding import Finding, Severity
+from .release import controllers, hubs
+from .snapshot import Snapshot
 
 _MARKS = {None: "ok", Severity.NOTE: "note", Severity.WARNING: "warn", Severity.ERROR: "FAIL"}
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -22,6 +24,7 @@ _LONGEST = 1000
 class Report:
     """What was done and found. `unread` has a finding for each part that could not be read."""
 
+    snapshot: Snapshot
     done: Sequence[Done]
     unread: Sequence[Finding]
 
@@ -38,6 +41,10 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """The report as text: a line for each check, then each finding with its remedy."""
+        about = self._about()
+        yield f"Kubernetes {about['kubernetes']}; kagent: {', '.join(about['kagent']) or 'none'}"
+        yield from (f"{one['where']}: version {one['version']}" for one in about["hotpeers"])
+        yield ""
         for done in self.done:
             missing = f" (without {', '.join(done.missing)})" if done.missing else ""
             yield f"{_mark(done):<4}  {done.check.title}{missing}"
@@ -49,6 +56,18 @@ class Report:
             yield f"  See {one.link}"
         yield ""
         yield self.summary
+
+    def _about(self) -> dict[str, Any]:
+        """What is installed."""
+        found = self.snapshot
+        return {
+            "kubernetes": ".".join(map(str, found.version)),
+            "kagent": [_clean(one) for one in found.kagent],
+            "hotpeers": [
+                {"where": _clean(one.where), "version": _clean(one.version)}
+                for one in (*controllers(found), *hubs(found))
+            ],
+        }
 
     @property
     def summary(self) -> str:
@@ -63,6 +82,7 @@ class Report:
         """The report as JSON."""
         counts = Counter(one.severity for one in self.findings)
         return {
+            "cluster": self._about(),
             "checks": [
                 {
                     "title": done.check.title,

@@ -13,8 +13,8 @@ Json = dict[str, Any]
 class Part(StrEnum):
     """A part of the cluster that can be read; the value is what messages call it."""
 
-    VERSION = "the version of the API server"
     CLOCK = "the clock of the API server"
+    KAGENT = "the versions of kagent's resources"
     RELEASES = "Deployments"
     WEBHOOKS = "webhook configurations"
     DEFINITIONS = "CustomResourceDefinitions"
@@ -80,12 +80,14 @@ class Trial:
 class Snapshot:
     """The objects of each part that was read, and why the others were not.
 
-    `skew` is the time of the API server minus ours, in seconds. `absent` has the Secrets (as
+    `skew` is the time of the API server minus ours, in seconds. `kagent` has the served groups and
+    versions of kagent. `absent` has the Secrets (as
     `namespace/name`) that were looked for and do not exist. `namespace` limits the check; "" is all.
     """
 
     version: tuple[int, int] = (1, 36)
     skew: float = 0.0
+    kagent: tuple[str, ...] = ()
     objects: Mapping[Part, tuple[Json, ...]] = field(default_factory=dict)
     unread: Mapping[Part, Unread] = field(default_factory=dict)
     rights: Mapping[Right, bool] = field(default_factory=dict)

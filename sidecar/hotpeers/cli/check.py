@@ -16,7 +16,7 @@ _COULD_NOT_RUN = 2
     "--namespace",
     default="",
     metavar="NAME",
-    help="Check the workloads of one namespace.  [default: all]",
+    help="Check the workloads of one namespace; with --pre, where to install.  [default: all]",
 )
 @click.option(
     "-o",

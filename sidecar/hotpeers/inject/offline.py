@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..base.parts import part, text
-from .annotations import BRIDGE, DISABLED, INJECTION_LABEL, PREFIX, Wishes, read_annotations
+from .annotations import BRIDGE, DISABLED, INJECT, INJECTION_LABEL, Wishes, read_annotations
 from .effective import NOTHING, Sources, settle
 from .injector import make_patch
 from .outcome import Injection, Json, Skip
@@ -84,7 +84,9 @@ def inject_document(
     title = f"{kind} {place}/{name or '?'}"
     key = (_group(document), kind)
     try:
-        if key[1] == "Agent" and key[0] in (_KAGENT, _KAGENT_1):
+        if key == (_KAGENT_1, "Agent"):
+            return _agent_without_pod(document, title)
+        if key == (_KAGENT, "Agent"):
             return _agent(document, title, place, injection, spaces)
         if key not in _TEMPLATES:
             return Outcome(title, Result.OTHER, document)
@@ -106,6 +108,8 @@ def _pod(  # noqa: PLR0913, PLR0917 - all that is known
     template = _at(document, path)
     if template is None:
         wrong = f"has no pod template: {'.'.join(path)} is missing"
+        return Outcome(title, Result.INVALID, document, warnings=(wrong,))
+    if wrong := _not_texts(part(template, "metadata", "annotations")):
         return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     if _is_disabled(spaces.get(place)):
         return Outcome(title, Result.NOT_ASKED, document)
@@ -132,6 +136,16 @@ def _pod(  # noqa: PLR0913, PLR0917 - all that is known
     )
 
 
+def _not_texts(annotations: Json) -> str:
+    """What is wrong with annotations whose values are not texts, such as `true` without quotes."""
+    bad = [
+        f"{name}: {value!r}" for name, value in annotations.items() if not isinstance(value, str)
+    ]
+    return (
+        f"has an annotation that is not text, {bad[0][:100]}: put quotes around it" if bad else ""
+    )
+
+
 def _tells(warning: str, skips: tuple[Skip, ...]) -> bool:
     return any(str(skip) in warning for skip in skips)
 
@@ -142,8 +156,9 @@ def _as_created(template: Json, document: Json, path: tuple[str, ...]) -> Json:
     if not spec["serviceAccountName"]:
         spec["serviceAccountName"] = "default"
     metadata = template.get("metadata")
-    if path and metadata and not metadata.get("ownerReferences"):
-        owner = {"controller": True, "kind": document["kind"], "name": document["metadata"]["name"]}
+    name = text(document, "metadata", "name")
+    if path and name and metadata and not metadata.get("ownerReferences"):
+        owner = {"controller": True, "kind": document["kind"], "name": name}
         metadata = {**metadata, "ownerReferences": [owner]}
     created = {**template, "spec": spec}
     return {**created, "metadata": metadata} if metadata is not None else created
@@ -152,18 +167,15 @@ def _as_created(template: Json, document: Json, path: tuple[str, ...]) -> Json:
 def _agent(
     document: Json, title: str, place: str, injection: Injection, spaces: Mapping[str, Json]
 ) -> Outcome:
-    own = part(document, "metadata", "annotations")
-    misplaced = sorted(one for one in own if one in (f"{PREFIX}inject", f"{PREFIX}bridge"))
     warnings = tuple(
         f"{one} in the metadata of an Agent has no effect: kagent copies annotations to pods only "
         "from spec.declarative.deployment.annotations (or spec.byo)"
-        for one in misplaced
+        for one in _misplaced(document)
     )
-    if _group(document) == _KAGENT_1:
-        if not misplaced:
-            return Outcome(title, Result.OTHER, document)
-        why = "an Agent of kagent 1.x has no pod of its own; use an Orchestrator and the hub"
-        return Outcome(title, Result.NOT_ASKED, document, warnings=(why,))
+    for branch in ("declarative", "byo"):
+        given = part(document, "spec", branch, "deployment", "annotations")
+        if wrong := _not_texts(given):
+            return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     agent = read_agent(document)
     space = spaces.get(place)
     asked = _asked(agent, space)
@@ -181,6 +193,18 @@ def _agent(
     if asked.hot_config and (asked.bridge or agent.runtime == GO):
         skips.append(Skip(InjectReason.HOT_CONFIG_NEEDS_SHIM))
     return Outcome(title, Result.EXPECTED, document, skips=tuple(skips), warnings=warnings)
+
+
+def _agent_without_pod(document: Json, title: str) -> Outcome:
+    if not _misplaced(document):
+        return Outcome(title, Result.OTHER, document)
+    why = "an Agent of kagent 1.x has no pod of its own; use an Orchestrator and the hub"
+    return Outcome(title, Result.NOT_ASKED, document, warnings=(why,))
+
+
+def _misplaced(agent: Json) -> list[str]:
+    own = part(agent, "metadata", "annotations")
+    return sorted(one for one in own if one in (INJECT, BRIDGE))
 
 
 def _asked(agent: Agent, space: Json | None) -> Wishes | Skip | None:

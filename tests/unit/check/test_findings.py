@@ -246,7 +246,6 @@ def test_fault_is_found(change: Change, reason: Reason, where: str) -> None:
 
 CAUSED: dict[Reason, set[Reason]] = {
     R.NAMESPACE_EXCLUDED: {ControllerReason.INJECTION_DISABLED},
-    R.WEBHOOK_MISSING: {R.POD_NOT_INJECTED},
 }
 
 

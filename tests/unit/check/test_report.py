@@ -39,8 +39,12 @@ def test_text_has_what_is_wrong_where_and_what_to_do() -> None:
     finding = Finding(
         CheckReason.DEFINITION_MISSING, "CustomResourceDefinition x", "it is gone\x1b["
     )
-    report = Report(run_checks(snapshot(skew=40.0), AFTER), [finding])
+    given = snapshot(skew=40.0, kagent=("kagent.dev/v1alpha2",))
+    report = Report(given, run_checks(given, AFTER), [finding])
     text = "\n".join(report.lines())
+    assert text.startswith(
+        "Kubernetes 1.36; kagent: kagent.dev/v1alpha2\nDeployment hotpeers-system/"
+    )
     assert "warn  the clocks agree" in text
     assert "ok    the controller is installed" in text
     assert "error: DefinitionMissing: CustomResourceDefinition x\n  it is gone" in text
@@ -52,7 +56,7 @@ def test_text_has_what_is_wrong_where_and_what_to_do() -> None:
 
 
 def test_report_without_findings() -> None:
-    report = Report(run_checks(snapshot(), AFTER), [])
+    report = Report(snapshot(), run_checks(snapshot(), AFTER), [])
     assert list(report.lines())[-1] == f"no findings in {len(AFTER)} checks"
     assert not report.failed
     assert report.document()["summary"] == {"errors": 0, "warnings": 0, "notes": 0}
@@ -60,7 +64,7 @@ def test_report_without_findings() -> None:
 
 def test_left_out_checks_are_counted() -> None:
     given = snapshot(unread={Part.NODES: Unread("forbidden", forbidden=True)})
-    report = Report(run_checks(given, AFTER), [])
+    report = Report(given, run_checks(given, AFTER), [])
     assert "----  kubelets can run native sidecars (without Nodes)" in list(report.lines())
     assert report.summary == f"1 of {len(AFTER)} checks left out"
     (entry,) = [one for one in report.document()["checks"] if one["result"] == "leftOut"]
@@ -70,6 +74,6 @@ def test_left_out_checks_are_counted() -> None:
 def test_json_has_the_worst_finding_first() -> None:
     note = Finding(CheckReason.KUBELET_TOO_OLD, "Node n", "old", level=Severity.NOTE)
     error = Finding(CheckReason.DEFINITION_MISSING, "x", "gone")
-    found = Report([], [note, error]).document()["findings"]
+    found = Report(snapshot(), [], [note, error]).document()["findings"]
     assert [one["severity"] for one in found] == ["error", "note"]
     assert found[0]["link"] == "docs/reference.md#objects-of-a-cluster"

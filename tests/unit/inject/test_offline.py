@@ -5,6 +5,8 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hotpeers.inject.injector import make_patch
 from hotpeers.inject.offline import Outcome, Result, inject_document
@@ -136,6 +138,48 @@ def test_malformed_template_is_invalid(change: dict[str, Any]) -> None:
     found = injected(deployment({**template(), **change}))
     assert found.result is Result.INVALID
     assert found.warnings
+
+
+def test_value_without_quotes_is_explained() -> None:
+    found = injected(deployment({**template(), "metadata": {"annotations": {"a": True}}}))
+    assert found.warnings == ("has an annotation that is not text, a: True: put quotes around it",)
+    document = agent()
+    document["spec"]["declarative"]["deployment"]["annotations"]["hotpeers.dev/inject"] = True
+    assert injected(document).result is Result.INVALID
+
+
+def test_job_whose_name_is_generated_is_injected() -> None:
+    job = {**deployment(template()), "apiVersion": "batch/v1", "kind": "Job"}
+    job["metadata"] = {"namespace": NAMESPACE, "generateName": "job-"}
+    found = injected(job)
+    assert (found.result, found.title) == (Result.INJECTED, f"Job {NAMESPACE}/job-")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["containers", "name", "env", "command", "image", "volumes", "metadata"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(spec=VALUES, metadata=VALUES, kind=st.sampled_from(["Deployment", "Pod", "Agent"]))
+def test_no_document_raises(spec: Any, metadata: Any, kind: str) -> None:
+    version = {"Deployment": "apps/v1", "Pod": "v1", "Agent": "kagent.dev/v1alpha2"}[kind]
+    asked = {**metadata, "annotations": ASKED} if isinstance(metadata, dict) else metadata
+    inner = {"metadata": asked, "spec": spec}
+    document = {"apiVersion": version, "kind": kind, **inner}
+    if kind == "Deployment":
+        document["spec"] = {"template": inner}
+    injected(document)
 
 
 def test_deployment_without_template_is_invalid() -> None:
