@@ -13,6 +13,7 @@ from .hub import find_bad_tokens
 from .policies import find_idle_policies
 from .quotas import find_full_quotas, find_rejected_pods
 from .reasons import CheckReason
+from .release import controllers, injectors
 from .releases import (
     find_installed_twice,
     find_missing_controller,
@@ -117,9 +118,20 @@ AFTER = (
     ),
 )
 """The checks after an installation."""
+_OF_NOTHING = 7
+"""So many of them make sense if nothing is installed."""
 
 _OPTIONAL = (Part.HUB_KEY,)
 """Only few users may read these; without them a check finds a little less, which is no fault."""
+
+
+def checks_after(snapshot: Snapshot) -> tuple[Check, ...]:
+    """The checks of an installation. If it is certain that there is none, only those that say so."""
+    known = snapshot.knows(Part.RELEASES, Part.WEBHOOKS) and not (
+        {Part.RELEASES, Part.WEBHOOKS} & snapshot.unread.keys()
+    )
+    is_missing = known and not controllers(snapshot) and not injectors(snapshot)
+    return AFTER[:_OF_NOTHING] if is_missing else AFTER
 
 
 def run_checks(snapshot: Snapshot, checks: Iterable[Check]) -> list[Done]:

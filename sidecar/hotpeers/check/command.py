@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..kube.client import Client
 from ..kube.connection import Access, connect
-from .checks import AFTER, BEFORE, run_checks, unread_findings
+from .checks import BEFORE, checks_after, run_checks, unread_findings
 from .reader import Reader
 from .report import Report
 
@@ -25,5 +25,5 @@ async def check_cluster(
             snapshot = await reader.before(namespace or _DEFAULT_PLACE)
         else:
             snapshot = await reader.after(client.namespace)
-    done = run_checks(snapshot, BEFORE if pre else AFTER)
+    done = run_checks(snapshot, BEFORE if pre else checks_after(snapshot))
     return Report(snapshot, done, unread_findings(snapshot))

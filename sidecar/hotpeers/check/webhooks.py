@@ -47,7 +47,7 @@ def find_unreachable(snapshot: Snapshot) -> Iterator[Finding]:
                 callers.setdefault(key, []).append(place_of(one))
     for (namespace, name), places in callers.items():
         called = ", ".join(dict.fromkeys(places))
-        message = f"it has no ready endpoint, and {called} calls it"
+        message = f"it has no ready endpoint; {called} needs it"
         yield Finding(CheckReason.WEBHOOK_UNREACHABLE, f"Service {namespace}/{name}", message)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hotpeers.base.reasons import Reason
-from hotpeers.check.checks import AFTER, BEFORE, run_checks, unread_findings
+from hotpeers.check.checks import AFTER, BEFORE, checks_after, run_checks, unread_findings
 from hotpeers.check.finding import Finding, Severity
 from hotpeers.check.reasons import CheckReason as R
 from hotpeers.check.rights import installing_rights, wanted_rights
@@ -404,3 +404,18 @@ def test_bundle_with_an_old_and_the_current_authority_fits() -> None:
         set_bundles(those[Part.WEBHOOKS], both)
 
     assert findings(snapshot(change)) == []
+
+
+def test_without_an_installation_only_the_first_checks_are_made() -> None:
+    def remove(those: Objects) -> None:
+        for part in (Part.RELEASES, Part.WEBHOOKS, Part.DEFINITIONS):
+            those[part] = []
+
+    given = snapshot(remove)
+    titles = [one.title for one in checks_after(given)]
+    assert titles[-1] == "the webhook that injects pods exists"
+    found = {one.reason for done in run_checks(given, checks_after(given)) for one in done.findings}
+    assert found == {R.CONTROLLER_MISSING, R.DEFINITION_MISSING, R.WEBHOOK_MISSING}
+    # A user who cannot see the installation does not know that it is missing.
+    blind = snapshot(remove, unread={Part.RELEASES: Unread("no", forbidden=True)})
+    assert checks_after(blind) == checks_after(snapshot()) == AFTER
