@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 
 from ..base.parts import items, text
@@ -12,7 +13,7 @@ from .reasons import CheckReason
 from .release import Release, controllers, hubs
 from .snapshot import Json, Right, Snapshot
 
-_SHOWN = 6
+_SHOWN = 12
 _INSTALLED = (
     ("apps", "deployments", True),
     ("", "services", True),
@@ -57,8 +58,9 @@ def find_missing_rights(snapshot: Snapshot) -> Iterator[Finding]:
         if not allowed:
             denied.setdefault(right.account, []).append(right)
     for account, lacking in denied.items():
-        more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-        message = f"it may not: {'; '.join(map(str, lacking[:_SHOWN]))}{more}"
+        actions = list(_actions(lacking))
+        more = f"; and {len(actions) - _SHOWN} more" if len(actions) > _SHOWN else ""
+        message = f"it may not: {'; '.join(actions[:_SHOWN])}{more}"
         if account:
             name = account.removeprefix("system:serviceaccount:").replace(":", "/")
             where = f"ServiceAccount {name}"
@@ -66,6 +68,15 @@ def find_missing_rights(snapshot: Snapshot) -> Iterator[Finding]:
         else:
             message = message.replace("it may", "you may", 1)
             yield Finding(CheckReason.INSTALL_FORBIDDEN, "your account", message)
+
+
+def _actions(rights: Iterable[Right]) -> Iterator[str]:
+    """One text for all verbs on the same objects."""
+    verbs: dict[Right, list[str]] = {}
+    for right in sorted(rights):
+        verbs.setdefault(replace(right, verb=""), []).append(right.verb)
+    for right, those in verbs.items():
+        yield f"{', '.join(those)}{right}"
 
 
 def _names(release: Release) -> dict[str, str]:

@@ -210,8 +210,9 @@ def test_missing_right_of_the_controller_is_found(cluster: Cluster, kubeconfig: 
         _, report = check(kubeconfig)
     finally:
         cluster.api.apply(binding)
+        until("the right again", lambda: check(kubeconfig)[0] == 0, SECONDS)
     assert found(report) == [("AccountRightMissing", f"ServiceAccount {PLACE}/hotpeers-controller")]
-    assert "patch deployments.apps" in report["findings"][0]["message"]
+    assert "list, patch, watch deployments.apps" in report["findings"][0]["message"]
 
 
 def test_namespace_without_invitation_is_found(cluster: Cluster, kubeconfig: Path) -> None:
