@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from hotpeers.check.checks import AFTER
+from hotpeers.cli.main import cli
 from hotpeers.controller.certificates.authority import Lifetimes, new_keyring
 from hotpeers.controller.certificates.secret import new_secret
 from kit.apiserver.accounts import make_account, rule
@@ -29,6 +32,7 @@ PLACE, TEAM, WEATHER = "hotpeers-system", "team", "weather"
 SERVICE = "hotpeers-controller"
 CRDS = INSTALL.parent / "crds"
 NAMES = ["hotpeers-controller.hotpeers-system.svc"]
+KIND = {"kind": "MutatingWebhookConfiguration"}
 RING = new_keyring(NAMES, Lifetimes(), datetime.now(UTC))
 
 
@@ -117,18 +121,11 @@ def tried(api: Any) -> Object:
 
 def check(kubeconfig: Path, *arguments: str) -> tuple[int, Object]:
     """The exit code and the report."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "hotpeers", "check", "-o", "json"),
-            *("--kubeconfig", str(kubeconfig), *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = CliRunner().invoke(
+        cli, ["check", "-o", "json", "--kubeconfig", str(kubeconfig), *arguments]
     )
     assert done.stderr == ""
-    return done.returncode, json.loads(done.stdout)
+    return done.exit_code, json.loads(done.stdout)
 
 
 def found(report: Object) -> list[tuple[str, str]]:
@@ -183,6 +180,30 @@ def test_older_definition_is_found(cluster: Cluster, kubeconfig: Path) -> None:
     where = "CustomResourceDefinition peers.hotpeers.dev"
     assert (code, found(report)) == (1, [("DefinitionOld", where)])
     assert report["findings"][0]["message"] == "it lacks spec.description"
+
+
+def test_webhook_that_the_api_server_cannot_reach_is_found_by_the_dry_run(
+    cluster: Cluster, kubeconfig: Path
+) -> None:
+    (injector,) = (
+        one
+        for one in cluster.api.list(
+            "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"
+        )["items"]
+        if one["metadata"]["name"] == "hotpeers-injector"
+    )
+    injector |= {"apiVersion": "admissionregistration.k8s.io/v1", **KIND}
+    dead = copy.deepcopy(injector["webhooks"])
+    for hook in dead:
+        hook["clientConfig"]["url"] = "https://127.0.0.1:9/inject"
+    cluster.api.patch(injector, {"webhooks": dead})
+    try:
+        until("the other address to be used", lambda: not injected(tried(cluster.api)), SECONDS)
+        code, report = check(kubeconfig)
+    finally:
+        cluster.api.patch(injector, {"webhooks": injector["webhooks"]})
+        until("the webhook to be called", lambda: injected(tried(cluster.api)), SECONDS)
+    assert (code, found(report)) == (1, [("InjectionNotDone", f"Namespace {TEAM}")])
 
 
 def test_bundle_of_another_authority_is_wrong(cluster: Cluster, kubeconfig: Path) -> None:
