@@ -30,10 +30,12 @@ from .contract import (
     Refusal,
     clean_text,
 )
+from .problemlog import ProblemLog
 from .reader import PeerReader, View
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .feed.follower import Follower
     from .hot.follower import HotConfig
 
 logger = logging.getLogger("hotpeers_shim")
@@ -71,6 +73,7 @@ class Live:
         self._wake = threading.Event()
         self._stopped = False
         self._thread_pid = 0
+        self._feed: Follower | None = None
 
     def catalog(self) -> Catalog:
         """Check the peer file (one `stat` if it is unchanged) and return the live catalog."""
@@ -216,28 +219,39 @@ class Live:
                 )
 
     def start(self) -> None:
-        """Start the background thread, once per process. A forked child needs its own."""
+        """Start the background threads, once per process. A forked child needs its own."""
         with self._lock:
             if self._thread_pid == os.getpid():
                 return
             self._thread_pid = os.getpid()
             thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
             thread.start()
+            if self.settings.peers_url:
+                from .feed.follower import Follower  # noqa: PLC0415 - only for an agent with a hub
+
+                self._feed = Follower(self.settings, self._reader, self.catalog)
+                feed = threading.Thread(target=self._feed.run, name="hotpeers feed", daemon=True)
+                feed.start()
 
     def stop(self) -> None:
-        """End the background thread, which removes its ack. An agent's process never does this."""
+        """End the background threads, and remove the ack. An agent's process never does this."""
         self._stopped = True
+        if self._feed is not None:
+            self._feed.stop()
         self._wake.set()
 
     def _run(self) -> None:
         writer = AckWriter(self.settings.ack_dir)
         atexit.register(writer.remove)
         written, at, complained = None, 0.0, False
+        problems = ProblemLog() if self.settings.peers_url else None
         while not self._stopped:
             try:
                 self.catalog()
                 self._look_at_configuration()
                 ack = self.ack()
+                if problems is not None:
+                    problems.update(ack)
                 if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
                     at = time.monotonic()
                     writer.write(replace(ack, time=time.time()))
