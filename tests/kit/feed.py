@@ -6,6 +6,7 @@ It runs in the environments of the agents too, so it keeps to the standard libra
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import socket
 import ssl
@@ -24,7 +25,7 @@ def peer_list(generation: int, *names: str, orchestrator: str = "team/boss", **m
     document = {
         "apiVersion": "hotpeers.dev/v1",
         "generation": generation,
-        "digest": "sha256:" + "-".join(names),
+        "digest": "sha256:" + hashlib.sha256(repr(names).encode()).hexdigest(),
         "orchestrator": orchestrator,
         "peers": peers,
         **more,
@@ -149,6 +150,8 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._epoch = 0
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def deafen(self) -> None:
@@ -159,6 +162,13 @@ class Relay:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.deafen()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(30)
+        for connection in self._open:
+            connection.close()
 
     def _accept(self) -> None:
         while True:
@@ -167,10 +177,13 @@ class Relay:
             except OSError:
                 return
             there = socket.create_connection(("127.0.0.1", self._to))
+            self._open += [here, there]
             for one, other in ((here, there), (there, here)):
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._pass, args=(one, other, self._epoch), daemon=True
-                ).start()
+                )
+                self._threads.append(thread)
+                thread.start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, epoch: int) -> None:
         with contextlib.suppress(OSError):

@@ -11,9 +11,9 @@ import threading
 import time
 from typing import NamedTuple
 
-SLICE = 1.0
+SLICE = 0.5
 """The longest wait without a look at the clocks, in seconds."""
-TOLERANCE = 3.0
+TOLERANCE = 1.0
 """How much longer than `SLICE` a wait may take on a busy machine, in seconds."""
 
 _BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

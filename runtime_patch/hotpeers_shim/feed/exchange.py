@@ -196,6 +196,12 @@ class Exchange:
             return FetchError("closed", f"the connection was closed before an answer{via}")
         if isinstance(error, TimeoutError):
             return FetchError("timeout", f"no answer in time{via}")
+        if isinstance(error, http.client.IncompleteRead):
+            return FetchError("cut", f"the answer ends too early{via}")
+        if isinstance(error, http.client.HTTPException):
+            return FetchError(
+                "http", f"the answer is not HTTP: {clean_text(str(error), 200)!r}{via}"
+            )
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         return FetchError(type(error).__name__, f"{clean_text(reason, 300)}{via}")
 

@@ -8,6 +8,9 @@ import time
 
 from . import clock
 
+SEND_SECONDS = 5.0
+"""The longest time until the kernel takes the bytes of a request."""
+
 
 class StoodStillError(OSError):
     """The process stood still during a request, so its connection is presumably dead."""
@@ -30,8 +33,8 @@ class Wire:
         return io.BufferedReader(_Bytes(self))
 
     def send(self, data: bytes) -> None:
-        """Send all of `data`, with a time limit of one slice."""
-        self.socket.settimeout(clock.SLICE + clock.TOLERANCE)
+        """Send all of `data`, which is short."""
+        self.socket.settimeout(SEND_SECONDS)
         self.socket.sendall(data)
 
     def close(self) -> None:
