@@ -25,10 +25,11 @@ class ProblemLog:
     def update(self, ack: Ack) -> None:
         """Log the problems that the previous ack did not have."""
         found = {
-            (problem.subject, problem.reason): problem.message
-            for problem in (*ack.refusals, *ack.failures)
-            if problem.reason not in _LOGGED_ELSEWHERE
+            (refusal.subject, refusal.reason): refusal.message
+            for refusal in ack.refusals
+            if refusal.reason not in _LOGGED_ELSEWHERE
         }
+        found |= {(failure.subject, failure.reason): failure.message for failure in ack.failures}
         for key in found.keys() - self._logged:
             logger.warning("%s: %s: %s", *key, found[key])
         self._logged = frozenset(found)
