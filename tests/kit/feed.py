@@ -62,8 +62,9 @@ class Feed:
         self.url = f"http://127.0.0.1:{self.port}/v1/peers"
         self._context: ssl.SSLContext | None = None
         self._open: set[socket.socket] = set()
-        self._connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._closed = False
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
 
     def secure(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -75,31 +76,41 @@ class Feed:
             self._changed.notify_all()
 
     def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(30)
         self._listener.close()
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(30)
+
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self) -> None:
+        number = 0
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._connections += 1
-            threading.Thread(
-                target=self._serve, args=(connection, self._connections), daemon=True
-            ).start()
+            number += 1
+            self._open.add(connection)
+            self._start(self._serve, connection, number)
 
     def _serve(self, connection: socket.socket, number: int) -> None:
+        plain = connection
         with contextlib.suppress(OSError, ValueError, ConnectionError):
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
-            self._open.add(connection)
-            with connection:
-                stream = connection.makefile("rb")
+                self._open.add(connection)
+            with connection, connection.makefile("rb") as stream:
                 while (line := stream.readline()).strip():
                     fields = {}
                     while (head := stream.readline().strip()) != b"":
@@ -111,7 +122,7 @@ class Feed:
                     connection.sendall(answer if answer is not None else self._answer(request))
                     if answer is not None and b"keep-alive" not in answer:
                         return
-        self._open.discard(connection)
+        plain.close()
 
     def _answer(self, request: Request) -> bytes:
         if request.headers.get("authorization") != f"Bearer {self.token}":
@@ -121,7 +132,7 @@ class Feed:
         with self._changed:
             if known == self.etag and wait:
                 self.holding += 1
-                self._changed.wait_for(lambda: known != self.etag, wait)
+                self._changed.wait_for(lambda: self._closed or known != self.etag, wait)
                 self.holding -= 1
             etag = {"ETag": self.etag} if self.etags else {}
             if known == self.etag:

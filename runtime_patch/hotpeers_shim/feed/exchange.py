@@ -146,7 +146,11 @@ class Exchange:
         wire.tune(connection)
         if self._url.scheme == "https":
             if self._proxy is not None:
-                self._tunnel(connection)
+                try:
+                    self._tunnel(connection)
+                except BaseException:
+                    connection.close()
+                    raise
             connection = self._secured(connection, self._url, self._ca_file)
         return wire.Wire(connection)
 
@@ -160,7 +164,6 @@ class Exchange:
         response = http.client.HTTPResponse(through, method="CONNECT")  # type: ignore[arg-type]
         response.begin()
         if response.status != 200:
-            connection.close()
             raise FetchError("proxy", f"the proxy answered {response.status} to CONNECT")
 
     def _secured(

@@ -270,7 +270,7 @@ def test_file_that_cannot_be_written_is_a_problem_until_it_can(start, run, path,
     run(feed)
     until("a warning", lambda: "set HOTPEERS_PEER_FILE" in caplog.text)
     asked(feed)
-    assert not [one for one in path.parent.iterdir() if one.name.endswith(".tmp")]
+    until("nothing left behind", lambda: not list(path.parent.glob(".*.tmp")))
     path.rmdir()
     until("the list", lambda: names(path) == ["weather"])
 
