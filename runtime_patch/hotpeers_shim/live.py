@@ -67,6 +67,7 @@ class Live:
         self._taken: dict[str, frozenset[str]] = {}
         self._skipped: dict[str, Refusal] = {}
         self._faults: dict[str, Refusal] = {}
+        self._unfollowed: Refusal | None = None
         self._unusable: tuple[Peer, ...] = ()
         self._failures: dict[str, CallFailure] = {}
         self._error = ""
@@ -172,6 +173,17 @@ class Live:
             logger.error("%s: %s: %s", subject, reason, refusal.message, exc_info=error)
             self._wake.set()
 
+    def note_feed(self, url: str, problem: str) -> None:
+        """Record why the hub's list at `url` does not arrive. An empty `problem` means that it does."""
+        before = self._unfollowed
+        self._unfollowed = (
+            Refusal(clean_text(url, 253), PeerProblem.HUB_NOT_FOLLOWED, clean_text(problem, 1000))
+            if problem
+            else None
+        )
+        if self._unfollowed != before:
+            self._wake.set()
+
     def note_error(self, doing: str, error: BaseException) -> None:
         """Record that the shim failed. The agent continues as if it had no shim."""
         text = f"{doing}: {type(error).__name__}: {error}"
@@ -203,6 +215,8 @@ class Live:
         )
 
     def _refusals(self) -> Iterator[Refusal]:
+        if (unfollowed := self._unfollowed) is not None:
+            yield unfollowed
         yield from list(self._skipped.values())
         yield from list(self._faults.values())
         for peer in self._unusable:
@@ -229,7 +243,7 @@ class Live:
             if self.settings.peers_url:
                 from .feed.follower import Follower  # noqa: PLC0415 - only for an agent with a hub
 
-                self._feed = Follower(self.settings, self._reader, self.catalog)
+                self._feed = Follower(self.settings, self._reader, self.catalog, self.note_feed)
                 feed = threading.Thread(target=self._feed.run, name="hotpeers feed", daemon=True)
                 feed.start()
 

@@ -13,6 +13,7 @@ _LOGGED_ELSEWHERE = (
     PeerProblem.BUILT_IN_TOOL_ALONE,
     PeerProblem.FEATURE_MISSING,
     PeerProblem.SHIM_FAULT,
+    PeerProblem.HUB_NOT_FOLLOWED,
 )
 
 

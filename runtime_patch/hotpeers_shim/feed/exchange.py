@@ -27,7 +27,20 @@ GRACE_SECONDS = 5.0
 """How much longer than asked a server may take to answer."""
 BODY_SECONDS = 60.0
 """The longest time to read a list."""
+MAX_ANSWER_BYTES = 2 * MAX_FILE_BYTES
+"""The largest answer with its headers and its framing, in bytes.
+
+`http.client` does not bound them: it reads a chunk of the size -1 to the end of the connection.
+"""
 _PIECE = 64 * 1024
+_CLOSED = (
+    ConnectionResetError,
+    ConnectionAbortedError,
+    BrokenPipeError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    http.client.RemoteDisconnected,
+)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -77,7 +90,8 @@ class Exchange:
             self.close()
         try:
             if self._wire is not None:
-                with contextlib.suppress(_ClosedError):
+                # Also if it has bytes left of an answer before, such as a body of a 304.
+                with contextlib.suppress(_ClosedError, http.client.BadStatusLine):
                     return self._ask(self._wire, headers, wait)
                 self.close()
             self._wire = self._connect()
@@ -114,11 +128,12 @@ class Exchange:
             fields |= _proxy_authorization(self._proxy)
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         connection.deadline = wire.after(wait + GRACE_SECONDS)
+        connection.budget = MAX_ANSWER_BYTES
         response = http.client.HTTPResponse(connection, method="GET")  # type: ignore[arg-type]
         try:
             connection.send(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode("ascii"))
             response.begin()
-        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected) as error:
+        except _CLOSED as error:
             # The server closes idle connections: nothing is lost, as a GET may be repeated.
             raise _ClosedError(str(error)) from error
         connection.deadline = wire.after(BODY_SECONDS)
@@ -160,6 +175,7 @@ class Exchange:
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         through = wire.Wire(connection)
         through.deadline = wire.after(CONNECT_SECONDS)
+        through.budget = MAX_ANSWER_BYTES
         through.send(f"CONNECT {authority} HTTP/1.1\r\n{head}\r\n".encode("ascii"))
         response = http.client.HTTPResponse(through, method="CONNECT")  # type: ignore[arg-type]
         response.begin()
@@ -190,27 +206,31 @@ class Exchange:
             raise
 
     def _explained(self, error: Exception) -> FetchError:
-        via = f" (over the proxy {shown_proxy(self._proxy)})" if self._proxy else ""
+        kind, text = type(error).__name__, ""
         if isinstance(error, ssl.SSLCertVerificationError):
             which = self._ca_file or "the system's CAs"
-            text = f"its certificate is not trusted by {which}: {error.verify_message}"
-            return FetchError("tls", text + via)
-        if isinstance(error, _ClosedError):
-            return FetchError("closed", f"the connection was closed before an answer{via}")
-        if isinstance(error, TimeoutError):
-            return FetchError("timeout", f"no answer in time{via}")
-        if isinstance(error, http.client.IncompleteRead):
-            return FetchError("cut", f"the answer ends too early{via}")
-        if isinstance(error, http.client.HTTPException):
-            return FetchError(
-                "http", f"the answer is not HTTP: {clean_text(str(error), 200)!r}{via}"
-            )
+            kind, text = "tls", f"its certificate is not trusted by {which}: {error.verify_message}"
+        elif isinstance(error, http.client.HTTPException):
+            kind, text = "http", f"the answer is not HTTP: {clean_text(str(error), 200)!r}"
+        for some, named, sentence in _SENTENCES:
+            if isinstance(error, some):
+                kind, text = named, sentence
+                break
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        return FetchError(type(error).__name__, f"{clean_text(reason, 300)}{via}")
+        via = f" (over the proxy {shown_proxy(self._proxy)})" if self._proxy else ""
+        return FetchError(kind, (text or clean_text(reason, 300)) + via)
 
 
 class _ClosedError(OSError):
     """The server closed the connection before it answered."""
+
+
+_SENTENCES: tuple[tuple[type[Exception], str, str], ...] = (
+    (_ClosedError, "closed", "the connection was closed before an answer"),
+    (wire.TooLargeError, "size", f"its answer has more than {MAX_ANSWER_BYTES} bytes"),
+    (TimeoutError, "timeout", "no answer in time"),
+    (http.client.IncompleteRead, "cut", "the answer ends too early"),
+)
 
 
 def _parse(url: str) -> SplitResult:

@@ -32,6 +32,8 @@ STALE_SECONDS = 20.0
 """How long only older lists must arrive before one is taken: the hub may be a new one."""
 LOOK_SECONDS = 1.0
 """How often a process looks whether it must take over from the one that writes."""
+SHORTEST_WAIT = 1.0
+"""The shortest wait to ask for, in seconds, if a proxy ends longer ones."""
 REPEAT_SECONDS = 60.0
 """How long the same problem is not logged again, even if it was solved meanwhile."""
 
@@ -40,17 +42,28 @@ class Follower:
     """Keeps the peer file equal to the hub's list. `run` is the body of a daemon thread."""
 
     def __init__(
-        self, settings: Settings, reader: PeerReader, changed: Callable[[], object]
+        self,
+        settings: Settings,
+        reader: PeerReader,
+        changed: Callable[[], object],
+        noted: Callable[[str, str], object] = lambda _url, _problem: None,
     ) -> None:
-        """`reader` reads the peer file of `settings`. `changed` is called after each write."""
+        """`reader` reads the peer file of `settings`. `changed` is called after each write.
+
+        `noted` is called with the URL and the problem when the list cannot be followed, and with an
+        empty problem when it is followed again.
+        """
         self._settings = settings
         self._reader = reader
         self._changed = changed
+        self._noted = noted
         self._store = Store(settings.peer_file)
         self._exchange: Exchange | None = None
         self._stop = threading.Event()
         self._answered: tuple[str, str] = ("", "")
         self._wait = 0.0
+        self._patience = settings.peers_wait
+        self._unsure = False
         self._failures = 0
         self._older_since: float | None = None
         self._logged: dict[str, float] = {}
@@ -83,29 +96,31 @@ class Follower:
             return self._fail("write", self._unwritable(error))
         view = self._reader.current()
         intact = view.rejection is None
-        self._wait = 0.0
         began = time.monotonic()
         try:
             answer = self._ask(view.file if intact else None)
         except StoodStillError:
             self._failures = 0
             return 0.0
-        except (FetchError, TokenError) as error:
-            return self._fail(getattr(error, "kind", "token"), str(error))
+        except TokenError as error:
+            return self._fail("token", str(error))
+        except FetchError as error:
+            return self._missed(error, time.monotonic() - began)
         took = time.monotonic() - began
         return self._follow(answer, view.file, intact=intact, took=took)
 
     def _ask(self, have: PeerFile | None) -> Answer:
         settings = self._settings
+        self._wait = 0.0
         if self._exchange is None:
             self._exchange = Exchange(settings.peers_url, ca_file=settings.peers_ca_file)
         token = read_token(settings.peers_token_file, settings.peers_token)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if have is not None and (etag := self._etag(have)):
             headers["If-None-Match"] = etag
-            # After a problem, find out first whether it is solved.
-            if not self._troubled:
-                self._wait = settings.peers_wait
+            # A request that was not answered in full says nothing about the list: look first.
+            if not (self._troubled or self._unsure):
+                self._wait = self._patience
                 headers["Prefer"] = wait_header(self._wait)
         return self._exchange.get(headers, self._wait)
 
@@ -114,14 +129,26 @@ class Follower:
         digest, etag = self._answered
         return etag if digest == have.digest else _valid(etag_of(have.digest))
 
+    def _missed(self, error: FetchError, took: float) -> float:
+        if error.kind == "closed" and self._wait and took > SETTLE:
+            # By a server that ends, or by a proxy that closes connections that are silent for long.
+            self._unsure = True
+            return backoff.spread(SETTLE)
+        return self._fail(error.kind, str(error))
+
     def _follow(self, answer: Answer, live: PeerFile | None, *, intact: bool, took: float) -> float:
         verdict = judge(answer, live, intact=intact, now=time.time())
         if isinstance(verdict, Older):
             verdict = self._unless_new(verdict)
         if isinstance(verdict, Problem):
-            if verdict.is_busy and intact:
-                # The list is known. It is asked for again soon, only without waiting.
+            if self._wait and verdict.is_busy:
+                self._unsure = True
                 return backoff.after_failures(1, verdict.delay or PERIOD)
+            if self._wait and verdict.is_time_limit:
+                self._unsure = True
+                self._patience = max(SHORTEST_WAIT, min(self._patience, took) * 0.8)
+                logger.debug("a proxy ends a wait after %.1f s", took)
+                return backoff.spread(SETTLE)
             return self._fail(verdict.kind, verdict.message, verdict.delay)
         if isinstance(verdict, Changed):
             try:
@@ -159,14 +186,17 @@ class Follower:
         )
 
     def _note_etag(self, file: PeerFile, answer: Answer) -> None:
-        etag = _valid(answer.headers.get("etag", "").strip())
-        self._answered = (file.digest, etag or _valid(etag_of(file.digest)))
+        # Some servers leave it out of a 304.
+        etag = _valid(answer.headers.get("etag", "").strip()) or self._etag(file)
+        self._answered = (file.digest, etag)
 
     def _succeed(self) -> None:
         self._failures = 0
         self._older_since = None
+        self._unsure = False
         if self._troubled:
             self._troubled = False
+            self._noted(self._shown(), "")
             logger.info("the peer list of %s is followed again", self._shown())
 
     def _fail(self, kind: str, message: str, asked: float | None = None) -> float:
@@ -184,8 +214,9 @@ class Follower:
                 if file is None
                 else f"{len(file.peers)} peers of generation {file.generation} stay live"
             )
-            text = f"the peer list of {self._shown()} cannot be followed: {message}; {stays}"
-            logger.warning("%s", self._redacted(text))
+            text = self._redacted(f"{message}; {stays}")
+            logger.warning("the peer list of %s cannot be followed: %s", self._shown(), text)
+        self._noted(self._shown(), self._redacted(message))
         return backoff.after_failures(self._failures, asked)
 
     def _shown(self) -> str:

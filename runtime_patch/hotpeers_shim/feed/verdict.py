@@ -35,22 +35,25 @@ class Problem:
     """No list. `kind` is the same for each repetition of one problem.
 
     `delay` is the time in seconds that the server asked for. `is_busy` means that the server has
-    no room for a request that waits.
+    no room for a request that waits, or that it gets too many. `is_time_limit` means that a proxy
+    ended the request, because the server took too long.
     """
 
     kind: str
     message: str
     delay: float | None = None
     is_busy: bool = False
+    is_time_limit: bool = False
 
 
 Verdict = Changed | Older | Unchanged | Problem
 
+_TIME_LIMITS = (408, 504, 524)
 _HINTS = {
     401: "the token is missing or wrong (HOTPEERS_PEERS_TOKEN, HOTPEERS_PEERS_TOKEN_FILE)",
     403: "the token is not allowed to read this list",
     404: "there is no peer list at this URL (HOTPEERS_PEERS_URL)",
-    429: "too many requests of this orchestrator wait",
+    429: "it gets too many requests",
 }
 
 
@@ -92,4 +95,10 @@ def _refusal(answer: Answer, now: float) -> Problem:
         message += f": redirects are not followed, and it leads to {to} (HOTPEERS_PEERS_URL)"
     asked = answer.headers.get("retry-after", "")
     delay = retry_after(asked, now) if asked and status in (429, 503) else None
-    return Problem(f"status {status}", message, delay, is_busy=status == 429)
+    return Problem(
+        f"status {status}",
+        message,
+        delay,
+        is_busy=status == 429,
+        is_time_limit=status in _TIME_LIMITS,
+    )

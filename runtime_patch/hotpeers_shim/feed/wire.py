@@ -16,16 +16,22 @@ class StoodStillError(OSError):
     """The process stood still during a request, so its connection is presumably dead."""
 
 
+class TooLargeError(OSError):
+    """An answer has more bytes than it may have."""
+
+
 class Wire:
     """A connected socket, as far as `http.client.HTTPResponse` uses one.
 
-    Set `deadline` before a request, in seconds of the monotonic clock. Reading raises `TimeoutError`
-    after it, and `StoodStillError` at once when the process goes on after it stood still.
+    Set `deadline` before a request, in seconds of the monotonic clock, and `budget`, the number of
+    bytes that may still be read. Reading raises `TimeoutError` after the deadline, `TooLargeError` if
+    the budget is used up, and `StoodStillError` at once when the process goes on after it stood still.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         self.deadline = 0.0
+        self.budget = 0
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """A reader of the connection, as `socket.makefile("rb")`. Closing it leaves the socket open."""
@@ -55,6 +61,8 @@ class _Bytes(io.RawIOBase):
             left = self._wire.deadline - before.monotonic
             if left <= 0:
                 raise TimeoutError("no answer in time")
+            if self._wire.budget <= 0:
+                raise TooLargeError("the answer is too large")
             self._wire.socket.settimeout(min(clock.SLICE, left))
             try:
                 count = self._wire.socket.recv_into(buffer)
@@ -63,6 +71,7 @@ class _Bytes(io.RawIOBase):
             if clock.jumped(before, clock.now()):
                 raise StoodStillError("the process stood still")
             if count >= 0:
+                self._wire.budget -= count
                 return count
 
 

@@ -29,7 +29,7 @@ from ..reasons import McpReason
 from .access import Guarded, given_token
 from .cluster import ClusterWatch
 from .metrics import HubMetrics
-from .peer_list import peer_list_route
+from .peer_list import PeerLists
 from .settings import HubSettings
 from .status import StatusWriter
 from .tenant import Tenant
@@ -125,7 +125,7 @@ class Hub:
                 settings.listen,
                 sessions=_MAX_SESSIONS,
                 token_file=None,
-                routes=[peer_list_route(self._tenant)],
+                routes=[PeerLists(self._of).route()],
             )
             guarded = Guarded(
                 app, self.tenants.find, lambda: self.tenants.ready, self.metrics.rejected
@@ -177,8 +177,11 @@ class Hub:
                 self._told = problems
             await asyncio.sleep(_LOOK_SECONDS)
 
+    def _of(self, headers: Mapping[str, str]) -> Tenant | None:
+        return self.tenants.find(given_token(headers))
+
     def _tenant(self, headers: Mapping[str, str]) -> Tenant:
-        tenant = self.tenants.find(given_token(headers))
+        tenant = self._of(headers)
         if tenant is None:
             raise Fault(
                 McpReason.ORCHESTRATOR_UNKNOWN,
