@@ -75,6 +75,12 @@ class Feed:
             self.body = body
             self._changed.notify_all()
 
+    def wait_for_change(self, seconds: float) -> bool:
+        """Whether the list changes, within `seconds`."""
+        before = self.body
+        with self._changed:
+            return self._changed.wait_for(lambda: self.body != before, seconds)
+
     def close(self) -> None:
         with self._changed:
             self._closed = True

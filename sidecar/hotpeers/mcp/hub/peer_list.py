@@ -32,6 +32,11 @@ class PeerLists:
         self._find = find
         self._waiting: Counter[str] = Counter()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait now."""
+        return self._waiting.total()
+
     def route(self) -> Route:
         """The route of `FEED_PATH`."""
         return Route(FEED_PATH, self._show, methods=["GET"])
@@ -48,7 +53,7 @@ class PeerLists:
             if left <= 0:
                 return Response(status_code=304, headers=_headers(catalog.digest))
             uid = tenant.orchestrator.uid
-            if self._waiting[uid] >= MAX_WAITING or self._waiting.total() >= MAX_WAITING_IN_ALL:
+            if self._waiting[uid] >= MAX_WAITING or self.waiting >= MAX_WAITING_IN_ALL:
                 text = "too many requests wait already\n"
                 return PlainTextResponse(text, 429, {"Retry-After": "5"})
             self._waiting[uid] += 1
@@ -85,7 +90,7 @@ async def _until_gone(request: Request) -> None:
 def _list_of(tenant: Tenant) -> Response:
     digest = tenant.catalog().digest
     parts = peer_file_parts(
-        generation=tenant.catalog().generation or 1,
+        generation=tenant.generation,
         orchestrator=tenant.title,
         digest=digest,
         # The list of the next change is another object, but this one is updated in place.

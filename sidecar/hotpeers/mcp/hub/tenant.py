@@ -59,6 +59,8 @@ class Tenant:
         self.counts = Counts()
         self._offer = offer
         self._followed = Catalog()
+        self.generation = time.time_ns() // 1_000_000
+        """The generation of its list. It grows also when it gets another offer, of an older list."""
         self._changed = asyncio.Event()
         self._full = full
         self._pace = Pace(orchestrator.calls_per_minute)
@@ -119,6 +121,7 @@ class Tenant:
         catalog = offer.catalog
         if catalog is not self._followed:
             self._followed = catalog
+            self.generation = max(self.generation + 1, catalog.generation or 0)
             self._pool.follow(catalog)
             for name in self.counts.failing.keys() - catalog.peers.keys():
                 del self.counts.failing[name]

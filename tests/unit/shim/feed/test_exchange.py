@@ -135,11 +135,53 @@ def test_other_answers_are_returned_and_their_bodies_ignored(ask, status):
     assert found.headers["retry-after"] == "5"
 
 
-def test_redirect_is_not_followed(start):
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed(start, status):
     elsewhere = start()
-    feed = start(reply=lambda _: answer(307, b"", Location=elsewhere.url))
-    assert Exchange(feed.url, environ={}).get(HEADERS, 0.0).status == 307
+    feed = start(reply=lambda _: answer(status, LIST, Location=elsewhere.url))
+    assert Exchange(feed.url, environ={}).get(HEADERS, 0.0).status == status
     assert elsewhere.seen == []
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        HEAD + b"-1\r\n" + b" " * 2_000_000,
+        HEAD + b"1\r\n \r\n" * 300_000,
+        HEAD + b"0\r\n" + b"X: y\r\n" * 300_000,
+        HEAD + b"1;" + b"x" * 60_000 + b"\r\n \r\n" + (b"1;" + b"x" * 60_000 + b"\r\n \r\n") * 30,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 80_000,
+    ],
+    ids=["chunk of -1", "small chunks", "trailers", "chunk extensions", "interim answers"],
+)
+def test_endless_framing_is_given_up_behind_a_limit(ask, monkeypatch, endless):
+    monkeypatch.setattr(exchange, "MAX_ANSWER_BYTES", 500_000)
+    taken = []
+    real = wire.Wire.__init__
+
+    def watched(self, connection):
+        real(self, connection)
+        taken.append(self)
+
+    monkeypatch.setattr(wire.Wire, "__init__", watched)
+    with pytest.raises(FetchError, match="has more than"):
+        ask(endless)
+    (used,) = taken
+    # The last piece that was read may exceed the limit.
+    assert used.budget > -100_000
+
+
+def test_body_of_an_answer_that_has_none_does_not_spoil_the_next(start):
+    stray = answer(304, b"x" * 30_000, Connection="keep-alive")
+    feed = start(reply=lambda _: stray if len(feed.seen) == 2 else None)
+    client = Exchange(feed.url, environ={})
+    assert client.get(HEADERS, 0.0).body == LIST
+    assert client.get(HEADERS, 0.0).status == 304
+    assert client.get(HEADERS, 0.0).body == LIST
+    client.close()
 
 
 def test_silent_server_is_given_up(start, monkeypatch):

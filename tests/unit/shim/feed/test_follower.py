@@ -197,6 +197,59 @@ def test_busy_server_is_no_problem_but_asked_again(start, run, path, caplog):
     assert "cannot be followed" not in caplog.text
 
 
+def test_server_that_is_always_busy_is_a_problem(start, run, path, caplog):
+    path.write_bytes(peer_list(1, "weather"))
+    feed = start(reply=lambda _: answer(429, b"", Retry_After="0"), body=peer_list(2, "news"))
+    run(feed)
+    until("a warning", lambda: "it gets too many requests; 1 peers" in caplog.text)
+    feed.reply = None
+    until("the list", lambda: names(path) == ["news"])
+
+
+@pytest.mark.parametrize("ends", [answer(504, b""), answer(408, b""), b""])
+def test_proxy_that_ends_long_waits_is_followed_without_a_word(start, run, path, caplog, ends):
+    limit = 0.5
+
+    def reply(request):
+        wait = float(request.headers.get("prefer", "wait=0").removeprefix("wait="))
+        if request.headers.get("if-none-match") != feed.etag or not wait:
+            return None
+        return None if feed.wait_for_change(limit) else ends
+
+    feed = start(reply=reply)
+    run(feed)
+    until("several waits", lambda: sum("prefer" in one.headers for one in feed.seen) > 3)
+    feed.put(peer_list(2, "news"))
+    until("the change", lambda: names(path) == ["news"])
+    assert "cannot be followed" not in caplog.text
+    if ends:
+        assert feed.seen[-1].headers.get("prefer", "wait=1") == "wait=1"
+
+
+@pytest.mark.parametrize("status", [408, 504])
+def test_server_that_is_always_too_slow_is_a_problem(start, run, path, caplog, status):
+    path.write_bytes(peer_list(1, "weather"))
+    run(start(reply=lambda _: answer(status, b"")))
+    until("a warning", lambda: f"it answered {status}; 1 peers" in caplog.text)
+
+
+def test_problem_is_noted_until_it_is_solved(start, path):
+    noted = []
+    feed = start(reply=lambda _: answer(401, b""))
+    settings = Settings(path, path.parent, peers_url=feed.url, peers_token=TOKEN)
+    one = Follower(settings, PeerReader(path), lambda: None, lambda *what: noted.append(what))
+    thread = threading.Thread(target=one.run, daemon=True)
+    thread.start()
+    until("a problem", lambda: noted)
+    feed.reply = None
+    until("its end", lambda: noted[-1] == (feed.url, ""))
+    one.stop()
+    feed.close()
+    thread.join(30)
+    assert noted[0][0] == feed.url
+    assert noted[0][1].startswith("it answered 401: the token is missing or wrong")
+
+
 def test_server_that_cannot_wait_is_asked_in_periods(start, run, path, monkeypatch):
     monkeypatch.setattr(follower, "PERIOD", 0.4)
     feed = start(reply=lambda r: _without_waiting(feed, r))
@@ -235,6 +288,21 @@ def test_tag_of_a_proxy_is_sent_back_as_it_came(start, run, path):
     feed = start(reply=weak)
     run(feed)
     until("a known tag", lambda: _tags(feed)[-1:] == ['W/"own-tag-gzip"'])
+    assert names(path) == ["weather"]
+
+
+def test_tag_is_kept_if_a_304_has_none(start, run, path):
+    own = 'W/"own-tag"'
+
+    def bare(request):
+        if request.headers.get("if-none-match") == own:
+            return answer(304, None, Connection="keep-alive")
+        return answer(200, feed.body, ETag=own, Connection="keep-alive")
+
+    feed = start(reply=bare)
+    run(feed)
+    asked(feed, 5)
+    assert set(_tags(feed)[1:]) == {own}
     assert names(path) == ["weather"]
 
 
