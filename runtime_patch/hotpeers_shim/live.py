@@ -238,6 +238,10 @@ class Live:
             if self._thread_pid == os.getpid():
                 return
             self._thread_pid = os.getpid()
+            if self.settings.peers_url:
+                # The feed creates it too, and says what is wrong.
+                with contextlib.suppress(OSError):
+                    self.settings.peer_file.parent.mkdir(parents=True, exist_ok=True)
             thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
             thread.start()
             if self.settings.peers_url:

@@ -197,7 +197,8 @@ class Follower:
         if self._troubled:
             self._troubled = False
             self._noted(self._shown(), "")
-            logger.info("the peer list of %s is followed again", self._shown())
+            # At the level of the problem, or a log of warnings would never show its end.
+            logger.warning("the peer list of %s is followed again", self._shown())
 
     def _fail(self, kind: str, message: str, asked: float | None = None) -> float:
         """Log a problem once. Returns the seconds to wait before the next try."""

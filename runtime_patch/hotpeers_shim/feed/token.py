@@ -30,6 +30,9 @@ def read_token(file: Path | None, value: str) -> str:
     if len(raw) > MAX_TOKEN:
         raise TokenError(f"{where} is longer than {MAX_TOKEN} bytes")
     token = raw.strip()
+    if token[:7].lower() == b"bearer ":
+        # Many systems keep the whole value of the header in a Secret.
+        token = token[7:].strip()
     if file is not None and not token:
         raise TokenError(f"{where} is empty")
     if not all(0x21 <= sign <= 0x7E for sign in token):

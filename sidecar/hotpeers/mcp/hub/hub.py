@@ -91,6 +91,7 @@ class Hub:
             wait=settings.wait_seconds,
             user_headers_to=settings.user_headers_to,
         )
+        self._lists = PeerLists(self._of)
         self.metrics = HubMetrics(self.tenants)
         self._status = StatusWriter(client, self.tenants, settings.replica)
         self.tasks: frozenset[asyncio.Task[None]] = frozenset()
@@ -125,7 +126,7 @@ class Hub:
                 settings.listen,
                 sessions=_MAX_SESSIONS,
                 token_file=None,
-                routes=[PeerLists(self._of).route()],
+                routes=[self._lists.route()],
             )
             guarded = Guarded(
                 app, self.tenants.find, lambda: self.tenants.ready, self.metrics.rejected
@@ -145,6 +146,7 @@ class Hub:
         if self.tenants.running:
             logger.info("%d calls run on at their peers", self.tenants.running)
         self.tenants.hurry()
+        self._lists.leave()
         await asyncio.sleep(_HURRY_SECONDS)
 
     def _note_restart(self, reason: Reason) -> None:

@@ -31,6 +31,11 @@ class PeerLists:
     def __init__(self, find: Callable[[Mapping[str, str]], Tenant | None]) -> None:
         self._find = find
         self._waiting: Counter[str] = Counter()
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """Answer the requests that wait, and let none wait any more: the hub ends."""
+        self._leaving.set()
 
     @property
     def waiting(self) -> int:
@@ -50,15 +55,17 @@ class PeerLists:
             if not is_known(tags, catalog.digest):
                 return _list_of(tenant)
             left = end - time.monotonic()
-            if left <= 0:
-                return Response(status_code=304, headers=_headers(catalog.digest))
+            if left <= 0 or self._leaving.is_set():
+                # The next connection reaches another replica.
+                close = {"Connection": "close"} if self._leaving.is_set() else {}
+                return Response(status_code=304, headers=_headers(catalog.digest) | close)
             uid = tenant.orchestrator.uid
             if self._waiting[uid] >= MAX_WAITING or self.waiting >= MAX_WAITING_IN_ALL:
                 text = "too many requests wait already\n"
                 return PlainTextResponse(text, 429, {"Retry-After": "5"})
             self._waiting[uid] += 1
             try:
-                if not await _wait(tenant, request, left):
+                if not await self._wait(tenant, request, left):
                     return Response()
             finally:
                 self._waiting[uid] -= 1
@@ -69,17 +76,20 @@ class PeerLists:
         text = "the token is no longer one of an orchestrator\n"
         return PlainTextResponse(text, 401, {"WWW-Authenticate": "Bearer"})
 
-
-async def _wait(tenant: Tenant, request: Request, seconds: float) -> bool:
-    """Wait until something changes, at most `seconds`. Returns whether the client is still there."""
-    change = asyncio.create_task(tenant.wait_for_change(seconds), name="wait for a change")
-    gone = asyncio.create_task(_until_gone(request), name="wait for the client to go")
-    try:
-        done, _ = await asyncio.wait((change, gone), return_when=asyncio.FIRST_COMPLETED)
-        return gone not in done
-    finally:
-        change.cancel()
-        gone.cancel()
+    async def _wait(self, tenant: Tenant, request: Request, seconds: float) -> bool:
+        """Wait until something changes, at most `seconds`. Returns whether the client is there."""
+        works = {
+            "change": tenant.wait_for_change(seconds),
+            "client": _until_gone(request),
+            "end": self._leaving.wait(),
+        }
+        tasks = {name: asyncio.create_task(work, name=name) for name, work in works.items()}
+        try:
+            await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+            return not tasks["client"].done()
+        finally:
+            for task in tasks.values():
+                task.cancel()
 
 
 async def _until_gone(request: Request) -> None:

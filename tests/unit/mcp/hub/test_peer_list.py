@@ -166,6 +166,16 @@ async def test_token_that_ends_during_the_wait_gets_no_more_lists(place: Place) 
     assert b"secret" not in body
 
 
+async def test_requests_that_wait_are_answered_when_the_hub_ends(place: Place) -> None:
+    held = place.ask(if_none_match=place.tag(), prefer="wait=60")
+    await until_async("it to be held", lambda: place.lists.waiting == 1)
+    place.lists.leave()
+    later = place.ask(if_none_match=place.tag(), prefer="wait=60")
+    for asked in (held, later):
+        status, headers, _ = await asked.answer()
+        assert (status, headers["connection"]) == (304, "close")
+
+
 async def test_deleted_orchestrator_ends_the_wait(place: Place) -> None:
     held = place.ask(if_none_match=place.tag(), prefer="wait=60")
     await until_async("it to be held", lambda: place.lists.waiting == 1)
