@@ -14,6 +14,7 @@ from ..settings import Settings
 from . import backoff
 from .clock import pause
 from .exchange import Answer, Exchange, FetchError
+from .logpace import LogPace
 from .store import Store
 from .token import TokenError, read_token
 from .verdict import Changed, Older, Problem, Unchanged, judge
@@ -34,8 +35,6 @@ LOOK_SECONDS = 1.0
 """How often a process looks whether it must take over from the one that writes."""
 SHORTEST_WAIT = 1.0
 """The shortest wait to ask for, in seconds, if a proxy ends longer ones."""
-REPEAT_SECONDS = 60.0
-"""How long the same problem is not logged again, even if it was solved meanwhile."""
 
 
 class Follower:
@@ -66,7 +65,7 @@ class Follower:
         self._unsure = False
         self._failures = 0
         self._older_since: float | None = None
-        self._logged: dict[str, float] = {}
+        self._pace = LogPace()
         self._troubled = False
 
     def stop(self) -> None:
@@ -197,18 +196,17 @@ class Follower:
         if self._troubled:
             self._troubled = False
             self._noted(self._shown(), "")
+        if self._pace.is_due("", time.monotonic()):
             # At the level of the problem, or a log of warnings would never show its end.
             logger.warning("the peer list of %s is followed again", self._shown())
 
     def _fail(self, kind: str, message: str, asked: float | None = None) -> float:
-        """Log a problem once. Returns the seconds to wait before the next try."""
+        """Note a problem. Returns the seconds to wait before the next try."""
         self._failures += 1
         self._troubled = True
         if kind != "older":
             self._older_since = None
-        now = time.monotonic()
-        if now - self._logged.get(kind, -REPEAT_SECONDS) >= REPEAT_SECONDS:
-            self._logged[kind] = now
+        if self._pace.is_due(kind, time.monotonic()):
             file = self._reader.current().file
             stays = (
                 "no peers are known yet"

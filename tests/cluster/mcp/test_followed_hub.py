@@ -108,14 +108,19 @@ def offer(place: HubPlace, name: str, **labels: str) -> None:
     place.api.create(peer(place.namespace, name, url, labels=both, description="Helps"))
 
 
-def test_peer_that_is_labelled_is_offered_and_no_more_without_its_label(
+def test_agent_offers_a_peer_while_it_has_its_label_also_over_a_suspend(
     place: HubPlace, agent: Following
 ) -> None:
     offer(place, "weather")
     until("the peer", lambda: agent.is_live("weather"), SOON)
+    stopped = agent.stop()
     change = {"metadata": {"labels": {"hotpeers.dev/peer": None}}}
     place.api.patch(peer(place.namespace, "weather"), change)
-    until("its end", agent.is_live, SOON)
+    offer(place, "news")
+    agent.resume(stopped)
+    until("the current list", lambda: agent.is_live("news"), SOON)
+    place.api.delete(peer(place.namespace, "news"))
+    until("an empty list", agent.is_live, SOON)
     assert agent.log() == ""
     assert agent.ack()["refusals"] == []
 
@@ -137,22 +142,23 @@ def test_change_of_the_orchestrator_is_followed_at_once(
     assert agent.log() == ""
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_list_stays_while_the_hub_is_away_and_the_next_hub_is_followed(
-    how: signal.Signals, place: HubPlace, hub: HubProcess, agent: Following
+    place: HubPlace, hub: HubProcess, agent: Following
 ) -> None:
-    offer(place, "weather")
-    until("the peer", lambda: agent.is_live("weather"), SOON)
-    hub.end(how)
-    offer(place, "later")
-    until("a word in the ack", agent.problem)
-    assert agent.is_live("weather")
-    assert f"{hub.url} cannot be followed: " in agent.log()
-    assert "; 1 peers of generation " in agent.log()
-    hub.start()
-    until("the list of the next hub", lambda: agent.is_live("later", "weather"))
-    until("no word in the ack", lambda: not agent.problem())
-    assert f"the peer list of {hub.url} is followed again" in agent.log()
+    live: list[str] = []
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        hub.end(how)
+        offer(place, f"after-{how.name.lower()}")
+        until("a word in the ack", lambda: "Connection refused" in agent.problem())
+        assert agent.is_live(*live)
+        assert f"{hub.url} cannot be followed: " in agent.log()
+        assert f"; {len(live)} peers of generation " in agent.log()
+        hub.start()
+        live.append(f"after-{how.name.lower()}")
+        until("the list of the next hub", lambda: agent.is_live(*live))
+        until("no word in the ack", lambda: not agent.problem())
+        assert f"the peer list of {hub.url} is followed again" in agent.log()
+    assert "it answered" not in agent.log()
 
 
 def test_list_stays_when_the_token_ends_and_the_new_token_is_used(
@@ -170,16 +176,3 @@ def test_list_stays_when_the_token_ends_and_the_new_token_is_used(
     until("the list", lambda: agent.is_live("secret", "weather"))
     until("no word in the ack", lambda: not agent.problem())
     assert place.token(lead) not in agent.log()
-
-
-def test_agent_that_was_suspended_is_current_after_one_exchange(
-    place: HubPlace, agent: Following
-) -> None:
-    offer(place, "weather")
-    until("the peer", lambda: agent.is_live("weather"), SOON)
-    stopped = agent.stop()
-    place.api.delete(peer(place.namespace, "weather"))
-    offer(place, "news")
-    agent.resume(stopped)
-    until("the current list", lambda: agent.is_live("news"), SOON)
-    assert agent.log() == ""

@@ -13,6 +13,7 @@ def test_the_file_wins_and_is_read_each_time(tmp_path):
     file.write_text("second")
     assert read_token(file, "other") == "second"
     assert read_token(None, " other ") == "other"
+    assert read_token(None, "Bearer other") == read_token(None, "bearer  other\n") == "other"
     assert read_token(None, "") == ""
 
 
