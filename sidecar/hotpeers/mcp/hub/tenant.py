@@ -72,13 +72,19 @@ class Tenant:
             most_characters=_MAX_KEPT_CHARACTERS,
             admit=self._admit,
         )
-        self.tools = PeerTools(self, self._exchanges, sealer, wait=wait)
+        self.tools = PeerTools(
+            self, self._exchanges, sealer, wait=wait, max_depth=orchestrator.depth
+        )
 
     async def aclose(self) -> None:
         """Stop waiting for the peers, and close their connections."""
         self._wake()
         await self._exchanges.__aexit__()
         await self._pool.aclose()
+
+    async def wait_until_idle(self) -> None:
+        """Wait until none of its calls runs."""
+        await self._exchanges.wait_until_idle()
 
     def hurry(self) -> None:
         """Answer each waiting call with a pointer to `get_answer`."""
@@ -116,6 +122,7 @@ class Tenant:
         if orchestrator is not self.orchestrator:
             self._pace.change(orchestrator.calls_per_minute)
             self._exchanges.most_running = orchestrator.concurrent_calls
+            self.tools.max_depth = orchestrator.depth
             self.orchestrator = orchestrator
         self._offer = offer
         catalog = offer.catalog

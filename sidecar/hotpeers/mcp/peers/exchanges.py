@@ -91,6 +91,11 @@ class Exchanges:
         """How many exchanges run now."""
         return sum(not one.task.done() for one in self._exchanges.values())
 
+    async def wait_until_idle(self) -> None:
+        """Wait until no exchange runs."""
+        while running := [one.task for one in self._exchanges.values() if not one.task.done()]:
+            await asyncio.wait(running)
+
     def hurry(self) -> None:
         """End each wait now. The callers get a pointer to `get_answer`, which another replica serves."""
         self._hurried = True
