@@ -94,16 +94,22 @@ def image_variables(shim: Path, tmp: Path) -> dict[str, str]:
     }
 
 
+def agent_variables(folder: Path) -> dict[str, str]:
+    """The environment of an agent in the image of the recipe, whose folders are below `folder`."""
+    subprocess.run(
+        [str(PRODUCT), "-m", "hotpeers", "shim", "install", str(folder / "opt")],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("HOTPEERS", "PYTHON"))}
+    return {**plain, **image_variables(folder / "opt", folder)}
+
+
 class Engine:
     """kagent's engine of 1.x, as the image of the recipe starts it."""
 
     def __init__(self, folder: Path, model: str, hub_port: int, **env: str) -> None:
-        subprocess.run(
-            [str(PRODUCT), "-m", "hotpeers", "shim", "install", str(folder / "opt")],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
         self.port = free_port()
         self.folder = folder / "hotpeers"
         self.log = folder / "log"
@@ -135,10 +141,8 @@ class Engine:
             "defaultInputModes": ["text"],
             "defaultOutputModes": ["text"],
         }
-        plain = {k: v for k, v in os.environ.items() if not k.startswith(("HOTPEERS", "PYTHON"))}
         environ = {
-            **plain,
-            **image_variables(folder / "opt", folder),
+            **agent_variables(folder),
             "HOTPEERS_PEERS_URL": f"http://127.0.0.1:{hub_port}/v1/peers",
             "HOTPEERS_PEERS_TOKEN": TOKEN,
             "HOTPEERS_PEERS_WAIT": "60",
@@ -188,6 +192,20 @@ def engine(tmp_path, model, hub):
 def offer(hub, generation, *peers):
     names = [one["name"] for one in peers]
     hub.put(peer_list(generation, *names, peers=list(peers)))
+
+
+def test_question_of_the_guide_is_answered(tmp_path):
+    page = (ROOT / "docs" / "kagent-1x-byo.md").read_text("utf-8")
+    (code,) = re.findall(r"docker run .* -c '\n(.*?)'\n", page, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=agent_variables(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("active\n", 0), done.stderr
 
 
 @pytest.mark.core

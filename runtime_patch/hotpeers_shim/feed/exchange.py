@@ -195,9 +195,9 @@ class Exchange:
             raise FetchError(
                 "ca", f"HOTPEERS_PEERS_CA_FILE={ca_file} cannot be used: {why}"
             ) from error
-        if ca_file is not None:
-            # Python requires extensions since 3.13 that private CAs often lack.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        # Python requires extensions since 3.13 that private CAs often lack. One may be in the variable
+        # SSL_CERT_FILE, such as that of a gateway which decrypts.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         connection.settimeout(CONNECT_SECONDS)
         try:
             return context.wrap_socket(connection, server_hostname=url.hostname)
