@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ SETTLE = 0.2
 """The shortest time between two changes, in seconds."""
 STALE_SECONDS = 20.0
 """How long only older lists must arrive before one is taken: the hub may be a new one."""
+BUSY_SECONDS = 15.0
+"""How long a server that is busy may ask to be left alone, without it being a problem."""
 LOOK_SECONDS = 1.0
 """How often a process looks whether it must take over from the one that writes."""
 SHORTEST_WAIT = 1.0
@@ -80,8 +83,7 @@ class Follower:
             except Exception as error:  # noqa: BLE001 - the thread must outlive any fault
                 delay = self._fail("fault", f"a fault of the shim: {error!r}")
             if delay > 0 and pause(delay, self._stop):
-                # The process stood still: the reason to wait is out of date.
-                self._failures = 0
+                self._forget_place()
         if self._exchange is not None:
             self._exchange.close()
         self._store.release()
@@ -99,7 +101,7 @@ class Follower:
         try:
             answer = self._ask(view.file if intact else None)
         except StoodStillError:
-            self._failures = 0
+            self._forget_place()
             return 0.0
         except TokenError as error:
             return self._fail("token", str(error))
@@ -107,6 +109,11 @@ class Follower:
             return self._missed(error, time.monotonic() - began)
         took = time.monotonic() - began
         return self._follow(answer, view.file, intact=intact, took=took)
+
+    def _forget_place(self) -> None:
+        """The process stood still, and perhaps goes on elsewhere: what it knew is out of date."""
+        self._failures = 0
+        self._patience = self._settings.peers_wait
 
     def _ask(self, have: PeerFile | None) -> Answer:
         settings = self._settings
@@ -140,9 +147,10 @@ class Follower:
         if isinstance(verdict, Older):
             verdict = self._unless_new(verdict)
         if isinstance(verdict, Problem):
-            if self._wait and verdict.is_busy:
+            delay = verdict.delay or PERIOD
+            if self._wait and verdict.is_busy and delay <= BUSY_SECONDS:
                 self._unsure = True
-                return backoff.after_failures(1, verdict.delay or PERIOD)
+                return backoff.after_failures(1, delay)
             if self._wait and verdict.is_time_limit:
                 self._unsure = True
                 self._patience = max(SHORTEST_WAIT, min(self._patience, took) * 0.8)
@@ -226,13 +234,14 @@ class Follower:
         return f"{path} cannot be written ({error.strerror or error}); set HOTPEERS_PEER_FILE"
 
     def _redacted(self, text: str) -> str:
-        """`text` without the token, which a server might repeat."""
+        """`text` without the token or a beginning of it, which a server might repeat."""
         try:
             token = read_token(self._settings.peers_token_file, self._settings.peers_token)
         except TokenError:
             token = ""
         shown = clean_text(text, 1000)
-        return shown.replace(token, "…") if len(token) >= 8 else shown
+        # Texts are cut, perhaps within the token.
+        return re.sub(re.escape(token[:8]) + "[!-~]*", "…", shown) if len(token) >= 8 else shown
 
 
 def _valid(etag: str) -> str:

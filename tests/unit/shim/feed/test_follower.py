@@ -177,6 +177,22 @@ def test_token_that_a_server_repeats_is_not_logged(start, run, caplog):
     assert TOKEN not in caplog.text
 
 
+def test_beginning_of_the_token_in_a_text_that_is_cut_is_not_logged(start, run, caplog):
+    cut = f"http://elsewhere/{'x' * 170}{TOKEN}"
+    feed = start(reply=lambda _: answer(302, b"", Location=cut))
+    run(feed)
+    until("a warning", lambda: "cannot be followed" in caplog.text)
+    assert "http://elsewhere/" in caplog.text
+    assert TOKEN[:8] not in caplog.text
+
+
+def test_server_that_is_busy_for_long_is_a_problem(start, run, path, caplog):
+    path.write_bytes(peer_list(1, "weather"))
+    busy = answer(429, b"", Retry_After="120")
+    run(start(reply=lambda request: busy if "prefer" in request.headers else None))
+    until("a warning", lambda: "it gets too many requests; 1 peers" in caplog.text)
+
+
 def test_rotated_token_is_used_with_the_next_request(start, run, path, tmp_path):
     token = tmp_path / "token"
     token.write_text("old")
