@@ -52,6 +52,7 @@ class HubPlace:
             "credentials": "",
             "state_dir": str(self.folder),
             "user_headers_to": "",
+            "kagent_gateway": "",
             "kubeconfig": str(self.kubeconfig),
             "context": "",
         }

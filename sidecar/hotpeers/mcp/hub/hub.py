@@ -80,6 +80,7 @@ class Hub:
             client,
             selector=settings.selector,
             key_secret=settings.key_secret,
+            gateway=settings.kagent_gateway,
             restarted=self._note_restart,
         )
         self._credentials = CredentialKeeper(
