@@ -41,6 +41,10 @@ def check_restarts(pod: Json, target: Json, plan: BridgePlan | None) -> Skip | N
         return Skip(InjectReason.HOT_CONFIG_NOT_MOUNTED)
     if ends(pod):
         return Skip(InjectReason.POD_ENDS, f"restartPolicy {pod['spec']['restartPolicy']}")
+    return _check_container(target)
+
+
+def _check_container(target: Json) -> Skip | None:
     if not any(one.get("protocol", "TCP") == "TCP" for one in target.get("ports") or []):
         return Skip(InjectReason.AGENT_PORT_UNKNOWN, f"container {target['name']}")
     if target.get("livenessProbe"):
