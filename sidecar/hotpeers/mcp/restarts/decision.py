@@ -116,7 +116,7 @@ def decide(seen: Seen) -> Decision:
 
 def _refusal(seen: Seen) -> Decision | None:
     if not seen.valid:
-        return Decision(Step.REFUSED, "config.json is not valid")
+        return Decision(Step.REFUSED, "the file config.json is not valid")
     if seen.newest == seen.bad:
         why = f"the agent did not start with it within {START_SECONDS:.0f} seconds"
         return Decision(Step.REFUSED, why)

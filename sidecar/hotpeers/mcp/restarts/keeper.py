@@ -170,7 +170,8 @@ class Restarts:
             self._note_folder(read_files(self._place.target))
 
     def _note_folder(self, files: Files) -> None:
-        self._folder = digest_of(files)
+        # No agent starts without a config.json.
+        self._folder = digest_of(files) if CONFIG_FILE in files else ""
         self._known[self._folder] = files
         self._watch.note_files(self._folder)
 

@@ -55,8 +55,9 @@ class Watch:
             self._steady_at = now
 
     def note_files(self, digest: str) -> None:
-        """Take what is in the agent's folder now. Call it after each `see` and each write."""
-        self._files.add(digest)
+        """Take what is in the agent's folder now, "" for nothing. Call it after each `see` and write."""
+        if digest:
+            self._files.add(digest)
 
     def unsteady(self, now: float) -> float:
         """Seconds since a process was last steady."""
