@@ -1,0 +1,128 @@
+"""An agent that reads its configuration at its start: kubelet restarts its container, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from e2e.crew import INJECT
+from e2e.hotagent import HotAgent
+from e2e.pods import Pod
+from e2e.reconciler import Reconciler
+from e2e.release import Release
+from e2e.site import QUICK_PROBE, Site
+from e2e.stage import BASELINE, make_stage
+from e2e.talk import Conversation
+from e2e.timings import Timings
+from e2e.toolserver import tool_server
+from e2e.watchful_model import watchful_model
+from hotpeers.inject.idle_restart import RESTART_FOLDER
+from hotpeers.inject.restartprobe.program import PROGRAM
+from kit.node.node import Node
+from kit.waiting import until
+
+ANNOTATIONS = {
+    **INJECT,
+    # kagent's Python runtime without the shim reads its configuration only at its start too.
+    "hotpeers.dev/bridge": "true",
+    "hotpeers.dev/hot-config": "restart-when-idle",
+}
+_SECONDS = 180.0
+
+
+@pytest.fixture(scope="module")
+def lead(node: Node, reconciler: Reconciler, chart_release: Release) -> Iterator[HotAgent]:
+    """An orchestrator that runs from the first test of this file to the last."""
+    chart_release.install()
+    stage = make_stage(node.api, "idle", BASELINE)
+    reconciler.follow(stage.namespace, Site(probe=QUICK_PROBE))
+    with watchful_model() as model, tool_server() as tools:
+        made = HotAgent(stage, model, tools, annotations=dict(ANNOTATIONS))
+        made.create()
+        yield made
+        reconciler.leave(stage.namespace)
+        node.api.request("DELETE", f"/api/v1/namespaces/{stage.namespace}")
+
+
+def only_pod(lead: HotAgent) -> Pod:
+    (pod,) = lead.pods()
+    return pod
+
+
+def supervisor(lead: HotAgent) -> psutil.Process:
+    """The first process of the sidecar's container."""
+    for process in psutil.process_iter():
+        try:
+            mine = f"{lead.stage.namespace}/{lead.agent.name}"
+            first = "hotpeers.supervisor" in process.cmdline()
+            if first and process.environ().get("HOTPEERS_ORCHESTRATOR") == mine:
+                return process
+        except psutil.Error:
+            continue
+    raise AssertionError("there is no supervisor")
+
+
+def errors_of_the_probe(lead: HotAgent) -> int:
+    """How often kubelet could not run the liveness probe."""
+    events = lead.stage.api.list("v1", "Event", lead.stage.namespace)["items"]
+    found = [one for one in events if "Liveness probe errored" in one.get("message", "")]
+    return sum(int(one.get("count") or 1) for one in found)
+
+
+def test_new_definition_waits_for_the_turn_and_restarts_only_the_agent(
+    lead: HotAgent, timings: Timings
+) -> None:
+    before, revision = only_pod(lead), lead.revision()
+    talk = Conversation(lead.stage.url(lead.agent))
+    with ThreadPoolExecutor() as pool:
+        turn = pool.submit(talk.say, "Take 20 s")
+        until("the turn", lambda: lead.model.seen, _SECONDS)
+        began = lead.change(4)
+        assert turn.result() == "It took 20 s."
+        assert only_pod(lead).restarts("kagent") == 0
+
+    def is_restarted() -> bool:
+        pod = only_pod(lead)
+        return pod.restarts("kagent") == 1 and pod.is_ready
+
+    until("the restart of the agent", is_restarted, _SECONDS)
+    lead.wait("the proof", lambda: lead.has_told("ConfigurationLive"), _SECONDS)
+    lead.stage.wait_until_served(lead.agent)
+    assert talk.say("Take 0 s") == "It took 0 s."
+    assert lead.is_shown(lead.model.seen[-1])
+    timings.note(
+        "a changed Agent → a request with it, after a turn of 20 s and one restart",
+        lead.wait_until_live(began),
+    )
+    after = only_pod(lead)
+    assert (after.uid, lead.revision()) == (before.uid, revision), lead.told()
+    assert (after.restarts("kagent"), after.restarts("hotpeers")) == (1, 0)
+    assert lead.is_held()
+
+
+def test_crash_of_the_sidecar_restarts_no_agent(lead: HotAgent) -> None:
+    before = only_pod(lead)
+    for number in (1, 2):
+        supervisor(lead).kill()
+        until(
+            "the sidecar's container to start again",
+            lambda number=number: only_pod(lead).restarts("hotpeers") == number,
+            _SECONDS,
+        )
+    until("the pod to be ready", lambda: only_pod(lead).is_ready, _SECONDS)
+    after = only_pod(lead)
+    assert (after.uid, after.restarts("kagent")) == (before.uid, before.restarts("kagent"))
+
+
+def test_probe_that_cannot_run_restarts_no_agent(lead: HotAgent) -> None:
+    before = only_pod(lead)
+    program = Path(f"/proc/{supervisor(lead).pid}/root{RESTART_FOLDER}/{PROGRAM}")
+    program.rename(program.with_name("elsewhere"))
+    errors = errors_of_the_probe(lead)
+    until("errors of the probe", lambda: errors_of_the_probe(lead) >= errors + 3, _SECONDS)
+    program.with_name("elsewhere").rename(program)
+    assert only_pod(lead).restarts("kagent") == before.restarts("kagent")
