@@ -137,7 +137,7 @@ def _when_idle(seen: Seen) -> Decision:
     if seen.idle is None:
         return Decision(Step.WAIT, "a turn is in flight")
     if seen.idle < QUIET_SECONDS or seen.age < SETTLE_SECONDS:
-        return Decision(Step.WAIT, "the agent will be idle soon")
+        return Decision(Step.WAIT, "hotpeers waits some seconds for further turns and changes")
     return Decision(Step.ASK)
 
 
