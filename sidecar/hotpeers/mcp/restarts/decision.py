@@ -24,7 +24,8 @@ STOP_SECONDS = 1200.0
 """Seconds for kubelet to restart the container: it first drains the agent, which has its own limit."""
 BACKOFF_SECONDS = 600.0
 """kubelet starts a container at once if its last restart was so long ago, and otherwise delays the start
-by 10 seconds and more (`MaxContainerBackOff` of pkg/kubelet/kubelet.go, twice, 1.29 to 1.36).
+by 10 seconds and more (`crashLoopBackOff` of pkg/kubelet/kubelet.go, `doBackOff` of
+pkg/kubelet/kuberuntime/kuberuntime_manager.go, 1.36).
 """
 
 
