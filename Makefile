@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench       latency from a cluster change to the peer file and the agent, compared with a plain watch"
 	@echo "make bench-shim  cost of hot peers, compared with static tools and with no shim"
 	@echo "make bench-bridge  what the bridge adds to a call of a peer, and to memory"
+	@echo "make bench-hub   what the hub adds to a call of a peer, and how it serves many orchestrators"
 	@echo "make bench-admission  time that the injection adds to the creation of pods"
 	@echo "make bench-guard  cost of the guard for governed subjects, compared with others"
 	@echo "make bench-tenants  effect on one tenant while another one attacks the guard"
@@ -196,6 +197,9 @@ bench-shim: $(KAGENT)/.ready $(ADK)/.ready
 
 bench-bridge: $(VENV)/.ready
 	$(VENV)/bin/python bench/bridge.py $(ARGS)
+
+bench-hub: $(VENV)/.ready cluster
+	$(VENV)/bin/python bench/hub.py $(ARGS)
 
 bench-admission: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/admission.py $(ARGS)

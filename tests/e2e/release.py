@@ -40,7 +40,12 @@ class Release:
         self.api = api
         self._helm = helm
         repository, _, tag = HOTPEERS.rpartition(":")
-        wanted = {"image.repository": repository, "image.tag": tag, "registry.url": REGISTRY_URL}
+        wanted: Object = {
+            "image.repository": repository,
+            "image.tag": tag,
+            "registry.url": REGISTRY_URL,
+        }
+        wanted["hub.enabled"] = True
         self._values = [f"{name}={json.dumps(value)}" for name, value in wanted.items()]
         self.is_installed = False
 
@@ -88,6 +93,7 @@ class Release:
     kept: frozenset[str] = frozenset(
         {
             f"namespaces {NAMESPACE}",
+            "customresourcedefinitions orchestrators.hotpeers.dev",
             "customresourcedefinitions peers.hotpeers.dev",
             "customresourcedefinitions spawnpolicies.hotpeers.dev",
             "apiservices v1alpha1.hotpeers.dev",

@@ -60,6 +60,19 @@ zz-{{ include "hotpeers.fullname" . }}-hold
 {{ include "hotpeers.fullname" . }}-certificates
 {{- end -}}
 
+{{- define "hotpeers.hub" -}}
+{{ include "hotpeers.fullname" . }}-hub
+{{- end -}}
+
+{{/* The Secret with the hub's key, which the controller makes. */}}
+{{- define "hotpeers.hubKey" -}}
+{{ include "hotpeers.hub" . }}-key
+{{- end -}}
+
+{{- define "hotpeers.hubURL" -}}
+{{ default (printf "http://%s.%s:8092/mcp" (include "hotpeers.hub" .) .Release.Namespace) .Values.hub.url }}
+{{- end -}}
+
 {{/* The name of cert-manager's Secret, Certificate and Issuer. It differs from the controller's Secret, so that a release can switch between both. */}}
 {{- define "hotpeers.serving" -}}
 {{ include "hotpeers.fullname" . }}-serving

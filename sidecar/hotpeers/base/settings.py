@@ -89,9 +89,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_registry_url(url: str) -> None:
-    """Check the URL of an agentregistry. Raises `SettingsError`."""
-    flag = "--registry-url (HOTPEERS_REGISTRY_URL)"
+def check_registry_url(url: str, flag: str = "--registry-url (HOTPEERS_REGISTRY_URL)") -> None:
+    """Check the URL of a server, by default of an agentregistry. Raises `SettingsError`."""
     if not url:
         raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")
     try:

@@ -138,6 +138,24 @@ from .options import logging_options, reach, setting
     "SELECTOR",
     "Label selector of the Namespaces in which --bind-readers applies.  [default: all]",
 )
+@setting(
+    "--hub-url",
+    "",
+    "URL",
+    "URL of the hub's MCP server; then each Orchestrator gets a token.  [default: no hub]",
+)
+@setting(
+    "--hub-key-secret",
+    "hotpeers-hub-key",
+    "NAME",
+    "Secret in the controller's namespace with the hub's key; the controller writes it if it is empty.",
+)
+@setting(
+    "--hub-timeout",
+    "60s",
+    "SECONDS",
+    "Timeout of the RemoteMCPServer of each Orchestrator; longer than --wait-seconds of the hub.",
+)
 @setting("--image", "", "IMAGE", "Image of the injected containers; required.")
 @setting(
     "--image-pull-policy",

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..base.errors import HotpeersError
 from .controller import controller
+from .hub import hub
 from .mcp import mcp
 from .policy import policy
 from .run import run
@@ -59,7 +60,7 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, policy):
+for _command in (run, controller, mcp, hub, policy):
     cli.add_command(_command)
 
 

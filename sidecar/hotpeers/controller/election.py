@@ -269,6 +269,11 @@ class LeaderClient:
         self._check()
         return await self._client.patch(path, body)
 
+    async def apply(self, path: str, body: Mapping[str, Any], *, manager: str) -> Any:
+        """See `Client.apply`."""
+        self._check()
+        return await self._client.apply(path, body, manager=manager)
+
     async def delete(self, path: str, uid: str = "", *, propagation: str = "") -> Any:
         """See `Client.delete`."""
         self._check()

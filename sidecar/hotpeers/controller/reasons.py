@@ -71,6 +71,22 @@ class ControllerReason(Reason):
         "The ledger of a SpawnPolicy was lost; nothing is admitted for a minute.",
     )
     HOLD_UNREADABLE = "HoldUnreadable", "The Deployment has the label of a hold but cannot be held."
+    HUB_KEY_BAD = (
+        "HubKeyBad",
+        "The Secret of the hub's key is missing or holds something else, so the hub accepts no token.",
+    )
+    TOKEN_SECRET_TAKEN = (
+        "TokenSecretTaken",
+        "The Secret for the token of an Orchestrator belongs to somebody else; it is not changed.",
+    )
+    TOOL_SERVER_TAKEN = (
+        "ToolServerTaken",
+        "A RemoteMCPServer of this name exists that hotpeers did not create; it is not changed.",
+    )
+    ORCHESTRATOR_FAILED = (
+        "OrchestratorFailed",
+        "An object of an Orchestrator cannot be written.",
+    )
     HELD_AGAIN = (
         "HeldAgain",
         "The webhook held a release of the controller: it does not recognize the controller's user.",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..base.names import NamespacedName
 from ..base.problems import Problem, log_problems
 from ..kube.client import Client
 from ..kube.informer.kind import Kind
@@ -22,6 +23,8 @@ from .certificates.keeper import Certificates
 from .election import Election, LeaderClient, Pace
 from .guarding import Guarding
 from .hold.holding import Holding
+from .orchestrators.keeper import Orchestrators
+from .orchestrators.objects import HubAddress
 from .rbac.readers import Readers
 from .webhook_config.trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
 
@@ -36,7 +39,7 @@ class Duties:
 
     `names` are the DNS names of the serving certificate. `configurations` are the webhook
     configurations whose caBundle it keeps. `injectable` selects the Namespaces whose accounts may
-    be bound.
+    be bound. `hub` is the address of the hub; None without one. `hub_key` is the Secret of its key.
     """
 
     namespace: str
@@ -46,6 +49,8 @@ class Duties:
     names: tuple[str, ...]
     configurations: tuple[tuple[Kind[Configuration], str], ...]
     bind_readers: bool
+    hub: HubAddress | None = None
+    hub_key: str = "hotpeers-hub-key"
     injectable: Selector = field(default_factory=Selector)
 
 
@@ -113,6 +118,7 @@ class Replica:
             )
         self._trust: Trust | None = None
         self._readers: Readers | None = None
+        self._orchestrators: Orchestrators | None = None
         self._problems: tuple[Problem, ...] = ()
 
     @property
@@ -137,6 +143,7 @@ class Replica:
             self._election,
             self._trust,
             self._readers,
+            self._orchestrators,
             self._guarding,
             self._holding,
         )
@@ -181,12 +188,16 @@ class Replica:
                 if duties.bind_readers:
                     self._readers = Readers(self._client, writer, duties.injectable)
                     group.create_task(self._readers.run(), name="readers")
+                if duties.hub is not None:
+                    secret = NamespacedName(duties.namespace, duties.hub_key)
+                    self._orchestrators = Orchestrators(self._client, writer, secret, duties.hub)
+                    group.create_task(self._orchestrators.run(), name="orchestrators")
                 if self._guarding is not None:
                     group.create_task(self._guarding.lead(writer), name="guard's duties")
                 if self._holding is not None:
                     group.create_task(self._holding.lead(self._client, writer), name="holds")
         finally:
-            self._trust = self._readers = None
+            self._trust = self._readers = self._orchestrators = None
 
     def _take(self, pair: Pair) -> None:
         self._use(pair.certificate, pair.key)

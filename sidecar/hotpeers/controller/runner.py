@@ -234,6 +234,7 @@ def _client_authorities(settings: ControllerSettings) -> str:
 
 def _duties(settings: ControllerSettings, here: str) -> Duties:
     """The duties of a replica by the settings. `here` is the replica's namespace."""
+    from .orchestrators.objects import HubAddress  # noqa: PLC0415 - with the client only
     from .replica import Duties, mutating, serving_names, validating  # noqa: PLC0415 - with the client only
 
     namespace = settings.namespace or here
@@ -253,6 +254,8 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         names=serving_names(settings.service, namespace),
         configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
+        hub=HubAddress(settings.hub_url, settings.hub_timeout) if settings.hub_url else None,
+        hub_key=settings.hub_key_secret,
         injectable=parse_selector(settings.injection_namespaces),
     )
 

@@ -97,6 +97,11 @@ class ControllerSettings(BaseModel):
     bind_readers: bool = True
     injection_namespaces: Annotated[str, AfterValidator(_selector)] = ""
     """A selector of the Namespaces whose accounts may be bound; "" selects all."""
+    hub_url: str = ""
+    """URL at which orchestrators reach the hub; "" if there is no hub."""
+    hub_key_secret: Name = "hotpeers-hub-key"  # noqa: S105 - its name
+    hub_timeout: str = Field(default="60s", pattern=r"^[1-9][0-9]{0,4}s$")
+    """How long the tool servers of orchestrators wait for an answer of the hub."""
     image: str
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
@@ -111,8 +116,9 @@ class ControllerSettings(BaseModel):
 
     @property
     def has_duties(self) -> bool:
-        """Whether the controller maintains anything: certificates, readers, the guard or holds."""
-        return self.certificate_dir is None or self.bind_readers or self.guards or self.holds
+        """Whether the controller maintains anything: certificates, readers, guard, holds, the hub."""
+        own = self.certificate_dir is None
+        return own or self.bind_readers or self.guards or self.holds or bool(self.hub_url)
 
     @property
     def guards(self) -> bool:
@@ -144,6 +150,8 @@ class ControllerSettings(BaseModel):
                 text[name] = ""
         if text["registry_url"]:
             check_registry_url(text["registry_url"])
+        if text.get("hub_url"):
+            check_registry_url(text["hub_url"], "--hub-url (HOTPEERS_HUB_URL)")
         # An empty value means "use the default", except where it disables a feature.
         given = {name: value for name, value in text.items() if value or name in _MAY_BE_EMPTY}
         given["log_level"] = given["log_level"].lower()

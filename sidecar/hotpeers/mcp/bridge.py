@@ -37,15 +37,15 @@ from .bridge_turns import BridgeTurns
 from .http import PATH, listening, make_app
 from .peers.conversation import KEY_BYTES, Owner, Sealer
 from .peers.exchanges import Exchanges
-from .peers.server import make_server, user_of
+from .peers.server import Caller, make_server, user_headers, user_of
 from .peers.tools import PeerTools
+from .peers.waits import parse_wait
 from .restarts.keeper import Place, Restarts
 
 logger = logging.getLogger(__name__)
 
 KEY_FILE = "conversation.key"
 """The key of conversations, beside the peer file, where no other key file is configured."""
-MAX_WAIT_SECONDS = 3600.0
 _MAX_SESSIONS = 1024
 # What a client waits beyond the wait for an answer, so that it gets the pointer to `get_answer`.
 _ANSWER_SECONDS = 20.0
@@ -97,7 +97,7 @@ class BridgeSettings:
             peer_file=peer_file,
             ack_dir=_path(raw["ack_dir"]) or peer_file.parent / "acks",
             orchestrator=parse_orchestrator(raw["orchestrator"]),
-            wait_seconds=_wait_seconds(raw["wait_seconds"]),
+            wait_seconds=parse_wait(raw["wait_seconds"]),
             token_file=token_file,
             key_file=_path(raw["conversation_key_file"]),
             agent_ports=frozenset(map(int, raw.get("agent_ports", "").replace(",", " ").split())),
@@ -149,13 +149,16 @@ async def serve_bridge(
         exchanges = await stack.enter_async_context(Exchanges(pool, shim))
         tools = PeerTools(live, exchanges, sealer, wait=settings.wait_seconds)
 
-        async def tenant(headers: Mapping[str, str]) -> tuple[PeerTools, Owner]:
-            return tools, Owner(settings.orchestrator, user_of(headers))
+        def find_caller(headers: Mapping[str, str]) -> Caller:
+            # Where callers need a token, `Authorization` has that token, and not one of the user.
+            passed = user_headers(headers, authorization=settings.token_file is None)
+            return Caller(tools, Owner(settings.orchestrator, user_of(passed)), passed)
 
-        # Where callers need a token, `Authorization` has that token, and not one of the user.
-        server = make_server(tenant, passes_authorization=settings.token_file is None)
         app = make_app(
-            server, settings.listen, sessions=_MAX_SESSIONS, token_file=settings.token_file
+            make_server(find_caller),
+            settings.listen,
+            sessions=_MAX_SESSIONS,
+            token_file=settings.token_file,
         )
         port = await stack.enter_async_context(listening(app, settings.listen, listener))
         turns = BridgeTurns(
@@ -255,16 +258,3 @@ def _own_key(settings: BridgeSettings) -> bytes:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _wait_seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= MAX_WAIT_SECONDS:
-        raise SettingsError(
-            f"--wait-seconds (HOTPEERS_WAIT_SECONDS): {text!r} is not a number of seconds from "
-            f"1 to {MAX_WAIT_SECONDS:g}"
-        )
-    return value

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,18 @@ _IDLE_SECONDS = 20
 _LOOK_SECONDS = 0.01
 
 
-def make_app(server: Any, listen: Listen, *, sessions: int, token_file: Path | None) -> ASGIApp:
+def make_app(
+    server: Any,
+    listen: Listen,
+    *,
+    sessions: int,
+    token_file: Path | None,
+    routes: Sequence[Route] = (),
+) -> ASGIApp:
     """The application of an `MCPServer` or lowlevel `Server`, at `PATH`, with `HEALTH` beside it.
 
     `sessions` limits the MCP sessions at one time. With `token_file`, callers need its token.
+    `routes` are further routes.
     """
 
     async def health(_: Request) -> Response:
@@ -53,7 +61,7 @@ def make_app(server: Any, listen: Listen, *, sessions: int, token_file: Path | N
         # For a loopback address, the SDK enables its Host and Origin checks against DNS rebinding.
         host=listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
-    app.router.routes.append(Route(HEALTH, health, methods=["GET"]))
+    app.router.routes += [Route(HEALTH, health, methods=["GET"]), *routes]
     return app if token_file is None else _Guarded(app, token_file)
 
 
@@ -107,12 +115,16 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, listen: Listen, listener: socket.socket | None = None
+    app: ASGIApp,
+    listen: Listen,
+    listener: socket.socket | None = None,
+    *,
+    most_requests: int = 256,
 ) -> AsyncIterator[int]:
     """Serve while the context is open. Yields the port.
 
-    `listener` is a socket that listens already; without one, `listen` is bound. Raises
-    `ListenError`.
+    `listener` is a socket that listens already; without one, `listen` is bound. `most_requests`
+    limits the requests at one time; further ones are answered with 503. Raises `ListenError`.
     """
     with listener or _bind(listen) as bound:
         config = uvicorn.Config(
@@ -123,7 +135,7 @@ async def listening(
             lifespan="on",
             timeout_graceful_shutdown=1,
             timeout_keep_alive=_IDLE_SECONDS,
-            limit_concurrency=256,
+            limit_concurrency=most_requests,
         )
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets=[bound]), name="mcp")

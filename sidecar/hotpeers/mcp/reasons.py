@@ -39,4 +39,8 @@ class McpReason(Reason):
         "AnswerLost",
         "The process that asked the agent ended before the agent answered.",
     )
-    TOO_MANY_CALLS = "TooManyCalls", "The maximum number of calls at one time is running."
+    TOO_MANY_CALLS = (
+        "TooManyCalls",
+        "The maximum number of calls at one time or in a minute is reached.",
+    )
+    KEY_MISSING = "KeyMissing", "The hub has no key, so it accepts no token."

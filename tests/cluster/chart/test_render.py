@@ -174,6 +174,58 @@ def test_tools_for_spawning_are_reached_with_the_token_that_they_ask_for(helm: H
             assert not labels.items() <= pod["metadata"]["labels"].items()
 
 
+HUB = ("hub.enabled=true",)
+
+
+def test_without_the_hub_the_controller_may_write_no_secret(helm: Helm) -> None:
+    objects = helm.render()
+    assert not [it for it in objects if "hub" in it["metadata"]["name"]]
+    for it in objects:
+        for rule in it.get("rules", ()) if it["kind"] == "ClusterRole" else ():
+            assert "secrets" not in rule["resources"], it["metadata"]["name"]
+
+
+def test_hub_is_served_where_the_controller_says_and_has_no_secret_but_its_key(helm: Helm) -> None:
+    objects = helm.render(*HUB, 'hub.credentialsSecret={"name": "peers", "key": "all"}')
+    named = {(it["kind"], it["metadata"]["name"]): it for it in objects}
+    pod = named["Deployment", "hotpeers-hub"]["spec"]["template"]
+    (made,) = pod["spec"]["containers"]
+    told = {it["name"]: it.get("value") for it in made["env"]}
+    assert told["HOTPEERS_KEY_SECRET"] == "hotpeers-system/hotpeers-hub-key"
+    assert ("Secret", "hotpeers-hub-key") in named
+    (port,) = named["Service", "hotpeers-hub"]["spec"]["ports"]
+    url = f"http://hotpeers-hub.hotpeers-system:{port['port']}/mcp"
+    others = [it for it in objects if it["metadata"]["name"] != "hotpeers-hub"]
+    assert environment(others)["HOTPEERS_HUB_URL"] == url
+    assert environment(others)["HOTPEERS_HUB_KEY_SECRET"] == "hotpeers-hub-key"
+    account = {"kind": "ServiceAccount", "name": "hotpeers-hub", "namespace": "hotpeers-system"}
+    rules = []
+    for it in objects:
+        if account in it.get("subjects", ()):
+            role = named[it["roleRef"]["kind"], it["roleRef"]["name"]]
+            rules += role["rules"]
+    for rule in rules:
+        assert set(rule["verbs"]) <= {"list", "watch", "get", "patch"}
+        if "secrets" in rule["resources"]:
+            assert rule["resourceNames"] == ["hotpeers-hub-key"]
+        if "patch" in rule["verbs"]:
+            assert rule["resources"] == ["orchestrators/status"]
+    for it in objects:
+        selector = it["spec"].get("selector") if it["kind"] in ("Service", "Deployment") else None
+        labels = selector.get("matchLabels", selector) if selector else {}
+        if it["metadata"]["name"] != "hotpeers-hub" and labels:
+            assert not labels.items() <= pod["metadata"]["labels"].items()
+
+
+def test_hub_of_a_release_with_another_name_uses_its_own_names(helm: Helm) -> None:
+    objects = helm.render(*HUB, 'fullnameOverride="a"', namespace="b")
+    text = json.dumps(objects)
+    assert "hotpeers-hub" not in text
+    assert "hotpeers-system" not in text
+    named = {(it["kind"], it["metadata"]["name"]) for it in objects}
+    assert {("Deployment", "a-hub"), ("Secret", "a-hub-key"), ("Role", "a-controller-hub")} <= named
+
+
 def test_spawner_role_is_created_without_a_binding(helm: Helm) -> None:
     objects = helm.render(*TOOLS)
     bound = [it["roleRef"]["name"] for it in objects if "roleRef" in it]

@@ -12,11 +12,12 @@ from kit.waiting import until
 
 _ROOT = Path(__file__).parents[3]
 PEERS = _ROOT / "k8s" / "crds" / "peers.hotpeers.dev.yaml"
+ORCHESTRATORS = _ROOT / "k8s" / "crds" / "orchestrators.hotpeers.dev.yaml"
 _KAGENT = Path(__file__).parent / "crds"
 AGENTS = _KAGENT / "agents.kagent.dev.yaml"
 MODEL_CONFIGS = _KAGENT / "modelconfigs.kagent.dev.yaml"
 MCP_SERVERS = _KAGENT / "remotemcpservers.kagent.dev.yaml"
-CRD_FILES = (PEERS, AGENTS)
+CRD_FILES = (PEERS, ORCHESTRATORS, AGENTS)
 _SECONDS = 60.0
 
 
@@ -80,6 +81,11 @@ def agent(
     """Make the manifest of a kagent `Agent`, the least that kagent's own rules allow."""
     spec = {"type": "Declarative", "declarative": {}, **spec}
     return _manifest("kagent.dev/v1alpha2", "Agent", namespace, name, labels, spec)
+
+
+def orchestrator(namespace: str, name: str, **spec: Any) -> Object:
+    """Make the manifest of an `Orchestrator`."""
+    return _manifest("hotpeers.dev/v1alpha1", "Orchestrator", namespace, name, None, spec)
 
 
 def account_manifest(namespace: str, name: str, **metadata: Any) -> Object:

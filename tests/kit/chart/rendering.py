@@ -14,7 +14,10 @@ from kit.chart.helm import CHART, Helm
 K8S = CHART.parent
 INSTALL = K8S / "install.yaml"
 NAMESPACE = "hotpeers-system"
-_COPIED = ("crds/*.yaml", "rbac/roles.yaml", "alerts/*.yaml", "dashboards/*.json")
+_COPIED = (
+    *("crds/*.yaml", "alerts/*.yaml", "dashboards/*.json"),
+    *("rbac/roles.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml"),
+)
 # Where `kubectl delete -f` removes it, it would keep nothing: the annotation would only mislead.
 _SETS = ("crds.keep=false",)
 _HEAD = f"""\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,10 +47,14 @@ class GoClient:
 
 
 @asynccontextmanager
-async def go_client(built: Path, url: str, version: str) -> AsyncIterator[GoClient]:
+async def go_client(
+    built: Path, url: str, version: str, token: str = ""
+) -> AsyncIterator[GoClient]:
     """A client of the server at `url`, which asks for a protocol version; "" is its newest."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(built, url, version, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        built, url, version, stdin=pipe, stdout=pipe, env={**os.environ, "MCP_TOKEN": token}
+    )
     try:
         client = GoClient(process)
         client.first = await client.answer()

@@ -1,6 +1,7 @@
 // A client as agents in Go have it: it lists the tools once at its start and keeps their names, and
 // lists them again at each turn, as google.golang.org/adk and kagent's Go runtime do.
 //
+// MCP_TOKEN is the token of an orchestrator, if the server needs one.
 // The arguments are the URL of the server, and the version of the protocol to ask for. Each line of
 // standard input is a turn, a JSON object with "tool" and "arguments". Each line of standard output
 // answers: {"version", "tools": {name: description}, "text", "isError", "error"}.
@@ -11,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -41,10 +43,22 @@ func list(ctx context.Context, session *mcp.ClientSession) (map[string]string, e
 	return found, nil
 }
 
+// withToken sends the token of an orchestrator, as RemoteMCPServer.headersFrom does.
+type withToken string
+
+func (token withToken) RoundTrip(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	request.Header.Set("X-Hotpeers-Token", string(token))
+	return http.DefaultTransport.RoundTrip(request)
+}
+
 func run() error {
 	ctx := context.Background()
 	client := mcp.NewClient(&mcp.Implementation{Name: "goclient", Version: "1"}, nil)
 	transport := &mcp.StreamableClientTransport{Endpoint: os.Args[1]}
+	if token := os.Getenv("MCP_TOKEN"); token != "" {
+		transport.HTTPClient = &http.Client{Transport: withToken(token)}
+	}
 	session, err := client.Connect(ctx, transport, &mcp.ClientSessionOptions{ProtocolVersion: os.Args[2]})
 	if err != nil {
 		return err

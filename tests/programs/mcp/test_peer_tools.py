@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 
 from hotpeers.mcp.bridge import BridgeSettings, read_key, serve_bridge
+from kit.raw_mcp import RawSession, request_of
 from kit.raw_peer import RawPeer, running_peer
 
 ERAS = ["legacy", "2026-07-28"]
@@ -300,57 +301,6 @@ async def test_headers_of_the_user_reach_only_peers_that_may_get_them(tmp_path: 
     assert trusted.headers[0]["authorization"] == "Bearer users-token"
     assert "x-other" not in trusted.headers[0]
     assert not {"x-user-id", "authorization"} & set(other.headers[0])
-
-
-class RawSession:
-    """A session of MCP 2025-11-25 that no SDK made."""
-
-    def __init__(self, http: aiohttp.ClientSession, url: str, session: str) -> None:
-        self._http = http
-        self._url = url
-        self.headers = {
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-            "Mcp-Session-Id": session,
-            "MCP-Protocol-Version": "2025-11-25",
-        }
-
-    @classmethod
-    async def begin(cls, http: aiohttp.ClientSession, url: str) -> RawSession:
-        body = {
-            "jsonrpc": "2.0",
-            "id": 0,
-            "method": "initialize",
-            "params": {
-                "protocolVersion": "2025-11-25",
-                "capabilities": {},
-                "clientInfo": {"name": "raw", "version": "0"},
-            },
-        }
-        accept = {"Accept": "application/json, text/event-stream"}
-        async with http.post(url, json=body, headers=accept) as response:
-            assert response.status == 200, await response.text()
-            session = response.headers["Mcp-Session-Id"]
-        made = cls(http, url, session)
-        note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        async with http.post(url, json=note, headers=made.headers) as response:
-            assert response.status == 202
-        return made
-
-    async def call(self, number: int, tool: str, **arguments: Any) -> dict[str, Any]:
-        body = request_of(number, tool, **arguments)
-        async with self._http.post(self._url, data=body, headers=self.headers) as response:
-            assert response.status == 200, await response.text()
-            for line in (await response.text()).splitlines():
-                if line.startswith("data:") and '"id"' in line:
-                    return dict(json.loads(line.removeprefix("data:")))
-        raise AssertionError("no answer")
-
-
-def request_of(number: int, tool: str, **arguments: Any) -> bytes:
-    params = {"name": tool, "arguments": arguments}
-    body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
-    return json.dumps(body).encode()
 
 
 async def test_a_request_that_is_sent_again_in_its_session_reaches_the_peer_once(

@@ -21,6 +21,7 @@ from ...inject.annotations import (
     read_namespaces,
 )
 from ...inject.conflicts import is_injected
+from ...model.invitation import readers_of
 from ...model.selector import Selector
 from ..reasons import ControllerReason
 
@@ -30,8 +31,6 @@ GROUP = "rbac.authorization.k8s.io"
 MANAGED_BY = ("app.kubernetes.io/managed-by", "hotpeers")
 GRACE_SECONDS = 60.0
 """How long a binding stays after its last pod: the pod may only be replaced."""
-READERS = "hotpeers.dev/readers"
-"""The annotation of a Namespace with the accounts that may read its peers."""
 _MAX_NAME = 200
 _MAX_PROBLEMS = 100
 
@@ -223,10 +222,10 @@ def read_pod(data: Any) -> Orchestrator:
 def read_invitation(data: Any, injectable: Selector) -> Invitation:
     """Read a Namespace. Its pods may be injected if its labels match `injectable`."""
     metadata = data["metadata"]
-    said = (metadata.get("annotations") or {}).get(READERS) or ""
+    readers = readers_of(metadata.get("annotations") or {})
     labels = metadata.get("labels") or {}
     injects = labels.get(INJECTION_LABEL) != DISABLED and injectable.matches(labels)
-    return Invitation(str(metadata["name"]), frozenset(said.replace(",", " ").split()), injects)
+    return Invitation(str(metadata["name"]), readers, injects)
 
 
 def read_binding(data: Any) -> Existing:

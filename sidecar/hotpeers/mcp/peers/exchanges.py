@@ -28,7 +28,7 @@ KEPT_SECONDS = 600.0
 MAX_KEPT = 1_000
 MAX_KEPT_CHARACTERS = 16 * 1024 * 1024
 MAX_RUNNING = 256
-"""Most exchanges that run at once in this process."""
+"""Most exchanges that run at once, if no other limit is given."""
 PROGRESS_SECONDS = 5.0
 """How often a waiting client hears that the peer still works, if the peer says nothing."""
 _LOOK_SECONDS = 0.5
@@ -47,14 +47,29 @@ class Request:
 
 
 class Exchanges:
-    """Runs exchanges, and waits for them. Use it as an asynchronous context manager."""
+    """Runs exchanges, and waits for them. Use it as an asynchronous context manager.
 
-    def __init__(
-        self, pool: Pool, settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    `most_running` limits the exchanges that run at once, and `most_characters` the outcomes that are
+    kept. `admit` is called before an exchange begins; it raises `Fault` if none may begin now.
+    """
+
+    def __init__(  # noqa: PLR0913 - two limits and a clock
+        self,
+        pool: Pool,
+        settings: Settings,
+        *,
+        most_running: int = MAX_RUNNING,
+        most_characters: int = MAX_KEPT_CHARACTERS,
+        admit: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._clock = clock
+        self._admit = admit
+        self.most_running = most_running
+        self._most_characters = most_characters
+        self._hurried = False
         self._exchanges: dict[bytes, Exchange] = {}
         self._by_request: dict[tuple[str, ...], bytes] = {}
         self._locks: weakref.WeakValueDictionary[tuple[str, ...], asyncio.Lock] = (
@@ -75,6 +90,10 @@ class Exchanges:
     def running(self) -> int:
         """How many exchanges run now."""
         return sum(not one.task.done() for one in self._exchanges.values())
+
+    def hurry(self) -> None:
+        """End each wait now. The callers get a pointer to `get_answer`, which another replica serves."""
+        self._hurried = True
 
     def send(
         self, fleet: Fleet, peer: Peer, request: Request, before: Conversation | None
@@ -116,7 +135,7 @@ class Exchanges:
         """Wait for the outcome; None if it takes longer. Reports progress meanwhile."""
         end = self._clock() + seconds
         heard, spoke, count = 0, self._clock(), 0
-        while not exchange.task.done() and self._clock() < end:
+        while not exchange.task.done() and self._clock() < end and not self._hurried:
             pause = max(min(_LOOK_SECONDS, end - self._clock()), 0.001)
             await asyncio.wait({exchange.task}, timeout=pause)
             quiet = self._clock() - spoke > PROGRESS_SECONDS
@@ -140,12 +159,13 @@ class Exchanges:
 
     def _new(self, fleet: Fleet, peer: Peer, owner: Owner) -> Exchange:
         self._forget_old()
-        if self.running >= MAX_RUNNING:
+        if self.running >= self.most_running:
             raise Fault(
                 McpReason.TOO_MANY_CALLS,
-                f"{MAX_RUNNING} calls are running here already. Nothing was sent",
+                f"{self.most_running} calls are running here already. Nothing was sent",
                 "Try again when others have ended.",
             )
+        self._admit()
         return Exchange(os.urandom(EXCHANGE_BYTES), owner, peer, fleet, self._pool, self._settings)
 
     def _add(self, exchange: Exchange) -> None:
@@ -173,7 +193,7 @@ class Exchanges:
         for number, one in enumerate(done):
             size += 0 if one.task.cancelled() else len(one.task.result().text)
             late = (one.ended or 0.0) < oldest
-            if late or number >= MAX_KEPT or size > MAX_KEPT_CHARACTERS:
+            if late or number >= MAX_KEPT or size > self._most_characters:
                 del self._exchanges[one.id]
         kept = self._exchanges
         self._by_request = {key: one for key, one in self._by_request.items() if one in kept}

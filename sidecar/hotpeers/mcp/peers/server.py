@@ -12,7 +12,8 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from mcp.server.context import ServerRequestContext
@@ -48,7 +49,7 @@ INSTRUCTIONS = (
 )
 MAX_MESSAGE = 131_072
 _MAX_LIST = 100
-_USER_HEADERS = ("authorization", "x-user-id")
+USER_HEADERS = ("authorization", "x-user-id")
 _DERIVED = uuid.uuid5(uuid.NAMESPACE_URL, "https://hotpeers.dev/message")
 
 _Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
@@ -69,24 +70,32 @@ class _Get(BaseModel):
     conversation: Annotated[str, Field(min_length=1, max_length=8192)]
 
 
-Tenant = Callable[[Mapping[str, str]], Awaitable[tuple[PeerTools, Owner]]]
-"""Finds the tools of a caller, and who it is, by the headers of its request. Raises `Fault`."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and its tools. `passed` are the headers of its user, for peers that may get them."""
+
+    tools: PeerTools
+    owner: Owner
+    passed: Mapping[str, str]
 
 
-def make_server(tenant: Tenant, *, passes_authorization: bool) -> Server[Any]:
-    """The MCP server. `passes_authorization`: whether `Authorization` is the user's, for peers."""
+FindCaller = Callable[[Mapping[str, str]], Caller]
+"""Finds the caller by the headers of its request. Raises `Fault`."""
+
+
+def make_server(find_caller: FindCaller) -> Server[Any]:
+    """The MCP server with the peer tools of each caller."""
 
     async def list_tools(
         context: ServerRequestContext[Any, Any], _: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        tools, _owner = await tenant(_headers(context))
-        return ListToolsResult(tools=_definitions(tools))
+        return ListToolsResult(tools=_definitions(find_caller(_headers(context)).tools))
 
     async def call_tool(
         context: ServerRequestContext[Any, Any], params: CallToolRequestParams
     ) -> CallToolResult:
         try:
-            answer = await _call(tenant, context, params, passes_authorization)
+            answer = await _call(find_caller, context, params)
         except Fault as fault:
             logger.info("%s: %s: %s", params.name, fault.reason, fault)
             answer = explained(fault)
@@ -105,13 +114,13 @@ def make_server(tenant: Tenant, *, passes_authorization: bool) -> Server[Any]:
 
 
 async def _call(
-    tenant: Tenant,
+    find_caller: FindCaller,
     context: ServerRequestContext[Any, Any],
     params: CallToolRequestParams,
-    passes_authorization: bool,
 ) -> Answer:
     headers = _headers(context)
-    tools, owner = await tenant(headers)
+    caller = find_caller(headers)
+    tools, owner = caller.tools, caller.owner
     arguments = params.arguments or {}
 
     async def report(count: int, text: str) -> None:
@@ -121,13 +130,8 @@ async def _call(
         case "ask_agent":
             ask = _Ask.model_validate(arguments)
             key = _request_key(context, headers, owner, arguments)
-            passed = {
-                name: headers[name]
-                for name in _USER_HEADERS
-                if name in headers and (passes_authorization or name != "authorization")
-            }
             identifier = str(uuid.uuid5(_DERIVED, json.dumps(key))) if key else ""
-            request = Request(owner, Message(ask.message, identifier, passed), key)
+            request = Request(owner, Message(ask.message, identifier, caller.passed), key)
             return await tools.ask(ask.agent, ask.conversation, request, report)
         case "list_agents":
             wanted = _List.model_validate(arguments)
@@ -141,6 +145,12 @@ async def _call(
         f"there is no tool {name!r}",
         "The tools are ask_agent, list_agents and get_answer.",
     )
+
+
+def user_headers(headers: Mapping[str, str], *, authorization: bool) -> dict[str, str]:
+    """The headers that identify the user. `authorization`: whether `Authorization` is the user's."""
+    names = USER_HEADERS if authorization else USER_HEADERS[1:]
+    return {name: headers[name] for name in names if name in headers}
 
 
 def user_of(headers: Mapping[str, str]) -> str:

@@ -40,7 +40,8 @@ class PeerTools:
     ) -> None:
         self.fleet = fleet
         self._exchanges = exchanges
-        self._sealer = sealer
+        self.sealer = sealer
+        """Seals conversations. A new key replaces it."""
         self._wait = wait
         self._search = Search()
 
@@ -51,7 +52,7 @@ class PeerTools:
         peer = find_peer(self.fleet.catalog(), agent)
         before = None
         if conversation:
-            before = self._sealer.open(conversation, request.owner)
+            before = self.sealer.open(conversation, request.owner)
             _check_peer(before, peer)
         exchange = self._exchanges.send(self.fleet, peer, request, before)
         try:
@@ -63,7 +64,7 @@ class PeerTools:
 
     async def answer(self, conversation: str, owner: Owner, report: Report) -> Answer:
         """`get_answer`: wait on for an answer that took longer. Raises `Fault`."""
-        found = self._sealer.open(conversation, owner)
+        found = self.sealer.open(conversation, owner)
         if not found.exchange:
             raise Fault(
                 McpReason.NO_ANSWER_EXPECTED,
@@ -101,7 +102,7 @@ class PeerTools:
 
     def _answer(self, exchange: Exchange, outcome: Outcome | None) -> Answer:
         conversation = exchange.conversation(outcome)
-        token = self._sealer.seal(conversation, exchange.owner)
+        token = self.sealer.seal(conversation, exchange.owner)
         name = shown_name(exchange.peer)
         if outcome is None:
             said = exchange.progress()

@@ -21,9 +21,9 @@ _KINDS = (AGENT, PEER, SERVICE)
 class KubernetesSource:
     """Follows the labelled objects of some namespaces; see `Source`.
 
-    Empty `namespaces` means all namespaces. `home` is the namespace of the orchestrator. Its labels
-    are watched only once an Agent selects the namespaces it admits by label. `restarted` is called
-    with the reason each time a watch ends with an error.
+    Empty `namespaces` means all namespaces. `home` is the namespace of the orchestrator; "" if the
+    snapshots are for several. Its labels are watched only once an Agent selects the namespaces it
+    admits by label. `restarted` is called with the reason each time a watch ends with an error.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class KubernetesSource:
             changed=self._changed,
             restarted=restarted,
         )
+        self._has_home = bool(home)
         self._home_wanted = False
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
@@ -67,7 +68,7 @@ class KubernetesSource:
                     if task.done():
                         task.result()
                 snapshot = self._snapshot()
-                if not self._home_wanted and self._asked_for_labels():
+                if self._has_home and not self._home_wanted and self._asked_for_labels():
                     self._home_wanted = True
                     tasks.append(self._start(self._home))
                 yield snapshot

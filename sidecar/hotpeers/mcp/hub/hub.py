@@ -1,0 +1,234 @@
+"""Wires a hub, and runs it until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from aiohttp import web
+
+from hotpeers_shim.settings import Settings
+
+from ... import __version__
+from ...base.http import METRICS_TYPE, serve
+from ...base.problems import Problem, log_problems
+from ...base.reasons import Reason
+from ...base.signals import Stop, raise_at_signal
+from ...kube.client import Client
+from ...kube.connection import Access, connect
+from ...registry.fault import Fault
+from ...sidecar.cards.reader import CardReader
+from ...sidecar.credentials.keeper import CredentialKeeper
+from ..http import PATH, listening, make_app
+from ..peers.conversation import Owner
+from ..peers.server import Caller, make_server, user_headers, user_of
+from ..reasons import McpReason
+from .access import Guarded, given_token
+from .cluster import ClusterWatch
+from .metrics import HubMetrics
+from .peer_list import peer_list_route
+from .settings import HubSettings
+from .status import StatusWriter
+from .tenant import Tenant
+from .tenants import Tenants
+
+logger = logging.getLogger(__name__)
+
+_MAX_SESSIONS = 10_000
+_MAX_REQUESTS = 4_096
+_GATHER_SECONDS = 0.002
+_LOOK_SECONDS = 1.0
+UNREADY_SECONDS = 3.0
+"""How long the hub serves on after SIGTERM, until no new connections come to it."""
+_HURRY_SECONDS = 0.8
+
+
+async def run_hub(settings: HubSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises `HotpeersError` if it cannot start."""
+    logger.info("hotpeers %s serves many orchestrators, process %d", __version__, os.getpid())
+    signals = asyncio.create_task(raise_at_signal(), name="signals")
+    try:
+        async with serve_hub(settings) as hub:
+            tasks = {signals, *hub.tasks}
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {signals}:
+                # A task ends only through a bug: end the process, so that the bug is seen.
+                task.result()
+            await hub.leave()
+            await signals
+    except Stop:
+        logger.info("hotpeers ends: asked to")
+    finally:
+        signals.cancel()
+
+
+class Hub:
+    """One running hub. `port` and `health_port` are where it listens; 0 if it does not."""
+
+    def __init__(self, settings: HubSettings, client: Client) -> None:
+        self._settings = settings
+        self._leaving = False
+        self._told: tuple[Problem, ...] = ()
+        self.port = self.health_port = 0
+        shim = Settings.read({**os.environ, "HOTPEERS_PEER_FILE": str(settings.peer_file)})
+        self.watch = ClusterWatch(
+            client,
+            selector=settings.selector,
+            key_secret=settings.key_secret,
+            restarted=self._note_restart,
+        )
+        self._credentials = CredentialKeeper(
+            settings.credentials, settings.peer_file, self.watch.news.set
+        )
+        self._cards = CardReader(self.watch.news.set, access=self._credentials.access)
+        self.tenants = Tenants(
+            self.watch,
+            self._cards,
+            shim,
+            wait=settings.wait_seconds,
+            user_headers_to=settings.user_headers_to,
+        )
+        self.metrics = HubMetrics(self.tenants)
+        self._status = StatusWriter(client, self.tenants, settings.replica)
+        self.tasks: frozenset[asyncio.Task[None]] = frozenset()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the cluster and serve while the context is open."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._cards)
+            stack.push_async_callback(self.tenants.aclose)
+            # Credentials are written for the user of this process alone.
+            self._credentials.note_users(frozenset({os.getuid()}))
+            works = {
+                "follow the cluster": self.watch.run(),
+                "update": self._keep_updating(),
+                "write statuses": self._status.run(),
+                "tell problems": self._tell(),
+            }
+            tasks = {asyncio.create_task(work, name=name) for name, work in works.items()}
+            self.tasks = frozenset(tasks)
+            if settings.credentials is not None:
+                tasks.add(asyncio.create_task(self._credentials.run(), name="credentials"))
+            stack.push_async_callback(_cancelled, tasks)
+            if settings.health_listen is not None:
+                flag = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
+                self.health_port = await stack.enter_async_context(
+                    serve(self._health_app(), settings.health_listen, flag)
+                )
+            app = make_app(
+                make_server(self._find_caller),
+                settings.listen,
+                sessions=_MAX_SESSIONS,
+                token_file=None,
+                routes=[peer_list_route(self._tenant)],
+            )
+            guarded = Guarded(
+                app, self.tenants.find, lambda: self.tenants.ready, self.metrics.rejected
+            )
+            self.port = await stack.enter_async_context(
+                listening(guarded, settings.listen, most_requests=_MAX_REQUESTS)
+            )
+            logger.info(
+                "peer tools at http://%s:%d%s", settings.listen.host or "*", self.port, PATH
+            )
+            yield
+
+    async def leave(self) -> None:
+        """Stop gently: take no new callers, and answer waiting calls with a pointer."""
+        self._leaving = True
+        await asyncio.sleep(UNREADY_SECONDS)
+        if self.tenants.running:
+            logger.info("%d calls run on at their peers", self.tenants.running)
+        self.tenants.hurry()
+        await asyncio.sleep(_HURRY_SECONDS)
+
+    def _note_restart(self, reason: Reason) -> None:
+        self.metrics.watch_restarted(reason)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The current problems."""
+        return (
+            *self.watch.problems(),
+            *self.tenants.problems,
+            *self._cards.problems,
+            *self._credentials.problems,
+            *self._status.problems(),
+        )
+
+    async def _keep_updating(self) -> None:
+        news = self.watch.news
+        while True:
+            await news.wait()
+            # Debounce: one update per burst of events and cards.
+            await asyncio.sleep(_GATHER_SECONDS)
+            news.clear()
+            await self.tenants.update()
+
+    async def _tell(self) -> None:
+        while True:
+            problems = self.problems()
+            if problems != self._told:
+                log_problems(self._told, problems)
+                self._told = problems
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _tenant(self, headers: Mapping[str, str]) -> Tenant:
+        tenant = self.tenants.find(given_token(headers))
+        if tenant is None:
+            raise Fault(
+                McpReason.ORCHESTRATOR_UNKNOWN,
+                "the token is no longer one of an orchestrator. Nothing was sent",
+                "Its operator can read the new token from its Secret.",
+            )
+        return tenant
+
+    def _find_caller(self, headers: Mapping[str, str]) -> Caller:
+        tenant = self._tenant(headers)
+        # A token of ours in `Authorization` is not one of the user.
+        of_user = user_headers(headers, authorization="x-hotpeers-token" in headers)
+        owner = Owner(tenant.orchestrator.uid, user_of(of_user))
+        passes = tenant.orchestrator.passes_user_headers
+        return Caller(tenant.tools, owner, of_user if passes else {})
+
+    def _health_app(self) -> web.Application:
+        async def healthz(_: web.Request) -> web.Response:
+            return web.Response(text="ok\n")
+
+        async def readyz(_: web.Request) -> web.Response:
+            if self._leaving:
+                return web.Response(text="the hub is ending\n", status=503)
+            if self.tenants.ready:
+                return web.Response(text="ok\n")
+            return web.Response(text="the cluster was not read completely yet\n", status=503)
+
+        async def metrics(_: web.Request) -> web.Response:
+            body = self.metrics.text(self.problems())
+            return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
+
+        app = web.Application()
+        app.router.add_get("/healthz", healthz)
+        app.router.add_get("/readyz", readyz)
+        app.router.add_get("/metrics", metrics)
+        return app
+
+
+@asynccontextmanager
+async def serve_hub(settings: HubSettings) -> AsyncIterator[Hub]:
+    """Run a hub while the context is open."""
+    access = Access(settings.kubeconfig, settings.context)
+    async with Client(access, await connect(access)) as client:
+        hub = Hub(settings, client)
+        async with hub.running():
+            yield hub
+
+
+async def _cancelled(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,64 @@
+"""A client of MCP over plain HTTP that no SDK wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aiohttp
+
+
+class RawSession:
+    """A session of MCP 2025-11-25 that no SDK made."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, session: str, more: dict[str, str]
+    ) -> None:
+        self._http = http
+        self._url = url
+        self.headers = {
+            **more,
+            "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json",
+            "Mcp-Session-Id": session,
+            "MCP-Protocol-Version": "2025-11-25",
+        }
+
+    @classmethod
+    async def begin(
+        cls, http: aiohttp.ClientSession, url: str, more: dict[str, str] | None = None
+    ) -> RawSession:
+        body = {
+            "jsonrpc": "2.0",
+            "id": 0,
+            "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "clientInfo": {"name": "raw", "version": "0"},
+            },
+        }
+        accept = {"Accept": "application/json, text/event-stream", **(more or {})}
+        async with http.post(url, json=body, headers=accept) as response:
+            assert response.status == 200, await response.text()
+            session = response.headers["Mcp-Session-Id"]
+        made = cls(http, url, session, more or {})
+        note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        async with http.post(url, json=note, headers=made.headers) as response:
+            assert response.status == 202
+        return made
+
+    async def call(self, number: int, tool: str, **arguments: Any) -> dict[str, Any]:
+        body = request_of(number, tool, **arguments)
+        async with self._http.post(self._url, data=body, headers=self.headers) as response:
+            assert response.status == 200, await response.text()
+            for line in (await response.text()).splitlines():
+                if line.startswith("data:") and '"id"' in line:
+                    return dict(json.loads(line.removeprefix("data:")))
+        raise AssertionError("no answer")
+
+
+def request_of(number: int, tool: str, **arguments: Any) -> bytes:
+    params = {"name": tool, "arguments": arguments}
+    body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+    return json.dumps(body).encode()
