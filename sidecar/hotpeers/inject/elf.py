@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import tempfile
 from collections.abc import Mapping
@@ -35,9 +36,9 @@ def make_elf(machines: Machines, machine: str = "") -> bytes:
 
 
 def install_elf(program: bytes, place: Path) -> None:
-    """Write the program to a file, executable for all users, unless it exists. Raises OSError."""
+    """Write the program to a file, executable for all users, unless it is there. Raises OSError."""
     with suppress(OSError):
-        if place.read_bytes() == program:
+        if _is_installed(program, place):
             return
     place.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
@@ -49,3 +50,12 @@ def install_elf(program: bytes, place: Path) -> None:
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _is_installed(program: bytes, place: Path) -> bool:
+    # An agent can write to the folder too. `open` must not wait for a FIFO, or follow a link.
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
+        status = os.fstat(descriptor)
+        right = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o755
+        return right and file.read(len(program) + 1) == program

@@ -39,12 +39,16 @@ def check_restarts(pod: Json, target: Json, plan: BridgePlan | None) -> Skip | N
         return None  # the pod was injected before
     if plan.config is None or not follows_source(pod, plan.config):
         return Skip(InjectReason.HOT_CONFIG_NOT_MOUNTED)
+    return _check_container(pod, target)
+
+
+def _check_container(pod: Json, target: Json) -> Skip | None:
     if ends(pod):
-        return Skip(InjectReason.POD_ENDS, f"restartPolicy {pod['spec']['restartPolicy']}")
-    return _check_container(target)
-
-
-def _check_container(target: Json) -> Skip | None:
+        detail = f"that of the pod is {pod['spec']['restartPolicy']}"
+        return Skip(InjectReason.RESTART_POLICY, detail)
+    if (policy := target.get("restartPolicy") or "Always") != "Always":
+        # A container may have its own since Kubernetes 1.35.
+        return Skip(InjectReason.RESTART_POLICY, f"that of container {target['name']} is {policy}")
     if not any(one.get("protocol", "TCP") == "TCP" for one in target.get("ports") or []):
         return Skip(InjectReason.AGENT_PORT_UNKNOWN, f"container {target['name']}")
     if target.get("livenessProbe"):
@@ -66,13 +70,13 @@ def restarts(sidecar: Json) -> bool:
 def restart_probe() -> Json:
     """The liveness probe of the agent's container.
 
-    A probe that cannot run does not count as failed, but one that takes too long does. So it may take
-    longer than anything on a working node takes.
+    A probe that cannot run does not count as failed, but one that takes too long does (`Probe` of
+    pkg/probe/exec/exec.go, 1.36). So it may take an hour: a stuck probe must not stop the agent.
     """
     return {
         "exec": {"command": list(_COMMAND)},
         "periodSeconds": 5,
-        "timeoutSeconds": 120,
+        "timeoutSeconds": 3600,
         "failureThreshold": 1,
     }
 

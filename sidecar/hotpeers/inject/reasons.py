@@ -38,9 +38,9 @@ class InjectReason(Reason):
         "HotConfigNeedsBridge",
         'Only an agent with the bridge is restarted when it is idle; write "true" for one with the shim.',
     )
-    POD_ENDS = (
-        "PodEnds",
-        "The pod ends by itself, and its containers are not restarted.",
+    RESTART_POLICY = (
+        "RestartPolicyNotAlways",
+        "kubelet does not restart a container whose restartPolicy is not Always.",
     )
     AGENT_PORT_UNKNOWN = (
         "AgentPortUnknown",

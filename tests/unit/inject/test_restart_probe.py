@@ -1,9 +1,11 @@
 """The program that the agent's liveness probe runs, run for real."""
 
 import concurrent.futures
+import os
 import platform
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from hotpeers.inject.restartprobe.program import (
     PROGRAM,
     SIGN,
+    SIGN_SECONDS,
     install_program,
     is_known,
     make_program,
@@ -40,6 +43,47 @@ def test_probe_fails_once_for_each_sign(program: Path) -> None:
         assert run(program, sign) == 1
         assert not sign.exists()
         assert run(program, sign) == 0
+
+
+@pytest.mark.parametrize("age", [SIGN_SECONDS + 2, -SIGN_SECONDS - 2, 3600, 2**31])
+def test_sign_that_is_not_renewed_is_ignored(program: Path, age: float) -> None:
+    sign = program.with_name(SIGN)
+    sign.touch()
+    os.utime(sign, (0, time.time() - age))
+    assert run(program, sign) == 0
+    assert sign.exists()
+
+
+def test_failure_says_why(program: Path) -> None:
+    sign = program.with_name(SIGN)
+    command = [str(program), str(sign)]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b""
+    sign.touch()
+    found = subprocess.run(command, capture_output=True, check=False)
+    assert found.returncode == 1
+    assert found.stdout.startswith(b"hotpeers restarts the agent, which is idle: ")
+    sign.touch()
+    closed = subprocess.run(["sh", "-c", f"{program} {sign} >&-"], check=False)
+    assert closed.returncode == 1
+
+
+def test_program_is_installed_in_place_of_anything_else(tmp_path: Path) -> None:
+    place = tmp_path / PROGRAM
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"untouched")
+    os.mkfifo(place)
+    install_program(tmp_path)
+    place.unlink()
+    place.symlink_to(elsewhere)
+    install_program(tmp_path)
+    place.chmod(0)
+    install_program(tmp_path)
+    assert (place.read_bytes(), place.is_symlink()) == (make_program(), False)
+    assert elsewhere.read_bytes() == b"untouched"
+    before = place.stat()
+    install_program(tmp_path)
+    assert place.stat() == before
+    assert run(place) == 0
 
 
 def test_one_sign_fails_one_of_many_probes(program: Path) -> None:
@@ -80,7 +124,14 @@ def test_program_runs_on_the_other_architecture(machine: str, tmp_path: Path) ->
     program.write_bytes(make_program(machine))
     program.chmod(0o755)
     sign.touch()
-    assert run(emulator, program, sign) == 1
+    found = subprocess.run([emulator, program, sign], capture_output=True, check=False)
+    assert found.returncode == 1
+    assert found.stdout.startswith(b"hotpeers restarts the agent")
     assert not sign.exists()
     assert run(emulator, program, sign) == 0
     assert run(emulator, program) == 0
+    for age in (SIGN_SECONDS + 2, -SIGN_SECONDS - 2):
+        sign.touch()
+        os.utime(sign, (0, time.time() - age))
+        assert run(emulator, program, sign) == 0
+        assert sign.exists()

@@ -56,7 +56,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A restart that was asked for: for which configuration, and when (seconds since the epoch)."""
+    """A restart that was asked for: for which configuration, and when (by the monotonic clock)."""
 
     wanted: str
     time: float
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that a decision depends on. Digests are "" if unknown; times are in seconds.
+    """All that a decision depends on. Digests are "" if unknown. Times are seconds of the monotonic clock.
 
     `newest`, `folder`, `running`, `good` and `bad` are the digests of the newest files, of those in the
     agent's folder, of those that the process started with, of the last ones with which a process was

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ _MAX_BYTES = 64 * 1024 * 1024
 class Memory:
     """The state. `config` is the digest of the live config.json. `skills` is that of the pod's skills.
 
-    `began` is when the sidecar first started in this pod. `good` is the digest of the good files. The
-    other fields are those of `decision.Seen`.
+    `began` is when the sidecar first started in this pod, in seconds since the epoch. `good` is the
+    digest of the good files. The other fields are those of `decision.Seen`.
     """
 
     began: float = 0.0
@@ -54,13 +55,14 @@ class MemoryFile:
             data = json.loads(_read(self._folder / _STATE))
             for name, kind in (("process", Process), ("request", Request)):
                 if data[name] is not None:
-                    data[name] = kind(**data[name])
-            return Memory(**{one.name: data[one.name] for one in fields(Memory)})
+                    data[name] = _make(kind, data[name])
+            memory: Memory = _make(Memory, data)
         except FileNotFoundError:
             return Memory()
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             logger.warning("%s cannot be read: %s", self._folder / _STATE, type(error).__name__)
             return Memory()
+        return memory
 
     def save(self, memory: Memory) -> None:
         """Write the state if it has changed. Raises OSError."""
@@ -81,6 +83,19 @@ class MemoryFile:
         """Write the last good files. Raises OSError."""
         data = {name: base64.b64encode(raw).decode() for name, raw in files.items()}
         write_file(self._folder / _GOOD, json.dumps(data).encode())
+
+
+def _make(kind: type[Any], data: Any) -> Any:
+    """A value of a dataclass. Raises KeyError or TypeError if a field is missing or has another type."""
+    values = {one.name: data[one.name] for one in fields(kind)}
+    for one in fields(kind):
+        value = values[one.name]
+        text = one.type == "str" and isinstance(value, str)
+        number = one.type == "float" and isinstance(value, int | float) and math.isfinite(value)
+        part = str(one.type).endswith(" | None") and isinstance(value, Process | Request | None)
+        if not (text or number or part):
+            raise TypeError(one.name)
+    return kind(**values)
 
 
 def _read(path: Path) -> bytes:

@@ -33,7 +33,7 @@ class Proofs:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._sockets = ""
+        self._started: tuple[float, float] | None = None
         self._proof: Proof | None = None
 
     def of(self, version: Version, process: Process | None) -> Proven:
@@ -46,8 +46,9 @@ class Proofs:
         name = f"{version.digest}:{secrets}" if seen == wanted.hash else version.digest
         if process is None or process.digest != version.digest:
             return Proven(name, seen)
-        if self._proof is None or self._sockets != process.sockets:
+        started = process.since, process.restarted
+        if self._proof is None or self._started != started:
             start = Start(version.content, self._folder.own_hash(), process.since)
-            self._proof, self._sockets = Proof(start), process.sockets
+            self._proof, self._started = Proof(start), started
         found, rotated = self._proof.of(seen, wanted)
         return Proven(name, seen, found, rotated)

@@ -1,6 +1,8 @@
 """Restarts of an agent, with a clock, tables of sockets and a probe of this test's own."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from hotpeers.mcp.restarts.decision import (
     UNSEEN_SECONDS,
 )
 from hotpeers.mcp.restarts.keeper import Place, Restarts
+from hotpeers.mcp.restarts.memory import Memory, MemoryFile
 from hotpeers.mcp.restarts.watch import STEADY_SECONDS
 from hotpeers_shim.contract import ConfigState
 from hotpeers_shim.contract.turns import Turns
@@ -28,10 +31,14 @@ BRIDGE = Server("http://127.0.0.1:8091/mcp", PEER_TOOLS, 45.0)
 
 
 class Pod:
-    """A pod with one agent. `look` lets time pass and the sidecar look."""
+    """A pod with one agent. `look` lets time pass and the sidecar look.
+
+    `now` is the date in seconds since the epoch, and the monotonic clock is `behind` it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.now = 1_000_000.0
+        self.behind = 990_000.0
         self.table = folder / "tcp"
         self.idle_since: float | None = self.now
         folders = [folder / name for name in ("from", "to", "restart", "memory", "pod")]
@@ -47,7 +54,8 @@ class Pod:
         self.listen()
 
     def sidecar(self) -> Restarts:
-        made = Restarts(self.place, [BRIDGE], [PORT], tables=[self.table], clock=lambda: self.now)
+        clocks = (lambda: self.now - self.behind, lambda: self.now)
+        made = Restarts(self.place, [BRIDGE], [PORT], tables=[self.table], clocks=clocks)
         made.prepare()
         return made
 
@@ -298,7 +306,10 @@ def test_changed_skills_need_a_new_pod(pod: Pod, tmp_path: Path) -> None:
     skills.write_text("[]")
     pod.place = replace(pod.place, skills=skills)
     (pod.place.memory / "restarts.json").unlink()
+    (pod.place.target / "config.json").unlink()
+    pod.listen(up=False)
     pod.restarts = pod.sidecar()
+    pod.listen()
     pod.look(STEADY_SECONDS + 5)
     assert pod.state()[0] is ConfigState.LIVE
     skills.write_text('["another"]')
@@ -315,9 +326,170 @@ def test_deleted_secret_changes_nothing(pod: Pod) -> None:
     assert pod.state()[0] is ConfigState.LIVE
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"process": 1}', '{"process": {"a": 1}}'])
-def test_damaged_memory_is_no_reason_to_fail(pod: Pod, text: str) -> None:
+DAMAGED = ["", "{", "[]", '{"process": 1}', '{"process": {"a": 1}}']
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_lost_state_costs_one_restart_and_claims_nothing(pod: Pod, text: str) -> None:
     (pod.place.memory / "restarts.json").write_text(text)
     pod.restarts = pod.sidecar()
-    pod.look(STEADY_SECONDS + 5)
-    assert (pod.state()[0], pod.asked) == (ConfigState.LIVE, False)
+    pod.look()
+    assert pod.state()[0] is ConfigState.WAITING, "the process may run an older version"
+    pod.change(1)
+    pod.listen()
+    pod.look(2)
+    assert pod.state()[0] is ConfigState.LIVE
+    pod.look(2000)
+    assert not pod.asked
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("began", "x"), ("tried", 1), ("process", {"sockets": 1}), ("request", []), ("bad", None)],
+)
+def test_state_with_a_value_of_another_type_is_lost(pod: Pod, name: str, value: Any) -> None:
+    file = pod.place.memory / "restarts.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: value}))
+    assert MemoryFile(pod.place.memory).load() == Memory()
+
+
+def test_state_that_cannot_be_written_does_not_stop_the_report(
+    pod: Pod, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(pod.place.memory)
+    pod.write(2)
+    pod.look(60)
+    assert pod.state()[0] is ConfigState.WAITING
+    assert not pod.asked, "after a crash, the sidecar could not know that it has asked"
+    assert caplog.text.count("No such file") == 1
+    pod.place.memory.mkdir()
+    pod.look(60, lambda: pod.asked)
+
+
+def test_any_fault_is_logged_and_outlived(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RecursionError("too deep")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hotpeers.mcp.restarts.keeper.decide", broken)
+        pod.write(2)
+        pod.look(5)
+    assert caplog.text.count("RecursionError: too deep") == 1
+    pod.look(60, lambda: pod.asked)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+def test_change_of_the_date_decides_nothing(pod: Pod, seconds: float) -> None:
+    def jump() -> None:
+        pod.now += seconds
+        pod.behind += seconds
+
+    pod.write(2)
+    pod.idle_since = pod.now
+    pod.look(1)
+    jump()
+    pod.look(1)
+    assert not pod.asked, "the last turn has just ended"
+    pod.look(10, lambda: pod.asked)
+    jump()
+    pod.look(UNSEEN_SECONDS - 2)
+    assert pod.asked, "kubelet has some more seconds"
+    assert pod.probe()
+    pod.listen(up=False)
+    pod.look(2)
+    jump()
+    pod.look(2)
+    assert pod.model == 2, "the agent has some more seconds to start"
+    pod.listen()
+    pod.look(2)
+    jump()
+    pod.look(2)
+    assert pod.state()[0] is ConfigState.LIVE
+    pod.write(3)
+    pod.look(BACKOFF_SECONDS / 2)
+    assert not pod.asked
+    pod.look(BACKOFF_SECONDS, lambda: pod.asked)
+
+
+def test_sidecar_that_was_stopped_does_not_blame_the_agent(pod: Pod) -> None:
+    pod.change(2)
+    pod.listen(up=False)
+    pod.look(2)
+    pod.now += 10 * START_SECONDS
+    pod.listen()
+    pod.look(STEADY_SECONDS + 1)
+    assert (pod.model, pod.state()[0]) == (2, ConfigState.LIVE)
+
+
+def test_request_is_renewed_until_a_turn_begins(pod: Pod) -> None:
+    pod.write(2)
+    pod.look(60, lambda: pod.asked)
+    sign = pod.place.restart / SIGN
+    for _ in range(2):
+        os.utime(sign, (0, 0))
+        pod.look()
+        assert sign.stat().st_mtime > 0
+    assert pod.probe()
+    pod.look()
+    assert not pod.asked
+
+
+def test_files_that_change_back_while_kubelet_drains_can_be_asked_for_later(pod: Pod) -> None:
+    pod.change(2)
+    pod.write(1)
+    pod.look(20)
+    pod.listen()
+    pod.look(2)
+    assert (pod.model, pod.state()[0]) == (1, ConfigState.LIVE)
+    pod.look(BACKOFF_SECONDS)
+    pod.change(2)
+    pod.listen()
+    pod.look(2)
+    assert (pod.model, pod.state()[0]) == (2, ConfigState.LIVE)
+
+
+def test_files_that_change_twice_cause_one_restart_with_the_last(pod: Pod) -> None:
+    pod.write(2)
+    pod.look(60, lambda: pod.asked)
+    pod.write(3)
+    pod.look()
+    assert not pod.asked
+    pod.look(4)
+    assert not pod.asked
+    pod.change(3)
+    pod.write(4)
+    pod.look(2)
+    pod.listen()
+    pod.look(2)
+    assert (pod.model, pod.state()[0]) == (4, ConfigState.LIVE)
+    pod.look(2000)
+    assert not pod.asked
+
+
+def test_missing_program_is_installed_again(pod: Pod) -> None:
+    program = pod.place.restart / PROGRAM
+    program.unlink()
+    pod.look()
+    assert program.exists()
+
+
+def test_program_that_cannot_be_installed_leaves_the_restart_to_a_rollout(pod: Pod) -> None:
+    program = pod.place.restart / PROGRAM
+    program.unlink()
+    program.mkdir()
+    pod.write(2)
+    pod.look(60)
+    assert not pod.asked
+    state, message = pod.state()
+    assert state is ConfigState.RESTART
+    assert "the program of the liveness probe is missing" in message.lower()
+    program.rmdir()
+    pod.look(2, lambda: pod.asked)
+
+
+def test_link_that_the_agent_made_is_not_followed(pod: Pod, tmp_path: Path) -> None:
+    (pod.place.restart / SIGN).symlink_to(tmp_path / "outside")
+    pod.change(2)
+    assert not (tmp_path / "outside").exists()
