@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import pytest
 
 from hotpeers.hook import wait_for_bridge
 from hotpeers.inject.restartprobe.program import is_known
+from hotpeers.mcp.bridge_turns import BridgeTurns
+from hotpeers.mcp.restarts.keeper import Place, Restarts
 from kit.restarted_agent import RestartedAgent, restarted_agent
 from kit.supervised import SECONDS, Supervised, free_port, supervised
 from kit.waiting import until
@@ -101,19 +104,28 @@ def test_new_configuration_waits_for_the_turn_and_restarts_the_agent_once(tmp_pa
 def test_bad_configuration_restarts_the_agent_once_and_the_previous_one_returns(
     tmp_path: Path,
 ) -> None:
+    """In this process, whose clock is ten times as fast: the agent has a minute to start."""
     pod = Pod(tmp_path)
-    with supervised(tmp_path, *pod.settings) as made:
-        ready(made)
-        with restarted_agent(pod.target, pod.restart, pod.port) as agent:
-            until("steady", (tmp_path / "good-config.json").exists, LONG)
-            pod.write("bad")
-            until("the restart", lambda: agent.kills, LONG)
-            until("the previous configuration", lambda: model_of(agent) == "first", LONG)
-            pod.wait_for("refused")
-            starts = agent.starts
-            probes = agent.probes + 50
-            until("more probes", lambda: agent.probes > probes, LONG)
-            assert (agent.starts, agent.kills) == (starts, 1)
+    clocks = (lambda: 10 * time.monotonic(), time.time)
+    place = Place(pod.source, pod.target, pod.restart, tmp_path)
+    restarts = Restarts(place, [], [pod.port], clocks=clocks)
+    turns = BridgeTurns(tmp_path, tmp_path / "peers.json", [pod.port], lambda: 0)
+
+    def state() -> str:
+        restarts.look(turns.turns())
+        ack = restarts.ack()
+        return ack.state if ack is not None else ""
+
+    restarts.prepare()
+    with restarted_agent(pod.target, pod.restart, pod.port) as agent:
+        until("steady", lambda: state() and (tmp_path / "good-config.json").exists(), LONG)
+        pod.write("bad")
+        until("the restart", lambda: state() and agent.kills, LONG)
+        until("the previous configuration", lambda: state() == "refused", LONG)
+        until("an agent with it", lambda: state() and model_of(agent) == "first", LONG)
+        starts, probes = agent.starts, agent.probes + 20
+        until("more probes", lambda: state() == "refused" and agent.probes > probes, LONG)
+        assert (agent.starts, agent.kills) == (starts, 1)
 
 
 def test_agent_outlives_a_sidecar_that_is_killed(tmp_path: Path) -> None:
@@ -134,7 +146,7 @@ def test_agent_outlives_a_sidecar_that_is_killed(tmp_path: Path) -> None:
             made.process.kill()
             os.kill(child, signal.SIGKILL)
             made.process.wait()
-            probes = agent.probes + 100
+            probes = agent.probes + 40
             until("probes without a sidecar", lambda: agent.probes > probes, LONG)
             assert (agent.starts, agent.kills) == (1, 0)
             assert agent.turn()["model"] == "first"

@@ -20,7 +20,7 @@ from hotpeers.mcp.restarts.decision import (
 )
 from hotpeers.mcp.restarts.keeper import Place, Restarts
 from hotpeers.mcp.restarts.memory import Memory, MemoryFile
-from hotpeers.mcp.restarts.watch import STEADY_SECONDS
+from hotpeers.mcp.restarts.watch import GAP_SECONDS, STEADY_SECONDS
 from hotpeers_shim.contract import ConfigState
 from hotpeers_shim.contract.turns import Turns
 from hotpeers_shim.hot.content import Content
@@ -80,9 +80,9 @@ class Pod:
         self.table.write_text("head\n" + line)
 
     def look(self, seconds: float = 0.5, until: Callable[[], bool] | None = None) -> None:
-        end = self.now + seconds
+        end, pause = self.now + seconds, 0.5 if seconds <= 100 else GAP_SECONDS
         while self.now < end and not (until is not None and until()):
-            self.now += 0.5
+            self.now += pause
             active = 0 if self.idle_since is not None else 1
             self.restarts.look(Turns(7, active, self.idle_since))
         assert until is None or until()
