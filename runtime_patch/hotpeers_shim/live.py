@@ -60,7 +60,7 @@ class Live:
         self.hot = _hot_config(settings)
         """The agent's own configuration; None if the shim does not follow it."""
         self.config: Callable[[], ConfigAck | None] = _none if self.hot is None else self.hot.ack
-        """Returns the state of the agent's own configuration. Set it before `start`."""
+        """Returns the state of the agent's own configuration, for the ack. It can be set at any time."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
