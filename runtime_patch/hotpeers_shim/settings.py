@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .contract import DEFAULT_DEPTH, MAX_DEPTH
+
 DEFAULT_PEER_FILE = "/var/run/hotpeers/peers.json"
 
 
@@ -24,6 +26,8 @@ class Settings:
     that the model gets. `max_file_bytes` limits an inline file that is saved as an artifact of the
     session. The defaults fit an agent with 512 MiB of memory.
 
+    `max_depth` is the largest number of orchestrators in a chain of calls (see `lineage`).
+
     `hot_config` is the folder of the agent's own configuration, or None if the shim does not follow
     it. `pod_info` is the folder of the pod's annotations. `skills_config` is the configuration of
     the container that fetches skills. The last two serve to verify which configuration runs.
@@ -39,6 +43,7 @@ class Settings:
     max_reply_values: int = 50_000
     max_reply_characters: int = 100_000
     max_file_bytes: int = 1024 * 1024
+    max_depth: int = DEFAULT_DEPTH
     hot_config: Path | None = None
     pod_info: Path | None = None
     skills_config: Path | None = None
@@ -47,7 +52,7 @@ class Settings:
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL`,
         `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS`,
-        `_MAX_FILE_BYTES`, `_HOT_CONFIG`, `_POD_INFO` and `_SKILLS_CONFIG`.
+        `_MAX_FILE_BYTES`, `_MAX_DEPTH`, `_HOT_CONFIG`, `_POD_INFO` and `_SKILLS_CONFIG`.
 
         A value that is not a positive number, or is too large, is ignored: an agent with the
         default is better than no agent.
@@ -65,6 +70,7 @@ class Settings:
             max_reply_values=_count(environ.get("HOTPEERS_MAX_REPLY_VALUES"), 50_000),
             max_reply_characters=_count(environ.get("HOTPEERS_MAX_REPLY_CHARACTERS"), 100_000),
             max_file_bytes=_count(environ.get("HOTPEERS_MAX_FILE_BYTES"), 1024 * 1024),
+            max_depth=_count(environ.get("HOTPEERS_MAX_DEPTH"), DEFAULT_DEPTH, most=MAX_DEPTH),
             hot_config=_path(environ.get("HOTPEERS_HOT_CONFIG")),
             pod_info=_path(environ.get("HOTPEERS_POD_INFO")),
             skills_config=_path(environ.get("HOTPEERS_SKILLS_CONFIG")),
@@ -83,9 +89,9 @@ def _seconds(text: str | None, default: float) -> float:
     return value if 0 < value <= 86_400 else default
 
 
-def _count(text: str | None, default: int) -> int:
+def _count(text: str | None, default: int, most: int = 2**31) -> int:
     try:
         value = int(text or default)
     except ValueError:
         return default
-    return value if 0 < value <= 2**31 else default
+    return value if 0 < value <= most else default

@@ -34,7 +34,13 @@ from .idle_restart import (
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .outcome import Injection, Json, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER
-from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
+from .sidecar import (
+    AGENT_ENVIRONMENT,
+    MAX_DEPTH,
+    shim_container,
+    sidecar_container,
+    sidecar_environment,
+)
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .volumes import (
     CREDENTIALS_VOLUME,
@@ -207,15 +213,18 @@ def add_volumes(edit: Edit, wishes: Wishes, extras: Extras) -> None:
         edit.insert(credentials_volume(wishes.credentials), None, "spec", "volumes")
 
 
-def add_environment(
+def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
     edit: Edit,
     target: Json,
     place: tuple[str | int, ...],
     injection: Injection,
+    wishes: Wishes,
     extras: Extras,
 ) -> None:
     """Set the variables by which the agent's container loads the shim and finds its files."""
     environment = dict(AGENT_ENVIRONMENT)
+    if wishes.max_depth is not None:
+        environment[MAX_DEPTH] = str(wishes.max_depth)
     if extras.hot:
         environment |= hot_environment(edit.pod, target)
     spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None

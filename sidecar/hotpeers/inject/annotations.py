@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
+
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
 from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
@@ -31,6 +33,7 @@ WHEN_IDLE = "restart-when-idle"
 """A value of `HOT_CONFIG`, for an agent that reads its configuration only at its start."""
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 BRIDGE = f"{PREFIX}bridge"
+MAX_DEPTH = f"{PREFIX}max-depth"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
@@ -45,6 +48,7 @@ EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
+_KNOWN |= {MAX_DEPTH}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -78,6 +82,8 @@ class Wishes:
     drain_seconds: int | None = None
     bridge: bool | None = None
     """Whether the agent gets its peers by the bridge; None: if it runs on kagent's Go runtime."""
+    max_depth: int | None = None
+    """The largest number of orchestrators in a chain of calls."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Resource amounts for the injected containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
@@ -144,6 +150,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         restarts=_hot_config(annotations) == WHEN_IDLE,
         drain_seconds=_drain_seconds(annotations),
         bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
+        max_depth=_max_depth(annotations),
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )
@@ -170,6 +177,15 @@ def _drain_seconds(annotations: Mapping[str, str]) -> int | None:
     allowed = f"a whole number of seconds from 0 to {MOST_DRAIN_SECONDS} is needed"
     _check(DRAIN_SECONDS, text, seconds is not None, allowed)
     return seconds
+
+
+def _max_depth(annotations: Mapping[str, str]) -> int | None:
+    text = annotations.get(MAX_DEPTH, "").strip()
+    if not text:
+        return None
+    good = len(text) <= 4 and text.isascii() and text.isdigit() and 0 < int(text) <= MOST_DEPTH
+    _check(MAX_DEPTH, text, good, f"a whole number from 1 to {MOST_DEPTH} is needed")
+    return int(text)
 
 
 def _resources(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from hotpeers_shim.contract import Peer, clean_text
+from hotpeers_shim.contract import DEFAULT_DEPTH, Peer, clean_text
 
 from ...base.reasons import sentence_of
 from ...registry.fault import Fault
@@ -33,12 +33,23 @@ class Answer:
 
 
 class PeerTools:
-    """The tools of one orchestrator."""
+    """The tools of one orchestrator.
+
+    `wait` is how long a call waits for an answer, in seconds. `max_depth` is the largest number of
+    orchestrators in a chain of calls.
+    """
 
     def __init__(
-        self, fleet: Fleet, exchanges: Exchanges, sealer: Sealer, *, wait: float = WAIT_SECONDS
+        self,
+        fleet: Fleet,
+        exchanges: Exchanges,
+        sealer: Sealer,
+        *,
+        wait: float = WAIT_SECONDS,
+        max_depth: int = DEFAULT_DEPTH,
     ) -> None:
         self.fleet = fleet
+        self.max_depth = max_depth
         self._exchanges = exchanges
         self.sealer = sealer
         """Seals conversations. A new key replaces it."""
