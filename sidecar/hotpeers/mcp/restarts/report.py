@@ -22,6 +22,7 @@ def report(decision: Decision, newest: Version, proven: Proven, live: str) -> Co
         return ConfigAck(ConfigState.LIVE, newest.content.digest, proven.hash, proven.seen)
     usual = (ConfigState.WAITING, ConfigProblem.RESTART_WAITS)
     state, problem = _PROBLEMS.get(decision.step, usual)
-    why = f" {decision.why[:1].upper()}{decision.why[1:]}." if decision.why else ""
-    message = f"{CONFIG_PROBLEM_SENTENCES[problem]}{why}"
+    message = CONFIG_PROBLEM_SENTENCES[problem]
+    if decision.why:
+        message = f"{message.rstrip('.')}: {decision.why}."
     return ConfigAck(state, live, "", proven.seen, problem.value, message, decision.restart)

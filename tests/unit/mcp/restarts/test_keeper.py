@@ -144,7 +144,7 @@ def test_agent_that_is_never_idle_is_never_restarted(pod: Pod) -> None:
     assert not pod.asked
     state, message = pod.state()
     assert state is ConfigState.WAITING
-    assert message.endswith("A turn is in flight.")
+    assert message.endswith("a turn is in flight.")
     ack = pod.restarts.ack()
     pod.look(100)
     assert pod.restarts.ack() == ack, "its time is that of the state"
@@ -243,7 +243,7 @@ def test_kubelet_without_the_probe_is_reported(pod: Pod) -> None:
     assert not pod.asked
     state, message = pod.state()
     assert state is ConfigState.RESTART
-    assert message.endswith("Kubelet does not run the container's liveness probe.")
+    assert message.endswith("kubelet does not run the container's liveness probe.")
     pod.look(2 * STOP_SECONDS)
     assert not pod.asked
 
@@ -253,7 +253,7 @@ def test_container_that_kubelet_does_not_restart_is_reported(pod: Pod) -> None:
     pod.look(STOP_SECONDS + 1)
     state, message = pod.state()
     assert state is ConfigState.RESTART
-    assert message.endswith("Kubelet did not restart the container.")
+    assert message.endswith("kubelet did not restart the container.")
     pod.look(STOP_SECONDS)
     assert not pod.asked
 
