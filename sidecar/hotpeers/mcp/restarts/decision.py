@@ -164,7 +164,8 @@ def _asked(seen: Seen, request: Request) -> Decision:
         if waited >= STOP_SECONDS:
             return Decision(Step.GIVE_UP, "kubelet did not restart the container")
         return Decision(Step.ASKED, "kubelet restarts the container")
-    if seen.idle is None or not seen.listening or seen.wanted != request.wanted:
+    is_idle = seen.idle is not None and seen.idle >= QUIET_SECONDS
+    if not is_idle or not seen.listening or seen.wanted != request.wanted:
         return Decision(Step.WITHDRAW)
     if waited >= UNSEEN_SECONDS:
         return Decision(Step.GIVE_UP, "kubelet does not run the container's liveness probe")

@@ -281,6 +281,8 @@ class Restarts:
         memory = self._memory
         if decision.step is Step.LIVE:
             memory.config = newest.content.digest
+            if memory.tried == proven.wanted:
+                memory.tried = ""
         if decision.step is not self._step:
             extra = {"digest": newest.content.digest, "step": decision.step.value}
             logger.info("configuration of the agent: %s", decision.step.value, extra=extra)

@@ -82,7 +82,9 @@ def test_request_stays_until_a_probe_finds_it() -> None:
     assert step(TAKEN) is Step.ASKED
 
 
-@pytest.mark.parametrize("change", [{"idle": None}, {"listening": False}, {"wanted": "c"}])
+@pytest.mark.parametrize(
+    "change", [{"idle": None}, {"idle": 0.1}, {"listening": False}, {"wanted": "c"}]
+)
 def test_request_is_taken_back_before_a_probe_finds_it(change: dict[str, Any]) -> None:
     assert step(ASKED, **change) is Step.WITHDRAW
     assert step(TAKEN, **change) is Step.ASKED

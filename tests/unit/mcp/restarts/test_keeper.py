@@ -450,6 +450,19 @@ def test_files_that_change_back_while_kubelet_drains_can_be_asked_for_later(pod:
     assert (pod.model, pod.state()[0]) == (2, ConfigState.LIVE)
 
 
+def test_files_that_were_live_after_a_restart_can_be_asked_for_again(pod: Pod) -> None:
+    pod.change(2)
+    pod.listen()
+    pod.look(2)
+    pod.write(3)
+    pod.look()
+    pod.write(2)
+    pod.listen()  # it crashed, and has started with the files of before
+    pod.look(2)
+    assert pod.state()[0] is ConfigState.RESTART
+    pod.look(BACKOFF_SECONDS + 10, lambda: pod.asked)
+
+
 def test_files_that_change_twice_cause_one_restart_with_the_last(pod: Pod) -> None:
     pod.write(2)
     pod.look(60, lambda: pod.asked)
