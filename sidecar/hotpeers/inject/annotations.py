@@ -12,6 +12,7 @@ from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
 from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
+from ..model.gateway import check_gateway
 from ..model.selector import SelectorError, parse_selector
 from .outcome import Skip
 from .reasons import InjectReason
@@ -33,6 +34,7 @@ WHEN_IDLE = "restart-when-idle"
 """A value of `HOT_CONFIG`, for an agent that reads its configuration only at its start."""
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 BRIDGE = f"{PREFIX}bridge"
+KAGENT_GATEWAY = f"{PREFIX}kagent-gateway"
 MAX_DEPTH = f"{PREFIX}max-depth"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
@@ -48,7 +50,7 @@ EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
-_KNOWN |= {MAX_DEPTH}
+_KNOWN |= {KAGENT_GATEWAY, MAX_DEPTH}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -74,6 +76,7 @@ class Wishes:
     spawn: bool = False
     registry: str = ""
     user_headers_to: str = ""
+    kagent_gateway: str = ""
     keys: str = ""
     credentials: str = ""
     hot_config: bool = False
@@ -144,6 +147,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         spawn=_switch(annotations, SPAWN),
         registry=registry,
         user_headers_to=_user_headers_to(annotations),
+        kagent_gateway=_kagent_gateway(annotations),
         keys=keys,
         credentials=credentials,
         hot_config=_hot_config(annotations) == "true",
@@ -214,6 +218,14 @@ def _user_headers_to(annotations: Mapping[str, str]) -> str:
     except UrlError as error:
         raise _BadValueError(f"{USER_HEADERS_TO}: {str(error)[:200]}") from error
     return ",".join(sorted(map(str, origins)))
+
+
+def _kagent_gateway(annotations: Mapping[str, str]) -> str:
+    url = annotations.get(KAGENT_GATEWAY, "").strip()
+    try:
+        return check_gateway(url) if url else ""
+    except UrlError as error:
+        raise _BadValueError(f"{KAGENT_GATEWAY}: {str(error)[:200]}") from error
 
 
 def _is_registry(url: str) -> bool:
