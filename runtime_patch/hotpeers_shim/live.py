@@ -25,6 +25,7 @@ from .contract import (
     AckState,
     CallFailure,
     CallProblem,
+    ConfigAck,
     Peer,
     PeerProblem,
     Refusal,
@@ -60,6 +61,8 @@ class Live:
         """Reports whether this process can call a peer. Set it before the first `catalog`."""
         self.hot = _hot_config(settings)
         """The agent's own configuration; None if the shim does not follow it."""
+        self.config: Callable[[], ConfigAck | None] = _none if self.hot is None else self.hot.ack
+        """Returns the state of the agent's own configuration, for the ack. It can be set at any time."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
@@ -210,7 +213,7 @@ class Live:
             message=message,
             refusals=tuple(self._refusals())[:MAX_REFUSALS],
             failures=tuple(self._failures.values()),
-            config=self.hot.ack() if self.hot is not None else None,
+            config=self.config(),
             runtime=compat.versions(),
         )
 
@@ -286,6 +289,10 @@ class Live:
         if self.hot is not None:
             with optional("hot configuration"):
                 self.hot.look()
+
+
+def _none() -> None:
+    """There is no configuration to report."""
 
 
 def _hot_config(settings: Settings) -> HotConfig | None:

@@ -100,6 +100,7 @@ class ConfigProblem(StrEnum):
 
     REFUSED = "ConfigRefused"
     RESTART_NEEDED = "RestartNeeded"
+    RESTART_WAITS = "RestartWaits"
 
 
 CONFIG_PROBLEM_SENTENCES: dict[ConfigProblem, str] = {
@@ -108,5 +109,8 @@ CONFIG_PROBLEM_SENTENCES: dict[ConfigProblem, str] = {
     ),
     ConfigProblem.RESTART_NEEDED: (
         "The new configuration changes something that the agent reads at its start only."
+    ),
+    ConfigProblem.RESTART_WAITS: (
+        "The agent's container is restarted with the new configuration when the agent is idle."
     ),
 }
