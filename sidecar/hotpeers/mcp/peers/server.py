@@ -30,12 +30,12 @@ from mcp_types import (
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hotpeers_shim.contract import clean_text
+from hotpeers_shim.fleet.description import describe_tool
 
 from ... import __version__
 from ...registry.fault import Fault
 from ..reasons import McpReason
 from .conversation import Owner
-from .description import describe_tool
 from .exchange import Message
 from .exchanges import Request
 from .tools import Answer, PeerTools, explained

@@ -1,18 +1,22 @@
-"""The text about the live peers that a model reads in the definition of `ask_agent`."""
+"""What a model reads about peers: in the definition of `ask_agent`, and in a list of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from hotpeers_shim.contract import Peer, clean_text
-
-from .fleet import shown_name
+from ..contract import Peer, clean_text
+from .index import Found
+from .names import shown_name
 
 MAX_DESCRIPTION = 1024
 """Longest description of a tool, in characters: OpenAI rejects requests with a longer one."""
 MAX_DESCRIBED = 64
 """Largest number of peers that the definition of `ask_agent` describes."""
 _MAX_LINE = 240
+_MAX_SUMMARY = 400
+_MAX_SKILLS = 8
+_MAX_COUNTED = 40
 
 _HEAD = (
     "Ask another agent, and get its answer. It knows nothing of this conversation: say all that it "
@@ -51,6 +55,46 @@ def summary(peer: Peer, limit: int) -> str:
     """What a peer does in one line: its description, or else the names of its skills."""
     skills = ", ".join(filter(None, (skill.name or skill.id for skill in peer.skills)))
     return clean_text(peer.description or skills, limit)
+
+
+def listed(found: Found, every: int) -> dict[str, object]:
+    """The result of `list_agents`: what was found, of `every` live peers.
+
+    A list of all peers that is cut also has the namespaces and tags by which to look further.
+    """
+    shown: dict[str, object] = {
+        "agents": [_listed(peer) for peer in found.peers],
+        "shown": len(found.peers),
+        "found": found.total,
+        "all": every,
+    }
+    if found.total > len(found.peers):
+        for key, counts in (("namespaces", found.namespaces), ("tags", found.tags)):
+            if counts:
+                shown[key] = _most(counts)
+    return shown
+
+
+def _most(counts: Counter[str]) -> dict[str, int]:
+    """The names with the most peers. The order is that of the counts, then of the names."""
+    best = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return {clean_text(name, 80): count for name, count in best[:_MAX_COUNTED] if name}
+
+
+def _listed(peer: Peer) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "agent": shown_name(peer),
+        "description": summary(peer, _MAX_SUMMARY),
+    }
+    skills = [clean_text(one.name or one.id, 80) for one in peer.skills[:_MAX_SKILLS]]
+    tags = sorted({clean_text(tag, 40) for one in peer.skills for tag in one.tags})
+    if skills:
+        entry["skills"] = skills
+    if tags:
+        entry["tags"] = tags[:_MAX_SKILLS]
+    if not peer.ready:
+        entry["ready"] = False
+    return entry
 
 
 def _line(peer: Peer) -> str:
