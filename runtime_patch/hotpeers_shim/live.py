@@ -30,6 +30,7 @@ from .contract import (
     Refusal,
     clean_text,
 )
+from .fleet.declared import FLEET_TOOLS
 from .reader import PeerReader, View
 from .settings import Settings
 
@@ -208,7 +209,9 @@ class Live:
             message = clean_text(f"{sentence} It offers: {offered}", 400)
             yield Refusal(peer.toolName, PeerProblem.INTERFACE_UNSUPPORTED, message)
         for agent, names in list(self._taken.items()):
-            for name in sorted(names & self._catalog.peers.keys()):
+            for name in sorted(names):
+                if name not in self._catalog.peers and name not in FLEET_TOOLS:
+                    continue
                 yield Refusal(
                     name,
                     PeerProblem.TOOL_NAME_TAKEN,

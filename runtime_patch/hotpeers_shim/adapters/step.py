@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from .. import live
-from .memory import used_tool_names
+from ..fleet.declared import FLEET_TOOLS
+from .memory import has_used_fleet, used_tool_names
 from .tool import tombstones
 
 
@@ -46,5 +47,6 @@ def hook_steps(begin: Callable[[Any], None]) -> None:
 def _bury(session: Any, tools: dict[str, Any]) -> None:
     """Add a tombstone for each peer that the history may name but the request does not offer."""
     catalog = live.get().catalog()
-    names = (*catalog.gone, *used_tool_names(session))
+    fleet = FLEET_TOOLS if has_used_fleet(session) else ()
+    names = (*catalog.gone, *used_tool_names(session), *fleet)
     tools.update(tombstones(catalog, names, besides=tools))
