@@ -26,7 +26,13 @@ from .identity import orchestrator_name
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .outcome import Injection, Json, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER
-from .sidecar import AGENT_ENVIRONMENT, shim_container, sidecar_container, sidecar_environment
+from .sidecar import (
+    AGENT_ENVIRONMENT,
+    fleet_environment,
+    shim_container,
+    sidecar_container,
+    sidecar_environment,
+)
 from .spawner import SPAWN_URL, is_native_spawner, registry_of, spawn_url, spawner_container
 from .volumes import (
     CREDENTIALS_VOLUME,
@@ -189,17 +195,20 @@ def add_volumes(edit: Edit, wishes: Wishes, extras: Extras) -> None:
         edit.insert(credentials_volume(wishes.credentials), None, "spec", "volumes")
 
 
-def add_environment(
+def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
     edit: Edit,
     target: Json,
     place: tuple[str | int, ...],
+    namespace: str,
     injection: Injection,
+    wishes: Wishes,
     extras: Extras,
 ) -> None:
     """Set the variables by which the agent's container loads the shim and finds its files."""
     environment = dict(AGENT_ENVIRONMENT)
     if extras.hot:
         environment |= hot_environment(edit.pod, target)
+    environment |= fleet_environment(wishes, namespace)
     spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None
     if spawner is not None:
         environment[SPAWN_URL] = spawn_url(spawner)

@@ -142,3 +142,16 @@ def test_settings_are_read_from_the_environment():
 @pytest.mark.parametrize("value", ["", "soon", "-1", "0", "nan", "inf"])
 def test_a_timeout_that_makes_no_sense_is_not_used(value):
     assert Settings.read({"HOTPEERS_CALL_TIMEOUT": value}).call_timeout == 600.0
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [("", 64), ("128", 128), ("0", 64), ("-1", 64), ("many", 64)]
+)
+def test_limit_of_tools_is_read(value: str, limit: int) -> None:
+    assert Settings.read({"HOTPEERS_MAX_TOOLS": value}).max_tools == limit
+
+
+def test_pinned_peers_are_read() -> None:
+    assert Settings.read({}).pinned_peers == ()
+    read = Settings.read({"HOTPEERS_PINNED_PEERS": "team/a, billing/*,,b"})
+    assert read.pinned_peers == ("team/a", "billing/*", "b")
