@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from harness import peer
 from scripted import call, results, texts
+from test_approval import decision
 
 from hotpeers_shim import live
 from kit.waiting import until
@@ -194,39 +195,22 @@ async def test_arguments_that_reach_no_peer_are_explained(
 async def test_an_approval_of_ask_agent_is_bound_to_the_peer_that_it_names(
     peers, server, conversation
 ):
-    from google.adk.flows.llm_flows.functions import REQUEST_CONFIRMATION_FUNCTION_CALL_NAME
-    from google.genai import types
-
     def ask_first(tool, args, tool_context):
         if tool.name == "ask_agent" and tool_context.tool_confirmation is None:
             tool_context.request_confirmation(hint="May I?")
             return {"result": "waiting"}
         return None
 
-    def approval(events):
-        request = next(
-            one
-            for event in events
-            for one in event.get_function_calls()
-            if one.name == REQUEST_CONFIRMATION_FUNCTION_CALL_NAME
-        )
-        answer = types.FunctionResponse(
-            id=request.id,
-            name=REQUEST_CONFIRMATION_FUNCTION_CALL_NAME,
-            response={"confirmed": True},
-        )
-        return types.Content(role="user", parts=[types.Part(function_response=answer)])
-
     every = fleet(server, 70)
     peers.write(*every)
     talk = conversation(before_tool_callback=ask_first)
     asked = await talk.turn("go", ask(5, "echo approved"), "waiting")
-    events = await talk.turn(approval(asked), "done")
+    events = await talk.turn(decision(asked), "done")
     assert any(said.startswith("approved [context ") for said in results(events))
 
     asked = await talk.turn("go", ask(5, "echo elsewhere"), "waiting")
     every[5] = {**every[5], "url": f"{server.url}/"}
     peers.write(*every)
-    events = await talk.turn(approval(asked), "done")
+    events = await talk.turn(decision(asked), "done")
     assert any("approval does not hold" in said for said in results(events))
     assert server.requests("echo elsewhere") == []

@@ -16,7 +16,7 @@ from ..contract import Peer
 from ..fleet.arguments import read_ask
 from ..fleet.declared import ASK_AGENT
 from ..fleet.names import NameFault
-from .memory import APPROVAL_PREFIX
+from .memory import APPROVAL_PREFIX, recall, remember
 
 
 def hook_request_confirmation() -> None:
@@ -39,6 +39,8 @@ def _bind(context: Any) -> None:
     peer = _called_peer(context, call_id)
     if peer is not None:
         context.state[APPROVAL_PREFIX + call_id] = peer.fingerprint
+        # The resumed call needs the peer's tool, which a fleet that grew meanwhile may not declare.
+        remember(context, peer, recall(context, peer))
 
 
 def _called_peer(context: Any, call_id: str | None) -> Peer | None:
