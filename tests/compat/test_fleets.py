@@ -11,8 +11,6 @@ from test_approval import decision
 from hotpeers_shim import live
 from kit.waiting import until
 
-pytestmark = pytest.mark.core
-
 FLEET = ["ask_agent", "list_agents"]
 
 
@@ -41,6 +39,7 @@ def settings(monkeypatch):
     return use
 
 
+@pytest.mark.core
 @pytest.mark.shows("100 agents: pins, `ask_agent` and `list_agents`; conversations go on")
 async def test_a_large_fleet_is_reached_by_two_tools_and_the_conversation_is_kept(
     peers, server, conversation, settings
@@ -102,6 +101,7 @@ async def test_a_peer_that_appears_in_a_turn_is_found_and_asked_in_it(peers, ser
     assert talk.model.offered == [FLEET] * 3
 
 
+@pytest.mark.core
 async def test_a_fleet_that_grows_in_a_turn_takes_no_tool_from_it(peers, server, conversation):
     peers.write(*fleet(server, 64))
 
@@ -115,6 +115,7 @@ async def test_a_fleet_that_grows_in_a_turn_takes_no_tool_from_it(peers, server,
     assert [said.partition(" [")[0] for said in results(events)] == ["before", "after"]
 
 
+@pytest.mark.core
 async def test_a_fleet_that_shrinks_answers_the_tools_that_history_names(
     peers, server, conversation
 ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 from google.adk.tools.base_tool import BaseTool
@@ -133,8 +132,8 @@ class ListAgents(FleetTool):
             return peer.toolName if direct else ""
 
         found = await catalog.index.search(query, limit)
-        listed = description.listed(found, len(catalog.peers), own_tool)
-        return {"result": json.dumps(listed, ensure_ascii=False)}
+        limit = self._offering.live.settings.max_reply_characters
+        return {"result": description.listed_text(found, len(catalog.peers), own_tool, limit)}
 
 
 def _text(said: str) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ..contract import Peer, clean_text
 from .index import Found
@@ -92,6 +94,17 @@ def listed(
             if counts:
                 shown[key] = _most(counts)
     return shown
+
+
+def listed_text(
+    found: Found, every: int, tool_of: Callable[[Peer], str], max_characters: int
+) -> str:
+    """The same as JSON, with as many of the first peers as fit into `max_characters`."""
+    while True:
+        text = json.dumps(listed(found, every, tool_of), ensure_ascii=False)
+        if len(text) <= max_characters or not found.peers:
+            return text
+        found = replace(found, peers=found.peers[: len(found.peers) // 2])
 
 
 def _most(counts: Counter[str]) -> dict[str, int]:

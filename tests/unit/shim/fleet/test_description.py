@@ -4,7 +4,13 @@ import json
 from dataclasses import replace
 
 from hotpeers_shim.contract import Peer, Skill
-from hotpeers_shim.fleet.description import MAX_DESCRIPTION, describe_tool, listed, summary
+from hotpeers_shim.fleet.description import (
+    MAX_DESCRIPTION,
+    describe_tool,
+    listed,
+    listed_text,
+    summary,
+)
 from hotpeers_shim.fleet.index import Index
 
 
@@ -74,6 +80,18 @@ async def test_a_list_of_all_that_is_cut_says_how_to_look_further() -> None:
     whole = listed(await Index(peers).search("", 10), len(peers))
     assert "namespaces" not in whole
     assert "namespaces" not in listed(await Index(peers).search("things", 2), len(peers))
+
+
+async def test_a_list_is_cut_to_the_characters_that_a_model_may_get() -> None:
+    peers = {one.toolName: one for one in map(peer, range(100), ["x" * 400] * 100)}
+    found = await Index(peers).search("", 100)
+    for limit in (60_000, 20_000, 600):
+        text = listed_text(found, len(peers), lambda _: "", limit)
+        assert len(text) <= limit
+        cut = json.loads(text)
+        assert (cut["found"], cut["all"]) == (100, 100)
+        assert cut["shown"] == len(cut["agents"]) == {60_000: 100, 20_000: 25, 600: 1}[limit]
+    assert json.loads(listed_text(found, len(peers), lambda _: "", 5))["agents"] == []
 
 
 async def test_the_namespaces_and_tags_of_a_list_are_limited_and_clean() -> None:
