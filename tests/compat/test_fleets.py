@@ -174,6 +174,20 @@ async def test_an_own_tool_named_ask_agent_wins_and_is_reported(peers, server, c
     assert until("the refusal", refusal).reason == "ToolNameTaken"
 
 
+async def test_a_pinned_peer_is_called_only_by_its_own_tool(peers, server, conversation, settings):
+    settings(pinned_peers=("team/agent-007",))
+    peers.write(*fleet(server))
+    asked = []
+    talk = conversation(before_tool_callback=lambda tool, **_: asked.append(tool.name))
+    events = await talk.turn(
+        "go", ask(7, "echo no"), [("list_agents", {"query": "agent-007", "limit": 1})]
+    )
+    assert f"has its own tool, {tool(7)}. Nothing was sent" in results(events)[0]
+    assert json.loads(results(events)[1])["agents"][0]["tool"] == tool(7)
+    assert asked == ["ask_agent", "list_agents"]
+    assert server.requests("echo no") == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
