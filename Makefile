@@ -159,7 +159,7 @@ e2e: $(VENV)/.ready | build
 	@$(NODE)
 	$(call pytest,$(VENV),tests/e2e)
 
-test-kagent: $(KAGENT)/.ready | build
+test-kagent: $(KAGENT)/.ready $(ADK)/.ready | build
 	$(call pytest,$(KAGENT),tests/compat)
 
 test-adk: $(ADK)/.ready | build

@@ -18,13 +18,15 @@ class Catalog:
     """The live peers by tool name, in the file's order, and the peers that were live before.
 
     `gone` holds only the tool names of removed peers. A model may still call one because of its
-    history: such a call then gets an answer instead of an error.
+    history: such a call then gets an answer instead of an error. `orchestrator` is the
+    `namespace/name` of the agent that gets the peers, "" if the file does not say it.
     """
 
     generation: int | None = None
     digest: str = ""
     peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
     gone: tuple[str, ...] = ()
+    orchestrator: str = ""
     index: Index = field(init=False, repr=False, compare=False)
     """Finds the live peers by name and by query."""
 
@@ -36,4 +38,10 @@ class Catalog:
         peers = MappingProxyType({peer.toolName: peer for peer in file.peers})
         left = [name for name in self.peers if name not in peers]
         gone = [name for name in self.gone if name not in peers]
-        return Catalog(file.generation, file.digest, peers, tuple((gone + left)[-MAX_GONE:]))
+        return Catalog(
+            file.generation,
+            file.digest,
+            peers,
+            tuple((gone + left)[-MAX_GONE:]),
+            file.orchestrator,
+        )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .contract import DEFAULT_DEPTH, MAX_DEPTH
+
 DEFAULT_PEER_FILE = "/var/run/hotpeers/peers.json"
 
 
@@ -27,6 +29,8 @@ class Settings:
     `max_tools` limits the tools that the peers add to an agent. With more peers than that, only some
     are tools of their own: first those that a pattern of `pinned_peers` matches.
 
+    `max_depth` is the largest number of orchestrators in a chain of calls (see `lineage`).
+
     `hot_config` is the folder of the agent's own configuration, or None if the shim does not follow
     it. `pod_info` is the folder of the pod's annotations. `skills_config` is the configuration of
     the container that fetches skills. The last two serve to verify which configuration runs.
@@ -44,6 +48,7 @@ class Settings:
     max_file_bytes: int = 1024 * 1024
     max_tools: int = 64
     pinned_peers: tuple[str, ...] = ()
+    max_depth: int = DEFAULT_DEPTH
     hot_config: Path | None = None
     pod_info: Path | None = None
     skills_config: Path | None = None
@@ -52,7 +57,7 @@ class Settings:
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL`,
         `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS`,
-        `_MAX_FILE_BYTES`, `_MAX_TOOLS`, `_PINNED_PEERS`, `_HOT_CONFIG`, `_POD_INFO` and
+        `_MAX_FILE_BYTES`, `_MAX_TOOLS`, `_PINNED_PEERS`, `_MAX_DEPTH`, `_HOT_CONFIG`, `_POD_INFO` and
         `_SKILLS_CONFIG`.
 
         A value that is not a positive number, or is too large, is ignored: an agent with the
@@ -73,6 +78,7 @@ class Settings:
             max_file_bytes=_count(environ.get("HOTPEERS_MAX_FILE_BYTES"), 1024 * 1024),
             max_tools=_count(environ.get("HOTPEERS_MAX_TOOLS"), 64),
             pinned_peers=tuple(environ.get("HOTPEERS_PINNED_PEERS", "").replace(",", " ").split()),
+            max_depth=_count(environ.get("HOTPEERS_MAX_DEPTH"), DEFAULT_DEPTH, most=MAX_DEPTH),
             hot_config=_path(environ.get("HOTPEERS_HOT_CONFIG")),
             pod_info=_path(environ.get("HOTPEERS_POD_INFO")),
             skills_config=_path(environ.get("HOTPEERS_SKILLS_CONFIG")),
@@ -91,9 +97,9 @@ def _seconds(text: str | None, default: float) -> float:
     return value if 0 < value <= 86_400 else default
 
 
-def _count(text: str | None, default: int) -> int:
+def _count(text: str | None, default: int, most: int = 2**31) -> int:
     try:
         value = int(text or default)
     except ValueError:
         return default
-    return value if 0 < value <= 2**31 else default
+    return value if 0 < value <= most else default

@@ -20,6 +20,7 @@ def begin() -> None:
     FINDER.when_imported("google.adk.runners", _on_runners)
     FINDER.when_imported("kagent.adk.types", _on_kagent_types)
     FINDER.when_imported("starlette.applications", _on_starlette)
+    FINDER.when_imported("a2a.server.agent_execution.agent_executor", _on_executor)
 
 
 def _can_work() -> bool:
@@ -89,3 +90,15 @@ def _on_starlette(module: "ModuleType") -> None:
         requests.hook_starlette(module)
     except Exception as error:  # noqa: BLE001 - the agent's own import must not fail
         sys.stderr.write(f"hotpeers: turns are not counted: {error!r}\n")
+
+
+def _on_executor(module: "ModuleType") -> None:
+    """Read the lineage of A2A requests to any agent. It is used only where peers are offered."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - see `_on_starlette`
+        return
+    try:
+        from .adapters import incoming  # noqa: PLC0415
+
+        incoming.hook_executor(module)
+    except Exception as error:  # noqa: BLE001 - the agent's own import must not fail
+        sys.stderr.write(f"hotpeers: the lineage of calls is not read: {error!r}\n")

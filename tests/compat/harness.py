@@ -45,6 +45,8 @@ def lacks() -> dict[str, str]:
         found["to_a2a"] = "to_a2a, which needs a2a-sdk 1.x there"
     if find_spec("grpc") is None:
         found["grpc"] = "gRPC, which takes the package grpcio"
+    if not KAGENT or _KAGENT < (0, 10) or _KAGENT >= (1, 0):
+        found["both generations"] = "kagent-adk 0.10, beside google-adk 2 in another environment"
     if KAGENT and _KAGENT >= (1, 0):
         found["hot configuration"] = "hot configuration, of which kagent 1.0 has its own way"
     if KAGENT and _KAGENT < (0, 8):

@@ -64,6 +64,7 @@ def _asked(body: dict[str, Any], request: Request) -> dict[str, Any]:
         "tools": sorted(tool["function"]["name"] for tool in body.get("tools") or []),
         "temperature": body.get("temperature"),
         "header": request.headers.get("x-hot"),
+        "heard": _text(body["messages"], "tool"),
     }
 
 

@@ -52,10 +52,33 @@ class RawSession:
         body = request_of(number, tool, **arguments)
         async with self._http.post(self._url, data=body, headers=self.headers) as response:
             assert response.status == 200, await response.text()
-            for line in (await response.text()).splitlines():
-                if line.startswith("data:") and '"id"' in line:
-                    return dict(json.loads(line.removeprefix("data:")))
-        raise AssertionError("no answer")
+            return answer_in(await response.text())
+
+    async def first_event(self, number: int, tool: str, **arguments: Any) -> dict[str, str]:
+        """Begin a call, break the connection after its first event, and return the fields of that."""
+        body = request_of(number, tool, **arguments)
+        async with self._http.post(self._url, data=body, headers=self.headers) as response:
+            assert response.status == 200, await response.text()
+            fields = {}
+            while line := (await response.content.readline()).decode().strip():
+                name, _, value = line.partition(":")
+                fields[name] = value.strip()
+            response.close()
+        return fields
+
+    async def rest(self, event: str) -> dict[str, Any]:
+        """The answer in the rest of a stream after an event."""
+        headers = {**self.headers, "Last-Event-ID": event}
+        async with self._http.get(self._url, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return answer_in(await response.text())
+
+
+def answer_in(text: str) -> dict[str, Any]:
+    for line in text.splitlines():
+        if line.startswith("data:") and '"id"' in line:
+            return dict(json.loads(line.removeprefix("data:")))
+    raise AssertionError(f"no answer in {text!r}")
 
 
 def request_of(number: int, tool: str, **arguments: Any) -> bytes:

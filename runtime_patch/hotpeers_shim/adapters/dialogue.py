@@ -17,9 +17,10 @@ from ..calls.call import Call, CallFailed
 from ..calls.pool import Client, Pool
 from ..calls.thread import Thread
 from ..contract import CallProblem, Peer
+from ..lineage import Link
 from ..live import Live
 from ..reply import Reply, render, render_partial
-from . import memory
+from . import incoming, memory
 from .files import save_files
 
 _NEW_THREAD = (
@@ -97,7 +98,10 @@ class Dialogue:
 
     def call(self) -> Call:
         """A new call of the peer, which has not been sent."""
-        return Call(self.peer, self.client, self.live.settings)
+        settings = self.live.settings
+        name = self.live.catalog().orchestrator
+        link = Link(name, incoming.current(), settings.max_depth)
+        return Call(self.peer, self.client, settings, link=link)
 
     def forget_thread(self, failure: CallFailed) -> bool:
         """Drop the part of the thread that the peer has lost. Returns whether to send again."""
@@ -123,7 +127,8 @@ class Dialogue:
     async def explain(self, failure: CallFailed) -> str:
         """The text of a failed call for the model, with the part of the answer that arrived."""
         self.live.note_failed(self.peer.toolName, failure.problem, str(failure))
-        self._remember(failure.reply, "")
+        # If nothing was sent, the peer's question still waits for its answer.
+        self._remember(failure.reply, self.thread.task_id if failure.unsent else "")
         advice = ""
         if failure.problem is CallProblem.ANSWER_TOO_LARGE:
             advice = " Ask it for less, such as a summary or one part."

@@ -1,4 +1,5 @@
 """Counts the requests of an ASGI application as turns, and closes connections while the pod drains.
+It also reads the header with the lineage of a request (`incoming`).
 
 Every request goes through `starlette.applications.Starlette.__call__`: FastAPI and the applications
 of a2a-sdk, `adk api_server` and kagent all use Starlette (0.36 to 0.50). The call returns after the
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import turns
+from . import incoming
 
 logger = logging.getLogger("hotpeers_shim")
 
@@ -31,6 +33,7 @@ def hook_starlette(module: ModuleType) -> None:
         try:
             if scope["type"] != "lifespan" and _SEEN not in scope:
                 scope[_SEEN] = True
+                incoming.note_request(scope)
                 hold, send = _watch(scope, send)
         except Exception as error:  # noqa: BLE001 - a fault here must not fail the request
             _note(error)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..contract import CallProblem, Peer, clean_text
+from ..lineage import EXTENSION, Link
 from ..reply import Reply, State, Transcript, parse_event
 from ..settings import Settings
 from . import faults, wire
@@ -41,7 +42,7 @@ class CallFailed(Exception):
 
     `reply` is the part of the answer that arrived. `task_gone` is true if the message continued a
     task that has ended or that the peer does not know. `context_gone` is true if the peer does not
-    know the context of the message.
+    know the context of the message. `unsent` is true if the call was refused before it was sent.
     """
 
     def __init__(self, message: str, problem: CallProblem, reply: Reply) -> None:
@@ -50,6 +51,7 @@ class CallFailed(Exception):
         self.reply = reply
         self.task_gone = False
         self.context_gone = False
+        self.unsent = False
 
 
 @dataclass
@@ -58,7 +60,8 @@ class Call:
 
     `context` is the library's call context (headers), or None. `on_event` is called with the
     transcript after each event of the peer; it must not raise. `cancels` is whether the peer's task
-    is cancelled when the call is cancelled.
+    is cancelled when the call is cancelled. `link` is the orchestrator that calls: it must not make a
+    loop or a chain that is too deep, and its lineage is sent to peers with `userHeaders`.
     """
 
     peer: Peer
@@ -68,6 +71,7 @@ class Call:
     transcript: Transcript = field(default_factory=Transcript)
     on_event: Callable[[Transcript], None] = lambda _: None
     cancels: bool = True
+    link: Link | None = None
 
     async def send(self, message: Any) -> Reply:
         """Send the message and wait until the task is over, or waits for input from the caller.
@@ -75,11 +79,26 @@ class Call:
         Raises `CallFailed`.
         """
         self.transcript = Transcript()
+        if self.link is not None:
+            self._carry(message, self.link)
 
         async def converse(native: Any, patience: _Patience) -> None:
             await self._converse(native, message, patience)
 
         return await self._within_limits(converse)
+
+    def _carry(self, message: Any, link: Link) -> None:
+        """Add the link's lineage to a message. Raises `CallFailed` if the call must not be made."""
+        objection = link.objection(self.peer.namespace, self.peer.name)
+        if objection is not None:
+            text = f"Agent {self.peer.toolName} was not called, and nothing was sent: {objection.text}."
+            failure = CallFailed(text, objection.problem, self.transcript.reply())
+            failure.unsent = True
+            raise failure
+        if self.peer.userHeaders:
+            lineage = link.passed_on
+            wire.add_metadata(message, lineage.metadata(), EXTENSION)
+            self.context = wire.with_headers(lineage.headers(), self.context)
 
     async def resume(self, context_id: str, task_id: str) -> Reply:
         """Wait for the end of a task that was begun before, perhaps by another process.

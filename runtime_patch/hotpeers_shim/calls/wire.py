@@ -101,9 +101,17 @@ def text_message(text: str, context_id: str, task_id: str = "", message_id: str 
     return _library().text_message(text, context_id, task_id, message_id or str(uuid.uuid4()))
 
 
-def with_headers(headers: Mapping[str, str]) -> Any:
-    """The `context` of calls that carry these HTTP headers (or gRPC metadata); a2a-sdk 1.x only."""
-    return _library().with_headers(headers)
+def add_metadata(message: Any, entries: Mapping[str, list[str]], extension: str) -> None:
+    """Add entries to the metadata of a message, and the extension's URI to its `extensions`."""
+    _library().add_metadata(message, entries, extension)
+
+
+def with_headers(headers: Mapping[str, str], context: Any = None) -> Any:
+    """A copy of the library's call context in which calls also carry these headers.
+
+    Over gRPC they are metadata, but a2a-sdk 0.3 sends none there.
+    """
+    return _library().with_headers(headers, context)
 
 
 def send(native: Native, message: Any, context: Any, *, stream: bool) -> AsyncGenerator[Any]:

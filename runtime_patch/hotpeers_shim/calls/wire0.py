@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -12,6 +12,7 @@ from a2a.client.card_resolver import A2ACardResolver
 from a2a.client.client import ClientConfig
 from a2a.client.client_factory import ClientFactory
 from a2a.client.errors import A2AClientJSONRPCError
+from a2a.client.middleware import ClientCallContext
 from a2a.types import (
     AgentCapabilities,
     AgentCard,
@@ -87,6 +88,21 @@ def text_message(text: str, context_id: str, task_id: str, message_id: str) -> A
         context_id=context_id or None,
         task_id=task_id or None,
     )
+
+
+def add_metadata(message: Any, entries: Mapping[str, list[str]], extension: str) -> None:
+    """See `wire.add_metadata`."""
+    message.metadata = {**(message.metadata or {}), **entries}
+    if extension not in (message.extensions or []):
+        message.extensions = [*(message.extensions or []), extension]
+
+
+def with_headers(headers: Mapping[str, str], context: Any) -> Any:
+    """See `wire.with_headers`."""
+    state = dict(context.state) if context is not None else {}
+    options = dict(state.get("http_kwargs") or {})
+    options["headers"] = {**(options.get("headers") or {}), **headers}
+    return ClientCallContext(state={**state, "http_kwargs": options})
 
 
 async def send(transport: Any, message: Any, context: Any, stream: bool) -> AsyncGenerator[Any]:

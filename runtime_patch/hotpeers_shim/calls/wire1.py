@@ -83,9 +83,18 @@ def text_message(text: str, context_id: str, task_id: str, message_id: str) -> A
     )
 
 
-def with_headers(headers: Mapping[str, str]) -> Any:
+def add_metadata(message: Any, entries: Mapping[str, list[str]], extension: str) -> None:
+    """See `wire.add_metadata`."""
+    message.metadata.update(entries)
+    if extension not in message.extensions:
+        message.extensions.append(extension)
+
+
+def with_headers(headers: Mapping[str, str], context: Any) -> Any:
     """See `wire.with_headers`."""
-    return ClientCallContext(service_parameters=dict(headers))
+    context = context or ClientCallContext()
+    merged = {**(context.service_parameters or {}), **headers}
+    return context.model_copy(update={"service_parameters": merged})
 
 
 async def send(transport: Any, message: Any, context: Any, stream: bool) -> AsyncGenerator[Any]:

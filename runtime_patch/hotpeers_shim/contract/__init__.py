@@ -12,7 +12,9 @@ are refused. For every valid value, `load(dump(value)) == value`.
 from .acks import dump_ack, dump_config_ack, load_ack
 from .limits import (
     API_VERSION,
+    DEFAULT_DEPTH,
     MAX_ACK_BYTES,
+    MAX_DEPTH,
     MAX_DESCRIPTION,
     MAX_FILE_BYTES,
     MAX_INTERFACES,
@@ -64,7 +66,9 @@ __all__ = [
     "API_VERSION",
     "CALL_PROBLEM_SENTENCES",
     "CONFIG_PROBLEM_SENTENCES",
+    "DEFAULT_DEPTH",
     "MAX_ACK_BYTES",
+    "MAX_DEPTH",
     "MAX_DESCRIPTION",
     "MAX_FILE_BYTES",
     "MAX_INTERFACES",

@@ -28,3 +28,7 @@ MAX_INTERFACES = 16
 """The largest number of interfaces of a peer."""
 MAX_RESTARTS = 64
 """The largest number of changes that need a restart, in one ack."""
+DEFAULT_DEPTH = 8
+"""The largest number of orchestrators in a chain of calls, unless it is configured."""
+MAX_DEPTH = 32
+"""The largest number that can be configured. Of a longer chain, the newest names count."""

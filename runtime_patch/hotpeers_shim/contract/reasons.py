@@ -74,6 +74,8 @@ class CallProblem(StrEnum):
     ANSWER_INVALID = "AnswerInvalid"
     ANSWER_TOO_LARGE = "AnswerTooLarge"
     TIMED_OUT = "CallTimedOut"
+    LOOP = "CallLoop"
+    TOO_DEEP = "CallTooDeep"
 
 
 CALL_PROBLEM_SENTENCES: dict[CallProblem, str] = {
@@ -82,6 +84,10 @@ CALL_PROBLEM_SENTENCES: dict[CallProblem, str] = {
     CallProblem.ANSWER_INVALID: "The peer's answer is not one of the A2A protocol.",
     CallProblem.ANSWER_TOO_LARGE: "The peer's answer is larger than the limit.",
     CallProblem.TIMED_OUT: "The peer did not answer within the time limit of the call.",
+    CallProblem.LOOP: "The call was not made: agents would call each other in a loop.",
+    CallProblem.TOO_DEEP: (
+        "The call was not made: too many agents in a row have called each other."
+    ),
 }
 
 

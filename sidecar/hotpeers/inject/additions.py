@@ -28,6 +28,7 @@ from .outcome import Injection, Json, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER
 from .sidecar import (
     AGENT_ENVIRONMENT,
+    MAX_DEPTH,
     fleet_environment,
     shim_container,
     sidecar_container,
@@ -206,6 +207,8 @@ def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
 ) -> None:
     """Set the variables by which the agent's container loads the shim and finds its files."""
     environment = dict(AGENT_ENVIRONMENT)
+    if wishes.max_depth is not None:
+        environment[MAX_DEPTH] = str(wishes.max_depth)
     if extras.hot:
         environment |= hot_environment(edit.pod, target)
     environment |= fleet_environment(wishes, namespace)

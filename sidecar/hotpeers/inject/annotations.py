@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
+
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
 from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
@@ -31,6 +33,7 @@ DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 BRIDGE = f"{PREFIX}bridge"
 MAX_TOOLS = f"{PREFIX}max-tools"
 PINNED_PEERS = f"{PREFIX}pinned-peers"
+MAX_DEPTH = f"{PREFIX}max-depth"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
@@ -46,6 +49,7 @@ EVERY_NAMESPACE = "*"
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
 _KNOWN |= {MAX_TOOLS, PINNED_PEERS}
+_KNOWN |= {MAX_DEPTH}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -85,6 +89,8 @@ class Wishes:
     max_tools: int | None = None
     pinned_peers: tuple[str, ...] = ()
     """Names of peers, in which `*` stands for any text; without a namespace, in the pod's own."""
+    max_depth: int | None = None
+    """The largest number of orchestrators in a chain of calls."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Resource amounts for the injected containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
@@ -152,6 +158,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
         max_tools=_max_tools(annotations),
         pinned_peers=_pinned_peers(annotations),
+        max_depth=_max_depth(annotations),
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )
@@ -192,6 +199,15 @@ def _pinned_peers(annotations: Mapping[str, str]) -> tuple[str, ...]:
     few = f"at most {_MOST_PINS} names are allowed"
     _check(PINNED_PEERS, f"{len(pins)} names", len(pins) <= _MOST_PINS, few)
     return pins
+
+
+def _max_depth(annotations: Mapping[str, str]) -> int | None:
+    text = annotations.get(MAX_DEPTH, "").strip()
+    if not text:
+        return None
+    good = len(text) <= 4 and text.isascii() and text.isdigit() and 0 < int(text) <= MOST_DEPTH
+    _check(MAX_DEPTH, text, good, f"a whole number from 1 to {MOST_DEPTH} is needed")
+    return int(text)
 
 
 def _resources(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -35,6 +35,8 @@ from .volumes import (
 AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
 """Set in the agent's and the injected containers: the paths of the peer file and of the acks."""
 MAX_TOOLS, PINNED_PEERS = "HOTPEERS_MAX_TOOLS", "HOTPEERS_PINNED_PEERS"
+MAX_DEPTH = "HOTPEERS_MAX_DEPTH"
+"""Set in the container that calls the peers, if it is not the default: the agent's or the bridge's."""
 CREDENTIALS = "HOTPEERS_CREDENTIALS"
 """Set in the sidecar only: the mount path of the Secret with credentials for peers."""
 
@@ -117,6 +119,8 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
         container["livenessProbe"] = liveness_probe(SIDECAR)
     if bridge is not None:
         _add_bridge(container, port_before(pod, target) or free_port(pod, but=port), bridge)
+        if wishes.max_depth is not None:
+            container["env"].append({"name": MAX_DEPTH, "value": str(wishes.max_depth)})
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
     elif port and environment.get(DRAIN_VARIABLE):

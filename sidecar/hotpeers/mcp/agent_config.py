@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hotpeers_shim.lineage import HEADER
+
 logger = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.json"
@@ -30,7 +32,7 @@ SPAWN_TOOLS = (
     "delete_spawned_agent",
     "run_ephemeral_agent",
 )
-ALLOWED_HEADERS = ("x-user-id", "authorization")
+ALLOWED_HEADERS = ("x-user-id", "authorization", HEADER)
 """Headers of a request to the agent that kagent passes on to the bridge."""
 SPAWN_SECONDS = 960.0
 """Timeout of a spawning tool: run_ephemeral_agent may take 900 s."""

@@ -143,12 +143,15 @@ async def serve_bridge(
         stack.callback(live.stop)
         stack.push_async_callback(pool.aclose)
         exchanges = await stack.enter_async_context(Exchanges(pool, shim))
-        tools = PeerTools(live, exchanges, sealer, wait=settings.wait_seconds)
+        tools = PeerTools(
+            live, exchanges, sealer, wait=settings.wait_seconds, max_depth=shim.max_depth
+        )
 
         def find_caller(headers: Mapping[str, str]) -> Caller:
             # Where callers need a token, `Authorization` has that token, and not one of the user.
             passed = user_headers(headers, authorization=settings.token_file is None)
-            return Caller(tools, Owner(settings.orchestrator, user_of(passed)), passed)
+            owner = Owner(settings.orchestrator, user_of(passed))
+            return Caller(tools, owner, settings.orchestrator, passed)
 
         app = make_app(
             make_server(find_caller),

@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..base.errors import ListenError
 from ..base.settings import Listen
+from .sessions import Sessions
+from .streams import Streams
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +46,8 @@ def make_app(
 ) -> ASGIApp:
     """The application of an `MCPServer` or lowlevel `Server`, at `PATH`, with `HEALTH` beside it.
 
-    `sessions` limits the MCP sessions at one time. With `token_file`, callers need its token.
-    `routes` are further routes.
+    `sessions` limits the MCP sessions at one time; a client goes on with one that was lost. With
+    `token_file`, callers need its token. `routes` are further routes.
     """
 
     async def health(_: Request) -> Response:
@@ -62,7 +64,8 @@ def make_app(
         host=listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
     app.router.routes += [Route(HEALTH, health, methods=["GET"]), *routes]
-    return app if token_file is None else _Guarded(app, token_file)
+    resumed = Streams(Sessions(app, PATH, sessions), PATH, _MAX_REQUEST_BYTES)
+    return resumed if token_file is None else _Guarded(resumed, token_file)
 
 
 def make_health_app() -> web.Application:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
-from hotpeers_shim.contract import Nack
+from hotpeers_shim.contract import DEFAULT_DEPTH, MAX_DEPTH, Nack
 
 from ..base.names import NamespacedName
 from ..base.parts import number
@@ -19,7 +19,7 @@ from .selector import Selector
 
 API_VERSION = "hotpeers.dev/v1alpha1"
 EVERY_NAMESPACE = "*"
-CONCURRENT_CALLS, CALLS_PER_MINUTE, DEPTH = 32, 600, 8
+CONCURRENT_CALLS, CALLS_PER_MINUTE = 32, 600
 """The limits of an Orchestrator that sets none."""
 
 
@@ -34,7 +34,7 @@ def _listed(value: Any) -> Any:
 class _Limits(View):
     concurrentCalls: Annotated[StrictInt, Field(ge=1, le=1000)] = CONCURRENT_CALLS
     callsPerMinute: Annotated[StrictInt, Field(ge=1, le=100_000)] = CALLS_PER_MINUTE
-    depth: Annotated[StrictInt, Field(ge=1, le=64)] = DEPTH
+    depth: Annotated[StrictInt, Field(ge=1, le=MAX_DEPTH)] = DEFAULT_DEPTH
 
 
 class _Spec(View):
@@ -57,8 +57,8 @@ class Orchestrator:
     """An Orchestrator. `namespaces` is empty for its own namespace alone; it may hold `*`.
 
     `token_secret` is the name of the Secret with its token. `calls_per_minute` and
-    `concurrent_calls` limit each replica of the hub. `depth` is the longest chain of orchestrators
-    that may lead to a call.
+    `concurrent_calls` limit each replica of the hub. `depth` is the largest number of
+    orchestrators in a chain of calls, this one included.
     """
 
     key: NamespacedName

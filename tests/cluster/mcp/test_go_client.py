@@ -16,7 +16,8 @@ from kit.goclient import go_client, program
 from kit.raw_peer import RawPeer, running_peer
 from kit.supervised import SECONDS, offer, supervised
 
-VERSIONS = ["2025-11-25", "2026-07-28"]
+RESUMABLE = "2025-11-25"
+VERSIONS = [RESUMABLE, "2026-07-28"]
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +78,17 @@ async def test_a_peer_runs_once_when_the_sidecar_is_killed_during_its_call(
                 assert killed is not None
                 os.kill(killed, signal.SIGKILL)
                 ended = await client.answer()
-                assert ended["error"], ended
-            # As the next turn of an agent does: kagent's runtime connects again by itself.
-            async with go_client(built, f"{made.url}/mcp", version) as client:
-                again = await client.turn("ask_agent", agent="raw", message="again")
-                assert again["text"].startswith("raw heard: again")
+                if version == RESUMABLE:
+                    assert ended["isError"]
+                    assert ended["text"].startswith("AnswerLost: "), ended
+                    assert not ended["error"]
+                    # The same session goes on.
+                    again = await client.turn("ask_agent", agent="raw", message="again")
+                else:
+                    assert ended["error"], ended
+            if version != RESUMABLE:
+                # As the next turn of an agent does: kagent's runtime connects again by itself.
+                async with go_client(built, f"{made.url}/mcp", version) as client:
+                    again = await client.turn("ask_agent", agent="raw", message="again")
+            assert again["text"].startswith("raw heard: again"), again
     assert peer.texts == ["sleep 20", "again"]

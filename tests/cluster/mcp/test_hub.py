@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from hotpeers.mcp.hub.hub import Hub
 from hotpeers_shim.contract import PeerFile, load_peer_file
+from hotpeers_shim.lineage import HEADER, METADATA_KEY
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
 from kit.apiserver.fixtures import programs
@@ -290,7 +292,7 @@ async def test_new_token_version_ends_the_old_token_and_so_does_deletion(place: 
         assert not hub.tenants.find(old)
 
 
-async def test_session_and_conversation_of_another_orchestrator_are_refused(
+async def test_session_stream_and_conversation_of_another_orchestrator_give_nothing_of_it(
     place: HubPlace, raw: RawPeer
 ) -> None:
     mine, other = place.token(place.orchestrator("a")), place.token(place.orchestrator("b"))
@@ -299,18 +301,27 @@ async def test_session_and_conversation_of_another_orchestrator_are_refused(
         for name in ("a", "b"):
             await offered(hub, f"{place.namespace}/{name}", "raw")
         session = await RawSession.begin(http, url_of(hub), {"X-Hotpeers-Token": mine})
+        begun = await session.first_event(0, "list_agents")
+        assert (await session.rest(begun["id"]))["result"]
+        thief = RawSession(
+            http, url_of(hub), session.headers["Mcp-Session-Id"], {"X-Hotpeers-Token": other}
+        )
+        assert "AnswerLost" in json.dumps(await thief.rest(begun["id"]))
         said = await session.call(1, "ask_agent", agent="raw", message="hi")
         conversation = token_in(said["result"]["content"][0]["text"])
         stolen = {**session.headers, "X-Hotpeers-Token": other}
         body = request_of(2, "ask_agent", agent="raw", message="hi")
         async with http.post(url_of(hub), data=body, headers=stolen) as response:
-            assert response.status == 404
+            # It is served as a session of the one whose token it is, so under that one's limits.
+            assert "raw heard: hi" in await response.text()
+        counts = {one.orchestrator.key.name: one.counts.answered for one in hub.tenants}
+        assert counts == {"a": 1, "b": 1}
         own = await RawSession.begin(http, url_of(hub), {"X-Hotpeers-Token": other})
         refused = await own.call(
             3, "ask_agent", agent="raw", message="and?", conversation=conversation
         )
         assert "ConversationUnknown" in refused["result"]["content"][0]["text"]
-    assert raw.texts == ["hi"]
+    assert raw.texts == ["hi", "hi"]
 
 
 async def test_other_replica_continues_a_conversation(place: HubPlace, raw: RawPeer) -> None:
@@ -379,6 +390,95 @@ async def test_limits_of_an_orchestrator_do_not_touch_another(
             assert "its 3 calls per minute" in text_of(fourth)
             assert not (await ask(other, "raw", "free")).is_error
     assert "the fourth" not in raw.texts
+
+
+async def test_lineage_goes_on_with_the_name_of_the_orchestrator(
+    place: HubPlace, raw: RawPeer
+) -> None:
+    token, home = place.token(place.orchestrator()), place.namespace
+    offer(place, raw)
+    async with running_peer(RawPeer(name="other")) as other:
+        offer(place, other, "other")
+        async with running_hub(place, user_headers_to=raw.url) as hub:
+            await offered(hub, f"{home}/lead", "other", "raw")
+            async with client_of(hub, token, **{HEADER: "ops/first"}) as client:
+                for name in ("raw", "other"):
+                    assert not (await ask(client, name, "hi")).is_error
+    assert raw.messages[0]["metadata"] == {METADATA_KEY: ["ops/first", f"{home}/lead"]}
+    assert raw.headers[0][HEADER] == f"ops/first,{home}/lead"
+    assert HEADER not in other.headers[0]
+    assert METADATA_KEY not in (other.messages[0].get("metadata") or {})
+
+
+async def test_chains_are_as_deep_as_the_orchestrator_says(place: HubPlace, raw: RawPeer) -> None:
+    lead = place.orchestrator(limits={"depth": 2})
+    offer(place, raw)
+    chain = {HEADER: "ops/a,ops/b"}
+    async with running_hub(place) as hub, client_of(hub, place.token(lead), **chain) as client:
+        await offered(hub, f"{place.namespace}/lead", "raw")
+        said = text_of(await ask(client, "raw", "hi"))
+        assert "nothing was sent: the chain of calls is too deep" in said
+        assert f"ops/a -> ops/b -> {place.namespace}/lead" in said
+        (tenant,) = hub.tenants
+        assert tenant.counts.failed == {"CallTooDeep": 1}
+        place.api.patch(lead, {"spec": {"limits": {"depth": 3}}})
+        await until_async("the new limit", lambda: tenant.orchestrator.depth == 3)
+        assert not (await ask(client, "raw", "now")).is_error
+    assert raw.texts == ["now"]
+
+
+@dataclass
+class AsksItself(RawPeer):
+    """A peer that answers only after it has asked the hub for itself, as the Orchestrator of `token`.
+
+    `passes`: whether it passes its lineage on.
+    """
+
+    hub: str = ""
+    token: str = ""
+    passes: bool = True
+    heard: list[str] = field(default_factory=list)
+
+    async def _work(self, task: dict[str, Any], text: str) -> None:
+        more = {"X-Hotpeers-Token": self.token}
+        if self.passes:
+            more[HEADER] = self.headers[-1][HEADER]
+        async with aiohttp.ClientSession() as http:
+            session = await RawSession.begin(http, self.hub, more)
+            said = await session.call(1, "ask_agent", agent="raw", message="again")
+        self.heard.append(said["result"]["content"][0]["text"])
+        await super()._work(task, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "passes", "calls", "refusal"),
+    [
+        # An agent is never offered to the Orchestrator of its name.
+        ("raw", True, 1, "AgentUnknown"),
+        # With an Orchestrator of another name, the loop is found when that name comes again.
+        ("helper", True, 2, "was called in a loop: {0}/lead -> {0}/helper -> {0}/helper"),
+        # A peer that hides its lineage uses up its own calls, and no others.
+        ("helper", False, 4, "TooManyCalls: 3 calls are running"),
+    ],
+)
+async def test_peer_that_asks_the_hub_for_itself_comes_to_an_end(
+    name: str, passes: bool, calls: int, refusal: str, place: HubPlace
+) -> None:
+    lead = place.orchestrator("lead")
+    own = place.orchestrator(name, limits={"concurrentCalls": 3})
+    made = AsksItself(token=place.token(own), passes=passes)
+    async with running_peer(made) as peer:
+        offer(place, peer)
+        async with running_hub(place, user_headers_to=peer.url) as hub:
+            peer.hub = url_of(hub)
+            await offered(hub, f"{place.namespace}/lead", "raw")
+            if name != "raw":
+                await offered(hub, f"{place.namespace}/{name}", "raw")
+            async with client_of(hub, place.token(lead)) as client:
+                said = await ask(client, "raw", "hi")
+                assert text_of(said).startswith("raw heard: hi")
+    assert len(peer.messages) == calls
+    assert refusal.format(place.namespace) in peer.heard[0], peer.heard
 
 
 async def test_status_and_metrics_report_peers_refusals_and_calls(

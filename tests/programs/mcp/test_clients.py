@@ -1,4 +1,4 @@
-"""The clients of docs/clients, each with its real library: a peer appears between two turns."""
+"""The clients of docs/clients, each with its real library: a peer appears, and the server is killed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -71,7 +72,7 @@ async def client(program: Path, url: str, model: str, log: Path) -> AsyncIterato
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="no .venvs/clients: run make test-programs")
 @pytest.mark.parametrize("program", CLIENTS, ids=lambda path: path.stem)
-async def test_a_peer_that_appears_between_two_turns_is_asked(
+async def test_a_peer_appears_between_two_turns_and_the_conversation_survives_a_killed_server(
     program: Path, tmp_path: Path
 ) -> None:
     processes = Processes(tmp_path / "logs")
@@ -98,7 +99,18 @@ async def test_a_peer_that_appears_between_two_turns_is_asked(
                         agent="raw", message="three", conversation=found.group(1)
                     )
                     assert "raw heard: three" in again
+                    slow = {"message": "sleep 20", "conversation": found.group(1)}
+                    asking = asyncio.create_task(conversation.ask(agent="raw", **slow))
+                    async with asyncio.timeout(SECONDS):
+                        while peer.texts[-1] != "sleep 20":
+                            await asyncio.sleep(0.05)
+                    killed = made.child()
+                    assert killed is not None
+                    os.kill(killed, signal.SIGKILL)
+                    assert "AnswerLost" in await asking
+                    after = {"message": "four", "conversation": found.group(1)}
+                    assert "raw heard: four" in await conversation.ask(agent="raw", **after)
     finally:
         await processes.close()
-    assert peer.texts[-2:] == ["two", "three"]
+    assert peer.texts[-4:] == ["two", "three", "sleep 20", "four"]
     assert peer.messages[-1]["contextId"] in peer.contexts

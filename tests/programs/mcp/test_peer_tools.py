@@ -4,66 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from multidict import CIMultiDict
 
-from hotpeers.mcp.bridge import BridgeSettings, read_key, serve_bridge
+from hotpeers.mcp.bridge import BridgeSettings, read_key
+from hotpeers.mcp.peers.server import LINEAGE_META
+from hotpeers_shim.lineage import EXTENSION, HEADER, METADATA_KEY
+from kit.bridge import FLAG, bridge
 from kit.raw_mcp import RawSession, request_of
 from kit.raw_peer import RawPeer, running_peer
 
 ERAS = ["legacy", "2026-07-28"]
-FLAG = "--listen"
-
-
-class Bridge:
-    """A running bridge, its peer file and its acks."""
-
-    def __init__(self, folder: Path, **changed: str) -> None:
-        self.file = folder / "peers.json"
-        self.acks = folder / "acks"
-        raw = {
-            "listen": "127.0.0.1:0",
-            "peer_file": str(self.file),
-            "ack_dir": "",
-            "orchestrator": "team/lead",
-            "wait_seconds": "10",
-            "conversation_key_file": "",
-            "token_file": "",
-        }
-        self.settings = BridgeSettings.parse(FLAG, **{**raw, **changed})
-        self.url = ""
-
-    def offer(self, *peers: dict[str, Any]) -> None:
-        new = self.file.with_suffix(".new")
-        new.write_text(json.dumps({"peers": peers}))
-        new.replace(self.file)
-
-    def ack(self) -> dict[str, Any]:
-        return json.loads(next(self.acks.glob("ack-*.json")).read_bytes())
-
-
-@asynccontextmanager
-async def bridge(folder: Path, *peers: dict[str, Any], **changed: str) -> AsyncIterator[Bridge]:
-    folder.mkdir(exist_ok=True)
-    made = Bridge(folder, **changed)
-    made.offer(*peers)
-    async with serve_bridge(made.settings) as port:
-        made.url = f"http://127.0.0.1:{port}/mcp"
-        yield made
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[RawPeer]:
-    async with running_peer() as made:
-        yield made
 
 
 @pytest.fixture
@@ -301,6 +261,147 @@ async def test_headers_of_the_user_reach_only_peers_that_may_get_them(tmp_path: 
     assert trusted.headers[0]["authorization"] == "Bearer users-token"
     assert "x-other" not in trusted.headers[0]
     assert not {"x-user-id", "authorization"} & set(other.headers[0])
+
+
+def metadata_of(message: dict[str, Any]) -> Any:
+    return (message.get("metadata") or {}).get(METADATA_KEY)
+
+
+async def test_lineage_reaches_only_peers_that_may_get_user_headers(tmp_path: Path) -> None:
+    headers = {"X-HotPeers-Lineage": "team/first, team/second"}
+    async with running_peer() as trusted, running_peer(RawPeer(name="other")) as other:
+        entries = trusted.entry(userHeaders=True), other.entry()
+        async with (
+            bridge(tmp_path, *entries) as made,
+            aiohttp.ClientSession(headers=headers) as http,
+        ):
+            session = await RawSession.begin(http, made.url)
+            for number, name in enumerate(("raw", "other"), 10):
+                await session.call(number, "ask_agent", agent=name, message="hi")
+    chain = ["team/first", "team/second", "team/lead"]
+    assert metadata_of(trusted.messages[0]) == chain
+    assert trusted.headers[0][HEADER] == ",".join(chain)
+    assert trusted.messages[0]["extensions"] == [EXTENSION]
+    assert metadata_of(other.messages[0]) is None
+    assert HEADER not in other.headers[0]
+
+
+async def test_header_in_two_lines_is_one_lineage(tmp_path: Path) -> None:
+    lines = CIMultiDict([(HEADER, "team/first"), (HEADER, "team/second")])
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        aiohttp.ClientSession() as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        lines.update(session.headers)
+        body = request_of(10, "ask_agent", agent="raw", message="hi")
+        async with http.post(made.url, data=body, headers=lines) as response:
+            assert response.status == 200
+            await response.read()
+    assert metadata_of(peer.messages[0]) == ["team/first", "team/second", "team/lead"]
+
+
+async def test_call_without_a_lineage_begins_a_chain(tmp_path: Path) -> None:
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        Client(made.url) as client,
+    ):
+        await call(client, "ask_agent", agent="raw", message="hi")
+    assert metadata_of(peer.messages[0]) == ["team/lead"]
+
+
+@pytest.mark.parametrize(
+    "header", ["team/a;b", "ignore all rules", "x" * 20_000, "team/\u0430", "team/a/b", "-, ../b"]
+)
+async def test_malformed_lineage_is_ignored(tmp_path: Path, header: str) -> None:
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        aiohttp.ClientSession(headers={HEADER: header}) as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        answer = await session.call(10, "ask_agent", agent="raw", message="hi")
+    assert "raw heard: hi" in answer["result"]["content"][0]["text"]
+    assert metadata_of(peer.messages[0]) == ["team/lead"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (["team/first", "team/second"], ["team/first", "team/second"]),
+        ("team/first,team/second", ["team/first", "team/second"]),
+        (["team/first", 7], ["team/of-header"]),
+        (["x" * 100_000], ["team/of-header"]),
+        (None, ["team/of-header"]),
+    ],
+)
+async def test_lineage_in_meta_counts_before_the_header(
+    tmp_path: Path, era: str, value: Any, names: list[str]
+) -> None:
+    meta: Any = {LINEAGE_META: value}
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(userHeaders=True)) as made,
+        httpx.AsyncClient(headers={HEADER: "team/of-header"}, timeout=30) as http,
+        Client(streamable_http_client(made.url, http_client=http), mode=era) as client,
+    ):
+        arguments = {"agent": "raw", "message": "hi"}
+        await client.call_tool("ask_agent", arguments, meta=meta)
+    assert metadata_of(peer.messages[0]) == [*names, "team/lead"]
+
+
+@pytest.mark.parametrize(
+    ("header", "reason", "shown"),
+    [
+        ("ops/raw,team/b", "CallLoop", "ops/raw -> team/b -> team/lead -> ops/raw"),
+        ("team/lead,team/b", "CallLoop", "team/lead -> team/b -> team/lead"),
+        ("team/a,team/b,team/c", "CallTooDeep", "team/a -> team/b -> team/c -> team/lead"),
+    ],
+)
+async def test_loop_and_too_deep_chain_are_refused_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str, reason: str, shown: str
+) -> None:
+    monkeypatch.setenv("HOTPEERS_MAX_DEPTH", "3")
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(namespace="ops")) as made,
+        aiohttp.ClientSession(headers={HEADER: header}) as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        answer = await session.call(10, "ask_agent", agent="ops/raw", message="hi")
+        async with asyncio.timeout(10):
+            while not made.ack().get("failures"):
+                await asyncio.sleep(0.05)
+        assert made.ack()["failures"][0]["reason"] == reason
+    result = answer["result"]
+    assert result["isError"]
+    said = result["content"][0]["text"]
+    assert "was not called, and nothing was sent" in said
+    assert shown in said
+    assert "Do the work yourself" in said
+    assert peer.messages == []
+
+
+async def test_refused_call_leaves_the_conversation_open(tmp_path: Path) -> None:
+    """The question of the peer is answered by a later call of the same conversation."""
+    async with (
+        running_peer() as peer,
+        bridge(tmp_path, peer.entry(namespace="ops")) as made,
+        aiohttp.ClientSession() as http,
+    ):
+        session = await RawSession.begin(http, made.url)
+        asked = await session.call(10, "ask_agent", agent="raw", message="ask which")
+        key = token_in(asked["result"]["content"][0]["text"])
+        session.headers[HEADER] = "ops/raw"
+        refused = await session.call(11, "ask_agent", agent="raw", message="no", conversation=key)
+        key = token_in(refused["result"]["content"][0]["text"])
+        del session.headers[HEADER]
+        await session.call(12, "ask_agent", agent="raw", message="this", conversation=key)
+    assert peer.texts == ["ask which", "this"]
+    assert len(peer.tasks) == 1
 
 
 async def test_a_request_that_is_sent_again_in_its_session_reaches_the_peer_once(

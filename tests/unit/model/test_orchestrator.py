@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from hotpeers.base.names import NamespacedName
 from hotpeers.base.view import MalformedError
 from hotpeers.model.orchestrator import read_orchestrator
+from hotpeers_shim.contract import DEFAULT_DEPTH, MAX_DEPTH
+from kit.apiserver.resources import ORCHESTRATORS
 
 
 def manifest(**spec: Any) -> dict[str, Any]:
@@ -32,6 +35,14 @@ def test_fields_that_are_null_have_their_defaults() -> None:
     assert one == read_orchestrator(manifest())
 
 
+def test_depth_of_the_schema_is_that_of_every_chain() -> None:
+    (version,) = yaml.safe_load(ORCHESTRATORS.read_text())["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    depth = spec["limits"]["properties"]["depth"]
+    limits = (depth["minimum"], depth["default"], depth["maximum"])
+    assert limits == (1, DEFAULT_DEPTH, MAX_DEPTH)
+
+
 def test_selector_needs_labels_and_expressions() -> None:
     expressions = [{"key": "tier", "operator": "NotIn", "values": ["tin"]}]
     one = read_orchestrator(
@@ -49,6 +60,7 @@ def test_selector_needs_labels_and_expressions() -> None:
         ({"namespaces": "team"}, "spec.namespaces"),
         ({"namespaces": [1]}, "spec.namespaces[0]"),
         ({"limits": {"depth": 0}}, "spec.limits.depth"),
+        ({"limits": {"depth": 33}}, "spec.limits.depth"),
         ({"limits": {"concurrentCalls": "many"}}, "spec.limits.concurrentCalls"),
         ({"tokenVersion": True}, "spec.tokenVersion"),
         ({"tokenSecret": "../x"}, "spec.tokenSecret"),

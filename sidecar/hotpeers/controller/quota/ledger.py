@@ -142,7 +142,10 @@ def seen(  # noqa: PLR0913 - what was seen, of what, when
     *,
     hold: float = HOLD_SECONDS,
 ) -> Ledger:
-    """Record that the agent of this name was seen after its slot was read as `before`."""
+    """Record that the agent of this name was seen after its slot was read as `before`.
+
+    `now` is a time between the two.
+    """
     slot = ledger.slots.get(agent)
     if slot is None or slot != before:
         return ledger
@@ -177,7 +180,8 @@ def release(
 ) -> Ledger:
     """Free the slot of an agent that was missing after its slot was read as `before`.
 
-    The slot stays if it has changed since, or if a pending admission is within the hold.
+    `now` is a time between the two: an agent can have been created since. The slot stays if it has
+    changed since, or if a pending admission was within the hold.
     """
     slot = ledger.slots.get(agent)
     if slot is None or slot != before or (slot.pending and not _is_over(slot, now, hold)):

@@ -276,13 +276,16 @@ class Reservations:
         lock: asyncio.Lock | None,
     ) -> int:
         names = to_look_at(book, held, agents)
+        # Of an agent that was missing, only this is known: an admission that was held then may have
+        # created it since.
+        before = self._clock()
         looks = await look(held, names, live_read or self._ledgers.agent)
         freed = 0
 
         def edit(ledger: Ledger) -> Ledger:
             nonlocal freed
             after = _without(ledger, self._departed(book.key))
-            after = applied(after, looks, self._clock(), self._timing.hold)
+            after = applied(after, looks, before, self._timing.hold)
             freed = len(ledger.slots.keys() - after.slots.keys())
             return after
 

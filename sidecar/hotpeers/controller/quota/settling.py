@@ -73,7 +73,10 @@ async def look(held: Held, names: list[str], read: LiveRead) -> list[Look]:
 
 
 def applied(ledger: Ledger, looks: list[Look], now: datetime, hold: float) -> Ledger:
-    """The ledger after these observations; the same object if they change nothing."""
+    """The ledger after these observations; the same object if they change nothing.
+
+    `now` is the time before the first of them.
+    """
     for one in looks:
         if one.before is None:
             if one.alive is not None and one.agent not in ledger.slots:

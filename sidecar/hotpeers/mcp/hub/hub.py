@@ -193,7 +193,7 @@ class Hub:
         of_user = user_headers(headers, authorization="x-hotpeers-token" in headers)
         owner = Owner(tenant.orchestrator.uid, user_of(of_user))
         passes = tenant.orchestrator.passes_user_headers
-        return Caller(tenant.tools, owner, of_user if passes else {})
+        return Caller(tenant.tools, owner, tenant.title, of_user if passes else {})
 
     def _health_app(self) -> web.Application:
         async def healthz(_: web.Request) -> web.Response:

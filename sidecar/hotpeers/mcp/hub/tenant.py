@@ -67,7 +67,9 @@ class Tenant:
             most_characters=_MAX_KEPT_CHARACTERS,
             admit=self._admit,
         )
-        self.tools = PeerTools(self, self._exchanges, sealer, wait=wait)
+        self.tools = PeerTools(
+            self, self._exchanges, sealer, wait=wait, max_depth=orchestrator.depth
+        )
 
     async def aclose(self) -> None:
         """Stop waiting for the peers, and close their connections."""
@@ -108,6 +110,7 @@ class Tenant:
         if orchestrator is not self.orchestrator:
             self._pace.change(orchestrator.calls_per_minute)
             self._exchanges.most_running = orchestrator.concurrent_calls
+            self.tools.max_depth = orchestrator.depth
             self.orchestrator = orchestrator
         self._offer = offer
         catalog = offer.catalog

@@ -12,6 +12,7 @@ from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.calls.thread import Thread
 from hotpeers_shim.contract import CallProblem, Peer, clean_text
 from hotpeers_shim.fleet.names import shown_name
+from hotpeers_shim.lineage import Link
 from hotpeers_shim.reply import Reply, Text, Transcript, render, render_partial
 from hotpeers_shim.settings import Settings
 
@@ -37,12 +38,14 @@ class Outcome:
 class Message:
     """What is sent: the text, its A2A messageId, and the headers that identify the user.
 
-    The headers are sent only to peers that may get them (`Peer.userHeaders`).
+    The headers are sent only to peers that may get them (`Peer.userHeaders`), and so is the lineage of
+    the `link`. A call that would make a loop or too deep a chain is refused; without a `link` none is.
     """
 
     text: str
     id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    link: Link | None = None
 
 
 @dataclass(eq=False)
@@ -119,7 +122,14 @@ class Exchange:
         async with self.pool.lease(self.peer) as client:
             passes = self.peer.userHeaders and message.headers
             context = wire.with_headers(message.headers) if passes else None
-            self._call = Call(self.peer, client, self.settings, context, on_event=self._note_event)
+            self._call = Call(
+                self.peer,
+                client,
+                self.settings,
+                context,
+                on_event=self._note_event,
+                link=message.link,
+            )
             return await self._call.send(sent)
 
     async def _resume(self, running: str) -> Outcome:
@@ -147,7 +157,9 @@ class Exchange:
             advice = " Ask it for less, such as a summary or one part."
         limit = self.settings.max_reply_characters
         text = render_partial(f"{failure}{advice}", failure.reply, limit=limit)
-        return Outcome(text, self._after(failure.reply, ""), failed=True)
+        # If nothing was sent, the peer's question still waits for its answer.
+        waiting = self.thread.task_id if failure.unsent else ""
+        return Outcome(text, self._after(failure.reply, waiting), failed=True)
 
     def _after(self, reply: Reply, waiting: str) -> Thread:
         return Thread(reply.context_id or self.thread.context_id, waiting)

@@ -31,10 +31,12 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hotpeers_shim.contract import clean_text
 from hotpeers_shim.fleet.description import describe_tool
+from hotpeers_shim.lineage import HEADER, Lineage, Link, read_lineage
 
 from ... import __version__
 from ...registry.fault import Fault
 from ..reasons import McpReason
+from ..sessions import SESSION_HEADER
 from .conversation import Owner
 from .exchange import Message
 from .exchanges import Request
@@ -49,6 +51,11 @@ INSTRUCTIONS = (
 )
 MAX_MESSAGE = 131_072
 _MAX_LIST = 100
+LINEAGE_META = "hotpeers.dev/lineage"
+"""The key in the `_meta` of a request with the lineage that led to it: a list of names, or one string.
+
+The key of the A2A extension is none that MCP allows (MCP 2025-11-25, "General fields", `_meta`).
+"""
 USER_HEADERS = ("authorization", "x-user-id")
 _DERIVED = uuid.uuid5(uuid.NAMESPACE_URL, "https://hotpeers.dev/message")
 
@@ -72,10 +79,15 @@ class _Get(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and its tools. `passed` are the headers of its user, for peers that may get them."""
+    """Who calls, and its tools.
+
+    `name` is the one of its agent in a lineage, `namespace/name`; "" if it is unknown. `passed` are the
+    headers of its user, for peers that may get them.
+    """
 
     tools: PeerTools
     owner: Owner
+    name: str
     passed: Mapping[str, str]
 
 
@@ -131,7 +143,9 @@ async def _call(
             ask = _Ask.model_validate(arguments)
             key = _request_key(context, headers, owner, arguments)
             identifier = str(uuid.uuid5(_DERIVED, json.dumps(key))) if key else ""
-            request = Request(owner, Message(ask.message, identifier, caller.passed), key)
+            link = Link(caller.name, _lineage(context, params), tools.max_depth)
+            message = Message(ask.message, identifier, caller.passed, link)
+            request = Request(owner, message, key)
             return await tools.ask(ask.agent, ask.conversation, request, report)
         case "list_agents":
             wanted = _List.model_validate(arguments)
@@ -145,6 +159,14 @@ async def _call(
         f"there is no tool {name!r}",
         "The tools are ask_agent, list_agents and get_answer.",
     )
+
+
+def _lineage(context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> Lineage:
+    meta: Mapping[str, Any] = params.meta or {}
+    values = [meta[LINEAGE_META]] if LINEAGE_META in meta else []
+    # A list may come in several lines (RFC 9110, section 5.3).
+    lines = context.request.headers.getlist(HEADER) if context.request is not None else []
+    return read_lineage(values, ",".join(lines) if lines else None)
 
 
 def user_headers(headers: Mapping[str, str], *, authorization: bool) -> dict[str, str]:
@@ -185,7 +207,7 @@ def _request_key(
     A client that loses its connection may send a request again, with the same id. An id belongs to
     a session. Without a session (MCP 2026-07-28), the trace context has to do.
     """
-    place = headers.get("mcp-session-id") or headers.get("traceparent")
+    place = headers.get(SESSION_HEADER) or headers.get("traceparent")
     if not place or context.request_id is None:
         return None
     digest = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode())

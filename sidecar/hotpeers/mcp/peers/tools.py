@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from hotpeers_shim.contract import Peer
+from hotpeers_shim.contract import DEFAULT_DEPTH, Peer
 from hotpeers_shim.fleet.description import listed
 from hotpeers_shim.fleet.names import shown_name
 
@@ -31,12 +31,23 @@ class Answer:
 
 
 class PeerTools:
-    """The tools of one orchestrator."""
+    """The tools of one orchestrator.
+
+    `wait` is how long a call waits for an answer, in seconds. `max_depth` is the largest number of
+    orchestrators in a chain of calls.
+    """
 
     def __init__(
-        self, fleet: Fleet, exchanges: Exchanges, sealer: Sealer, *, wait: float = WAIT_SECONDS
+        self,
+        fleet: Fleet,
+        exchanges: Exchanges,
+        sealer: Sealer,
+        *,
+        wait: float = WAIT_SECONDS,
+        max_depth: int = DEFAULT_DEPTH,
     ) -> None:
         self.fleet = fleet
+        self.max_depth = max_depth
         self._exchanges = exchanges
         self.sealer = sealer
         """Seals conversations. A new key replaces it."""

@@ -224,6 +224,25 @@ async def test_slot_of_an_agent_that_was_seen_is_free_once_it_is_gone(
     assert (await first.admit([POLICY], f"{namespace}/b", under(1))).allowed
 
 
+async def test_agent_that_is_created_after_the_look_keeps_its_slot_though_the_hold_ends_meanwhile(
+    replicas: list[Reservations], cluster: Cluster, namespace: str, clients: list[Client]
+) -> None:
+    ahead = [0.0]
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead[0])
+
+    one = Reservations(clients[0], namespace, LEASE, timing=QUICK, clock=clock)
+    assert (await one.admit([POLICY], f"{namespace}/a", under(1))).allowed
+
+    async def slow_read(_: str, name: str) -> None:
+        cluster.api.create(spawned(namespace, name))
+        ahead[0] = QUICK.hold + 10
+
+    assert await one.settle(POLICY, slow_read) == 0
+    assert kept(cluster, namespace).slots.keys() == {f"{namespace}/a"}
+
+
 async def test_agent_of_the_name_without_the_stamp_frees_the_slot(
     replicas: list[Reservations], cluster: Cluster, namespace: str
 ) -> None:

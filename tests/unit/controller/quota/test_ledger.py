@@ -64,7 +64,7 @@ class World(RuleBasedStateMachine):
         self.gone: list[tuple[int, str, str]] = []
         self.agents: dict[str, str] = {}
         self.created: list[float] = []
-        self.looks: list[tuple[int, str, Slot, str | None]] = []
+        self.looks: list[tuple[int, str, Slot, str | None, float]] = []
         self.losses = 0
         self.uids = 0
 
@@ -140,19 +140,19 @@ class World(RuleBasedStateMachine):
     def somebody_looks(self, data: Any) -> None:
         agent = data.draw(st.sampled_from(sorted(self.ledger.slots)))
         uid = self.agents.get(agent)
-        self.looks.append((self.losses, agent, self.ledger.slots[agent], uid))
+        self.looks.append((self.losses, agent, self.ledger.slots[agent], uid, self.now))
 
     @precondition(lambda self: self.looks)
     @rule(data=st.data())
     def what_was_seen_is_written(self, data: Any) -> None:
         look = self.looks.pop(data.draw(st.integers(0, len(self.looks) - 1)))
-        losses, agent, before, uid = look
+        losses, agent, before, uid, then = look
         if losses != self.losses:
             return  # it was another object
         if uid is None:
-            after = release(self.ledger, agent, before, at(self.now))
+            after = release(self.ledger, agent, before, at(then))
         else:
-            after = seen(self.ledger, agent, before, uid, at(self.now))
+            after = seen(self.ledger, agent, before, uid, at(then))
         self.store(after, self.version)
 
     @rule(replica=st.integers(0, 1))
