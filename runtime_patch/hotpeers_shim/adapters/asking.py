@@ -59,6 +59,7 @@ class FleetTool(BaseTool):  # type: ignore[misc]
         live = self._offering.live
         try:
             memory.note_fleet(tool_context)
+            await live.refresh()
             result = await self._answer(args, tool_context)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled(error):

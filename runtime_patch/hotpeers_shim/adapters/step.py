@@ -33,6 +33,7 @@ def hook_steps(begin: Callable[[Any], None]) -> None:
         self: Any, invocation_context: Any, llm_request: Any, *args: Any, **kwargs: Any
     ) -> AsyncIterator[Any]:
         with live.guarded("beginning a step"):
+            await live.get().refresh()
             begin(invocation_context.agent)
         events = original(self, invocation_context, llm_request, *args, **kwargs)
         async with contextlib.aclosing(events):
