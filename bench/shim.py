@@ -35,7 +35,7 @@ from google.adk.sessions import InMemorySessionService
 from google.genai import types
 
 from hotpeers.sidecar.shim.install import install_shim
-from hotpeers_shim import live
+from hotpeers_shim import contract, live
 from hotpeers_shim.adapters import role
 
 DONE = LlmResponse(content=types.Content(role="model", parts=[types.Part(text="done")]))
@@ -213,6 +213,54 @@ async def fleet_queries(count):
     return took[0], sorted(took[1:]), sorted(names)
 
 
+def full_file(count, generation):
+    """A peer file as the sidecar writes it, in which one peer changes with each generation."""
+    return contract.dump_peer_file(
+        contract.PeerFile(
+            generation,
+            tuple(
+                contract.Peer(
+                    name=f"agent-{i}",
+                    namespace="bench",
+                    url=f"http://agent-{i}.bench:8080",
+                    toolName=contract.tool_name("bench", f"agent-{i}"),
+                    uid=f"uid-{i}",
+                    description=f"Agent number {i} of list {generation if i == 7 else 0}.",
+                    fingerprint="sha256:" + "0" * 64,
+                    interfaces=(contract.Interface(f"http://agent-{i}.bench:8080"),),
+                    skills=(contract.Skill("main", "Answers", "Answers questions", ("a", "b")),),
+                )
+                for i in range(count)
+            ),
+            digest=f"sha256:{generation}",
+        )
+    )
+
+
+async def fleet_changes(count, changes):
+    """The turn after each change of a large list, and the longest stalls of the event loop, in ms."""
+    agent = Agent(hot=True)
+    stalls, turns, ended = [], [], asyncio.Event()
+
+    async def watch():
+        last = time.perf_counter()
+        while not ended.is_set():
+            await asyncio.sleep(0.001)
+            stalls.append((time.perf_counter() - last) * 1e3)
+            last = time.perf_counter()
+
+    files = [full_file(count, 4_000_000 + number) for number in range(changes)]
+    watching = asyncio.create_task(watch())
+    for content in files:
+        stalls.clear()
+        replace_peer_file(content)
+        turns.append((await agent.turn() * 1e3, max(stalls, default=0.0)))
+        await asyncio.sleep(0.1)
+    ended.set()
+    await watching
+    return sorted(turn for turn, _ in turns[1:]), sorted(stall for _, stall in turns[1:])
+
+
 def refresh(count):
     write(peers(count), 1_000_000 + count)
     state = live.get()
@@ -369,7 +417,12 @@ async def main(options):
     print(
         f"\nlist_agents, {options.fleet} peers: {first:.0f} ms for the first query, then p50 "
         f"{percentile(queries, 0.5):.1f} ms, p99 {percentile(queries, 0.99):.1f} ms; the name of "
-        f"ask_agent: p99 {percentile(names, 0.99):.3f} ms\n"
+        f"ask_agent: p99 {percentile(names, 0.99):.3f} ms"
+    )
+    changed, stalls = await fleet_changes(options.fleet, 30)
+    print(
+        f"\nthe turn after a change of the list: p50 {percentile(changed, 0.5):.0f} ms, in which the "
+        f"event loop stands still for {percentile(stalls, 0.5):.0f} ms (p50) to {stalls[-1]:.0f} ms\n"
     )
 
 
