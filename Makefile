@@ -142,10 +142,11 @@ test-unit: $(VENV)/.ready | build
 test-programs: setup $(CLIENTS)/.ready .venvs/compat/no-a2a/.ready | build
 	$(call pytest,$(VENV),tests/programs tests/runtimes)
 
+# Most of them wait, so two run at one time, each on an API server of its own.
 # Without etcd, kube-apiserver and helm these tests are skipped, and the summary says so; CI fails instead.
 test-cluster: setup | build
 	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
-	$(call pytest,$(VENV),tests/cluster)
+	$(call pytest,$(VENV),-n 2 --dist loadfile tests/cluster)
 
 build:
 	@mkdir -p build

@@ -189,6 +189,24 @@ async def test_message_that_the_peer_did_not_accept_is_retried(
     assert len({str(one["body"]["message"]["messageId"]) for one in sent}) == 1
 
 
+@pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
+async def test_http_refusal_with_a_time_is_retried_then(peers, start_raw, conversation, streaming):
+    servers = [start_raw() for _ in WAYS]
+    later = {"status": 503, "body": "later", "headers": {"Retry-After": "1"}}
+    for server in servers:
+        before = [{"do": [], "reply": later}]
+        server.script("hi", [SUBMITTED, artifact("a1", text("hello")), DONE], before=before)
+    found = [
+        entry(at, server, way, streaming=streaming)
+        for at, (server, way) in enumerate(zip(servers, WAYS, strict=True))
+    ]
+    peers.write(*(one for one, _ in found))
+    answers, took = await asked(conversation(), [name for _, name in found], "hi")
+    assert set(answers.values()) == {"hello"}
+    assert took >= 1
+    assert [len(server.log()) for server in servers] == [2] * len(WAYS)
+
+
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 async def test_task_that_takes_longer_than_the_call_may_is_cancelled(
     peers, start_raw, conversation, way

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from hotpeers.hook import wait_for_bridge
 from hotpeers.mcp.hub.hub import Hub, serve_hub
 from hotpeers.mcp.hub.settings import HubSettings
 from hotpeers.model.hub_token import make_token
@@ -19,6 +22,7 @@ from kit.apiserver.client import Api, Object
 from kit.apiserver.rbac import FOLDER
 from kit.apiserver.resources import orchestrator
 from kit.apiserver.server import Cluster
+from kit.supervised import free_port
 from kit.waiting import until_async
 
 LABELS = {"hotpeers.dev/peer": "true"}
@@ -48,6 +52,7 @@ class HubPlace:
             "credentials": "",
             "state_dir": str(self.folder),
             "user_headers_to": "",
+            "kagent_gateway": "",
             "kubeconfig": str(self.kubeconfig),
             "context": "",
         }
@@ -86,3 +91,33 @@ async def running_hub(place: HubPlace, **changed: str) -> AsyncIterator[Hub]:
     async with serve_hub(place.settings(**changed)) as hub:
         await until_async("the hub to be ready", lambda: hub.tenants.ready)
         yield hub
+
+
+@dataclass
+class Replica:
+    """A hub in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    health: str
+
+
+@contextmanager
+def hub_process(place: HubPlace, name: str) -> Iterator[Replica]:
+    """A replica of the hub that is ready."""
+    folder = place.folder / name
+    folder.mkdir()
+    port, health = free_port(), free_port()
+    command = [sys.executable, "-m", "hotpeers", "hub", "--wait-seconds", "10"]
+    command += ["--listen", f"127.0.0.1:{port}", "--health-listen", f"127.0.0.1:{health}"]
+    command += ["--key-secret", f"{place.namespace}/{place.secret}", "--state-dir", str(folder)]
+    command += ["--kubeconfig", str(place.kubeconfig)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stderr=log, env={**os.environ, "HOSTNAME": name})
+    try:
+        url = f"http://127.0.0.1:{health}"
+        wait_for_bridge(f"{url}/readyz", seconds=60.0)
+        yield Replica(process, port, url)
+    finally:
+        process.kill()
+        process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -53,6 +54,24 @@ class RawSession:
         async with self._http.post(self._url, data=body, headers=self.headers) as response:
             assert response.status == 200, await response.text()
             return answer_in(await response.text())
+
+    async def call_on(self, number: int, tool: str, **arguments: Any) -> dict[str, Any] | None:
+        """A call that takes up its stream again if it breaks; None if the connection broke before it."""
+        body = request_of(number, tool, **arguments)
+        event, text = "", ""
+        try:
+            async with self._http.post(self._url, data=body, headers=self.headers) as response:
+                assert response.status == 200, await response.text()
+                async for line in response.content:
+                    text += line.decode()
+                    if line.startswith(b"id:"):
+                        event = line.decode().removeprefix("id:").strip()
+            return answer_in(text)
+        except (aiohttp.ClientError, AssertionError):
+            for _ in range(3 if event else 0):
+                with suppress(aiohttp.ClientError):
+                    return await self.rest(event)
+        return None
 
     async def first_event(self, number: int, tool: str, **arguments: Any) -> dict[str, str]:
         """Begin a call, break the connection after its first event, and return the fields of that."""

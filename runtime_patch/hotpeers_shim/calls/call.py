@@ -141,7 +141,7 @@ class Call:
             fault = faults.explain(error)
             failure = self._failed(fault.text, fault.problem)
             failure.task_gone = native is not None and _is_task_gone(error)
-            refused = fault.problem is CallProblem.REFUSED
+            refused = fault.problem is CallProblem.REFUSED and not fault.busy
             failure.context_gone = refused and bool(faults.CONTEXT_GONE.search(fault.text))
             raise failure from error
         return self.transcript.reply()
@@ -317,12 +317,19 @@ class _Patience:
         self._pause = _FIRST_PAUSE
 
     async def after(self, error: Exception) -> None:
-        """Wait before a retry. Raises `error` if time is up, or the message may have been sent."""
+        """Wait before a retry. Raises `error` if time is up, or the message may have been sent.
+
+        A pause that the peer asks for is kept, also if it is longer than our own. If it would end
+        after the time is up, the call fails at once.
+        """
         fault = faults.explain(error)
         allowed = BUSY_RETRY_SECONDS if fault.busy else CONNECT_RETRY_SECONDS
-        if not fault.unsent or asyncio.get_running_loop().time() > self._began + allowed:
+        pause = max(self._pause, fault.pause)
+        now = asyncio.get_running_loop().time()
+        # Without a wish of the peer, the last retry may come a little after the time is up.
+        if not fault.unsent or now + fault.pause > self._began + allowed:
             raise error
-        await asyncio.sleep(self._pause)
+        await asyncio.sleep(pause)
         self._pause = min(2 * self._pause, 1.0)
 
 

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -37,6 +39,8 @@ CONTEXT_GONE = re.compile(
 TASK_GONE = re.compile(r"\btask\b.*\b(not found|terminal state)\b", re.IGNORECASE)
 
 
+# With Retry-After, they say that the request was not processed, and when to send it again (RFC 9110, 10.2.3).
+_NOT_PROCESSED = (429, 503)
 # The statuses that a proxy itself sends: it cannot reach the peer, or it denies the request.
 _OF_PROXIES = (403, 407, 502, 503, 504)
 
@@ -45,13 +49,15 @@ _OF_PROXIES = (403, 407, 502, 503, 504)
 class Fault:
     """One fault. `unsent` is true if the message can be sent again: the peer has not taken it.
 
-    `busy` is true if the peer got the message, did not accept it, and may accept it later.
+    `busy` is true if the peer got the message, did not accept it, and may accept it later. `pause` is
+    the number of seconds that it asks to wait before that, 0 if it says none.
     """
 
     problem: CallProblem
     text: str
     unsent: bool = False
     busy: bool = False
+    pause: float = 0.0
 
 
 def explain(error: BaseException) -> Fault:
@@ -90,12 +96,29 @@ def _of_limits(error: BaseException) -> Fault | None:
 def _of_busy(error: BaseException) -> Fault | None:
     """kagent 1.x did not accept a message: "clients may retry with the same message".
 
-    kagent calls this "a rejected send". Only the errors of a2a-sdk 1.x carry its reason.
+    kagent calls this "a rejected send". It happens while another message of the same conversation
+    runs, or while the agent's sandbox wakes. Only the errors of a2a-sdk 1.x carry its reason.
     """
     data = getattr(error, "data", None)
     if not isinstance(data, dict) or data.get("reason") != "KAGENT_SEND_NOT_ACCEPTED":
         return None
-    return Fault(CallProblem.REFUSED, _first_line(error), unsent=True, busy=True)
+    text = (
+        "it is busy, perhaps with an earlier message of this conversation, and did not accept the "
+        f"message ({_first_line(error).rstrip('.')}); nothing was done, so it may be asked again later"
+    )
+    pause = _seconds(data.get("retryAfterMs"))
+    return Fault(CallProblem.REFUSED, text, unsent=True, busy=True, pause=pause)
+
+
+def _seconds(milliseconds: Any) -> float:
+    """The wait that a peer asks for: a number, or digits in a text; 0 for anything else."""
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, str | int | float):
+        return 0.0
+    try:
+        seconds = float(milliseconds) / 1000
+    except (ValueError, OverflowError):
+        return 0.0
+    return seconds if 0 < seconds < float("inf") else 0.0
 
 
 def _of_http(error: BaseException) -> Fault | None:
@@ -137,8 +160,22 @@ def _of_status(response: httpx.Response) -> Fault:
             text = f"the proxy {proxy} answered with {answered}"
         return Fault(CallProblem.UNREACHABLE, text)
     reason = _said(response) or _HINTS.get(status, "")
-    text = f"it answered with {answered}"
-    return Fault(CallProblem.REFUSED, f"{text}: {reason}" if reason else text)
+    text = f"it answered with {answered}" + (f": {reason}" if reason else "")
+    pause = _retry_after(response) if status in _NOT_PROCESSED else None
+    if pause is None:
+        return Fault(CallProblem.REFUSED, text)
+    return Fault(CallProblem.REFUSED, text, unsent=True, busy=True, pause=pause)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """The seconds until the time of the header Retry-After; None if it is missing or malformed."""
+    said = response.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said[:9])
+    try:
+        return max(parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _said(response: httpx.Response) -> str:

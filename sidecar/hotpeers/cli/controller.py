@@ -100,6 +100,12 @@ from .options import logging_options, reach, setting
     "NUMBER",
     "Maximum number of subjects that the SpawnPolicies of a namespace may name, up to 512.",
 )
+@setting(
+    "--kagent-gateway",
+    "",
+    "URL",
+    "URL of kagent 1.x's controller, for injected sidecars.  [default: that of hotpeers run]",
+)
 @setting("--registry-token-file", "", "FILE", "File with a bearer token for the agentregistry.")
 @setting(
     "--orchestrator-token-secret",

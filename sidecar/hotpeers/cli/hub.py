@@ -48,6 +48,12 @@ from .options import logging_options, reach, setting
     "URL,…",
     "Origins that may get the headers that identify the user, besides kagent's own Agents.",
 )
+@setting(
+    "--kagent-gateway",
+    "http://kagent-controller.kagent:8083",
+    "URL",
+    "URL of kagent 1.x's controller, through which its Agents are called.",
+)
 @reach
 @logging_options
 def hub(**raw: str) -> None:

@@ -9,6 +9,7 @@ import click
 from .options import OF_CONVERSATIONS, conversation_options, logging_options, reach, setting
 
 _OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url")
+_FOR_BOTH = ("peer_file", "ack_dir", "orchestrator", "agent_ports", "credentials")
 
 
 @click.command()
@@ -44,6 +45,12 @@ _OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url")
     "",
     "ORIGINS",
     "Origins that get the headers which identify the user, besides kagent Agents; separated by commas.",
+)
+@setting(
+    "--kagent-gateway",
+    "http://kagent-controller.kagent:8083",
+    "URL",
+    "URL of kagent 1.x's controller, through which its Agents are called.",
 )
 @setting(
     "--shim-dir",
@@ -129,7 +136,7 @@ def run(**raw: str) -> None:
     from ..mcp.bridge import BridgeSettings, inherited_listener, serve_bridge
 
     flag = "--bridge-listen (HOTPEERS_BRIDGE_LISTEN)"
-    served = {name: raw[name] for name in ("peer_file", "ack_dir", "orchestrator", "agent_ports")}
+    served = {name: raw[name] for name in _FOR_BOTH}
     listen = bridge.pop("bridge_listen")
     wanted = BridgeSettings.parse(flag, listen=listen, **served, **bridge)
     asyncio.run(run_sidecar(settings, partial(serve_bridge, wanted, inherited_listener())))

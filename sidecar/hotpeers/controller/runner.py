@@ -186,6 +186,7 @@ class Controller:
             reads_image=is_known(),
             resources=dict(settings.sidecar_resources),
             max_drain_seconds=settings.max_drain_seconds,
+            kagent_gateway=settings.kagent_gateway,
             registry_url=settings.registry_url,
             token_secret=settings.orchestrator_token_secret,
         )

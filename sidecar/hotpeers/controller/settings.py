@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ..base.errors import SettingsError
 from ..base.settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 from ..hold.window import parse_window
+from ..model.gateway import check_gateway
 from ..model.selector import parse_selector
 
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?|[eE][0-9]+)?")
@@ -84,6 +85,8 @@ class ControllerSettings(BaseModel):
     """Whether to check for a Secret with an agent's name; "auto" checks if RBAC allows it."""
     policies_per_namespace: int = Field(default=64, ge=1, le=512)
     subjects_per_namespace: int = Field(default=256, ge=1, le=512)
+    kagent_gateway: Annotated[str, AfterValidator(check_gateway)] = ""
+    """URL at which the Agents of kagent 1.x are called; "" for the sidecar's own default."""
     registry_url: str = ""
     """URL of the agentregistry with templates and tools for spawning; "" if there is none."""
     registry_token_file: Path | None = None

@@ -99,7 +99,7 @@ def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
     found = find_container(pod, SIDECAR)
     if extras.bridge is not None:
         if found is None:
-            environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+            environment = sidecar_environment(wishes, injection, namespace, orchestrator_name(pod))
             environment[DRAIN_VARIABLE] = str(drain.seconds or "")
             _add_bridging_sidecar(edit, target, injection, environment, wishes, extras.bridge)
         return
@@ -108,7 +108,7 @@ def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         edit.insert(shim_container(pod, target, injection, wishes), 0, "spec", "initContainers")
     if found is not None:
         return
-    environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    environment = sidecar_environment(wishes, injection, namespace, orchestrator_name(pod))
     environment[DRAIN_VARIABLE] = str(drain.seconds or "")
     sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
     _add_keys(edit, wishes)
@@ -154,7 +154,7 @@ def add_spawner(
     pod = edit.pod
     if find_container(pod, SPAWNER) is not None:
         return
-    environment = sidecar_environment(wishes, namespace, orchestrator_name(pod))
+    environment = sidecar_environment(wishes, injection, namespace, orchestrator_name(pod))
     spawner = spawner_container(pod, target, injection, environment, wishes)
     _, token = registry_of(injection, wishes)
     if token is not None:

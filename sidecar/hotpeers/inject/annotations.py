@@ -12,6 +12,7 @@ from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
 from ..base.errors import SettingsError
 from ..base.origin import UrlError
 from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
+from ..model.gateway import check_gateway
 from ..model.selector import SelectorError, parse_selector
 from .outcome import Skip
 from .reasons import InjectReason
@@ -33,6 +34,7 @@ DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 BRIDGE = f"{PREFIX}bridge"
 MAX_TOOLS = f"{PREFIX}max-tools"
 PINNED_PEERS = f"{PREFIX}pinned-peers"
+KAGENT_GATEWAY = f"{PREFIX}kagent-gateway"
 MAX_DEPTH = f"{PREFIX}max-depth"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
@@ -48,8 +50,7 @@ EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
-_KNOWN |= {MAX_TOOLS, PINNED_PEERS}
-_KNOWN |= {MAX_DEPTH}
+_KNOWN |= {MAX_TOOLS, PINNED_PEERS, KAGENT_GATEWAY, MAX_DEPTH}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -80,6 +81,7 @@ class Wishes:
     spawn: bool = False
     registry: str = ""
     user_headers_to: str = ""
+    kagent_gateway: str = ""
     keys: str = ""
     credentials: str = ""
     hot_config: bool = False
@@ -151,6 +153,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         spawn=_switch(annotations, SPAWN),
         registry=registry,
         user_headers_to=_user_headers_to(annotations),
+        kagent_gateway=_kagent_gateway(annotations),
         keys=keys,
         credentials=credentials,
         hot_config=_switch(annotations, HOT_CONFIG),
@@ -236,6 +239,14 @@ def _user_headers_to(annotations: Mapping[str, str]) -> str:
     except UrlError as error:
         raise _BadValueError(f"{USER_HEADERS_TO}: {str(error)[:200]}") from error
     return ",".join(sorted(map(str, origins)))
+
+
+def _kagent_gateway(annotations: Mapping[str, str]) -> str:
+    url = annotations.get(KAGENT_GATEWAY, "").strip()
+    try:
+        return check_gateway(url) if url else ""
+    except UrlError as error:
+        raise _BadValueError(f"{KAGENT_GATEWAY}: {str(error)[:200]}") from error
 
 
 def _is_registry(url: str) -> bool:

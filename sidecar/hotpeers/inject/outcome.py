@@ -54,6 +54,8 @@ class Injection:
     """Whether the PYTHONPATH of an agent's image is read. It needs a program for the machine."""
     resources: Mapping[str, Any] = field(default_factory=dict)
     registry_url: str = ""
+    kagent_gateway: str = ""
+    """URL at which the Agents of kagent 1.x are called; "" for the sidecar's own default."""
     max_drain_seconds: int = 600
     """The longest drain of a pod, in seconds; 0 disables drains."""
     token_secret: str = ""

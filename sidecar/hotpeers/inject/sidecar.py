@@ -58,7 +58,9 @@ def shim_container(pod: Json, target: Json, injection: Injection, wishes: Wishes
     }
 
 
-def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> dict[str, str]:
+def sidecar_environment(
+    wishes: Wishes, injection: Injection, namespace: str, orchestrator: str
+) -> dict[str, str]:
     """The sidecar's variables that describe its pod. Values of "" are left out by the caller."""
     return {
         **AGENT_ENVIRONMENT,
@@ -66,6 +68,7 @@ def sidecar_environment(wishes: Wishes, namespace: str, orchestrator: str) -> di
         "HOTPEERS_NAMESPACES": ",".join(_namespaces(namespace, wishes.namespaces)),
         "HOTPEERS_ORCHESTRATOR": f"{namespace}/{orchestrator}" if orchestrator else "",
         "HOTPEERS_USER_HEADERS_TO": wishes.user_headers_to,
+        "HOTPEERS_KAGENT_GATEWAY": wishes.kagent_gateway or injection.kagent_gateway,
         "HOTPEERS_LOG_LEVEL": wishes.log_level,
         "HOTPEERS_REQUIRE_SIGNED": KEYS_FOLDER if wishes.keys else "",
         CREDENTIALS: CREDENTIALS_FILE if wishes.credentials else "",

@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 KEY_FILE = "conversation.key"
 """The key of conversations, beside the peer file, where no other key file is configured."""
+KEY_ENTRY = "conversation-key"
+"""The entry with that key in the Secret of `hotpeers.dev/credentials`."""
 _MAX_SESSIONS = 1024
 # What a client waits beyond the wait for an answer, so that it gets the pointer to `get_answer`.
 _ANSWER_SECONDS = 20.0
@@ -56,7 +58,8 @@ class BridgeSettings:
 
     `wait_seconds` is how long a call waits for an answer before it points to `get_answer`.
     `token_file` has the bearer token that callers need, or is None if only this host can call.
-    `key_file` has the key that seals conversations; None means a new one beside the peer file.
+    `key_file` has the key that seals conversations; None means the one in the folder of the document
+    with `credentials`, or else a new one beside the peer file.
     `agent_ports` are those of the agent in the same pod, whose turns are counted by its connections.
     `config_from` is the folder of a kagent agent's configuration, and `config_to` the folder where the
     agent reads it, with the bridge added, and the server with the spawning tools at `spawn_url`.
@@ -73,6 +76,7 @@ class BridgeSettings:
     config_from: Path | None = None
     config_to: Path | None = None
     spawn_url: str = ""
+    credentials: Path | None = None
 
     @classmethod
     def parse(cls, flag: str, **raw: str) -> Self:
@@ -101,6 +105,7 @@ class BridgeSettings:
             config_from=_path(raw.get("config_from", "")),
             config_to=_path(raw.get("config_to", "")),
             spawn_url=raw.get("spawn_url", ""),
+            credentials=_path(raw.get("credentials", "")),
         )
 
 
@@ -136,7 +141,7 @@ async def serve_bridge(
     pool = Pool(shim)
     live.on_change.append(pool.follow)
     pool.follow(live.catalog())
-    sealer = Sealer([read_key(settings.key_file) if settings.key_file else _own_key(settings)])
+    sealer = Sealer([read_key(settings.key_file) if settings.key_file else _found_key(settings)])
 
     async with AsyncExitStack() as stack:
         live.start()
@@ -197,9 +202,10 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
-def read_key(path: Path) -> bytes:
+def read_key(
+    path: Path, flag: str = "--conversation-key-file (HOTPEERS_CONVERSATION_KEY_FILE)"
+) -> bytes:
     """The key in a file: 32 bytes, as they are or in hexadecimal. Raises `SettingsError`."""
-    flag = "--conversation-key-file (HOTPEERS_CONVERSATION_KEY_FILE)"
     try:
         raw = path.read_bytes()[: 4 * KEY_BYTES]
     except OSError as error:
@@ -211,6 +217,18 @@ def read_key(path: Path) -> bytes:
         if len(found) == KEY_BYTES:
             return found
     raise SettingsError(f"{flag}: {path} must have {KEY_BYTES} bytes, or as many in hexadecimal")
+
+
+def _found_key(settings: BridgeSettings) -> bytes:
+    """The key of the Secret with credentials, which all replicas of the agent have; or an own one."""
+    if settings.credentials is not None:
+        path = settings.credentials.parent / KEY_ENTRY
+        try:
+            if path.exists():
+                return read_key(path, f"the Secret of hotpeers.dev/credentials, entry {KEY_ENTRY}")
+        except SettingsError as error:
+            logger.warning("%s; until then, conversations end with this pod", error)
+    return _own_key(settings)
 
 
 def _own_key(settings: BridgeSettings) -> bytes:

@@ -2,7 +2,7 @@
 
 A client of MCP 2025-11-25 and older has a session. The SDK keeps it in memory, and answers 404 when it was
 begun in another process (a replica, or the one before a restart), or was idle for too long. The client
-should then begin a new one. Several do not: openai-agents 0.24 and pydantic-ai 2.68 end the run. The tools
+should then begin a new one. Several do not: openai-agents 0.20 and pydantic-ai 2.31 end the run. The tools
 keep nothing in a session that a client could miss, so it goes on with a new session of the SDK.
 """
 

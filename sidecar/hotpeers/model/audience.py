@@ -1,4 +1,4 @@
-"""The namespaces that may use an agent as a tool: kagent's `allowedNamespaces`."""
+"""The namespaces that may use an agent as a tool: kagent's `allowedNamespaces`, or an annotation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from .selector import Operator, Requirement, Selector
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The namespaces that may refer to an agent: all, the selected ones, or only its own."""
+    """The namespaces that may refer to an agent: all, the selected ones, or its own and `names`."""
 
     everyone: bool = False
     selector: Selector | None = None
+    names: frozenset[str] = frozenset()
 
     def admits(self, asking: str, own: str, labels: Mapping[str, str] | None) -> bool | None:
         """Whether the namespace `asking` may refer to an agent in the namespace `own`.
@@ -23,7 +24,7 @@ class Audience:
         if self.everyone:
             return True
         if self.selector is None:
-            return asking == own
+            return asking == own or asking in self.names
         return None if labels is None else self.selector.matches(labels)
 
 

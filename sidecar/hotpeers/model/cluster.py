@@ -146,13 +146,18 @@ def read_namespace(data: Any) -> dict[str, str]:
 
 
 def _agent(agent: ClusterAgent, url: str) -> Candidate:
-    conditions = (agent.status.conditions if agent.status else None) or []
     return replace(
         candidate_of_agent(agent, ""),
         url=url,
-        ready=any(item.type == "Ready" and item.status == "True" for item in conditions),
+        ready=is_ready(agent.status),
         audience=_audience(agent.spec.allowedNamespaces),
     )
+
+
+def is_ready(status: AgentStatus | None) -> bool:
+    """Whether the condition `Ready` is True."""
+    conditions = (status.conditions if status else None) or []
+    return any(item.type == "Ready" and item.status == "True" for item in conditions)
 
 
 def _audience(allowed: AllowedNamespaces | None) -> Audience:

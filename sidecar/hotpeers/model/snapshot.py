@@ -21,9 +21,10 @@ class Candidate:
 
     `card_read` is True if the candidate came as an agent card. Then no card has to be fetched, and
     `interfaces` are the interfaces of that card. `pinned` is whether all addresses in the card are
-    assumed to be on the origin of `url`. `created` is in seconds since the epoch; None if it is
-    unknown. `ready` comes from the status of the object; if it is None, readiness depends on the card.
-    `audience` is None if every namespace may refer to the candidate.
+    assumed to be on the origin of `url`. `gateway` is whether `url` is the address of an Agent at the
+    gateway of kagent 1.x; then all addresses in the card mean that gateway. `created` is in seconds
+    since the epoch; None if it is unknown. `ready` comes from the status of the object; if it is None,
+    readiness depends on the card. `audience` is None if every namespace may refer to the candidate.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Candidate:
     card_read: bool = False
     interfaces: tuple[Interface, ...] = ()
     pinned: bool = False
+    gateway: bool = False
     ready: bool | None = None
     audience: Audience | None = None
 

@@ -86,6 +86,7 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
             selector=settings.selector.text,
             namespaces=namespaces,
             home=home,
+            gateway=settings.kagent_gateway,
             restarted=metrics.watch_restarted,
         )
         feedback = None

@@ -21,6 +21,7 @@ from ..base.settings import (
     parse_seconds,
     read_origins,
 )
+from ..model.gateway import DEFAULT_GATEWAY, parse_gateway
 from ..model.selector import Selector, SelectorError, parse_selector
 
 DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
@@ -43,6 +44,8 @@ class Settings(BaseModel):
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
     user_headers_to: frozenset[Origin] = frozenset()
+    kagent_gateway: str = DEFAULT_GATEWAY
+    """The URL at which the Agents of kagent 1.x are called."""
     shim_dir: Path | None = None
     agent_ports: frozenset[int] = frozenset()
     """The ports that the agent of this pod serves; empty if they are unknown."""
@@ -78,6 +81,7 @@ class Settings(BaseModel):
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
                     "user_headers_to": _origins(text.get("user_headers_to", "")),
+                    "kagent_gateway": parse_gateway(text.get("kagent_gateway", "")),
                     "shim_dir": _path(text.get("shim_dir", "")),
                     "agent_ports": _ports(text.get("agent_ports", "")),
                     "require_signed": _path(text.get("require_signed", "")),

@@ -22,7 +22,7 @@ from kit.waiting import until
 PLACE = "hotpeers-system"
 DEFINITIONS = {
     ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", f"{plural}.hotpeers.dev")
-    for plural in ("peers", "spawnpolicies")
+    for plural in ("orchestrators", "peers", "spawnpolicies")
 }
 CONFIGURATION: Object = {
     "apiVersion": "admissionregistration.k8s.io/v1",

@@ -186,7 +186,8 @@ def test_without_the_hub_the_controller_may_write_no_secret(helm: Helm) -> None:
 
 
 def test_hub_is_served_where_the_controller_says_and_has_no_secret_but_its_key(helm: Helm) -> None:
-    objects = helm.render(*HUB, 'hub.credentialsSecret={"name": "peers", "key": "all"}')
+    gateway = 'kagent.gateway="https://kagent.example/a"'
+    objects = helm.render(*HUB, gateway, 'hub.credentialsSecret={"name": "peers", "key": "all"}')
     named = {(it["kind"], it["metadata"]["name"]): it for it in objects}
     pod = named["Deployment", "hotpeers-hub"]["spec"]["template"]
     (made,) = pod["spec"]["containers"]
@@ -197,6 +198,8 @@ def test_hub_is_served_where_the_controller_says_and_has_no_secret_but_its_key(h
     url = f"http://hotpeers-hub.hotpeers-system:{port['port']}/mcp"
     others = [it for it in objects if it["metadata"]["name"] != "hotpeers-hub"]
     assert environment(others)["HOTPEERS_HUB_URL"] == url
+    for one in (told, environment(others)):
+        assert one["HOTPEERS_KAGENT_GATEWAY"] == "https://kagent.example/a"
     assert environment(others)["HOTPEERS_HUB_KEY_SECRET"] == "hotpeers-hub-key"
     account = {"kind": "ServiceAccount", "name": "hotpeers-hub", "namespace": "hotpeers-system"}
     rules = []

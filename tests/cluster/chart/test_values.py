@@ -78,6 +78,7 @@ def _whole(found: re.Match[str]) -> str:
         ('extraEnv=[{"value": "x"}]', "name"),
         ('imagePullSecrets=["registry"]', "imagePullSecrets"),
         ("networkPolicy.apiServer.ports=[]", "ports"),
+        ('kagent.gateway="kagent:8083"', "gateway"),
         ('fullnameOverride="Upper"', "fullnameOverride"),
         ('podLabels={"a": 1.5}', "podLabels"),
     ],

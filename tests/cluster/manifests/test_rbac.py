@@ -15,6 +15,8 @@ REVIEWS = "authorization.k8s.io/v1"
 NEEDED = [
     ("list", "kagent.dev", "agents", ""),
     ("watch", "kagent.dev", "agents", ""),
+    ("list", "api.kagent.dev", "agents", ""),
+    ("watch", "api.kagent.dev", "agents", ""),
     ("get", "kagent.dev", "agents", "my-orchestrator"),
     ("list", "hotpeers.dev", "peers", ""),
     ("watch", "hotpeers.dev", "peers", ""),
@@ -33,6 +35,8 @@ FORBIDDEN = [
         for group, resource in (
             ("kagent.dev", "agents"),
             ("kagent.dev", "agents/status"),
+            ("api.kagent.dev", "agents"),
+            ("api.kagent.dev", "agenttemplates"),
             ("hotpeers.dev", "peers"),
             ("", "services"),
         )
@@ -121,6 +125,7 @@ def test_sidecar_has_exactly_the_needed_rights(
     assert added == {
         *((verb, group, resource, "") for verb, group, resource, _ in NEEDED),
         (*definitions, "agents.kagent.dev"),
+        (*definitions, "agents.api.kagent.dev"),
         (*definitions, "peers.hotpeers.dev"),
         ("list", "", "namespaces", namespace),
         ("watch", "", "namespaces", namespace),

@@ -25,8 +25,18 @@ from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
 from kit.apiserver.fixtures import programs
 from kit.apiserver.namespaces import create_namespace, remove_namespace
-from kit.apiserver.resources import agent, peer, set_ready
+from kit.apiserver.resources import (
+    GATEWAY_AGENTS,
+    INLINE,
+    agent,
+    gateway_agent,
+    install_crd,
+    peer,
+    remove_crd,
+    set_ready,
+)
 from kit.apiserver.server import Cluster
+from kit.gateway import Gateway, running_gateway
 from kit.goclient import go_client, program
 from kit.hub import LABELS, HubPlace, make_place, running_hub
 from kit.raw_mcp import RawSession, request_of
@@ -59,6 +69,20 @@ def away(cluster: Cluster, namespace: str) -> Iterator[str]:
 async def raw() -> AsyncIterator[RawPeer]:
     async with running_peer(RawPeer(own_contexts=True)) as made:
         yield made
+
+
+@pytest.fixture
+def gateway_crds(cluster: Cluster) -> Iterator[Callable[[str], None]]:
+    """Installs the Agent of kagent 1.x in one form of its spec, until the end of the test."""
+    installed: list[str] = []
+
+    def install(form: str) -> None:
+        installed.append(form)
+        install_crd(cluster.api, GATEWAY_AGENTS[form])
+
+    yield install
+    for form in installed:
+        remove_crd(cluster.api, GATEWAY_AGENTS[form])
 
 
 def url_of(hub: Hub, path: str = "/mcp") -> str:
@@ -366,6 +390,61 @@ async def test_token_of_the_hub_never_reaches_a_peer(place: HubPlace, raw: RawPe
         said = await session.call(1, "ask_agent", agent="raw", message="hi")
         assert not said["result"].get("isError")
     assert token not in json.dumps(raw.headers)
+
+
+@pytest.mark.parametrize("form", ["flat", "nested"])
+async def test_agents_of_kagent_1x_are_listed_and_asked_through_their_gateway(
+    form: str, place: HubPlace, away: str, gateway_crds: Callable[[str], None]
+) -> None:
+    gateway_crds(form)
+    home = place.namespace
+    lead = place.orchestrator(namespaces=["*"], passUserHeaders=True)
+    invite(place, away, home)
+    open_to_us = {"hotpeers.dev/allowed-namespaces": home}
+    for namespace, name, notes in (
+        (home, "weather", {}),
+        (home, "lead", {}),
+        (away, "open", open_to_us),
+        (away, "closed", {}),
+    ):
+        one = gateway_agent(namespace, name, labels=LABELS, **INLINE[form])
+        one["metadata"]["annotations"] = notes
+        place.api.create(one)
+        set_ready(place.api, one)
+    keys = place.folder / "credentials.yaml"
+    user = {"X-User-Id": "ada", "Authorization": "Bearer a-token"}
+    agents = {f"{home}/weather": "By the card", f"{away}/open": "By the card"}
+    users = {"h-token": "hub", "a-token": "ada"}
+    async with running_gateway(Gateway(agents=agents, tokens=users)) as gateway:
+        # The cards need a token too. It is the hub's own: no user asks for them.
+        entry = {"prefix": f"{gateway.url}/agents", "bearer": "h-token", "cardsOnly": True}
+        keys.write_text(json.dumps({"credentials": [entry]}))
+        settings = {"kagent_gateway": gateway.url, "credentials": str(keys)}
+        async with running_hub(place, **settings) as hub:
+            await offered(hub, f"{home}/lead", "open", "weather")
+            async with client_of(hub, place.token(lead), **user) as client:
+                listed = json.loads(text_of(await client.call_tool("list_agents", {})))
+                found = {one["agent"]: one["description"] for one in listed["agents"]}
+                assert found == {
+                    f"{home}/weather": "Tells the weather",
+                    f"{away}/open": "Tells the weather",
+                }
+                first = text_of(await ask(client, "weather", "one"))
+                assert first.startswith(f"{home}/weather heard: one")
+                second = await ask(client, "weather", "two", conversation=token_in(first))
+                assert not second.is_error
+                assert f"{away}/open heard" in text_of(await ask(client, "open", "hi"))
+                place.api.delete(gateway_agent(home, "weather"))
+                await offered(hub, f"{home}/lead", "open")
+                assert "AgentUnknown" in text_of(await ask(client, "weather", "three"))
+    assert gateway.runs == ["one", "two", "hi"]
+    one, two, _ = gateway.messages()
+    assert "contextId" not in one
+    assert two["contextId"] in gateway.sessions
+    # As the user, and the hub's token is not in a message.
+    assert {session.creator for session in gateway.sessions.values()} == {"ada"}
+    (tenant, *_) = (call["params"]["tenant"] for call in gateway.log if "tenant" in call["params"])
+    assert tenant == f"{home}/weather"
 
 
 async def test_limits_of_an_orchestrator_do_not_touch_another(

@@ -17,6 +17,22 @@ _KAGENT = Path(__file__).parent / "crds"
 AGENTS = _KAGENT / "agents.kagent.dev.yaml"
 MODEL_CONFIGS = _KAGENT / "modelconfigs.kagent.dev.yaml"
 MCP_SERVERS = _KAGENT / "remotemcpservers.kagent.dev.yaml"
+GATEWAY_AGENTS = {
+    form: _KAGENT / f"agents.api.kagent.dev-{form}.yaml" for form in ("flat", "nested")
+}
+"""Stand-ins for the Agent of kagent 1.x in both forms of its spec; a cluster has one or none."""
+INLINE: dict[str, dict[str, Any]] = {
+    "flat": {"template": {"description": "Tells the weather"}, "harnessRef": {"name": "h"}},
+    "nested": {
+        "template": {"inline": {"description": "Tells the weather"}},
+        "harness": {"ref": {"name": "h"}},
+    },
+}
+REFERRED: dict[str, dict[str, Any]] = {
+    "flat": {"templateRef": {"name": "t"}, "harness": {"kagent": {}}},
+    "nested": {"template": {"ref": {"name": "t"}}, "harness": {"inline": {"codex": {}}}},
+}
+"""A `spec` of it in both forms, with a template in the Agent, and with one elsewhere."""
 CRD_FILES = (PEERS, ORCHESTRATORS, AGENTS)
 _SECONDS = 60.0
 
@@ -81,6 +97,13 @@ def agent(
     """Make the manifest of a kagent `Agent`, the least that kagent's own rules allow."""
     spec = {"type": "Declarative", "declarative": {}, **spec}
     return _manifest("kagent.dev/v1alpha2", "Agent", namespace, name, labels, spec)
+
+
+def gateway_agent(
+    namespace: str, name: str, *, labels: Mapping[str, str] | None = None, **spec: Any
+) -> Object:
+    """Make the manifest of an `Agent` of kagent 1.x."""
+    return _manifest("api.kagent.dev/v1alpha3", "Agent", namespace, name, labels, spec)
 
 
 def orchestrator(namespace: str, name: str, **spec: Any) -> Object:

@@ -212,6 +212,32 @@ async def test_key_survives_a_restart_of_the_process(tmp_path: Path, peer: RawPe
     assert peer.messages[1]["contextId"] in peer.contexts
 
 
+async def test_key_in_the_secret_continues_conversations_of_another_pod(
+    tmp_path: Path, peer: RawPeer
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "conversation-key").write_text(f"{'ab' * 32}\n")
+    of_secret = str(secret / "credentials.yaml")
+
+    async def ask(pod: str, message: str, **more: str) -> Any:
+        async with (
+            bridge(tmp_path / pod, peer.entry(), credentials=of_secret) as made,
+            Client(made.url) as client,
+        ):
+            return await call(client, "ask_agent", agent="raw", message=message, **more)
+
+    said = token_in(text_of(await ask("one", "one")))
+    assert not (await ask("two", "two", conversation=said)).is_error
+    assert not (tmp_path / "two" / "conversation.key").exists()
+    (secret / "conversation-key").write_text("too short")
+    refused = await ask("three", "three", conversation=said)
+    assert "ConversationUnknown" in text_of(refused)
+    assert not (await ask("three", "four")).is_error
+    assert peer.texts == ["one", "two", "four"]
+    assert peer.messages[1]["contextId"] in peer.contexts
+
+
 async def test_cancelling_a_call_cancels_the_task_of_the_peer(tmp_path: Path) -> None:
     async with (
         running_peer(RawPeer(streams=True)) as peer,

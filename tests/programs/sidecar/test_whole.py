@@ -151,6 +151,26 @@ async def test_credential_of_the_prefix_replaces_the_user_header(scene: Scene) -
     ]
 
 
+async def test_credential_for_cards_alone_is_not_sent_with_calls(scene: Scene) -> None:
+    own = {"bearer": BEARER, "ca": "ca.crt", "cardsOnly": True}
+    await scene.start(
+        {"prefix": scene.url, "headers": {"X-Api-Key": API_KEY}, "ca": "ca.crt"},
+        {"prefix": f"{scene.url}/team", **own},
+    )
+    await until_async("the credentials", lambda: len(scene.delivered()) == 2)
+    assert BEARER not in json.dumps(scene.delivered())
+    scene.peer.accepted.add(f"Bearer {BEARER}")
+    scene.sidecar.put_peer("weather", "", f"{scene.url}/team")
+    await until_async(
+        "the peer weather",
+        lambda: scene.sidecar.file.exists() and scene.sidecar.names() == ["weather"],
+    )
+    await scene.call(f"{scene.url}/team/x", headers={"authorization": "Bearer of-the-user"})
+    (seen,) = scene.peer.headers("/team/x")
+    assert seen["Authorization"] == "Bearer of-the-user"
+    assert "X-Api-Key" not in seen
+
+
 async def test_client_certificate_is_used_by_the_relay_and_its_key_stays_in_the_sidecar(
     scene: Scene,
 ) -> None:

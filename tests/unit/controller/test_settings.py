@@ -38,6 +38,11 @@ def test_secret_of_orchestrators_is_a_name_and_a_key() -> None:
             parse(orchestrator_token_secret=wrong)
 
 
+def test_gateway_of_kagent_is_that_of_the_sidecar_unless_it_is_named() -> None:
+    assert parse().kagent_gateway == ""
+    assert parse(kagent_gateway="http://kagent:8083/").kagent_gateway == "http://kagent:8083"
+
+
 def test_the_word_none_disables_a_setting() -> None:
     settings = parse(webhook_configuration="none", health_listen="none", sidecar_resources="")
     assert settings.webhook_configuration == ""
@@ -113,6 +118,8 @@ def test_guard_is_on_unless_it_is_switched_off() -> None:
         ("guard_configuration", "A_B", "--guard-configuration"),
         ("registry_url", "registry:12121", "--registry-url"),
         ("registry_url", "http://user:secret@registry", "--registry-url"),
+        ("kagent_gateway", "kagent:8083", "--kagent-gateway"),
+        ("kagent_gateway", "http://kagent?a=b", "--kagent-gateway"),
         ("log_level", "loud", "--log-level"),
     ],
 )
@@ -122,7 +129,7 @@ def test_a_bad_value_is_named(name: str, value: str, told: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["run", "controller"])
+@pytest.mark.parametrize("name", ["run", "controller", "hub"])
 def test_each_flag_is_in_the_reference(name: str) -> None:
     reference = (Path(__file__).parents[3] / "docs" / "reference.md").read_text()
     for option in cli.commands[name].params:

@@ -24,6 +24,8 @@ class Version(Generic[T]):
 class Kind(Generic[T]):
     """A kind of object. The group "" is core/v1.
 
+    `name` identifies the kind in reports and in the `source` of peers. If two kinds of different
+    groups have the same name in Kubernetes, one of them has its group behind it: `Agent.api.kagent.dev`.
     `versions` are the versions that can be parsed, in the order of preference. If `lingers` is True,
     an object that is being deleted stays in the store until it no longer exists.
     """

@@ -36,7 +36,8 @@ RESYNC_SECONDS = 600.0
 that clients do not list at the same time."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FORBIDDEN_PAUSE = 30.0
-_NOT_SERVED_PAUSE = 4.0
+# A kind that is not installed may stay away for good, so each sidecar asks less and less for it.
+_NOT_SERVED_PAUSE, _LONGEST_NOT_SERVED_PAUSE = 4.0, 60.0
 # Discovery must report for this long that a kind is not served before its objects are dropped.
 _UNSERVED_SECONDS = 60.0
 _SETTLED_SECONDS = 1.0
@@ -84,6 +85,7 @@ class Scope(Generic[T]):
         self._list_due = 0.0
         self._heard: float | None = None
         self._unserved_since: float | None = None
+        self._absences = 0
         self._failures = 0
         self._restarts = 0
         self._problem: Problem | None = None
@@ -158,6 +160,7 @@ class Scope(Generic[T]):
         self._resource_version = version
         self._list_due = self._clock() + RESYNC_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311
         self._unserved_since = None
+        self._absences = 0
         self._hear()
         self._stand(listed=True, changed=changed)
 
@@ -198,6 +201,8 @@ class Scope(Generic[T]):
                 reason = KubeReason.WATCH_CUT
             self._restarted(reason)
             logger.debug("%s: %s: %s", self.title, reason.value, error)
+        if isinstance(error, ForbiddenError) and await self._hides_absence():
+            error = NotFoundError(f"the server does not serve {self.kind.plural}.{self.kind.group}")
         if isinstance(error, NotFoundError):
             return await self._not_found(error)
         self._unserved_since = None
@@ -231,16 +236,28 @@ class Scope(Generic[T]):
                     return 0.0
                 # Discovery and the list disagree: a definition is being created or deleted.
                 raise error
-            if await self._gone():
+            if self._state is State.NOT_INSTALLED or await self._gone():
                 self._state = State.NOT_INSTALLED
                 changed = self.store.keep(())
                 self._stand(listed=True, changed=changed)
-                return _jittered(_NOT_SERVED_PAUSE)
+                self._absences += 1
+                longest = _LONGEST_NOT_SERVED_PAUSE
+                return _jittered(pause_after(self._absences, _NOT_SERVED_PAUSE, longest))
         except KubeError as failure:
             error = failure
         self._state = State.RETRYING
         self._stand(problem=Problem(self.title, error.reason, str(error)))
         return _jittered(pause_after(self._failures + 1, _FIRST_PAUSE, _NOT_SERVED_PAUSE))
+
+    async def _hides_absence(self) -> bool:
+        """Whether the kind of a 403 is not served: the API server checks rights before that.
+
+        A cluster with one generation of kagent needs no right to read the Agents of the other one.
+        """
+        try:
+            return await self.kind.served(self._client) is None
+        except KubeError:
+            return False
 
     async def _gone(self) -> bool:
         """Whether to drop the objects of a kind that is not served.

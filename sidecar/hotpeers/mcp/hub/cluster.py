@@ -18,6 +18,7 @@ from ...base.scope import ScopeStatus
 from ...kube.client import Client
 from ...kube.informer.kind import Kind, Version
 from ...kube.informer.scope import Scope
+from ...model.gateway import DEFAULT_GATEWAY
 from ...model.hub_token import read_key
 from ...model.orchestrator import Orchestrator, read_orchestrator
 from ...model.snapshot import Snapshot
@@ -55,7 +56,8 @@ _SECRET = Kind[tuple[bytes, ...]]("Secret", "", "secrets", (Version("v1", read_k
 class ClusterWatch:
     """Watches until cancelled. `news` is set after each change.
 
-    `restarted` is called with the reason each time a watch ends with an error.
+    `restarted` is called with the reason each time a watch ends with an error. `gateway` is the URL at
+    which the Agents of kagent 1.x are called.
     """
 
     def __init__(
@@ -64,13 +66,14 @@ class ClusterWatch:
         *,
         selector: str,
         key_secret: NamespacedName,
+        gateway: str = DEFAULT_GATEWAY,
         restarted: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         self.news = asyncio.Event()
         self.snapshot: Snapshot | None = None
         self._key_secret = key_secret
         self._source = KubernetesSource(
-            client, selector=selector, namespaces=(), home="", restarted=restarted
+            client, selector=selector, namespaces=(), home="", gateway=gateway, restarted=restarted
         )
 
         def scope(kind: Kind[Any], namespace: str, params: dict[str, str]) -> Scope[Any]:

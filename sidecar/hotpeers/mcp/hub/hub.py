@@ -22,7 +22,7 @@ from ...kube.connection import Access, connect
 from ...registry.fault import Fault
 from ...sidecar.cards.reader import CardReader
 from ...sidecar.credentials.keeper import CredentialKeeper
-from ..http import PATH, listening, make_app
+from ..http import PATH, Closing, listening, make_app
 from ..peers.conversation import Owner
 from ..peers.server import Caller, make_server, user_headers, user_of
 from ..reasons import McpReason
@@ -43,6 +43,8 @@ _GATHER_SECONDS = 0.002
 _LOOK_SECONDS = 1.0
 UNREADY_SECONDS = 3.0
 """How long the hub serves on after SIGTERM, until no new connections come to it."""
+_RUN_ON_SECONDS = 20.0
+"""How long running calls may go on after that. All pauses together are within the pod's grace period."""
 _HURRY_SECONDS = 0.8
 
 
@@ -78,6 +80,7 @@ class Hub:
             client,
             selector=settings.selector,
             key_secret=settings.key_secret,
+            gateway=settings.kagent_gateway,
             restarted=self._note_restart,
         )
         self._credentials = CredentialKeeper(
@@ -130,8 +133,9 @@ class Hub:
             guarded = Guarded(
                 app, self.tenants.find, lambda: self.tenants.ready, self.metrics.rejected
             )
+            closing = Closing(guarded, lambda: self._leaving)
             self.port = await stack.enter_async_context(
-                listening(guarded, settings.listen, most_requests=_MAX_REQUESTS)
+                listening(closing, settings.listen, most_requests=_MAX_REQUESTS)
             )
             logger.info(
                 "peer tools at http://%s:%d%s", settings.listen.host or "*", self.port, PATH
@@ -139,9 +143,12 @@ class Hub:
             yield
 
     async def leave(self) -> None:
-        """Stop gently: take no new callers, and answer waiting calls with a pointer."""
+        """Stop gently: take no new callers, let calls end, and answer the rest with a pointer."""
         self._leaving = True
         await asyncio.sleep(UNREADY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RUN_ON_SECONDS):
+                await self.tenants.wait_until_idle()
         if self.tenants.running:
             logger.info("%d calls run on at their peers", self.tenants.running)
         self.tenants.hurry()

@@ -13,6 +13,7 @@ from ...base.errors import SettingsError
 from ...base.names import NamespacedName
 from ...base.origin import Origin, UrlError
 from ...base.settings import NAMESPACE, Listen, parse_listen, read_origins
+from ...model.gateway import DEFAULT_GATEWAY, parse_gateway
 from ...model.selector import SelectorError, parse_selector
 from ..peers.waits import parse_wait
 
@@ -28,7 +29,8 @@ class HubSettings:
     how long a call waits for an answer before it points to `get_answer`. `credentials` is a document
     with credentials for peers, which serves all orchestrators. `state_dir` is a folder in memory
     for those credentials. `replica` is the name of this process in the status of Orchestrators.
-    `user_headers_to` are origins that may get the headers that identify the user.
+    `user_headers_to` are origins that may get the headers that identify the user. `kagent_gateway` is
+    the URL at which the Agents of kagent 1.x are called.
     """
 
     listen: Listen
@@ -40,6 +42,7 @@ class HubSettings:
     state_dir: Path = Path(_STATE)
     credentials: Path | None = None
     user_headers_to: frozenset[Origin] = field(default_factory=frozenset)
+    kagent_gateway: str = DEFAULT_GATEWAY
     kubeconfig: str = ""
     context: str = ""
 
@@ -76,6 +79,7 @@ class HubSettings:
             state_dir=Path(raw["state_dir"] or _STATE),
             credentials=Path(raw["credentials"]) if raw["credentials"] else None,
             user_headers_to=user_headers_to,
+            kagent_gateway=parse_gateway(raw["kagent_gateway"]),
             kubeconfig=raw["kubeconfig"],
             context=raw["context"],
         )

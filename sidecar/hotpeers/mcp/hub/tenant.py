@@ -76,6 +76,10 @@ class Tenant:
         await self._exchanges.__aexit__()
         await self._pool.aclose()
 
+    async def wait_until_idle(self) -> None:
+        """Wait until none of its calls runs."""
+        await self._exchanges.wait_until_idle()
+
     def hurry(self) -> None:
         """Answer each waiting call with a pointer to `get_answer`."""
         self._exchanges.hurry()

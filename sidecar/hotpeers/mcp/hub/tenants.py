@@ -145,6 +145,11 @@ class Tenants:
         logger.info("orchestrator %s was deleted: its token is rejected", tenant.title)
         await tenant.aclose()
 
+    async def wait_until_idle(self) -> None:
+        """Wait until no call runs."""
+        for tenant in self:
+            await tenant.wait_until_idle()
+
     def hurry(self) -> None:
         """Answer each waiting call with a pointer to `get_answer`."""
         for tenant in self:

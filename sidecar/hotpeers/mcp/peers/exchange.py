@@ -68,9 +68,9 @@ class Exchange:
         """Begin to send a message in the thread. `lock` keeps its messages one after another."""
         self._begin(self._send(message, lock))
 
-    def resume(self, running: str) -> None:
-        """Begin to wait for a task that an earlier exchange has started."""
-        self._begin(self._resume(running))
+    def resume(self, running: str, headers: Mapping[str, str]) -> None:
+        """Begin to wait for a task that an earlier exchange has started, as the same user."""
+        self._begin(self._resume(running, headers))
 
     def conversation(self, outcome: Outcome | None) -> Conversation:
         """The conversation after the outcome; without one, its answer is still expected."""
@@ -120,8 +120,7 @@ class Exchange:
             message.text, self.thread.context_id, self.thread.task_id, identifier
         )
         async with self.pool.lease(self.peer) as client:
-            passes = self.peer.userHeaders and message.headers
-            context = wire.with_headers(message.headers) if passes else None
+            context = self._context(message.headers)
             self._call = Call(
                 self.peer,
                 client,
@@ -132,10 +131,17 @@ class Exchange:
             )
             return await self._call.send(sent)
 
-    async def _resume(self, running: str) -> Outcome:
+    def _context(self, headers: Mapping[str, str]) -> object | None:
+        """The library's context of a call with the user's headers, if the peer may get them."""
+        return wire.with_headers(headers) if self.peer.userHeaders and headers else None
+
+    async def _resume(self, running: str, headers: Mapping[str, str]) -> Outcome:
         try:
             async with self.pool.lease(self.peer) as client:
-                self._call = Call(self.peer, client, self.settings, on_event=self._note_event)
+                context = self._context(headers)
+                self._call = Call(
+                    self.peer, client, self.settings, context, on_event=self._note_event
+                )
                 reply = await self._call.resume(self.thread.context_id, running)
         except CallFailed as failure:
             return self._explained(failure)

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from hotpeers_shim.calls.pool import Pool
@@ -91,6 +91,11 @@ class Exchanges:
         """How many exchanges run now."""
         return sum(not one.task.done() for one in self._exchanges.values())
 
+    async def wait_until_idle(self) -> None:
+        """Wait until no exchange runs."""
+        while running := [one.task for one in self._exchanges.values() if not one.task.done()]:
+            await asyncio.wait(running)
+
     def hurry(self) -> None:
         """End each wait now. The callers get a pointer to `get_answer`, which another replica serves."""
         self._hurried = True
@@ -121,13 +126,21 @@ class Exchanges:
         return found if found is not None and found.owner == owner else None
 
     def resume(
-        self, fleet: Fleet, peer: Peer, owner: Owner, conversation: Conversation
+        self,
+        fleet: Fleet,
+        peer: Peer,
+        owner: Owner,
+        conversation: Conversation,
+        headers: Mapping[str, str],
     ) -> Exchange:
-        """Begin to wait for the task of a conversation whose exchange ran in another process."""
+        """Begin to wait for the task of a conversation whose exchange ran in another process.
+
+        `headers` identify the user: a peer may show a task only to the user who began it.
+        """
         exchange = self._new(fleet, peer, owner)
         exchange.id = conversation.exchange
         exchange.thread = conversation.thread
-        exchange.resume(conversation.running)
+        exchange.resume(conversation.running, headers)
         self._add(exchange)
         return exchange
 

@@ -152,7 +152,7 @@ async def _call(
             return await tools.list(wanted.query, min(wanted.limit, _MAX_LIST))
         case "get_answer":
             found = _Get.model_validate(arguments)
-            return await tools.answer(found.conversation, owner, report)
+            return await tools.answer(found.conversation, owner, report, caller.passed)
     name = clean_text(params.name, 100)
     raise Fault(
         McpReason.ARGUMENTS_INVALID,

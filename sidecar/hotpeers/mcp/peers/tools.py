@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hotpeers_shim.contract import DEFAULT_DEPTH, Peer
@@ -70,8 +71,13 @@ class PeerTools:
             raise
         return self._answer(exchange, outcome)
 
-    async def answer(self, conversation: str, owner: Owner, report: Report) -> Answer:
-        """`get_answer`: wait on for an answer that took longer. Raises `Fault`."""
+    async def answer(
+        self, conversation: str, owner: Owner, report: Report, headers: Mapping[str, str]
+    ) -> Answer:
+        """`get_answer`: wait on for an answer that took longer. Raises `Fault`.
+
+        `headers` identify the user.
+        """
         found = self.sealer.open(conversation, owner)
         if not found.exchange:
             raise Fault(
@@ -81,7 +87,7 @@ class PeerTools:
             )
         exchange = self._exchanges.find(found, owner)
         if exchange is None:
-            exchange = self._resumed(found, owner)
+            exchange = self._resumed(found, owner, headers)
         return self._answer(exchange, await self._exchanges.wait(exchange, self._wait, report))
 
     async def list(self, query: str, limit: int) -> Answer:
@@ -90,7 +96,7 @@ class PeerTools:
         found = await catalog.index.search(query, limit)
         return Answer(json.dumps(listed(found, len(catalog.peers)), ensure_ascii=False))
 
-    def _resumed(self, found: Conversation, owner: Owner) -> Exchange:
+    def _resumed(self, found: Conversation, owner: Owner, headers: Mapping[str, str]) -> Exchange:
         if not found.running:
             raise Fault(
                 McpReason.ANSWER_LOST,
@@ -100,7 +106,7 @@ class PeerTools:
             )
         for peer in self.fleet.catalog().peers.values():
             if peer_digest(peer) == found.peer:
-                return self._exchanges.resume(self.fleet, peer, owner, found)
+                return self._exchanges.resume(self.fleet, peer, owner, found, headers)
         raise _gone()
 
     def _answer(self, exchange: Exchange, outcome: Outcome | None) -> Answer:

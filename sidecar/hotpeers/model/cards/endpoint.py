@@ -28,15 +28,25 @@ class _StrayError(Exception):
     """An address must not be called: it leads to another origin, or drops TLS; the message says it."""
 
 
-def place(declared: Iterable[Interface], home: str, *, pinned: bool = False) -> Placement:
+def place(
+    declared: Iterable[Interface], home: str, *, pinned: bool = False, gateway: bool = False
+) -> Placement:
     """The interfaces on the origin of `home`, the peer's URL. The others are left out.
 
     An address without a scheme or a host is completed. An unspecified address (`0.0.0.0`), the
     server's own (`localhost`) and a longer name of the peer's Service mean the peer. With `pinned`,
     every address does. gRPC may use another port on the peer's host. Interfaces on the origin that
     the card was read from come first, because that origin is known to answer.
+
+    With `gateway`, `home` is an Agent at the gateway of kagent 1.x. Its card has the public address of
+    the gateway (`a2aGatewayUrl`), which may be another name, port and path of the same server. So
+    `home` itself is called, and gRPC at its origin: kagent serves both on one port.
     """
     origin = origin_of(home)
+    if gateway:
+        target = _target(origin, origin.port)
+        found = (replace(one, url=target if one.binding == GRPC else home) for one in declared)
+        return Placement(tuple(dict.fromkeys(found)))
     near: list[Interface] = []
     far: list[Interface] = []
     stray = ""
@@ -100,8 +110,12 @@ def _grpc_address(text: str, origin: Origin, pinned: bool) -> tuple[str, int]:
         raise UrlError(f"{text[:200]!r} names no port")
     if own.host != origin.host and not (pinned or _is_here(own, origin, any_port=True)):
         raise _StrayError(f"the card sends calls to {own.host}, the peer is at {origin.host}")
+    return _target(replace(origin, scheme=own.scheme), own.port), own.port
+
+
+def _target(origin: Origin, port: int) -> str:
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    return f"{own.scheme}://{host}:{own.port}", own.port
+    return f"{origin.scheme}://{host}:{port}"
 
 
 def _is_here(own: Origin, home: Origin, *, any_port: bool = False) -> bool:

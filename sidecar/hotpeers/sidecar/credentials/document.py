@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from hotpeers_shim.contract import MAX_NAME, MAX_URL
 from hotpeers_shim.contract.credentials import MAX_CA, MAX_CREDENTIALS, MAX_HEADERS, is_header
@@ -79,6 +87,7 @@ class EntryPart(_Part):
     oauth2: OAuth2Part | None = None
     clientCertificate: CertificatePart | None = None
     ca: str = ""
+    cardsOnly: StrictBool = False
 
     @model_validator(mode="after")
     def _one_kind(self) -> EntryPart:
@@ -88,6 +97,8 @@ class EntryPart(_Part):
             raise ValueError("only one of bearer, bearerFile, headers and oauth2 is allowed")
         if len({name.lower() for name in self.headers}) < len(self.headers):
             raise ValueError("a header stands twice")
+        if self.cardsOnly and not sum(kinds):
+            raise ValueError("cardsOnly needs one of bearer, bearerFile, headers and oauth2")
         if not sum(kinds) and self.clientCertificate is None and not self.ca:
             raise ValueError("one of bearer, headers, oauth2, clientCertificate and ca is needed")
         return self
@@ -175,6 +186,7 @@ def _grant(part: EntryPart, folder: Path, at: str) -> Grant:
         ca=ca,
         context=_context(ca, part.clientCertificate, folder, at),
         has_certificate=part.clientCertificate is not None,
+        cards_only=part.cardsOnly,
     )
 
 

@@ -28,7 +28,7 @@ class Grant:
     """The credentials for requests below a URL prefix.
 
     `context` is the TLS context with the private authorities and the client certificate; None is the
-    default one.
+    default one. With `cards_only`, the headers are sent when agent cards are read, and not with calls.
     """
 
     prefix: Prefix
@@ -37,3 +37,4 @@ class Grant:
     ca: str = field(default="", repr=False)
     context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
     has_certificate: bool = False
+    cards_only: bool = False

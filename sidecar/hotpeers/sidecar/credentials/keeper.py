@@ -161,10 +161,10 @@ class CredentialKeeper:
             return
         for grant in self._grants:
             via = self._relay.url if grant.has_certificate else ""
-            client = grant.oauth2
+            client = None if grant.cards_only else grant.oauth2
             yield Credential(
                 prefix=grant.prefix,
-                headers=self._headers(grant),
+                headers={} if grant.cards_only else self._headers(grant),
                 # With a relay, the agent needs no CA: the relay makes the TLS connection.
                 ca="" if via else grant.ca,
                 via=via,

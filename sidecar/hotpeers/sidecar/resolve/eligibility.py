@@ -123,12 +123,12 @@ def _never_ready(candidate: Candidate, before: Peer | None) -> Refused | None:
 def takes_user_headers(candidate: Candidate, listed: frozenset[Origin]) -> bool:
     """Whether the headers that identify the user may be sent to a peer.
 
-    They are sent to a kagent Agent at the address of its own Service, as kagent does, and to the
-    origins that the operator `listed`. An Agent whose annotation has another address is not trusted:
-    its author must not be able to redirect a user's token.
+    They are sent to a kagent Agent at the address of its own Service or at kagent's gateway, as
+    kagent does, and to the origins that the operator `listed`. An Agent whose annotation has another
+    address is not trusted: its author must not be able to redirect a user's token.
     """
     origin = origin_of(candidate.url)
-    if origin in listed:
+    if candidate.gateway or origin in listed:
         return True
     if candidate.kind != "Agent" or not candidate.namespace:
         return False
@@ -162,7 +162,9 @@ def _offer(
     description, skills, ready = candidate.description, candidate.skills, candidate.card_read
     interfaces: tuple[Interface, ...] = candidate.interfaces
     if card is not None:
-        placement = place(card.interfaces, candidate.url, pinned=candidate.pinned)
+        placement = place(
+            card.interfaces, candidate.url, pinned=candidate.pinned, gateway=candidate.gateway
+        )
         if not placement.interfaces:
             message = placement.stray
             return _refuse(candidate, SidecarReason.CARD_ORIGIN_MISMATCH, message, by_card=True)

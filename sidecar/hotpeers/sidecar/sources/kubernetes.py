@@ -1,4 +1,4 @@
-"""A cluster as a source: lists and watches labelled kagent Agents, Peers and Services."""
+"""A cluster as a source: lists and watches labelled Agents of kagent 0.x and 1.x, Peers, Services."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from ...base.scope import ScopeStatus
 from ...kube.client import Client
 from ...kube.informer.kind import Kind
 from ...kube.informer.scope import Scope
+from ...model.gateway import DEFAULT_GATEWAY
 from ...model.snapshot import Candidate, Snapshot
-from .kind import AGENT, NAMESPACE, PEER, SERVICE
-
-_KINDS = (AGENT, PEER, SERVICE)
+from .kind import AGENT, NAMESPACE, PEER, SERVICE, gateway_agents
 
 
 class KubernetesSource:
@@ -24,15 +23,17 @@ class KubernetesSource:
     Empty `namespaces` means all namespaces. `home` is the namespace of the orchestrator; "" if the
     snapshots are for several. Its labels are watched only once an Agent selects the namespaces it
     admits by label. `restarted` is called with the reason each time a watch ends with an error.
+    `gateway` is the URL at which the Agents of kagent 1.x are called.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the rules of an operator
         self,
         client: Client,
         *,
         selector: str,
         namespaces: Iterable[str],
         home: str,
+        gateway: str = DEFAULT_GATEWAY,
         restarted: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         self._client = client
@@ -41,7 +42,7 @@ class KubernetesSource:
         self._seen: float | None = None
         self._scopes = [
             self._scope(kind, namespace, {"labelSelector": selector} if selector else {})
-            for kind in _KINDS
+            for kind in (AGENT, gateway_agents(gateway), PEER, SERVICE)
             for namespace in sorted(set(namespaces)) or [""]
         ]
         self._home: Scope[dict[str, str]] = Scope(

@@ -20,9 +20,12 @@ SELECTOR = "hotpeers.dev/peer=true"
 LABELS = {"hotpeers.dev/peer": "true"}
 EVERYTHING = [
     rule("kagent.dev", "agents", "list watch"),
+    rule("api.kagent.dev", "agents", "list watch"),
     rule("hotpeers.dev", "peers", "list watch"),
     rule("", "services", "list watch"),
 ]
+DEFINITIONS = [rule("apiextensions.k8s.io", "customresourcedefinitions", "get")]
+"""In the whole cluster: the right to see at once that the Agent of kagent 1.x is not installed."""
 
 
 class Following:

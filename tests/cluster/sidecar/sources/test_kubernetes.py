@@ -93,7 +93,8 @@ async def test_labels_of_the_home_namespace_are_followed_once_they_matter(
 ) -> None:
     async with follow() as source:
         await source.names()
-        assert [scope.kind for scope in source.source.scopes()] == ["Agent", "Peer", "Service"]
+        kinds = [scope.kind for scope in source.source.scopes()]
+        assert kinds == ["Agent", "Agent.api.kagent.dev", "Peer", "Service"]
         allowed = {"from": "Selector", "selector": {"matchLabels": {"team": "sky"}}}
         cluster.api.create(agent(namespace, "a", labels=LABELS, allowedNamespaces=allowed))
         now = await source.until(lambda now: now.home_labels is not None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.sidecar.sources.following import EVERYTHING, LABELS, following, problems
+from cluster.sidecar.sources.following import DEFINITIONS, EVERYTHING, LABELS, following, problems
 from hotpeers.base.scope import State
 from hotpeers.kube.reasons import KubeReason
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
@@ -21,7 +21,7 @@ async def test_forbidden_namespace_is_named_and_the_others_go_on(
     crds: list[str],
     service_account: Callable[..., ServiceAccount],
 ) -> None:
-    account = service_account(namespace, "sidecar", EVERYTHING)
+    account = service_account(namespace, "sidecar", EVERYTHING, cluster_rules=DEFINITIONS)
     async with following(account.kubeconfig(), [namespace, "kube-system"]) as source:
         now = await source.names()
         assert problems(now) == {KubeReason.FORBIDDEN}
@@ -73,7 +73,8 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
 ) -> None:
     kept = [item for item in EVERYTHING if item["resources"] != [resource]]
     left = "watch" if verb == "list" else "list"
-    account = service_account(namespace, "sidecar", [*kept, rule(group, resource, left)])
+    rules = [*kept, rule(group, resource, left)]
+    account = service_account(namespace, "sidecar", rules, cluster_rules=DEFINITIONS)
     async with following(account.kubeconfig(), [namespace]) as source:
         now = await source.until(lambda now: now.complete and bool(now.problems))
         (problem,) = now.problems
@@ -89,6 +90,7 @@ async def test_missing_verb_is_named_and_the_other_kinds_go_on(
         await source.watched()
         states = {scope.kind: (scope.state, scope.reason) for scope in source.source.scopes()}
         assert states.pop(kind) == (State.RETRYING, KubeReason.FORBIDDEN)
+        assert states.pop("Agent.api.kagent.dev") == (State.NOT_INSTALLED, None)
         assert set(states.values()) == {(State.FOLLOWING, None)}
 
 
@@ -99,9 +101,9 @@ async def test_unserved_kinds_are_named_without_the_right_to_read_crds(
     create_namespace(own_cluster.api, "bare")
     account = make_account(own_cluster, "bare", "sidecar", EVERYTHING)
     async with following(account.kubeconfig(), ["bare"]) as source:
-        now = await source.until(lambda now: now.complete and len(now.problems) == 2)
+        now = await source.until(lambda now: now.complete and len(now.problems) == 3)
         assert problems(now) == {KubeReason.NOT_SERVED}
-        assert set(now.unread) == {"Agent/bare/", "Peer/bare/"}
+        assert set(now.unread) == {"Agent/bare/", "Agent.api.kagent.dev/bare/", "Peer/bare/"}
         files = {
             "apiVersion": "v1",
             "kind": "Service",

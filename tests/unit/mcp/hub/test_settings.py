@@ -15,6 +15,7 @@ RAW = {
     "credentials": "",
     "state_dir": "",
     "user_headers_to": "",
+    "kagent_gateway": "",
     "kubeconfig": "",
     "context": "",
 }
@@ -28,6 +29,7 @@ def test_settings_are_read() -> None:
     assert (made.replica, made.health_listen, made.wait_seconds) == ("hub-1", None, 25.0)
     assert str(made.peer_file) == "/var/run/hotpeers/peers.json"
     assert [str(one) for one in made.user_headers_to] == ["https://a.example"]
+    assert made.kagent_gateway == "http://kagent-controller.kagent:8083"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,7 @@ def test_settings_are_read() -> None:
         ({"key_secret": "A/b"}, "--key-secret"),
         ({"wait_seconds": "0"}, "--wait-seconds"),
         ({"user_headers_to": "a.example"}, "--user-headers-to"),
+        ({"kagent_gateway": "kagent:8083"}, "--kagent-gateway"),
     ],
 )
 def test_wrong_settings_name_their_flag(changed: dict[str, str], flag: str) -> None:

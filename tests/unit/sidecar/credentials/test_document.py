@@ -55,6 +55,7 @@ def test_each_kind_of_credential_is_read(tmp_path: Path, pems: trustme.CA) -> No
     assert {one.name for one in files_of(file)} == {
         "credentials.yaml", "token", "ca.crt", "tls.crt", "tls.key",
     }  # fmt: skip
+    assert not any(one.cards_only for one in (bearer, of_file, headers, oauth2, certificate, ca))
     assert S not in repr((bearer, of_file, headers, oauth2, certificate, ca))
 
 
@@ -63,6 +64,8 @@ def test_each_kind_of_credential_is_read(tmp_path: Path, pems: trustme.CA) -> No
     [
         S,
         {"prefix": "https://a.example"},
+        {"prefix": "https://a.example", "ca": "ca.crt", "cardsOnly": True},
+        {"prefix": "https://a.example", "bearer": S, "cardsOnly": S},
         {"prefix": S, "bearer": S},
         {"prefix": f"https://{S}@a.example", "bearer": S},
         {"prefix": f"https://a.example/{S}/..", "bearer": S},

@@ -9,6 +9,7 @@ from hotpeers.base.errors import SettingsError
 from hotpeers.base.origin import UrlError
 from hotpeers.base.settings import read_origins
 from hotpeers.model.cluster import read_agent, read_agent_v1alpha3, read_peer
+from hotpeers.model.gateway import gateway_reader
 from hotpeers.sidecar.resolve.eligibility import takes_user_headers
 from hotpeers.sidecar.settings import _origins
 from kit.sidecars import Sidecar
@@ -67,6 +68,18 @@ def test_peer_object_takes_no_user_headers_by_its_name(url: str) -> None:
 )
 def test_peer_of_a_listed_origin_does(url: str) -> None:
     assert takes_user_headers(read_peer(peer(url)), LISTED)
+
+
+def test_agent_behind_kagents_gateway_does_unless_its_annotation_names_a_url() -> None:
+    read = gateway_reader("http://kagent:8083")
+    assert takes_user_headers(read(agent()), NOBODY)
+    for url in (
+        "http://evil.example",
+        "http://weather.team:8080",
+        "http://kagent:8083/agents/other/one",
+        "http://kagent:8083/agents/team/weather",
+    ):
+        assert not takes_user_headers(read(agent("v1alpha3", url)), NOBODY)
 
 
 @pytest.mark.parametrize(
