@@ -26,6 +26,7 @@ from .contract import (
     AckState,
     CallFailure,
     CallProblem,
+    ConfigAck,
     Peer,
     PeerProblem,
     Refusal,
@@ -33,10 +34,12 @@ from .contract import (
 )
 from .fleet.background import in_background
 from .fleet.declared import FLEET_TOOLS
+from .problemlog import ProblemLog
 from .reader import LARGE_FILE_BYTES, PeerReader, View
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .feed.follower import Follower
     from .hot.follower import HotConfig
 
 logger = logging.getLogger("hotpeers_shim")
@@ -61,6 +64,8 @@ class Live:
         """Reports whether this process can call a peer. Set it before the first `catalog`."""
         self.hot = _hot_config(settings)
         """The agent's own configuration; None if the shim does not follow it."""
+        self.config: Callable[[], ConfigAck | None] = _none if self.hot is None else self.hot.ack
+        """Returns the state of the agent's own configuration, for the ack. It can be set at any time."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
@@ -68,12 +73,14 @@ class Live:
         self._taken: dict[str, frozenset[str]] = {}
         self._skipped: dict[str, Refusal] = {}
         self._faults: dict[str, Refusal] = {}
+        self._unfollowed: Refusal | None = None
         self._unusable: tuple[Peer, ...] = ()
         self._failures: dict[str, CallFailure] = {}
         self._error = ""
         self._wake = threading.Event()
         self._stopped = False
         self._thread_pid = 0
+        self._feed: Follower | None = None
 
     def catalog(self) -> Catalog:
         """Check the peer file (one `stat` if it is unchanged) and return the live catalog.
@@ -187,6 +194,17 @@ class Live:
             logger.error("%s: %s: %s", subject, reason, refusal.message, exc_info=error)
             self._wake.set()
 
+    def note_feed(self, url: str, problem: str) -> None:
+        """Record why the hub's list at `url` does not arrive. An empty `problem` means that it does."""
+        before = self._unfollowed
+        self._unfollowed = (
+            Refusal(clean_text(url, 253), PeerProblem.HUB_NOT_FOLLOWED, clean_text(problem, 1000))
+            if problem
+            else None
+        )
+        if self._unfollowed != before:
+            self._wake.set()
+
     def note_error(self, doing: str, error: BaseException) -> None:
         """Record that the shim failed. The agent continues as if it had no shim."""
         text = f"{doing}: {type(error).__name__}: {error}"
@@ -213,11 +231,13 @@ class Live:
             message=message,
             refusals=tuple(self._refusals())[:MAX_REFUSALS],
             failures=tuple(self._failures.values()),
-            config=self.hot.ack() if self.hot is not None else None,
+            config=self.config(),
             runtime=compat.versions(),
         )
 
     def _refusals(self) -> Iterator[Refusal]:
+        if (unfollowed := self._unfollowed) is not None:
+            yield unfollowed
         yield from list(self._skipped.values())
         yield from list(self._faults.values())
         for peer in self._unusable:
@@ -236,28 +256,43 @@ class Live:
                 )
 
     def start(self) -> None:
-        """Start the background thread, once per process. A forked child needs its own."""
+        """Start the background threads, once per process. A forked child needs its own."""
         with self._lock:
             if self._thread_pid == os.getpid():
                 return
             self._thread_pid = os.getpid()
+            if self.settings.peers_url:
+                # The feed creates it too, and says what is wrong.
+                with contextlib.suppress(OSError):
+                    self.settings.peer_file.parent.mkdir(parents=True, exist_ok=True)
             thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
             thread.start()
+            if self.settings.peers_url:
+                from .feed.follower import Follower  # noqa: PLC0415 - only for an agent with a hub
+
+                self._feed = Follower(self.settings, self._reader, self.catalog, self.note_feed)
+                feed = threading.Thread(target=self._feed.run, name="hotpeers feed", daemon=True)
+                feed.start()
 
     def stop(self) -> None:
-        """End the background thread, which removes its ack. An agent's process never does this."""
+        """End the background threads, and remove the ack. An agent's process never does this."""
         self._stopped = True
+        if self._feed is not None:
+            self._feed.stop()
         self._wake.set()
 
     def _run(self) -> None:
         writer = AckWriter(self.settings.ack_dir)
         atexit.register(writer.remove)
         written, at, complained = None, 0.0, False
+        problems = ProblemLog() if self.settings.peers_url else None
         while not self._stopped:
             try:
                 self.catalog()
                 self._look_at_configuration()
                 ack = self.ack()
+                if problems is not None:
+                    problems.update(ack)
                 if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
                     at = time.monotonic()
                     writer.write(replace(ack, time=time.time()))
@@ -274,6 +309,10 @@ class Live:
         if self.hot is not None:
             with optional("hot configuration"):
                 self.hot.look()
+
+
+def _none() -> None:
+    """There is no configuration to report."""
 
 
 def _hot_config(settings: Settings) -> HotConfig | None:

@@ -30,6 +30,8 @@ USER_HEADERS_TO = f"{PREFIX}user-headers-to"
 REQUIRE_SIGNED = f"{PREFIX}require-signed"
 CREDENTIALS = f"{PREFIX}credentials"
 HOT_CONFIG = f"{PREFIX}hot-config"
+WHEN_IDLE = "restart-when-idle"
+"""A value of `HOT_CONFIG`, for an agent that reads its configuration only at its start."""
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 BRIDGE = f"{PREFIX}bridge"
 MAX_TOOLS = f"{PREFIX}max-tools"
@@ -85,6 +87,8 @@ class Wishes:
     keys: str = ""
     credentials: str = ""
     hot_config: bool = False
+    restarts: bool = False
+    """Whether the agent is restarted with a new configuration when it is idle."""
     drain_seconds: int | None = None
     bridge: bool | None = None
     """Whether the agent gets its peers by the bridge; None: if it runs on kagent's Go runtime."""
@@ -156,7 +160,8 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         kagent_gateway=_kagent_gateway(annotations),
         keys=keys,
         credentials=credentials,
-        hot_config=_switch(annotations, HOT_CONFIG),
+        hot_config=_hot_config(annotations) == "true",
+        restarts=_hot_config(annotations) == WHEN_IDLE,
         drain_seconds=_drain_seconds(annotations),
         bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
         max_tools=_max_tools(annotations),
@@ -171,6 +176,13 @@ def _switch(annotations: Mapping[str, str], name: str) -> bool:
     text = annotations.get(name, "").strip()
     _check(name, text, text in _SWITCHES, 'only "true" and "false" are allowed')
     return text == "true"
+
+
+def _hot_config(annotations: Mapping[str, str]) -> str:
+    text = annotations.get(HOT_CONFIG, "").strip()
+    allowed = f'only "true", "false" and "{WHEN_IDLE}" are allowed'
+    _check(HOT_CONFIG, text, text in (*_SWITCHES, WHEN_IDLE), allowed)
+    return text
 
 
 def _drain_seconds(annotations: Mapping[str, str]) -> int | None:
