@@ -6,6 +6,7 @@ sidecar gets its ack even if the agent is idle. Nothing here touches the agent f
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
@@ -31,8 +32,10 @@ from .contract import (
     Refusal,
     clean_text,
 )
+from .fleet.background import in_background
+from .fleet.declared import FLEET_TOOLS
 from .problemlog import ProblemLog
-from .reader import PeerReader, View
+from .reader import LARGE_FILE_BYTES, PeerReader, View
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -80,11 +83,26 @@ class Live:
         self._feed: Follower | None = None
 
     def catalog(self) -> Catalog:
-        """Check the peer file (one `stat` if it is unchanged) and return the live catalog."""
-        view = self._reader.current()
+        """Check the peer file (one `stat` if it is unchanged) and return the live catalog.
+
+        Within an event loop, a large changed file is left to the background thread. `refresh` waits
+        for it.
+        """
+        view = self._reader.current(self._is_later)
         if view is not self._view:
             self._apply(view)
         return self._catalog
+
+    async def refresh(self) -> None:
+        """Bring the catalog up to date. The event loop does not wait for a large file."""
+        if self._reader.unread() > LARGE_FILE_BYTES:
+            await in_background(self.catalog)
+
+    def _is_later(self, size: int) -> bool:
+        if size <= LARGE_FILE_BYTES or self._view.file is None or not _is_in_loop():
+            return False
+        self._wake.set()
+        return True
 
     def _apply(self, view: View) -> None:
         with self._lock:
@@ -228,7 +246,9 @@ class Live:
             message = clean_text(f"{sentence} It offers: {offered}", 400)
             yield Refusal(peer.toolName, PeerProblem.INTERFACE_UNSUPPORTED, message)
         for agent, names in list(self._taken.items()):
-            for name in sorted(names & self._catalog.peers.keys()):
+            for name in sorted(names):
+                if name not in self._catalog.peers and name not in FLEET_TOOLS:
+                    continue
                 yield Refusal(
                     name,
                     PeerProblem.TOOL_NAME_TAKEN,
@@ -304,6 +324,14 @@ def _hot_config(settings: Settings) -> HotConfig | None:
     return HotConfig(
         Folder(settings.hot_config, pod_info=settings.pod_info, skills=settings.skills_config)
     )
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 _live: Live | None = None

@@ -37,6 +37,7 @@ from .own_container import SHIM, SIDECAR, SPAWNER
 from .sidecar import (
     AGENT_ENVIRONMENT,
     MAX_DEPTH,
+    fleet_environment,
     shim_container,
     sidecar_container,
     sidecar_environment,
@@ -217,6 +218,7 @@ def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
     edit: Edit,
     target: Json,
     place: tuple[str | int, ...],
+    namespace: str,
     injection: Injection,
     wishes: Wishes,
     extras: Extras,
@@ -227,6 +229,7 @@ def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
         environment[MAX_DEPTH] = str(wishes.max_depth)
     if extras.hot:
         environment |= hot_environment(edit.pod, target)
+    environment |= fleet_environment(wishes, namespace)
     spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None
     if spawner is not None:
         environment[SPAWN_URL] = spawn_url(spawner)

@@ -169,7 +169,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     add_drain(edit, target, place, find_container(edit.pod, SIDECAR) or {})
     add_volumes(edit, wishes, extras)
     if extras.bridge is None:
-        add_environment(edit, target, place, injection, wishes, extras)
+        add_environment(edit, target, place, namespace, injection, wishes, extras)
         add_mounts(edit, target, place, [*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())])
     else:
         add_bridge(edit, target, place, extras)
