@@ -31,10 +31,12 @@ from .contract import (
     Refusal,
     clean_text,
 )
+from .problemlog import ProblemLog
 from .reader import PeerReader, View
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .feed.follower import Follower
     from .hot.follower import HotConfig
 
 logger = logging.getLogger("hotpeers_shim")
@@ -68,12 +70,14 @@ class Live:
         self._taken: dict[str, frozenset[str]] = {}
         self._skipped: dict[str, Refusal] = {}
         self._faults: dict[str, Refusal] = {}
+        self._unfollowed: Refusal | None = None
         self._unusable: tuple[Peer, ...] = ()
         self._failures: dict[str, CallFailure] = {}
         self._error = ""
         self._wake = threading.Event()
         self._stopped = False
         self._thread_pid = 0
+        self._feed: Follower | None = None
 
     def catalog(self) -> Catalog:
         """Check the peer file (one `stat` if it is unchanged) and return the live catalog."""
@@ -172,6 +176,17 @@ class Live:
             logger.error("%s: %s: %s", subject, reason, refusal.message, exc_info=error)
             self._wake.set()
 
+    def note_feed(self, url: str, problem: str) -> None:
+        """Record why the hub's list at `url` does not arrive. An empty `problem` means that it does."""
+        before = self._unfollowed
+        self._unfollowed = (
+            Refusal(clean_text(url, 253), PeerProblem.HUB_NOT_FOLLOWED, clean_text(problem, 1000))
+            if problem
+            else None
+        )
+        if self._unfollowed != before:
+            self._wake.set()
+
     def note_error(self, doing: str, error: BaseException) -> None:
         """Record that the shim failed. The agent continues as if it had no shim."""
         text = f"{doing}: {type(error).__name__}: {error}"
@@ -203,6 +218,8 @@ class Live:
         )
 
     def _refusals(self) -> Iterator[Refusal]:
+        if (unfollowed := self._unfollowed) is not None:
+            yield unfollowed
         yield from list(self._skipped.values())
         yield from list(self._faults.values())
         for peer in self._unusable:
@@ -219,28 +236,43 @@ class Live:
                 )
 
     def start(self) -> None:
-        """Start the background thread, once per process. A forked child needs its own."""
+        """Start the background threads, once per process. A forked child needs its own."""
         with self._lock:
             if self._thread_pid == os.getpid():
                 return
             self._thread_pid = os.getpid()
+            if self.settings.peers_url:
+                # The feed creates it too, and says what is wrong.
+                with contextlib.suppress(OSError):
+                    self.settings.peer_file.parent.mkdir(parents=True, exist_ok=True)
             thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
             thread.start()
+            if self.settings.peers_url:
+                from .feed.follower import Follower  # noqa: PLC0415 - only for an agent with a hub
+
+                self._feed = Follower(self.settings, self._reader, self.catalog, self.note_feed)
+                feed = threading.Thread(target=self._feed.run, name="hotpeers feed", daemon=True)
+                feed.start()
 
     def stop(self) -> None:
-        """End the background thread, which removes its ack. An agent's process never does this."""
+        """End the background threads, and remove the ack. An agent's process never does this."""
         self._stopped = True
+        if self._feed is not None:
+            self._feed.stop()
         self._wake.set()
 
     def _run(self) -> None:
         writer = AckWriter(self.settings.ack_dir)
         atexit.register(writer.remove)
         written, at, complained = None, 0.0, False
+        problems = ProblemLog() if self.settings.peers_url else None
         while not self._stopped:
             try:
                 self.catalog()
                 self._look_at_configuration()
                 ack = self.ack()
+                if problems is not None:
+                    problems.update(ack)
                 if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
                     at = time.monotonic()
                     writer.write(replace(ack, time=time.time()))

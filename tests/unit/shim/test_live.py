@@ -116,6 +116,19 @@ def test_agent_that_takes_peers_again_is_removed_from_the_ack(live):
     assert live.ack().refusals == ()
 
 
+def test_hub_that_is_not_followed_is_named_in_the_ack_until_it_is(path, live):
+    write(path, 1, "weather")
+    live.catalog()
+    live.note_feed("http://hub/v1/peers", "it answered 401")
+    ack = live.ack()
+    assert (ack.state, ack.generation) == (AckState.ACTIVE, 1)
+    assert [(r.subject, r.reason, r.message) for r in ack.refusals] == [
+        ("http://hub/v1/peers", "HubNotFollowed", "it answered 401")
+    ]
+    live.note_feed("http://hub/v1/peers", "")
+    assert live.ack().refusals == ()
+
+
 def test_unwritable_ack_folder_does_not_stop_the_agent(path, live, tmp_path):
     (tmp_path / "acks").write_text("a file in its place")
     write(path, 1, "weather")
