@@ -16,7 +16,8 @@ from .ranking import Document, words_of, words_of_query
 # Beginnings of five characters make "translate", "translates" and "translator" one word.
 _BEGINNING = 5
 _MAX_WORDS = 64
-# The weights of `ranking`: of the name, the title, the description, and what the agent uses.
+# What a word counts in the name, the title, the description, and what the agent uses. Each word counts
+# once here, so its place says more than in `ranking`.
 _WEIGHTS = (10.0, 6.0, 3.0, 1.0)
 
 

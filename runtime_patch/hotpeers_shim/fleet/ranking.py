@@ -31,8 +31,10 @@ _EMPTY = frozenset(
         *("what", "when", "where", "which", "who", "will", "with", "would", "you", "your"),
     ]
 )
-# Weights of a word in the name, in the title, in the description, and in what the agent uses.
-_WEIGHTS = "10.0, 6.0, 3.0, 1.0"
+# Weights of a word in the name, in the title, in the description, and in what the agent uses. FTS5
+# multiplies the count of a word by its weight, and a count saturates: with weights above 1, an entry
+# with many different words of the query is better than one that repeats a few of them.
+_WEIGHTS = "4.0, 4.0, 4.0, 2.0"
 # SQLite scores every entry that contains a word of the query. A word that is in every entry is the
 # most expensive and the least useful. So the rarest words are used, until they reach this many
 # entries in all, which takes about 10 ms.
