@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from google.adk.sessions import InMemorySessionService
 from google.genai import types
 
 from hotpeers.sidecar.shim.install import install_shim
-from hotpeers_shim import live
+from hotpeers_shim import contract, live
 from hotpeers_shim.adapters import role
 
 DONE = LlmResponse(content=types.Content(role="model", parts=[types.Part(text="done")]))
@@ -64,15 +65,15 @@ class Agent:
         self.runner = Runner(app_name="bench", agent=agent, session_service=self.sessions)
         role.nested.reset(token)
 
-    async def turn(self):
+    async def turn(self, state=None):
         token = role.nested.set(self.cold)
         try:
-            return await self._turn()
+            return await self._turn(state)
         finally:
             role.nested.reset(token)
 
-    async def _turn(self):
-        session = await self.sessions.create_session(app_name="bench", user_id="u")
+    async def _turn(self, state):
+        session = await self.sessions.create_session(app_name="bench", user_id="u", state=state)
         message = types.Content(role="user", parts=[types.Part(text="go")])
         began = time.perf_counter()
         async for _ in self.runner.run_async(
@@ -131,7 +132,13 @@ def write(listed, generation):
     replace_peer_file(json.dumps({"generation": generation, "peers": listed}).encode())
 
 
+def limit_tools(count):
+    state = live.get()
+    state.settings = replace(state.settings, max_tools=count)
+
+
 async def turns(count, rounds):
+    limit_tools(10_000)
     write(peers(count), count)
     kind, tools = static_tools(count)
     agents = {"hot": Agent(hot=True), "static": Agent(tools, hot=False), "none": Agent(hot=False)}
@@ -145,6 +152,113 @@ async def turns(count, rounds):
     middle = {name: statistics.median(values) for name, values in took.items()}
     ratio = statistics.median(h / s for h, s in zip(took["hot"], took["static"], strict=True))
     return kind, middle, ratio
+
+
+def used(count):
+    """The state of a session that has used this many of the peers."""
+    return {
+        f"hotpeers.dev/peer/bench__NS__agent_{i}": {
+            "uid": "",
+            "contextId": f"context-{i}",
+            "taskId": "",
+            "first": 1.7e9 + i,
+            "last": 1.7e9 + 2 * i,
+        }
+        for i in range(count)
+    }
+
+
+async def fleet_turns(count, tools, rounds):
+    """Turns with a fleet above the limit, and with as many static tools as the limit."""
+    limit_tools(tools)
+    write(peers(count), 2_000_000 + count)
+    kind, static = static_tools(tools)
+    agents = {
+        "new": (Agent(hot=True), None),
+        "used": (Agent(hot=True), used(100)),
+        "static": (Agent(static, hot=False), None),
+        "none": (Agent(hot=False), None),
+    }
+    took = {name: [] for name in agents}
+    for number in range(rounds + 3):
+        for name, (agent, state) in agents.items():
+            seconds = await agent.turn(dict(state) if state else None)
+            if number >= 3:
+                took[name].append(seconds * 1e3)
+    offered = {name: agent.model.offered for name, (agent, _) in agents.items()}
+    assert offered == {"new": 2, "used": tools, "static": tools, "none": 0}, offered
+    middle = {name: statistics.median(values) for name, values in took.items()}
+    ratios = {
+        name: statistics.median(h / s for h, s in zip(took[name], took["static"], strict=True))
+        for name in ("new", "used")
+    }
+    return kind, middle, ratios
+
+
+async def fleet_queries(count):
+    """The first query of a fleet, which makes the index, and further ones; in milliseconds."""
+    write(peers(count), 3_000_000 + count)
+    catalog = live.get().catalog()
+    asked = [f"who answers questions about subject {i * 37 % count}" for i in range(300)]
+    took = []
+    for query in asked:
+        began = time.perf_counter()
+        assert (await catalog.index.search(query, 20)).peers
+        took.append((time.perf_counter() - began) * 1e3)
+    names = []
+    for number in range(300):
+        began = time.perf_counter()
+        await catalog.index.peer(f"bench/agent-{number}")
+        names.append((time.perf_counter() - began) * 1e3)
+    return took[0], sorted(took[1:]), sorted(names)
+
+
+def full_file(count, generation):
+    """A peer file as the sidecar writes it, in which one peer changes with each generation."""
+    return contract.dump_peer_file(
+        contract.PeerFile(
+            generation,
+            tuple(
+                contract.Peer(
+                    name=f"agent-{i}",
+                    namespace="bench",
+                    url=f"http://agent-{i}.bench:8080",
+                    toolName=contract.tool_name("bench", f"agent-{i}"),
+                    uid=f"uid-{i}",
+                    description=f"Agent number {i} of list {generation if i == 7 else 0}.",
+                    fingerprint="sha256:" + "0" * 64,
+                    interfaces=(contract.Interface(f"http://agent-{i}.bench:8080"),),
+                    skills=(contract.Skill("main", "Answers", "Answers questions", ("a", "b")),),
+                )
+                for i in range(count)
+            ),
+            digest=f"sha256:{generation}",
+        )
+    )
+
+
+async def fleet_changes(count, changes):
+    """The turn after each change of a large list, and the longest stalls of the event loop, in ms."""
+    agent = Agent(hot=True)
+    stalls, turns, ended = [], [], asyncio.Event()
+
+    async def watch():
+        last = time.perf_counter()
+        while not ended.is_set():
+            await asyncio.sleep(0.001)
+            stalls.append((time.perf_counter() - last) * 1e3)
+            last = time.perf_counter()
+
+    files = [full_file(count, 4_000_000 + number) for number in range(changes)]
+    watching = asyncio.create_task(watch())
+    for content in files:
+        stalls.clear()
+        replace_peer_file(content)
+        turns.append((await agent.turn() * 1e3, max(stalls, default=0.0)))
+        await asyncio.sleep(0.1)
+    ended.set()
+    await watching
+    return sorted(turn for turn, _ in turns[1:]), sorted(stall for _, stall in turns[1:])
 
 
 def refresh(count):
@@ -287,12 +401,36 @@ async def main(options):
         f"| p50 {percentile(took, 0.5):.1f} ms, p99 {p99:.1f} ms, max {took[-1]:.1f} ms "
         f"(a turn: {step:.1f} ms) | p99 50 ms | {verdict(p99 <= 50)} |"
     )
+    print()
+    print(
+        f"| turn, {options.fleet} peers, at most 64 tools | hot | 64 static | no shim "
+        "| hot / static | target <= 2.0 |"
+    )
+    print("|---|---|---|---|---|---|")
+    kind, middle, ratios = await fleet_turns(options.fleet, 64, options.turns)
+    for name, title in (("new", "a new session"), ("used", "a session that used 100 peers")):
+        print(
+            f"| {title} | {middle[name]:.2f} ms | {middle['static']:.2f} ms "
+            f"| {middle['none']:.2f} ms | {ratios[name]:.2f} | {verdict(ratios[name] <= 2.0)} |"
+        )
+    first, queries, names = await fleet_queries(options.fleet)
+    print(
+        f"\nlist_agents, {options.fleet} peers: {first:.0f} ms for the first query, then p50 "
+        f"{percentile(queries, 0.5):.1f} ms, p99 {percentile(queries, 0.99):.1f} ms; the name of "
+        f"ask_agent: p99 {percentile(names, 0.99):.3f} ms"
+    )
+    changed, stalls = await fleet_changes(options.fleet, 30)
+    print(
+        f"\nthe turn after a change of the list: p50 {percentile(changed, 0.5):.0f} ms, in which the "
+        f"event loop stands still for {percentile(stalls, 0.5):.0f} ms (p50) to {stalls[-1]:.0f} ms\n"
+    )
 
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="10,100,1000")
+    parser.add_argument("--fleet", type=int, default=10_000, help="peers of the large fleet")
     parser.add_argument("--turns", type=int, default=60)
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--standing", type=int, default=10, help="peers beside the changing one")

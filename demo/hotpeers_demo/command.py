@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -33,6 +34,12 @@ import click
     metavar="NAME",
     help="A real model at OPENAI_BASE_URL, with OPENAI_API_KEY.  [default: a scripted model]",
 )
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Also draw the timeline as an SVG picture.",
+)
 @click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")
 @click.option("--keep", is_flag=True, help="Keep everything running at the end, until Ctrl-C.")
 def demo(  # noqa: PLR0913 - one argument per option
@@ -40,6 +47,7 @@ def demo(  # noqa: PLR0913 - one argument per option
     source: str,
     agent_python: str | None,
     model: str | None,
+    picture: str | None,
     *,
     json_output: bool,
     keep: bool,
@@ -55,5 +63,6 @@ def demo(  # noqa: PLR0913 - one argument per option
         model=model,
         json_output=json_output,
         keep=keep,
+        picture=None if picture is None else Path(picture),
     )
     raise SystemExit(asyncio.run(perform(options)))

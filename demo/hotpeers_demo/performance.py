@@ -37,12 +37,13 @@ class DemoOptions:
     model: str | None = None
     json_output: bool = False
     keep: bool = False
+    picture: Path | None = None
 
 
 async def perform(options: DemoOptions) -> int:
     """Play the whole demonstration and return its exit code."""
     # With --json, standard output has only the document.
-    timeline = Timeline(Console(stderr=options.json_output))
+    timeline = Timeline(Console(stderr=options.json_output), picture=options.picture is not None)
     report = Report()
     interrupted = _catch_signals()
     try:
@@ -89,6 +90,8 @@ async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> 
         await _play(stage, timeline, report)
         report.seconds = round(time.monotonic() - began, 1)
         timeline.end_all(report)
+        if options.picture is not None:
+            timeline.draw(options.picture)
         if not report.held:
             timeline.logs(stage.processes.children)
         if options.json_output:

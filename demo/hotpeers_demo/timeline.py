@@ -1,7 +1,10 @@
-"""Prints the progress of the demonstration for people."""
+"""Prints the progress of the demonstration for people, and draws it as a picture."""
 
+import io
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,23 +14,43 @@ from hotpeers_demo.outcome import Report, Step
 from hotpeers_demo.processes import Child
 
 _HEIGHT = 12
+_WIDTH = 96
+# What the picture shows besides the titles: the conversation, and the changes of the folder.
+_SHOWN = ("user:", "orchestrator: ", "peers.d/")
+# Rich names fonts of a foreign server, which a page should not load.
+_FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
 class Timeline:
-    """Prints one line for each event, with the seconds since the start."""
+    """Prints one line for each event, with the seconds since the start.
 
-    def __init__(self, console: Console) -> None:
+    With a `picture`, it keeps the most important lines for `draw`.
+    """
+
+    def __init__(self, console: Console, *, picture: bool = False) -> None:
         self._console = console
         self._start = time.monotonic()
+        self._picture = (
+            Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True)
+            if picture
+            else None
+        )
+
+    def draw(self, file: Path) -> None:
+        """Write the picture, an SVG. Raises `OSError`."""
+        if self._picture is not None:
+            drawn = self._picture.export_svg(title="hotpeers demo", unique_id="demo")
+            file.write_text(_FONT.sub("", drawn), "utf-8")
 
     def event(self, text: str) -> None:
         """Print an event."""
-        self._line("[dim]·[/]", escape(text))
+        shown = text.startswith(_SHOWN) and "http" not in text
+        self._line("[dim]·[/]", escape(text), shown=shown)
 
     def begin(self, number: int, step: Step) -> None:
         """Print the title of a step."""
         self._console.print()
-        self._line("[bold cyan]▸[/]", f"[bold]{number}. {escape(step.title)}[/]")
+        self._line("[bold cyan]▸[/]", f"[bold]{number}. {escape(step.title)}[/]", shown=True)
 
     def end(self, step: Step) -> None:
         """Print the result of a step, and the facts that prove it."""
@@ -51,7 +74,7 @@ class Timeline:
             text = f"[bold green]Every step held[/], in {report.seconds:.0f} s."
         else:
             text = "[bold red]Not every step held.[/]"
-        self._line("", text)
+        self._line("", text, shown=True)
 
     def logs(self, children: Sequence[Child]) -> None:
         """Print the last lines of each process's log."""
@@ -65,7 +88,7 @@ class Timeline:
         """Print text without line breaks, so that it can be copied."""
         self._console.print(escape(text), soft_wrap=True, highlight=False)
 
-    def _line(self, mark: str, text: str) -> None:
+    def _line(self, mark: str, text: str, *, shown: bool = False) -> None:
         seconds = time.monotonic() - self._start
         grid = Table.grid(padding=(0, 1))
         grid.add_column(justify="right", width=7, style="dim", no_wrap=True)
@@ -73,6 +96,8 @@ class Timeline:
         grid.add_column()
         grid.add_row(f"{seconds:.2f}", mark, text)
         self._console.print(grid, highlight=False)
+        if shown and self._picture is not None:
+            self._picture.print(grid, highlight=False)
 
 
 def _figures(report: Report) -> Table:

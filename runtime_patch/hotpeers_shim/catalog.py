@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from .contract import Peer, PeerFile
+from .fleet.index import Index
 
 MAX_GONE = 1_000
 """The limit of removed peers in memory. A session itself remembers the peers that it used."""
@@ -26,6 +27,11 @@ class Catalog:
     peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
     gone: tuple[str, ...] = ()
     orchestrator: str = ""
+    index: Index = field(init=False, repr=False, compare=False)
+    """Finds the live peers by name and by query."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", Index(self.peers))
 
     def advance(self, file: PeerFile) -> Catalog:
         """The catalog after `file` became live."""

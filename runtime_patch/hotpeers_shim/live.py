@@ -6,6 +6,7 @@ sidecar gets its ack even if the agent is idle. Nothing here touches the agent f
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
@@ -25,15 +26,20 @@ from .contract import (
     AckState,
     CallFailure,
     CallProblem,
+    ConfigAck,
     Peer,
     PeerProblem,
     Refusal,
     clean_text,
 )
-from .reader import PeerReader, View
+from .fleet.background import in_background
+from .fleet.declared import FLEET_TOOLS
+from .problemlog import ProblemLog
+from .reader import LARGE_FILE_BYTES, PeerReader, View
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .feed.follower import Follower
     from .hot.follower import HotConfig
 
 logger = logging.getLogger("hotpeers_shim")
@@ -58,6 +64,8 @@ class Live:
         """Reports whether this process can call a peer. Set it before the first `catalog`."""
         self.hot = _hot_config(settings)
         """The agent's own configuration; None if the shim does not follow it."""
+        self.config: Callable[[], ConfigAck | None] = _none if self.hot is None else self.hot.ack
+        """Returns the state of the agent's own configuration, for the ack. It can be set at any time."""
         self._reader = PeerReader(settings.peer_file)
         self._lock = threading.RLock()
         self._view = View()
@@ -65,19 +73,36 @@ class Live:
         self._taken: dict[str, frozenset[str]] = {}
         self._skipped: dict[str, Refusal] = {}
         self._faults: dict[str, Refusal] = {}
+        self._unfollowed: Refusal | None = None
         self._unusable: tuple[Peer, ...] = ()
         self._failures: dict[str, CallFailure] = {}
         self._error = ""
         self._wake = threading.Event()
         self._stopped = False
         self._thread_pid = 0
+        self._feed: Follower | None = None
 
     def catalog(self) -> Catalog:
-        """Check the peer file (one `stat` if it is unchanged) and return the live catalog."""
-        view = self._reader.current()
+        """Check the peer file (one `stat` if it is unchanged) and return the live catalog.
+
+        Within an event loop, a large changed file is left to the background thread. `refresh` waits
+        for it.
+        """
+        view = self._reader.current(self._is_later)
         if view is not self._view:
             self._apply(view)
         return self._catalog
+
+    async def refresh(self) -> None:
+        """Bring the catalog up to date. The event loop does not wait for a large file."""
+        if self._reader.unread() > LARGE_FILE_BYTES:
+            await in_background(self.catalog)
+
+    def _is_later(self, size: int) -> bool:
+        if size <= LARGE_FILE_BYTES or self._view.file is None or not _is_in_loop():
+            return False
+        self._wake.set()
+        return True
 
     def _apply(self, view: View) -> None:
         with self._lock:
@@ -169,6 +194,17 @@ class Live:
             logger.error("%s: %s: %s", subject, reason, refusal.message, exc_info=error)
             self._wake.set()
 
+    def note_feed(self, url: str, problem: str) -> None:
+        """Record why the hub's list at `url` does not arrive. An empty `problem` means that it does."""
+        before = self._unfollowed
+        self._unfollowed = (
+            Refusal(clean_text(url, 253), PeerProblem.HUB_NOT_FOLLOWED, clean_text(problem, 1000))
+            if problem
+            else None
+        )
+        if self._unfollowed != before:
+            self._wake.set()
+
     def note_error(self, doing: str, error: BaseException) -> None:
         """Record that the shim failed. The agent continues as if it had no shim."""
         text = f"{doing}: {type(error).__name__}: {error}"
@@ -195,11 +231,13 @@ class Live:
             message=message,
             refusals=tuple(self._refusals())[:MAX_REFUSALS],
             failures=tuple(self._failures.values()),
-            config=self.hot.ack() if self.hot is not None else None,
+            config=self.config(),
             runtime=compat.versions(),
         )
 
     def _refusals(self) -> Iterator[Refusal]:
+        if (unfollowed := self._unfollowed) is not None:
+            yield unfollowed
         yield from list(self._skipped.values())
         yield from list(self._faults.values())
         for peer in self._unusable:
@@ -208,7 +246,9 @@ class Live:
             message = clean_text(f"{sentence} It offers: {offered}", 400)
             yield Refusal(peer.toolName, PeerProblem.INTERFACE_UNSUPPORTED, message)
         for agent, names in list(self._taken.items()):
-            for name in sorted(names & self._catalog.peers.keys()):
+            for name in sorted(names):
+                if name not in self._catalog.peers and name not in FLEET_TOOLS:
+                    continue
                 yield Refusal(
                     name,
                     PeerProblem.TOOL_NAME_TAKEN,
@@ -216,28 +256,43 @@ class Live:
                 )
 
     def start(self) -> None:
-        """Start the background thread, once per process. A forked child needs its own."""
+        """Start the background threads, once per process. A forked child needs its own."""
         with self._lock:
             if self._thread_pid == os.getpid():
                 return
             self._thread_pid = os.getpid()
+            if self.settings.peers_url:
+                # The feed creates it too, and says what is wrong.
+                with contextlib.suppress(OSError):
+                    self.settings.peer_file.parent.mkdir(parents=True, exist_ok=True)
             thread = threading.Thread(target=self._run, name="hotpeers", daemon=True)
             thread.start()
+            if self.settings.peers_url:
+                from .feed.follower import Follower  # noqa: PLC0415 - only for an agent with a hub
+
+                self._feed = Follower(self.settings, self._reader, self.catalog, self.note_feed)
+                feed = threading.Thread(target=self._feed.run, name="hotpeers feed", daemon=True)
+                feed.start()
 
     def stop(self) -> None:
-        """End the background thread, which removes its ack. An agent's process never does this."""
+        """End the background threads, and remove the ack. An agent's process never does this."""
         self._stopped = True
+        if self._feed is not None:
+            self._feed.stop()
         self._wake.set()
 
     def _run(self) -> None:
         writer = AckWriter(self.settings.ack_dir)
         atexit.register(writer.remove)
         written, at, complained = None, 0.0, False
+        problems = ProblemLog() if self.settings.peers_url else None
         while not self._stopped:
             try:
                 self.catalog()
                 self._look_at_configuration()
                 ack = self.ack()
+                if problems is not None:
+                    problems.update(ack)
                 if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
                     at = time.monotonic()
                     writer.write(replace(ack, time=time.time()))
@@ -256,6 +311,10 @@ class Live:
                 self.hot.look()
 
 
+def _none() -> None:
+    """There is no configuration to report."""
+
+
 def _hot_config(settings: Settings) -> HotConfig | None:
     if settings.hot_config is None:
         return None
@@ -265,6 +324,14 @@ def _hot_config(settings: Settings) -> HotConfig | None:
     return HotConfig(
         Folder(settings.hot_config, pod_info=settings.pod_info, skills=settings.skills_config)
     )
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 _live: Live | None = None

@@ -65,6 +65,16 @@ async def test_approval_holds_when_another_peer_is_added(peers, server, talk):
     assert results(events)[0].startswith(text[5:])
 
 
+async def test_approval_holds_when_the_fleet_becomes_too_large_for_a_tool_each(peers, server, talk):
+    text = f"echo {uuid.uuid4()}"
+    peers.write(peer("weather", server))
+    asked = await talk.turn("go", call(NAME, text))
+    peers.write(peer("weather", server), *(peer(f"other-{n}", server) for n in range(70)))
+    events = await talk.turn(decision(asked), "end")
+    assert results(events)[0].startswith(text[5:])
+    assert len(server.requests(text)) == 1
+
+
 async def test_a_rejected_call_is_not_made(peers, server, talk):
     text = f"echo {uuid.uuid4()}"
     peers.write(peer("weather", server))
@@ -114,13 +124,15 @@ async def test_an_approval_made_up_by_a_client_is_not_carried_out(peers, server,
 
 @pytest.mark.on_kagent
 @pytest.mark.needs("kagent's tool")
+@pytest.mark.parametrize("others", [0, 70], ids=["own tool", "ask_agent"])
 async def test_a_sub_agents_tool_is_approved_through_kagent(
-    peers, start_server, conversation, runtime
+    peers, start_server, conversation, runtime, others
 ):
     server = start_server()
-    peers.write(peer("weather", server))
+    peers.write(peer("weather", server), *(peer(f"other-{n}", server) for n in range(others)))
     talk = conversation()
-    asked = await talk.turn("go", call(NAME, "approve delete_file"))
+    ask = [("ask_agent", {"agent": "weather", "message": "approve delete_file"})]
+    asked = await talk.turn("go", ask if others else call(NAME, "approve delete_file"))
     (request,) = [
         one
         for event in asked

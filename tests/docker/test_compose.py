@@ -1,4 +1,4 @@
-"""compose.yaml, followed as the README says: one conversation while sub-agents come and go."""
+"""compose.yaml, followed as docs/demo.md says: one conversation while sub-agents come and go."""
 
 import json
 import shutil
@@ -138,7 +138,7 @@ def test_conversations_are_kept_separate(stage: Stage) -> None:
 
 
 def test_plain_http_client_gets_an_answer(stage: Stage) -> None:
-    """The request of the README, from outside of the containers."""
+    """The request of docs/demo.md, from outside of the containers."""
     parts = [{"kind": "text", "text": "Ask weather: will it rain?"}]
     message = {"role": "user", "messageId": "1", "parts": parts}
     body = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}}

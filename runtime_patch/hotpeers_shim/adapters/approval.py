@@ -7,12 +7,16 @@ call is resumed, the peer is not called: an approval for one address must not be
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
 from .. import live
 from ..contract import Peer
-from .memory import APPROVAL_PREFIX
+from ..fleet.arguments import read_ask
+from ..fleet.declared import ASK_AGENT
+from ..fleet.names import NameFault
+from .memory import APPROVAL_PREFIX, recall, remember
 
 
 def hook_request_confirmation() -> None:
@@ -32,17 +36,24 @@ def hook_request_confirmation() -> None:
 
 def _bind(context: Any) -> None:
     call_id = context.function_call_id
-    peer = live.get().catalog().peers.get(_called_name(context, call_id))
+    peer = _called_peer(context, call_id)
     if peer is not None:
         context.state[APPROVAL_PREFIX + call_id] = peer.fingerprint
+        # The resumed call needs the peer's tool, which a fleet that grew meanwhile may not declare.
+        remember(context, peer, recall(context, peer))
 
 
-def _called_name(context: Any, call_id: str | None) -> str:
+def _called_peer(context: Any, call_id: str | None) -> Peer | None:
+    catalog = live.get().catalog()
     for event in reversed(context.session.events):
         for call in event.get_function_calls():
             if call.id == call_id:
-                return str(call.name)
-    return ""
+                if call.name != ASK_AGENT:
+                    return catalog.peers.get(str(call.name))
+                with contextlib.suppress(NameFault):
+                    return catalog.index.peer_now(read_ask(call.args or {}).agent)
+                return None
+    return None
 
 
 def refusal(context: Any, peer: Peer) -> str | None:

@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from .. import live
-from .memory import used_tool_names
+from ..fleet.declared import FLEET_TOOLS
+from .memory import has_used_fleet, used_tool_names
 from .tool import tombstones
 
 
@@ -32,6 +33,7 @@ def hook_steps(begin: Callable[[Any], None]) -> None:
         self: Any, invocation_context: Any, llm_request: Any, *args: Any, **kwargs: Any
     ) -> AsyncIterator[Any]:
         with live.guarded("beginning a step"):
+            await live.get().refresh()
             begin(invocation_context.agent)
         events = original(self, invocation_context, llm_request, *args, **kwargs)
         async with contextlib.aclosing(events):
@@ -46,5 +48,6 @@ def hook_steps(begin: Callable[[Any], None]) -> None:
 def _bury(session: Any, tools: dict[str, Any]) -> None:
     """Add a tombstone for each peer that the history may name but the request does not offer."""
     catalog = live.get().catalog()
-    names = (*catalog.gone, *used_tool_names(session))
+    fleet = FLEET_TOOLS if has_used_fleet(session) else ()
+    names = (*catalog.gone, *used_tool_names(session), *fleet)
     tools.update(tombstones(catalog, names, besides=tools))

@@ -12,6 +12,7 @@ from google.genai import types
 
 from ..catalog import Catalog
 from ..contract import Peer, clean_text, says_in_ascii
+from ..fleet.declared import FLEET_TOOLS
 from ..live import Live
 from . import approval, dialogue
 
@@ -112,6 +113,28 @@ NOT_OFFERED = (
 )
 
 
+NO_FLEET = (
+    "{} cannot be used now, because no agents are offered to this agent. Nothing was sent. Go on"
+    " without it."
+)
+
+
+class Undeclared(BaseTool):  # type: ignore[misc]
+    """Makes a tool callable without declaring it. A model may call it because of its history."""
+
+    def __init__(self, tool: BaseTool) -> None:
+        super().__init__(name=tool.name, description=tool.description)
+        self._tool = tool
+
+    async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
+        """Make the tool callable, unless the agent has its own tool with this name."""
+        llm_request.tools_dict.setdefault(self.name, self._tool)
+
+    async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
+        """Call the tool."""
+        return await self._tool.run_async(args=args, tool_context=tool_context)
+
+
 class Tombstone(BaseTool):  # type: ignore[misc]
     """Answers a call of a peer that is not offered. It is callable but never declared.
 
@@ -137,11 +160,13 @@ def tombstones(
     catalog: Catalog, names: Iterable[str], besides: Container[str]
 ) -> dict[str, Tombstone]:
     """A tombstone for each name in `names` that is not in `besides`, by name."""
-    return {
-        name: Tombstone(name, NOT_OFFERED if name in catalog.peers else REMOVED)
-        for name in names
-        if name not in besides
-    }
+    return {name: Tombstone(name, _says(catalog, name)) for name in names if name not in besides}
+
+
+def _says(catalog: Catalog, name: str) -> str:
+    if name in catalog.peers:
+        return NOT_OFFERED
+    return NO_FLEET if name in FLEET_TOOLS else REMOVED
 
 
 def describe(peer: Peer) -> str:

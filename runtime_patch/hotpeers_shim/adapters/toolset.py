@@ -1,4 +1,4 @@
-"""The toolset that an agent gets: the live peers as tools, and removed peers as tombstones."""
+"""The toolset that an agent gets: the tools of the live peers, and tombstones of removed peers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from google.adk.tools.base_toolset import BaseToolset
 
 from ..catalog import Catalog
 from ..contract import PEER_PROBLEM_SENTENCES, PeerProblem
+from ..fleet.declared import FLEET_TOOLS, is_large
 from ..live import Live, guarded
 from . import role
-from .memory import used_tool_names
+from .asking import FleetTool
+from .memory import has_used_fleet, used_tool_names
+from .offering import Choice, Offering
 from .tool import PeerTool, Tombstone, tombstones
 
 _step: contextvars.ContextVar[tuple[PeerToolset, bool] | None] = contextvars.ContextVar(
@@ -42,7 +45,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         """A reference to the function that returns the agent's own tools. `ToolList` sets it."""
         self._catalog: Catalog | None = None
         self._listed: list[BaseTool] = []
-        self._key: tuple[bool, frozenset[str], tuple[str, ...]] | None = None
+        self._key: tuple[Choice, frozenset[str], tuple[str, ...]] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PeerToolset:
         """Return the same object: a copied agent follows the same peers."""
@@ -81,15 +84,20 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
     def _refresh(self, context: Any) -> None:
         catalog = self._live.catalog()
         offering, taken = self.is_offering(), self._taken(catalog)
+        every = _offering(self._live)
+        choice = Choice()
+        if offering:
+            choice = every.of(catalog).choose(every.turn(self._agent_name, context), context)
         names = (*catalog.gone, *used_tool_names(context))
         away = tuple(n for n in names if not offering or n not in catalog.peers)
-        if catalog is self._catalog and (offering, taken, away) == self._key:
+        if choice.fleet is False and has_used_fleet(context):
+            away += FLEET_TOOLS
+        if catalog is self._catalog and (choice, taken, away) == self._key:
             return
-        self._catalog, self._key = catalog, (offering, taken, away)
-        tools = _tools_of(catalog, self._live) if offering else {}
+        self._catalog, self._key = catalog, (choice, taken, away)
         # Make a new list: a running step may still iterate over the old one.
         self._listed = [
-            *(tool for name, tool in tools.items() if name not in taken),
+            *every.tools(catalog, choice, taken),
             *tombstones(catalog, away, besides=taken).values(),
         ]
 
@@ -112,7 +120,12 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
             str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))
             for tool in self._own()
         }
-        return frozenset(names & catalog.peers.keys())
+        return frozenset(
+            names & catalog.peers.keys() | names.intersection(self._fleet_names(catalog))
+        )
+
+    def _fleet_names(self, catalog: Catalog) -> tuple[str, ...]:
+        return FLEET_TOOLS if is_large(catalog.peers, self._live.settings.max_tools) else ()
 
     async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
         """Record which of the peers' names the agent's other toolsets use.
@@ -122,10 +135,13 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         """
         with guarded("looking for taken names"):
             catalog = self._live.catalog()
+            tools = llm_request.tools_dict
+            same = tools.keys() & catalog.peers.keys()
+            same.update(name for name in self._fleet_names(catalog) if name in tools)
             taken = {
                 name
-                for name in llm_request.tools_dict.keys() & catalog.peers.keys()
-                if not isinstance(llm_request.tools_dict[name], PeerTool | Tombstone)
+                for name in same
+                if not isinstance(tools[name], PeerTool | FleetTool | Tombstone)
             }
             self._live.note_taken(self._agent_name, frozenset(taken) | self._own_names(catalog))
 
@@ -133,20 +149,12 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         """Do nothing: kagent closes toolsets after each request, but the peers stay live."""
 
 
-_made: tuple[Catalog, dict[str, PeerTool]] = (Catalog(), {})
+_made: Offering | None = None
 
 
-def _tools_of(catalog: Catalog, live: Live) -> dict[str, PeerTool]:
-    """The tools of the live peers, shared by all agents: google-adk 2 copies an agent per turn."""
-    global _made  # noqa: PLW0603 - any thread may replace it, as a whole
-    of, known = _made
-    if of is not catalog:
-        tools = {
-            name: tool
-            if (tool := known.get(name)) is not None and (tool.peer is peer or tool.peer == peer)
-            else PeerTool(live, peer)
-            for name, peer in catalog.peers.items()
-        }
-        _made = (catalog, tools)
-        return tools
-    return known
+def _offering(live: Live) -> Offering:
+    """What all agents of this process are offered."""
+    global _made  # noqa: PLW0603 - one per process
+    if _made is None or _made.live is not live:
+        _made = Offering(live)
+    return _made

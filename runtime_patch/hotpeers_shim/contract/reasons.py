@@ -48,6 +48,7 @@ class PeerProblem(StrEnum):
     BUILT_IN_TOOL_ALONE = "BuiltInToolAlone"
     FEATURE_MISSING = "FeatureMissing"
     SHIM_FAULT = "ShimFault"
+    HUB_NOT_FOLLOWED = "HubNotFollowed"
 
 
 PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
@@ -63,6 +64,9 @@ PEER_PROBLEM_SENTENCES: dict[PeerProblem, str] = {
         "A feature of the shim does not work with the agent's libraries; the others do."
     ),
     PeerProblem.SHIM_FAULT: "The shim failed in a call of the peer, and the model was told so.",
+    PeerProblem.HUB_NOT_FOLLOWED: (
+        "The peer list of the hub does not arrive; the last good list stays live."
+    ),
 }
 
 
@@ -96,6 +100,7 @@ class ConfigProblem(StrEnum):
 
     REFUSED = "ConfigRefused"
     RESTART_NEEDED = "RestartNeeded"
+    RESTART_WAITS = "RestartWaits"
 
 
 CONFIG_PROBLEM_SENTENCES: dict[ConfigProblem, str] = {
@@ -104,5 +109,8 @@ CONFIG_PROBLEM_SENTENCES: dict[ConfigProblem, str] = {
     ),
     ConfigProblem.RESTART_NEEDED: (
         "The new configuration changes something that the agent reads at its start only."
+    ),
+    ConfigProblem.RESTART_WAITS: (
+        "The agent's container is restarted with the new configuration when the agent is idle."
     ),
 }

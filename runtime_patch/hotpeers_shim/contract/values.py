@@ -32,6 +32,8 @@ class ConfigState(StrEnum):
     """It is invalid, or cannot be followed here. The previous configuration stays live."""
     RESTART = "restart"
     """It needs a restart of the agent."""
+    WAITING = "waiting"
+    """The sidecar restarts the agent's container with it, as soon as the agent is idle."""
 
 
 @dataclass(frozen=True, slots=True)

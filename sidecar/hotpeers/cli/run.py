@@ -8,7 +8,7 @@ import click
 
 from .options import OF_CONVERSATIONS, conversation_options, logging_options, reach, setting
 
-_OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url")
+_OF_BRIDGE = ("bridge_listen", "config_from", "config_to", "spawn_url", "restart_dir")
 _FOR_BOTH = ("peer_file", "ack_dir", "orchestrator", "agent_ports", "credentials")
 
 
@@ -112,6 +112,12 @@ _FOR_BOTH = ("peer_file", "ack_dir", "orchestrator", "agent_ports", "credentials
 )
 @setting("--config-to", "", "DIR", "The folder where that agent reads its configuration.")
 @setting("--spawn-url", "", "URL", "The spawning tools, which that agent gets too.")
+@setting(
+    "--restart-dir",
+    "",
+    "DIR",
+    "A folder shared with that agent's liveness probe, to restart it for a new configuration when idle.",
+)
 @conversation_options
 @logging_options
 def run(**raw: str) -> None:

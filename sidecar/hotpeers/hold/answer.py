@@ -22,6 +22,8 @@ class Says(StrEnum):
     LIVE = "live"
     REFUSED = "refused"
     RESTART = "restart"
+    WAITING = "waiting"
+    """The agent's container is restarted with it as soon as the agent is idle."""
     OTHER = "other"
     """Another configuration is live, or the pod does not know one yet."""
     NOTHING = "nothing"
@@ -56,6 +58,9 @@ def read_answer(document: object, wanted: str) -> Answer:
         for one in configs:
             if text(one, "state") == state and text(one, "seen") in ("", wanted):
                 return Answer(state, _message(one), stamp, idle)
+    for one in configs:
+        if text(one, "state") == Says.WAITING and text(one, "seen") == wanted:
+            return Answer(Says.WAITING, _message(one), stamp, idle)
     live = [text(one, "state") == "live" and text(one, "hash") == wanted for one in configs]
     says = Says.LIVE if live and all(live) else Says.OTHER
     return Answer(says, "", stamp, idle)

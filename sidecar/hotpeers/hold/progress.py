@@ -15,7 +15,9 @@ STALE_SECONDS = 5.0
 after this time.
 """
 UNREADY_FACTOR = 6.0
-"""A pod that is not Ready has this many times longer, because kagent's probe alone waits 15 seconds."""
+"""A pod that is not Ready has this many times longer, because kagent's probe alone waits 15 seconds. So
+has a pod whose agent is restarted when it is idle.
+"""
 
 
 class Stand(StrEnum):
@@ -88,9 +90,11 @@ def _give_up(pod: Asked, ack_seconds: float) -> Progress | None:
     # A pod that was live and cannot be reached counts as live: a network failure of the controller
     # must not cause rollouts.
     live = said.says is Says.LIVE or (said.says is Says.NOTHING and pod.proven)
-    bound = ack_seconds if pod.ready else ack_seconds * UNREADY_FACTOR
+    quick = pod.ready and said.says is not Says.WAITING
+    bound = ack_seconds if quick else ack_seconds * UNREADY_FACTOR
     if not live and pod.seconds >= bound:
         why = f"; it cannot be annotated: {pod.denied}" if pod.denied else ""
+        why += f"; {said.message}" if said.says is Says.WAITING else ""
         return _release(
             HoldReason.ACK_MISSING, f"pod {pod.name}: no ack for {pod.seconds:.0f} s{why}"
         )

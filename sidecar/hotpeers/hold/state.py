@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..base.parts import Json, items, number, part, text
-from .names import CONFIG_HASH, HELD_HASH, HELD_LABEL, HELD_SINCE, HELD_TEMPLATE, HOT_CONFIG, INJECT
+from .names import (
+    CONFIG_HASH,
+    HELD_HASH,
+    HELD_LABEL,
+    HELD_SINCE,
+    HELD_TEMPLATE,
+    HOT,
+    HOT_CONFIG,
+    INJECT,
+)
 
 _HASH = re.compile(r"[0-9]{1,20}")
 _LATEST = 2**33
@@ -83,7 +92,7 @@ def owner_of(deployment: Json) -> Owner | None:
 def follows(deployment: Json) -> bool:
     """Whether its pods request injection and reloading of their configuration."""
     annotations = part(deployment, "spec", "template", "metadata", "annotations")
-    return annotations.get(INJECT) == "true" and annotations.get(HOT_CONFIG) == "true"
+    return annotations.get(INJECT) == "true" and annotations.get(HOT_CONFIG) in HOT
 
 
 def can_wait(deployment: Json) -> bool:

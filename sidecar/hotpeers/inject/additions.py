@@ -23,12 +23,21 @@ from .drain import DRAIN_VARIABLE, DrainPlan
 from .edit import Edit
 from .hotconfig import hot_environment, pod_volume
 from .identity import orchestrator_name
+from .idle_restart import (
+    has_probe,
+    restart_environment,
+    restart_mount,
+    restart_mounts,
+    restart_probe,
+    restart_volume,
+)
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
 from .outcome import Injection, Json, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER
 from .sidecar import (
     AGENT_ENVIRONMENT,
     MAX_DEPTH,
+    fleet_environment,
     shim_container,
     sidecar_container,
     sidecar_environment,
@@ -56,6 +65,7 @@ class Extras:
     bridge: BridgePlan | None = None
     spawns: bool = False
     hot: bool = False
+    restarts: bool = False
     without: tuple[Skip, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -81,6 +91,10 @@ def add_bridge(edit: Edit, target: Json, place: tuple[str | int, ...], extras: E
     if extras.bridge is not None and extras.bridge.config is not None:
         add_mounts(edit, target, place, [config_mount()])
         edit.put(config_arguments(target), *place, "args")
+    if extras.restarts:
+        add_mounts(edit, target, place, [restart_mount()])
+        if not has_probe(target):
+            edit.put(restart_probe(), *place, "livenessProbe")
 
 
 def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
@@ -100,7 +114,9 @@ def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         if found is None:
             environment = sidecar_environment(wishes, injection, namespace, orchestrator_name(pod))
             environment[DRAIN_VARIABLE] = str(drain.seconds or "")
-            _add_bridging_sidecar(edit, target, injection, environment, wishes, extras.bridge)
+            if extras.restarts:
+                environment |= restart_environment(pod)
+            _add_bridging_sidecar(edit, target, injection, environment, wishes, extras)
         return
     installs = injection.native_sidecars and not has_shim if found is None else is_installing(found)
     if not has_shim and not installs:
@@ -135,10 +151,12 @@ def _add_bridging_sidecar(  # noqa: PLR0913, PLR0917 - all that was decided befo
     injection: Injection,
     environment: dict[str, str],
     wishes: Wishes,
-    plan: BridgePlan,
+    extras: Extras,
 ) -> None:
     pod = edit.pod
-    sidecar = sidecar_container(pod, target, injection, environment, wishes, bridge=plan)
+    sidecar = sidecar_container(pod, target, injection, environment, wishes, bridge=extras.bridge)
+    if extras.restarts:
+        sidecar["volumeMounts"] += restart_mounts(pod)
     _add_keys(edit, wishes)
     # The agent must not start before its bridge answers. kubelet starts containers in their order,
     # and the next one only after the postStart hook of the last one has ended.
@@ -180,7 +198,8 @@ def _tell_bridge_of_spawner(edit: Edit, spawner: Json) -> None:
 def add_volumes(edit: Edit, wishes: Wishes, extras: Extras) -> None:
     """Add the volumes that the added containers and mounts need."""
     wanted = volumes(shim=extras.bridge is None)
-    wanted += [pod_volume()] if extras.hot else []
+    wanted += [pod_volume()] if extras.hot or extras.restarts else []
+    wanted += [restart_volume()] if extras.restarts else []
     if extras.bridge is not None and extras.bridge.config is not None:
         wanted.append(config_volume())
     for volume in wanted:
@@ -199,6 +218,7 @@ def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
     edit: Edit,
     target: Json,
     place: tuple[str | int, ...],
+    namespace: str,
     injection: Injection,
     wishes: Wishes,
     extras: Extras,
@@ -209,6 +229,7 @@ def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
         environment[MAX_DEPTH] = str(wishes.max_depth)
     if extras.hot:
         environment |= hot_environment(edit.pod, target)
+    environment |= fleet_environment(wishes, namespace)
     spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None
     if spawner is not None:
         environment[SPAWN_URL] = spawn_url(spawner)

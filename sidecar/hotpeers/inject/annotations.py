@@ -30,8 +30,12 @@ USER_HEADERS_TO = f"{PREFIX}user-headers-to"
 REQUIRE_SIGNED = f"{PREFIX}require-signed"
 CREDENTIALS = f"{PREFIX}credentials"
 HOT_CONFIG = f"{PREFIX}hot-config"
+WHEN_IDLE = "restart-when-idle"
+"""A value of `HOT_CONFIG`, for an agent that reads its configuration only at its start."""
 DRAIN_SECONDS = f"{PREFIX}drain-seconds"
 BRIDGE = f"{PREFIX}bridge"
+MAX_TOOLS = f"{PREFIX}max-tools"
+PINNED_PEERS = f"{PREFIX}pinned-peers"
 KAGENT_GATEWAY = f"{PREFIX}kagent-gateway"
 MAX_DEPTH = f"{PREFIX}max-depth"
 STATUS = f"{PREFIX}status"
@@ -48,13 +52,18 @@ EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
-_KNOWN |= {KAGENT_GATEWAY, MAX_DEPTH}
+_KNOWN |= {MAX_TOOLS, PINNED_PEERS, KAGENT_GATEWAY, MAX_DEPTH}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
 """The annotations that pods inherit from a Namespace that opts in."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+# Without `$`: kubelet would replace `$(NAME)` in a variable.
+_PIN = re.compile(r"[-A-Za-z0-9._*]{1,253}(/[-A-Za-z0-9._*]{1,253})?")
+_MOST_PINS = 100
+# The two tools that reach every peer count too.
+_LEAST_TOOLS, _MOST_TOOLS = 2, 10_000
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -78,9 +87,14 @@ class Wishes:
     keys: str = ""
     credentials: str = ""
     hot_config: bool = False
+    restarts: bool = False
+    """Whether the agent is restarted with a new configuration when it is idle."""
     drain_seconds: int | None = None
     bridge: bool | None = None
     """Whether the agent gets its peers by the bridge; None: if it runs on kagent's Go runtime."""
+    max_tools: int | None = None
+    pinned_peers: tuple[str, ...] = ()
+    """Names of peers, in which `*` stands for any text; without a namespace, in the pod's own."""
     max_depth: int | None = None
     """The largest number of orchestrators in a chain of calls."""
     resources: Mapping[str, str] = field(default_factory=dict)
@@ -146,9 +160,12 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         kagent_gateway=_kagent_gateway(annotations),
         keys=keys,
         credentials=credentials,
-        hot_config=_switch(annotations, HOT_CONFIG),
+        hot_config=_hot_config(annotations) == "true",
+        restarts=_hot_config(annotations) == WHEN_IDLE,
         drain_seconds=_drain_seconds(annotations),
         bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
+        max_tools=_max_tools(annotations),
+        pinned_peers=_pinned_peers(annotations),
         max_depth=_max_depth(annotations),
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
@@ -161,6 +178,13 @@ def _switch(annotations: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
+def _hot_config(annotations: Mapping[str, str]) -> str:
+    text = annotations.get(HOT_CONFIG, "").strip()
+    allowed = f'only "true", "false" and "{WHEN_IDLE}" are allowed'
+    _check(HOT_CONFIG, text, text in (*_SWITCHES, WHEN_IDLE), allowed)
+    return text
+
+
 def _drain_seconds(annotations: Mapping[str, str]) -> int | None:
     text = annotations.get(DRAIN_SECONDS, "").strip()
     if not text:
@@ -169,6 +193,27 @@ def _drain_seconds(annotations: Mapping[str, str]) -> int | None:
     allowed = f"a whole number of seconds from 0 to {MOST_DRAIN_SECONDS} is needed"
     _check(DRAIN_SECONDS, text, seconds is not None, allowed)
     return seconds
+
+
+def _max_tools(annotations: Mapping[str, str]) -> int | None:
+    text = annotations.get(MAX_TOOLS, "").strip()
+    if not text:
+        return None
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+    allowed = f"a whole number from {_LEAST_TOOLS} to {_MOST_TOOLS} is needed"
+    _check(MAX_TOOLS, text, _LEAST_TOOLS <= number <= _MOST_TOOLS, allowed)
+    return number
+
+
+def _pinned_peers(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    text = annotations.get(PINNED_PEERS, "")
+    pins = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    for pin in pins:
+        good = _PIN.fullmatch(pin) is not None
+        _check(PINNED_PEERS, pin, good, "names as namespace/name, with commas, are needed")
+    few = f"at most {_MOST_PINS} names are allowed"
+    _check(PINNED_PEERS, f"{len(pins)} names", len(pins) <= _MOST_PINS, few)
+    return pins
 
 
 def _max_depth(annotations: Mapping[str, str]) -> int | None:

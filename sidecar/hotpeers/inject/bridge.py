@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .annotations import BRIDGE, Wishes, is_marked
 from .hotconfig import config_folder
@@ -71,16 +72,23 @@ def plan_bridge(pod: Json, target: Json, wishes: Wishes, runtime: str) -> Bridge
     return BridgePlan(mount if is_go or named else None)
 
 
-def find_bridge_conflict(pod: Json, target: Json) -> Skip | None:
-    """A name, mount or variable of the pod that the bridge needs, or None."""
+def find_bridge_conflict(
+    pod: Json, target: Json, more: Mapping[str, str] = MappingProxyType({})
+) -> Skip | None:
+    """A name, mount or variable of the pod that the bridge needs, or None.
+
+    `more` has the folders of further volumes in memory, by the name of the volume.
+    """
+    folders = {CONFIG_VOLUME: CONFIG_FOLDER, **more}
     for volume in pod["spec"].get("volumes") or []:
-        if volume["name"] == CONFIG_VOLUME and "emptyDir" not in volume:
-            return Skip(InjectReason.NAME_TAKEN, f"volume {CONFIG_VOLUME}")
+        if volume["name"] in folders and "emptyDir" not in volume:
+            return Skip(InjectReason.NAME_TAKEN, f"volume {volume['name']}")
     for mount in target.get("volumeMounts") or []:
         path = posixpath.normpath(mount["mountPath"])
-        inside = path == CONFIG_FOLDER or path.startswith(f"{CONFIG_FOLDER}/")
-        if inside and mount["name"] != CONFIG_VOLUME:
-            return Skip(InjectReason.MOUNT_PATH_TAKEN, mount["mountPath"][:100])
+        for name, folder in folders.items():
+            inside = path == folder or path.startswith(f"{folder}/")
+            if inside and mount["name"] != name:
+                return Skip(InjectReason.MOUNT_PATH_TAKEN, mount["mountPath"][:100])
     for entry in target.get("env") or []:
         if entry["name"] == MCP_URL and port_before(pod, target) is None:
             return Skip(InjectReason.ENVIRONMENT_TAKEN, MCP_URL)

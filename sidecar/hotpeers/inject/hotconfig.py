@@ -57,30 +57,36 @@ def config_folder(target: Json) -> str:
 def check_config(pod: Json, target: Json) -> Skip | None:
     """Why the configuration cannot be reloaded, or None. The pod is still injected."""
     folder = posixpath.normpath(config_folder(target))
-    kinds = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
     for mount in target.get("volumeMounts") or []:
-        # kubelet does not update files that are mounted by a subPath.
-        whole = not mount.get("subPath") and not mount.get("subPathExpr")
-        at = posixpath.normpath(mount["mountPath"])
-        if (
-            at == folder
-            and whole
-            and any(kind in kinds.get(mount["name"], {}) for kind in _FOLLOWING)
-        ):
+        if posixpath.normpath(mount["mountPath"]) == folder and follows_source(pod, mount):
             return None
     return Skip(InjectReason.HOT_CONFIG_NOT_MOUNTED, f"at {folder[:100]}")
+
+
+def follows_source(pod: Json, mount: Json) -> bool:
+    """Whether changes of a mount's source reach a running container."""
+    # kubelet does not update files that are mounted by a subPath.
+    if mount.get("subPath") or mount.get("subPathExpr"):
+        return False
+    kinds = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
+    return any(kind in kinds.get(mount["name"], {}) for kind in _FOLLOWING)
 
 
 def hot_environment(pod: Json, target: Json) -> dict[str, str]:
     """The variables of the agent's container."""
     found = {HOT_CONFIG_VARIABLE: config_folder(target), POD_VARIABLE: POD_FOLDER}
-    if _skills_volume(pod):
-        found[SKILLS_VARIABLE] = f"{SKILLS_FOLDER}/{_SKILLS_KEY}"
+    if file := skills_file(pod):
+        found[SKILLS_VARIABLE] = file
     return found
 
 
+def skills_file(pod: Json) -> str:
+    """The file that kagent's init container for skills reads; "" if the agent has no skills."""
+    return f"{SKILLS_FOLDER}/{_SKILLS_KEY}" if _skills_volume(pod) else ""
+
+
 def hot_mounts(pod: Json) -> Iterator[Json]:
-    """The mounts of the agent's container for reloading, all read-only."""
+    """The mounts of the container that follows the configuration, all read-only."""
     yield {"name": POD_VOLUME, "mountPath": POD_FOLDER, "readOnly": True}
     if skills := _skills_volume(pod):
         yield {"name": skills, "mountPath": SKILLS_FOLDER, "readOnly": True}

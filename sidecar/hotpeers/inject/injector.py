@@ -29,6 +29,7 @@ from .conflicts import find_conflict, find_container, is_injected, is_ours
 from .drain import DrainPlan, add_drain, add_time, plan_drain
 from .edit import Edit
 from .hotconfig import check_config, hot_mounts
+from .idle_restart import RESTART_FOLDER, RESTART_VOLUME, check_restarts, restarts
 from .outcome import Injection, Json, Patch, Skip
 from .own_container import SIDECAR, SPAWNER, ends
 from .reasons import InjectReason
@@ -83,15 +84,19 @@ def _extras(
     if wishes.hot_config:
         without_shim = Skip(InjectReason.HOT_CONFIG_NEEDS_SHIM)
         config = check_config(pod, target) if bridge is None else without_shim
+    elif wishes.restarts:
+        config = check_restarts(pod, target, bridge)
     # Plan the drain only once: after the first injection, the grace period already includes it.
-    fresh = find_container(pod, SIDECAR) is None
-    drain = plan_drain(pod, target, injection, wishes) if fresh else DrainPlan()
+    sidecar = find_container(pod, SIDECAR)
+    drain = plan_drain(pod, target, injection, wishes) if sidecar is None else DrainPlan()
     warnings = [f"hotpeers: {skip}" for skip in (config, drain.skip) if skip is not None]
     if spawner is not None:
         warnings.insert(0, f"hotpeers: there are no tools for spawning: {spawner}")
     return Extras(
         spawns=wishes.spawn and spawner is None,
         hot=wishes.hot_config and config is None,
+        # An older sidecar does not ask for restarts.
+        restarts=wishes.restarts and config is None and (sidecar is None or restarts(sidecar)),
         drain=drain,
         bridge=bridge,
         without=tuple(skip for skip in (spawner, config, drain.skip) if skip is not None),
@@ -121,7 +126,8 @@ def _check(pod: Json, target: Json, injection: Injection, extras: Extras) -> Ski
     if extras.bridge is None:
         runtime = check_runtime(pod, target)
         return runtime or find_conflict(pod, target, spawn=extras.spawns, hot=extras.hot)
-    return find_bridge_conflict(pod, target) or find_conflict(
+    more = {RESTART_VOLUME: RESTART_FOLDER} if extras.restarts else {}
+    return find_bridge_conflict(pod, target, more) or find_conflict(
         pod, target, spawn=extras.spawns, shim=False
     )
 
@@ -163,7 +169,7 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
     add_drain(edit, target, place, find_container(edit.pod, SIDECAR) or {})
     add_volumes(edit, wishes, extras)
     if extras.bridge is None:
-        add_environment(edit, target, place, injection, wishes, extras)
+        add_environment(edit, target, place, namespace, injection, wishes, extras)
         add_mounts(edit, target, place, [*agent_mounts(), *(hot_mounts(pod) if extras.hot else ())])
     else:
         add_bridge(edit, target, place, extras)

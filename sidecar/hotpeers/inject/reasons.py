@@ -34,6 +34,22 @@ class InjectReason(Reason):
         "HotConfigNeedsShim",
         "Only an agent that loads the shim can reload its configuration.",
     )
+    HOT_CONFIG_NEEDS_BRIDGE = (
+        "HotConfigNeedsBridge",
+        'Only an agent with the bridge is restarted when it is idle; write "true" for one with the shim.',
+    )
+    RESTART_POLICY = (
+        "RestartPolicyNotAlways",
+        "kubelet does not restart a container whose restartPolicy is not Always.",
+    )
+    AGENT_PORT_UNKNOWN = (
+        "AgentPortUnknown",
+        "The agent's container declares no TCP port by which its turns could be counted.",
+    )
+    LIVENESS_PROBE_TAKEN = (
+        "LivenessProbeTaken",
+        "The container has a liveness probe of its own, so it is not restarted when it is idle.",
+    )
     NOT_LINUX = "NotLinux", "The pod is not for Linux."
     PYTHON_ISOLATED = (
         "PythonIsolated",

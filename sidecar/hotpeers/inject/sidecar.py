@@ -34,6 +34,7 @@ from .volumes import (
 
 AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_FOLDER}
 """Set in the agent's and the injected containers: the paths of the peer file and of the acks."""
+MAX_TOOLS, PINNED_PEERS = "HOTPEERS_MAX_TOOLS", "HOTPEERS_PINNED_PEERS"
 MAX_DEPTH = "HOTPEERS_MAX_DEPTH"
 """Set in the container that calls the peers, if it is not the default: the agent's or the bridge's."""
 CREDENTIALS = "HOTPEERS_CREDENTIALS"
@@ -72,6 +73,16 @@ def sidecar_environment(
         "HOTPEERS_REQUIRE_SIGNED": KEYS_FOLDER if wishes.keys else "",
         CREDENTIALS: CREDENTIALS_FILE if wishes.credentials else "",
     }
+
+
+def fleet_environment(wishes: Wishes, namespace: str) -> dict[str, str]:
+    """The variables of the shim about fleets that are too large for a list of tools."""
+    pins = (pin if "/" in pin else f"{namespace}/{pin}" for pin in wishes.pinned_peers)
+    values = {
+        MAX_TOOLS: str(wishes.max_tools or ""),
+        PINNED_PEERS: ",".join(dict.fromkeys(pins)),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def sidecar_container(  # noqa: PLR0913 - all that was decided before

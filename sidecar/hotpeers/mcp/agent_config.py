@@ -108,7 +108,7 @@ class AgentConfig:
             seen = _signature(self._source)
             if seen == self._seen:
                 return
-            for name in sorted(_names(self._source)):
+            for name in sorted(names_of(self._source)):
                 self._copy(name)
             self._seen = seen
         except OSError as error:
@@ -135,7 +135,7 @@ class AgentConfig:
             except (ValueError, RecursionError) as error:
                 # The agent has to start. kagent itself then says what is wrong with the file.
                 self._note(f"{CONFIG_FILE} is passed on as it is, without the bridge: {error}")
-        _write(self._target / name, raw)
+        write_file(self._target / name, raw)
 
     def _note(self, problem: str) -> None:
         if problem != self._problem:
@@ -143,14 +143,15 @@ class AgentConfig:
         self._problem = problem
 
 
-def _names(folder: Path) -> list[str]:
+def names_of(folder: Path) -> list[str]:
+    """The names of the files in a folder, without hidden ones. Raises OSError."""
     found = [one.name for one in folder.iterdir() if not one.name.startswith(".") and one.is_file()]
     return found[:MAX_FILES]
 
 
 def _signature(folder: Path) -> tuple[object, ...]:
     """What changes when kubelet replaces the files of a volume, or a person edits one."""
-    names = sorted(_names(folder))
+    names = sorted(names_of(folder))
     stats = [(folder / name).stat() for name in names]
     return tuple(
         (name, one.st_ino, one.st_mtime_ns, one.st_size)
@@ -158,7 +159,8 @@ def _signature(folder: Path) -> tuple[object, ...]:
     )
 
 
-def _write(path: Path, raw: bytes) -> None:
+def write_file(path: Path, raw: bytes) -> None:
+    """Replace a file at once. Raises OSError."""
     # The folder is in memory and belongs to one pod; the agent may run as another user.
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_bytes(raw)

@@ -10,11 +10,11 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hotpeers_shim.calls import wire
 from hotpeers_shim.calls.pool import Pool
@@ -40,6 +40,7 @@ from .peers.exchanges import Exchanges
 from .peers.server import Caller, make_server, user_headers, user_of
 from .peers.tools import PeerTools
 from .peers.waits import parse_wait
+from .restarts.keeper import Place, Restarts
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class BridgeSettings:
     with `credentials`, or else a new one beside the peer file.
     `agent_ports` are those of the agent in the same pod, whose turns are counted by its connections.
     `config_from` is the folder of a kagent agent's configuration, and `config_to` the folder where the
-    agent reads it, with the bridge added, and the server with the spawning tools at `spawn_url`.
+    agent reads it, with the bridge added, and the server with the spawning tools at `spawn_url`. With
+    `restart_dir`, which is shared with the agent, the agent is restarted for a new configuration.
     """
 
     listen: Listen
@@ -76,6 +78,7 @@ class BridgeSettings:
     config_from: Path | None = None
     config_to: Path | None = None
     spawn_url: str = ""
+    restart_dir: Path | None = None
     credentials: Path | None = None
 
     @classmethod
@@ -105,6 +108,7 @@ class BridgeSettings:
             config_from=_path(raw.get("config_from", "")),
             config_to=_path(raw.get("config_to", "")),
             spawn_url=raw.get("spawn_url", ""),
+            restart_dir=_path(raw.get("restart_dir", "")),
             credentials=_path(raw.get("credentials", "")),
         )
 
@@ -165,20 +169,43 @@ async def serve_bridge(
             token_file=settings.token_file,
         )
         port = await stack.enter_async_context(listening(app, settings.listen, listener))
+        turns = BridgeTurns(
+            settings.ack_dir, settings.peer_file, settings.agent_ports, lambda: exchanges.running
+        )
         if settings.config_from is not None and settings.config_to is not None:
-            config = AgentConfig(settings.config_from, settings.config_to, _servers(settings, port))
-            config.update()
-            stack.push_async_callback(_cancelled, asyncio.create_task(config.follow()))
+            follow = _follow_config(settings, shim, live, _servers(settings, port), turns)
+            stack.push_async_callback(_cancelled, asyncio.create_task(follow))
         if settings.agent_ports:
-            turns = BridgeTurns(
-                settings.ack_dir,
-                settings.peer_file,
-                settings.agent_ports,
-                lambda: exchanges.running,
-            )
             stack.push_async_callback(_cancelled, asyncio.create_task(turns.run()))
         logger.info("peer tools at http://%s:%d%s", settings.listen.host or "*", port, PATH)
         yield port
+
+
+def _follow_config(
+    settings: BridgeSettings,
+    shim: Settings,
+    live: Live,
+    servers: list[Server],
+    turns: BridgeTurns,
+) -> Coroutine[Any, Any, None]:
+    """Fill the folder of the agent, and return what keeps it up to date."""
+    assert settings.config_from is not None and settings.config_to is not None, "checked"  # noqa: PT018, S101
+    if settings.restart_dir is None or not settings.agent_ports:
+        config = AgentConfig(settings.config_from, settings.config_to, servers)
+        config.update()
+        return config.follow()
+    place = Place(
+        settings.config_from,
+        settings.config_to,
+        settings.restart_dir,
+        settings.peer_file.parent,
+        shim.pod_info,
+        shim.skills_config,
+    )
+    restarts = Restarts(place, servers, settings.agent_ports)
+    live.config = restarts.ack
+    restarts.prepare()
+    return restarts.run(turns.turns)
 
 
 def inherited_listener() -> socket.socket | None:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hotpeers_shim.fleet.ranking import Document, Ranking
+
 from ..registry.client import Registry
 from ..registry.entry import Agent, read_entry
 from ..registry.fault import Fault
 from ..registry.reasons import RegistryReason
-from .ranking import Document, Ranking
 
 logger = logging.getLogger(__name__)
 

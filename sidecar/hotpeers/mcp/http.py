@@ -55,8 +55,8 @@ def make_app(
 
     app = server.streamable_http_app(
         streamable_http_path=PATH,
-        # Answer with a stream, so that a disconnect of the caller is noticed. Also, kagent's Go
-        # runtime (mcp 2.3 for Go) repeats a request if its JSON answer is cut off.
+        # Answer with a stream: kagent's Go runtime (go-sdk 1.8) repeats a request if its JSON answer
+        # is cut off.
         json_response=False,
         max_request_body_size=_MAX_REQUEST_BYTES,
         max_sessions=sessions,

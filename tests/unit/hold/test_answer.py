@@ -36,6 +36,13 @@ def test_refusal_of_an_older_file_is_ignored() -> None:
         assert read_answer(status(config(state, seen="7")), "7").says is Says(state)
 
 
+def test_pod_that_waits_for_its_agent_says_so_only_about_the_wanted_files() -> None:
+    found = read_answer(status(config("waiting", seen="7", message="a turn")), "7")
+    assert (found.says, found.message) == (Says.WAITING, "a turn")
+    for seen in ("6", ""):
+        assert read_answer(status(config("waiting", seen=seen)), "7").says is Says.OTHER
+
+
 def test_idle_is_known_only_without_turns() -> None:
     assert read_answer(status(active=0, idleSeconds=3), "").idle == 3.0
     for turns in ({"active": 1, "idleSeconds": 3}, {"active": 0}, {}, {"idleSeconds": 3}):

@@ -131,6 +131,14 @@ def test_deployment_without_the_annotations_is_not_held(name: str, value: str | 
     assert after(old, updated(old, B))[1] == updated(old, B)
 
 
+def test_agent_that_is_restarted_when_idle_is_held() -> None:
+    old = deployment(A)
+    name = "hotpeers.dev/hot-config"
+    old["spec"]["template"]["metadata"]["annotations"][name] = "restart-when-idle"
+    result, stored = after(old, updated(old, B))
+    assert (result, template_hash(stored), wanted(stored)) == (Result.HELD, A, B)
+
+
 def test_disabling_hot_config_rolls_out_the_held_change() -> None:
     old = deployment(A, held=(B, A))
     result, stored = after(old, updated(old, A, annotations={"hotpeers.dev/hot-config": "false"}))

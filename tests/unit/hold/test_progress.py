@@ -49,6 +49,14 @@ def test_silent_pod_that_was_live_does_not_release_the_hold() -> None:
     assert stand(replace(pod, answer=Answer(Says.OTHER)))[0] is Stand.RELEASE
 
 
+def test_pod_that_waits_for_its_agent_to_be_idle_gets_longer() -> None:
+    pod = replace(POD, answer=Answer(Says.WAITING, "a turn is in flight"), seconds=119.9)
+    assert stand(pod) == (Stand.WAITING, None)
+    late = replace(pod, seconds=120.0)
+    assert stand(late) == (Stand.RELEASE, HoldReason.ACK_MISSING)
+    assert progress_of([late], 1, 1.0, 20.0).message.endswith("a turn is in flight")
+
+
 def test_message_names_why_a_pod_cannot_be_annotated() -> None:
     pod = replace(POD, answer=SILENT, denied="a policy denied it", seconds=20.0)
     assert progress_of([pod], 1, 1.0, 20.0).message.endswith(

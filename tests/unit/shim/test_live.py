@@ -7,6 +7,7 @@ import pytest
 
 from hotpeers_shim.contract import Ack, AckState, PeerProblem, dump_ack, load_ack
 from hotpeers_shim.live import MAX_REFUSALS, Live
+from hotpeers_shim.reader import LARGE_FILE_BYTES
 from hotpeers_shim.settings import Settings
 from kit.waiting import TookTooLongError, until
 
@@ -116,6 +117,19 @@ def test_agent_that_takes_peers_again_is_removed_from_the_ack(live):
     assert live.ack().refusals == ()
 
 
+def test_hub_that_is_not_followed_is_named_in_the_ack_until_it_is(path, live):
+    write(path, 1, "weather")
+    live.catalog()
+    live.note_feed("http://hub/v1/peers", "it answered 401")
+    ack = live.ack()
+    assert (ack.state, ack.generation) == (AckState.ACTIVE, 1)
+    assert [(r.subject, r.reason, r.message) for r in ack.refusals] == [
+        ("http://hub/v1/peers", "HubNotFollowed", "it answered 401")
+    ]
+    live.note_feed("http://hub/v1/peers", "")
+    assert live.ack().refusals == ()
+
+
 def test_unwritable_ack_folder_does_not_stop_the_agent(path, live, tmp_path):
     (tmp_path / "acks").write_text("a file in its place")
     write(path, 1, "weather")
@@ -142,3 +156,52 @@ def test_settings_are_read_from_the_environment():
 @pytest.mark.parametrize("value", ["", "soon", "-1", "0", "nan", "inf"])
 def test_a_timeout_that_makes_no_sense_is_not_used(value):
     assert Settings.read({"HOTPEERS_CALL_TIMEOUT": value}).call_timeout == 600.0
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [("", 64), ("128", 128), ("0", 64), ("-1", 64), ("many", 64)]
+)
+def test_limit_of_tools_is_read(value: str, limit: int) -> None:
+    assert Settings.read({"HOTPEERS_MAX_TOOLS": value}).max_tools == limit
+
+
+def test_pinned_peers_are_read() -> None:
+    assert Settings.read({}).pinned_peers == ()
+    read = Settings.read({"HOTPEERS_PINNED_PEERS": "team/a, billing/*,,b"})
+    assert read.pinned_peers == ("team/a", "billing/*", "b")
+
+
+def write_large(path, generation, *names):
+    write(path, generation, *names, *(f"agent-{number}" for number in range(6_000)))
+    assert path.stat().st_size > LARGE_FILE_BYTES
+
+
+async def test_a_large_file_is_not_read_within_an_event_loop(path, live):
+    write_large(path, 1)
+    assert live.catalog().generation == 1, "there are no earlier peers to go on with"
+    write_large(path, 2, "weather")
+    assert live.catalog().generation == 1
+    await live.refresh()
+    assert "weather" in live.catalog().peers
+    write(path, 3, "news")
+    assert list(live.catalog().peers) == ["news"], "a small file is read at once"
+
+
+async def test_the_thread_reads_a_large_file_without_being_asked(path, live):
+    write_large(path, 1)
+    live.start()
+    live.catalog()
+    write_large(path, 2, "weather")
+    until("the peer", lambda: "weather" in live.catalog().peers)
+    live.stop()
+
+
+async def test_refresh_of_a_missing_or_bad_file_keeps_the_peers(path, live):
+    write_large(path, 1, "weather")
+    live.catalog()
+    path.write_bytes(b"x" * 2 * LARGE_FILE_BYTES)
+    await live.refresh()
+    assert live.ack().reason == "NotJson"
+    path.unlink()
+    await live.refresh()
+    assert "weather" in live.catalog().peers

@@ -1,12 +1,14 @@
 """The peer file as the shim sees it: with any content, the last good list stays live."""
 
+import gc
 import json
 import os
 
 import pytest
 
+from hotpeers_shim import reader as reader_module
 from hotpeers_shim.contract import MAX_FILE_BYTES, Nack
-from hotpeers_shim.reader import PeerReader
+from hotpeers_shim.reader import LARGE_FILE_BYTES, PeerReader
 
 
 def document(*names, **more):
@@ -125,3 +127,42 @@ def test_the_largest_file_that_is_allowed_is_read(path):
     text = document("weather")
     path.write_text(text + " " * (MAX_FILE_BYTES - len(text)))
     assert names(PeerReader(path)) == ["weather"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("count", [1, 6_000])
+def test_cycle_collector_is_paused_only_while_a_large_file_is_read(
+    path, monkeypatch, count, enabled
+):
+    seen = []
+    load = reader_module.load_peer_file
+
+    def watched(*arguments):
+        seen.append(gc.isenabled())
+        return load(*arguments)
+
+    monkeypatch.setattr(reader_module, "load_peer_file", watched)
+    path.write_text(document(*(f"agent-{number}" for number in range(count))))
+    was = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        assert len(names(PeerReader(path))) == count
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable() if was else gc.disable()
+    large = path.stat().st_size > LARGE_FILE_BYTES
+    assert large is (count > 1)
+    assert seen == [enabled and not large]
+
+
+def test_a_changed_file_is_left_for_later_if_its_size_says_so(path, reader):
+    path.write_text(document("weather", "news"))
+    size = path.stat().st_size
+    asked = []
+    assert len(reader.current(lambda size: not asked.append(size)).file.peers) == 1
+    assert asked == [size]
+    assert reader.unread() == size
+    assert names(reader) == ["weather", "news"]
+    assert reader.unread() == 0
+    path.unlink()
+    assert reader.unread() == 0

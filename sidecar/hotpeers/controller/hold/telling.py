@@ -50,7 +50,7 @@ class Telling:
         self._metrics.hold_ended("live", "")
         self._metrics.hold_live_in(max(seconds, 0.0))
         logger.info("Deployment %s: configuration %s is live", one.title, one.hold.wanted)
-        note = f"All pods have configuration {one.hold.wanted}; none was restarted"
+        note = f"All pods have configuration {one.hold.wanted}; none was replaced"
         self._tell(one, "ConfigurationLive", "Reload", note)
 
     def released(self, one: HeldDeployment, reason: Reason, message: str) -> None:

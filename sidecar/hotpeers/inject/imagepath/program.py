@@ -6,10 +6,9 @@ A test assembles the sources again and runs the programs.
 from __future__ import annotations
 
 import os
-import struct
-import tempfile
-from contextlib import suppress
 from pathlib import Path
+
+from ..elf import install_elf, make_elf
 
 PROGRAM = "image-pythonpath"
 """The program's file on the shim's volume."""
@@ -37,9 +36,6 @@ _MACHINES = {
         ),
     ),
 }
-_ADDRESS = 0x400000
-_PAGE = 0x10000
-_HEADER, _SEGMENT = 64, 56
 
 
 def is_known(machine: str = "") -> bool:
@@ -49,19 +45,7 @@ def is_known(machine: str = "") -> bool:
 
 def make_program(machine: str = "") -> bytes:
     """The program for a machine; "" means this machine. Raises KeyError if there is none."""
-    number, code = _MACHINES[machine or os.uname().machine]
-    start = _HEADER + 2 * _SEGMENT
-    size = start + len(code)
-    identity = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH",
-        *(identity, 2, number, 1, _ADDRESS + start, _HEADER, 0, 0),
-        *(_HEADER, _SEGMENT, 2, 0, 0, 0),
-    )
-    loaded = struct.pack("<IIQQQQQQ", 1, 5, 0, _ADDRESS, _ADDRESS, size, size, _PAGE)
-    # PT_GNU_STACK: without it, some kernels make every page executable.
-    stack = struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)
-    return header + loaded + stack + code
+    return make_elf(_MACHINES, machine)
 
 
 def install_program(folder: Path) -> None:
@@ -69,19 +53,5 @@ def install_program(folder: Path) -> None:
 
     Does nothing if there is no program for this machine. In that case, no pod runs it.
     """
-    if not is_known():
-        return
-    program, place = make_program(), folder / PROGRAM
-    with suppress(OSError):
-        if place.read_bytes() == program:
-            return
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{PROGRAM}.", dir=folder)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - of a descriptor
-            file.write(program)
-            os.fchmod(file.fileno(), 0o755)
-        Path(name).replace(place)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    if is_known():
+        install_elf(make_program(), folder / PROGRAM)

@@ -29,7 +29,7 @@ from ..reasons import McpReason
 from .access import Guarded, given_token
 from .cluster import ClusterWatch
 from .metrics import HubMetrics
-from .peer_list import peer_list_route
+from .peer_list import PeerLists
 from .settings import HubSettings
 from .status import StatusWriter
 from .tenant import Tenant
@@ -94,6 +94,7 @@ class Hub:
             wait=settings.wait_seconds,
             user_headers_to=settings.user_headers_to,
         )
+        self._lists = PeerLists(self._of)
         self.metrics = HubMetrics(self.tenants)
         self._status = StatusWriter(client, self.tenants, settings.replica)
         self.tasks: frozenset[asyncio.Task[None]] = frozenset()
@@ -128,7 +129,7 @@ class Hub:
                 settings.listen,
                 sessions=_MAX_SESSIONS,
                 token_file=None,
-                routes=[peer_list_route(self._tenant)],
+                routes=[self._lists.route()],
             )
             guarded = Guarded(
                 app, self.tenants.find, lambda: self.tenants.ready, self.metrics.rejected
@@ -146,6 +147,7 @@ class Hub:
         """Stop gently: take no new callers, let calls end, and answer the rest with a pointer."""
         self._leaving = True
         await asyncio.sleep(UNREADY_SECONDS)
+        self._lists.leave()
         with suppress(TimeoutError):
             async with asyncio.timeout(_RUN_ON_SECONDS):
                 await self.tenants.wait_until_idle()
@@ -184,8 +186,11 @@ class Hub:
                 self._told = problems
             await asyncio.sleep(_LOOK_SECONDS)
 
+    def _of(self, headers: Mapping[str, str]) -> Tenant | None:
+        return self.tenants.find(given_token(headers))
+
     def _tenant(self, headers: Mapping[str, str]) -> Tenant:
-        tenant = self.tenants.find(given_token(headers))
+        tenant = self._of(headers)
         if tenant is None:
             raise Fault(
                 McpReason.ORCHESTRATOR_UNKNOWN,

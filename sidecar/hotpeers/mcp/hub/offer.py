@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from hotpeers_shim.calls import wire
@@ -53,8 +51,6 @@ class Offer:
     def __init__(self, sight: Sight, user_headers_to: frozenset[Origin] = frozenset()) -> None:
         self.catalog = Catalog()
         self.resolution = Resolution()
-        self.changed = asyncio.Event()
-        """Set, and replaced by a new one, when the live peers change."""
         self.encoded: Sequence[bytes] = ()
         self._sight = sight
         self._selection = Selection()
@@ -88,13 +84,4 @@ class Offer:
         generation = max((self.catalog.generation or 0) + 1, time.time_ns() // 1_000_000)
         file = PeerFile(generation, usable, "", digest)
         self.catalog = replace(self.catalog.advance(file), digest=digest)
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
         return True
-
-    async def wait_for_other(self, digest: str, seconds: float) -> None:
-        """Wait until the list has another digest, at most `seconds`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.catalog.digest == digest:
-                    await self.changed.wait()

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hotpeers_shim.contract import clean_text
+from hotpeers_shim.fleet.names import shown_name
 
 from ...base.parts import part, text
 from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import KubeError, NotFoundError
 from ...model.orchestrator import API_VERSION
-from ..peers.fleet import shown_name
 from .tenant import Tenant
 
 logger = logging.getLogger(__name__)

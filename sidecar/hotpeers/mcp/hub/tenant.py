@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hotpeers_shim.calls.pool import Pool
@@ -57,6 +59,9 @@ class Tenant:
         self.counts = Counts()
         self._offer = offer
         self._followed = Catalog()
+        self.generation = time.time_ns() // 1_000_000
+        """The generation of its list. It grows also when it gets another offer, of an older list."""
+        self._changed = asyncio.Event()
         self._full = full
         self._pace = Pace(orchestrator.calls_per_minute)
         self._pool = Pool(settings)
@@ -73,6 +78,7 @@ class Tenant:
 
     async def aclose(self) -> None:
         """Stop waiting for the peers, and close their connections."""
+        self._wake()
         await self._exchanges.__aexit__()
         await self._pool.aclose()
 
@@ -111,6 +117,8 @@ class Tenant:
 
     def take(self, orchestrator: Orchestrator, offer: Offer) -> None:
         """Take over the current Orchestrator and its offer."""
+        if orchestrator is not self.orchestrator or offer.catalog is not self._followed:
+            self._wake()
         if orchestrator is not self.orchestrator:
             self._pace.change(orchestrator.calls_per_minute)
             self._exchanges.most_running = orchestrator.concurrent_calls
@@ -120,13 +128,19 @@ class Tenant:
         catalog = offer.catalog
         if catalog is not self._followed:
             self._followed = catalog
+            self.generation = max(self.generation + 1, catalog.generation or 0)
             self._pool.follow(catalog)
             for name in self.counts.failing.keys() - catalog.peers.keys():
                 del self.counts.failing[name]
 
-    async def wait_for_other(self, digest: str, seconds: float) -> None:
-        """Wait until its list of peers has another digest, at most `seconds`."""
-        await self._offer.wait_for_other(digest, seconds)
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait until the Orchestrator, its token or its live peers change, at most `seconds`."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     # -- Fleet
     def catalog(self) -> Catalog:

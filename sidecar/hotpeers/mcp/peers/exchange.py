@@ -11,12 +11,13 @@ from hotpeers_shim.calls.call import Call, CallFailed
 from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.calls.thread import Thread
 from hotpeers_shim.contract import CallProblem, Peer, clean_text
+from hotpeers_shim.fleet.names import shown_name
 from hotpeers_shim.lineage import Link
 from hotpeers_shim.reply import Reply, Text, Transcript, render, render_partial
 from hotpeers_shim.settings import Settings
 
 from .conversation import Conversation, Owner, peer_digest
-from .fleet import Fleet, shown_name
+from .fleet import Fleet
 
 _MAX_PROGRESS = 300
 _NEW_THREAD = (

@@ -30,6 +30,7 @@ from mcp_types import (
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from hotpeers_shim.contract import clean_text
+from hotpeers_shim.fleet.description import describe_tool
 from hotpeers_shim.lineage import HEADER, Lineage, Link, read_lineage
 
 from ... import __version__
@@ -37,7 +38,6 @@ from ...registry.fault import Fault
 from ..reasons import McpReason
 from ..sessions import SESSION_HEADER
 from .conversation import Owner
-from .description import describe_tool
 from .exchange import Message
 from .exchanges import Request
 from .tools import Answer, PeerTools, explained

@@ -7,22 +7,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hotpeers_shim.contract import DEFAULT_DEPTH, Peer, clean_text
+from hotpeers_shim.contract import DEFAULT_DEPTH, Peer
+from hotpeers_shim.fleet.description import listed
+from hotpeers_shim.fleet.names import shown_name
 
 from ...base.reasons import sentence_of
 from ...registry.fault import Fault
 from ..reasons import McpReason
 from .conversation import MAX_TOKEN, Conversation, Owner, Sealer, peer_digest
-from .description import summary
 from .exchange import Exchange, Outcome
 from .exchanges import Exchanges, Report, Request
-from .fleet import Fleet, find_peer, shown_name
-from .search import Search
+from .fleet import Fleet, find_peer
 
 WAIT_SECONDS = 25.0
 """How long a call waits for an answer: less than the 30 s after which kagent's clients give up."""
-_MAX_SUMMARY = 400
-_MAX_SKILLS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +53,12 @@ class PeerTools:
         self.sealer = sealer
         """Seals conversations. A new key replaces it."""
         self._wait = wait
-        self._search = Search()
 
     async def ask(
         self, agent: str, conversation: str | None, request: Request, report: Report
     ) -> Answer:
         """`ask_agent`: send a message, and wait for the answer. Raises `Fault`."""
-        peer = find_peer(self.fleet.catalog(), agent)
+        peer = await find_peer(self.fleet.catalog(), agent)
         before = None
         if conversation:
             before = self.sealer.open(conversation, request.owner)
@@ -95,14 +92,9 @@ class PeerTools:
 
     async def list(self, query: str, limit: int) -> Answer:
         """`list_agents`: the peers that match, as JSON."""
-        found = await self._search.find(self.fleet.catalog(), query, limit)
-        listed = {
-            "agents": [_listed(peer) for peer in found.peers],
-            "shown": len(found.peers),
-            "found": found.total,
-            "all": len(self.fleet.catalog().peers),
-        }
-        return Answer(json.dumps(listed, ensure_ascii=False))
+        catalog = self.fleet.catalog()
+        found = await catalog.index.search(query, limit)
+        return Answer(json.dumps(listed(found, len(catalog.peers)), ensure_ascii=False))
 
     def _resumed(self, found: Conversation, owner: Owner, headers: Mapping[str, str]) -> Exchange:
         if not found.running:
@@ -157,19 +149,3 @@ def _gone() -> Fault:
         "the agent of this conversation was removed, so its answer cannot be had",
         "Go on without it, or use another agent.",
     )
-
-
-def _listed(peer: Peer) -> dict[str, object]:
-    found: dict[str, object] = {
-        "agent": shown_name(peer),
-        "description": summary(peer, _MAX_SUMMARY),
-    }
-    skills = [clean_text(one.name or one.id, 80) for one in peer.skills[:_MAX_SKILLS]]
-    tags = sorted({clean_text(tag, 40) for one in peer.skills for tag in one.tags})
-    if skills:
-        found["skills"] = skills
-    if tags:
-        found["tags"] = tags[:_MAX_SKILLS]
-    if not peer.ready:
-        found["ready"] = False
-    return found

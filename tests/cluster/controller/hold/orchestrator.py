@@ -122,6 +122,7 @@ class Orchestrator:
     says: Says = live
     sidecars: dict[str, Sidecar] = field(default_factory=dict)
     sets: int = 0
+    hot: str = "true"
 
     def create(self, config: str, replicas: int = 1) -> None:
         api, namespace = self.api, self.namespace
@@ -149,7 +150,7 @@ class Orchestrator:
         labels = {"app": "kagent", "kagent": self.name}
         annotations = {
             "hotpeers.dev/inject": "true",
-            "hotpeers.dev/hot-config": "true",
+            "hotpeers.dev/hot-config": self.hot,
             HASH: config,
         }
         owner = {

@@ -64,6 +64,28 @@ async def test_silent_pod_releases_the_rollout_after_the_timeout(
         assert max(one.get("try", 0) for one in lead.asked_for()) >= 2
 
 
+async def test_pod_whose_agent_is_restarted_when_idle_has_longer(
+    lead: Orchestrator, account: ServiceAccount
+) -> None:
+    lead.hot = "restart-when-idle"
+    lead.sync(A)
+    lead.roll()
+    began = time.monotonic()
+
+    def says(held: dict[str, Any]) -> Any:
+        if time.monotonic() - began > 4.0:
+            return live(held)
+        return saying("waiting", seen=held.get("hash", ""), message="A turn is in flight.")(held)
+
+    lead.says = says
+    async with leading(account, ack_seconds=1.0) as leader:
+        lead.sync(B)
+        assert (lead.running, lead.held) == (A, B)
+        await until_async("the hold to be live", lambda: leader.results == [("live", "")], 15.0)
+        assert time.monotonic() - began > 4.0
+        assert (lead.running, lead.held) == (A, B)
+
+
 HOSTILE = {
     "a gigabyte": (200, {}, b'{"a": "' + b"x" * 4_000_000),
     "endless values": (200, {}, b"[" + b"1," * 900_000),

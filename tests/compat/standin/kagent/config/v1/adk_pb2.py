@@ -1,7 +1,7 @@
 """The messages of kagent's `ADKAgentConfig`, as far as an agent with one OpenAI model needs them.
 
 A stand-in for the package kagent-proto, which is in kagent's images alone. Only what
-`kagent.adk.types` of 1.0.0a17 reads is here.
+`kagent-adk static` of 1.0.0a17 reads is here.
 """
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -39,6 +39,42 @@ _SHAPES: dict[str, list[tuple]] = {
         ("sse_tools", _MESSAGE, "ADKSSEMCPServerConfig", "repeated"),
         ("remote_agents", _MESSAGE, "ADKRemoteAgentConfig", "repeated"),
         ("memory", _MESSAGE, "ADKMemoryConfig"),
+        ("context_config", _MESSAGE, "ADKContextConfig"),
+        ("session_db_url", _TEXT),
+        ("skills_directory", _TEXT),
+        ("sub_agents", _MESSAGE, "ADKEmpty", "repeated"),
+    ],
+    "BuiltinTools": [
+        ("disable_file_search", _FLAG),
+        ("bash_venv_path", _TEXT),
+        ("disable_bash", _FLAG),
+    ],
+    "TokenPropagationConfig": [
+        ("sts_well_known_uri", _TEXT),
+        ("enabled", _FLAG),
+        ("resources", _TEXT, "", "repeated"),
+        ("audiences", _TEXT, "", "repeated"),
+    ],
+    "OTLPConfig": [("endpoint", _TEXT), ("protocol", _TEXT), ("timeout", _MESSAGE, "ADKEmpty")],
+    "TelemetryConfig": [
+        ("traces", _MESSAGE, "OTLPConfig"),
+        ("metrics", _MESSAGE, "OTLPConfig"),
+        ("logs", _MESSAGE, "OTLPConfig"),
+        ("capture_content", _FLAG),
+        ("resource_attributes", _MESSAGE, "TelemetryConfig.ResourceAttributesEntry", "repeated"),
+    ],
+    "ADKRuntimeConfig": [
+        *((name, _TEXT) for name in ("control_plane_url", "gateway_url", "name", "namespace")),
+        *((name, _TEXT) for name in ("host", "log_level")),
+        ("port", _NUMBER),
+        ("max_content_length", _NUMBER),
+        ("builtin_tools", _MESSAGE, "BuiltinTools"),
+        ("token_propagation", _MESSAGE, "TokenPropagationConfig"),
+        ("telemetry", _MESSAGE, "TelemetryConfig"),
+    ],
+    "ADKConfig": [
+        ("agent", _MESSAGE, "ADKAgentConfig"),
+        ("runtime", _MESSAGE, "ADKRuntimeConfig"),
     ],
 }
 _EMPTY = [
@@ -46,7 +82,6 @@ _EMPTY = [
     "ADKAzureOpenAI",
     "ADKBedrock",
     "ADKCompressionConfig",
-    "ADKConfig",
     "ADKContextConfig",
     "ADKEmbeddingConfig",
     "ADKEmpty",
@@ -61,7 +96,6 @@ _EMPTY = [
     "ADKNetworkConfig",
     "ADKOllama",
     "ADKRemoteAgentConfig",
-    "ADKRuntimeConfig",
     "ADKSAPAICore",
     "ADKSSEMCPServerConfig",
     "ADKTokenExchangeConfig",
@@ -81,13 +115,18 @@ def _describe() -> descriptor_pb2.FileDescriptorProto:
             added = message.field.add(
                 name=field, number=number, type=kind, label=_Field.LABEL_OPTIONAL
             )
-            if more:
+            if more and more[0]:
                 added.type_name = f".kagent.config.v1.{more[0]}"
             if "repeated" in more:
                 added.label = _Field.LABEL_REPEATED
             elif len(more) > 1:
                 message.oneof_decl.add(name=more[1])
                 added.oneof_index = 0
+        if name == "TelemetryConfig":
+            entry = message.nested_type.add(name="ResourceAttributesEntry")
+            entry.options.map_entry = True
+            for number, field in enumerate(("key", "value"), 1):
+                entry.field.add(name=field, number=number, type=_TEXT, label=_Field.LABEL_OPTIONAL)
     return file
 
 

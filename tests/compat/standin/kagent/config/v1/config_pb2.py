@@ -1,13 +1,5 @@
 """See `adk_pb2`."""
 
+from kagent.config.v1.adk_pb2 import OTLPConfig, TelemetryConfig, TokenPropagationConfig
 
-class OTLPConfig:
-    pass
-
-
-class TelemetryConfig:
-    pass
-
-
-class TokenPropagationConfig:
-    pass
+__all__ = ["OTLPConfig", "TelemetryConfig", "TokenPropagationConfig"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hotpeers.mcp import ranking as ranking_module
-from hotpeers.mcp.ranking import Document, Ranking
+from hotpeers_shim.fleet import ranking as ranking_module
+from hotpeers_shim.fleet.ranking import Document, Ranking
 
 WORDS = [
     "summarize",

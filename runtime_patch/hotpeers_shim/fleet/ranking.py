@@ -1,19 +1,18 @@
-"""Full-text search over the catalogue: SQLite's FTS5 and its BM25, in memory.
+"""Ranks texts by a query: SQLite's full-text search FTS5 and its BM25, in memory.
 
-SQLite comes with Python, so this needs no dependency. docs/decisions/spawn-tools.md has measurements.
+SQLite comes with most builds of Python, so this needs no dependency. docs/decisions/spawn-tools.md
+has measurements.
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-
-from ..base.errors import HotpeersError
+from typing import Any, Protocol
 
 _MAX_WORDS = 64
 _BEGINNING = 3
@@ -32,16 +31,18 @@ _EMPTY = frozenset(
         *("what", "when", "where", "which", "who", "will", "with", "would", "you", "your"),
     ]
 )
-# Weights of a word in the name, in the title, in the description, and in what the agent uses.
-_WEIGHTS = "10.0, 6.0, 3.0, 1.0"
+# Weights of a word in the name, in the title, in the description, and in what the agent uses. FTS5
+# multiplies the count of a word by its weight, and a count saturates: with weights above 1, an entry
+# with many different words of the query is better than one that repeats a few of them.
+_WEIGHTS = "4.0, 4.0, 4.0, 2.0"
 # SQLite scores every entry that contains a word of the query. A word that is in every entry is the
 # most expensive and the least useful. So the rarest words are used, until they reach this many
 # entries in all, which takes about 10 ms.
 _MAX_SCORED = 40_000
 
 
-class SearchUnavailableError(HotpeersError):
-    """SQLite was built without FTS5."""
+class SearchUnavailableError(Exception):
+    """This Python has no SQLite, or SQLite was built without FTS5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,26 @@ class Document:
     uses: str
 
 
+class Ranker(Protocol):
+    """Ranks the documents that it was made of by a query."""
+
+    def search(self, query: str, limit: int) -> list[tuple[int, float]]:
+        """The numbers and scores of the best documents, the best first. A higher score is better."""
+        ...
+
+    def close(self) -> None:
+        """Free the memory of the index."""
+        ...
+
+
 class Ranking:
-    """Ranks documents by a query. Any thread may create it; only one may use it at a time."""
+    """Ranks documents by a query. Any thread may create it; only one may use it at a time.
+
+    Raises `SearchUnavailableError`.
+    """
 
     def __init__(self, documents: Sequence[Document]) -> None:
+        sqlite3 = _sqlite()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         try:
             self._database.execute(
@@ -95,8 +112,7 @@ class Ranking:
     def _terms(self, query: str) -> list[str]:
         """The rarest words of a query, as FTS5 terms."""
         terms: list[tuple[int, str]] = []
-        words = list(dict.fromkeys(_words(query)))
-        for word in [word for word in words if word not in _EMPTY] or words:
+        for word in words_of_query(query):
             # Quotes prevent that a word is an operator. A word that no entry contains is used as a prefix.
             if self._entries[word] or len(word) < _BEGINNING:
                 terms.append((self._entries[word], f'"{word}"'))
@@ -126,14 +142,29 @@ class Ranking:
         self._database.close()
 
 
+def _sqlite() -> Any:
+    try:
+        import sqlite3  # noqa: PLC0415 - some builds of Python have no SQLite
+    except ImportError as error:
+        raise SearchUnavailableError(f"this Python has no SQLite: {error}") from error
+    return sqlite3
+
+
+def words_of_query(query: str) -> list[str]:
+    """The words of a query once each, without those that say nothing if there are others."""
+    words = list(dict.fromkeys(words_of(query)))
+    return [word for word in words if word not in _EMPTY] or words
+
+
 def _split(text: str) -> str:
     """The text with spaces between the words of names in camel case."""
     return _CAMEL.sub(" ", text)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case; names in camel case are several words."""
     return _WORD.findall(_split(text).casefold())
 
 
 def _all_words(one: Document) -> set[str]:
-    return set(_words(f"{one.name} {one.title} {one.description} {one.uses}"))
+    return set(words_of(f"{one.name} {one.title} {one.description} {one.uses}"))
