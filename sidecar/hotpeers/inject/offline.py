@@ -190,8 +190,11 @@ def _agent(
     skips = []
     if asked.spawn and not (asked.registry or injection.registry_url):
         skips.append(Skip(InjectReason.REGISTRY_UNKNOWN))
-    if asked.hot_config and (asked.bridge or agent.runtime == GO):
+    has_bridge = asked.bridge or agent.runtime == GO
+    if asked.hot_config and has_bridge:
         skips.append(Skip(InjectReason.HOT_CONFIG_NEEDS_SHIM))
+    if asked.restarts and not has_bridge:
+        skips.append(Skip(InjectReason.HOT_CONFIG_NEEDS_BRIDGE))
     return Outcome(title, Result.EXPECTED, document, skips=tuple(skips), warnings=warnings)
 
 

@@ -21,6 +21,10 @@ REMEDIES: Mapping[InjectReason, str] = {
         "Mount the folder of config.json from a volume, as kagent does."
     ),
     InjectReason.HOT_CONFIG_NEEDS_SHIM: "Remove hotpeers.dev/hot-config, or the bridge.",
+    InjectReason.HOT_CONFIG_NEEDS_BRIDGE: 'Set hotpeers.dev/hot-config: "true".',
+    InjectReason.RESTART_POLICY: "Set restartPolicy Always, or remove hotpeers.dev/hot-config.",
+    InjectReason.AGENT_PORT_UNKNOWN: "Declare the agent's port in its container.",
+    InjectReason.LIVENESS_PROBE_TAKEN: "Remove the liveness probe of the container.",
     InjectReason.NOT_LINUX: "Run the agent on Linux, or use the hub.",
     InjectReason.PYTHON_ISOLATED: "Start Python without -I, -E and -S, or use the bridge.",
     InjectReason.PYTHON_PATH_NOT_LITERAL: (

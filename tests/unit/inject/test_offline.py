@@ -219,6 +219,22 @@ def test_agent_that_would_be_skipped_has_the_reason(
     assert [skip.reason for skip in found.skips] == [reason]
 
 
+@pytest.mark.parametrize(
+    ("runtime", "annotations", "reason"),
+    [
+        ("", {"spawn": "true"}, InjectReason.REGISTRY_UNKNOWN),
+        ("go", {"hot-config": "true"}, InjectReason.HOT_CONFIG_NEEDS_SHIM),
+        ("", {"hot-config": "restart-when-idle"}, InjectReason.HOT_CONFIG_NEEDS_BRIDGE),
+    ],
+)
+def test_part_that_an_agent_cannot_get_has_the_reason(
+    runtime: str, annotations: dict[str, str], reason: InjectReason
+) -> None:
+    found = injected(agent(runtime, **annotations))
+    assert found.result is Result.EXPECTED
+    assert [skip.reason for skip in found.skips] == [reason]
+
+
 def test_annotation_of_an_agent_in_its_metadata_is_warned_of() -> None:
     found = injected(agent(where="metadata"))
     assert found.result is Result.NOT_ASKED
