@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from ..base.parts import items, part, text
 from ..inject.annotations import INJECT, INJECTED_LABEL, PREFIX
@@ -177,10 +178,12 @@ class Reader:
         if component == "controller":
             await self._list(Part.NETWORK_POLICIES, policies)
             if release.certificate_secret:
-                await self._get(Part.CERTIFICATES, f"{place}/secrets/{release.certificate_secret}")
+                name = quote(release.certificate_secret, safe="")
+                await self._get(Part.CERTIFICATES, f"{place}/secrets/{name}")
         else:
             secret = release.settings.get("HOTPEERS_KEY_SECRET", "").rpartition("/")[2]
-            await self._get(Part.HUB_KEY, f"{place}/secrets/{secret or 'hotpeers-hub-key'}")
+            name = quote(secret or "hotpeers-hub-key", safe="")
+            await self._get(Part.HUB_KEY, f"{place}/secrets/{name}")
 
     async def _slices(self, known: Snapshot) -> None:
         hooks = [hook for one in known.of(Part.WEBHOOKS) for hook in webhooks_of(one)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..base.parts import part, text
 from ..controller.rbac.grants import Invitation, read_invitation, read_pod, wanted_bindings
-from ..inject.annotations import CREDENTIALS, INJECT, SKIPPED
+from ..inject.annotations import INJECT, SKIPPED, Wishes, read_annotations
 from ..inject.conflicts import is_injected
 from ..inject.owner import GO, read_agent
 from ..inject.reasons import InjectReason
@@ -66,8 +66,10 @@ def named_credentials(snapshot: Snapshot) -> dict[str, list[str]]:
     """The Secrets that pods name in hotpeers.dev/credentials, as `namespace/name`, with the places."""
     found: dict[str, list[str]] = {}
     for place, (namespace, notes) in asking(snapshot).items():
-        if name := str(notes.get(CREDENTIALS) or "").strip():
-            found.setdefault(f"{namespace}/{name}", []).append(place)
+        wishes = read_annotations(notes)
+        # The webhook skips a pod with a malformed name, and says so.
+        if isinstance(wishes, Wishes) and wishes.credentials:
+            found.setdefault(f"{namespace}/{wishes.credentials}", []).append(place)
     return found
 
 

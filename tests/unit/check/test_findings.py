@@ -14,6 +14,7 @@ from hotpeers.check.finding import Finding, Severity
 from hotpeers.check.reasons import CheckReason as R
 from hotpeers.check.rights import installing_rights, wanted_rights
 from hotpeers.check.snapshot import Part, Right, Snapshot, Trial, Unread
+from hotpeers.check.workloads import named_credentials
 from hotpeers.controller.certificates.secret import new_secret
 from hotpeers.controller.reasons import ControllerReason
 
@@ -306,6 +307,11 @@ def test_missing_secret_of_credentials_is_found_with_who_names_it() -> None:
     (found,) = findings(snapshot(change, absent=frozenset([f"{TEAM}/keys"])))
     assert (found.reason, found.where) == (R.CREDENTIALS_MISSING, f"Secret {TEAM}/keys")
     assert f"Deployment {TEAM}/concierge" in found.message
+
+
+def test_malformed_name_of_a_secret_is_not_looked_for() -> None:
+    hostile = {"hotpeers.dev/credentials": "../../../nodes"}
+    assert named_credentials(snapshot(put(Part.WORKLOADS, deployment(**hostile)))) == {}
 
 
 def test_skipped_pod_has_the_remedy_of_its_reason() -> None:
