@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 
+from hotpeers.cli.main import cli
 from kit.apiserver.client import Object
 from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.resources import account_manifest
@@ -105,6 +107,44 @@ def test_an_annotated_pod_is_injected(server: Cluster, controller: Controller, t
     # Asked once: nothing was left for Kubernetes to add that would make it ask again.
     assert controller.metric("hotpeers_injections_total") == before + 1
     assert controller.metric("hotpeers_injections_total", result="failed") == 0
+
+
+def test_template_injected_without_a_cluster_is_accepted_and_left_unchanged(
+    server: Cluster, controller: Controller, team: str
+) -> None:
+    template = pod(team, "concierge")
+    labels = template["metadata"]["labels"]
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"namespace": team, "name": "concierge"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": template["metadata"]["annotations"],
+                },
+                "spec": template["spec"],
+            },
+        },
+    }
+    command = ["inject", "-f", "-", "-o", "json", "--image", "hotpeers:1"]
+    done = CliRunner().invoke(cli, command, input=json.dumps(manifest).encode())
+    assert done.stderr == f"Deployment {team}/concierge: injected\n"
+    place = f"/apis/apps/v1/namespaces/{team}/deployments?fieldValidation=Strict"
+    made = server.api.request("POST", place, json.loads(done.stdout))["spec"]["template"]
+    assert injected(made)
+    created = {"apiVersion": "v1", "kind": "Pod", **made}
+    created["metadata"] |= {"namespace": team, "name": "concierge-1"}
+    found = server.api.create(created)
+    names = [one["name"] for one in made["spec"]["volumes"]]
+    token = [one["name"] for one in found["spec"]["volumes"] if one["name"] not in names]
+    assert len(token) == 1
+    # Only Kubernetes adds something: its token, to the agent's own container.
+    for one in containers(found).values():
+        one["volumeMounts"] = [mount for mount in one["volumeMounts"] if mount["name"] not in token]
+    assert containers(found) == containers(made)
 
 
 def test_a_plain_pod_is_not_even_asked_about(
