@@ -14,7 +14,7 @@ from .snapshot import Part, Snapshot, place_of
 from .workloads import asking
 
 _READ: Mapping[str, Callable[[object], int | None]] = {"cpu": millicores, "memory": in_bytes}
-_REJECTED = ("exceeded quota", "must specify")
+_REJECTED = ("exceeded quota", "failed quota")
 
 
 def find_full_quotas(snapshot: Snapshot) -> Iterator[Finding]:
@@ -51,9 +51,14 @@ def find_rejected_pods(snapshot: Snapshot) -> Iterator[Finding]:
         place = f"{text(about, 'kind')} {text(about, 'namespace')}/{text(about, 'name')}"
         message = text(event, "message")
         is_ours = text(about, "namespace") in namespaces and place not in seen
-        if is_ours and any(word in message for word in _REJECTED):
+        if is_ours and is_of_quota(message):
             seen.add(place)
             yield Finding(CheckReason.QUOTA_EXCEEDED, place, message[:300], level=Severity.ERROR)
+
+
+def is_of_quota(message: str) -> bool:
+    """Whether an error message of the API server is about a quota (plugin/pkg/admission/resourcequota)."""
+    return any(words in message for words in _REJECTED)
 
 
 def _amounts(

@@ -8,6 +8,7 @@ from ..base.parts import part, text
 from ..inject.annotations import INJECT, INJECTION_LABEL, SKIPPED
 from ..inject.conflicts import is_injected
 from .finding import Finding
+from .quotas import is_of_quota
 from .reasons import CheckReason
 from .release import injecting_webhooks
 from .snapshot import Json, Part, Snapshot
@@ -68,7 +69,9 @@ def find_failed_trial(snapshot: Snapshot) -> Iterator[Finding]:
         return
     where = f"Namespace {trial.namespace}"
     if trial.pod is None:
-        yield Finding(CheckReason.INJECTION_UNTESTED, where, trial.refusal)
+        of_quota = is_of_quota(trial.refusal)
+        reason = CheckReason.QUOTA_EXCEEDED if of_quota else CheckReason.INJECTION_UNTESTED
+        yield Finding(reason, where, trial.refusal)
     elif not is_injected(trial.pod):
         skipped = text(trial.pod, "metadata", "annotations", SKIPPED)
         message = skipped or "the API server admitted a pod unchanged, though it asks for injection"

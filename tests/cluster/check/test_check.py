@@ -23,7 +23,7 @@ from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Object, read_yaml
 from kit.apiserver.kubeconfig import write_kubeconfig
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.resources import account_manifest, install_crd
+from kit.apiserver.resources import AGENTS, account_manifest, install_crd
 from kit.apiserver.server import Cluster
 from kit.waiting import until
 from kit.webhook import INSTALL, SECONDS, Controller, cluster_with_accounts, injected, pod
@@ -253,6 +253,102 @@ def test_namespace_without_invitation_is_found(cluster: Cluster, kubeconfig: Pat
     assert ("ReadersNotInvited", f"Namespace {WEATHER}") in found(report)
     # The webhook of this test has an image of its own.
     assert others <= {"VersionsDiffer"}
+
+
+def test_faults_of_workloads_are_found_together(cluster: Cluster, kubeconfig: Path) -> None:
+    api = cluster.api
+    install_crd(api, AGENTS)
+    core = {"apiVersion": "v1"}
+    node = {**core, "kind": "Node", "metadata": {"name": "old"}}
+    quota = {
+        **core,
+        "kind": "ResourceQuota",
+        "metadata": {"namespace": TEAM, "name": "tight"},
+        "spec": {"hard": {"pods": "100"}},
+    }
+    event = {
+        **core,
+        "kind": "Event",
+        "metadata": {"namespace": TEAM, "name": "rejected"},
+        "involvedObject": {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "namespace": TEAM,
+            "name": "desk-1",
+        },
+        "reason": "FailedCreate",
+        "message": 'pods "desk-1-x" is forbidden: exceeded quota: tight',
+        "type": "Warning",
+    }
+    policy = {
+        "apiVersion": "hotpeers.dev/v1alpha1",
+        "kind": "SpawnPolicy",
+        "metadata": {"namespace": TEAM, "name": "idle"},
+        "spec": {},
+    }
+    asked = {"hotpeers.dev/inject": "true"}
+    deployed = {"annotations": {**asked, "hotpeers.dev/bridge": "false"}}
+    go = {
+        "apiVersion": "kagent.dev/v1alpha2",
+        "kind": "Agent",
+        "metadata": {"namespace": TEAM, "name": "swift"},
+        "spec": {
+            "type": "Declarative",
+            "declarative": {
+                "modelConfig": "m",
+                "systemMessage": "s",
+                "runtime": "go",
+                "deployment": deployed,
+            },
+        },
+    }
+    desk = pod(TEAM, "desk")
+    desk["metadata"]["annotations"]["hotpeers.dev/credentials"] = "keys"
+    skipped = pod(TEAM, "script", command=["node"])
+    lost = pod("kube-system", "lost")
+    made = [node, quota, event, policy, go, desk, skipped, lost]
+    api.create(account_manifest("kube-system", "agent"))
+    # Quotas are counted by a controller, which does not run here; so its plug-in rejects no pod.
+    for one in made:
+        api.create(one)
+    info = dict.fromkeys(
+        ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "architecture"), ""
+    )
+    info |= dict.fromkeys(("containerRuntimeVersion", "kubeProxyVersion", "operatingSystem"), "")
+    api.patch(node, {"status": {"nodeInfo": {**info, "kubeletVersion": "v1.27.1"}}}, "status")
+    counted = {"hard": {"limits.memory": "1Gi"}, "used": {"limits.memory": "1000Mi"}}
+    api.patch(quota, {"status": counted}, "status")
+    pulling = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}
+    status = {
+        "name": "hotpeers",
+        "image": "hotpeers:1",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 0,
+        "state": pulling,
+    }
+    api.patch(desk, {"status": {"initContainerStatuses": [status]}}, "status")
+    try:
+        code, report = check(kubeconfig)
+        (mine, _) = check(kubeconfig, "--namespace", WEATHER)
+    finally:
+        for one in made:
+            api.delete(one, gracePeriodSeconds=0)
+    assert (code, mine) == (1, 0)
+    assert set(found(report)) == {
+        ("KubeletTooOld", "Node old"),
+        ("QuotaExceeded", f"ResourceQuota {TEAM}/tight"),
+        ("QuotaExceeded", f"ReplicaSet {TEAM}/desk-1"),
+        # The dry run is rejected too.
+        ("QuotaExceeded", f"Namespace {TEAM}"),
+        ("PolicyWithoutSubjects", f"SpawnPolicy {TEAM}/idle"),
+        ("GoWithoutBridge", f"Agent {TEAM}/swift"),
+        ("CredentialsMissing", f"Secret {TEAM}/keys"),
+        ("ImageNotPulled", f"Pod {TEAM}/desk"),
+        ("PodSkipped", f"Pod {TEAM}/script"),
+        ("VersionsDiffer", f"Pod {TEAM}/desk"),
+        ("NamespaceExcluded", "Namespace kube-system"),
+    }
 
 
 def test_user_with_few_rights_gets_what_he_may_know(cluster: Cluster, kubeconfig: Path) -> None:

@@ -258,6 +258,7 @@ CAUSED: dict[Reason, set[Reason]] = {
         ({"skew": -31.0}, R.CLOCK_SKEWED),
         ({"trial": Trial(TEAM, pod=bare_pod(**ASKED))}, R.INJECTION_NOT_DONE),
         ({"trial": Trial(TEAM, refusal="pods is forbidden")}, R.INJECTION_UNTESTED),
+        ({"trial": Trial(TEAM, refusal=EXCEEDED)}, R.QUOTA_EXCEEDED),
         ({"absent": frozenset([f"{TEAM}/desk-hotpeers-token"])}, R.HUB_TOKEN_MISSING),
     ],
 )
