@@ -188,8 +188,13 @@ async def test_kagents_headers_are_sent_only_by_kagent(peers, server, conversati
     await talk.turn("go", call(NAME, "echo headers"))
     headers = server.requests("echo headers")[-1]["headers"]
     sent = {name: value for name, value in headers.items() if name.startswith("x-")}
-    if runtime == "plain" or "kagent's tool" in lacks():
+    # The lineage of an agent whose name is unknown, which every runtime sends.
+    assert sent.pop("x-hotpeers-lineage") == "-"
+    if "kagent's tool" in lacks():
         assert sent == {}
+    elif runtime == "plain":
+        # In this process another test may have loaded kagent, whose tool then makes the call.
+        assert sent in ({}, {"x-kagent-source": "agent"})
     elif "token" in lacks():  # kagent-adk 0.8 knows no lineage
         assert sent == {"x-user-id": "user", "x-kagent-source": "agent"}
     else:

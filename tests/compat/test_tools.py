@@ -59,11 +59,11 @@ async def test_old_history_that_calls_a_removed_peer_is_answered(peers, server, 
     talk = conversation()
     await talk.turn("go", call(NAME, "echo one"))
     peers.write()
-    events = await talk.turn("again", call(NAME, "echo two"), "understood")
+    events = await talk.turn("again", call(NAME, "echo after its removal"), "understood")
     assert "no longer available" in results(events)[0]
     assert texts(events)[-1] == "understood"
     assert NAME not in talk.model.offered[-1]
-    assert server.requests("echo two") == []
+    assert server.requests("echo after its removal") == []
 
 
 @pytest.mark.core
