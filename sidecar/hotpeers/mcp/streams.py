@@ -18,7 +18,7 @@ import binascii
 import json
 import os
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +54,9 @@ class Streams:
         self._app = app
         self._path = path
         self._most_bytes = most_bytes
-        self._streams: OrderedDict[str, _Stream] = OrderedDict()
+        self._streams: dict[str, _Stream] = {}
+        self._ended: deque[_Stream] = deque()
+        self._ended_bytes = 0
         self._running: dict[tuple[str, str, str | int], _Stream] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,11 +102,12 @@ class Streams:
             if message["type"] == "http.response.start":
                 self._prime(stream, message, *asked)
 
-        def forget(_: object) -> None:
+        def end(_: object) -> None:
             if self._running.get(key) is stream:
                 del self._running[key]
+            self._keep(stream)
 
-        stream.run(self._app(scope, request.receive, take), forget)
+        stream.run(self._app(scope, request.receive, take), end)
         try:
             await stream.deliver(request.gone, send)
         finally:
@@ -115,7 +118,8 @@ class Streams:
         if not _is_stream(start):
             return
         stream.id = _event_id(request, calls)
-        self._forget_old()
+        if not stream.id:
+            return
         self._streams[stream.id] = stream
         first = f"id: {stream.id}\nretry: {RETRY_MS}\ndata: \n\n".encode()
         stream.add({"type": "http.response.body", "body": first, "more_body": True})
@@ -139,13 +143,18 @@ class Streams:
         answer = StreamingResponse(said(), media_type="text/event-stream")
         await answer(scope, receive, send)
 
-    def _forget_old(self) -> None:
+    def _keep(self, stream: _Stream) -> None:
+        """Keep a stream that has ended, and forget those that are too old or too many."""
+        if stream.id:
+            self._ended.append(stream)
+            self._ended_bytes += stream.size
         oldest = time.monotonic() - KEPT_SECONDS
-        size = 0
-        for key, stream in reversed(tuple(self._streams.items())):
-            size += stream.size
-            if stream.ended is not None and (stream.ended < oldest or size > MAX_KEPT_BYTES):
-                del self._streams[key]
+        while self._ended and (
+            (self._ended[0].ended or 0.0) < oldest or self._ended_bytes > MAX_KEPT_BYTES
+        ):
+            first = self._ended.popleft()
+            self._ended_bytes -= first.size
+            del self._streams[first.id]
 
 
 @dataclass(eq=False)
@@ -207,6 +216,7 @@ class _Stream:
 
     def _note_end(self, _: asyncio.Task[None]) -> None:
         self.ended = time.monotonic()
+        self.body = b""
         self._note_change()
 
 
