@@ -108,31 +108,37 @@ class Live:
         with self._lock:
             if view is self._view:
                 return
-            before, self._view = self._view, view
-            if view.file is not None and view.file is not before.file:
-                can = [(peer, self.usable(peer)) for peer in view.file.peers]
-                self._unusable = tuple(peer for peer, usable in can if not usable)
-                left = tuple(peer for peer, usable in can if usable)
-                self._catalog = self._catalog.advance(replace(view.file, peers=left))
-                for name in self._failures.keys() - self._catalog.peers.keys():
-                    del self._failures[name]
-                logger.info(
-                    "peer file generation %s is live: %d peers",
-                    self._catalog.generation,
-                    len(self._catalog.peers),
-                )
-                for notify in self.on_change:
-                    notify(self._catalog)
-            if view.rejection is not None:
-                # An agent may start before its first peer file exists.
-                level = logging.WARNING if self._catalog.generation is not None else logging.INFO
-                logger.log(
-                    level,
-                    "peer file refused, %d peers stay live: %s",
-                    len(self._catalog.peers),
-                    view.rejection,
-                )
+            try:
+                self._take(view)
+            finally:
+                # Another thread that compares views must find this one only with its catalog.
+                self._view = view
         self._wake.set()
+
+    def _take(self, view: View) -> None:
+        if view.file is not None and view.file is not self._view.file:
+            can = [(peer, self.usable(peer)) for peer in view.file.peers]
+            self._unusable = tuple(peer for peer, usable in can if not usable)
+            left = tuple(peer for peer, usable in can if usable)
+            self._catalog = self._catalog.advance(replace(view.file, peers=left))
+            for name in self._failures.keys() - self._catalog.peers.keys():
+                del self._failures[name]
+            logger.info(
+                "peer file generation %s is live: %d peers",
+                self._catalog.generation,
+                len(self._catalog.peers),
+            )
+            for notify in self.on_change:
+                notify(self._catalog)
+        if view.rejection is not None:
+            # An agent may start before its first peer file exists.
+            level = logging.WARNING if self._catalog.generation is not None else logging.INFO
+            logger.log(
+                level,
+                "peer file refused, %d peers stay live: %s",
+                len(self._catalog.peers),
+                view.rejection,
+            )
 
     def taken(self, agent: str) -> frozenset[str]:
         """The peers' tool names that `agent` already uses for its own tools."""

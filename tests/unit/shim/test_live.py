@@ -1,6 +1,7 @@
 """The process-wide state: acks without traffic, and faults that stay the shim's own."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -135,6 +136,30 @@ def test_unwritable_ack_folder_does_not_stop_the_agent(path, live, tmp_path):
     write(path, 1, "weather")
     live.start()
     assert list(live.catalog().peers) == ["weather"]
+
+
+def test_a_step_waits_for_the_thread_that_takes_the_change(path, live):
+    """Its first look at an interface loads the A2A library, which takes a while."""
+    looking, go_on = threading.Event(), threading.Event()
+
+    def usable(_):
+        looking.set()
+        return go_on.wait(30)
+
+    live.usable = usable
+    write(path, 1, "weather")
+    background = threading.Thread(target=live.catalog)
+    background.start()
+    assert looking.wait(30)
+    found = []
+    step = threading.Thread(target=lambda: found.append(live.catalog()))
+    step.start()
+    step.join(0.1)
+    assert not found, "the step went on without the change"
+    go_on.set()
+    for thread in (background, step):
+        thread.join(30)
+    assert list(found[0].peers) == ["weather"]
 
 
 def test_listeners_are_called_once_per_change(path, live):
