@@ -74,8 +74,8 @@ class Sessions:
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()
         async with lock:
-            now = self._renewed.get(key, session)
-            if now == inner:
+            now = self._renewed.get(key, "")
+            if now in ("", inner):
                 version = headers.get(_VERSION, _OLDEST_VERSION)
                 status, now = await self._begin(scope, version)
                 if not now:

@@ -39,8 +39,9 @@ RETRY_MS = 2_000
 """When a client tries again: the Python SDK 1.30 does so only twice, so this covers a restart."""
 _MAX_ID = 512
 _LOST = (
-    "The connection broke, and the answer was lost: hotpeers was restarted. What you asked for may have "
-    "been done. Find out what became of it, before you ask for the same again."
+    "The connection broke, and the answer cannot be had any more: hotpeers was restarted, or too much "
+    "time has passed. What you asked for may have been done. Find out what became of it, before you ask "
+    "for the same again."
 )
 
 
