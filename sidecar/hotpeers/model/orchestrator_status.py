@@ -251,8 +251,6 @@ def _findings(entries: Iterable[object], subject: str) -> Iterator[Finding]:
 
 
 def _change(entry: Json) -> Change:
-    seconds = entry.get("liveSeconds")
-    known = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     return Change(
         time=read_time(text(entry, "time")),
         replica=_text(entry, "replica"),
@@ -261,8 +259,14 @@ def _change(entry: Json) -> Change:
         removed=_names(entry, "removed"),
         changed=_names(entry, "changed"),
         more=_number(entry, "more"),
-        live_seconds=float(min(max(seconds, 0), _MOST)) if known else None,
+        live_seconds=_seconds(entry.get("liveSeconds")),
     )
+
+
+def _seconds(value: object) -> float | None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value <= _MOST else None
 
 
 def _replica(name: str, entry: Json) -> Replica:
