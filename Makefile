@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes docs docs-pages test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -89,12 +89,19 @@ $(GO)/.ready: requirements/cluster.txt $(UV)
 setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
 
 # -- demonstrations
-demo: $(VENV)/.ready $(KAGENT)/.ready
+# With ARGS=--json, only the result is on standard output, also while the environments are set up.
+ifneq ($(filter demo demo-kubernetes,$(MAKECMDGOALS)),)
+MAKEFLAGS += --silent
+endif
+demo: first-run $(VENV)/.ready $(KAGENT)/.ready
 	$(VENV)/bin/hotpeers demo --agent-python $(KAGENT)/bin/python $(ARGS)
 
 # The same with Peer objects on an API server of its own. `hotpeers demo --source kubernetes` uses the
 # cluster of your kubeconfig.
-demo-kubernetes: $(KAGENT)/.ready cluster
+first-run:
+	test -e $(KAGENT)/.ready || echo "The first run sets up .venv and .venvs, which takes a minute or two." >&2
+
+demo-kubernetes: first-run $(KAGENT)/.ready cluster
 	$(CLUSTER) run $(VENV)/bin/hotpeers demo --source kubernetes --agent-python $(KAGENT)/bin/python $(ARGS)
 
 test: check docs test-unit test-programs test-cluster test-kagent test-adk test-compat
