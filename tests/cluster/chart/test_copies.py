@@ -9,7 +9,7 @@ import yaml
 
 from kit.apiserver.client import read_yaml
 from kit.chart.helm import CHART, Helm, Object
-from kit.chart.rendering import INSTALL, K8S, copies, install_manifest, stray
+from kit.chart.rendering import INSTALL, K8S, copies, from_values, install_manifest, stray
 
 PYPROJECT = K8S.parent / "pyproject.toml"
 
@@ -25,6 +25,11 @@ def test_chart_copies_equal_the_files_in_k8s() -> None:
 
 def test_install_manifest_is_up_to_date(helm: Helm) -> None:
     assert INSTALL.read_text() == install_manifest(helm), "run `make manifests`"
+
+
+def test_readme_and_schema_have_the_comments_of_the_values() -> None:
+    stale = [path.name for path, text in from_values().items() if path.read_text() != text]
+    assert stale == [], "run `make manifests`"
 
 
 def test_chart_version_equals_the_project_version() -> None:
