@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..base.errors import HotpeersError
 from .check import check
+from .console import console
 from .controller import controller
 from .explain import explain
 from .hub import hub
@@ -63,7 +64,7 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, hub, policy, inject, check, explain):
+for _command in (run, controller, mcp, hub, console, policy, inject, check, explain):
     cli.add_command(_command)
 
 

@@ -1,0 +1,296 @@
+"""The picture of who may call whom: which nodes and edges to draw, and where. Pure functions.
+
+A small cluster is drawn as it is. A larger one is drawn by namespace, and each namespace leads to its own
+picture. So the picture never has more than a few dozen nodes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..model.orchestrator_status import Live
+from .query import orchestrator_path, path_of
+from .records import OrchestratorRecord
+from .world import View
+
+MOST_NODES = 40
+"""The most nodes in one column. The rest is one node."""
+_SMALL = 40
+_WIDTH, _NODE_WIDTH, _NODE_HEIGHT, _GAP, _TOP = 860, 230, 28, 10, 34
+_LABEL = 30
+_REST = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node with its place. `state` is "ok", "bad" or "unknown"; `link` is "" if it leads nowhere."""
+
+    name: str
+    label: str
+    title: str
+    state: str
+    link: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An edge as a path of SVG, with its width in pixels."""
+
+    path: str
+    width: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One caller in words: whom it may call."""
+
+    caller: str
+    link: str
+    called: tuple[str, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What to draw. `heads` are the titles of the columns with the place of each."""
+
+    title: str
+    width: int
+    height: int
+    heads: tuple[tuple[str, int], ...]
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    lines: tuple[Line, ...]
+    node_width: int = _NODE_WIDTH
+    node_height: int = _NODE_HEIGHT
+
+
+@dataclass
+class _Column:
+    title: str
+    names: list[str]
+
+
+@dataclass
+class _Sketch:
+    """Names and edges before they have places. An edge is between neighbouring columns."""
+
+    title: str
+    columns: list[_Column]
+    edges: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    bad: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    unnamed: Counter[str] = field(default_factory=Counter)
+    failing: set[tuple[str, str]] = field(default_factory=set)
+
+
+def picture(view: View, focus: str) -> Picture:
+    """The picture of a view. `focus` is "", a namespace, or the `namespace/name` of an agent."""
+    if "/" in focus:
+        return _placed(_around(view, focus))
+    if focus:
+        orchestrators = [one for one in view.orchestrators if one.key.namespace == focus]
+        return _placed(_direct(f"Who may call whom: namespace {focus}", orchestrators))
+    names = {peer.peer for one in view.orchestrators for peer in one.status.offered}
+    if len(view.orchestrators) <= _SMALL and len(names) <= _SMALL:
+        return _placed(_direct("Who may call whom", view.orchestrators))
+    return _placed(_by_namespace(view.orchestrators))
+
+
+def state_of(one: OrchestratorRecord) -> str:
+    """The state of an orchestrator: "ok", "bad" or "unknown"."""
+    states = [condition.status for condition in one.status.conditions]
+    if Live.FALSE in states or one.status.problems or any(r.failing for r in one.status.replicas):
+        return "bad"
+    return "ok" if states and Live.UNKNOWN not in states else "unknown"
+
+
+def _direct(title: str, orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
+    """Each orchestrator with each of its peers."""
+    callers = [str(one.key) for one in orchestrators]
+    called = _ordered(peer.peer for one in orchestrators for peer in one.status.offered)
+    sketch = _Sketch(title, [_Column("may call", callers), _Column("peers", called)])
+    for one in orchestrators:
+        _describe(sketch, one)
+        for peer in one.status.offered:
+            sketch.edges[0, str(one.key), peer.peer] += 1
+    return sketch
+
+
+def _around(view: View, focus: str) -> _Sketch:
+    """An agent between those that may call it and those that it may call."""
+    callers = [
+        one
+        for one in view.orchestrators
+        if str(one.key) != focus and any(peer.peer == focus for peer in one.status.offered)
+    ]
+    own = view.by_name.get(focus)
+    called = _ordered(peer.peer for peer in own.status.offered) if own else []
+    sketch = _Sketch(
+        f"Who may call {focus}, and whom it may call",
+        [
+            _Column("may call it", [str(one.key) for one in callers]),
+            _Column("agent", [focus]),
+            _Column("it may call", called),
+        ],
+    )
+    for one in callers:
+        _describe(sketch, one)
+        sketch.edges[0, str(one.key), focus] += 1
+    if own is None:
+        sketch.unknown.add(focus)
+        return sketch
+    _describe(sketch, own)
+    for peer in own.status.offered:
+        sketch.edges[1, focus, peer.peer] += 1
+    return sketch
+
+
+def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
+    """Namespaces of orchestrators with namespaces of their peers."""
+    edges: Counter[tuple[int, str, str]] = Counter()
+    members: Counter[str] = Counter()
+    bad: Counter[str] = Counter()
+    for one in orchestrators:
+        members[one.key.namespace] += 1
+        bad[one.key.namespace] += state_of(one) == "bad"
+        for peer in one.status.offered:
+            edges[0, one.key.namespace, peer.peer.partition("/")[0]] += 1
+    called = _ordered(end for _, _, end in edges.elements())
+    callers = [name for name, _ in members.most_common()]
+    sketch = _Sketch(
+        "Who may call whom, by namespace",
+        [_Column("orchestrators in", callers), _Column("peers in", called)],
+        edges,
+    )
+    for name, number in members.items():
+        worst = f", {bad[name]} with problems" if bad[name] else ""
+        sketch.notes[name] = f"{number} orchestrator{'s' if number != 1 else ''}{worst}"
+        sketch.links[name] = f"/picture?focus={path_of(name)[1:]}"
+        if bad[name]:
+            sketch.bad.add(name)
+    return sketch
+
+
+def _describe(sketch: _Sketch, one: OrchestratorRecord) -> None:
+    name, status = str(one.key), one.status
+    sketch.links[name] = orchestrator_path(name)
+    state = state_of(one)
+    if state == "bad":
+        sketch.bad.add(name)
+    elif state == "unknown":
+        sketch.unknown.add(name)
+    sketch.notes[name] = f"{status.peers or 0} peers, {status.ready} ready"
+    sketch.unnamed[name] = max((status.peers or 0) - len(status.offered), 0)
+    for replica in status.replicas:
+        sketch.failing.update((name, failing.peer) for failing in replica.failing)
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    """Names without repetition, the most frequent first."""
+    return [name for name, _ in Counter(names).most_common()]
+
+
+def _placed(sketch: _Sketch) -> Picture:
+    """Give each node a place, and cut columns that are too long."""
+    columns = [_cut(column) for column in sketch.columns]
+    shown = [{name for name in names if name != _REST} for names, _ in columns]
+    edges: Counter[tuple[int, str, str]] = Counter()
+    for (place, start, end), number in sketch.edges.items():
+        left = start if start in shown[place] else _REST
+        right = end if end in shown[place + 1] else _REST
+        edges[place, left, right] += number
+    names = [_sorted(columns[0][0], {}), *[[] for _ in columns[1:]]]
+    for place in range(1, len(columns)):
+        rows = {name: row for row, name in enumerate(names[place - 1])}
+        names[place] = _sorted(columns[place][0], _middles(edges, place - 1, rows))
+    tallest = max(len(column) for column in names)
+    height = _TOP + max(tallest, 1) * (_NODE_HEIGHT + _GAP) + _GAP
+    step = (_WIDTH - _NODE_WIDTH) // (len(names) - 1)
+    places: dict[tuple[int, str], Node] = {}
+    for number, column in enumerate(names):
+        top = _TOP + (height - _TOP - len(column) * (_NODE_HEIGHT + _GAP)) // 2
+        for row, name in enumerate(column):
+            y = top + row * (_NODE_HEIGHT + _GAP)
+            places[number, name] = _node(sketch, name, columns[number][1], number * step, y)
+    heads = tuple(
+        (f"{column.title} ({len(column.names):,})", number * step)
+        for number, column in enumerate(sketch.columns)
+    )
+    most = max(edges.values(), default=1)
+    drawn = tuple(
+        _edge(places[place, start], places[place + 1, end], number / most, sketch)
+        for (place, start, end), number in edges.items()
+    )
+    lines = tuple(_lines(sketch))
+    return Picture(sketch.title, _WIDTH, height, heads, tuple(places.values()), drawn, lines)
+
+
+def _cut(column: _Column) -> tuple[list[str], int]:
+    """The names to draw, and the number of the others."""
+    if len(column.names) <= MOST_NODES:
+        return column.names, 0
+    return [*column.names[: MOST_NODES - 1], _REST], len(column.names) - MOST_NODES + 1
+
+
+def _sorted(names: Sequence[str], middles: dict[str, float]) -> list[str]:
+    return sorted(names, key=lambda name: (name == _REST, middles.get(name, 0.0), name))
+
+
+def _middles(
+    edges: Counter[tuple[int, str, str]], place: int, rows: dict[str, int]
+) -> dict[str, float]:
+    """The mean row of the neighbours of each node: in this order, few edges cross."""
+    sums: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
+    for at, start, end in edges:
+        if at == place:
+            sums[end] += rows[start]
+            numbers[end] += 1
+    return {end: sums[end] / numbers[end] for end in numbers}
+
+
+def _node(sketch: _Sketch, name: str, others: int, x: int, y: int) -> Node:
+    if name == _REST:
+        return Node(name, f"{others:,} more", f"{others:,} more", "unknown", "", x, y)
+    note = sketch.notes.get(name, "")
+    state = "bad" if name in sketch.bad else "unknown" if name in sketch.unknown else "ok"
+    if not note and any(end == name for _, end in sketch.failing):
+        state, note = "bad", "calls fail"
+    title = f"{name} ({note})" if note else name
+    label = name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"
+    link = sketch.links.get(name, "")
+    if not link and "/" in name:
+        link = f"/picture?focus={path_of(name)[1:]}"
+    return Node(name, label, title, state, link, x, y)
+
+
+def _edge(start: Node, end: Node, weight: float, sketch: _Sketch) -> Edge:
+    x1, y1 = start.x + _NODE_WIDTH, start.y + _NODE_HEIGHT // 2
+    x2, y2 = end.x, end.y + _NODE_HEIGHT // 2
+    bend = (x2 - x1) // 2
+    path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+    failing = (start.name, end.name) in sketch.failing
+    return Edge(path, round(1 + 5 * weight, 1), "bad" if failing else "ok")
+
+
+def _lines(sketch: _Sketch) -> Iterable[Line]:
+    """The picture in words, with as many names as the picture could have."""
+    called: dict[str, list[str]] = {name: [] for name in sketch.columns[0].names[:MOST_NODES]}
+    for _, start, end in sketch.edges:
+        if start in called or len(called) < MOST_NODES:
+            called.setdefault(start, []).append(end)
+    for caller, ends in called.items():
+        yield Line(
+            caller,
+            sketch.links.get(caller, ""),
+            tuple(ends[:MOST_NODES]),
+            max(len(ends) - MOST_NODES, 0) + sketch.unnamed[caller],
+        )
