@@ -116,7 +116,7 @@ def _direct(title: str, orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
     """Each orchestrator with each of its peers."""
     callers = [str(one.key) for one in orchestrators]
     called = _ordered(peer.peer for one in orchestrators for peer in one.status.offered)
-    sketch = _Sketch(title, [_Column("may call", callers), _Column("peers", called)])
+    sketch = _Sketch(title, [_Column("orchestrators", callers), _Column("may call", called)])
     for one in orchestrators:
         _describe(sketch, one)
         for peer in one.status.offered:
@@ -167,7 +167,7 @@ def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
     callers = [name for name, _ in members.most_common()]
     sketch = _Sketch(
         "Who may call whom, by namespace",
-        [_Column("orchestrators in", callers), _Column("peers in", called)],
+        [_Column("orchestrators in", callers), _Column("may call peers in", called)],
         edges,
     )
     for name, number in members.items():
@@ -226,7 +226,7 @@ def _placed(sketch: _Sketch) -> Picture:
     )
     most = max(edges.values(), default=1)
     drawn = tuple(
-        _edge(places[place, start], places[place + 1, end], number / most, sketch)
+        _edge(places[place, start], places[place + 1, end], (number - 1) / most, sketch)
         for (place, start, end), number in edges.items()
     )
     lines = tuple(_lines(sketch))
@@ -278,7 +278,7 @@ def _edge(start: Node, end: Node, weight: float, sketch: _Sketch) -> Edge:
     bend = (x2 - x1) // 2
     path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
     failing = (start.name, end.name) in sketch.failing
-    return Edge(path, round(1 + 5 * weight, 1), "bad" if failing else "ok")
+    return Edge(path, round(1.5 + 5 * weight, 1), "bad" if failing else "ok")
 
 
 def _lines(sketch: _Sketch) -> Iterable[Line]:

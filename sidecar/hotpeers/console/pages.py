@@ -169,7 +169,7 @@ class Pages:
     def peers(self, view: View, given: Given) -> dict[str, Any]:
         """The table of Peers."""
         query = PEERS.read(given)
-        return {"page": PEERS.select(view.peers, query), "path": "/peers", "visible": view.visible}
+        return {"page": PEERS.select(view.peers, query), "path": "/peers"}
 
     def orchestrator(self, view: View, namespace: str, name: str) -> dict[str, Any] | None:
         """One orchestrator; None if there is none, or if it may not be seen."""
