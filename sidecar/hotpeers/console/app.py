@@ -133,7 +133,7 @@ class Site:
             return self._sign_in_page(back, message, 403)
         secret, _ = self.sessions.begin(user, lifetime)
         logger.info("%s signed in", clean_text(user.name, 200))
-        answer = web.HTTPSeeOther(back)
+        answer = _see(back)
         self._set_cookie(answer, secret, int(lifetime))
         return answer
 
@@ -141,7 +141,7 @@ class Site:
         session = self._session(request)
         if session is not None:
             self.sessions.end(session)
-        answer = web.HTTPSeeOther("/sign-in")
+        answer = _see("/sign-in")
         self._set_cookie(answer, "", 0)
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
@@ -255,7 +255,7 @@ class Site:
             return self._message(200, "hotpeers", "One moment.", again=local_path(target))
         back = local_path(target)
         query = f"?next={quote(back, safe='/')}" if back != "/" else ""
-        return web.HTTPSeeOther(f"/sign-in{query}")
+        return _see(f"/sign-in{query}")
 
     def _message(self, status: int, title: str, message: str, again: str = "") -> web.Response:
         body = self._pages.render("message.html", title=title, message=message, again=again)
@@ -276,10 +276,10 @@ class Site:
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            if error.status in (404, 405):
-                response = self._message(error.status, "Not found", "There is no such page.")
-            else:
-                response = error
+            if error.status not in (404, 405):
+                self._add_headers(error)
+                raise
+            response = self._message(error.status, "Not found", "There is no such page.")
         if not response.prepared:
             self._add_headers(response)
         return response
@@ -289,6 +289,11 @@ class Site:
         response.headers.setdefault("Cache-Control", "no-store")
         if self._secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _see(path: str) -> web.Response:
+    """Leads the browser to another page, by GET."""
+    return web.Response(status=303, headers={"Location": path})
 
 
 async def _asset(request: web.Request) -> web.Response:

@@ -113,15 +113,32 @@ def state_of(one: OrchestratorRecord) -> str:
 
 
 def _direct(title: str, orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
-    """Each orchestrator with each of its peers."""
+    """Each orchestrator with each of its peers; with their namespaces, if there are too many of them."""
     callers = [str(one.key) for one in orchestrators]
-    called = _ordered(peer.peer for one in orchestrators for peer in one.status.offered)
-    sketch = _Sketch(title, [_Column("orchestrators", callers), _Column("may call", called)])
+    sketch = _Sketch(title, [_Column("orchestrators", callers), _Column("may call", [])])
     for one in orchestrators:
         _describe(sketch, one)
+    failing = {end for _, end in sketch.failing}
+    called = Counter(peer.peer for one in orchestrators for peer in one.status.offered)
+    many = len(called) > MOST_NODES
+    ends = {name: _namespace(name) if many and name not in failing else name for name in called}
+    for one in orchestrators:
         for peer in one.status.offered:
-            sketch.edges[0, str(one.key), peer.peer] += 1
+            sketch.edges[0, str(one.key), ends[peer.peer]] += 1
+    # What fails comes first, so that it is drawn in any case.
+    sketch.columns[1].names = sorted(
+        {*ends.values()}, key=lambda name: (name not in failing, -called[name], name)
+    )
+    if many:
+        for place, number in Counter(ends.values()).items():
+            if place not in called:
+                sketch.notes[place] = f"{number} peers"
+                sketch.links[place] = f"/peers?q={path_of(place)[1:]}%2F"
     return sketch
+
+
+def _namespace(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _around(view: View, focus: str) -> _Sketch:
@@ -162,7 +179,7 @@ def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
         members[one.key.namespace] += 1
         bad[one.key.namespace] += state_of(one) == "bad"
         for peer in one.status.offered:
-            edges[0, one.key.namespace, peer.peer.partition("/")[0]] += 1
+            edges[0, one.key.namespace, _namespace(peer.peer)] += 1
     called = _ordered(end for _, _, end in edges.elements())
     callers = [name for name, _ in members.most_common()]
     sketch = _Sketch(
@@ -265,7 +282,8 @@ def _node(sketch: _Sketch, name: str, others: int, x: int, y: int) -> Node:
     if not note and any(end == name for _, end in sketch.failing):
         state, note = "bad", "calls fail"
     title = f"{name} ({note})" if note else name
-    label = name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"
+    label = title if "/" not in name else name
+    label = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
     link = sketch.links.get(name, "")
     if not link and "/" in name:
         link = f"/picture?focus={path_of(name)[1:]}"

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ..model.orchestrator_status import STALE_SECONDS, Change, Live, Replica
-from ..page.environment import Templates
+from ..page.environment import templates_of
 from ..page.remedy import advice_of
 from .graph import picture, state_of
 from .query import Table, orchestrator_path, path_of
@@ -76,9 +76,8 @@ class Summary:
 
 
 def _orchestrator_text(row: Row) -> str:
-    status = row.record.status
-    reasons = (one.reason for one in (*status.refused, *status.problems))
-    return " ".join((str(row.record.key), row.record.workload, status.runtime, *reasons))
+    reasons = (one.reason for one in troubles_of(row.record))
+    return " ".join((str(row.record.key), row.record.workload, row.record.status.runtime, *reasons))
 
 
 ORCHESTRATORS = Table[Row](
@@ -137,12 +136,11 @@ class Pages:
     """Renders pages. `now` is a clock for expiries and old reports."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _templates: Templates = field(default_factory=lambda: Templates("hotpeers.console"), init=False)
     _summary: Summary | None = field(default=None, init=False)
 
     def render(self, template: str, **context: Any) -> str:
         """The HTML of a template."""
-        return self._templates.render(template, **context)
+        return templates_of("hotpeers.console").render(template, **context)
 
     def overview(self, view: View, given: Given) -> dict[str, Any]:
         """Counts, problems and the table of orchestrators."""

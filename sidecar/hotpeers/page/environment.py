@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -36,3 +37,9 @@ class Templates:
     def render(self, template: str, **context: Any) -> str:
         """The HTML of a template."""
         return self._environment.get_template(template).render(**context)
+
+
+@cache
+def templates_of(package: str) -> Templates:
+    """The templates of a package, parsed once in a process."""
+    return Templates(package)

@@ -25,9 +25,7 @@ def status_of(offered: Sequence[str], **more: Any) -> Object:
         "readyPeers": len(offered),
         "refusedPeers": 0,
         "runtime": "kagent-adk 0.10.4",
-        "offered": [
-            {"peer": one, "source": f"Peer/{one}", "ready": True} for one in offered[:100]
-        ],
+        "offered": [{"peer": one, "source": f"Peer/{one}", "ready": True} for one in offered[:100]],
         "changes": [change(1, offered[:5], more=max(len(offered) - 5, 0))],
         "replicas": {"pod-1": replica()},
         "conditions": [condition("Live", "True", "AllLive", "live in 1 of 1 pods")],
@@ -83,8 +81,16 @@ FAULTY = {
             "reason": "CardUnavailable",
             "message": "http://broken.team:8080/.well-known/agent-card.json: connection refused",
         },
-        {"peer": "team/far", "reason": "NamespaceNotInvited", "message": "it invites other namespaces"},
-        {"peer": "team/twice", "reason": "NameCollision", "message": "team/once has this tool name"},
+        {
+            "peer": "team/far",
+            "reason": "NamespaceNotInvited",
+            "message": "it invites other namespaces",
+        },
+        {
+            "peer": "team/twice",
+            "reason": "NameCollision",
+            "message": "team/once has this tool name",
+        },
     ],
     "problems": [
         {"where": "Peer/team/odd", "reason": "WrongShape", "message": "spec.url is no text"}
@@ -99,7 +105,12 @@ FAULTY = {
 
 def faulty_replica(failing: str) -> Object:
     """The report of a pod whose calls of one peer fail."""
-    found = {"peer": failing, "reason": "PeerUnreachable", "message": "connection refused", "count": 3}
+    found = {
+        "peer": failing,
+        "reason": "PeerUnreachable",
+        "message": "connection refused",
+        "count": 3,
+    }
     return replica(
         liveGeneration=0,
         live="False",
@@ -132,7 +143,9 @@ def policy(namespace: str, name: str, subject: str, **status: Any) -> Object:
 
 def spawned(namespace: str, name: str, parent: str, depth: int = 1, **stamps: str) -> Object:
     """The manifest of a spawned agent."""
-    made = agent(namespace, name, labels={"hotpeers.dev/spawned": "true", "hotpeers.dev/peer": "true"})
+    made = agent(
+        namespace, name, labels={"hotpeers.dev/spawned": "true", "hotpeers.dev/peer": "true"}
+    )
     made["metadata"]["annotations"] = {
         "hotpeers.dev/spawned-by": parent,
         "hotpeers.dev/spawned-by-serviceaccount": parent,

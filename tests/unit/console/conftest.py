@@ -107,9 +107,7 @@ async def browser(scene: Scene) -> AsyncIterator[TestClient[Any, Any]]:
 
 
 async def sign_in(client: TestClient[Any, Any], token: str, **more: str) -> Any:
-    return await client.post(
-        "/sign-in", data={"token": token, **more}, allow_redirects=False
-    )
+    return await client.post("/sign-in", data={"token": token, **more}, allow_redirects=False)
 
 
 def texts(values: Iterable[Any]) -> str:

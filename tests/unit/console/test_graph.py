@@ -42,7 +42,11 @@ def test_large_cluster_is_drawn_by_namespace(scene) -> None:
 def test_focus_on_an_agent_shows_callers_and_called(scene) -> None:
     scene.show("team", "boss", status_of(["team/lead"]))
     found = picture(scene.world.view(ALL), "team/lead")
-    assert [title for title, _ in found.heads] == ["may call it (1)", "agent (1)", "it may call (2)"]
+    assert [title for title, _ in found.heads] == [
+        "may call it (1)",
+        "agent (1)",
+        "it may call (2)",
+    ]
     assert len(found.edges) == 3
 
 

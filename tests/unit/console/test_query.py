@@ -9,7 +9,7 @@ TABLE = Table[int](
     states={"even": lambda one: one % 2 == 0},
     sorts={"number": lambda one: one, "last": lambda one: one % 10},
 )
-ROW = range(0, 240)
+ROW = range(240)
 
 
 def test_rows_are_searched_filtered_sorted_and_paged() -> None:
@@ -52,11 +52,14 @@ def test_links_keep_the_query_and_are_encoded() -> None:
 
 
 def test_names_cannot_leave_their_part_of_a_path() -> None:
-    assert orchestrator_path("team/../../sign-out?a") == "/orchestrators/team/..%2F..%2Fsign-out%3Fa"
+    assert (
+        orchestrator_path("team/../../sign-out?a") == "/orchestrators/team/..%2F..%2Fsign-out%3Fa"
+    )
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil", "/\\evil", "https://evil", "javascript:x", "", "/a\nb", "/" * 3000, "/é", "/a\\b"]
+    "path",
+    ["//evil", "/\\evil", "https://evil", "javascript:x", "", "/a\nb", "/" * 3000, "/é", "/a\\b"],
 )
 def test_paths_to_other_servers_are_not_returned_to(path: str) -> None:
     assert local_path(path) == "/"

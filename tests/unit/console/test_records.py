@@ -19,8 +19,21 @@ ODD = [
     {},
     {"metadata": None, "spec": [], "status": "no"},
     {"metadata": {"name": 1, "namespace": {}}, "status": {"conditions": [1, None, {"type": []}]}},
-    {"metadata": {"name": "a", "annotations": {"hotpeers.dev/depth": "²", "hotpeers.dev/expires-at": "x"}}},
-    {"status": {"agentsAlive": True, "denials": -5, "lastDenial": [], "lastFailure": 3, "ready": "yes"}},
+    {
+        "metadata": {
+            "name": "a",
+            "annotations": {"hotpeers.dev/depth": "²", "hotpeers.dev/expires-at": "x"},
+        }
+    },
+    {
+        "status": {
+            "agentsAlive": True,
+            "denials": -5,
+            "lastDenial": [],
+            "lastFailure": 3,
+            "ready": "yes",
+        }
+    },
     {"spec": {"limits": {"creates": [], "maxAgents": 1e99}, "subjects": [None, {"kind": 1}]}},
     {"metadata": {"annotations": {"hotpeers.dev/expires-at": "9999-99-99T00:00:00Z"}}},
     {"metadata": {"creationTimestamp": "0001-01-01T00:00:00+23:59"}},
