@@ -12,7 +12,6 @@ from pathlib import Path
 
 from kit.apiserver.accounts import ServiceAccount, make_account, rule
 from kit.apiserver.client import read_yaml
-from kit.apiserver.namespaces import create_namespace
 from kit.apiserver.processes import free_ports
 from kit.apiserver.server import Cluster
 from kit.waiting import until
@@ -25,7 +24,7 @@ READ = [rule("hotpeers.dev", "orchestrators", "list")]
 
 def console_account(cluster: Cluster) -> ServiceAccount:
     """The ServiceAccount of the console, with exactly the rights of its manifest."""
-    create_namespace(cluster.api, HOME)
+    cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
     for manifest in read_yaml(RBAC):
         cluster.api.apply(manifest)
     return make_account(cluster, HOME, "hotpeers-console")
