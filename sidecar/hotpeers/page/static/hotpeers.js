@@ -5,12 +5,13 @@
 
 const body = document.body;
 const connection = document.getElementById("connection");
-const RETRY = 5000;
+const RETRY = 2000;
 let version = body.dataset.version || "";
 let fetching = false;
 let again = false;
 let source = null;
 let timer = 0;
+let retry = 0;
 
 function tell(text, lost) {
   if (connection.textContent !== text) connection.textContent = text;
@@ -81,11 +82,16 @@ async function refresh() {
         headers: { "X-Requested-With": "hotpeers" }, cache: "no-store", redirect: "error",
       });
       if (answer.status === 401) { location.reload(); return; }
-      if (answer.ok) show(await answer.text());
-      else if (answer.status === 404) tell("gone", true);
+      if (answer.status === 404) { tell("gone", true); return; }
+      if (!answer.ok) throw new Error(answer.statusText);
+      show(await answer.text());
+      tell("live");
     } while (again);
   } catch {
+    // The event stream may be fine: then no further event would lead to a retry.
     tell("not connected", true);
+    clearTimeout(retry);
+    retry = setTimeout(refresh, RETRY);
   } finally {
     fetching = false;
   }
