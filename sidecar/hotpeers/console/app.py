@@ -16,8 +16,9 @@ from aiohttp import web
 from hotpeers_shim.contract import clean_text
 
 from ..kube.errors import KubeError
-from ..page.assets import assets
 from ..page.headers import SECURITY_HEADERS
+from ..page.serving import PATH as ASSET_PATH
+from ..page.serving import serve_asset
 from ..sidecar.status.hosts import make_host_check
 from .attempts import Attempts
 from .pages import Banner, Pages
@@ -79,7 +80,7 @@ class Site:
             client_max_size=_MOST_BODY,
         )
         router = app.router
-        router.add_get("/static/{name}", _asset)
+        router.add_get(ASSET_PATH, serve_asset)
         router.add_get("/favicon.ico", _no_icon)
         router.add_get("/sign-in", self._show_sign_in)
         router.add_post("/sign-in", self._sign_in)
@@ -294,17 +295,6 @@ class Site:
 def _see(path: str) -> web.Response:
     """Leads the browser to another page, by GET."""
     return web.Response(status=303, headers={"Location": path})
-
-
-async def _asset(request: web.Request) -> web.Response:
-    asset = assets().get(request.match_info["name"])
-    if asset is None:
-        raise web.HTTPNotFound
-    # The digest in the URL changes with the content.
-    newest = request.query.get("v") == asset.digest
-    kept = "public, max-age=31536000, immutable" if newest else "no-cache"
-    headers = {"Content-Type": f"{asset.content_type}; charset=utf-8", "Cache-Control": kept}
-    return web.Response(body=asset.body, headers=headers)
 
 
 async def _no_icon(_: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ let timer = 0;
 let retry = 0;
 
 function tell(text, lost) {
+  if (!connection) return;
   if (connection.textContent !== text) connection.textContent = text;
   connection.classList.toggle("lost", Boolean(lost));
 }
@@ -116,10 +117,12 @@ function listen() {
 
 // A hidden page does not fetch anything. It keeps no connection either: browsers allow only six.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) { source?.close(); clearTimeout(timer); } else { refresh(); listen(); }
+  if (document.hidden) { source?.close(); clearTimeout(timer); return; }
+  refresh();
+  if (body.dataset.events) listen();
 });
 addEventListener("pagehide", () => source?.close());
-addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); listen(); } });
+addEventListener("pageshow", (event) => { if (event.persisted && body.dataset.events) { refresh(); listen(); } });
 
 // -- search while typing
 
@@ -147,3 +150,6 @@ addEventListener("keydown", (event) => {
 showTimes(document);
 setInterval(() => showTimes(document), 5000);
 if (body.dataset.events && !document.hidden) listen();
+// A page without events, such as the sidecar's, asks every few seconds.
+const pause = Number(body.dataset.poll) * 1000;
+if (pause) setInterval(() => { if (!document.hidden) refresh(); }, pause);
