@@ -53,6 +53,7 @@ class Line:
     link: str
     called: tuple[str, ...]
     more: int
+    has_problems: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,4 +312,5 @@ def _lines(sketch: _Sketch) -> Iterable[Line]:
             sketch.links.get(caller, ""),
             tuple(ends[:MOST_NODES]),
             max(len(ends) - MOST_NODES, 0) + sketch.unnamed[caller],
+            caller in sketch.bad,
         )
