@@ -64,6 +64,26 @@ class Fleet:
         """Roll the release back to its first revision."""
         self.helm.run("rollback", "hotpeers", "1", "--namespace", PLACE)
 
+    def turn(self, *, on: bool) -> None:
+        """Set the value that turns everything off, and end the controller if it is off."""
+        options = ("--reset-then-reuse-values", "--namespace", PLACE)
+        value = ("--set", f"enabled={str(on).lower()}")
+        self.helm.run("upgrade", "hotpeers", self.helm.chart, *options, *value)
+        if not on:
+            self.leader.process.stop()
+
+    def may_read(self) -> set[bool]:
+        """What the API server answers about reading Peers, for the account of each sidecar."""
+        attributes = {"group": "hotpeers.dev", "resource": "peers", "verb": "list"}
+        answers = set()
+        for number in range(len(self.sidecars)):
+            namespace = self.namespaces[number % len(self.namespaces)]
+            user = f"system:serviceaccount:{namespace}:lead-{number}"
+            spec = {"user": user, "resourceAttributes": {**attributes, "namespace": namespace}}
+            kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
+            answers.add(bool(self.api.create({**kind, "spec": spec})["status"]["allowed"]))
+        return answers
+
     @property
     def api(self) -> Api:
         return self.cluster.api
@@ -82,9 +102,13 @@ class Fleet:
 
     def add_peer(self, name: str) -> list[float]:
         """Create a Peer in each namespace; return the seconds until each file has it."""
+        self.create_peers(name)
+        return self.until_peer(name)
+
+    def create_peers(self, name: str) -> None:
+        """Create a Peer in each namespace."""
         for namespace in self.namespaces:
             self.api.create(_peer(namespace, name))
-        return self.until_peer(name)
 
     def until_peer(self, name: str) -> list[float]:
         """Wait until each file has a peer; return the seconds that each took."""

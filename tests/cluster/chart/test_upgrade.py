@@ -1,4 +1,4 @@
-"""An upgrade from the previous chart, and back, while sidecars run.
+"""An upgrade from the previous chart, the way back, and the switch, while sidecars run.
 
 Here the sidecars and both controllers are of the present version. `make bench-upgrade` does the same with
 40 sidecars and a controller of the previous version.
@@ -11,13 +11,14 @@ from pathlib import Path
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
 from kit.upgrading import PLACE, fleet
+from kit.waiting import until
 
 SIZE = 3
 # The old name of a value goes on through the upgrade. A replica serves for a second after SIGTERM.
 SETS = ("replicas=1", "webhook.drainSeconds=1")
 
 
-def test_upgrade_and_rollback_change_nothing_for_sidecars(
+def test_upgrade_rollback_and_the_switch_change_nothing_for_sidecars(
     own_cluster: Cluster, helm_program: Path, tmp_path: Path
 ) -> None:
     helm = Helm(helm_program, own_cluster.kubeconfig)
@@ -45,3 +46,14 @@ def test_upgrade_and_rollback_change_nothing_for_sidecars(
         assert (running.bindings(), running.bundles()) == (bindings, bundles)
         assert back.unanswered == 0
         assert len(running.add_peer("back")) == SIZE
+
+        # Off: no webhook is left, no account may read, and the lists of peers stay.
+        at_last = [(one.pid, one.inode, one.content) for one in running.mark()]
+        running.turn(on=False)
+        kind = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
+        assert own_cluster.api.list(*kind)["items"] == []
+        until("the rights to be gone", lambda: running.may_read() == {False}, 60.0)
+        assert [(one.pid, one.inode, one.content) for one in running.mark()] == at_last
+        running.turn(on=True)
+        until("the rights to be back", lambda: running.may_read() == {True}, 60.0)
+        assert [one.pid for one in running.mark()] == [one.pid for one in before]

@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from kit.apiserver.accounts import ServiceAccount
@@ -75,7 +74,7 @@ class Deployed:
         return False
 
     def _get(self, path: str) -> bytes | None:
-        with suppress(OSError, HTTPError):
-            with urlopen(f"http://127.0.0.1:{self._health}{path}", timeout=5) as answer:
-                return bytes(answer.read())
+        url = f"http://127.0.0.1:{self._health}{path}"
+        with suppress(OSError), urlopen(url, timeout=5) as answer:
+            return bytes(answer.read())
         return None
