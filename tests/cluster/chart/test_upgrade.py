@@ -13,7 +13,7 @@ from kit.chart.helm import Helm
 from kit.upgrading import PLACE, fleet
 from kit.waiting import until
 
-SIZE = 3
+SIZE = 2
 # The old name of a value goes on through the upgrade. A replica serves for a second after SIGTERM.
 SETS = ("replicas=1", "webhook.drainSeconds=1")
 
