@@ -23,9 +23,9 @@ CANARY = "hotpeers:canary"
 def turn_off(api: Api) -> None:
     """Do the requests of the command in docs/upgrade.md."""
     text = re.sub(r" \\\n +", " ", UPGRADE.read_text())
-    (kinds, labels) = re.findall(r"^\$ kubectl delete (mutating\S+) --selector (\S+)$", text, re.M)[
-        0
-    ]
+    command = r"^\$ kubectl delete (mutating\S+) --selector (\S+)$"
+    (found,) = re.findall(command, text, re.MULTILINE)
+    kinds, labels = found
     for kind in kinds.split(","):
         api.request("DELETE", f"/apis/{PATHS[kind]}/{kind}?labelSelector={labels}")
 
