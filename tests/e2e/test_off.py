@@ -10,6 +10,7 @@ from e2e.idle import idle_pod, is_injected
 from e2e.offers import offered, tool_name, wait_for_offer
 from e2e.release import Release
 from kit.apiserver.client import Api, Object
+from kit.node.images import HOTPEERS
 
 UPGRADE = Path(__file__).parents[2] / "docs" / "upgrade.md"
 PATHS = {
@@ -17,7 +18,7 @@ PATHS = {
     "validatingwebhookconfigurations": "admissionregistration.k8s.io/v1",
     "clusterroles": "rbac.authorization.k8s.io/v1",
 }
-CANARY = "hotpeers:canary"
+CANARY = f"{HOTPEERS.rpartition(':')[0]}:canary"
 
 
 def turn_off(api: Api) -> None:
@@ -65,7 +66,7 @@ def test_canary_namespace_gets_its_own_image(release: Release, crew: Crew) -> No
     api, namespace = crew.stage.api, crew.stage.namespace
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     try:
-        release.upgrade_with(f'sidecar.canary={{"tag": "{CANARY.partition(":")[2]}"}}')
+        release.upgrade_with(f'sidecar.canary={{"tag": "{CANARY.rpartition(":")[2]}"}}')
         release.wait()
         assert CANARY not in images(created(api, namespace))
         api.patch(space, {"metadata": {"labels": {"hotpeers.dev/channel": "canary"}}})
