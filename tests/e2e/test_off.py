@@ -9,6 +9,7 @@ from e2e.crew import INJECT, Crew
 from e2e.idle import idle_pod, is_injected
 from e2e.offers import offered, tool_name, wait_for_offer
 from e2e.release import Release
+from e2e.stage import Stage
 from kit.apiserver.client import Api, Object
 from kit.node.images import HOTPEERS
 
@@ -62,8 +63,8 @@ def test_everything_is_off_at_once_and_on_again_with_the_next_upgrade(
     crew.check_undisturbed(crew.first)
 
 
-def test_canary_namespace_gets_its_own_image(release: Release, crew: Crew) -> None:
-    api, namespace = crew.stage.api, crew.stage.namespace
+def test_canary_namespace_gets_its_own_image(release: Release, stage: Stage) -> None:
+    api, namespace = stage.api, stage.namespace
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     try:
         release.upgrade_with(f'sidecar.canary={{"tag": "{CANARY.rpartition(":")[2]}"}}')
