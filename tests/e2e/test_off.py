@@ -12,6 +12,7 @@ from e2e.release import Release
 from e2e.stage import Stage
 from kit.apiserver.client import Api, Object
 from kit.node.images import HOTPEERS
+from kit.waiting import until
 
 UPGRADE = Path(__file__).parents[2] / "docs" / "upgrade.md"
 PATHS = {
@@ -51,7 +52,7 @@ def test_everything_is_off_at_once_and_on_again_with_the_next_upgrade(
         wait_for_offer(stage, talk, [weather])
         assert is_injected(created(api, stage.namespace))
         turn_off(api)
-        assert not is_injected(created(api, stage.namespace))
+        until("no injection", lambda: not is_injected(created(api, stage.namespace)), 30.0)
         assert offered(stage, talk) == {tool_name(weather)}
         assert "It stays dry." in talk.say("Ask weather: will it rain?")
         # The garbage collector deletes the bindings with their roles; the controller makes them again.
@@ -71,7 +72,8 @@ def test_canary_namespace_gets_its_own_image(release: Release, stage: Stage) -> 
         release.wait()
         assert CANARY not in images(created(api, namespace))
         api.patch(space, {"metadata": {"labels": {"hotpeers.dev/channel": "canary"}}})
-        assert CANARY in images(created(api, namespace))
+        # The API server follows the labels of namespaces by a watch.
+        until("the canary's image", lambda: CANARY in images(created(api, namespace)), 30.0)
     finally:
         api.patch(space, {"metadata": {"labels": {"hotpeers.dev/channel": None}}})
         release.upgrade_with()
