@@ -14,7 +14,11 @@ PART_OF = "app.kubernetes.io/part-of=hotpeers"
 VERSION = "app.kubernetes.io/version"
 WEBHOOK_PORT, WEBHOOK_PORT_NAME = 9443, "webhook"
 _ENDING = ".hotpeers.dev"
-_INJECTORS = ("inject.hotpeers.dev", "namespace.inject.hotpeers.dev")
+_INJECTORS = tuple(
+    f"{canary}{opted_in}inject.hotpeers.dev"
+    for canary in ("", "canary.")
+    for opted_in in ("", "namespace.")
+)
 
 
 @dataclass(frozen=True, slots=True)
