@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes first-run docs docs-pages test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -36,6 +36,7 @@ help:
 	@echo "make bench-tenants  effect on one tenant while another one attacks the guard"
 	@echo "make bench-flood  cost of attackers of the webhook port"
 	@echo "make bench-definitions  effect of changed definitions on conversations, with and without hotpeers"
+	@echo "make bench-upgrade  an upgrade from the previous version under 40 sidecars, and back"
 	@echo "make bench-rollouts  effect of rollouts on turns in flight, with and without hotpeers"
 	@echo "make lock        compile requirements/*.txt again from requirements/*.in"
 	@echo "make clean       remove the results of the other targets"
@@ -251,6 +252,9 @@ bench-tenants: $(VENV)/.ready cluster helm
 
 bench-flood: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/flood.py $(ARGS)
+
+bench-upgrade: $(VENV)/.ready cluster helm
+	$(VENV)/bin/python bench/upgrade.py $(ARGS)
 
 bench-rollouts: $(VENV)/.ready helm
 	@$(NODE) check
