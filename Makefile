@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes first-run docs docs-pages test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -24,6 +24,7 @@ help:
 	@echo "make check       only lint, types and layers"
 	@echo "make cluster     build the API server for the tests (minutes, once per machine)"
 	@echo "make docs        the documentation site, in build/site, and its tests"
+	@echo "make walk        the tutorial on a node, each command as written (needs root and Linux; minutes)"
 	@echo "make docs-pages  write the generated pages of docs/ again"
 	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base image)"
 	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
@@ -150,6 +151,12 @@ docs: $(VENV)/.ready .venvs/docs/.ready | build
 # The chart of a release as build/chart/hotpeers-VERSION.tgz, with this image (NAME@sha256:…).
 chart: helm
 	@$(CHART) package "$(IMAGE)"
+
+# Follows docs/tutorial.md on a node. It is not part of `make test`.
+walk: $(VENV)/.ready helm
+	@$(NODE) check
+	@$(NODE)
+	PYTHONPATH=tests $(VENV)/bin/python -m kit.docs.walk
 
 define newline
 
