@@ -19,7 +19,8 @@ MOST_NODES = 40
 """The most nodes in one column. The rest is one node."""
 _SMALL = 40
 _WIDTH, _NODE_WIDTH, _NODE_HEIGHT, _GAP, _TOP = 860, 230, 28, 10, 34
-_LABEL = 30
+_LABEL = 27
+_DENSE = 60
 _REST = "…"
 
 
@@ -58,7 +59,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to draw. `heads` are the titles of the columns with the place of each."""
+    """What to draw. `heads` are the titles of the columns with the place of each.
+
+    The edges of a dense picture are thin, so that one can see through them.
+    """
 
     title: str
     width: int
@@ -67,6 +71,7 @@ class Picture:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     lines: tuple[Line, ...]
+    is_dense: bool
     node_width: int = _NODE_WIDTH
     node_height: int = _NODE_HEIGHT
 
@@ -88,6 +93,7 @@ class _Sketch:
     unknown: set[str] = field(default_factory=set)
     links: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
     failing: set[tuple[str, str]] = field(default_factory=set)
 
@@ -133,7 +139,7 @@ def _direct(title: str, orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
     if many:
         for place, number in Counter(ends.values()).items():
             if place not in called:
-                sketch.notes[place] = f"{number} peers"
+                sketch.notes[place], sketch.sizes[place] = f"{number} peers", number
                 sketch.links[place] = f"/peers?q={path_of(place)[1:]}%2F"
     return sketch
 
@@ -188,6 +194,7 @@ def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
         [_Column("orchestrators in", callers), _Column("may call peers in", called)],
         edges,
     )
+    sketch.sizes = dict(members)
     for name, number in members.items():
         worst = f", {bad[name]} with problems" if bad[name] else ""
         sketch.notes[name] = f"{number} orchestrator{'s' if number != 1 else ''}{worst}"
@@ -243,12 +250,15 @@ def _placed(sketch: _Sketch) -> Picture:
         for number, column in enumerate(sketch.columns)
     )
     most = max(edges.values(), default=1)
+    widest = 5.0 if len(edges) <= _DENSE else 1.5
     drawn = tuple(
-        _edge(places[place, start], places[place + 1, end], (number - 1) / most, sketch)
+        _edge(places[place, start], places[place + 1, end], widest * (number - 1) / most, sketch)
         for (place, start, end), number in edges.items()
     )
     lines = tuple(_lines(sketch))
-    return Picture(sketch.title, _WIDTH, height, heads, tuple(places.values()), drawn, lines)
+    is_dense = len(edges) > _DENSE
+    nodes = tuple(places.values())
+    return Picture(sketch.title, _WIDTH, height, heads, nodes, drawn, lines, is_dense)
 
 
 def _cut(column: _Column) -> tuple[list[str], int]:
@@ -283,7 +293,7 @@ def _node(sketch: _Sketch, name: str, others: int, x: int, y: int) -> Node:
     if not note and any(end == name for _, end in sketch.failing):
         state, note = "bad", "calls fail"
     title = f"{name} ({note})" if note else name
-    label = title if "/" not in name else name
+    label = f"{name} ({sketch.sizes[name]})" if name in sketch.sizes else name
     label = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
     link = sketch.links.get(name, "")
     if not link and "/" in name:
@@ -291,13 +301,13 @@ def _node(sketch: _Sketch, name: str, others: int, x: int, y: int) -> Node:
     return Node(name, label, title, state, link, x, y)
 
 
-def _edge(start: Node, end: Node, weight: float, sketch: _Sketch) -> Edge:
+def _edge(start: Node, end: Node, more: float, sketch: _Sketch) -> Edge:
     x1, y1 = start.x + _NODE_WIDTH, start.y + _NODE_HEIGHT // 2
     x2, y2 = end.x, end.y + _NODE_HEIGHT // 2
     bend = (x2 - x1) // 2
     path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
     failing = (start.name, end.name) in sketch.failing
-    return Edge(path, round(1.5 + 5 * weight, 1), "bad" if failing else "ok")
+    return Edge(path, round(1.5 + more, 1), "bad" if failing else "ok")
 
 
 def _lines(sketch: _Sketch) -> Iterable[Line]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
 from kit.apiserver.client import read_yaml
 from kit.chart.helm import CHART, Helm, Object
+from kit.chart.packaging import package
 from kit.chart.rendering import INSTALL, K8S, copies, from_values, install_manifest, stray
 
 PYPROJECT = K8S.parent / "pyproject.toml"
@@ -71,3 +73,30 @@ def substance(manifest: Object) -> Object:
     """All but the labels."""
     metadata = {"namespace": manifest["metadata"].get("namespace")}
     return {**manifest, "metadata": metadata}
+
+
+IMAGE = "ghcr.io/example/hotpeers@sha256:" + "ab" * 32
+
+
+def test_chart_of_a_release_installs_the_published_image(helm: Helm, tmp_path: Path) -> None:
+    file = package(helm, IMAGE, tmp_path)
+    released = Helm(helm.program, chart=file)
+    (deployment,) = (it for it in released.render() if it["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    version = tomllib.loads(PYPROJECT.read_text())["project"]["version"]
+    name, _, digest = IMAGE.partition("@")
+    assert container["image"] == f"{name}:{version}@{digest}"
+    assert released.lint()
+    chart = yaml.safe_load(released.run("show", "chart", file))
+    (listed,) = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert listed["image"] == IMAGE
+    for shown in ("values", "readme"):
+        text = released.run("show", shown, file)
+        assert "no published image" not in text
+        assert IMAGE in text or digest in text
+
+
+@pytest.mark.parametrize("image", ["hotpeers", "ghcr.io/a/b:1", "ghcr.io/a/b@sha256:1", ""])
+def test_chart_of_a_release_needs_a_digest(helm: Helm, tmp_path: Path, image: str) -> None:
+    with pytest.raises(ValueError, match="is no NAME@sha256:DIGEST"):
+        package(helm, image, tmp_path)

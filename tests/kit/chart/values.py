@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
@@ -101,12 +102,12 @@ def described_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def readme() -> str:
-    """The README: its head, and a table of values for each section."""
-    head, mark, _ = README.read_text().partition(_MARK)
+def readme(chart: FilePath = CHART) -> str:
+    """The README of a chart: its head, and a table of values for each section."""
+    head, mark, _ = (chart / README.name).read_text().partition(_MARK)
     if not mark:
-        raise ValueError(f"{README} has lost the line {_MARK.strip()}")
-    text = VALUES.read_text()
+        raise ValueError(f"{chart / README.name} has lost the line {_MARK.strip()}")
+    text = (chart / VALUES.name).read_text()
     comments = read_comments(text)
     values, schema = yaml.safe_load(text), json.loads(SCHEMA.read_text())
     return (
