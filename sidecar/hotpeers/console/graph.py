@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..model.orchestrator_status import Live
+from ..page.formats import count
 from .query import orchestrator_path, path_of
 from .records import OrchestratorRecord
 from .world import View
@@ -84,16 +85,20 @@ class _Column:
 
 @dataclass
 class _Sketch:
-    """Names and edges before they have places. An edge is between neighbouring columns."""
+    """Names and edges before they have places. An edge is between neighbouring columns.
+
+    The keys of `bad`, `unknown`, `notes` and `sizes` have the number of the column: a name may be in
+    several, with another meaning in each.
+    """
 
     title: str
     columns: list[_Column]
     edges: Counter[tuple[int, str, str]] = field(default_factory=Counter)
-    bad: set[str] = field(default_factory=set)
-    unknown: set[str] = field(default_factory=set)
+    bad: set[tuple[int, str]] = field(default_factory=set)
+    unknown: set[tuple[int, str]] = field(default_factory=set)
     links: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
+    notes: dict[tuple[int, str], str] = field(default_factory=dict)
+    sizes: dict[tuple[int, str], int] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
     failing: set[tuple[str, str]] = field(default_factory=set)
 
@@ -139,7 +144,7 @@ def _direct(title: str, orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
     if many:
         for place, number in Counter(ends.values()).items():
             if place not in called:
-                sketch.notes[place], sketch.sizes[place] = f"{number} peers", number
+                sketch.notes[1, place], sketch.sizes[1, place] = f"{number} peers", number
                 sketch.links[place] = f"/peers?q={path_of(place)[1:]}%2F"
     return sketch
 
@@ -169,9 +174,9 @@ def _around(view: View, focus: str) -> _Sketch:
         _describe(sketch, one)
         sketch.edges[0, str(one.key), focus] += 1
     if own is None:
-        sketch.unknown.add(focus)
+        sketch.unknown.add((1, focus))
         return sketch
-    _describe(sketch, own)
+    _describe(sketch, own, 1)
     for peer in own.status.offered:
         sketch.edges[1, focus, peer.peer] += 1
     return sketch
@@ -194,25 +199,29 @@ def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
         [_Column("orchestrators in", callers), _Column("may call peers in", called)],
         edges,
     )
-    sketch.sizes = dict(members)
     for name, number in members.items():
         worst = f", {bad[name]} with problems" if bad[name] else ""
-        sketch.notes[name] = f"{number} orchestrator{'s' if number != 1 else ''}{worst}"
+        sketch.notes[0, name] = f"{count(number, 'orchestrator')}{worst}"
+        sketch.sizes[0, name] = number
         sketch.links[name] = f"/picture?focus={path_of(name)[1:]}"
         if bad[name]:
-            sketch.bad.add(name)
+            sketch.bad.add((0, name))
+    peers = {peer.peer for one in orchestrators for peer in one.status.offered}
+    for name, number in Counter(map(_namespace, peers)).items():
+        sketch.notes[1, name], sketch.sizes[1, name] = count(number, "peer"), number
+        sketch.links.setdefault(name, f"/peers?q={path_of(name)[1:]}%2F")
     return sketch
 
 
-def _describe(sketch: _Sketch, one: OrchestratorRecord) -> None:
+def _describe(sketch: _Sketch, one: OrchestratorRecord, column: int = 0) -> None:
     name, status = str(one.key), one.status
     sketch.links[name] = orchestrator_path(name)
     state = state_of(one)
     if state == "bad":
-        sketch.bad.add(name)
+        sketch.bad.add((column, name))
     elif state == "unknown":
-        sketch.unknown.add(name)
-    sketch.notes[name] = f"{status.peers or 0} peers, {status.ready} ready"
+        sketch.unknown.add((column, name))
+    sketch.notes[column, name] = f"{status.peers or 0} peers, {status.ready} ready"
     sketch.unnamed[name] = max((status.peers or 0) - len(status.offered), 0)
     for replica in status.replicas:
         sketch.failing.update((name, failing.peer) for failing in replica.failing)
@@ -244,7 +253,8 @@ def _placed(sketch: _Sketch) -> Picture:
         top = _TOP + (height - _TOP - len(column) * (_NODE_HEIGHT + _GAP)) // 2
         for row, name in enumerate(column):
             y = top + row * (_NODE_HEIGHT + _GAP)
-            places[number, name] = _node(sketch, name, columns[number][1], number * step, y)
+            others = columns[number][1]
+            places[number, name] = _node(sketch, (number, name), others, number * step, y)
     heads = tuple(
         (f"{column.title} ({len(column.names):,})", number * step)
         for number, column in enumerate(sketch.columns)
@@ -285,15 +295,16 @@ def _middles(
     return {end: sums[end] / numbers[end] for end in numbers}
 
 
-def _node(sketch: _Sketch, name: str, others: int, x: int, y: int) -> Node:
+def _node(sketch: _Sketch, key: tuple[int, str], others: int, x: int, y: int) -> Node:
+    name = key[1]
     if name == _REST:
         return Node(name, f"{others:,} more", f"{others:,} more", "unknown", "", x, y)
-    note = sketch.notes.get(name, "")
-    state = "bad" if name in sketch.bad else "unknown" if name in sketch.unknown else "ok"
+    note = sketch.notes.get(key, "")
+    state = "bad" if key in sketch.bad else "unknown" if key in sketch.unknown else "ok"
     if not note and any(end == name for _, end in sketch.failing):
         state, note = "bad", "calls fail"
     title = f"{name} ({note})" if note else name
-    label = f"{name} ({sketch.sizes[name]})" if name in sketch.sizes else name
+    label = f"{name} ({sketch.sizes[key]})" if key in sketch.sizes else name
     label = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
     link = sketch.links.get(name, "")
     if not link and "/" in name:
@@ -322,5 +333,5 @@ def _lines(sketch: _Sketch) -> Iterable[Line]:
             sketch.links.get(caller, ""),
             tuple(ends[:MOST_NODES]),
             max(len(ends) - MOST_NODES, 0) + sketch.unnamed[caller],
-            caller in sketch.bad,
+            (0, caller) in sketch.bad,
         )
