@@ -236,9 +236,9 @@ endef
 lock: $(UV)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
-	$(LOCK) pyproject.toml -o requirements/product.txt
+	$(LOCK) --extra traces pyproject.toml -o requirements/product.txt
 	$(LOCK) -c requirements/product.txt pyproject.toml requirements/demo.in -o requirements/demo.txt
-	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(LOCK) --extra traces pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
