@@ -54,9 +54,7 @@ class Receiver:
             body = gzip.decompress(body)
         found = ExportTraceServiceRequest.FromString(body)
         for resource in found.resource_spans:
-            of_resource = {
-                one.key: one.value.string_value for one in resource.resource.attributes
-            }
+            of_resource = {one.key: one.value.string_value for one in resource.resource.attributes}
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     self.spans.append(

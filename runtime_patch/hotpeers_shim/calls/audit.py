@@ -48,7 +48,9 @@ def write(  # noqa: PLR0913 - the fields of a line
         "orchestrator": clean_text(orchestrator, MAX_NAME),
         "user": clean_text(user, MAX_NAME),
         "via": [clean_text(name, MAX_NAME) for name in via],
-        "peer": clean_text(f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name, MAX_NAME),
+        "peer": clean_text(
+            f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name, MAX_NAME
+        ),
         "origin": _origin(peer.url),
         "operation": operation,
         "seconds": round(seconds, 3),

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from hotpeers_shim.calls.trace import HEADERS, SCOPE, read_headers
@@ -103,8 +104,22 @@ async def flushed() -> AsyncIterator[None]:
         yield
     finally:
         if _provider is not None:
-            millis = int(_FLUSH_SECONDS * 1000)
-            await asyncio.to_thread(_provider.force_flush, millis)
+            await _flush(_provider)
+
+
+async def _flush(provider: Any) -> None:
+    """Flush in a daemon thread: the SDK's own time limit does not end an export that retries."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        provider.force_flush()
+        with suppress(RuntimeError):  # the event loop may have ended meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=work, name="flush traces", daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FLUSH_SECONDS):
+            await done.wait()
 
 
 class Traced:
@@ -115,15 +130,15 @@ class Traced:
     exceptions into its spans.
     """
 
-    async def __call__(self, context: Any, call_next: Any) -> Any:
+    async def __call__(self, ctx: Any, call_next: Any) -> Any:
         """Handle one message."""
-        if context.method != "tools/call":
-            return await call_next(context)
-        name = (context.params or {}).get("name")
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        name = (ctx.params or {}).get("name")
         tool = name if name in _TOOLS else "unknown"
-        with _serving(tool, _came_with(context)) as span:
+        with _serving(tool, _came_with(ctx)) as span:
             try:
-                result = await call_next(context)
+                result = await call_next(ctx)
             except Exception as error:
                 span.set_attribute("error.type", type(error).__qualname__)
                 _set_error(span)
