@@ -62,7 +62,7 @@ async def test_events_are_on_the_agent(
         told.refused([Refused("ns/d", "s", SidecarReason.NOT_READY)])
         told.nacked([Ack(pid=7, state=AckState.REFUSED, generation=1, reason="NotJson")])
         sentence = sentence_of(SidecarReason.SHIM_NOT_LOADED)
-        told.not_loaded(Problem("agent", SidecarReason.SHIM_NOT_LOADED, sentence))
+        told.without_shim(Problem("agent", SidecarReason.SHIM_NOT_LOADED, sentence))
 
         def five() -> Any:
             items = cluster.api.list("v1", "Event", namespace)["items"]
