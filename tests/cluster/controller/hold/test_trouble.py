@@ -211,7 +211,7 @@ async def test_release_forbidden_by_a_policy_is_reported_and_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The API server answers 422, as where the Deployment is another one by now."""
-    monkeypatch.setattr(keeper_module, "OVERDUE_SECONDS", 0.0)
+    monkeypatch.setattr(keeper_module, "OVERDUE_SECONDS", 4.0)
     lead.says = saying("restart")
 
     def overdue() -> list[str]:
