@@ -59,18 +59,18 @@ class Span:
     `headers` is the trace context for the peer, and `trace_id` has 32 hexadecimal digits, or is "".
     """
 
-    def __init__(self, api: Any, native: Any, token: Any) -> None:
+    def __init__(self, api: Any, native: Any, around: Any, token: Any) -> None:
         from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - see above
             TraceContextTextMapPropagator,
         )
 
         self._api, self._native, self._token = api, native, token
-        context = native.get_span_context()
+        # Without an SDK, the span of an older API (1.38) is invalid: pass the parent's context on.
+        shown = native if native.get_span_context().is_valid else api.get_current_span(around)
+        context = shown.get_span_context()
         self.trace_id = format(context.trace_id, "032x") if context.is_valid else ""
         self.headers: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(
-            self.headers, context=api.set_span_in_context(native)
-        )
+        TraceContextTextMapPropagator().inject(self.headers, context=api.set_span_in_context(shown))
         if len(self.headers.get(STATE, "")) > MAX_STATE_SENT:
             del self.headers[STATE]
 
@@ -131,7 +131,7 @@ def _begin(api: Any, peer: Peer, orchestrator: str, came_with: Mapping[str, str]
         record_exception=False,
         set_status_on_exception=False,
     )
-    return Span(api, native, context.attach(api.set_span_in_context(native, around)))
+    return Span(api, native, around, context.attach(api.set_span_in_context(native, around)))
 
 
 def _note(error: Exception) -> None:
