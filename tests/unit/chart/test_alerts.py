@@ -218,6 +218,16 @@ def test_alert_fires_for_its_trouble_and_not_before(name: str) -> None:
     assert world.fires(rule, 2 * 3600.0)
 
 
+def test_promtool_has_a_test_in_which_each_alert_fires_and_one_in_which_it_does_not() -> None:
+    """`make test-observing` runs them."""
+    file = K8S / "alerts" / "tests" / "hotpeers.test.yaml"
+    tests = yaml.safe_load(file.read_text())["tests"]
+    cases = [case for group in tests for case in group["alert_rule_test"]]
+    fires = {one["alertname"] for one in cases if one.get("exp_alerts")}
+    quiet = {one["alertname"] for one in cases if not one.get("exp_alerts")}
+    assert fires == quiet == set(RULES)
+
+
 def test_agent_that_never_loads_the_shim_fires_exactly_one_alert() -> None:
     """Without any ack, only this alert fires: the alerts about late changes stay silent."""
     fired = []
