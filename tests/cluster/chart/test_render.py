@@ -364,7 +364,7 @@ def test_calls_are_recorded_only_where_the_values_say_so(helm: Helm) -> None:
     hub = one(objects, "Deployment", "hotpeers-hub")["spec"]["template"]["spec"]["containers"][0]
     given = {it["name"]: it.get("value") for it in hub["env"]}
     assert (given["HOTPEERS_AUDIT"], given["OTEL_EXPORTER_OTLP_ENDPOINT"]) == ("true", ENDPOINT)
-    with pytest.raises(HelmError, match="calls.traces.endpoint is missing"):
+    with pytest.raises(HelmError, match=r"calls\.traces\.endpoint is missing"):
         helm.render("calls.traces.enabled=true", "hub.enabled=true")
     with pytest.raises(HelmError, match="endpoint"):
         helm.render('calls.traces.endpoint="http://user:secret@collector"')
