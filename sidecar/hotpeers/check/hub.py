@@ -18,14 +18,16 @@ from .snapshot import Json, Part, Snapshot
 
 
 def orchestrators(snapshot: Snapshot) -> list[Orchestrator]:
-    """The Orchestrators that can be read."""
+    """The Orchestrators that use the hub and can be read."""
     found = []
     for one in snapshot.of(Part.ORCHESTRATORS):
         try:
-            found.append(read_orchestrator(one))
+            read = read_orchestrator(one)
         except MalformedError:
             # The CRD's validation rejects them; the status of others names them.
             continue
+        if read.uses_hub:
+            found.append(read)
     return found
 
 

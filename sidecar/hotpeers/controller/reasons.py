@@ -36,6 +36,10 @@ class ControllerReason(Reason):
         "InjectionDisabled",
         "Injection is disabled in this namespace, so its accounts get no binding.",
     )
+    ORCHESTRATOR_TAKEN = (
+        "OrchestratorTaken",
+        "An Orchestrator of the hub has the name of an injected workload, whose state is not shown.",
+    )
     GUARD_MISSING = (
         "GuardMissing",
         "A webhook configuration of the guard is missing, so nothing is admitted.",
@@ -52,7 +56,10 @@ class ControllerReason(Reason):
         "DeletionUnknown",
         "The deletionPolicy of a deleted SpawnPolicy is unknown; its agents stay.",
     )
-    TOO_MANY_EVENTS = "TooManyEvents", "The subject has reached its limit of Events."
+    TOO_MANY_EVENTS = (
+        "TooManyEvents",
+        "The subject has reached its limit of Events or of status reports.",
+    )
     GUARD_NOT_READY = (
         "GuardNotReady",
         "The guard has not read all agents and policies yet; the request is denied.",

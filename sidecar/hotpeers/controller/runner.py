@@ -52,7 +52,7 @@ class Controller:
         self._metrics = metrics
         self._certificate = ServingCertificate(_client_authorities(settings))
         self._draining = False
-        self._webhook = Webhook(metrics, lambda: self._draining)
+        self._webhook = Webhook(metrics, lambda: self._draining, canary_image=settings.canary_image)
         self._replica: Replica | None = None
         self._guarding: Guarding | None = None
         self._holding: Holding | None = None
@@ -244,6 +244,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         names=serving_names(settings.service, namespace),
         configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
+        orchestrators=settings.orchestrators,
         hub=HubAddress(settings.hub_url, settings.hub_timeout) if settings.hub_url else None,
         hub_key=settings.hub_key_secret,
         injectable=parse_selector(settings.injection_namespaces),

@@ -107,12 +107,16 @@ class ControllerSettings(BaseModel):
     bind_readers: bool = True
     injection_namespaces: Annotated[str, AfterValidator(_selector)] = ""
     """A selector of the Namespaces whose accounts may be bound; "" selects all."""
+    orchestrators: bool = True
+    """Whether each injected workload gets an Orchestrator, whose status its sidecars write."""
     hub_url: str = ""
     """URL at which orchestrators reach the hub; "" if there is no hub."""
     hub_key_secret: Name = "hotpeers-hub-key"  # noqa: S105 - its name
     hub_timeout: str = Field(default="60s", pattern=r"^[1-9][0-9]{0,4}s$")
     """How long the tool servers of orchestrators wait for an answer of the hub."""
     image: str
+    canary_image: str = ""
+    """The image for pods of Namespaces in the channel "canary"; "" for the same as elsewhere."""
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
     sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]
@@ -132,9 +136,10 @@ class ControllerSettings(BaseModel):
 
     @property
     def has_duties(self) -> bool:
-        """Whether the controller maintains anything: certificates, readers, guard, holds, the hub."""
+        """Whether the controller maintains anything in the cluster."""
         own = self.certificate_dir is None
-        return own or self.bind_readers or self.guards or self.holds or bool(self.hub_url)
+        others = self.bind_readers or self.orchestrators or self.guards or self.holds
+        return own or others or bool(self.hub_url)
 
     @property
     def guards(self) -> bool:
@@ -166,6 +171,7 @@ class ControllerSettings(BaseModel):
             traces_endpoint=self.traces_endpoint,
             max_drain_seconds=self.max_drain_seconds,
             token_secret=self.orchestrator_token_secret,
+            reports=self.orchestrators,
         )
 
     @classmethod

@@ -64,5 +64,7 @@ class Injection:
     """URL of the OTLP receiver of the bridges' spans. The spans of an agent go where its own go."""
     max_drain_seconds: int = 600
     """The longest drain of a pod, in seconds; 0 disables drains."""
+    reports: bool = True
+    """Whether sidecars write the status of an Orchestrator for their workload."""
     token_secret: str = ""
     """NAME/KEY of the Secret with a token for that registry, in the pod's namespace; "" for no token."""

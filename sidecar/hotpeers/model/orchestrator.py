@@ -1,4 +1,4 @@
-"""The custom resource `Orchestrator`: who may use the hub, and which peers it gets."""
+"""The custom resource `Orchestrator`: an agent that gets peers, from the hub or from an injected sidecar."""
 
 from __future__ import annotations
 
@@ -37,7 +37,14 @@ class _Limits(View):
     depth: Annotated[StrictInt, Field(ge=1, le=MAX_DEPTH)] = DEFAULT_DEPTH
 
 
+class _Workload(View):
+    apiVersion: Annotated[StrictStr, Field(min_length=1, max_length=316)]
+    kind: Annotated[StrictStr, Field(min_length=1, max_length=63)]
+    name: DnsName
+
+
 class _Spec(View):
+    workload: _Workload | None = None
     selector: LabelSelector | None = None
     namespaces: Annotated[list[StrictStr], Field(max_length=256), BeforeValidator(_listed)] = []
     tokenVersion: Annotated[StrictInt, Field(ge=1)] = 1
@@ -52,9 +59,20 @@ class _Object(View):
     spec: Annotated[_Spec, BeforeValidator(_present)] = _Spec()
 
 
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The workload of an injected pod, such as a Deployment."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Orchestrator:
-    """An Orchestrator. `namespaces` is empty for its own namespace alone; it may hold `*`.
+    """An Orchestrator. With a `workload`, it shows the state of injected pods, and may not use the hub.
+
+    `namespaces` is empty for its own namespace alone; it may hold `*`.
 
     `token_secret` is the name of the Secret with its token. `calls_per_minute` and
     `concurrent_calls` limit each replica of the hub. `depth` is the largest number of
@@ -73,6 +91,12 @@ class Orchestrator:
     concurrent_calls: int
     calls_per_minute: int
     depth: int
+    workload: Workload | None = None
+
+    @property
+    def uses_hub(self) -> bool:
+        """Whether it has a token for the hub."""
+        return self.workload is None
 
     @property
     def tool_server(self) -> str:
@@ -86,6 +110,7 @@ def read_orchestrator(data: Any) -> Orchestrator:
     metadata, spec = read.metadata, read.spec
     if not metadata.uid or not metadata.namespace:
         raise MalformedError((Nack.WRONG_SHAPE, "metadata", "has no uid or no namespace"))
+    workload = spec.workload
     return Orchestrator(
         key=NamespacedName(metadata.namespace, metadata.name),
         uid=metadata.uid,
@@ -99,6 +124,7 @@ def read_orchestrator(data: Any) -> Orchestrator:
         concurrent_calls=spec.limits.concurrentCalls,
         calls_per_minute=spec.limits.callsPerMinute,
         depth=spec.limits.depth,
+        workload=Workload(workload.apiVersion, workload.kind, workload.name) if workload else None,
     )
 
 

@@ -103,7 +103,7 @@ class Orchestrators:
 
     async def _pass(self) -> None:
         key = await self._key()
-        every = list(self._scopes[0].store.values())
+        every = [one for one in self._scopes[0].store.values() if one.uses_hub]
         uids = {one.uid for one in every}
         self._done = {uid: done for uid, done in self._done.items() if uid in uids}
         self._failures = {uid: one for uid, one in self._failures.items() if uid in uids}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ...base.names import NamespacedName
 from ...base.parts import items, text
 from ...model.hub_token import make_token
 from ...model.orchestrator import API_VERSION, Orchestrator
+from ...model.orchestrator_status import Live, conditions_with
 
 SECRET_TYPE = "hotpeers.dev/orchestrator-token"  # noqa: S105 - the type of a Secret
 """The type of each token's Secret. A type cannot be changed, so no other Secret is overwritten."""
@@ -24,7 +25,6 @@ TOKEN_HEADER = "X-Hotpeers-Token"  # noqa: S105 - the name of a header
 TOOL_SERVER_VERSIONS = ("kagent.dev/v1alpha2", "api.kagent.dev/v1alpha3")
 LABELS = {"app.kubernetes.io/managed-by": "hotpeers"}
 READY, TOOL_SERVER = "Ready", "ToolServer"
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +119,10 @@ def status_change(
     one: Orchestrator, found: Mapping[str, Any], outcomes: Mapping[str, Outcome], now: datetime
 ) -> dict[str, Any]:
     """What to change in the status `found`; empty if it is up to date."""
-    before = {text(item, "type"): item for item in items(found, "conditions")}
-    conditions = []
+    conditions: object = found.get("conditions")
     for kind, outcome in outcomes.items():
-        last = before.pop(kind, {})
-        status = "True" if outcome.ok else "False"
-        since = now.astimezone(UTC).strftime(_FORMAT)
-        if last.get("status") == status:
-            since = text(last, "lastTransitionTime") or since
-        conditions.append(
-            {
-                "type": kind,
-                "status": status,
-                "reason": outcome.reason,
-                "message": outcome.message[:1024],
-                "observedGeneration": one.generation,
-                "lastTransitionTime": since,
-            }
-        )
-    wanted = {"tokenSecret": one.token_secret, "conditions": [*conditions, *before.values()][:16]}
+        state = Live.TRUE if outcome.ok else Live.FALSE
+        told = (state, outcome.reason, outcome.message)
+        conditions = conditions_with(conditions, kind, told, one.generation, now)
+    wanted = {"tokenSecret": one.token_secret, "conditions": conditions}
     return {key: value for key, value in wanted.items() if found.get(key) != value}

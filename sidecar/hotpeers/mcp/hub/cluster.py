@@ -111,8 +111,8 @@ class ClusterWatch:
         return next(self._keys.store.values(), ())
 
     def orchestrators(self) -> Iterator[Orchestrator]:
-        """All Orchestrators."""
-        return self._orchestrators.store.values()
+        """The Orchestrators that use the hub."""
+        return (one for one in self._orchestrators.store.values() if one.uses_hub)
 
     def homes(self) -> dict[str, Home]:
         """All Namespaces by name."""

@@ -10,45 +10,38 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hotpeers_shim.contract import clean_text
-from hotpeers_shim.fleet.names import shown_name
 
-from ...base.parts import part, text
+from ...base.parts import number, part, text
 from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import KubeError, NotFoundError
 from ...model.orchestrator import API_VERSION
+from ...model.orchestrator_status import (
+    LIVE,
+    REFRESH_SECONDS,
+    STALE_SECONDS,
+    Live,
+    age_of,
+    conditions_with,
+    format_time,
+    live_condition,
+)
+from ...sidecar.status.peers import status_of_peers
 from .tenant import Tenant
 
 logger = logging.getLogger(__name__)
 
 PACE_SECONDS = 5.0
 """The shortest time between two writes of one status by one replica."""
-STALE_SECONDS = 3600.0
-"""After this time without a write, a replica's entry is removed by the others."""
-REFRESH_SECONDS = STALE_SECONDS / 4
-MAX_LISTED = 100
-_MAX_REFUSED = 20
 _REST_SECONDS = 15.0
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def offered_status(tenant: Tenant) -> dict[str, Any]:
     """The part of the status that is the same in each replica. Lists are bounded."""
-    peers, refused = tenant.peers, tenant.refused
     return {
         "observedGeneration": tenant.orchestrator.generation,
-        "peers": len(peers),
-        "readyPeers": sum(peer.ready for peer in peers),
-        "refusedPeers": len(refused),
-        "offered": sorted(map(shown_name, peers))[:MAX_LISTED],
-        "refused": [
-            {
-                "peer": one.title[:320],
-                "reason": one.reason.value,
-                "message": clean_text(one.message, 300),
-            }
-            for one in sorted(refused, key=lambda one: one.title)[:_MAX_REFUSED]
-        ],
+        **status_of_peers(tenant.peers, tenant.refused),
+        "runtime": "hub",
     }
 
 
@@ -56,6 +49,8 @@ def replica_status(tenant: Tenant) -> dict[str, Any]:
     """The calls of an orchestrator through this replica, without the time of the report."""
     counts = tenant.counts
     return {
+        # An agent at the hub is offered the newest list in each step.
+        "live": Live.TRUE.value,
         "calls": counts.answered + counts.failed.total(),
         "failures": dict(sorted(counts.failed.items())),
         "failing": [
@@ -78,28 +73,27 @@ def status_change(
     Entries of replicas that have not reported for `STALE_SECONDS` are removed (null).
     """
     change = {key: value for key, value in offered.items() if part(found).get(key) != value}
+    entries = dict(part(found, "replicas"))
     replicas: dict[str, Any] = {}
-    for name, entry in part(found, "replicas").items():
-        if name != replica and _age(text(entry, "time"), now) > STALE_SECONDS:
+    for name, entry in entries.items():
+        if name != replica and age_of(text(entry, "time"), now) > STALE_SECONDS:
             replicas[name] = None
-    before = part(found, "replicas", replica)
+    before = part(entries, replica)
     same = {key: value for key, value in before.items() if key != "time"} == own
-    if not same or _age(text(before, "time"), now) > REFRESH_SECONDS:
+    if not same or age_of(text(before, "time"), now) > REFRESH_SECONDS:
         # A merge patch keeps old keys of a map, so reasons that are gone are set to null.
         gone = dict.fromkeys(part(before, "failures").keys() - own["failures"].keys())
         failures = {**own["failures"], **gone}
-        replicas[replica] = {**own, "failures": failures, "time": now.strftime(_FORMAT)}
+        replicas[replica] = {**own, "failures": failures, "time": format_time(now)}
     if replicas:
         change["replicas"] = replicas
+    after = {**entries, **replicas}
+    conditions = part(found).get("conditions")
+    generation = number(offered, "observedGeneration")
+    wanted = conditions_with(conditions, LIVE, live_condition(after, now), generation, now)
+    if wanted != conditions:
+        change["conditions"] = wanted
     return change
-
-
-def _age(moment: str, now: datetime) -> float:
-    try:
-        then = datetime.strptime(moment, _FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return float("inf")
-    return (now - then).total_seconds()
 
 
 class StatusWriter:

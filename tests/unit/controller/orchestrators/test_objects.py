@@ -69,5 +69,5 @@ def test_conditions_keep_the_time_of_their_last_transition_and_those_of_others()
     found = {**first, "conditions": [*first["conditions"], other]}
     bad = Outcome(ok=False, reason="TokenSecretTaken", message="no")
     changed = status_change(one, found, {"Ready": bad}, later)["conditions"]
-    assert [it["type"] for it in changed] == ["Ready", "Other"]
-    assert changed[0]["lastTransitionTime"] == "2026-11-29T13:00:00Z"
+    assert [it["type"] for it in changed] == ["Other", "Ready"]
+    assert changed[1]["lastTransitionTime"] == "2026-11-29T13:00:00Z"

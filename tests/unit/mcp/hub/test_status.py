@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hotpeers.mcp.hub.status import REFRESH_SECONDS, STALE_SECONDS, status_change
+from hotpeers.mcp.hub.status import status_change
+from hotpeers.model.orchestrator_status import REFRESH_SECONDS, STALE_SECONDS
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
-OFFERED = {"peers": 1, "offered": ["a/b"]}
-OWN: dict[str, Any] = {"calls": 2, "failures": {"TimedOut": 1}, "failing": []}
+OFFERED = {"peers": 1, "offered": [{"peer": "a/b"}]}
+OWN: dict[str, Any] = {"live": "True", "calls": 2, "failures": {"TimedOut": 1}, "failing": []}
 
 
 def moment(seconds: float) -> str:
@@ -15,7 +16,9 @@ def moment(seconds: float) -> str:
 
 
 def change(found: object, own: dict[str, Any] = OWN) -> dict[str, Any]:
-    return status_change(found, OFFERED, "hub-1", own, NOW)
+    changed = status_change(found, OFFERED, "hub-1", own, NOW)
+    changed.pop("conditions", None)
+    return changed
 
 
 def test_first_status_has_everything() -> None:
@@ -45,3 +48,18 @@ def test_reasons_that_are_gone_are_removed_by_the_merge_patch() -> None:
     before = {"calls": 9, "failures": {"Refused": 3}, "failing": [], "time": moment(9)}
     written = change({**OFFERED, "replicas": {"hub-1": before}})["replicas"]["hub-1"]
     assert written["failures"] == {"TimedOut": 1, "Refused": None}
+
+
+def test_condition_live_follows_from_all_replicas() -> None:
+    other = {"live": "False", "reason": "ListRejected", "message": "no", "time": moment(5)}
+    found = {"conditions": [{"type": "Ready", "status": "True"}], "replicas": {"pod": other}}
+    conditions = status_change(found, OFFERED, "hub-1", OWN, NOW)["conditions"]
+    assert [(one["type"], one["status"]) for one in conditions] == [
+        ("Live", "False"),
+        ("Ready", "True"),
+    ]
+    assert conditions[0]["message"] == "pod: no"
+    # It is the same when nothing has changed, with the time of its last transition.
+    again = {**OFFERED, "conditions": conditions, "replicas": {"pod": other, "hub-1": OWN}}
+    again["replicas"]["hub-1"] = {**OWN, "time": moment(0)}
+    assert status_change(again, OFFERED, "hub-1", OWN, NOW) == {}
