@@ -14,7 +14,7 @@ from .lifecycle.finishing import WAIT_SECONDS, Finishing
 from .lifecycle.upkeep import Upkeep
 from .quota.reservations import Reservations
 from .status.statuses import Statuses
-from .status.warnings import Usage, Warnings
+from .status.warnings import PATIENCE_SECONDS, Usage, Warnings
 from .webhook_config.accounts import Governed
 
 
@@ -31,7 +31,8 @@ class GuardDuties:
     """Does this work while the replica leads. Call `look` after each change in the watch cache.
 
     `gone_after` is the number of seconds that a policy or an orchestrator must be gone. `secrets`
-    returns whether names of Secrets are checked; None while that is unknown.
+    returns whether names of Secrets are checked; None while that is unknown. `idle_after` is the number
+    of seconds that a policy may govern no subject before it is warned about.
     """
 
     def __init__(  # noqa: PLR0913 - all that it works with
@@ -45,6 +46,7 @@ class GuardDuties:
         gone_after: float = GONE_SECONDS,
         secrets: Callable[[], bool | None] = lambda: None,
         finish_after: float = WAIT_SECONDS,
+        idle_after: float = PATIENCE_SECONDS,
     ) -> None:
         telling = telling or Telling()
         self._writer = writer
@@ -60,7 +62,7 @@ class GuardDuties:
         )
         self._finishing = Finishing(writer, world, wait=finish_after)
         self._used = telling.used
-        self._warnings = Warnings(writer, telling.lost)
+        self._warnings = Warnings(writer, telling.lost, patience=idle_after)
         self._statuses = Statuses(
             *(writer, world, governed, reservations, secrets), used=self._note_usages
         )
