@@ -13,6 +13,7 @@ from .. import __version__
 from ..base.errors import HotpeersError
 from .check import check
 from .controller import controller
+from .explain import explain
 from .hub import hub
 from .inject import inject
 from .mcp import mcp
@@ -62,7 +63,7 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, hub, policy, inject, check):
+for _command in (run, controller, mcp, hub, policy, inject, check, explain):
     cli.add_command(_command)
 
 

@@ -115,6 +115,15 @@ def show_status(status: dict[str, Any], console: Console) -> None:
             for f in ack.get("failures", ())
         ),
     )
+    if _has_reason(status):
+        _line(console, "\nWhat to do about a reason: hotpeers explain REASON")
+
+
+def _has_reason(status: dict[str, Any]) -> bool:
+    found = [*status["refused"], *status["problems"], *status["acks"]]
+    for ack in status["acks"]:
+        found += [*ack["refusals"], *ack.get("failures", ())]
+    return any(one["reason"] for one in found)
 
 
 def _line(console: Console, text: str) -> None:
