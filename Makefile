@@ -28,6 +28,7 @@ help:
 	@echo "make docs-pages  write the generated pages of docs/ again"
 	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base image)"
 	@echo "make test-observing  rules with promtool, dashboards with Grafana's schema (minutes the first time)"
+	@echo "make chart IMAGE=NAME@sha256:…  the chart of a release, which installs that image"
 	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
 	@echo "make bench       latency from a cluster change to the peer file and the agent, compared with a plain watch"
 	@echo "make bench-shim  cost of hot peers, compared with static tools and with no shim"
