@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import injection_options
+from .output import FOUND
 from .policy import FILES, read_inputs
 
 
@@ -43,5 +44,5 @@ def inject(files: tuple[str, ...], namespace: str, output: str, **raw: str) -> N
         click.echo(line, err=True)
     if injected.bad:
         # Print nothing: a part of the manifests would be applied.
-        raise SystemExit(1)
+        raise SystemExit(FOUND)
     click.echo(injected.text(output), nl=False)
