@@ -76,6 +76,7 @@ class Live:
         self._unfollowed: Refusal | None = None
         self._unusable: tuple[Peer, ...] = ()
         self._failures: dict[str, CallFailure] = {}
+        self._calls = 0
         self._error = ""
         self._wake = threading.Event()
         self._stopped = False
@@ -166,6 +167,7 @@ class Live:
 
     def note_failed(self, tool: str, problem: CallProblem, message: str) -> None:
         """Record a failed call of a peer, for the ack. The model can still call the peer."""
+        self._calls += 1
         before = self._failures.get(tool)
         count = before.count + 1 if before is not None else 1
         if before is None and len(self._failures) >= MAX_REFUSALS:
@@ -177,6 +179,7 @@ class Live:
 
     def note_called(self, tool: str) -> None:
         """Record that a peer answered a call, which clears its recorded failure."""
+        self._calls += 1
         if self._failures.pop(tool, None) is not None:
             self._wake.set()
 
@@ -238,6 +241,7 @@ class Live:
             refusals=tuple(self._refusals())[:MAX_REFUSALS],
             failures=tuple(self._failures.values()),
             config=self.config(),
+            calls=self._calls,
             runtime=compat.versions(),
         )
 
@@ -290,7 +294,8 @@ class Live:
     def _run(self) -> None:
         writer = AckWriter(self.settings.ack_dir)
         atexit.register(writer.remove)
-        written, at, complained = None, 0.0, False
+        written: Ack | None = None
+        at, complained = 0.0, False
         problems = ProblemLog() if self.settings.peers_url else None
         while not self._stopped:
             try:
@@ -299,7 +304,9 @@ class Live:
                 ack = self.ack()
                 if problems is not None:
                     problems.update(ack)
-                if ack != written or time.monotonic() - at > HEARTBEAT_SECONDS:
+                # The number of calls alone is reported with the next heartbeat.
+                same = written is not None and replace(ack, calls=written.calls) == written
+                if not same or time.monotonic() - at > HEARTBEAT_SECONDS:
                     at = time.monotonic()
                     writer.write(replace(ack, time=time.time()))
                     written, complained = ack, False

@@ -48,6 +48,7 @@ def dump_ack(ack: Ack) -> bytes:
             }
             for f in ack.failures
         ],
+        "calls": ack.calls,
         "runtime": dict(ack.runtime),
         "time": ack.time,
     }
@@ -90,6 +91,7 @@ def _ack(data: dict[str, Any]) -> Ack:
             for index, item in enumerate(get_list(data, "", "failures"))
         ),
         config=None if data.get("config") is None else _config(data["config"], "config"),
+        calls=get_integer(data, "", "calls", default=0),
         runtime={
             check_text(key, "runtime", "", MAX_NAME): check_text(value, "runtime", key, MAX_NAME)
             for key, value in runtime.items()

@@ -155,7 +155,8 @@ class Ack:
 
     `generation` and `digest` identify the live peer file (None and "" before the first one).
     `state`, `reason` and `message` are about the newest file. `config` is None if the agent's own
-    configuration is not followed. `time` is in seconds since the epoch.
+    configuration is not followed. `calls` is the number of calls of peers that have ended since the
+    process started. `time` is in seconds since the epoch.
     """
 
     pid: int
@@ -167,6 +168,7 @@ class Ack:
     refusals: tuple[Refusal, ...] = ()
     failures: tuple[CallFailure, ...] = ()
     config: ConfigAck | None = None
+    calls: int = 0
     runtime: dict[str, str] = field(default_factory=dict)
     time: float = 0.0
     apiVersion: str = API_VERSION

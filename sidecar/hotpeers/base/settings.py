@@ -49,13 +49,14 @@ def read_origins(text: str) -> frozenset[Origin]:
     return frozenset(origins)
 
 
-def parse_orchestrator(text: str) -> str:
-    """Check the namespace/name of an orchestrator; "" is allowed. Raises `SettingsError`."""
+def parse_orchestrator(text: str, flag: str = "--orchestrator (HOTPEERS_ORCHESTRATOR)") -> str:
+    """Check the namespace/name of an orchestrator; "" is allowed. Raises `SettingsError`.
+
+    `flag` names the setting in messages.
+    """
     parts = text.split("/")
     if text and (len(parts) != 2 or not all(NAMESPACE.fullmatch(part) for part in parts)):
-        raise SettingsError(
-            f"--orchestrator (HOTPEERS_ORCHESTRATOR): {text!r} is not of the form namespace/name"
-        )
+        raise SettingsError(f"{flag}: {text!r} is not of the form namespace/name")
     return text
 
 

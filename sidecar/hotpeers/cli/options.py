@@ -93,6 +93,12 @@ _INJECTION = (
         "NAME/KEY",
         "Secret in the orchestrator's namespace with an agentregistry token for its spawning tools.",
     ),
+    setting(
+        "--orchestrators",
+        "true",
+        "[true|false]",
+        "Whether each injected workload gets an Orchestrator, whose status its sidecars write.",
+    ),
     setting("--image", "", "IMAGE", "Image of the injected containers; required."),
     setting(
         "--image-pull-policy",

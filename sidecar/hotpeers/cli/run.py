@@ -41,6 +41,18 @@ _FOR_BOTH = ("peer_file", "ack_dir", "orchestrator", "agent_ports", "credentials
     "Namespace and name of the agent that gets the peers; it is never its own peer.",
 )
 @setting(
+    "--report-to",
+    "",
+    "NS/NAME",
+    "Orchestrator whose status this sidecar writes, with --source kubernetes.  [default: none]",
+)
+@setting(
+    "--replica",
+    "",
+    "NAME",
+    "Name of this pod in that status.  [default: the name of the host]",
+)
+@setting(
     "--user-headers-to",
     "",
     "ORIGINS",

@@ -36,6 +36,10 @@ class ControllerReason(Reason):
         "InjectionDisabled",
         "Injection is disabled in this namespace, so its accounts get no binding.",
     )
+    ORCHESTRATOR_TAKEN = (
+        "OrchestratorTaken",
+        "An Orchestrator of the hub has the name of an injected workload, whose state is not shown.",
+    )
     GUARD_MISSING = (
         "GuardMissing",
         "A webhook configuration of the guard is missing, so nothing is admitted.",

@@ -26,7 +26,9 @@ from .hold.holding import Holding
 from .orchestrators.keeper import Orchestrators
 from .orchestrators.objects import HubAddress
 from .rbac.readers import Readers
+from .status.peers import PeerStatuses
 from .webhook_config.trust import MUTATING, SETTLE_SECONDS, VALIDATING, Configuration, Trust
+from .workloads.keeper import Workloads
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ class Duties:
 
     `names` are the DNS names of the serving certificate. `configurations` are the webhook
     configurations whose caBundle it keeps. `injectable` selects the Namespaces whose accounts may
-    be bound. `hub` is the address of the hub; None without one. `hub_key` is the Secret of its key.
+    be bound. With `orchestrators`, each injected workload gets an Orchestrator. `hub` is the address
+    of the hub; None without one. `hub_key` is the Secret of its key.
     """
 
     namespace: str
@@ -49,6 +52,7 @@ class Duties:
     names: tuple[str, ...]
     configurations: tuple[tuple[Kind[Configuration], str], ...]
     bind_readers: bool
+    orchestrators: bool = False
     hub: HubAddress | None = None
     hub_key: str = "hotpeers-hub-key"
     injectable: Selector = field(default_factory=Selector)
@@ -119,6 +123,8 @@ class Replica:
         self._trust: Trust | None = None
         self._readers: Readers | None = None
         self._orchestrators: Orchestrators | None = None
+        self._workloads: Workloads | None = None
+        self._peers: PeerStatuses | None = None
         self._problems: tuple[Problem, ...] = ()
 
     @property
@@ -144,6 +150,8 @@ class Replica:
             self._trust,
             self._readers,
             self._orchestrators,
+            self._workloads,
+            self._peers,
             self._guarding,
             self._holding,
         )
@@ -188,6 +196,12 @@ class Replica:
                 if duties.bind_readers:
                     self._readers = Readers(self._client, writer, duties.injectable)
                     group.create_task(self._readers.run(), name="readers")
+                if duties.orchestrators:
+                    held = self._holding.held if self._holding is not None else dict
+                    self._workloads = Workloads(self._client, writer, held)
+                    group.create_task(self._workloads.run(), name="workloads")
+                    self._peers = PeerStatuses(self._client, writer)
+                    group.create_task(self._peers.run(), name="statuses of Peers")
                 if duties.hub is not None:
                     secret = NamespacedName(duties.namespace, duties.hub_key)
                     self._orchestrators = Orchestrators(self._client, writer, secret, duties.hub)
@@ -198,6 +212,7 @@ class Replica:
                     group.create_task(self._holding.lead(self._client, writer), name="holds")
         finally:
             self._trust = self._readers = self._orchestrators = None
+            self._workloads = self._peers = None
 
     def _take(self, pair: Pair) -> None:
         self._use(pair.certificate, pair.key)

@@ -244,6 +244,7 @@ def _duties(settings: ControllerSettings, here: str) -> Duties:
         names=serving_names(settings.service, namespace),
         configurations=configurations if own else (),
         bind_readers=settings.bind_readers,
+        orchestrators=settings.orchestrators,
         hub=HubAddress(settings.hub_url, settings.hub_timeout) if settings.hub_url else None,
         hub_key=settings.hub_key_secret,
         injectable=parse_selector(settings.injection_namespaces),

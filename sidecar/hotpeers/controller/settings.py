@@ -101,6 +101,8 @@ class ControllerSettings(BaseModel):
     bind_readers: bool = True
     injection_namespaces: Annotated[str, AfterValidator(_selector)] = ""
     """A selector of the Namespaces whose accounts may be bound; "" selects all."""
+    orchestrators: bool = True
+    """Whether each injected workload gets an Orchestrator, whose status its sidecars write."""
     hub_url: str = ""
     """URL at which orchestrators reach the hub; "" if there is no hub."""
     hub_key_secret: Name = "hotpeers-hub-key"  # noqa: S105 - its name
@@ -120,9 +122,10 @@ class ControllerSettings(BaseModel):
 
     @property
     def has_duties(self) -> bool:
-        """Whether the controller maintains anything: certificates, readers, guard, holds, the hub."""
+        """Whether the controller maintains anything in the cluster."""
         own = self.certificate_dir is None
-        return own or self.bind_readers or self.guards or self.holds or bool(self.hub_url)
+        others = self.bind_readers or self.orchestrators or self.guards or self.holds
+        return own or others or bool(self.hub_url)
 
     @property
     def guards(self) -> bool:
@@ -151,6 +154,7 @@ class ControllerSettings(BaseModel):
             kagent_gateway=self.kagent_gateway,
             max_drain_seconds=self.max_drain_seconds,
             token_secret=self.orchestrator_token_secret,
+            reports=self.orchestrators,
         )
 
     @classmethod

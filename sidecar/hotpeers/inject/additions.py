@@ -116,7 +116,7 @@ def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
             environment[DRAIN_VARIABLE] = str(drain.seconds or "")
             if extras.restarts:
                 environment |= restart_environment(pod)
-            _add_bridging_sidecar(edit, target, injection, environment, wishes, extras)
+            _add_bridging_sidecar(edit, target, namespace, injection, environment, wishes, extras)
         return
     installs = injection.native_sidecars and not has_shim if found is None else is_installing(found)
     if not has_shim and not installs:
@@ -125,7 +125,9 @@ def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         return
     environment = sidecar_environment(wishes, injection, namespace, orchestrator_name(pod))
     environment[DRAIN_VARIABLE] = str(drain.seconds or "")
-    sidecar = sidecar_container(pod, target, injection, environment, wishes, installs=installs)
+    sidecar = sidecar_container(
+        pod, target, namespace, injection, environment, wishes, installs=installs
+    )
     _add_keys(edit, wishes)
     if injection.native_sidecars:
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
@@ -148,13 +150,16 @@ def _add_keys(edit: Edit, wishes: Wishes) -> None:
 def _add_bridging_sidecar(  # noqa: PLR0913, PLR0917 - all that was decided before
     edit: Edit,
     target: Json,
+    namespace: str,
     injection: Injection,
     environment: dict[str, str],
     wishes: Wishes,
     extras: Extras,
 ) -> None:
     pod = edit.pod
-    sidecar = sidecar_container(pod, target, injection, environment, wishes, bridge=extras.bridge)
+    sidecar = sidecar_container(
+        pod, target, namespace, injection, environment, wishes, bridge=extras.bridge
+    )
     if extras.restarts:
         sidecar["volumeMounts"] += restart_mounts(pod)
     _add_keys(edit, wishes)

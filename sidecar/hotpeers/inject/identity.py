@@ -1,4 +1,4 @@
-"""The name of the orchestrator in a pod."""
+"""The names of the orchestrator and of the workload in a pod."""
 
 from __future__ import annotations
 
@@ -16,12 +16,27 @@ def orchestrator_name(pod: Json) -> str:
     return next((name for name in _candidates(pod) if _NAME.fullmatch(name)), "")
 
 
+def workload_name(pod: Json) -> str:
+    """The name of the workload that made a pod, such as a Deployment; "" for a pod without one.
+
+    The controller gives the workload's Orchestrator this name.
+    """
+    name = next(_owners(pod), "")
+    return name if _NAME.fullmatch(name) else ""
+
+
 def _candidates(pod: Json) -> Iterator[str]:
     metadata = pod.get("metadata") or {}
     labels = metadata.get("labels") or {}
     if labels.get("app") == "kagent":
         yield labels.get("kagent", "")
     yield labels.get("app.kubernetes.io/name", "")
+    yield from _owners(pod)
+
+
+def _owners(pod: Json) -> Iterator[str]:
+    metadata = pod.get("metadata") or {}
+    labels = metadata.get("labels") or {}
     for owner in metadata.get("ownerReferences") or []:
         if owner.get("controller"):
             name = owner.get("name", "")

@@ -58,5 +58,7 @@ class Injection:
     """URL at which the Agents of kagent 1.x are called; "" for the sidecar's own default."""
     max_drain_seconds: int = 600
     """The longest drain of a pod, in seconds; 0 disables drains."""
+    reports: bool = True
+    """Whether sidecars write the status of an Orchestrator for their workload."""
     token_secret: str = ""
     """NAME/KEY of the Secret with a token for that registry, in the pod's namespace; "" for no token."""

@@ -13,8 +13,9 @@ from .bridge import (
     port_before,
 )
 from .drain import DRAIN_VARIABLE, hook_until_ended
+from .identity import workload_name
 from .outcome import Injection, Json
-from .own_container import SHIM, SIDECAR, common, free_port, liveness_probe
+from .own_container import SHIM, SIDECAR, common, ends, free_port, liveness_probe
 from .volumes import (
     ACKS_FOLDER,
     ACKS_VOLUME,
@@ -37,6 +38,8 @@ AGENT_ENVIRONMENT = {"HOTPEERS_PEER_FILE": PEER_FILE, "HOTPEERS_ACK_DIR": ACKS_F
 MAX_TOOLS, PINNED_PEERS = "HOTPEERS_MAX_TOOLS", "HOTPEERS_PINNED_PEERS"
 MAX_DEPTH = "HOTPEERS_MAX_DEPTH"
 """Set in the container that calls the peers, if it is not the default: the agent's or the bridge's."""
+REPORT_TO, REPLICA = "HOTPEERS_REPORT_TO", "HOTPEERS_REPLICA"
+"""Set in the sidecar only: the Orchestrator whose status it writes, and the name of the pod."""
 CREDENTIALS = "HOTPEERS_CREDENTIALS"
 """Set in the sidecar only: the mount path of the Secret with credentials for peers."""
 
@@ -85,9 +88,10 @@ def fleet_environment(wishes: Wishes, namespace: str) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def sidecar_container(  # noqa: PLR0913 - all that was decided before
+def sidecar_container(  # noqa: PLR0913, PLR0917 - all that was decided before
     pod: Json,
     target: Json,
+    namespace: str,
     injection: Injection,
     environment: Mapping[str, str],
     wishes: Wishes,
@@ -107,7 +111,7 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
         "HOTPEERS_LISTEN": f":{port}" if port else "none",
         "HOTPEERS_AGENT_PORTS": _agent_ports(pod, target),
     }
-    container = {
+    container: Json = {
         **common(SIDECAR, pod, target, injection, wishes.resources),
         "args": ["run", "--source", "kubernetes"],
         "env": [{"name": name, "value": value} for name, value in environment.items() if value],
@@ -117,6 +121,7 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
             token_mount(token_volume(pod)[0]),
         ],
     }
+    container["env"] += _reporting(pod, namespace, injection)
     if port:
         container["ports"] = [{"name": SIDECAR, "containerPort": port, "protocol": "TCP"}]
         container["livenessProbe"] = liveness_probe(SIDECAR)
@@ -141,6 +146,17 @@ def sidecar_container(  # noqa: PLR0913 - all that was decided before
         command = ["python", "-m", "hotpeers.hook", SHIM_FOLDER]
         container["lifecycle"] = {"postStart": {"exec": {"command": command}}}
     return container
+
+
+def _reporting(pod: Json, namespace: str, injection: Injection) -> list[Json]:
+    """The variables that name the Orchestrator of the pod's workload. The pod of a Job has none."""
+    name = workload_name(pod) if injection.reports and not ends(pod) else ""
+    if not name:
+        return []
+    return [
+        {"name": REPORT_TO, "value": f"{namespace}/{name}"},
+        {"name": REPLICA, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
 
 
 def _add_bridge(container: Json, port: int | None, plan: BridgePlan) -> None:

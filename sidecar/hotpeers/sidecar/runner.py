@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 
 from .. import __version__
 from ..base.memory import share_arenas
@@ -64,6 +65,7 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
     from ..kube.connection import Access, connect  # noqa: PLC0415
     from .sources.kubernetes import KubernetesSource  # noqa: PLC0415
     from .status.events import Feedback  # noqa: PLC0415
+    from .status.orchestrator import OrchestratorWriter  # noqa: PLC0415
 
     access = Access(settings.kubeconfig, settings.context)
     connection = await connect(access)
@@ -92,7 +94,16 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
         feedback = None
         if settings.orchestrator:
             feedback = Feedback(client, settings.orchestrator, metrics.event_failed)
+        make_writer = None
+        if settings.report_to:
+            make_writer = partial(OrchestratorWriter, client, settings.report_to, settings.replica)
         origin = f"kubernetes {connection.configuration.host}"
         await Sidecar(
-            settings, source, metrics, rules=rules, origin=origin, feedback=feedback
+            settings,
+            source,
+            metrics,
+            rules=rules,
+            origin=origin,
+            feedback=feedback,
+            make_writer=make_writer,
         ).run()

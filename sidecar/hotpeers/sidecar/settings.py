@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from socket import gethostname
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -43,6 +44,10 @@ class Settings(BaseModel):
     selector: Selector = Selector()
     namespaces: frozenset[str] = frozenset()
     orchestrator: str = ""
+    report_to: str = ""
+    """The Orchestrator, `namespace/name`, whose status this sidecar writes; "" for none."""
+    replica: str = ""
+    """The name of this pod in that status."""
     user_headers_to: frozenset[Origin] = frozenset()
     kagent_gateway: str = DEFAULT_GATEWAY
     """The URL at which the Agents of kagent 1.x are called."""
@@ -80,6 +85,10 @@ class Settings(BaseModel):
                     "selector": _selector(text),
                     "namespaces": _namespaces(text["namespaces"]),
                     "orchestrator": parse_orchestrator(text["orchestrator"]),
+                    "report_to": parse_orchestrator(
+                        text.get("report_to", ""), "--report-to (HOTPEERS_REPORT_TO)"
+                    ),
+                    "replica": (text.get("replica", "") or gethostname())[:253],
                     "user_headers_to": _origins(text.get("user_headers_to", "")),
                     "kagent_gateway": parse_gateway(text.get("kagent_gateway", "")),
                     "shim_dir": _path(text.get("shim_dir", "")),

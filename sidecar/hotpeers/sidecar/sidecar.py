@@ -45,9 +45,13 @@ from .sources import Source
 from .status.app import make_app
 from .status.document import Status
 from .status.metrics import Metrics, log_configs, log_peers, log_refused, new_nacks
+from .status.timeline import Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .status.events import Feedback
+    from .status.orchestrator import OrchestratorWriter
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +73,11 @@ class Sidecar:
         rules: Rules,
         origin: str,
         feedback: Feedback | None = None,
+        make_writer: Callable[[Callable[[], Status]], OrchestratorWriter] | None = None,
     ) -> None:
+        """`make_writer` makes what writes the status of an Orchestrator; None: nothing does."""
         self._feedback = feedback
+        self._writer = make_writer(self.status) if make_writer is not None else None
         self._settings = settings
         self._source = source
         self._rules = rules
@@ -103,9 +110,12 @@ class Sidecar:
         self._absence = Absence(settings.shim_dir)
         self._silence = Silence(settings.agent_ports, expected=settings.shim_dir is not None)
         self._told: object = None
+        self._changed_at: float | None = None
+        self._told_unwritten: Problem | None = None
         self._ready = False
         self._settled = False
         self._events: dict[int, float] = {}
+        self._timeline = Timeline(settings.replica)
         self._cache = Cache()
 
     async def run(self) -> None:
@@ -140,6 +150,8 @@ class Sidecar:
                 group.create_task(self._credentials.run(), name="credentials")
                 if self._feedback is not None:
                     group.create_task(self._feedback.run(), name="feedback")
+                if self._writer is not None:
+                    group.create_task(self._writer.run(), name="write status")
 
     def status(self) -> Status:
         """The current status."""
@@ -157,13 +169,14 @@ class Sidecar:
             problems=self._problems,
             acks=self._heard,
             turns=self._drain.activity(),
+            changes=self._timeline.changes,
         )
 
     async def _follow_source(self) -> None:
         async with aclosing(self._source.snapshots()) as snapshots:
             async for snapshot in snapshots:
                 self._snapshot = snapshot
-                self._dirty.set()
+                self._note_change(snapshot.seen)
 
     async def _follow_acks(self) -> None:
         async with aclosing(self._acks.changes()) as changes:
@@ -185,6 +198,11 @@ class Sidecar:
                 self._credentials.note_users(acks.users)
                 self._note_acked()
 
+    def _note_change(self, seen: float) -> None:
+        """Have the peer file brought up to date, after a change at the monotonic time `seen`."""
+        self._changed_at = seen if self._changed_at is None else min(self._changed_at, seen)
+        self._dirty.set()
+
     async def _keep_projecting(self) -> None:
         backoff = Backoff(_FIRST_RETRY, _LONGEST_RETRY)
         while True:
@@ -201,7 +219,8 @@ class Sidecar:
         """Each second, check the shim, and rewrite the peer file if it was removed or replaced."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if self._absence.changes():
+            if self._absence.changes() or self._unwritten is not self._told_unwritten:
+                self._told_unwritten = self._unwritten
                 self._tell_problems()
             if self._silence.changes(heard=bool(self._heard.acks)):
                 self._tell_problems()
@@ -216,9 +235,13 @@ class Sidecar:
 
     async def _project(self, snapshot: Snapshot) -> bool:
         begun = time.monotonic()
+        since = begun if self._changed_at is None else self._changed_at
+        self._changed_at = None
         before = self._projector.peers
         resolution = resolve(snapshot, self._cards.states, self._rules, before, self._cache)
-        written = await self._write(snapshot, resolution)
+        written = await self._write(snapshot, resolution, since)
+        if not written:
+            self._changed_at = since
         # The rest comes after the write, because the agent waits only for the file.
         # Test the identity first: comparing two equal sets of thousands of keys is slow.
         if resolution.cards is not self._followed and resolution.cards != self._followed:
@@ -230,8 +253,11 @@ class Sidecar:
         if written and self._projector.peers is not before:
             changes = peer_changes(before, self._projector.peers)
             log_peers(changes, self._projector.generation)
+            self._timeline.note(changes, self._projector.generation)
             if self._feedback is not None:
                 self._feedback.peers(changes)
+        # A fast agent may have written its ack already.
+        self._note_acked()
         self._cost = time.monotonic() - begun
         return written
 
@@ -241,15 +267,19 @@ class Sidecar:
         Debounce: cards arrive in bursts. The wait grows with the cost of the last projection.
         """
         if self._cards_due is None:
+            now = time.monotonic()
             wait = min(max(_CARDS_WAIT, 10 * self._cost), _CARDS_WAIT_LONGEST)
-            self._cards_due = asyncio.get_running_loop().call_later(wait, self._take_cards)
+            self._cards_due = asyncio.get_running_loop().call_later(wait, self._take_cards, now)
 
-    def _take_cards(self) -> None:
+    def _take_cards(self, seen: float) -> None:
         self._cards_due = None
-        self._dirty.set()
+        self._note_change(seen)
 
-    async def _write(self, snapshot: Snapshot, resolution: Resolution) -> bool:
-        """Bring the peer file up to date. Returns False if that failed and has to be retried."""
+    async def _write(self, snapshot: Snapshot, resolution: Resolution, since: float) -> bool:
+        """Bring the peer file up to date. Returns False if that failed and has to be retried.
+
+        `since` is the monotonic time of the change that it brings.
+        """
         if not snapshot.complete:
             # The source has not listed everything yet: keep the file that was found at the start.
             return True
@@ -266,13 +296,11 @@ class Sidecar:
             self._ready = True
             settle()
         if projection.written:
-            self._metrics.projected(time.monotonic() - snapshot.seen)
+            self._metrics.projected(time.monotonic() - since)
             if self._heard.acks:
                 # Measure only while an agent runs: otherwise the time would include the wait for
                 # an agent to start.
-                self._events[projection.generation] = snapshot.seen
-                # A fast agent may have written its ack already.
-                self._note_acked()
+                self._events[projection.generation] = since
             logger.info(
                 "generation %d written: %d peers",
                 projection.generation,
@@ -297,7 +325,9 @@ class Sidecar:
         """Record the reload time of each change that is now live in every agent process."""
         live = self._heard.generation or 0
         for generation in [number for number in self._events if number <= live]:
-            self._metrics.reloaded(time.monotonic() - self._events.pop(generation))
+            seconds = time.monotonic() - self._events.pop(generation)
+            self._metrics.reloaded(seconds)
+            self._timeline.live(generation, seconds)
         while len(self._events) > 1000:
             self._events.pop(next(iter(self._events)))
 
@@ -322,12 +352,22 @@ class Sidecar:
         is_object = where.startswith(("Agent/", "Peer/", "Service/"))
         return not is_object or any(one.source == where for one in snapshot.candidates)
 
+    @property
+    def _unwritten(self) -> Problem | None:
+        """Why the status of the Orchestrator cannot be written; None while it can."""
+        return self._writer.problem if self._writer is not None else None
+
     def _tell_problems(self) -> None:
         found = self._snapshot.problems if self._snapshot else ()
         credentials = self._credentials.problems
         own = [
             problem
-            for problem in (self._failure, self._absence.problem, self._silence.problem)
+            for problem in (
+                self._failure,
+                self._absence.problem,
+                self._silence.problem,
+                self._unwritten,
+            )
             if problem is not None
         ]
         told = (found, self._cards.problems, credentials, own)

@@ -54,6 +54,7 @@ def test_no_cluster_is_needed_when_its_features_are_disabled() -> None:
     settings = parse(
         certificate_dir="/c",
         bind_readers="false",
+        orchestrators="false",
         native_sidecars="true",
         guard_configuration="none",
         hold_configuration="none",

@@ -78,7 +78,7 @@ def test_template_of_each_workload_is_injected(kind: str, version: str, path: li
     for key in path:
         here = here[key]
     (sidecar, _) = here["spec"]["initContainers"]
-    values = {one["name"]: one["value"] for one in sidecar["env"]}
+    values = {one["name"]: one.get("value") for one in sidecar["env"]}
     assert values["HOTPEERS_ORCHESTRATOR"] == f"{NAMESPACE}/concierge"
     # Kubernetes sets these itself: they were assumed, and are not written.
     assert "serviceAccountName" not in here["spec"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...hold.repay import Terms
 from ...hold.window import parse_window
@@ -53,6 +55,12 @@ class Holding:
         """The held Deployments; empty if this replica does not lead."""
         return self._keeper.document() if self._keeper is not None else []
 
+    def held(self) -> dict[NamespacedName, str]:
+        """For each held Deployment a text for its Orchestrator: since when, and whether it is live."""
+        return {
+            NamespacedName(one["namespace"], one["name"]): _in_words(one) for one in self.document()
+        }
+
     async def lead(self, client: Client, writer: LeaderClient) -> None:
         """Do the leader's work until cancelled."""
         from .keeper import Keeper  # noqa: PLC0415 - with the client only
@@ -75,3 +83,9 @@ class Holding:
                     group.create_task(Repaying(writer, keeper, terms).run(), name="repay")
             finally:
                 self._keeper = None
+
+
+def _in_words(one: Mapping[str, Any]) -> str:
+    since = one["since"]
+    text = f"since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(since))}" if since else "yes"
+    return f"{text} ({one['state']})"

@@ -11,11 +11,13 @@ from ... import __version__
 from ...base.problems import Problem
 from ...base.reasons import sentence_of
 from ...base.scope import ScopeStatus
+from ...model.orchestrator_status import Change
 from ..acks.configuration import config_problems
 from ..acks.failures import failing_calls
 from ..acks.reader import Acks
 from ..acks.turns import Activity
 from ..resolve.eligibility import Refused
+from .timeline import document_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Status:
     acks: Acks = field(default_factory=Acks)
     scopes: tuple[ScopeStatus, ...] = ()
     turns: Activity = field(default_factory=Activity)
+    changes: tuple[Change, ...] = ()
 
     @property
     def all_problems(self) -> tuple[Problem, ...]:
@@ -79,6 +82,7 @@ class Status:
             ],
             "acks": [_ack(ack) for ack in self.acks.acks],
             "turns": self.turns.document(),
+            "changes": [document_of(change) for change in self.changes],
         }
 
 
@@ -135,6 +139,7 @@ def _ack(ack: Ack) -> dict[str, Any]:
         ],
         "failures": [_failure(failure) for failure in ack.failures],
         "config": dump_config_ack(ack.config) if ack.config is not None else None,
+        "calls": ack.calls,
         "runtime": ack.runtime,
         "time": ack.time,
     }

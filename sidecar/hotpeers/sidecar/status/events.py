@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from hotpeers_shim.contract import Ack, CallFailure, Peer, clean_text
+from hotpeers_shim.contract import Ack, CallFailure, clean_text
 
 from ...base.problems import Problem
 from ...kube.client import Client
@@ -17,6 +17,7 @@ from ...kube.errors import KubeError
 from ...kube.events import MAX_NOTE, Event, EventWriter, reference
 from ..resolve.changes import PeerChanges
 from ..resolve.eligibility import Refused
+from .peers import title_of
 
 _COMPONENT = "hotpeers.dev/sidecar"
 _API_VERSION, _PLURAL = "kagent.dev/v1alpha2", "agents"
@@ -66,8 +67,8 @@ class Feedback:
 
     def peers(self, changes: PeerChanges) -> None:
         """Peers were added or removed."""
-        self._note("PeerAdded", map(_title, changes.added))
-        self._note("PeerRemoved", map(_title, changes.removed))
+        self._note("PeerAdded", map(title_of, changes.added))
+        self._note("PeerRemoved", map(title_of, changes.removed))
 
     def refused(self, items: Iterable[Refused]) -> None:
         """Candidates were refused."""
@@ -137,7 +138,3 @@ def note_of(subjects: list[str], more: int) -> str:
         parts.append(text)
     others = len(subjects) - len(parts) + more
     return ", ".join(parts) + (f" and {others} more" if others else "")
-
-
-def _title(peer: Peer) -> str:
-    return f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name

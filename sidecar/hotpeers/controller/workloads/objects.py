@@ -1,0 +1,180 @@
+"""The objects of an injected workload: its Orchestrator, and the right to write its status. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ...base.names import NamespacedName
+from ...base.parts import items, number, part, text
+from ...model.orchestrator import API_VERSION, read_orchestrator
+from ...model.orchestrator_status import LIVE, age_of, conditions_with, live_condition
+from .pods import Owner, Workload
+
+GROUP = "rbac.authorization.k8s.io"
+LABELS = {"app.kubernetes.io/managed-by": "hotpeers"}
+ROLE_PREFIX = "hotpeers-status-"
+_MAX_NAME = 253
+_NEW_SECONDS = 10.0
+"""A report may arrive before the watch shows its pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An existing Orchestrator. `owner_uids` and `is_ours` tell whose it is.
+
+    `status` has the parts of its status that the controller may change.
+    """
+
+    key: NamespacedName
+    uid: str
+    generation: int
+    is_ours: bool
+    owner_uids: frozenset[str]
+    held: str
+    replicas: Mapping[str, Any]
+    conditions: tuple[Any, ...]
+
+
+def read_shown(data: Any) -> Shown:
+    """Read an Orchestrator. Raises `MalformedError`."""
+    one = read_orchestrator(data)
+    owners = (text(owner, "uid") for owner in items(data, "metadata", "ownerReferences"))
+    status = part(data, "status")
+    return Shown(
+        key=one.key,
+        uid=one.uid,
+        generation=one.generation,
+        is_ours=one.workload is not None,
+        owner_uids=frozenset(owners),
+        held=text(status, "held"),
+        replicas={
+            name: {key: entry.get(key) for key in ("time", "live", "reason", "message")}
+            for name, entry in part(status, "replicas").items()
+            if isinstance(entry, dict)
+        },
+        conditions=tuple(items(status, "conditions")),
+    )
+
+
+def orchestrator_of(workload: Workload) -> dict[str, Any]:
+    """The Orchestrator of a workload. Kubernetes deletes it with the workload."""
+    owner: Owner = workload.owner
+    reference = {
+        "apiVersion": owner.api_version,
+        "kind": owner.kind,
+        "name": owner.name,
+        "uid": owner.uid,
+    }
+    shown = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Orchestrator",
+        "metadata": {
+            "namespace": workload.key.namespace,
+            "name": workload.key.name,
+            "labels": LABELS,
+            "ownerReferences": [reference],
+        },
+        "spec": {"workload": shown},
+    }
+
+
+def role_name(orchestrator: str) -> str:
+    """The name of the Role and RoleBinding of an Orchestrator; bounded and unique."""
+    name = ROLE_PREFIX + orchestrator
+    if len(name) <= _MAX_NAME:
+        return name
+    digest = hashlib.sha256(orchestrator.encode()).hexdigest()[:10]
+    return f"{name[: _MAX_NAME - 11].rstrip('-.')}-{digest}"
+
+
+def role_of(one: Shown) -> dict[str, Any]:
+    """The Role that allows to write the status of this one Orchestrator."""
+    rule = {
+        "apiGroups": ["hotpeers.dev"],
+        "resources": ["orchestrators/status"],
+        "resourceNames": [one.key.name],
+        "verbs": ["get", "patch"],
+    }
+    return {"apiVersion": f"{GROUP}/v1", "kind": "Role", **_metadata(one), "rules": [rule]}
+
+
+def binding_of(one: Shown, accounts: Iterable[str]) -> dict[str, Any]:
+    """The RoleBinding that grants the Role to the ServiceAccounts of the workload's pods."""
+    return {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": "RoleBinding",
+        **_metadata(one),
+        "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": role_name(one.key.name)},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": account, "namespace": one.key.namespace}
+            for account in sorted(accounts)
+        ],
+    }
+
+
+def binds(found: object, wanted: Mapping[str, Any]) -> bool:
+    """Whether an existing RoleBinding grants what is wanted, and belongs to the same Orchestrator."""
+    owners = {text(one, "uid") for one in items(found, "metadata", "ownerReferences")}
+    mine = text(wanted["metadata"]["ownerReferences"][0], "uid")
+    subjects = sorted(text(one, "name") for one in items(found, "subjects"))
+    return (
+        mine in owners
+        and part(found, "roleRef").get("name") == wanted["roleRef"]["name"]
+        and subjects == [one["name"] for one in wanted["subjects"]]
+    )
+
+
+def is_made_by_us(found: object) -> bool:
+    """Whether an object has our label, so that it may be replaced."""
+    return LABELS.items() <= part(found, "metadata", "labels").items()
+
+
+def status_change(one: Shown, pods: Iterable[str], held: str, now: datetime) -> dict[str, Any]:
+    """What the controller changes in the status: reports of pods that have ended, and the hold.
+
+    Empty if nothing is to be changed.
+    """
+    there = set(pods)
+    change: dict[str, Any] = {}
+    ended = [
+        name
+        for name, entry in one.replicas.items()
+        if name not in there and age_of(text(entry, "time"), now) > _NEW_SECONDS
+    ]
+    if ended:
+        change["replicas"] = dict.fromkeys(ended)
+        left = {name: entry for name, entry in one.replicas.items() if name not in ended}
+        outcome = live_condition(left, now)
+        change["conditions"] = conditions_with(
+            list(one.conditions), LIVE, outcome, one.generation, now
+        )
+    if held != one.held:
+        change["held"] = held or None
+    return change
+
+
+def _metadata(one: Shown) -> dict[str, Any]:
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": "Orchestrator",
+        "name": one.key.name,
+        "uid": one.uid,
+    }
+    return {
+        "metadata": {
+            "namespace": one.key.namespace,
+            "name": role_name(one.key.name),
+            "labels": LABELS,
+            "ownerReferences": [owner],
+        }
+    }
+
+
+def has_replicas(workload: object) -> bool:
+    """Whether a Deployment or StatefulSet wants pods. One without pods keeps its Orchestrator."""
+    return number(workload, "spec", "replicas", default=1) > 0
