@@ -18,6 +18,8 @@ Cell = str | tuple[str, str]
 _GAP = 2
 _LEAST_LAST = 24
 """The last column is not made narrower than this as long as other columns can be left out."""
+_LEAST_CUT = 16
+"""Nor narrower than this as long as other columns can be cut."""
 _INDENT = "    "
 
 
@@ -57,15 +59,19 @@ def table(
         for at, column in enumerate(heads)
     ]
     if width is not None:
-        heads, picked, widths = _fitted(heads, picked, widths, width)
-    lines = [_line(heads, [(column.head, "bold") for column in heads], widths)]
+        heads, picked, widths = _fitted(heads, picked, widths, width, wrap=wrap)
+    titles = [
+        (one.head if cell_len(one.head) <= room else "", "bold")
+        for one, room in zip(heads, widths, strict=True)
+    ]
+    lines = [_line(heads, titles, widths)]
     for row in picked:
         lines += _row(heads, row, widths, wrap=wrap and width is not None, width=width or 0)
     return lines
 
 
 def _fitted(
-    heads: list[Column], rows: list[list[Cell]], widths: list[int], width: int
+    heads: list[Column], rows: list[list[Cell]], widths: list[int], width: int, *, wrap: bool
 ) -> tuple[list[Column], list[list[Cell]], list[int]]:
     while _total(widths, last=_LEAST_LAST) > width and any(one.drop for one in heads):
         at = max(range(len(heads)), key=lambda index: heads[index].drop)
@@ -73,8 +79,10 @@ def _fitted(
         rows = [row[:at] + row[at + 1 :] for row in rows]
         widths = widths[:at] + widths[at + 1 :]
     widths = list(widths)
+    # A text that is wrapped goes below the other columns if there is no room beside them.
+    least = 0 if wrap else _LEAST_CUT
     # Cut the widest of the columns that may be cut, a cell at a time.
-    while _total(widths, last=_LEAST_LAST) > width:
+    while _total(widths, last=least) > width:
         cuttable = [at for at, one in enumerate(heads[:-1]) if 0 < one.least < widths[at]]
         if not cuttable:
             break

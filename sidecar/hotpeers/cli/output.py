@@ -57,9 +57,14 @@ def print_lines(console: Console, lines: Iterable[Text]) -> None:
         return
     from rich.text import Text
 
-    # The lines fit already, if they can: the terminal itself wraps the others.
-    if text := list(lines):
-        console.print(Text("\n").join(text), soft_wrap=True)
+    # Rows of tables fit already, if they can. Other lines are wrapped between words.
+    fitted = [
+        part
+        for line in lines
+        for part in ([line] if line.no_wrap else line.wrap(console, console.width))
+    ]
+    if fitted:
+        console.print(Text("\n").join(fitted), soft_wrap=True)
 
 
 def width_of(console: Console) -> int | None:

@@ -24,7 +24,7 @@ _NAMESPACE = Column("NAMESPACE", least=8)
 _COLUMNS = (
     Column("NAME", least=12),
     Column("STATE"),
-    Column("PEERS", right=True),
+    Column("PEERS", drop=1, right=True),
     Column("REFUSED", drop=3, right=True),
     Column("LIVE", drop=2),
     Column("RUNTIME", drop=4),

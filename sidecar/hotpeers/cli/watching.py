@@ -127,22 +127,26 @@ class ScreenShow:
         self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        lines = self._lines(options.max_width, console.height - 1)
-        yield from (Text.assemble(line, overflow="crop", no_wrap=True) for line in lines)
+        for line in self._lines(options.max_width, console.height - 1):
+            line.no_wrap, line.overflow = True, "crop"
+            yield line
         yield Text("Ctrl-C ends", "dim", overflow="crop", no_wrap=True, end="")
 
     def _lines(self, width: int, height: int) -> Iterator[Text]:
-        yield headline(self._summaries, self._view.place)
+        head = headline(self._summaries, self._view.place).wrap(self._console, width)
         if self._view.trouble:
-            yield Text(f"cannot be followed now: {self._view.trouble}", "yellow")
-        room = max(height - 4, 1)
-        shown = self._summaries[:room]
+            said = Text(f"cannot be followed now: {self._view.trouble}", "yellow")
+            head.extend(said.wrap(self._console, width))
+        yield from head
+        # Further lines are an empty one, the heads of the columns, and the number of the others.
+        room = max(height - len(head) - 3, 1)
+        shown, hidden = self._summaries[:room], self._summaries[room:]
         yield Text("")
         yield from overview_lines(shown, width, everywhere=self._everywhere, wide=self._wide)
-        hidden = self._summaries[room:]
         if hidden:
             wrong = sum(one.state is not State.OK for one in hidden)
-            yield Text(f"and {len(hidden)} more, {wrong} of them with problems or unknown", "dim")
+            others = f", {wrong} of them not ok" if wrong else ""
+            yield Text(f"and {len(hidden)} more{others}", "dim")
 
 
 def title_of(key: NamespacedName) -> str:
