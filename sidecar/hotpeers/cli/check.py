@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import click
 
-from .options import reach
+from .options import namespace_option, reach
 from .output import FOUND, output_option, print_document
 
 
 @click.command()
 @click.option("--pre", is_flag=True, help="Check whether the cluster is ready for an installation.")
-@click.option(
-    "-n",
-    "--namespace",
-    default="",
-    metavar="NAME",
-    help="Check the workloads of one namespace; with --pre, where to install.  [default: all]",
+@namespace_option(
+    "Check the workloads of one namespace; with --pre, where to install.  [default: all]"
 )
 @output_option("text", "json")
 @reach

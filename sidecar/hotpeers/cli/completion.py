@@ -14,7 +14,7 @@ _NO_FILES, _FILES, _FOLDERS = 4, 0, 16
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(_SHELLS))
+@click.argument("shell", metavar="[bash|zsh|fish]", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print a script that completes the arguments of hotpeers in a shell.

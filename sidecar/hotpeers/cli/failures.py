@@ -53,8 +53,10 @@ def _fail(message: str) -> NoReturn:
 def _line(error: click.ClickException | HotpeersError) -> str:
     if isinstance(error, HotpeersError):
         return str(error)
-    said = error.format_message().rstrip(".")
+    said = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+    said = said[:1].lower() + said[1:]
     if not isinstance(error, click.UsageError):
         return said
     command = error.ctx.command_path if error.ctx is not None else "hotpeers"
-    return f"{said}; see '{command} --help'"
+    see = f"see '{command} --help'"
+    return f"{said} {see.capitalize()}" if said.endswith("?") else f"{said}; {see}"

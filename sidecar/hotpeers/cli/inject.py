@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import click
 
-from .options import injection_options
+from .options import injection_options, namespace_option
 from .output import FOUND
 from .policy import FILES, read_inputs
 
 
 @click.command()
 @FILES
-@click.option(
-    "-n",
-    "--namespace",
-    default="",
-    metavar="NAME",
-    help="Namespace of objects that name none, as for kubectl apply.  [default: default]",
-)
+@namespace_option("Namespace of objects that name none, as for kubectl apply.  [default: default]")
 @click.option(
     "-o",
     "--output",

@@ -5,6 +5,7 @@ Each option can also be set by an environment variable.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +13,8 @@ import click
 from click.shell_completion import CompletionItem
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 FILE = click.Path(allow_dash=True)
 """The type of a file or folder, which shells complete. The command itself opens it."""
@@ -36,6 +39,20 @@ def setting(
         show_default=bool(default),
         metavar=metavar,
         help=meaning,
+    )
+
+
+def namespace_option(meaning: str) -> Callable[[_Command], _Command]:
+    """The option `-n`, whose value is the name of a namespace or ""."""
+
+    def check(_: click.Context, __: click.Parameter, value: str) -> str:
+        # It becomes a part of a path of the API.
+        if value and not _NAMESPACE.fullmatch(value):
+            raise click.BadParameter(f"{value[:80]!r} is not the name of a namespace")
+        return value
+
+    return click.option(
+        "-n", "--namespace", default="", metavar="NAME", callback=check, help=meaning
     )
 
 

@@ -44,7 +44,7 @@ def show_policies(manifests: Manifests, console: Console) -> None:
         for line in lines:
             _line(console, f"- {line}")
     if not manifests.policies and not manifests.problems:
-        _line(console, "the files hold no SpawnPolicy")
+        click.echo("error: the files hold no SpawnPolicy", err=True)
 
 
 def _problems(manifests: Manifests) -> None:

@@ -150,5 +150,5 @@ class ScreenShow:
 
 
 def title_of(key: NamespacedName) -> str:
-    """The name of an orchestrator, which a sidecar may lack."""
-    return str(key) if key.namespace else key.name or "sidecar"
+    """The name of an orchestrator; that of a sidecar may have no namespace."""
+    return str(key) if key.namespace else key.name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from .options import reach
+from .options import namespace_option, reach
 
 if TYPE_CHECKING:
     from ..overview.reader import Wanted
@@ -35,13 +35,7 @@ def where_options(command: _Command) -> _Command:
     """Adds the argument NAME and the options that say where to read."""
     options = (
         click.argument("name", required=False, default="", metavar="[NAME]"),
-        click.option(
-            "-n",
-            "--namespace",
-            default="",
-            metavar="NAME",
-            help="Namespace of the Orchestrators.  [default: that of the context]",
-        ),
+        namespace_option("Namespace of the Orchestrators.  [default: that of the context]"),
         click.option(
             "-A", "--all-namespaces", "everywhere", is_flag=True, help="Read all namespaces."
         ),

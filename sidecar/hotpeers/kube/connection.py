@@ -65,7 +65,10 @@ async def connect(access: Access) -> Connection:
     # A kubeconfig is arbitrary YAML and its plugins are arbitrary programs: any error is possible.
     except Exception as error:
         where = _where(access)
-        raise ConnectionConfigError(f"{where}: {str(error) or type(error).__name__}") from error
+        what = str(error) or type(error).__name__
+        if isinstance(error, (TypeError, AttributeError, LookupError)):
+            what = f"this is not a kubeconfig ({what})"
+        raise ConnectionConfigError(f"{where}: {what}") from error
     return Connection(configuration, namespace)
 
 

@@ -41,7 +41,8 @@ def fetch_status(url: str) -> Json:
         said = clean_text(error.read(1000).decode("utf-8", "replace"), 300)
         raise StatusError(f"{address}: status {error.code}: {said}") from error
     except URLError as error:
-        raise StatusError(f"{address}: {error.reason}; is `hotpeers run` running there?") from error
+        why = getattr(error.reason, "strerror", None) or error.reason
+        raise StatusError(f"{address}: {why}; is `hotpeers run` running there?") from error
     except (OSError, ValueError, RecursionError) as error:
         said = clean_text(str(error), 300)
         raise StatusError(
@@ -87,7 +88,7 @@ def orchestrator_of(document: Json) -> Orchestrator:
         "conditions": [_live(generation, live, acks)],
     }
     read = read_orchestrator({"status": status})
-    return Orchestrator(NamespacedName(namespace, name), read.status, "sidecar")
+    return Orchestrator(NamespacedName(namespace, name or "sidecar"), read.status, "sidecar")
 
 
 def _live(generation: int, live: object, acks: list[Any]) -> Json:
