@@ -138,18 +138,18 @@ def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Finding]:
     live = status.condition(LIVE)
     if orchestrator.old:
         said = "its status lists names without sources, as older releases wrote it"
-        yield Finding("", OverviewReason.STATUS_OLD, said)
+        yield Finding("", OverviewReason.STATUS_OLD.value, said)
     elif status.peers is None:
-        yield Finding("", OverviewReason.NO_REPORT, "no pod has reported yet")
+        yield Finding("", OverviewReason.NO_REPORT.value, "no pod has reported yet")
     elif (newest := newest_report(status)) is not None and _age(newest, now) > STALE_SECONDS:
         said = f"the last report is from {newest.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        yield Finding("", OverviewReason.NO_REPORT, said)
+        yield Finding("", OverviewReason.NO_REPORT.value, said)
     elif live is None:
         # The hub has no agent process that could report.
         if orchestrator.workload:
-            yield Finding("", OverviewReason.NO_REPORT, "no pod says whether its peers are live")
+            yield Finding("", OverviewReason.NO_REPORT.value, "no pod says whether its peers are live")
     elif live.status is Live.UNKNOWN:
-        yield Finding("", live.reason or OverviewReason.NO_REPORT, live.message)
+        yield Finding("", live.reason or OverviewReason.NO_REPORT.value, live.message)
 
 
 def _wrong(status: OrchestratorStatus) -> Iterator[Finding]:

@@ -79,7 +79,9 @@ def test_status_shows_counts_then_problems_first(
     found = json.loads(everywhere.stdout)["orchestrators"]
     states = {one["name"]: one["state"] for one in found if one["namespace"] == namespace}
     assert states == {"a-good-one": "ok", "b-silent": "unknown", "c-refusing": "problem"}
-    as_yaml = yaml.safe_load(invoke(kubeconfig, "status", "-n", namespace, "-o", "yaml").stdout)
+    written = invoke(kubeconfig, "status", "-n", namespace, "-o", "yaml")
+    assert written.stderr == ""
+    as_yaml = yaml.safe_load(written.stdout)
     assert as_yaml["summary"] == {"orchestrators": 3, "problem": 1, "unknown": 1, "ok": 1}
     detail = invoke(kubeconfig, "status", f"{namespace}/c-refusing").stdout
     for part in ("Problems (1)", "What to do", "Peers (1)", "Pods (1)", "Deployment/c-refusing"):
