@@ -46,7 +46,9 @@ def print_document(document: Any, output: str, *, stream: bool = False) -> None:
         return
     import yaml
 
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1_000_000)
+    # The dumper in C is five times as fast, where PyYAML was built with it.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
     click.echo(f"---\n{text}" if stream else text, nl=False)
 
 
