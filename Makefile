@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests test-unit test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions e2e lock clean
+.PHONY: help setup demo demo-kubernetes test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-tenants  effect on one tenant while another one attacks the guard"
 	@echo "make bench-flood  cost of attackers of the webhook port"
 	@echo "make bench-definitions  effect of changed definitions on conversations, with and without hotpeers"
+	@echo "make bench-upgrade  an upgrade from the previous version under 40 sidecars, and back"
 	@echo "make bench-rollouts  effect of rollouts on turns in flight, with and without hotpeers"
 	@echo "make lock        compile requirements/*.txt again from requirements/*.in"
 	@echo "make clean       remove the results of the other targets"
@@ -84,6 +85,11 @@ $(GO)/.ready: requirements/cluster.txt $(UV)
 	$(UV) pip sync --quiet --require-hashes --python $(GO)/bin/python requirements/cluster.txt
 	@touch $@
 
+.venvs/workflows/.ready: requirements/workflows.txt $(UV)
+	@test -x .venvs/workflows/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python .venvs/workflows
+	$(UV) pip sync --quiet --require-hashes --python .venvs/workflows/bin/python requirements/workflows.txt
+	@touch $@
+
 setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
 
 # -- demonstrations
@@ -95,7 +101,7 @@ demo: $(VENV)/.ready $(KAGENT)/.ready
 demo-kubernetes: $(KAGENT)/.ready cluster
 	$(CLUSTER) run $(VENV)/bin/hotpeers demo --source kubernetes --agent-python $(KAGENT)/bin/python $(ARGS)
 
-test: check test-unit test-programs test-cluster test-kagent test-adk test-compat
+test: check test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat
 
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .
@@ -119,6 +125,10 @@ helm: $(VENV)/.ready
 manifests: helm
 	@$(CHART) manifests
 
+# The chart of a release as build/chart/hotpeers-VERSION.tgz, with this image (NAME@sha256:…).
+chart: helm
+	@$(CHART) package "$(IMAGE)"
+
 define newline
 
 
@@ -137,6 +147,13 @@ endef
 # They take less than a minute.
 test-unit: $(VENV)/.ready | build
 	$(call pytest,$(VENV),-n logical tests/unit)
+
+# The workflows of GitHub, by actionlint and zizmor. Seconds.
+WORKFLOWS := PYTHONPATH=tests $(VENV)/bin/python -m kit.workflows
+test-workflows: $(VENV)/.ready .venvs/workflows/.ready | build
+	@if $(WORKFLOWS) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
+	@$(WORKFLOWS) || test "$$CI" != true
+	$(call pytest,$(VENV),tests/workflows)
 
 # hotpeers' programs and others as processes on this machine, without a cluster.
 test-programs: setup $(CLIENTS)/.ready .venvs/compat/no-a2a/.ready | build
@@ -214,6 +231,9 @@ bench-tenants: $(VENV)/.ready cluster helm
 bench-flood: $(VENV)/.ready cluster
 	$(VENV)/bin/python bench/flood.py $(ARGS)
 
+bench-upgrade: $(VENV)/.ready cluster helm
+	$(VENV)/bin/python bench/upgrade.py $(ARGS)
+
 bench-rollouts: $(VENV)/.ready helm
 	@$(NODE) check
 	@$(NODE)
@@ -240,6 +260,7 @@ lock: $(UV)
 	$(LOCK) -c requirements/product.txt pyproject.toml requirements/demo.in -o requirements/demo.txt
 	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
+	$(LOCK) requirements/workflows.in -o requirements/workflows.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt

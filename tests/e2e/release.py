@@ -66,8 +66,11 @@ class Release:
 
     def upgrade(self, **annotations: str) -> None:
         """Upgrade to the same with other pod annotations, which replaces every controller."""
-        value = f"podAnnotations={json.dumps(annotations)}"
-        self._helm.upgrade(_NAME, NAMESPACE, *self._values, value)
+        self.upgrade_with(f"podAnnotations={json.dumps(annotations)}")
+
+    def upgrade_with(self, *values: str) -> None:
+        """Upgrade to the same with further values, in the place of earlier further ones."""
+        self._helm.upgrade(_NAME, NAMESPACE, *self._values, *values)
 
     def uninstall(self) -> None:
         """Uninstall it, and wait until its pods have gone."""

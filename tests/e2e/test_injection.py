@@ -2,11 +2,13 @@
 
 import json
 import time
+from typing import Any
 
 from e2e.crew import Crew
 from e2e.offers import offered, wait_for_offer
 from e2e.stage import PEER_LABEL
 from e2e.timings import Timings
+from kit.waiting import until
 
 
 def test_annotated_agent_is_injected_and_ready(crew: Crew) -> None:
@@ -68,3 +70,34 @@ def test_each_orchestrator_sees_its_selected_peers(crew: Crew) -> None:
         assert offered(crew.stage, crew.talk(crew.plain)) == set()
     wait_for_offer(crew.stage, crew.talk(crew.first), [])
     wait_for_offer(crew.stage, crew.talk(crew.second), [])
+
+
+def test_state_of_the_orchestrator_is_shown_by_kubectl_get(crew: Crew, timings: Timings) -> None:
+    stage = crew.stage
+    shown = {
+        "apiVersion": "hotpeers.dev/v1alpha1",
+        "kind": "Orchestrator",
+        "metadata": {"namespace": stage.namespace, "name": crew.first.name},
+    }
+
+    def row() -> dict[str, Any]:
+        table = stage.api.table("hotpeers.dev/v1alpha1", "Orchestrator", stage.namespace)
+        heads = [head["name"] for head in table["columnDefinitions"]]
+        rows = (dict(zip(heads, one["cells"], strict=True)) for one in table["rows"])
+        return next((one for one in rows if one["Name"] == crew.first.name), {})
+
+    until("its state", lambda: row().get("Live") == "True")
+    assert row()["Runtime"].startswith("kagent-adk ")
+    assert row()["Peers"] == 0
+    owner = stage.api.read(shown)["metadata"]["ownerReferences"][0]
+    assert (owner["kind"], owner["name"]) == ("Deployment", crew.first.name)
+    with crew.sub_agent("seen", "I am seen.", **{PEER_LABEL: "true"}):
+        began = time.time()
+        until("the peer in its state", lambda: row()["Peers"] == 1)
+        timings.note("a labelled Agent → the Orchestrator's status", time.time() - began)
+
+        def change() -> Any:
+            changes = stage.api.read(shown)["status"]["changes"]
+            return next((one for one in changes if "seen" in str(one["added"])), {})
+
+        until("the time until it was live", lambda: "liveSeconds" in change())

@@ -30,9 +30,42 @@
 {{ include "hotpeers.fullname" . }}-controller
 {{- end -}}
 
+{{/* The ServiceAccount of the controller. Never "default": each pod of the namespace would have its rights. */}}
+{{- define "hotpeers.serviceAccount" -}}
+{{- include "hotpeers.accountOf" (dict "given" .Values.serviceAccount "name" (include "hotpeers.controller" .) "value" "serviceAccount") -}}
+{{- end -}}
+
+{{/* The name of a ServiceAccount by its values (given), its default name, and the path of the values. */}}
+{{- define "hotpeers.accountOf" -}}
+{{- if not (or .given.create .given.name) -}}
+{{- fail (printf "%s.create is false: name the account that you create in %s.name" .value .value) -}}
+{{- end -}}
+{{- default .name .given.name -}}
+{{- end -}}
+
+{{/* The ServiceAccount itself, if the chart creates it. */}}
+{{- define "hotpeers.accountObject" -}}
+{{- if .given.create -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  namespace: {{ .namespace | quote }}
+  labels:
+    {{- toYaml .labels | nindent 4 }}
+  {{- with .given.annotations }}
+  annotations:
+    {{- include "hotpeers.texts" . | nindent 4 }}
+  {{- end }}
+{{- if not .given.automountServiceAccountToken }}
+automountServiceAccountToken: false
+{{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* The user name of the controller's requests. */}}
 {{- define "hotpeers.account" -}}
-system:serviceaccount:{{ .Release.Namespace }}:{{ include "hotpeers.controller" . }}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "hotpeers.serviceAccount" . }}
 {{- end -}}
 
 {{/* Not empty if the cluster has ValidatingAdmissionPolicies: Kubernetes 1.30 and newer. */}}
@@ -79,10 +112,88 @@ zz-{{ include "hotpeers.fullname" . }}-hold
 {{- end -}}
 
 {{/* managed-by is missing, because Helm sets it itself, and objects rendered to a file are not managed by Helm. */}}
-{{- define "hotpeers.labels" -}}
+{{- define "hotpeers.ownLabels" -}}
 {{ include "hotpeers.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: hotpeers
+{{- end -}}
+
+{{/* The labels of each object: the chart's own, and commonLabels. */}}
+{{- define "hotpeers.labels" -}}
+{{- include "hotpeers.checkValues" . -}}
+{{- include "hotpeers.checkLabels" (dict "own" (include "hotpeers.ownLabels" .) "more" .Values.commonLabels "value" "commonLabels") -}}
+{{ include "hotpeers.ownLabels" . }}
+{{- with .Values.commonLabels }}
+{{ include "hotpeers.texts" . }}
+{{- end }}
+{{- end -}}
+
+{{/* Fails if a label of a value (more) is one of the chart's own labels. */}}
+{{- define "hotpeers.checkLabels" -}}
+{{- $own := fromYaml .own -}}
+{{- range $name := keys .more -}}
+{{- if hasKey $own $name -}}
+{{- fail (printf "%s: %s is a label that the chart sets, and cannot be changed" $.value $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The labels of a pod: the chart's own (own), then podLabels of `given`, then commonLabels. */}}
+{{- define "hotpeers.podLabels" -}}
+{{- include "hotpeers.checkLabels" (dict "own" .own "more" .given.podLabels "value" .value) -}}
+{{ merge (fromYaml .own) .given.podLabels .root.Values.commonLabels | include "hotpeers.texts" }}
+{{- end -}}
+
+{{/* The number of replicas by its present or its old name. */}}
+{{- define "hotpeers.replicas" -}}
+{{- if kindIs "invalid" .replicas }}{{ int .replicaCount }}{{ else }}{{ int .replicas }}{{ end -}}
+{{- end -}}
+
+{{/* Where pods run, and as which user: the values of `given`, and the controller's for those that are empty. */}}
+{{- define "hotpeers.placement" -}}
+{{- $all := .root.Values -}}
+automountServiceAccountToken: {{ .given.serviceAccount.automountServiceAccountToken }}
+{{- with $all.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with default $all.priorityClassName .given.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with default $all.nodeSelector .given.nodeSelector }}
+nodeSelector:
+  {{- include "hotpeers.texts" . | nindent 2 }}
+{{- end }}
+{{- with default $all.tolerations .given.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .given.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with default $all.podSecurityContext .given.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The environment variables of extraEnv. */}}
+{{- define "hotpeers.extraEnv" -}}
+{{- range $index, $entry := . }}
+{{- $value := ternary (dict "value" (include "hotpeers.text" .value)) (dict) (hasKey . "value") }}
+{{- if $index }}{{ "\n" }}{{ end }}
+{{- list (merge $value .) | toYaml }}
+{{- end }}
+{{- end -}}
+
+{{/* Fails if the values are those of another version: --reuse-values leaves out the defaults of this one. */}}
+{{- define "hotpeers.checkValues" -}}
+{{- range $name := list "enabled" "replicaCount" "commonLabels" "ports" "containerSecurityContext" -}}
+{{- if not (hasKey $.Values $name) -}}
+{{- fail (printf "the value %s is missing: these are the values of another version of the chart. Use helm upgrade --reset-then-reuse-values instead of --reuse-values" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "hotpeers.selector" -}}
@@ -139,5 +250,18 @@ app.kubernetes.io/component: controller
     "digest" $own.digest) -}}
 {{- else -}}
 {{- include "hotpeers.image" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The image of new pods in namespaces of the channel "canary"; empty if there is none. */}}
+{{- define "hotpeers.canaryImage" -}}
+{{- $own := .Values.sidecar.canary -}}
+{{- if or $own.repository $own.tag $own.digest -}}
+{{- $image := .Values.image -}}
+{{- $sidecar := .Values.sidecar.image -}}
+{{- include "hotpeers.reference" (dict
+    "repository" (default (default $image.repository $sidecar.repository) $own.repository)
+    "tag" (default (default (default .Chart.AppVersion $image.tag) $sidecar.tag) $own.tag)
+    "digest" $own.digest) -}}
 {{- end -}}
 {{- end -}}

@@ -45,7 +45,10 @@ ADVICE: Mapping[Reason, Advice] = {
     R.READ_FORBIDDEN: Advice("Run the check as a user who may, or ask for the right.", _WARNING),
     R.READ_FAILED: Advice("Run the check again; look at the log of the API server.", _WARNING),
     R.INSTALL_FORBIDDEN: Advice("Install as a user with these rights, such as cluster-admin."),
-    R.CONTROLLER_MISSING: Advice("Install the chart (docs/install.md), or use --pre before that."),
+    R.CONTROLLER_MISSING: Advice(
+        "Install the chart (docs/install.md), or turn it on by the value enabled=true. "
+        "Before that, use --pre."
+    ),
     R.INSTALLED_TWICE: Advice("Uninstall one of them: a cluster has one release."),
     R.VERSIONS_DIFFER: Advice(
         "Restart its workload at a quiet time: kubectl rollout restart.", _WARNING, "injection"
@@ -54,7 +57,10 @@ ADVICE: Mapping[Reason, Advice] = {
         "Push the image to a registry that the nodes reach, and set image.repository, image.tag and "
         "the pull secrets. Injected pods pull with the secrets of their own namespace."
     ),
-    R.WEBHOOK_MISSING: Advice("Install or upgrade the chart: helm upgrade.", section=_CONTROLLER),
+    R.WEBHOOK_MISSING: Advice(
+        "Install or upgrade the chart: helm upgrade, with enabled=true if it is off.",
+        section=_CONTROLLER,
+    ),
     R.WEBHOOK_UNREACHABLE: Advice(
         "See why the controller's pods are not ready: kubectl describe and kubectl logs.",
         section=_CONTROLLER,

@@ -12,9 +12,13 @@ from .snapshot import Json, Part, Snapshot, place_of
 COMPONENT = "app.kubernetes.io/component"
 PART_OF = "app.kubernetes.io/part-of=hotpeers"
 VERSION = "app.kubernetes.io/version"
-WEBHOOK_PORT, WEBHOOK_PORT_NAME = 9443, "webhook"
+_WEBHOOK_PORT, WEBHOOK_PORT_NAME = 9443, "webhook"
 _ENDING = ".hotpeers.dev"
-_INJECTORS = ("inject.hotpeers.dev", "namespace.inject.hotpeers.dev")
+_INJECTORS = tuple(
+    f"{canary}{opted_in}inject.hotpeers.dev"
+    for canary in ("", "canary.")
+    for opted_in in ("", "namespace.")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Release:
     def user(self) -> str:
         """The user name of its ServiceAccount."""
         return f"system:serviceaccount:{self.namespace}:{self.account}"
+
+    @property
+    def webhook_port(self) -> int:
+        """The port of its pods that serves the webhooks."""
+        port = self.settings.get("HOTPEERS_LISTEN", "").rpartition(":")[2]
+        return int(port) if port.isdecimal() and len(port) <= 5 else _WEBHOOK_PORT
 
     @property
     def certificate_secret(self) -> str:

@@ -104,6 +104,7 @@ def _without(objects: Iterable[Json], release: Release) -> Iterator[Json]:
     off = {
         "hotpeers-controller-guard": settings.get("HOTPEERS_GUARD_CONFIGURATION") == "none",
         "hotpeers-controller-hold": settings.get("HOTPEERS_HOLD_CONFIGURATION") == "none",
+        "hotpeers-controller-workloads": settings.get("HOTPEERS_ORCHESTRATORS") == "false",
         "hotpeers-controller-readers": settings.get("HOTPEERS_BIND_READERS") == "false",
     }
     for one in objects:

@@ -11,7 +11,6 @@ from ..model.selector import Selector
 from .finding import Finding
 from .reasons import CheckReason
 from .release import (
-    WEBHOOK_PORT,
     WEBHOOK_PORT_NAME,
     Release,
     controllers,
@@ -65,10 +64,11 @@ def find_blocking_policies(snapshot: Snapshot) -> Iterator[Finding]:
             for one in snapshot.of(Part.NETWORK_POLICIES)
             if text(one, "metadata", "namespace") == release.namespace and _selects(one, release)
         ]
-        if selecting and not any(_admits(one) for one in selecting):
+        if selecting and not any(_admits(one, release.webhook_port) for one in selecting):
             names = ", ".join(map(place_of, selecting))
             message = (
-                f"it selects the controller's pods, and admits no address to port {WEBHOOK_PORT}"
+                "it selects the controller's pods, and admits no address to port "
+                f"{release.webhook_port}"
             )
             yield Finding(CheckReason.NETWORK_POLICY_BLOCKS, names, message)
 
@@ -81,8 +81,10 @@ def _selects(policy: Json, release: Release) -> bool:
     return selector is not None and selector.matches(release.labels)
 
 
-def _admits(policy: Json) -> bool:
-    return any(_is_open(rule) and _has_port(rule) for rule in items(policy, "spec", "ingress"))
+def _admits(policy: Json, wanted: int) -> bool:
+    return any(
+        _is_open(rule) and _has_port(rule, wanted) for rule in items(policy, "spec", "ingress")
+    )
 
 
 def _is_open(rule: Json) -> bool:
@@ -91,18 +93,18 @@ def _is_open(rule: Json) -> bool:
     return not sources or any("ipBlock" in one for one in sources if isinstance(one, dict))
 
 
-def _has_port(rule: Json) -> bool:
+def _has_port(rule: Json, wanted: int) -> bool:
     ports = [one for one in items(rule, "ports") if isinstance(one, dict)]
-    return not ports or any(_is_webhook_port(one) for one in ports)
+    return not ports or any(_is_webhook_port(one, wanted) for one in ports)
 
 
-def _is_webhook_port(entry: Json) -> bool:
+def _is_webhook_port(entry: Json, wanted: int) -> bool:
     if entry.get("protocol", "TCP") != "TCP":
         return False
     port, end = entry.get("port"), entry.get("endPort")
     if isinstance(port, int) and isinstance(end, int):
-        return port <= WEBHOOK_PORT <= end
-    return port in (None, WEBHOOK_PORT, WEBHOOK_PORT_NAME)
+        return port <= wanted <= end
+    return port in (None, wanted, WEBHOOK_PORT_NAME)
 
 
 def label_selector(given: Json) -> Selector | None:

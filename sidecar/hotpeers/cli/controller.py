@@ -34,6 +34,12 @@ from .options import injection_options, logging_options, reach, setting
     "Name of the Service of the webhooks; the certificate is issued for its DNS names.",
 )
 @setting(
+    "--canary-image",
+    "",
+    "IMAGE",
+    "Image for namespaces with the label hotpeers.dev/channel=canary.  [default: --image]",
+)
+@setting(
     "--webhook-configuration",
     "hotpeers-injector",
     "NAME",

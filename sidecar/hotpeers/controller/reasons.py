@@ -56,7 +56,10 @@ class ControllerReason(Reason):
         "DeletionUnknown",
         "The deletionPolicy of a deleted SpawnPolicy is unknown; its agents stay.",
     )
-    TOO_MANY_EVENTS = "TooManyEvents", "The subject has reached its limit of Events."
+    TOO_MANY_EVENTS = (
+        "TooManyEvents",
+        "The subject has reached its limit of Events or of status reports.",
+    )
     GUARD_NOT_READY = (
         "GuardNotReady",
         "The guard has not read all agents and policies yet; the request is denied.",

@@ -52,7 +52,7 @@ class Controller:
         self._metrics = metrics
         self._certificate = ServingCertificate(_client_authorities(settings))
         self._draining = False
-        self._webhook = Webhook(metrics, lambda: self._draining)
+        self._webhook = Webhook(metrics, lambda: self._draining, canary_image=settings.canary_image)
         self._replica: Replica | None = None
         self._guarding: Guarding | None = None
         self._holding: Holding | None = None

@@ -109,6 +109,8 @@ class ControllerSettings(BaseModel):
     hub_timeout: str = Field(default="60s", pattern=r"^[1-9][0-9]{0,4}s$")
     """How long the tool servers of orchestrators wait for an answer of the hub."""
     image: str
+    canary_image: str = ""
+    """The image for pods of Namespaces in the channel "canary"; "" for the same as elsewhere."""
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
     sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..base.errors import ListenError
 from ..base.settings import Listen
+from .fair_sessions import FairSessions
 from .sessions import Sessions
 from .streams import Streams
 
@@ -64,7 +65,8 @@ def make_app(
         host=listen.host or "0.0.0.0",  # noqa: S104 - only compared with
     )
     app.router.routes += [Route(HEALTH, health, methods=["GET"]), *routes]
-    resumed = Streams(Sessions(app, PATH, sessions), PATH, _MAX_REQUEST_BYTES)
+    fair = FairSessions(app, PATH, sessions)
+    resumed = Streams(Sessions(fair, PATH, sessions), PATH, _MAX_REQUEST_BYTES)
     return resumed if token_file is None else _Guarded(resumed, token_file)
 
 

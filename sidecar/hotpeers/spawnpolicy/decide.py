@@ -28,6 +28,7 @@ from .rules.lifecycle import check_origin, check_stamps, check_unchanged, withou
 from .rules.limits import check_depth, check_limits, lifetime
 from .rules.metadata import check_metadata, check_name, matches
 from .rules.naming import named
+from .rules.reports import is_own_report
 from .rules.reviews import is_self_review
 from .rules.security import contexts_of
 from .rules.size import too_large
@@ -47,7 +48,7 @@ def decide(request: Request, policies: Sequence[SpawnPolicy], facts: Facts) -> D
     If any governing policy is enforced, policies in audit mode are ignored. A request without a
     governing policy is denied, because callers pass requests of governed subjects only.
     """
-    if is_own_event(request) or is_self_review(request):
+    if is_own_event(request) or is_own_report(request) or is_self_review(request):
         return Decision(allowed=True)
     given = request.object
     request = named(request, facts.ending)

@@ -36,7 +36,7 @@ def run_arguments(kubeconfig: Path, namespace: str, file: Path, listen: str) -> 
 class Sidecar:
     """One sidecar, which can be killed and started again on the same peer file.
 
-    `environment` is set for it alone.
+    `environment` is set for it alone. `python` is the interpreter of another version of it.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Sidecar:
         *,
         file: Path | None = None,
         environment: dict[str, str] | None = None,
+        python: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.namespace = namespace
@@ -56,7 +57,7 @@ class Sidecar:
         setting = [f"{name}={value}" for name, value in (environment or {}).items()]
         command = ["/usr/bin/env", *setting] if setting else []
         self.process = Process(
-            [*command, sys.executable, "-m", "hotpeers", *arguments], folder / "log"
+            [*command, python or sys.executable, "-m", "hotpeers", *arguments], folder / "log"
         )
 
     def start(self) -> None:

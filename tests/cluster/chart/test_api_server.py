@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from kit.apiserver.client import Api, Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
+from kit.apiserver.resources import install_crd
 from kit.apiserver.server import Cluster
-from kit.chart.helm import Helm
+from kit.chart.helm import CHART, Helm
 from kit.chart.operators import install_operators
 from kit.chart.rendering import INSTALL
 from kit.chart.variants import VARIANTS, Variant
@@ -58,6 +60,17 @@ def test_install_manifest_is_taken(cluster: Cluster, place: str) -> None:
     assert objects[0]["metadata"]["name"] == place
     for manifest in objects:
         try_to_apply(cluster.api, manifest)
+
+
+@pytest.mark.usefixtures("crds")
+@pytest.mark.parametrize("place", ["team"], indirect=True)
+def test_examples_for_artifact_hub_are_taken(cluster: Cluster, place: str) -> None:
+    policies = CHART.parent / "crds" / "spawnpolicies.hotpeers.dev.yaml"
+    install_crd(cluster.api, policies)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    for example in yaml.safe_load(chart["annotations"]["artifacthub.io/crdsExamples"]):
+        assert example["metadata"]["namespace"] == place
+        try_to_apply(cluster.api, example)
 
 
 @pytest.mark.parametrize("place", ["restricted"], indirect=True)

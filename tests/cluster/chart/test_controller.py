@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
-from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, Object
 from kit.apiserver.namespaces import create_namespace
-from kit.apiserver.processes import Process, free_ports
 from kit.apiserver.resources import account_manifest, bare_pod
 from kit.apiserver.server import Cluster
 from kit.chart.helm import Helm
 from kit.chart.inventory import Item, inventory, left_over
+from kit.controller.deployed import Deployed
 from kit.controller.injected import injected
 from kit.waiting import until
 
@@ -72,44 +68,20 @@ def release(own_cluster: Cluster, helm_program: Path) -> Release:
 
 
 @pytest.fixture
-def controller(own_cluster: Cluster, release: Release) -> Iterator[tuple[Process, int]]:
-    """A replica, and the port of its health."""
-    name = {"name": "hotpeers-controller", "namespace": PLACE}
-    deployment = release.api.read({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": name})
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    fields = {"metadata.namespace": PLACE, "metadata.name": "hotpeers-controller-1"}
-    environment = {
-        one["name"]: one.get("value") or fields[one["valueFrom"]["fieldRef"]["fieldPath"]]
-        for one in container["env"]
-    }
-    account = ServiceAccount(own_cluster, PLACE, "hotpeers-controller")
-    account.renew()
-    listen, health = free_ports(2)
-    environment |= {
-        "KUBECONFIG": str(account.kubeconfig()),
-        "HOTPEERS_LISTEN": f"127.0.0.1:{listen}",
-        "HOTPEERS_HEALTH_LISTEN": f"127.0.0.1:{health}",
-        "PYTHONPATH": ":".join(path for path in sys.path if path),
-    }
-    pairs = [f"{name}={value}" for name, value in environment.items()]
-    command = ["/usr/bin/env", *pairs, sys.executable, "-m", "hotpeers", *container["args"]]
-    process = Process(command, own_cluster.folder / "controller.log", "controller")
-    process.start()
-    yield process, health
-    process.stop()
-
-
-def is_ready(port: int) -> bool:
-    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-        return bool(answer.status == 200)
-    return False
+def controller(own_cluster: Cluster, release: Release) -> Iterator[Deployed]:
+    """A replica."""
+    assert release.roles
+    replica = Deployed(own_cluster, "hotpeers-controller-1")
+    replica.process.start()
+    yield replica
+    replica.process.stop()
 
 
 def test_controller_works_survives_an_upgrade_and_uninstalls_cleanly(
-    release: Release, controller: tuple[Process, int]
+    release: Release, controller: Deployed
 ) -> None:
-    process, port = controller
-    until("the controller to be ready", lambda: is_ready(port), SECONDS)
+    process = controller.process
+    until("the controller to be ready", controller.is_ready, SECONDS)
     bundle = until("the caBundle", release.bundle, SECONDS)
     until("the bindings of the pod", release.bindings, SECONDS)
     release.helm.upgrade("hotpeers", PLACE, "crds.keep=false", "webhook.timeoutSeconds=1")

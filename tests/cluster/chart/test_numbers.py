@@ -64,6 +64,7 @@ def test_empty_tag_and_digest_are_those_of_the_chart(helm: Helm) -> None:
 def test_labels_names_and_variables_may_be_numbers_and_booleans(helm: Helm) -> None:
     sets = (
         *("podLabels.version=1", "podLabels.inject=true", "podAnnotations.a=2"),
+        *("commonLabels.cost=8", "mcp.podLabels.tier=9", "mcp.podAnnotations.b=10"),
         *("nodeSelector.gpu=false", "serviceAccount.annotations.number=3"),
         *("extraEnv[0].name=LEVEL", "extraEnv[0].value=4", "fullnameOverride=12"),
         *("webhook.namespaceSelector.matchLabels.tier=5", "mcp.enabled=true", "mcp.namespace=42"),
@@ -108,7 +109,9 @@ def test_error_names_the_value_that_cannot_be_a_number(helm: Helm, value: str, n
         rendered(helm, "--set", value)
 
 
-@pytest.mark.parametrize("value", ["guard.enabled=false", "replicas=2", "webhook.timeoutSeconds=1"])
+@pytest.mark.parametrize(
+    "value", ["guard.enabled=false", "replicaCount=2", "webhook.timeoutSeconds=1"]
+)
 def test_text_in_place_of_a_number_or_boolean_is_named(helm: Helm, value: str) -> None:
     with pytest.raises(HelmError, match=value.partition("=")[0].rpartition(".")[2]):
         rendered(helm, "--set-string", value)

@@ -131,7 +131,7 @@ def test_upgrade_keeps_objects_written_by_the_controller(api: Api, release: Helm
     write_certificates(api)
     release.upgrade("hotpeers", PLACE)
     assert webhook(api)["clientConfig"]["caBundle"] == BUNDLE
-    release.upgrade("hotpeers", PLACE, "webhook.timeoutSeconds=1", "replicas=3")
+    release.upgrade("hotpeers", PLACE, "webhook.timeoutSeconds=1", "replicaCount=3")
     assert webhook(api)["timeoutSeconds"] == 1
     assert webhook(api)["clientConfig"]["caBundle"] == BUNDLE
     release.run("rollback", "hotpeers", "1", "--namespace", PLACE)

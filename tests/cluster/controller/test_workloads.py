@@ -1,4 +1,7 @@
-"""The Orchestrators of injected workloads, and the statuses that their sidecars write, on a real API server."""
+"""The Orchestrators of injected workloads, and the statuses that their sidecars write.
+
+On a real API server.
+"""
 
 from __future__ import annotations
 
@@ -232,6 +235,7 @@ async def test_workload_is_shown_from_its_first_pod_to_its_last(
             api.patch(deployment, {"spec": {"replicas": 0}})
             api.delete(pod(replica_set, "lead", "lead-2"), gracePeriodSeconds=0)
             await until_async("the end of the pod", lambda: workloads._idle)
+            await asyncio.sleep(1.0)
             assert found(api, shown)
             api.patch(deployment, {"spec": {"replicas": 1}})
             await until_async("the end of the Orchestrator", lambda: not found(api, shown), 30)

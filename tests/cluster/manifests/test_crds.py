@@ -169,7 +169,7 @@ def test_peers_are_listed_as_people_look_for_them(
     cluster.api.create(peer(namespace, "weather", URL, description="Tells the weather"))
     table = cluster.api.table("hotpeers.dev/v1alpha1", "Peer", namespace)
     shown = [column["name"] for column in table["columnDefinitions"] if column["priority"] == 0]
-    assert shown == ["Name", "URL", "Age"]
+    assert shown == ["Name", "URL", "Offered", "Ready", "Failure", "Age"]
     assert table["rows"][0]["cells"][:2] == ["weather", URL]
     names = cluster.api.read(read_yaml(PEERS)[0])["status"]["acceptedNames"]
     assert names["shortNames"] == ["hp"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from kit.chart import values
 from kit.chart.helm import CHART, Helm
 
 K8S = CHART.parent
@@ -42,7 +43,12 @@ metadata:
 
 def expected(helm: Helm) -> dict[Path, str]:
     """Each generated file with its expected content. The copies must be up to date first."""
-    return {**copies(), INSTALL: install_manifest(helm)}
+    return {**copies(), **from_values(), INSTALL: install_manifest(helm)}
+
+
+def from_values() -> dict[Path, str]:
+    """The files with the comments of values.yaml: the chart's README and the schema."""
+    return {values.README: values.readme(), values.SCHEMA: values.described_schema()}
 
 
 def copies() -> dict[Path, str]:
@@ -72,7 +78,7 @@ def renew(helm: Helm) -> Iterator[Path]:
     for file in stray():
         file.unlink()
         yield file
-    for path, text in copies().items():
+    for path, text in {**copies(), **from_values()}.items():
         if _write(path, text):
             yield path
     if _write(INSTALL, install_manifest(helm)):

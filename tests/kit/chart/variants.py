@@ -45,6 +45,12 @@ VARIANTS = {
             'nodeSelector={"kubernetes.io/os": "linux"}',
             'tolerations=[{"operator": "Exists"}]',
             'affinity={"nodeAffinity": {}}',
+            'commonLabels={"cost": 7}',
+            'extraArgs=["--log-level=debug"]',
+            'extraVolumes=[{"name": "more", "emptyDir": {}}]',
+            'extraVolumeMounts=[{"name": "more", "mountPath": "/more"}]',
+            'serviceAccount.name="injecting"',
+            'sidecar.canary={"tag": "next"}',
             'podAnnotations={"a/b": "c"}',
             'podLabels={"team": "agents"}',
             'serviceAccount.annotations={"a/b": "c"}',
@@ -56,7 +62,7 @@ VARIANTS = {
     ),
     "as little as there can be": Variant(
         (
-            "replicas=0",
+            "replicaCount=0",
             "rbac.auto=false",
             "crds.install=false",
             "podDisruptionBudget.enabled=false",
@@ -67,6 +73,29 @@ VARIANTS = {
     ),
     "rights by hand": Variant(("rbac.auto=false",)),
     "one replica": Variant(("replicas=1",)),
+    "the network of the node": Variant(
+        (
+            "hostNetwork=true",
+            'ports={"webhook": 19443, "health": 18080}',
+            'podSecurityContext={"runAsUser": 1000}',
+            'containerSecurityContext={"privileged": false}',
+        )
+    ),
+    "all programs": Variant(
+        (
+            "hub.enabled=true",
+            "hub.serviceAccount.create=false",
+            'hub.serviceAccount.name="mine"',
+            'hub.extraVolumes=[{"name": "more", "emptyDir": {}}]',
+            'hub.extraVolumeMounts=[{"name": "more", "mountPath": "/more"}]',
+            'hub.affinity={"podAntiAffinity": {}}',
+            'registry.url="http://registry:12121"',
+            'mcp={"enabled": true, "tokenSecret": {"name": "t", "key": "t"}}',
+            'mcp.extraEnv=[{"name": "A", "value": 1}]',
+            'mcp.podSecurityContext={"runAsUser": 1000, "runAsNonRoot": true}',
+        )
+    ),
+    "off": Variant(("enabled=false", "hub.enabled=true")),
     "another name and namespace": Variant(release="injector", namespace="agents"),
     "names like numbers": Variant(
         ('nameOverride="1"', 'fullnameOverride="12"'), release="7", namespace="42"

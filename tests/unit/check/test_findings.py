@@ -426,3 +426,38 @@ def test_without_an_installation_only_the_first_checks_are_made() -> None:
     # A user who cannot see the installation does not know that it is missing.
     blind = snapshot(remove, unread={Part.RELEASES: Unread("no", forbidden=True)})
     assert checks_after(blind) == checks_after(snapshot()) == AFTER
+
+
+def listen(port: str) -> Change:
+    """The controller serves at another port, as by the chart's value `ports.webhook`."""
+
+    def change(those: Objects) -> None:
+        for one in those[Part.RELEASES]:
+            for container in one["spec"]["template"]["spec"]["containers"]:
+                container["env"] = [
+                    it for it in container["env"] if it["name"] != "HOTPEERS_LISTEN"
+                ]
+                container["env"].append({"name": "HOTPEERS_LISTEN", "value": port})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("given", "admitted", "blocked"),
+    [
+        (":19443", 19443, False),
+        (":19443", 9443, True),
+        ("", 9443, False),
+        (":not-a-port", 9443, False),
+        (":" + "9" * 5000, 9443, False),
+    ],
+)
+def test_network_policy_admits_the_port_that_is_served(
+    given: str, admitted: int, blocked: bool
+) -> None:
+    def change(those: Objects) -> None:
+        those[Part.NETWORK_POLICIES].append(policy({"ports": [{"port": admitted}]}))
+        listen(given)(those)
+
+    found = {one.reason for one in findings(snapshot(change))}
+    assert (R.NETWORK_POLICY_BLOCKS in found) is blocked

@@ -606,6 +606,53 @@ def test_no_other_events(path: str, value: Any) -> None:
     assert not event(EVENT, subresource="status").allowed
 
 
+SHOWN = {
+    "metadata": {"name": "lead", "namespace": "team"},
+    "spec": {"workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "lead"}},
+}
+
+
+def report(old: Any = SHOWN, **changes: Any) -> Any:
+    at = {
+        "group": "hotpeers.dev",
+        "version": "v1alpha1",
+        "resource": "orchestrators",
+        "subresource": "status",
+        "operation": "UPDATE",
+        "old_object": old,
+        **changes,
+    }
+    asked = replace(request({**SHOWN, "status": {"peers": 1}}), **at)
+    return decide(asked, [POLICY], Facts(now=NOW))
+
+
+def test_sidecar_may_write_the_status_of_its_own_orchestrator() -> None:
+    assert report().allowed
+    # The workload of an account without an Agent may have any name; RBAC knows it.
+    assert report(name="other", subject=ACCOUNT).allowed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"namespace": "other"},
+        {"subresource": ""},
+        {"subresource": "scale"},
+        {"operation": "CREATE"},
+        {"operation": "DELETE"},
+        {"resource": "peers"},
+        {"group": "kagent.dev"},
+        # An Orchestrator of the hub, of the same name.
+        {"old": {**SHOWN, "spec": {}}},
+        {"old": None},
+        {"old": "odd"},
+    ],
+)
+def test_no_other_status(changes: dict[str, Any]) -> None:
+    assert not report(**changes).allowed
+
+
 @pytest.mark.parametrize("value", [{}, {"deployment": {}}, {"deployment": {"replicas": 1}}])
 def test_image_of_its_own_is_named(value: Any) -> None:
     nameless = edited(byo(), ("spec.byo", value))

@@ -21,6 +21,7 @@ from ...spawnpolicy.request import Facts, Phase, Request, Subject, Usage
 from ...spawnpolicy.review import Review
 from ...spawnpolicy.rules.events import is_own_event
 from ...spawnpolicy.rules.naming import new_ending
+from ...spawnpolicy.rules.reports import is_own_report
 from ...spawnpolicy.schema.policy import SpawnPolicy
 from ...spawnpolicy.stamps import SPAWNED, stamps_of
 from ..reasons import ControllerReason
@@ -65,6 +66,7 @@ class Decider:
         self._quota = quota
         self._governing = governing
         self._events = Pace()
+        self._reports = Pace()
 
     async def decide(self, review: Review) -> Verdict:
         """The decision about one request."""
@@ -94,19 +96,11 @@ class Decider:
         modes = {one.key: one.spec.mode for one in governing}
         request = review.request_of(subject)
         if is_own_event(request):
-            return Verdict(self._of_event(request), subject)
+            return Verdict(_paced(request, self._events, "Events"), subject)
+        if is_own_report(request):
+            return Verdict(_paced(request, self._reports, "statuses"), subject)
         decision = await self._decided(request, policies, governing)
         return Verdict(decision, subject, modes.get(decision.policy, ""))
-
-    def _of_event(self, request: Request) -> Decision:
-        """Allow an Event of the allowed form, unless there are too many. Dry runs do not count."""
-        counts = request.phase is Phase.VALIDATING and not request.dry_run
-        subject = request.subject
-        if not counts or self._events.take(f"{subject.namespace}/{subject.agent}"):
-            return Decision(allowed=True)
-        wrong = f"{MOST} Events were written within {SECONDS:.0f} seconds"
-        denial = Denial(ControllerReason.TOO_MANY_EVENTS, "", wrong, f"{MOST}; wait")
-        return Decision(allowed=False, denials=(denial,))
 
     async def _decided(
         self, request: Request, policies: Sequence[SpawnPolicy], governing: Sequence[SpawnPolicy]
@@ -162,6 +156,17 @@ class Decider:
             governed.cancel()
             await asyncio.gather(governed, return_exceptions=True)
         return decision
+
+
+def _paced(request: Request, pace: Pace, what: str) -> Decision:
+    """Allow a write of the allowed form, unless there are too many. Dry runs do not count."""
+    counts = request.phase is Phase.VALIDATING and not request.dry_run
+    subject = request.subject
+    if not counts or pace.take(f"{subject.namespace}/{subject.agent or subject.service_account}"):
+        return Decision(allowed=True)
+    wrong = f"{MOST} {what} were written within {SECONDS:.0f} seconds"
+    denial = Denial(ControllerReason.TOO_MANY_EVENTS, "", wrong, f"{MOST}; wait")
+    return Decision(allowed=False, denials=(denial,))
 
 
 def _at_best(request: Request, policies: Sequence[SpawnPolicy], facts: Facts, key: str) -> Decision:

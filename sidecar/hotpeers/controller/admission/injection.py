@@ -1,10 +1,11 @@
-"""`/inject` over HTTP, and `/inject/namespace` for pods of Namespaces that opted in."""
+"""`/inject` over HTTP, and further paths for pods of Namespaces that opted in, or are a canary."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NAMESPACE_PATH = "/inject/namespace"
+_PATH, _OPTED_IN, _CANARY = "/inject", "/namespace", "/canary"
 
 
 class Webhook:
@@ -33,19 +34,28 @@ class Webhook:
     not injected. Both are None if the controller runs without an API server.
     """
 
-    def __init__(self, metrics: ControllerMetrics, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        metrics: ControllerMetrics,
+        draining: Callable[[], bool],
+        *,
+        canary_image: str = "",
+    ) -> None:
         self.injection: Injection | None = None
         self.owners: Owners | None = None
         self.notices: Notices | None = None
         self._metrics = metrics
         self._draining = draining
+        self._canary_image = canary_image
 
     def app(self) -> web.Application:
-        """The application that serves both paths."""
+        """The application that serves all paths."""
         app = make_app()
-        app.router.add_post("/inject", self._inject)
-        # The webhook's namespaceSelector decides which Namespaces opted in: their pods arrive here.
-        app.router.add_post(_NAMESPACE_PATH, self._inject)
+        # The namespaceSelector of each webhook decides which pods arrive at its path: the labels of
+        # the Namespace need not be read again.
+        for opted_in in ("", _OPTED_IN):
+            for canary in ("", _CANARY):
+                app.router.add_post(f"{_PATH}{opted_in}{canary}", self._inject)
         return app
 
     async def _inject(self, request: web.Request) -> web.Response:
@@ -55,8 +65,8 @@ class Webhook:
         try:
             async with request.app[INTAKE].body(request) as body:
                 begun = time.perf_counter()
-                opted_in = request.path == _NAMESPACE_PATH
-                done = await self._review(body, self.injection, opted_in=opted_in)
+                injection = self._injection_for(request.path, self.injection)
+                done = await self._review(body, injection, opted_in=_OPTED_IN in request.path)
                 response = web.json_response(done.answer)
         except GoneError as error:
             return web.Response(status=error.status)
@@ -72,6 +82,12 @@ class Webhook:
             # So that the next request goes to another replica.
             response.force_close()
         return response
+
+    def _injection_for(self, path: str, injection: Injection) -> Injection:
+        # A canary that ended is as any other Namespace, also if its webhook is still configured.
+        if path.endswith(_CANARY) and self._canary_image:
+            return replace(injection, image=self._canary_image)
+        return injection
 
     async def _review(self, raw: str, injection: Injection, *, opted_in: bool) -> Review:
         asked = read_request(raw)

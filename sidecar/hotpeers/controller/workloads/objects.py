@@ -175,6 +175,6 @@ def _metadata(one: Shown) -> dict[str, Any]:
     }
 
 
-def has_replicas(workload: object) -> bool:
-    """Whether a Deployment or StatefulSet wants pods. One without pods keeps its Orchestrator."""
-    return number(workload, "spec", "replicas", default=1) > 0
+def has_replicas(spec: object) -> bool:
+    """Whether a Deployment or StatefulSet wants pods. One that wants none keeps its Orchestrator."""
+    return number(spec, "replicas", default=1) > 0

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from kit.apiserver.client import Api, ApiError, Object, read_yaml
-from kit.apiserver.resources import AGENTS, PEERS, account_manifest, install_crd
+from kit.apiserver.resources import (
+    AGENTS,
+    ORCHESTRATORS,
+    PEERS,
+    account_manifest,
+    install_crd,
+    remove_crd,
+)
 from kit.apiserver.server import Cluster
 from kit.controller.guard_scene import (
     KINDS,
@@ -293,6 +300,38 @@ def test_applied_twice_stamps_stay(lead: Api, namespace: str) -> None:
         for key in ("annotations", "labels", "ownerReferences", "uid"):
             assert later["metadata"][key] == first["metadata"][key]
     assert third["spec"]["description"] == "Works"
+
+
+@pytest.fixture
+def orchestrators(cluster: Cluster) -> Iterator[None]:
+    install_crd(cluster.api, ORCHESTRATORS)
+    yield
+    remove_crd(cluster.api, ORCHESTRATORS)
+
+
+@pytest.mark.usefixtures("orchestrators")
+def test_status_of_its_own_orchestrator_is_all_it_may_write_of_them(
+    lead: Api, cluster: Cluster, namespace: str
+) -> None:
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment"}
+    version = "hotpeers.dev/v1alpha1"
+    for name, spec in (
+        ("lead", {"workload": {**workload, "name": "lead"}}),
+        ("other", {"workload": {**workload, "name": "other"}}),
+        ("of-hub", {}),
+    ):
+        metadata = {"namespace": namespace, "name": name}
+        cluster.api.create(
+            {"apiVersion": version, "kind": "Orchestrator", "metadata": metadata, "spec": spec}
+        )
+    base = f"/apis/{version}/namespaces/{namespace}/orchestrators"
+    merge = {"content_type": "application/merge-patch+json"}
+    told = lead.request("PATCH", f"{base}/lead/status", {"status": {"peers": 3}}, **merge)
+    assert told["status"]["peers"] == 3
+    for name in ("other", "of-hub"):
+        refused(lead, "PATCH", f"{base}/{name}/status", {"status": {"peers": 3}}, **merge)
+    refused(lead, "PATCH", f"{base}/lead", {"metadata": {"labels": {"a": "b"}}}, **merge)
+    refused(lead, "DELETE", f"{base}/lead")
 
 
 def test_dry_run_is_judged_and_takes_nothing(

@@ -1,0 +1,110 @@
+"""Keeps one caller from taking up all MCP sessions of a process.
+
+The SDK refuses a new session (503) once there are as many as it may have. A session ends when its client
+says so, or after half an hour without a request, so one careless client could lock out all others.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .sessions import user_of, with_headers
+
+_ID = "mcp-session-id"
+_GONE = 404
+
+
+class FairSessions:
+    """Ends the session that was unused for longest of the caller that has the most, if `most` is reached.
+
+    `app` serves MCP at `path`. Sessions with a running request are never ended. The client of an ended
+    session notices nothing, because `Sessions` lets it go on.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, most: int) -> None:
+        self._app = app
+        self._path = path
+        self._most = most
+        # For each caller its sessions with the number of their running requests, the least recently
+        # used one first. A session that the SDK ended by itself stays until it is the first.
+        self._held: defaultdict[str, OrderedDict[str, int]] = defaultdict(OrderedDict)
+        self._count = 0
+        self._users: dict[str, object] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http" or scope["path"] != self._path:
+            await self._app(scope, receive, send)
+            return
+        user, session = user_of(scope), Headers(scope=scope).get(_ID, "")
+        if session in self._held.get(user, ()):
+            await self._within(user, session, scope, receive, send)
+            return
+        if not session and self._count >= self._most:
+            await self._make_room(scope)
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                made = Headers(raw=list(message["headers"])).get(_ID, "")
+                if made and made != session and made not in self._held[user]:
+                    self._held[user][made] = 0
+                    self._users[user] = scope.get("user")
+                    self._count += 1
+            await send(message)
+
+        await self._app(scope, receive, noting)
+
+    async def _within(
+        self, user: str, session: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        mine = self._held[user]
+        mine[session] += 1
+        mine.move_to_end(session)
+        ended = False
+
+        async def noting(message: Message) -> None:
+            nonlocal ended
+            if message["type"] == "http.response.start":
+                deleted = scope["method"] == "DELETE" and message["status"] < 300
+                ended = deleted or message["status"] == _GONE
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            if session in mine:
+                mine[session] -= 1
+            if ended:
+                self._forget(user, session)
+
+    async def _make_room(self, scope: Scope) -> None:
+        """End a session. If all are in use, the SDK refuses the new one."""
+        for user in sorted(self._held, key=lambda one: -len(self._held[one])):
+            found = next((one for one, uses in self._held[user].items() if not uses), "")
+            if found:
+                await self._end(user, found, scope)
+                self._forget(user, found)
+                return
+
+    async def _end(self, user: str, session: str, scope: Scope) -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(_: Message) -> None:
+            return None
+
+        changed: dict[str, str | None] = {_ID: session, "content-length": "0"}
+        # The SDK lets only the user of a session end it.
+        own = {**with_headers(scope, changed), "method": "DELETE", "user": self._users.get(user)}
+        if own["user"] is None:
+            del own["user"]
+        await self._app(own, receive, send)
+
+    def _forget(self, user: str, session: str) -> None:
+        if self._held[user].pop(session, None) is not None:
+            self._count -= 1
+        if not self._held[user]:
+            del self._held[user], self._users[user]

@@ -1,0 +1,1 @@
+"""actionlint and zizmor, which check the workflows in `.github`."""

@@ -1,0 +1,107 @@
+"""Which workloads the injected pods belong to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hotpeers.base.names import NamespacedName
+from hotpeers.controller.workloads.pods import (
+    InjectedPod,
+    Owner,
+    owner_of,
+    read_injected_pod,
+    workloads_of,
+)
+from kit.controller.injected import injected
+
+
+def reference(kind: str, name: str, uid: str = "u1", **more: Any) -> dict[str, Any]:
+    one = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": True}
+    return {**one, **more}
+
+
+def pod(*owners: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return injected(
+        {
+            "metadata": {
+                "namespace": "ns",
+                "name": "pod",
+                "labels": {"pod-template-hash": "abc"},
+                "ownerReferences": list(owners),
+            },
+            "spec": {
+                "serviceAccountName": "lead",
+                "automountServiceAccountToken": False,
+                "containers": [{"name": "a", "image": "a", "command": ["python"]}],
+                **spec,
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("owners", "spec", "workload"),
+    [
+        ([reference("ReplicaSet", "lead-abc")], {}, "lead"),
+        ([reference("StatefulSet", "lead")], {}, "lead"),
+        ([reference("DaemonSet", "lead.v2")], {}, "lead.v2"),
+        ([reference("ReplicaSet", "lead-other")], {}, "lead-other"),
+        ([], {}, ""),
+        ([reference("StatefulSet", "lead", controller=False)], {}, ""),
+        # The pod of a Job ends by itself.
+        ([reference("Job", "nightly")], {"restartPolicy": "Never"}, ""),
+    ],
+)
+def test_workload(owners: list[dict[str, Any]], spec: dict[str, Any], workload: str) -> None:
+    assert read_injected_pod(pod(*owners, **spec)).workload == workload
+
+
+def test_label_without_a_sidecar_shows_nothing() -> None:
+    bare = pod(reference("StatefulSet", "lead"))
+    bare["spec"] = {"containers": [{"name": "a", "image": "a"}]}
+    assert read_injected_pod(bare).workload == ""
+    ended = {**pod(reference("StatefulSet", "lead")), "status": {"phase": "Succeeded"}}
+    assert read_injected_pod(ended).workload == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"metadata": None},
+        {"metadata": {"ownerReferences": "odd"}},
+        {"metadata": {"ownerReferences": [1, {}]}},
+    ],
+)
+def test_owner_of_an_odd_object(data: Any) -> None:
+    assert owner_of(data) is None
+
+
+def of(name: str, workload: str, owner: Owner, account: str = "lead") -> InjectedPod:
+    return InjectedPod(NamespacedName("ns", name), workload, owner, account)
+
+
+SET = Owner("apps/v1", "ReplicaSet", "lead-abc", "rs")
+DEPLOYMENT = Owner("apps/v1", "Deployment", "lead", "d")
+
+
+def test_replica_set_leads_to_its_owner_once_that_is_known() -> None:
+    pods = [of("a", "lead", SET), of("b", "lead", SET, "other")]
+    assert workloads_of(pods, {}) == ({}, frozenset({("ns", SET)}))
+    found, unknown = workloads_of(pods, {"rs": DEPLOYMENT})
+    (one,) = found.values()
+    assert not unknown
+    assert (one.owner, one.accounts, one.pods) == (DEPLOYMENT, {"lead", "other"}, {"a", "b"})
+    # A ReplicaSet that nobody owns is itself the workload.
+    (one,) = workloads_of(pods, {"rs": None})[0].values()
+    assert one.owner == SET
+
+
+def test_of_two_workloads_with_one_name_always_the_same_is_shown() -> None:
+    stateful = Owner("apps/v1", "StatefulSet", "lead", "s")
+    pods = [of("a", "lead", stateful, "s"), of("b", "lead", DEPLOYMENT, "d")]
+    for order in (pods, pods[::-1]):
+        (one,) = workloads_of(order, {})[0].values()
+        assert (one.owner, one.accounts, one.pods) == (DEPLOYMENT, {"d"}, {"b"})

@@ -1,0 +1,133 @@
+"""No caller takes up all MCP sessions: with the real SDK behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.lowlevel import Server
+
+from hotpeers.base.settings import Listen
+from hotpeers.mcp.http import PATH, make_app
+
+MOST = 6
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[Any]:
+    made = make_app(Server("t"), Listen(host="127.0.0.1", port=1), sessions=MOST, token_file=None)
+    begun, ended = asyncio.Event(), asyncio.Event()
+    asked = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> Any:
+        if len(asked) == 1:
+            await ended.wait()
+        return asked.pop(0)
+
+    async def send(_: Any) -> None:
+        begun.set()
+
+    task = asyncio.create_task(made({"type": "lifespan", "state": {}}, receive, send))
+    await begun.wait()
+    yield made
+    ended.set()
+    await task
+
+
+class Caller:
+    """A raw MCP client of one user."""
+
+    def __init__(self, app: Any, name: str) -> None:
+        self._app = app
+        token = AccessToken(token="t", client_id=name, scopes=[], subject=name)
+        self._user = AuthenticatedUser(token)
+
+    async def ask(self, method: str, session: str = "", request: Any = None) -> tuple[int, str]:
+        """The status, and the session id of the answer."""
+        body = json.dumps({"jsonrpc": "2.0", **(request or {})}).encode()
+        headers = {
+            "host": "127.0.0.1:1",
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+            "content-length": str(len(body)),
+        }
+        if session:
+            headers["mcp-session-id"] = session
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": PATH,
+            "raw_path": PATH.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "client": ("127.0.0.1", 2),
+            "server": ("127.0.0.1", 1),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "user": self._user,
+        }
+        parts: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+        started: list[Any] = []
+
+        async def receive() -> Any:
+            if not parts:
+                await asyncio.Event().wait()
+            return parts.pop()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                started.append(message)
+
+        await self._app(scope, receive, send)
+        found = {name.lower(): value for name, value in started[0]["headers"]}
+        return started[0]["status"], found.get(b"mcp-session-id", b"").decode()
+
+    async def begin(self) -> tuple[int, str]:
+        hello = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "1"},
+        }
+        return await self.ask("POST", "", {"id": 0, "method": "initialize", "params": hello})
+
+    async def ping(self, session: str) -> int:
+        return (await self.ask("POST", session, {"id": 1, "method": "ping"}))[0]
+
+
+async def test_a_flood_of_sessions_costs_the_others_nothing(app: Any) -> None:
+    quiet, flood = Caller(app, "quiet"), Caller(app, "flood")
+    _, mine = await quiet.begin()
+    sessions = []
+    for _ in range(5 * MOST):
+        status, session = await flood.begin()
+        assert status == 200
+        sessions.append(session)
+    assert await quiet.ping(mine) == 200
+    status, second = await quiet.begin()
+    assert (status, bool(second)) == (200, True)
+    # A session that was ended to make room goes on as if nothing had happened.
+    assert await flood.ping(sessions[0]) == 200
+    assert await quiet.ping(mine) == 200
+
+
+async def test_session_of_another_caller_is_not_reached(app: Any) -> None:
+    quiet, other = Caller(app, "quiet"), Caller(app, "other")
+    _, mine = await quiet.begin()
+    status, named = await other.ask("DELETE", mine)
+    assert status in {403, 404}
+    assert named in {"", mine}
+    assert await quiet.ping(mine) == 200
+
+
+async def test_sessions_that_clients_end_make_room(app: Any) -> None:
+    caller = Caller(app, "one")
+    for _ in range(3 * MOST):
+        _, session = await caller.begin()
+        assert (await caller.ask("DELETE", session))[0] == 200
+    assert (await caller.begin())[0] == 200
