@@ -147,7 +147,9 @@ def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Finding]:
     elif live is None:
         # The hub has no agent process that could report.
         if orchestrator.workload:
-            yield Finding("", OverviewReason.NO_REPORT.value, "no pod says whether its peers are live")
+            yield Finding(
+                "", OverviewReason.NO_REPORT.value, "no pod says whether its peers are live"
+            )
     elif live.status is Live.UNKNOWN:
         yield Finding("", live.reason or OverviewReason.NO_REPORT.value, live.message)
 
