@@ -349,6 +349,7 @@ def test_rights_are_those_of_enabled_features() -> None:
             "HOTPEERS_HOLD_CONFIGURATION": "none",
             "HOTPEERS_WEBHOOK_CONFIGURATION": "none",
             "HOTPEERS_BIND_READERS": "false",
+            "HOTPEERS_ORCHESTRATORS": "false",
             "HOTPEERS_CERTIFICATE_DIR": "/certificates",
         }
         kept = [one for one in container["env"] if one["name"] not in off]
