@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import output_option, print_document, print_lines, width_of
+from .output import make_console, output_option, print_document, print_lines, width_of
 from .status import read_cluster
 from .where import Where, where_options, where_to_read
 
@@ -63,7 +63,6 @@ def _sidecar(where: Where) -> Json | None:
 def _show(where: Where, document: Json | None, output: str, since: datetime | None) -> None:
     import asyncio
 
-    from rich.console import Console
     from rich.text import Text
 
     from ..overview.document import history_document
@@ -79,7 +78,7 @@ def _show(where: Where, document: Json | None, output: str, since: datetime | No
     if output != "table":
         print_document(history_document(entries), output)
         return
-    console = Console(highlight=False)
+    console = make_console()
     if entries:
         print_lines(console, history_lines(entries, width_of(console), named=len(found) > 1))
     else:

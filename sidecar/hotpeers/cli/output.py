@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,16 @@ def output_option(*formats: str) -> Callable[[_Command], _Command]:
         return chosen(short(command))
 
     return add
+
+
+def make_console() -> Console:
+    """The console for standard output. Only a real terminal is one, whatever FORCE_COLOR says.
+
+    Programs that read a pipe get whole lines without colours.
+    """
+    from rich.console import Console
+
+    return Console(highlight=False, force_terminal=sys.stdout.isatty())
 
 
 def print_document(document: Any, output: str, *, stream: bool = False) -> None:

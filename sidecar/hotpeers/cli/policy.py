@@ -6,7 +6,7 @@ import click
 
 from ..base.errors import HotpeersError
 from .options import FILE
-from .output import FOUND, output_option, print_document
+from .output import FOUND, make_console, output_option, print_document
 
 
 @click.group()
@@ -69,8 +69,6 @@ def policy_check(
     files: tuple[str, ...], who: str, depth: int, templates: tuple[str, ...], *, output: str
 ) -> None:
     """Report for each manifest whether the policies of the files admit it."""
-    from rich.console import Console
-
     from ..spawnpolicy.check import as_json, check, read_files, read_template, subject_of
     from .policy_text import show_check
 
@@ -84,7 +82,7 @@ def policy_check(
     if output == "json":
         print_document(as_json(manifests, verdicts), output)
     else:
-        show_check(manifests, verdicts, Console())
+        show_check(manifests, verdicts, make_console())
     if manifests.problems or not all(one.decision.allowed for one in verdicts):
         raise SystemExit(FOUND)
 
@@ -93,12 +91,10 @@ def policy_check(
 @FILES
 def policy_explain(files: tuple[str, ...]) -> None:
     """Explain in plain English what the policies of the files allow."""
-    from rich.console import Console
-
     from ..spawnpolicy.check import read_files
     from .policy_text import show_policies
 
     manifests = read_files(read_inputs(files), "default")
-    show_policies(manifests, Console())
+    show_policies(manifests, make_console())
     if manifests.problems or not manifests.policies:
         raise SystemExit(FOUND)

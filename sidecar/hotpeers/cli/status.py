@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import FOUND, output_option, print_document, print_lines, width_of
+from .output import FOUND, make_console, output_option, print_document, print_lines, width_of
 from .where import Where, where_options, where_to_read
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ def read_sidecar(where: Where) -> Json | None:
 def _show_sidecar(document: Json, output: str) -> None:
     from datetime import UTC, datetime
 
-    from rich.console import Console
-
     from ..overview.sidecar import orchestrator_of
     from ..overview.summary import State, summarize
     from .sidecar_text import sidecar_lines
@@ -62,7 +60,7 @@ def _show_sidecar(document: Json, output: str) -> None:
     if output in ("json", "yaml"):
         print_document(document, output)
     else:
-        console = Console(highlight=False)
+        console = make_console()
         width = None if output == "wide" else width_of(console)
         print_lines(console, sidecar_lines(document, width))
     if summarize(orchestrator_of(document), datetime.now(UTC)).state is not State.OK:
@@ -73,7 +71,6 @@ def _show_cluster(where: Where, output: str) -> None:
     import asyncio
     from datetime import UTC, datetime
 
-    from rich.console import Console
     from rich.text import Text
 
     from ..overview.document import overview_document
@@ -86,7 +83,7 @@ def _show_cluster(where: Where, output: str) -> None:
     if output in ("json", "yaml"):
         print_document(overview_document(summaries), output)
     else:
-        console = Console(highlight=False)
+        console = make_console()
         width = width_of(console)
         everywhere = where.wanted is not None and where.wanted.everywhere
         if where.wanted is not None and where.wanted.name and output == "table":
@@ -121,17 +118,16 @@ async def read_cluster(where: Where) -> tuple[list[Any], str]:
 
 
 def _watch(where: Where, document: Json | None, output: str) -> None:
-    from rich.console import Console
 
     from .views import follow, views_of
     from .watching import DocumentShow, LineShow, ScreenShow
 
     views = views_of(where.url if document is not None else "", where.wanted)
     everywhere = where.wanted is not None and where.wanted.everywhere
-    console = Console(highlight=False)
+    console = make_console()
     if output in ("json", "yaml"):
         follow(views, DocumentShow(output).show)
-    elif console.is_terminal:
+    elif console.is_terminal and not console.is_dumb_terminal:
         with ScreenShow(console, everywhere=everywhere, wide=output == "wide") as screen:
             follow(views, screen.show)
     else:

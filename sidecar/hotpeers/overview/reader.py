@@ -24,6 +24,8 @@ _KIND = Kind(
     "Orchestrator", "hotpeers.dev", "orchestrators", (Version("v1alpha1", read_orchestrator),)
 )
 _RESOURCE = "orchestrators.hotpeers.dev"
+_PAGE = 500
+"""Objects in a request: the same as kubectl's. If that is too large an answer, fewer are asked for."""
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
@@ -72,7 +74,7 @@ class Reader:
         try:
             found = [
                 read_orchestrator(one)
-                async for page in list_pages(self._client, path, self._params)
+                async for page in list_pages(self._client, path, self._params, _PAGE)
                 for one in page.items
             ]
         except KubeError as error:

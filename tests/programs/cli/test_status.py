@@ -95,6 +95,15 @@ def test_status_shows_peers_refusals_and_acks(answering: Answering) -> None:
         assert part in done.stdout
 
 
+def test_lines_for_a_pipe_are_whole_and_plain(answering: Answering) -> None:
+    answering.say(GOOD | {"refused": [REFUSED | {"message": "word " * 100}]})
+    done = CliRunner(env={"FORCE_COLOR": "1", "COLUMNS": "40"}).invoke(
+        cli, ["status", "--url", answering.url]
+    )
+    assert "word " * 99 in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_status_of_a_sound_sidecar_ends_with_0(answering: Answering) -> None:
     answering.say(GOOD)
     assert invoke("status", "--url", answering.url).exit_code == 0
