@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -23,6 +23,9 @@ help:
 	@echo "make e2e         kagent's agents in pods of a real Kubernetes node (needs root and Linux; minutes the first time)"
 	@echo "make check       only lint, types and layers"
 	@echo "make cluster     build the API server for the tests (minutes, once per machine)"
+	@echo "make docs        the documentation site, in build/site, and its tests"
+	@echo "make walk        the tutorial on a node, each command as written (needs root and Linux; minutes)"
+	@echo "make docs-pages  write the generated pages of docs/ again"
 	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base image)"
 	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
 	@echo "make bench       latency from a cluster change to the peer file and the agent, compared with a plain watch"
@@ -93,15 +96,22 @@ $(GO)/.ready: requirements/cluster.txt $(UV)
 setup: $(VENV)/.ready $(KAGENT)/.ready $(ADK)/.ready
 
 # -- demonstrations
-demo: $(VENV)/.ready $(KAGENT)/.ready
+# With ARGS=--json, only the result is on standard output, also while the environments are set up.
+ifneq ($(filter demo demo-kubernetes,$(MAKECMDGOALS)),)
+MAKEFLAGS += --silent
+endif
+demo: first-run $(VENV)/.ready $(KAGENT)/.ready
 	$(VENV)/bin/hotpeers demo --agent-python $(KAGENT)/bin/python $(ARGS)
 
 # The same with Peer objects on an API server of its own. `hotpeers demo --source kubernetes` uses the
 # cluster of your kubeconfig.
-demo-kubernetes: $(KAGENT)/.ready cluster
+first-run:
+	test -e $(KAGENT)/.ready || echo "The first run sets up .venv and .venvs, which takes a minute or two." >&2
+
+demo-kubernetes: first-run $(KAGENT)/.ready cluster
 	$(CLUSTER) run $(VENV)/bin/hotpeers demo --source kubernetes --agent-python $(KAGENT)/bin/python $(ARGS)
 
-test: check test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat
+test: check docs test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat
 
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .
@@ -125,9 +135,28 @@ helm: $(VENV)/.ready
 manifests: helm
 	@$(CHART) manifests
 
+# Writes the pages of docs/ that are made from the reasons and the CustomResourceDefinitions.
+docs-pages: $(VENV)/.ready
+	@PYTHONPATH=tests $(VENV)/bin/python -m kit.docs
+
+.venvs/docs/.ready: requirements/docs.txt $(UV)
+	@test -x .venvs/docs/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python .venvs/docs
+	$(UV) pip sync --quiet --require-hashes --python .venvs/docs/bin/python requirements/docs.txt
+	@touch $@
+
+docs: $(VENV)/.ready .venvs/docs/.ready | build
+	NO_MKDOCS_2_WARNING=1 .venvs/docs/bin/mkdocs build --strict --quiet
+	$(call pytest,$(VENV),tests/site)
+
 # The chart of a release as build/chart/hotpeers-VERSION.tgz, with this image (NAME@sha256:…).
 chart: helm
 	@$(CHART) package "$(IMAGE)"
+
+# Follows docs/tutorial.md on a node. It is not part of `make test`.
+walk: $(VENV)/.ready helm
+	@$(NODE) check
+	@$(NODE)
+	PYTHONPATH=tests $(VENV)/bin/python -m kit.docs.walk
 
 define newline
 
@@ -264,6 +293,7 @@ lock: $(UV)
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
+	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(foreach name,$(COMPAT),$(call lock_compat,$(name))$(newline))
 
 clean:

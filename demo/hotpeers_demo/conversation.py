@@ -34,8 +34,11 @@ class Conversation:
         self.context_id = context_id or str(uuid.uuid4())
         self.turns = 0
 
-    async def say(self, text: str, seconds: float = 30.0) -> Turn:
-        """Send one message and return the end of the turn. Raises `StepError`."""
+    async def say(self, text: str, seconds: float | None = 30.0) -> Turn:
+        """Send one message and return the end of the turn. Raises `StepError`.
+
+        None as `seconds` sets no limit.
+        """
         try:
             async with asyncio.timeout(seconds):
                 turn = await self._say(text)
@@ -64,13 +67,14 @@ class Caller:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(60.0), trust_env=False)
+        self._http = httpx.AsyncClient(timeout=None, trust_env=False)  # noqa: S113 - each wait has its own limit
         self._client: Client | None = None
 
     async def connect(self) -> AgentCard | None:
         """Read the orchestrator's card; None while it does not answer."""
         try:
-            card = await A2ACardResolver(self._http, self._url).get_agent_card()
+            async with asyncio.timeout(60.0):
+                card = await A2ACardResolver(self._http, self._url).get_agent_card()
         except Exception:  # noqa: BLE001  (every failure means "not ready yet")
             return None
         self._client = ClientFactory(ClientConfig(httpx_client=self._http)).create(card)

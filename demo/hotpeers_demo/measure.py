@@ -4,18 +4,19 @@ import asyncio
 import itertools
 import random
 import statistics
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hotpeers_demo.outcome import Figure, StepError
-from hotpeers_demo.processes import until
 from hotpeers_demo.scene import SOON, Scene
 
 CHANGES = 20
-# Each look is a request to a real model, which costs money.
-CHANGES_REAL = 3
+# Each look is a request to a real model, which costs money; or the machine is slow.
+CHANGES_FEW = 3
+_SLOW = 3.0
 _LOOK = "Which agents do you have?"
 _FILE_LOOK = 0.001
 
@@ -35,7 +36,8 @@ async def measure(scene: Scene) -> list[Figure]:
     visible only in the next request, so each time to the model includes the wait for that request.
     It is the time that a user sees, and an upper bound of the time that hotpeers takes.
     """
-    changes = CHANGES if scene.scripted else CHANGES_REAL
+    few = not scene.scripted or scene.stage.pace.factor > _SLOW
+    changes = CHANGES_FEW if few else CHANGES
     first = await scene.count()
     watcher = asyncio.create_task(_watch(scene), name="watcher")
     added, removed = _Series(), _Series()
@@ -59,7 +61,7 @@ async def measure(scene: Scene) -> list[Figure]:
 
 async def _watch(scene: Scene) -> None:
     while True:
-        turn = await scene.stage.caller.conversation().say(_LOOK, scene.patience)
+        turn = await scene.turn(_LOOK, scene.stage.caller.conversation())
         if not turn.completed:
             raise StepError("every turn to complete while peers change", turn.text)
 
@@ -80,15 +82,15 @@ async def _change(
     else:
         await stage.remove_peer(name)
 
+    stop = threading.Event()
+
     def in_file() -> float:
-        while time.time() < changed + SOON:
+        while not stop.is_set():
             projected = stage.projected()
             if projected and (name in [peer.name for peer in projected.peers]) == present:
                 return time.time() - changed
             time.sleep(_FILE_LOOK)
-        raise StepError(
-            f"the peer file to follow {stage.place.named(name)}", f"no change within {SOON:g} s"
-        )
+        return 0.0
 
     async def shown() -> float | None:
         if watcher.done():
@@ -98,8 +100,12 @@ async def _change(
                 return float(entry["time"]) - changed
         return None
 
-    into.to_file.append(await asyncio.to_thread(in_file))
-    into.to_model.append(await until(f"{tool} to be {word}", shown, scene.patience))
+    what = f"the peer file to follow {stage.place.named(name)}"
+    try:
+        into.to_file.append(await stage.pace.within(what, asyncio.to_thread(in_file), SOON))
+    finally:
+        stop.set()
+    into.to_model.append(await stage.pace.until(f"{tool} to be {word}", shown, scene.patience))
 
 
 def _median_gap(times: Sequence[float]) -> float:

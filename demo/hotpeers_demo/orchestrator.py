@@ -162,7 +162,7 @@ def _versions(python: str, runtime: Runtime) -> dict[str, str | None]:
             [python, "-c", _ASK_VERSIONS, *runtime.packages],
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=120,
         )
         versions: dict[str, str | None] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -17,6 +17,7 @@ from rich.console import Console
 from hotpeers_demo.measure import measure
 from hotpeers_demo.orchestrator import RUNTIMES, find_python
 from hotpeers_demo.outcome import CannotStartError, Report, Step, StepError
+from hotpeers_demo.pace import Pace
 from hotpeers_demo.place import Cluster, Folder
 from hotpeers_demo.processes import WaitedTooLongError, start_time
 from hotpeers_demo.scene import Scene
@@ -56,6 +57,8 @@ async def perform(options: DemoOptions) -> int:
     except asyncio.CancelledError:
         if not interrupted:
             raise
+        if options.json_output and not report.seconds:
+            sys.stdout.write(json.dumps({"held": False, "error": "interrupted"}) + "\n")
         return INTERRUPTED
 
 
@@ -76,9 +79,10 @@ async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> 
     timeline.event(f"starting an unmodified {options.runtime} orchestrator ({packages})")
     folder = Path(tempfile.mkdtemp(prefix="hotpeers-demo-"))
     place = Cluster() if options.source == "kubernetes" else Folder(folder / "peers.d")
-    stage = Stage(cast, folder, place)
+    stage = Stage(cast, folder, place, Pace(timeline.waiting))
     try:
-        await stage.start()
+        with timeline.spinning():
+            await stage.start()
         report.setting = {
             "runtime": options.runtime,
             "source": options.source,
@@ -87,7 +91,9 @@ async def _perform(options: DemoOptions, timeline: Timeline, report: Report) -> 
             "orchestrator": {"pid": stage.orchestrator.pid, "url": stage.urls["orchestrator"]},
         }
         timeline.event(f"orchestrator: {stage.urls['orchestrator']}, pid {stage.orchestrator.pid}")
-        await _play(stage, timeline, report)
+        with timeline.spinning():
+            await _play(stage, timeline, report)
+        report.setting["slowness"] = round(stage.pace.factor, 1)
         report.seconds = round(time.monotonic() - began, 1)
         timeline.end_all(report)
         if options.picture is not None:

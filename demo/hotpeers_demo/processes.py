@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 _PAUSE = 0.02
 _GRACE = 3.0
+# The kernel ends a killed process at once, unless the machine is very slow.
+_KILLED = 30.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -66,15 +68,16 @@ class Child:
 
     async def ready_url(self, seconds: float = 30.0) -> str:
         """Wait for the JSON line with the address, which the demonstration's servers print."""
+        return await until(f"{self.name} to print its address", self.printed_url, seconds)
 
-        async def probe() -> str | None:
-            for line in self.log.read_text(errors="replace").splitlines():
-                if line.startswith('{"url"'):
-                    return str(json.loads(line)["url"])
-            self.check()
-            return None
-
-        return await until(f"{self.name} to print its address", probe, seconds)
+    async def printed_url(self) -> str | None:
+        """The address that the server has printed, if it has. Raises `CannotStartError`."""
+        for line in self.log.read_text(errors="replace").splitlines():
+            # The line may be there by half.
+            if line.startswith('{"url"') and line.endswith("}"):
+                return str(json.loads(line)["url"])
+        self.check()
+        return None
 
     def check(self) -> None:
         """Raise `CannotStartError` if the process has ended by itself."""
@@ -94,7 +97,7 @@ class Child:
     async def kill(self) -> None:
         """End the process with SIGKILL, as the kernel does when memory runs out."""
         self._signal(signal.SIGKILL)
-        await self.ended(_GRACE)
+        await self.ended(_KILLED)
 
     async def ended(self, seconds: float) -> bool:
         """Wait for the end of the process; returns whether it has ended in time."""
@@ -114,7 +117,7 @@ class Child:
     def sweep(self) -> None:
         """Send SIGKILL to the remaining processes of the group."""
         self._signal(signal.SIGKILL)
-        self._popen.wait(_GRACE)
+        self._popen.wait(_KILLED)
 
     def _signal(self, number: int) -> None:
         try:

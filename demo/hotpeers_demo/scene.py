@@ -8,7 +8,7 @@ from typing import Any
 
 from hotpeers_demo.conversation import Conversation, Turn
 from hotpeers_demo.outcome import StepError
-from hotpeers_demo.processes import until
+from hotpeers_demo.processes import WaitedTooLongError
 from hotpeers_demo.stage import Stage
 from hotpeers_shim.contract import Ack, AckState, PeerFile
 
@@ -40,20 +40,29 @@ class Scene:
 
     @property
     def patience(self) -> float:
-        """The time limit of a turn in seconds; a real model needs more time."""
+        """The time limit of a turn in seconds, on an ordinary machine; a real model needs more."""
         return 30.0 if self.scripted else 180.0
 
     async def say(self, text: str, talk: Conversation | None = None) -> Said:
         """Send a message and return the turn. Raises `StepError` if it does not complete."""
         before = await self.count()
         self.tell(f"user: {text}")
-        turn = await (talk or self.talk).say(text, self.patience)
+        turn = await self.turn(text, talk or self.talk)
         self.tell(f"orchestrator: {turn.text}")
         offered = await self.offered(before, text)
         expect(turn.completed, "the turn to complete", f"{turn.state}: {turn.text}")
         expect(bool(offered), "a model request of this turn", "none")
         self.facts["offered"] = offered[-1]
         return Said(turn, offered)
+
+    async def turn(self, text: str, talk: Conversation) -> Turn:
+        """Send a message and wait for the end of the turn. Raises `StepError`."""
+        try:
+            return await self.stage.pace.within(
+                f"the turn “{text}” to end", talk.say(text, None), self.patience
+            )
+        except WaitedTooLongError as error:
+            raise StepError(*str(error).rsplit(": ", 1)) from None
 
     @asynccontextmanager
     async def saying(self, text: str, agent: str) -> AsyncIterator["asyncio.Task[Said]"]:
@@ -71,7 +80,7 @@ class Scene:
             return None
 
         try:
-            await until(f"{agent} to be asked", called, self.patience)
+            await self.stage.pace.until(f"{agent} to be asked", called, self.patience)
             self.tell(f"{agent} has the question, and works on it")
             yield turn
             await self.stage.release(agent)
@@ -107,7 +116,7 @@ class Scene:
             now = self.stage.projected()
             return now if now is not None and fits(now) else None
 
-        projected = await until(f"the peer file {what}", probe, SOON)
+        projected = await self.stage.pace.until(f"the peer file {what}", probe, SOON)
         self.tell(
             f"peers.json: generation {projected.generation}, {names(projected) or 'no peers'}"
         )
@@ -123,7 +132,9 @@ class Scene:
                 return None
             return ack
 
-        ack = await until(f"the ack “{state}” of generation {generation}", probe, SOON)
+        ack = await self.stage.pace.until(
+            f"the ack “{state}” of generation {generation}", probe, SOON
+        )
         self.tell(f"orchestrator's ack: {ack.state}, generation {ack.generation} {ack.reason}")
         return ack
 

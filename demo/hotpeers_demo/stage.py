@@ -3,23 +3,26 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from hotpeers_demo import orchestrator, place
 from hotpeers_demo.conversation import Caller
 from hotpeers_demo.outcome import CannotStartError
+from hotpeers_demo.pace import MOST, Pace
 from hotpeers_demo.place import Place
-from hotpeers_demo.processes import Child, Processes, WaitedTooLongError, until
+from hotpeers_demo.processes import Child, Processes, WaitedTooLongError
 from hotpeers_demo.serving import HOST
 from hotpeers_shim import contract
 
 ANSWERS = {"weather": "it will stay dry.", "news": "nobody is bored."}
 _START = 90.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Stage:
     cast: Cast
     folder: Path
     place: Place
+    pace: Pace = field(default_factory=Pace)
     processes: Processes = field(init=False)
     http: httpx.AsyncClient = field(init=False)
     urls: dict[str, str] = field(default_factory=dict)
@@ -48,7 +52,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.processes = Processes(self.folder / "logs")
-        self.http = httpx.AsyncClient(timeout=10.0, trust_env=False)
+        # Our own servers answer at once, but not on a slow machine.
+        self.http = httpx.AsyncClient(timeout=10.0 * MOST, trust_env=False)
 
     @property
     def peer_file(self) -> Path:
@@ -96,7 +101,7 @@ class Stage:
                 return None
             return True if answer.status_code == 200 else None
 
-        await _start("the sidecar", probe)
+        await self._await("the sidecar to answer", probe)
 
     async def add_peer(self, name: str, *, of: str = "", description: str = "") -> None:
         """Add a peer to the place that the sidecar reads. `of` names its sub-agent, if not `name`."""
@@ -172,10 +177,12 @@ class Stage:
             )
             for name, (module, *arguments) in servers.items()
         }
-        try:
-            urls = await asyncio.gather(*(child.ready_url(_START) for child in started.values()))
-        except WaitedTooLongError as error:
-            raise CannotStartError(str(error)) from error
+        urls = await asyncio.gather(
+            *(
+                self._await(f"{name} to print its address", child.printed_url)
+                for name, child in started.items()
+            )
+        )
         self.urls.update(zip(started, urls, strict=True))
 
     def _start_orchestrator(self) -> None:
@@ -201,14 +208,13 @@ class Stage:
             self.orchestrator.check()
             return True if await self.caller.connect() else None
 
-        await _start("the orchestrator", probe)
+        await self._await("the orchestrator to answer", probe)
 
-
-async def _start(what: str, probe: Any) -> None:
-    try:
-        await until(f"{what} to answer", probe, _START)
-    except WaitedTooLongError as error:
-        raise CannotStartError(str(error)) from error
+    async def _await(self, what: str, probe: Callable[[], Awaitable[T | None]]) -> T:
+        try:
+            return await self.pace.until(what, probe, _START)
+        except WaitedTooLongError as error:
+            raise CannotStartError(str(error)) from error
 
 
 def shim_path() -> Path:

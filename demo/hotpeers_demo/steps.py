@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 from hotpeers_demo.place import Folder
-from hotpeers_demo.processes import until
 from hotpeers_demo.scene import SOON, Scene, expect
 from hotpeers_demo.stage import ANSWERS
 from hotpeers_shim.contract import AckState, PeerFile
@@ -126,7 +125,7 @@ async def _broken_manifest(scene: Scene, folder: Folder, projected: PeerFile) ->
                 return str(problem["reason"])
         return None
 
-    reason = await until(f"the sidecar's status to name {manifest.name}", noticed, SOON)
+    reason = await stage.pace.until(f"the sidecar's status to name {manifest.name}", noticed, SOON)
     scene.tell(f"the sidecar's status reports {reason}, and the sidecar keeps the peer")
     expect(stage.projected() == projected, "the peer file as it was", stage.projected())
 

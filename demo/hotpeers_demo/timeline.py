@@ -3,11 +3,13 @@
 import io
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 
 from hotpeers_demo.outcome import Report, Step
@@ -35,6 +37,24 @@ class Timeline:
             if picture
             else None
         )
+        self._spinner: Status | None = None
+        self._doing = ""
+
+    @contextmanager
+    def spinning(self) -> Iterator[None]:
+        """Show a spinner below the lines, if the output is a terminal."""
+        with self._console.status("") as spinner:
+            self._spinner = spinner
+            try:
+                yield
+            finally:
+                self._spinner = None
+
+    def waiting(self, what: str) -> None:
+        """Show beside the spinner what is waited for; "" if it is nothing in particular."""
+        if self._spinner is not None:
+            text = f"waiting for {what}" if what else self._doing
+            self._spinner.update(f"[dim]{escape(_short(text))}[/]")
 
     def draw(self, file: Path) -> None:
         """Write the picture, an SVG. Raises `OSError`."""
@@ -49,6 +69,8 @@ class Timeline:
 
     def begin(self, number: int, step: Step) -> None:
         """Print the title of a step."""
+        self._doing = step.title
+        self.waiting("")
         self._console.print()
         self._line("[bold cyan]▸[/]", f"[bold]{number}. {escape(step.title)}[/]", shown=True)
 

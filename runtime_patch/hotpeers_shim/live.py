@@ -24,6 +24,7 @@ from .contract import (
     PEER_PROBLEM_SENTENCES,
     Ack,
     AckState,
+    AgentProblem,
     CallFailure,
     CallProblem,
     ConfigAck,
@@ -227,7 +228,8 @@ class Live:
         view, catalog = self._view, self._catalog
         state, reason, message = AckState.ACTIVE, "", ""
         if self._error:
-            state, reason, message = AckState.ERROR, "ShimFailed", clean_text(self._error, 1000)
+            state, reason = AckState.ERROR, AgentProblem.SHIM_FAILED.value
+            message = clean_text(self._error, 1000)
         elif view.rejection is not None:
             state, reason = AckState.REFUSED, str(view.rejection.reason)
             message = clean_text(str(view.rejection), 1000)

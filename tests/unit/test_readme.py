@@ -9,16 +9,14 @@ import pytest
 from kit.words import every_word
 
 ROOT = Path(__file__).parents[2]
-# Said by the shim where it failed itself: no reason of something that was refused.
-OWN = {"ShimFailed", "RuntimeUnsupported"}
 
 
-def test_troubleshooting_table_uses_only_reason_words() -> None:
+def test_troubleshooting_uses_only_reason_words_and_links_their_pages() -> None:
     text = (ROOT / "docs/troubleshooting.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| `")]
-    words = {word for row in rows for word in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])}
-    assert len(words) > 10
-    assert words - {str(word) for word in every_word()} - OWN == set()
+    linked = re.findall(r"\[`(\w+)`\]\(reasons/(\w+)\.md\)", text)
+    assert len(linked) > 30
+    assert all(word == page for word, page in linked)
+    assert {word for word, _ in linked} <= {str(word) for word in every_word()}
 
 
 def test_readme_has_at_most_a_hundred_lines() -> None:

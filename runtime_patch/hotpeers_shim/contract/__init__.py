@@ -38,10 +38,12 @@ from .peers import (
     peer_file_parts,
 )
 from .reasons import (
+    AGENT_PROBLEM_SENTENCES,
     CALL_PROBLEM_SENTENCES,
     CONFIG_PROBLEM_SENTENCES,
     NACK_SENTENCES,
     PEER_PROBLEM_SENTENCES,
+    AgentProblem,
     CallProblem,
     ConfigProblem,
     Nack,
@@ -63,6 +65,8 @@ from .values import (
 )
 
 __all__ = [
+    "AGENT_PROBLEM_SENTENCES",
+    "AgentProblem",
     "API_VERSION",
     "CALL_PROBLEM_SENTENCES",
     "CONFIG_PROBLEM_SENTENCES",

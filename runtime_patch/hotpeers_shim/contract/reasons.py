@@ -114,3 +114,21 @@ CONFIG_PROBLEM_SENTENCES: dict[ConfigProblem, str] = {
         "The agent's container is restarted with the new configuration when the agent is idle."
     ),
 }
+
+
+class AgentProblem(StrEnum):
+    """Why the shim does nothing in an agent process, which then runs as without hotpeers.
+
+    The module `unsupported` has the same words, because it must run where this module cannot.
+    """
+
+    RUNTIME_UNSUPPORTED = "RuntimeUnsupported"
+    SHIM_FAILED = "ShimFailed"
+
+
+AGENT_PROBLEM_SENTENCES: dict[AgentProblem, str] = {
+    AgentProblem.RUNTIME_UNSUPPORTED: (
+        "The shim does not work with the agent's libraries or its Python."
+    ),
+    AgentProblem.SHIM_FAILED: "The shim should work in this agent, and failed.",
+}

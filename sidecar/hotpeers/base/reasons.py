@@ -11,10 +11,12 @@ from enum import StrEnum
 from typing import Self
 
 from hotpeers_shim.contract import (
+    AGENT_PROBLEM_SENTENCES,
     CALL_PROBLEM_SENTENCES,
     CONFIG_PROBLEM_SENTENCES,
     NACK_SENTENCES,
     PEER_PROBLEM_SENTENCES,
+    AgentProblem,
     CallProblem,
     ConfigProblem,
     Nack,
@@ -35,7 +37,7 @@ class Reason(StrEnum):
         return member
 
 
-Word = Reason | Nack | PeerProblem | CallProblem | ConfigProblem
+Word = Reason | Nack | PeerProblem | CallProblem | ConfigProblem | AgentProblem
 """Any word of the vocabulary."""
 
 _OF_THE_SHIM: dict[Word, str] = dict(
@@ -44,6 +46,7 @@ _OF_THE_SHIM: dict[Word, str] = dict(
         *PEER_PROBLEM_SENTENCES.items(),
         *CALL_PROBLEM_SENTENCES.items(),
         *CONFIG_PROBLEM_SENTENCES.items(),
+        *AGENT_PROBLEM_SENTENCES.items(),
     ]
 )
 

@@ -14,6 +14,7 @@ from .. import __version__
 from .check import check
 from .completion import completion
 from .controller import controller
+from .explain import explain
 from .failures import run_command
 from .history import history
 from .hub import hub
@@ -78,7 +79,11 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, hub, policy, inject, check, status, history, completion):
+_COMMANDS = (
+    *(run, controller, mcp, hub),
+    *(status, history, check, explain, inject, policy, completion),
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -84,6 +84,9 @@ def sidecar_lines(status: Json, width: int | None) -> Iterator[Text]:
     )
     for title, columns, rows in tables:
         yield from section(title, columns, ([_cell(value) for value in row] for row in rows), width)
+    if _has_reason(status, acks):
+        yield Text("")
+        yield Text("What to do about a reason: hotpeers explain REASON")
 
 
 _Field = str | Callable[[Json], object]
@@ -98,6 +101,13 @@ def _of(value: Json, key: str, fields: Sequence[_Field]) -> Iterator[list[object
 def _of_acks(acks: Iterable[Json], key: str, fields: Sequence[_Field]) -> Iterator[list[object]]:
     for ack in acks:
         yield from ([ack.get("pid"), *row] for row in _of(ack, key, fields))
+
+
+def _has_reason(status: Json, acks: Sequence[Json]) -> bool:
+    found = [*items(status, "refused"), *items(status, "problems"), *acks]
+    for ack in acks:
+        found += [*items(ack, "refusals"), *items(ack, "failures")]
+    return any(isinstance(one, dict) and one.get("reason") for one in found)
 
 
 def _ready(peer: Json) -> str:

@@ -12,7 +12,7 @@ from ..controller.reasons import ControllerReason
 from ..kube.reasons import KubeReason
 from ..model.orchestrator_status import Finding, Live, format_time
 from ..overview.differences import facts, told
-from ..overview.summary import State, Summary, counts_of, remedy_of
+from ..overview.summary import State, Summary, counts_of
 from ..sidecar.reasons import SidecarReason
 from .grid import Cell, Column, table
 
@@ -214,8 +214,8 @@ def _what_to_do(problems: Iterable[Finding]) -> Iterator[Text]:
     yield Text("What to do", "bold")
     for reason in reasons:
         meaning = f" {sentence_of(known[reason])}" if reason in known else ""
-        remedy = remedy_of(reason) or "see docs/troubleshooting.md"
-        yield Text(f"{reason}:{meaning} To do: {remedy}")
+        # Only a word of the vocabulary is part of a command to type.
+        yield Text(f"{reason}:{meaning}" + (f" See: hotpeers explain {reason}" if meaning else ""))
 
 
 def age_of(moment: datetime | None, now: datetime) -> str:

@@ -20,7 +20,7 @@ from ..model.orchestrator_status import (
     read_status,
     read_time,
 )
-from .reasons import REMEDIES, OverviewReason
+from .reasons import OverviewReason
 
 _BY_DESIGN = frozenset({"IsOrchestrator", "NotSelected"})
 """Reasons of refusals that nobody has to mend."""
@@ -126,11 +126,6 @@ def all_well(summaries: Iterable[Summary]) -> bool:
 def newest_report(status: OrchestratorStatus) -> datetime | None:
     """The time of the newest report of a pod; None without one."""
     return max((one.time for one in status.replicas if one.time is not None), default=None)
-
-
-def remedy_of(reason: str) -> str:
-    """What to do about a reason of the overview; "" for all others, which have a page each."""
-    return next((said for word, said in REMEDIES.items() if word == reason), "")
 
 
 def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Finding]:

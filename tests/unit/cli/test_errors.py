@@ -17,6 +17,7 @@ WRONG: dict[str, list[tuple[str, ...]]] = {
     "completion": [(), ("tcsh",)],
     "controller": [(), ("--image", "i", "--listen", "x"), ("--image", "i", *NOWHERE)],
     "demo": [("--runtime", "x"), ("--agent-python", "/nowhere/python")],
+    "explain": [("NoSuchReason",)],
     "history": [
         NOWHERE,
         GARBAGE,

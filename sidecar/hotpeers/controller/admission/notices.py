@@ -44,6 +44,9 @@ class Notices:
     def note(self, namespace: str, agent: Agent, skip: Skip) -> None:
         """Report that a pod of an Agent was not injected, or only in part. Returns at once."""
         about = reference(agent.api_version, "Agent", namespace, agent.name, agent.uid)
-        note = f"The pod starts without what hotpeers would inject: {skip}"
+        note = (
+            f"The pod starts without what hotpeers would inject: {skip}"
+            f" What to do: hotpeers explain {skip.reason.value}"
+        )
         event = Event(about, "NotInjected", note, "Inject", warning=True)
         self._events.add(event, (agent.uid, str(skip)))

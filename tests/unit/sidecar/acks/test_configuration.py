@@ -128,7 +128,9 @@ def test_status_metrics_and_page_show_it():
     assert "It changes: stream" in page
     console = Console(record=True, width=200)
     show_status(document, console)
-    assert "RestartNeeded" in console.export_text()
+    text = console.export_text()
+    assert "RestartNeeded" in text
+    assert "hotpeers explain REASON" in text
 
 
 def test_status_hides_the_configuration_without_hot_config():
@@ -139,7 +141,9 @@ def test_status_hides_the_configuration_without_hot_config():
     del document["acks"][0]["config"]
     console = Console(record=True, width=200)
     show_status(document, console)
-    assert "Configuration of the agent" not in console.export_text()
+    text = console.export_text()
+    assert "Configuration of the agent" not in text
+    assert "hotpeers explain" not in text
 
 
 def test_text_written_by_an_agent_is_cleaned(tmp_path):
