@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-observing test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-observing test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean kubectl
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -127,6 +127,12 @@ cluster: $(VENV)/.ready
 	@if $(CLUSTER) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
 	@$(CLUSTER)
 
+# Builds kubectl into the same cache, for the tests of the plugin.
+KUBECTL := PYTHONPATH=tests $(VENV)/bin/python -m kit.kubectl
+kubectl: $(VENV)/.ready
+	@if $(KUBECTL) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
+	@$(KUBECTL)
+
 # Builds helm, which the chart's tests need, into the same cache.
 CHART := PYTHONPATH=tests $(VENV)/bin/python -m kit.chart
 helm: $(VENV)/.ready
@@ -193,7 +199,7 @@ test-programs: setup $(CLIENTS)/.ready .venvs/compat/no-a2a/.ready | build
 # Most of them wait, so two run at one time, each on an API server of its own.
 # Without etcd, kube-apiserver and helm these tests are skipped, and the summary says so; CI fails instead.
 test-cluster: setup | build
-	@$(MAKE) --no-print-directory cluster helm || test "$$CI" != true
+	@$(MAKE) --no-print-directory cluster kubectl helm || test "$$CI" != true
 	$(call pytest,$(VENV),-n 2 --dist loadfile tests/cluster)
 
 build:
