@@ -50,7 +50,7 @@ async def perform(options: DemoOptions) -> int:
     try:
         return await _perform(options, timeline, report)
     except CannotStartError as error:
-        sys.stderr.write(f"hotpeers demo: {error}\n")
+        sys.stderr.write(f"error: {error}\n")
         if options.json_output:
             sys.stdout.write(json.dumps({"held": False, "error": str(error)}) + "\n")
         return COULD_NOT_START

@@ -23,6 +23,10 @@ class StatusError(HotpeersError):
     """The status of a running sidecar could not be read."""
 
 
+class ClusterError(HotpeersError):
+    """The Orchestrators of a cluster could not be read."""
+
+
 class ConnectionConfigError(HotpeersError):
     """The configuration for the API server could not be read."""
 

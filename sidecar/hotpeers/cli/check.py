@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import click
 
-from .options import reach
-
-_COULD_NOT_RUN = 2
+from .options import namespace_option, reach
+from .output import FOUND, output_option, print_document
 
 
 @click.command()
 @click.option("--pre", is_flag=True, help="Check whether the cluster is ready for an installation.")
-@click.option(
-    "-n",
-    "--namespace",
-    default="",
-    metavar="NAME",
-    help="Check the workloads of one namespace; with --pre, where to install.  [default: all]",
+@namespace_option(
+    "Check the workloads of one namespace; with --pre, where to install.  [default: all]"
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Format of the report.",
-)
+@output_option("text", "json")
 @reach
 def check(*, pre: bool, namespace: str, output: str, **raw: str) -> None:
     """Find what is wrong with an installation in a cluster, and say what to do.
@@ -34,7 +22,6 @@ def check(*, pre: bool, namespace: str, output: str, **raw: str) -> None:
     and 2 if the check could not be done.
     """
     import asyncio
-    import json
 
     from ..base.errors import HotpeersError
     from ..check.command import check_cluster
@@ -42,13 +29,12 @@ def check(*, pre: bool, namespace: str, output: str, **raw: str) -> None:
 
     try:
         report = asyncio.run(check_cluster(namespace, pre=pre, **raw))
-    except (HotpeersError, KubeError) as error:
-        click.echo(f"error: {error}", err=True)
-        raise SystemExit(_COULD_NOT_RUN) from error
+    except KubeError as error:
+        raise HotpeersError(f"the API server cannot be asked: {error}") from error
     if output == "json":
-        click.echo(json.dumps(report.document(), indent=2, ensure_ascii=False))
+        print_document(report.document(), output)
     else:
         for line in report.lines():
             click.echo(line)
     if report.failed:
-        raise SystemExit(1)
+        raise SystemExit(FOUND)

@@ -19,6 +19,7 @@ from ..inject.remedies import REMEDIES
 from ..kube.reasons import KubeReason
 from ..mcp.reasons import McpReason
 from ..model.reasons import ModelReason
+from ..overview.reasons import OverviewReason
 from ..registry.reasons import RegistryReason
 from ..remedies import remedies
 from ..sidecar.reasons import SidecarReason
@@ -65,6 +66,7 @@ GROUPS = (
           tuple(ControllerReason)),
     Group("Tools of an orchestrator", "a tool of `hotpeers mcp`, the bridge or the hub returns it",
           (*McpReason, *RegistryReason)),
+    Group("The state of orchestrators", "`hotpeers status` prints it", tuple(OverviewReason)),
     Group("Findings of `hotpeers check`", "`hotpeers check` prints it", tuple(CheckReason)),
 )  # fmt: skip
 """The whole vocabulary."""

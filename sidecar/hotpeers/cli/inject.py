@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import click
 
-from .options import injection_options
+from .options import injection_options, namespace_option
+from .output import FOUND
 from .policy import FILES, read_inputs
 
 
 @click.command()
 @FILES
-@click.option(
-    "-n",
-    "--namespace",
-    default="",
-    metavar="NAME",
-    help="Namespace of objects that name none, as for kubectl apply.  [default: default]",
-)
+@namespace_option("Namespace of objects that name none, as for kubectl apply.  [default: default]")
 @click.option(
     "-o",
     "--output",
@@ -43,5 +38,5 @@ def inject(files: tuple[str, ...], namespace: str, output: str, **raw: str) -> N
         click.echo(line, err=True)
     if injected.bad:
         # Print nothing: a part of the manifests would be applied.
-        raise SystemExit(1)
+        raise SystemExit(FOUND)
     click.echo(injected.text(output), nl=False)

@@ -68,7 +68,11 @@ def inject_files(
     for name, raw in inputs:
         try:
             # Read the whole file first, for the line numbers of errors.
-            read_documents(raw, name)
+            problems += [
+                f"error: {name} document {number}: this is no object of Kubernetes"
+                for number, one in read_documents(raw, name)
+                if not isinstance(one, dict)
+            ]
             pieces += _pieces(raw.decode("utf-8-sig"), name)
         except DocumentError as error:
             problems.append(f"error: {error.problem}")

@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import click
 
 from .. import __version__
-from ..base.errors import HotpeersError
 from .check import check
+from .completion import completion
 from .console import console
 from .controller import controller
 from .explain import explain
+from .failures import run_command
+from .history import history
 from .hub import hub
 from .inject import inject
 from .mcp import mcp
+from .options import FILE
+from .output import FOUND
 from .policy import policy
 from .run import run
+from .status import status
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def main() -> None:
-    """The console script: prints a `HotpeersError` as one line and exits with code 1."""
-    try:
-        cli(prog_name="hotpeers")
-    except HotpeersError as error:
-        _fail(str(error))
+    """The console script `hotpeers`."""
+    cli(prog_name="hotpeers")
 
 
-def _fail(message: str) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
-    sys.exit(1)
+def kubectl_main() -> None:
+    """The console script `kubectl-hotpeers`, which kubectl runs as `kubectl hotpeers`."""
+    cli(prog_name="kubectl hotpeers")
+
+
+def kubectl_complete_main() -> None:
+    """The console script `kubectl_complete-hotpeers`, which kubectl asks for completions."""
+    from .completion import kubectl_completions
+
+    for line in kubectl_completions(cli, sys.argv[1:]):
+        click.echo(line)
 
 
 class _Commands(click.Group):
@@ -42,6 +53,11 @@ class _Commands(click.Group):
 
     Packages add commands as entry points of the group `hotpeers.commands`.
     """
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run a command. Each error is one line on standard error, with one exit code."""
+        run = partial(super().main, *args, standalone_mode=False, **extra)
+        return run_command(run) if standalone_mode else run()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_further_commands()})
@@ -64,12 +80,16 @@ def cli() -> None:
     """Add, change and remove the sub-agents of a running agent without a restart."""
 
 
-for _command in (run, controller, mcp, hub, console, policy, inject, check, explain):
+_COMMANDS = (
+    *(run, controller, mcp, hub, console),
+    *(status, history, check, explain, inject, policy, completion),
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR...", type=FILE)
 def validate(files: tuple[str, ...]) -> None:
     """Check manifests, agent cards and peer files; - is standard input.
 
@@ -80,7 +100,7 @@ def validate(files: tuple[str, ...]) -> None:
     bad = False
     for finding in validate_inputs(files):
         for problem in finding.problems:
-            click.echo(str(problem), err=True)
+            click.echo(f"error: {problem}", err=True)
         for warning in finding.warnings:
             click.echo(f"warning: {warning}", err=True)
         for remark in finding.remarks:
@@ -90,30 +110,7 @@ def validate(files: tuple[str, ...]) -> None:
         else:
             click.echo(f"{finding.where}: ok: {finding.summary}")
     if bad:
-        raise SystemExit(1)
-
-
-@cli.command()
-@click.option(
-    "--url",
-    default="http://127.0.0.1:8090",
-    show_default=True,
-    help="URL of the sidecar's status server.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the status document as JSON.")
-def status(url: str, *, as_json: bool) -> None:
-    """Show the peers of a running sidecar, the refused candidates and the state of the agents."""
-    import json
-
-    from rich.console import Console
-
-    from .status import fetch_status, show_status
-
-    document = fetch_status(url)
-    if as_json:
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        show_status(document, Console())
+        raise SystemExit(FOUND)
 
 
 @cli.group()

@@ -5,25 +5,54 @@ Each option can also be set by an environment variable.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+FILE = click.Path(allow_dash=True)
+"""The type of a file or folder, which shells complete. The command itself opens it."""
 
 
 def setting(
     flag: str, default: str, metavar: str, meaning: str, *, envvar: str = ""
 ) -> Callable[[_Command], _Command]:
     """An option that also has an environment variable, such as HOTPEERS_PEER_FILE for `--peer-file`."""
+    choices = metavar.strip("[]").split("|") if "|" in metavar else []
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+        if metavar in ("FILE", "DIR", "PATH"):
+            return [CompletionItem(begun, type="dir" if metavar == "DIR" else "file")]
+        return [CompletionItem(one) for one in choices if one.startswith(begun)]
+
     return click.option(
         flag,
+        shell_complete=complete,
         envvar=envvar or f"HOTPEERS_{flag.removeprefix('--').replace('-', '_').upper()}",
         default=default,
         show_default=bool(default),
         metavar=metavar,
         help=meaning,
+    )
+
+
+def namespace_option(meaning: str) -> Callable[[_Command], _Command]:
+    """The option `-n`, whose value is the name of a namespace or ""."""
+
+    def check(_: click.Context, __: click.Parameter, value: str) -> str:
+        # It becomes a part of a path of the API.
+        if value and not _NAMESPACE.fullmatch(value):
+            raise click.BadParameter(f"{value[:80]!r} is not the name of a namespace")
+        return value
+
+    return click.option(
+        "-n", "--namespace", default="", metavar="NAME", callback=check, help=meaning
     )
 
 
@@ -105,6 +134,21 @@ _INJECTION = (
         '{"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}',
         "JSON",
         "Requests and limits of each injected container.",
+    ),
+    setting(
+        "--audit-calls", "false", "[true|false]", "Whether injected agents log each call of a peer."
+    ),
+    setting(
+        "--trace-calls",
+        "false",
+        "[true|false]",
+        "Whether injected agents pass the trace context to peers, and make a span for each call.",
+    ),
+    setting(
+        "--traces-endpoint",
+        "",
+        "URL",
+        "OTLP receiver for the spans of injected bridges, such as http://collector.monitoring:4318.",
     ),
     setting(
         "--max-drain-seconds",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from ..base.errors import HotpeersError
+from .options import FILE
+from .output import FOUND, make_console, output_option, print_document
 
 
 @click.group()
@@ -34,6 +36,7 @@ FILES = click.option(
     multiple=True,
     required=True,
     metavar="FILE",
+    type=FILE,
     help="File with manifests; - is standard input. Repeatable.",
 )
 
@@ -61,15 +64,11 @@ FILES = click.option(
     metavar="KEY=FILE",
     help="File with the Agent of the template KEY (agent:NAME or registry:NAME@TAG). Repeatable.",
 )
-@click.option("--json", "json_output", is_flag=True, help="Print the result as JSON.")
+@output_option("text", "json")
 def policy_check(
-    files: tuple[str, ...], who: str, depth: int, templates: tuple[str, ...], *, json_output: bool
+    files: tuple[str, ...], who: str, depth: int, templates: tuple[str, ...], *, output: str
 ) -> None:
     """Report for each manifest whether the policies of the files admit it."""
-    import json
-
-    from rich.console import Console
-
     from ..spawnpolicy.check import as_json, check, read_files, read_template, subject_of
     from .policy_text import show_check
 
@@ -80,24 +79,22 @@ def policy_check(
         read_template(one, read_inputs((one.partition("=")[2],))[0][1]) for one in templates
     )
     verdicts = check(manifests, subject, known)
-    if json_output:
-        click.echo(json.dumps(as_json(manifests, verdicts), indent=2, ensure_ascii=False))
+    if output == "json":
+        print_document(as_json(manifests, verdicts), output)
     else:
-        show_check(manifests, verdicts, Console())
+        show_check(manifests, verdicts, make_console())
     if manifests.problems or not all(one.decision.allowed for one in verdicts):
-        raise SystemExit(1)
+        raise SystemExit(FOUND)
 
 
 @policy.command("explain")
 @FILES
 def policy_explain(files: tuple[str, ...]) -> None:
     """Explain in plain English what the policies of the files allow."""
-    from rich.console import Console
-
     from ..spawnpolicy.check import read_files
     from .policy_text import show_policies
 
     manifests = read_files(read_inputs(files), "default")
-    show_policies(manifests, Console())
+    show_policies(manifests, make_console())
     if manifests.problems or not manifests.policies:
-        raise SystemExit(1)
+        raise SystemExit(FOUND)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -13,7 +14,7 @@ from ..spawnpolicy.explain import explain
 
 def show_check(manifests: Manifests, verdicts: Sequence[Checked], console: Console) -> None:
     """Print the problems of the files, then each verdict with a line for each denial."""
-    _problems(manifests, console)
+    _problems(manifests)
     for verdict in verdicts:
         decision = verdict.decision
         under = f" under {decision.policy}" if decision.policy else ""
@@ -34,7 +35,7 @@ def show_check(manifests: Manifests, verdicts: Sequence[Checked], console: Conso
 
 def show_policies(manifests: Manifests, console: Console) -> None:
     """Print the problems of the files, then the permissions of each policy."""
-    _problems(manifests, console)
+    _problems(manifests)
     for number, policy in enumerate(manifests.policies):
         head, *lines = explain(policy)
         if number:
@@ -43,12 +44,12 @@ def show_policies(manifests: Manifests, console: Console) -> None:
         for line in lines:
             _line(console, f"- {line}")
     if not manifests.policies and not manifests.problems:
-        _line(console, "the files hold no SpawnPolicy")
+        click.echo("error: the files hold no SpawnPolicy", err=True)
 
 
-def _problems(manifests: Manifests, console: Console) -> None:
+def _problems(manifests: Manifests) -> None:
     for problem in manifests.problems:
-        _line(console, (str(problem), "red"))
+        click.echo(f"error: {problem}", err=True)
 
 
 def _line(console: Console, *parts: str | tuple[str, str]) -> None:

@@ -1,144 +1,134 @@
-"""`hotpeers status`: fetches the status of a running sidecar, and prints it as tables."""
+"""`hotpeers status`: the orchestrators of a cluster, or one sidecar. Imports when it runs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
-from hotpeers_shim.contract import clean_text
+from .output import FOUND, make_console, output_option, print_document, print_lines, width_of
+from .where import Where, where_options, where_to_read
 
-from ..base.errors import StatusError
-from ..sidecar.acks.configuration import CONFIG_HEADS, config_row
-from ..sidecar.acks.failures import in_words, time_of
-
-_SECONDS = 5.0
+if TYPE_CHECKING:
+    from ..base.parts import Json
 
 
-def fetch_status(url: str) -> dict[str, Any]:
-    """The status document of the sidecar at `url`. Raises `StatusError`."""
-    address = url.rstrip("/") + "/status"
-    if not address.startswith(("http://", "https://")):
-        raise StatusError(f"--url: {url!r} is not an http(s) URL")
+@click.command()
+@where_options
+@output_option("table", "wide", "json", "yaml")
+@click.option("-w", "--watch", is_flag=True, help="Show changes until Ctrl-C.")
+@click.pass_context
+def status(ctx: click.Context, /, *, output: str, watch: bool, **raw: Any) -> None:
+    """Show the state of orchestrators, those with problems first.
+
+    It reads the Orchestrators of a cluster, or one sidecar. Without NAME, -n, -A, --context, --kubeconfig
+    and --url it shows the sidecar of this pod or machine if there is one. The exit code is 1 if an
+    orchestrator has a problem or an unknown state, and 2 if the state cannot be read.
+    """
+    where = where_to_read(ctx, **raw)
+    document = read_sidecar(where)
+    if watch:
+        _watch(where, document, output)
+    elif document is not None:
+        _show_sidecar(document, output)
+    else:
+        _show_cluster(where, output)
+
+
+def read_sidecar(where: Where) -> Json | None:
+    """The status document of the sidecar; None to read the cluster. Raises `StatusError`."""
+    from ..base.errors import StatusError
+    from ..overview.sidecar import fetch_status
+
+    if not where.url:
+        return None
     try:
-        # Use no proxy: the sidecar is on this machine, or behind a forwarded port.
-        with build_opener(ProxyHandler({})).open(address, timeout=_SECONDS) as response:
-            data = json.load(response)
-    except HTTPError as error:
-        # Show the body: the sidecar explains in one line, for example, that a Host is not allowed.
-        said = clean_text(error.read(1000).decode("utf-8", "replace"), 300)
-        raise StatusError(f"{address}: status {error.code}: {said}") from error
-    except URLError as error:
-        raise StatusError(f"{address}: {error.reason}; is `hotpeers run` running there?") from error
-    except (OSError, ValueError) as error:
-        raise StatusError(
-            f"{address}: {error}; check that --url is the address of a sidecar"
+        return fetch_status(where.url)
+    except StatusError:
+        if where.wanted is None:
+            raise
+        return None
+
+
+def _show_sidecar(document: Json, output: str) -> None:
+    from datetime import UTC, datetime
+
+    from ..overview.sidecar import orchestrator_of
+    from ..overview.summary import State, summarize
+    from .sidecar_text import sidecar_lines
+
+    if output in ("json", "yaml"):
+        print_document(document, output)
+    else:
+        console = make_console()
+        width = None if output == "wide" else width_of(console)
+        print_lines(console, sidecar_lines(document, width))
+    if summarize(orchestrator_of(document), datetime.now(UTC)).state is not State.OK:
+        raise SystemExit(FOUND)
+
+
+def _show_cluster(where: Where, output: str) -> None:
+    import asyncio
+    from datetime import UTC, datetime
+
+    from rich.text import Text
+
+    from ..overview.document import overview_document
+    from ..overview.summary import all_well, ordered, summarize
+    from .status_text import detail_lines, headline, nothing_found, overview_lines
+
+    found, place = asyncio.run(read_cluster(where))
+    now = datetime.now(UTC)
+    summaries = ordered(summarize(one, now) for one in found)
+    if output in ("json", "yaml"):
+        print_document(overview_document(summaries), output)
+    else:
+        console = make_console()
+        width = width_of(console)
+        everywhere = where.wanted is not None and where.wanted.everywhere
+        if where.wanted is not None and where.wanted.name and output == "table":
+            for number, one in enumerate(summaries):
+                print_lines(console, [Text("")] if number else [])
+                print_lines(console, detail_lines(one, width))
+        else:
+            print_lines(console, [headline(summaries, place)])
+            wide = output == "wide"
+            lines = overview_lines(summaries, width, everywhere=everywhere, wide=wide)
+            empty = [nothing_found(everywhere=everywhere)]
+            print_lines(console, [Text(""), *lines] if lines else empty)
+    if not all_well(summaries):
+        raise SystemExit(FOUND)
+
+
+async def read_cluster(where: Where) -> tuple[list[Any], str]:
+    """The wanted Orchestrators, and where they are, as text. Raises `HotpeersError`."""
+    from ..base.errors import ClusterError, HotpeersError
+    from ..overview.reader import Wanted, reader_of
+
+    try:
+        async with reader_of(where.wanted or Wanted()) as reader:
+            return await reader.read(), reader.place
+    except HotpeersError as error:
+        if not where.url:
+            raise
+        raise ClusterError(
+            f"no sidecar answers at {where.url}, and the cluster cannot be read: {error}; "
+            "see --url for another sidecar"
         ) from error
-    if not isinstance(data, dict) or "peers" not in data or "acks" not in data:
-        raise StatusError(f"{address}: the server there is not a sidecar")
-    return data
 
 
-def show_status(status: dict[str, Any], console: Console) -> None:
-    """Print a status document as tables."""
-    acked = status["ackedGeneration"]
-    live = "no agent process yet" if acked is None else f"live in the agent: {acked}"
-    orchestrator = status["orchestrator"] or "unnamed orchestrator"
-    _line(console, f"{orchestrator}: generation {status['generation']}, {live}")
-    if not status["source"]["complete"]:
-        _line(console, f"The source has not been read completely yet: {status['source']['name']}")
-    _table(
-        console,
-        f"Peers ({len(status['peers'])})",
-        ("Tool", "Ready", "Calls", "URL", "Source"),
-        (
-            (
-                peer["tool"],
-                "yes" if peer["ready"] else "no",
-                in_words(peer.get("failing")),
-                peer["url"],
-                peer["source"],
-            )
-            for peer in status["peers"]
-        ),
-    )
-    _table(
-        console,
-        "Refused",
-        ("Name", "Reason", "Why", "Source"),
-        ((r["name"], r["reason"], r["message"], r["source"]) for r in status["refused"]),
-    )
-    _table(
-        console,
-        "Problems",
-        ("Where", "Field", "Reason", "What"),
-        ((p["where"], p["field"], p["reason"], p["message"]) for p in status["problems"]),
-    )
-    _table(
-        console,
-        "Agent processes",
-        ("Process", "State", "Generation", "Reason", "What"),
-        (
-            (ack["pid"], ack["state"], ack["generation"], ack["reason"], ack["message"])
-            for ack in status["acks"]
-        ),
-    )
-    _table(
-        console,
-        "Configuration of the agent",
-        CONFIG_HEADS,
-        (row for ack in status["acks"] if (row := config_row(ack)) is not None),
-    )
-    _table(
-        console,
-        "Left out by an agent process",
-        ("Process", "What", "Reason", "Why"),
-        (
-            (ack["pid"], item["subject"], item["reason"], item["message"])
-            for ack in status["acks"]
-            for item in ack["refusals"]
-        ),
-    )
-    _table(
-        console,
-        "Calls that fail",
-        ("Process", "Tool", "Reason", "Calls", "Last", "What"),
-        (
-            (ack["pid"], f["subject"], f["reason"], f["count"], time_of(f["time"]), f["message"])
-            for ack in status["acks"]
-            for f in ack.get("failures", ())
-        ),
-    )
-    if _has_reason(status):
-        _line(console, "\nWhat to do about a reason: hotpeers explain REASON")
+def _watch(where: Where, document: Json | None, output: str) -> None:
 
+    from .views import follow, views_of
+    from .watching import DocumentShow, LineShow, ScreenShow
 
-def _has_reason(status: dict[str, Any]) -> bool:
-    found = [*status["refused"], *status["problems"], *status["acks"]]
-    for ack in status["acks"]:
-        found += [*ack["refusals"], *ack.get("failures", ())]
-    return any(one["reason"] for one in found)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(Text(text))
-
-
-def _table(
-    console: Console, title: str, heads: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
-) -> None:
-    table = Table(title=title, title_justify="left", show_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        # Use Text, so that text from a peer is not read as markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    if table.row_count:
-        console.print()
-        console.print(table)
+    views = views_of(where.url if document is not None else "", where.wanted)
+    everywhere = where.wanted is not None and where.wanted.everywhere
+    console = make_console()
+    if output in ("json", "yaml"):
+        follow(views, DocumentShow(output).show)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        with ScreenShow(console, everywhere=everywhere, wide=output == "wide") as screen:
+            follow(views, screen.show)
+    else:
+        follow(views, LineShow().show)

@@ -12,6 +12,7 @@ from ..kube.reasons import KubeReason
 from ..mcp.reasons import McpReason
 from ..model.orchestrator_status import LIVE, Live
 from ..model.reasons import ModelReason
+from ..overview.reasons import OverviewReason
 from ..page.remedy import Advice, advice_of
 from ..registry.reasons import RegistryReason
 from ..sidecar.reasons import SidecarReason
@@ -25,6 +26,7 @@ VOCABULARIES = (
     KubeReason,
     McpReason,
     ModelReason,
+    OverviewReason,
     PolicyReason,
     RegistryReason,
     SidecarReason,
@@ -45,11 +47,6 @@ CONDITIONS: Mapping[str, Advice] = {
             "NoProcess",
             "No agent process has reported yet.",
             "Wait until the agent has started. A process reports with its first turn at the latest.",
-        ),
-        (
-            "NoReport",
-            "No pod has reported for an hour.",
-            "Are its pods running, and do they have the sidecar? See the pods of the workload.",
         ),
         (
             "NotLive",

@@ -18,6 +18,8 @@ from kubernetes_asyncio.config.kube_config import (  # noqa: E402
     load_kube_config,
 )
 
+# The client takes an empty KUBECONFIG for a path; kubectl does not.
+_DEFAULT = KUBE_CONFIG_DEFAULT_LOCATION or "~/.kube/config"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -63,7 +65,10 @@ async def connect(access: Access) -> Connection:
     # A kubeconfig is arbitrary YAML and its plugins are arbitrary programs: any error is possible.
     except Exception as error:
         where = _where(access)
-        raise ConnectionConfigError(f"{where}: {str(error) or type(error).__name__}") from error
+        what = str(error) or type(error).__name__
+        if isinstance(error, (TypeError, AttributeError, LookupError)):
+            what = f"this is not a kubeconfig ({what})"
+        raise ConnectionConfigError(f"{where}: {what}") from error
     return Connection(configuration, namespace)
 
 
@@ -80,7 +85,7 @@ def _in_cluster(access: Access, configuration: Configuration) -> str:
 
 
 async def _from_kubeconfig(access: Access, configuration: Configuration) -> str:
-    name = access.kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
+    name = access.kubeconfig or _DEFAULT
     if not _exists(name):
         raise ConnectionConfigError(
             f"{_where(access)}: there is no such file, and this is no pod with a service account"
@@ -103,4 +108,4 @@ def _where(access: Access) -> str:
     if access.in_cluster:
         return f"the service account in {access.service_account}"
     context = f", context {access.context}" if access.context else ""
-    return f"--kubeconfig (KUBECONFIG) {access.kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION}{context}"
+    return f"--kubeconfig (KUBECONFIG) {access.kubeconfig or _DEFAULT}{context}"

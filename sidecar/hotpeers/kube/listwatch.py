@@ -53,9 +53,14 @@ class Batch:
     version: str
 
 
-async def list_pages(client: Client, path: str, params: Params) -> AsyncGenerator[Page, None]:
-    """List all objects, page by page. Raises `KubeError`; `GoneError` if the list took too long."""
-    token, limit = "", PAGE
+async def list_pages(
+    client: Client, path: str, params: Params, limit: int = PAGE
+) -> AsyncGenerator[Page, None]:
+    """List all objects, in pages of at most `limit`.
+
+    Raises `KubeError`; `GoneError` if the list took too long.
+    """
+    token = ""
     while True:
         try:
             data = await client.get(path, {**params, "limit": str(limit), "continue": token})

@@ -102,7 +102,7 @@ def test_demo_fails_when_the_shim_is_disabled():
 def test_python_without_the_runtime_is_reported():
     done = demo("--agent-python", sys.executable)
     assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("hotpeers demo: ")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "lacks kagent-adk" in done.stderr
     assert "make setup" in done.stderr
     assert json.loads(done.stdout)["held"] is False

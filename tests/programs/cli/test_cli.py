@@ -1,21 +1,15 @@
 """The commands, as a shell runs them: their output and their exit codes."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
 
 from hotpeers import __version__
-from hotpeers.base.errors import HotpeersError
 from hotpeers.cli.main import cli
-from hotpeers.sidecar.status.document import Status
 
 PEER = "apiVersion: hotpeers.dev/v1alpha1\nkind: Peer\nmetadata: {name: a}\nspec: {url: http://a}\n"
 
@@ -59,10 +53,12 @@ def test_validate_names_file_document_field_and_reason(tmp_path: Path) -> None:
     assert done.exit_code == 1
     lines = done.stderr.splitlines()
     assert lines[0] == (
-        f"{bad} document 2: spec.url: 'gopher://a' is not an http(s) URL (WrongShape)"
+        f"error: {bad} document 2: spec.url: 'gopher://a' is not an http(s) URL (WrongShape)"
     )
-    assert lines[1] == f"{peers}: peers[0].url: a string is needed, not a number (WrongShape)"
-    assert lines[2] == f"{tmp_path}/missing: No such file or directory (FileUnreadable)"
+    assert (
+        lines[1] == f"error: {peers}: peers[0].url: a string is needed, not a number (WrongShape)"
+    )
+    assert lines[2] == f"error: {tmp_path}/missing: No such file or directory (FileUnreadable)"
     assert len(lines) == 3
 
 
@@ -132,7 +128,7 @@ def test_shim_install_replaces_an_older_one(tmp_path: Path) -> None:
 
 def test_failed_shim_install_prints_one_line() -> None:
     done = run("shim", "install", "/proc/nowhere")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("error: /proc/nowhere/hotpeers_shim: ")
     assert done.stderr.count("\n") == 1
 
@@ -151,75 +147,15 @@ def test_failed_shim_install_prints_one_line() -> None:
 )
 def test_bad_setting_is_named(tmp_path: Path, name: str, value: str, part: str) -> None:
     done = run("run", **{"HOTPEERS_PEERS_DIR": str(tmp_path), name: value})
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"error: {part}")
 
 
 def test_peer_file_among_the_manifests_is_refused(tmp_path: Path) -> None:
     done = run("run", "--peers-dir", str(tmp_path), "--peer-file", str(tmp_path / "peers.json"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "lies among the manifests" in done.stderr
-
-
-@pytest.fixture
-def answering(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An HTTP server that answers everything with the bytes that the test asks for."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(request.param)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-DOCUMENT = Status("directory /peers", "/run/peers.json", problems=()).document() | {
-    "peers": [
-        {"tool": "a[bold]", "ready": False, "url": "http://a", "source": "a.yaml#Peer/a"},
-    ],
-    "refused": [{"name": "b", "reason": "UrlMissing", "message": "none", "source": "b"}],
-    "acks": [
-        {
-            "pid": 7,
-            "state": "refused",
-            "generation": 3,
-            "reason": "NotJson",
-            "message": "cut",
-            "refusals": [{"subject": "c", "reason": "ToolNameTaken", "message": "kept"}],
-        }
-    ],
-}
-
-
-@pytest.mark.parametrize("answering", [json.dumps(DOCUMENT).encode()], indirect=True)
-def test_status_shows_peers_refusals_and_acks(answering: str) -> None:
-    done = invoke("status", "--url", answering)
-    assert done.exit_code == 0, done.exception
-    for part in ("a[bold]", "UrlMissing", "NotJson", "ToolNameTaken", "generation 0"):
-        assert part in done.output
-    assert json.loads(invoke("status", "--url", answering, "--json").output) == DOCUMENT
-
-
-@pytest.mark.parametrize("answering", [b"hello", b"[]", b"{}"], indirect=True)
-def test_status_of_a_foreign_server_is_a_clear_error(answering: str) -> None:
-    assert isinstance(invoke("status", "--url", answering).exception, HotpeersError)
-
-
-def test_status_without_a_server_prints_one_line() -> None:
-    done = run("status", "--url", "http://127.0.0.1:1")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: http://127.0.0.1:1/status: ")
-    assert "hotpeers run" in done.stderr
-    assert run("status", "--url", "file:///etc/passwd").returncode == 1
 
 
 def test_validate_reads_a_directory_as_the_source_does(tmp_path: Path) -> None:
@@ -241,12 +177,12 @@ def test_validate_reads_a_directory_as_the_source_does(tmp_path: Path) -> None:
         f"{folder}/c.json: ok: Card c",
     ]
     assert done.stderr.splitlines() == [
-        f"{folder}/b.yml: Peer a: the tool name 'a' is taken by {folder}/a.yaml; give one another"
+        f"error: {folder}/b.yml: Peer a: the tool name 'a' is taken by {folder}/a.yaml; give one another"
         " name (NameCollision)",
         f"warning: {folder}/c.json document 1: descripton: is not read; did you mean 'description'?"
         " (UnknownField)",
-        f"{folder}/link.yaml: a link to a missing file; only files are read (FileUnreadable)",
-        f"{folder}/pipe.yaml: a named pipe; only files are read (FileUnreadable)",
+        f"error: {folder}/link.yaml: a link to a missing file; only files are read (FileUnreadable)",
+        f"error: {folder}/pipe.yaml: a named pipe; only files are read (FileUnreadable)",
     ]
 
 
@@ -272,7 +208,7 @@ def test_named_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     assert "a named pipe" in run("validate", str(pipe)).stderr
     done = run("policy", "explain", "-f", str(pipe))
-    assert (done.returncode, "a named pipe" in done.stderr) == (1, True)
+    assert (done.returncode, "a named pipe" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("command", [("validate",), ("policy", "explain", "-f")])

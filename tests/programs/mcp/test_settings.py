@@ -66,7 +66,7 @@ def test_failed_start_prints_one_line() -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --kubeconfig (KUBECONFIG)")
     assert "Traceback" not in done.stderr
 

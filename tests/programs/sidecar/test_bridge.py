@@ -99,6 +99,6 @@ def test_a_command_that_cannot_run_ends_its_supervisor(tmp_path: Path) -> None:
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("error: ") == 5
     assert "giving up" in done.stderr

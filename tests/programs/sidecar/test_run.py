@@ -265,7 +265,7 @@ def test_taken_port_prints_one_line(sidecar: Sidecar, tmp_path: Path) -> None:
         done = subprocess.run(
             [*command, *options], capture_output=True, text=True, timeout=SECONDS, check=False
         )
-    assert done.returncode == 1
+    assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert address in errors[0]
@@ -279,7 +279,7 @@ def test_second_sidecar_for_one_peer_file_prints_one_line(sidecar: Sidecar) -> N
     second = subprocess.run(
         [*command, *options], check=False, capture_output=True, text=True, timeout=SECONDS
     )
-    assert second.returncode == 1
+    assert second.returncode == 2
     assert second.stderr.splitlines()[-1] == (
         f"error: {sidecar.file}: another hotpeers writes it; end that one, or choose another "
         "--peer-file (HOTPEERS_PEER_FILE)"
@@ -394,7 +394,7 @@ def test_peer_file_that_cannot_be_written_ends_the_start(tmp_path: Path, place: 
         "no file system for it": Path("/proc/hotpeers/peers.json"),
     }[place]
     done = run_at(tmp_path / "peers", peer_file)
-    assert done.returncode == 1
+    assert done.returncode == 2
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith(f"error: {peer_file}: the peer file cannot be written: ")
     assert "--peer-file (HOTPEERS_PEER_FILE)" in error
@@ -412,7 +412,7 @@ def test_start_fails_on_a_read_only_file_system(tmp_path: Path) -> None:
         done = run_at(tmp_path / "peers", folder / "peers.json")
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
-    assert (done.returncode, "Read-only file system" in done.stderr) == (1, True)
+    assert (done.returncode, "Read-only file system" in done.stderr) == (2, True)
 
 
 def test_peer_file_that_cannot_be_written_later_is_reported_and_retried(sidecar: Sidecar) -> None:

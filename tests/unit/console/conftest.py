@@ -100,6 +100,12 @@ def scene() -> Scene:
 
 
 @pytest.fixture
+def empty() -> Scene:
+    """A cluster with no object of ours."""
+    return Scene()
+
+
+@pytest.fixture
 async def browser(scene: Scene) -> AsyncIterator[TestClient[Any, Any]]:
     """A client of a site that follows no redirects and keeps cookies."""
     async with TestClient(TestServer(scene.site().app())) as client:

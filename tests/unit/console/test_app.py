@@ -198,6 +198,12 @@ async def test_user_without_rights_learns_what_to_do(scene: Any, browser: Browse
     assert "lead" not in body.replace("leads", "")
 
 
+async def test_empty_cluster_says_how_to_begin(empty: Any) -> None:
+    async with TestClient(TestServer(empty.site().app())) as browser:
+        await sign_in(browser)
+        assert "hotpeers.dev/inject" in await text_of(browser, "/")
+
+
 async def test_pages_are_not_shared_between_users(browser: Browser) -> None:
     await sign_in(browser)
     assert "secret-lead" in await text_of(browser, "/")

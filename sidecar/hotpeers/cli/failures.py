@@ -1,0 +1,62 @@
+"""One style for the errors of all commands: one line on standard error, and one exit code.
+
+0: done. 1: the command did its work, and found something wrong. 2: the command could not do its work.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from ..base.errors import HotpeersError
+from .output import FAILED
+
+_INTERRUPTED = 130
+_CUT_OFF = 141
+"""As a shell reports a program that SIGINT or SIGPIPE ended."""
+
+
+def run_command(run: Callable[[], Any]) -> NoReturn:
+    """Run a command and exit. An unexpected error is printed with its traceback: it is a defect."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without UTF-8 must not make an error of a text.
+        if callable(reconfigure := getattr(stream, "reconfigure", None)):
+            reconfigure(errors="backslashreplace")
+    try:
+        code = run()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        raise SystemExit(FAILED) from None
+    except (click.ClickException, HotpeersError) as error:
+        _fail(_line(error))
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(_INTERRUPTED) from None
+    except SystemExit as done:
+        # click ends with 1 if the reader of a pipe went away.
+        cut_off = isinstance(done.__context__, BrokenPipeError)
+        raise SystemExit(_CUT_OFF if cut_off else done.code) from None
+    except Exception as error:  # noqa: BLE001 - an exit code of 1 would mean a finding
+        traceback.print_exception(error)
+        _fail(f"{type(error).__name__}: {error}; this is a defect of hotpeers, please report it")
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    raise SystemExit(FAILED)
+
+
+def _line(error: click.ClickException | HotpeersError) -> str:
+    if isinstance(error, HotpeersError):
+        return str(error)
+    said = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+    said = said[:1].lower() + said[1:]
+    if not isinstance(error, click.UsageError):
+        return said
+    command = error.ctx.command_path if error.ctx is not None else "hotpeers"
+    see = f"see '{command} --help'"
+    return f"{said} {see.capitalize()}" if said.endswith("?") else f"{said}; {see}"

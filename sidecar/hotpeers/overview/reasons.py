@@ -1,0 +1,12 @@
+"""Reasons of the overview itself, besides those that are in a status."""
+
+from __future__ import annotations
+
+from ..base.reasons import Reason
+
+
+class OverviewReason(Reason):
+    """Why the state of an orchestrator is unknown."""
+
+    NO_REPORT = "NoReport", "No pod reports the state of the orchestrator."
+    STATUS_OLD = "StatusOld", "The status has the form of an older release of hotpeers."

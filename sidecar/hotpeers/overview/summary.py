@@ -1,0 +1,184 @@
+"""One orchestrator in the overview: its state and its problems, the decision of what is a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from hotpeers_shim.contract import clean_text
+
+from ..base.names import NamespacedName
+from ..base.parts import items, part, text
+from ..model.orchestrator_status import (
+    LIVE,
+    STALE_SECONDS,
+    Finding,
+    Live,
+    OrchestratorStatus,
+    read_status,
+    read_time,
+)
+from .reasons import OverviewReason
+
+_BY_DESIGN = frozenset({"IsOrchestrator", "NotSelected"})
+"""Reasons of refusals that nobody has to mend."""
+_MAX_NAME = 253
+
+
+class State(StrEnum):
+    """The state of an orchestrator. Its order is the order of the tables: problems first."""
+
+    PROBLEM = "problem"
+    UNKNOWN = "unknown"
+    OK = "ok"
+
+
+_ORDER = list(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestrator:
+    """What is read of an Orchestrator. `workload` is like `Deployment/concierge`; "" for the hub.
+
+    `created` is None if it is unknown. `old` tells that the status has the form of an older release.
+    """
+
+    key: NamespacedName
+    status: OrchestratorStatus
+    workload: str = ""
+    created: datetime | None = None
+    old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """An orchestrator with its state, and what is wrong with it."""
+
+    orchestrator: Orchestrator
+    state: State
+    problems: tuple[Finding, ...] = ()
+
+    @property
+    def key(self) -> NamespacedName:
+        """Its namespace and name."""
+        return self.orchestrator.key
+
+    @property
+    def status(self) -> OrchestratorStatus:
+        """Its status."""
+        return self.orchestrator.status
+
+    @property
+    def reported(self) -> datetime | None:
+        """The time of its newest report."""
+        return newest_report(self.status)
+
+    @property
+    def calls(self) -> int:
+        """The calls of peers that its pods count."""
+        return sum(one.calls for one in self.status.replicas)
+
+    @property
+    def failed_calls(self) -> int:
+        """The calls of peers that failed."""
+        return sum(sum(one.failures.values()) for one in self.status.replicas)
+
+
+def read_orchestrator(data: object) -> Orchestrator:
+    """What the overview needs of an object. Never raises: what has another shape is left out."""
+    metadata, workload = part(data, "metadata"), part(data, "spec", "workload")
+    offered = items(data, "status", "offered")
+    key = NamespacedName(_name(metadata, "namespace"), _name(metadata, "name"))
+    kind, name = _name(workload, "kind"), _name(workload, "name")
+    return Orchestrator(
+        key=key,
+        status=read_status(data),
+        workload=f"{kind}/{name}" if workload else "",
+        created=read_time(text(metadata, "creationTimestamp")),
+        old=any(isinstance(one, str) for one in offered),
+    )
+
+
+def summarize(orchestrator: Orchestrator, now: datetime) -> Summary:
+    """Decide what is wrong with an orchestrator.
+
+    An unknown state is one that nobody reports, or in which no agent process has reported yet.
+    """
+    unknown = tuple(_unknown(orchestrator, now))
+    wrong = tuple(_wrong(orchestrator.status))
+    if wrong:
+        return Summary(orchestrator, State.PROBLEM, (*wrong, *unknown))
+    return Summary(orchestrator, State.UNKNOWN if unknown else State.OK, unknown)
+
+
+def ordered(summaries: Iterable[Summary]) -> list[Summary]:
+    """Problems first, then by namespace and name."""
+    return sorted(summaries, key=lambda one: (_ORDER.index(one.state), one.key))
+
+
+def all_well(summaries: Iterable[Summary]) -> bool:
+    """Whether no orchestrator has a problem or an unknown state."""
+    return all(one.state is State.OK for one in summaries)
+
+
+def newest_report(status: OrchestratorStatus) -> datetime | None:
+    """The time of the newest report of a pod; None without one."""
+    return max((one.time for one in status.replicas if one.time is not None), default=None)
+
+
+def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Finding]:
+    status = orchestrator.status
+    live = status.condition(LIVE)
+    if orchestrator.old:
+        said = "its status lists names without sources, as older releases wrote it"
+        yield Finding("", OverviewReason.STATUS_OLD.value, said)
+    elif status.peers is None:
+        yield Finding("", OverviewReason.NO_REPORT.value, "no pod has reported yet")
+    elif (newest := newest_report(status)) is not None and _age(newest, now) > STALE_SECONDS:
+        said = f"the last report is from {newest.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        yield Finding("", OverviewReason.NO_REPORT.value, said)
+    elif live is None:
+        # The hub has no agent process that could report.
+        if orchestrator.workload:
+            yield Finding(
+                "", OverviewReason.NO_REPORT.value, "no pod says whether its peers are live"
+            )
+    elif live.status is Live.UNKNOWN:
+        yield Finding("", live.reason or OverviewReason.NO_REPORT.value, live.message)
+
+
+def _wrong(status: OrchestratorStatus) -> Iterator[Finding]:
+    for one in status.conditions:
+        if one.status is Live.FALSE:
+            yield Finding("" if one.type == LIVE else one.type, one.reason, one.message)
+    yield from status.problems
+    yield from (one for one in status.refused if one.reason not in _BY_DESIGN)
+    yield from _failing(status)
+
+
+def _failing(status: OrchestratorStatus) -> Iterator[Finding]:
+    """One finding for each peer and reason, with the calls that failed in all pods."""
+    counts: dict[tuple[str, str], int] = {}
+    messages: dict[tuple[str, str], str] = {}
+    for one in (failing for replica in status.replicas for failing in replica.failing):
+        key = (one.peer, one.reason)
+        counts[key] = counts.get(key, 0) + one.count
+        messages.setdefault(key, one.message)
+    for (peer, reason), count in counts.items():
+        calls = f"{count} calls failed" if count != 1 else "1 call failed"
+        yield Finding(peer, reason, f"{calls}: {messages[peer, reason]}")
+
+
+def counts_of(summaries: Sequence[Summary]) -> dict[State, int]:
+    """The number of orchestrators in each state."""
+    return {state: sum(one.state is state for one in summaries) for state in State}
+
+
+def _age(moment: datetime, now: datetime) -> float:
+    return (now - moment).total_seconds()
+
+
+def _name(value: object, key: str) -> str:
+    return clean_text(text(value, key), _MAX_NAME)
