@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hotpeers.base.errors import SettingsError, StatusError
 from hotpeers.base.http import serve
 from hotpeers.base.settings import Listen, default_listen
-from hotpeers.cli.status import fetch_status
+from hotpeers.overview.sidecar import fetch_status
 from hotpeers.sidecar.settings import Settings
 from hotpeers.sidecar.status.app import make_app
 from hotpeers.sidecar.status.document import Status
