@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster kubectl helm manifests chart test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-observing test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean kubectl
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -27,6 +27,8 @@ help:
 	@echo "make walk        the tutorial on a node, each command as written (needs root and Linux; minutes)"
 	@echo "make docs-pages  write the generated pages of docs/ again"
 	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base image)"
+	@echo "make test-observing  rules with promtool, dashboards with Grafana's schema (minutes the first time)"
+	@echo "make chart IMAGE=NAME@sha256:…  the chart of a release, which installs that image"
 	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
 	@echo "make bench       latency from a cluster change to the peer file and the agent, compared with a plain watch"
 	@echo "make bench-shim  cost of hot peers, compared with static tools and with no shim"
@@ -212,6 +214,14 @@ e2e: $(VENV)/.ready | build
 	@$(NODE)
 	$(call pytest,$(VENV),tests/e2e)
 
+# Prometheus' own program takes minutes to build, so `make test` checks rules and dashboards without it
+# (tests/unit/chart, tests/cluster/chart/test_observing.py).
+OBSERVING := PYTHONPATH=tests $(VENV)/bin/python -m kit.observing
+test-observing: $(VENV)/.ready | build
+	@if $(OBSERVING) needs-go; then $(MAKE) --no-print-directory $(GO)/.ready; fi
+	@$(OBSERVING)
+	$(call pytest,$(VENV),tests/observing)
+
 test-kagent: $(KAGENT)/.ready $(ADK)/.ready | build
 	$(call pytest,$(KAGENT),tests/compat)
 
@@ -291,9 +301,9 @@ endef
 lock: $(UV)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
-	$(LOCK) pyproject.toml -o requirements/product.txt
+	$(LOCK) --extra traces pyproject.toml -o requirements/product.txt
 	$(LOCK) -c requirements/product.txt pyproject.toml requirements/demo.in -o requirements/demo.txt
-	$(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(LOCK) --extra traces pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/cluster.in -o requirements/cluster.txt
 	$(LOCK) requirements/workflows.in -o requirements/workflows.txt
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt

@@ -62,7 +62,7 @@ def environment_of(commit, folder):
 def unchanged(before, after):
     """How many sidecars have the same process, the same peer file and the same watches as before."""
     same = sum(one == other for one, other in zip(before, after, strict=True))
-    return f"{same} of {len(before)} sidecars unchanged (process, peer file, objects of each watch)"
+    return f"{same} of {len(before)} sidecars unchanged (process, peer file)"
 
 
 def spread(seconds):
@@ -91,11 +91,13 @@ def main(options, folder):
             before = running.mark()
             print(f"upgrade: {running.replace('new-1', running.upgrade)}")
             print(f"  {unchanged(before, running.mark())}")
+            running.until_following(before)
             print(f"  watches begun again: {sum(running.restarts())} of {watches(before)}")
             print(f"  a new Peer in all peer files: {spread(running.add_peer('after'))}")
             before = running.mark()
             print(f"rollback: {running.replace('old-2', running.roll_back, python)}")
             print(f"  {unchanged(before, running.mark())}")
+            running.until_following(before)
             print(f"  a new Peer in all peer files: {spread(running.add_peer('back'))}")
             off(running)
     finally:

@@ -35,6 +35,9 @@ class Settings:
     it. `pod_info` is the folder of the pod's annotations. `skills_config` is the configuration of
     the container that fetches skills. The last two serve to verify which configuration runs.
 
+    `audit` is whether each call is a line in the audit log. `traces` is whether each call is a span of
+    OpenTelemetry and its trace context is sent to the peer.
+
     `peers_url` is the URL of a hub's peer list, or "" if another process writes the peer file. The
     token for it is in `peers_token_file`, or else it is `peers_token`. `peers_ca_file` replaces the
     system's CAs. `peers_wait` is how long the hub may hold a request, in seconds.
@@ -56,6 +59,8 @@ class Settings:
     hot_config: Path | None = None
     pod_info: Path | None = None
     skills_config: Path | None = None
+    audit: bool = False
+    traces: bool = False
     peers_url: str = ""
     peers_token: str = field(default="", repr=False)
     peers_token_file: Path | None = None
@@ -67,8 +72,8 @@ class Settings:
         """Read `HOTPEERS_PEER_FILE`, `_ACK_DIR`, `_CALL_TIMEOUT`, `_IDLE_TIMEOUT`, `_SPAWN_URL`,
         `_MAX_REPLY_BYTES`, `_MAX_LINE_BYTES`, `_MAX_REPLY_VALUES`, `_MAX_REPLY_CHARACTERS`,
         `_MAX_FILE_BYTES`, `_MAX_TOOLS`, `_PINNED_PEERS`, `_MAX_DEPTH`, `_HOT_CONFIG`, `_POD_INFO`,
-        `_SKILLS_CONFIG`, `_PEERS_URL`, `_PEERS_TOKEN`, `_PEERS_TOKEN_FILE`, `_PEERS_CA_FILE` and
-        `_PEERS_WAIT`.
+        `_SKILLS_CONFIG`, `_AUDIT`, `_TRACES`, `_PEERS_URL`, `_PEERS_TOKEN`, `_PEERS_TOKEN_FILE`,
+        `_PEERS_CA_FILE` and `_PEERS_WAIT`.
 
         A value that is not a positive number, or is too large, is ignored: an agent with the
         default is better than no agent.
@@ -92,12 +97,18 @@ class Settings:
             hot_config=_path(environ.get("HOTPEERS_HOT_CONFIG")),
             pod_info=_path(environ.get("HOTPEERS_POD_INFO")),
             skills_config=_path(environ.get("HOTPEERS_SKILLS_CONFIG")),
+            audit=_switch(environ.get("HOTPEERS_AUDIT")),
+            traces=_switch(environ.get("HOTPEERS_TRACES")),
             peers_url=environ.get("HOTPEERS_PEERS_URL", "").strip(),
             peers_token=environ.get("HOTPEERS_PEERS_TOKEN", ""),
             peers_token_file=_path(environ.get("HOTPEERS_PEERS_TOKEN_FILE")),
             peers_ca_file=_path(environ.get("HOTPEERS_PEERS_CA_FILE")),
             peers_wait=min(_seconds(environ.get("HOTPEERS_PEERS_WAIT"), 25.0), 60.0),
         )
+
+
+def _switch(text: str | None) -> bool:
+    return (text or "").strip().lower() == "true"
 
 
 def _path(text: str | None) -> Path | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import yaml
 
 from hotpeers.hook import wait_for_bridge
@@ -121,3 +124,13 @@ def hub_process(place: HubPlace, name: str) -> Iterator[Replica]:
     finally:
         process.kill()
         process.wait()
+
+
+async def wait_for_peer(replica: Replica) -> None:
+    """Wait until the replica offers one peer to an orchestrator."""
+    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+        while True:
+            async with http.get(f"{replica.health}/metrics") as response:
+                if re.search(r"hotpeers_hub_peers\{.*\} 1\.0", await response.text()):
+                    return
+            await asyncio.sleep(0.05)

@@ -33,16 +33,17 @@ _ASKS = {"hotpeers.dev/inject": "true"}
 
 @dataclass(frozen=True)
 class Mark:
-    """What must not change of a sidecar: its process, its peer file, and what it watches.
+    """What must not change of a sidecar: its process and its peer file; and what it watches.
 
-    `scopes` has the kind, namespace, state and number of objects of each watch.
+    `scopes` has the kind, namespace, state and number of objects of each watch. Only it changes for
+    a moment, while a watch that the API server ended is begun again.
     """
 
     pid: int | None
     inode: int
     modified: int
     content: bytes
-    scopes: tuple[tuple[str, str, str, int], ...]
+    scopes: tuple[tuple[str, str, str, int], ...] = field(compare=False)
 
 
 @dataclass
@@ -92,6 +93,11 @@ class Fleet:
         """The state of each sidecar."""
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(_mark, self.sidecars))
+
+    def until_following(self, before: list[Mark]) -> None:
+        """Wait until each sidecar watches the same objects as before."""
+        wanted = [one.scopes for one in before]
+        until("all watches", lambda: [one.scopes for one in self.mark()] == wanted, _SECONDS)
 
     def restarts(self) -> list[int]:
         """How often each sidecar began a watch again. The API server ends those of a changed CRD."""

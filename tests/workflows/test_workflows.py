@@ -148,3 +148,18 @@ def test_workflow_runs_what_must_pass() -> None:
     asked = {word for one in commands for word in re.findall(r"\.ci/run (\w+)", one)}
     (default,) = re.findall(r"set -- (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert asked == set(default.split())
+
+
+@each_file
+def test_scripts_are_valid_and_contain_no_expressions(file: Path) -> None:
+    scripts = [
+        step["run"] for job in jobs(file).values() for step in job.get("steps", ()) if "run" in step
+    ]
+    assert scripts
+    for script in scripts:
+        # An expression in a script is replaced before the shell reads it: values come by variables.
+        assert "${{" not in script
+        done = subprocess.run(
+            ["bash", "-n"], input=script, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")

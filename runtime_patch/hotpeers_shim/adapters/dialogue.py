@@ -13,7 +13,9 @@ from typing import Any
 
 from .. import live as live_module
 from ..calls import wire
-from ..calls.call import Call, CallFailed
+from ..calls.call import Call
+from ..calls.failure import CallFailed
+from ..calls.observe import Caller
 from ..calls.pool import Client, Pool
 from ..calls.thread import Thread
 from ..contract import CallProblem, Peer
@@ -101,7 +103,9 @@ class Dialogue:
         settings = self.live.settings
         name = self.live.catalog().orchestrator
         link = Link(name, incoming.current(), settings.max_depth)
-        return Call(self.peer, self.client, settings, link=link)
+        user = memory.user_of(self.tool_context)
+        caller = Caller(name, user, incoming.current_trace())
+        return Call(self.peer, self.client, settings, link=link, caller=caller)
 
     def forget_thread(self, failure: CallFailed) -> bool:
         """Drop the part of the thread that the peer has lost. Returns whether to send again."""

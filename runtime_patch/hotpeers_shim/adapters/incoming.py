@@ -1,4 +1,4 @@
-"""Reads the lineage of the request that an agent works on.
+"""Reads the lineage of the request that an agent works on, and its trace context.
 
 The metadata of an A2A message reaches the agent through `AgentExecutor.execute`, in each binding. Its
 base class is the same in a2a-sdk 0.3 and 1.x, google-adk and kagent-adk derive their executors from
@@ -13,19 +13,22 @@ import contextvars
 import functools
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
+from ..calls import trace
 from ..lineage import HEADER, METADATA_KEY, Lineage, header_of, read_lineage
 
 logger = logging.getLogger("hotpeers_shim")
 
 _HEADER = HEADER.encode("ascii")
+_TRACE_HEADERS = frozenset(name.encode("ascii") for name in trace.HEADERS)
 _WRAPPED = "_hotpeers_lineage"
 
 _of_request: contextvars.ContextVar[Lineage] = contextvars.ContextVar("hotpeers_request_lineage")
 _of_message: contextvars.ContextVar[Lineage] = contextvars.ContextVar("hotpeers_message_lineage")
+_trace: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("hotpeers_trace")
 
 
 def current() -> Lineage:
@@ -33,14 +36,30 @@ def current() -> Lineage:
     return _of_message.get(None) or _of_request.get(None) or Lineage()
 
 
+def current_trace() -> Mapping[str, str]:
+    """The trace context of the request that the running code works on; empty without one."""
+    return _trace.get(trace.NOTHING)
+
+
 def note_request(scope: Any) -> None:
-    """Record the lineage in the header of an HTTP request, in the context of its task."""
+    """Record lineage and trace context of an HTTP request, in the context of its task."""
+    _note_trace(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in scope.get("headers") or ()
+        if name in _TRACE_HEADERS
+    )
     # A list may come in several lines (RFC 9110, section 5.3).
     lines = [value for name, value in scope.get("headers") or () if name == _HEADER]
     if lines or _of_request.get(None) is not None:
         # Set it also without a header: a server may handle several requests in one context.
         header = b",".join(lines).decode("latin-1") if lines else None
         _of_request.set(read_lineage(header=header))
+
+
+def _note_trace(pairs: Iterable[tuple[str, str]]) -> None:
+    found = trace.read_headers(pairs)
+    if found or _trace.get(None) is not None:
+        _trace.set(found)
 
 
 def hook_executor(module: ModuleType) -> None:
@@ -94,6 +113,7 @@ def _read(context: Any) -> Lineage:
         call = getattr(context, "call_context", None)
         headers = call.state.get("headers") if call is not None else None
         if isinstance(headers, dict):
+            _note_trace((str(name), str(value)) for name, value in headers.items())
             return read_lineage(values, header_of(headers))
         return read_lineage(values) if values else _of_request.get(Lineage())
     except Exception:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import live
 from ..calls import wire
-from ..calls.call import Call, CallFailed
+from ..calls.call import Call
+from ..calls.failure import CallFailed
 from ..reply import Reply
 
 if TYPE_CHECKING:

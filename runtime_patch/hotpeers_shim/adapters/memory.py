@@ -92,6 +92,11 @@ def _seconds(value: Any) -> float:
     return float(value) if number else 0.0
 
 
+def user_of(context: Any) -> str:
+    """The user of the session: on kagent, the X-User-Id of the request."""
+    return str(context.session.user_id)
+
+
 def thread_key(context: Any, peer: Peer) -> tuple[str, ...]:
     """A key that identifies a thread among all threads of this process."""
     session = context.session

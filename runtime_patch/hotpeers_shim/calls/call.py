@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,8 @@ from ..lineage import EXTENSION, Link
 from ..reply import Reply, State, Transcript, parse_event
 from ..settings import Settings
 from . import faults, wire
+from .failure import CallFailed
+from .observe import Caller, observed
 from .pool import Client, spawn
 
 logger = logging.getLogger("hotpeers_shim")
@@ -37,23 +39,6 @@ _LOOK_SECONDS = 15.0
 _MISSES = 5
 
 
-class CallFailed(Exception):
-    """A call of a peer failed. The message names the peer and the reason; the model reads it.
-
-    `reply` is the part of the answer that arrived. `task_gone` is true if the message continued a
-    task that has ended or that the peer does not know. `context_gone` is true if the peer does not
-    know the context of the message. `unsent` is true if the call was refused before it was sent.
-    """
-
-    def __init__(self, message: str, problem: CallProblem, reply: Reply) -> None:
-        super().__init__(message)
-        self.problem = problem
-        self.reply = reply
-        self.task_gone = False
-        self.context_gone = False
-        self.unsent = False
-
-
 @dataclass
 class Call:
     """One message to one peer on one client.
@@ -61,7 +46,8 @@ class Call:
     `context` is the library's call context (headers), or None. `on_event` is called with the
     transcript after each event of the peer; it must not raise. `cancels` is whether the peer's task
     is cancelled when the call is cancelled. `link` is the orchestrator that calls: it must not make a
-    loop or a chain that is too deep, and its lineage is sent to peers with `userHeaders`.
+    loop or a chain that is too deep, and its lineage is sent to peers with `userHeaders`. `caller` is
+    for the trace and the audit log.
     """
 
     peer: Peer
@@ -72,6 +58,7 @@ class Call:
     on_event: Callable[[Transcript], None] = lambda _: None
     cancels: bool = True
     link: Link | None = None
+    caller: Caller = field(default_factory=Caller)
 
     async def send(self, message: Any) -> Reply:
         """Send the message and wait until the task is over, or waits for input from the caller.
@@ -79,13 +66,20 @@ class Call:
         Raises `CallFailed`.
         """
         self.transcript = Transcript()
-        if self.link is not None:
-            self._carry(message, self.link)
 
         async def converse(native: Any, patience: _Patience) -> None:
             await self._converse(native, message, patience)
 
-        return await self._within_limits(converse)
+        with observed(self, "send") as trace_headers:
+            if self.link is not None:
+                self._carry(message, self.link)
+            self._add_headers(trace_headers)
+            return await self._within_limits(converse)
+
+    def _add_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these headers with each request of the call."""
+        if headers:
+            self.context = wire.with_headers(headers, self.context)
 
     def _carry(self, message: Any, link: Link) -> None:
         """Add the link's lineage to a message. Raises `CallFailed` if the call must not be made."""
@@ -98,7 +92,7 @@ class Call:
         if self.peer.userHeaders:
             lineage = link.passed_on
             wire.add_metadata(message, lineage.metadata(), EXTENSION)
-            self.context = wire.with_headers(lineage.headers(), self.context)
+            self._add_headers(lineage.headers())
 
     async def resume(self, context_id: str, task_id: str) -> Reply:
         """Wait for the end of a task that was begun before, perhaps by another process.
@@ -112,7 +106,9 @@ class Call:
             await self._look_at_start(native)
             await self._follow(native, None)
 
-        return await self._within_limits(follow)
+        with observed(self, "resume") as trace_headers:
+            self._add_headers(trace_headers)
+            return await self._within_limits(follow)
 
     async def _within_limits(self, work: Callable[[Any, _Patience], Awaitable[None]]) -> Reply:
         total = self.peer.timeout or self.settings.call_timeout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .call import CallFailed
+from .failure import CallFailed
 
 
 @dataclass(frozen=True, slots=True)

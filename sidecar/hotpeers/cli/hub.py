@@ -62,10 +62,14 @@ def hub(**raw: str) -> None:
 
     from ..base.log import set_up_logging
     from ..base.settings import parse_logging
-    from ..mcp.hub.hub import run_hub
     from ..mcp.hub.settings import HubSettings
+    from ..mcp.tracing import set_up_tracing
 
     logging = parse_logging(raw.pop("log_format"), raw.pop("log_level"))
     settings = HubSettings.parse(**raw)
     set_up_logging(*logging)
+    set_up_tracing("hotpeers-hub")
+    # Only now: it imports the libraries that make spans.
+    from ..mcp.hub.hub import run_hub
+
     asyncio.run(run_hub(settings))

@@ -66,13 +66,16 @@ def mcp(**raw: str) -> None:
         raise SettingsError(f"--tools (HOTPEERS_TOOLS): {tools!r} is not 'spawn' or 'peers'")
     conversations = {name: raw.pop(name) for name in OF_CONVERSATIONS}
     if tools == "peers":
+        from ..mcp.tracing import set_up_tracing
+
+        set_up_logging(*parse_logging(raw["log_format"], raw["log_level"]))
+        set_up_tracing("hotpeers-bridge")
         from ..mcp.bridge import BridgeSettings, run_bridge
 
         names = ("listen", "peer_file", "ack_dir", "orchestrator", "token_file")
         chosen = {name: raw[name] for name in names}
         flag = "--listen (HOTPEERS_LISTEN)"
         bridge = BridgeSettings.parse(flag, **chosen, **conversations)
-        set_up_logging(*parse_logging(raw["log_format"], raw["log_level"]))
         asyncio.run(run_bridge(bridge))
         return
     from ..mcp.server import run_mcp

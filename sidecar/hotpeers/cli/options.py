@@ -136,6 +136,21 @@ _INJECTION = (
         "Requests and limits of each injected container.",
     ),
     setting(
+        "--audit-calls", "false", "[true|false]", "Whether injected agents log each call of a peer."
+    ),
+    setting(
+        "--trace-calls",
+        "false",
+        "[true|false]",
+        "Whether injected agents pass the trace context to peers, and make a span for each call.",
+    ),
+    setting(
+        "--traces-endpoint",
+        "",
+        "URL",
+        "OTLP receiver for the spans of injected bridges, such as http://collector.monitoring:4318.",
+    ),
+    setting(
         "--max-drain-seconds",
         "600",
         "SECONDS",

@@ -150,6 +150,9 @@ def run(**raw: str) -> None:
     if bridge["bridge_listen"] in ("", "none"):
         asyncio.run(run_sidecar(settings))
         return
+    from ..mcp.tracing import set_up_tracing
+
+    set_up_tracing("hotpeers-bridge")
     # The MCP SDK takes memory that a sidecar without a bridge must not use.
     from ..mcp.bridge import BridgeSettings, inherited_listener, serve_bridge
 

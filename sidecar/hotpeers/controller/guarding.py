@@ -51,7 +51,7 @@ class Guarding:
         self.governed = Governed(client, settings.guard_configuration, self.knowledge)
         self.knowledge.on_change(self.governed.look)
         self.knowledge.on_change(self._look)
-        self._telling = Telling(metrics.spawned_deleted, metrics.event_lost)
+        self._telling = Telling(metrics.spawned_deleted, metrics.event_lost, metrics.show_policies)
         self._duties: GuardDuties | None = None
         metrics.count_governed(lambda: self.governed.count)
         self.reservations = Reservations(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter as Counted
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from cryptography import x509
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -16,6 +17,36 @@ from ..base.problems import Problem
 from ..inject.review import Review
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+_MAX_SERIES = 100
+
+
+class Usage(Protocol):
+    """The use of one SpawnPolicy (`status.warnings`)."""
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        ...
+
+    @property
+    def alive(self) -> int | None:
+        """The agents that exist; None if unknown."""
+        ...
+
+    @property
+    def most(self) -> int | None:
+        """The agents that may exist; None without a limit."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """The used share of them."""
+        ...
+
+    @property
+    def governs(self) -> bool:
+        """Whether the policy governs any subject."""
+        ...
 
 
 class ControllerMetrics:
@@ -91,6 +122,28 @@ class ControllerMetrics:
         self._held = Gauge(
             "hotpeers_held_deployments",
             "Deployments that are held; 0 where this replica does not lead",
+            registry=own,
+        )
+        self._waiting = Gauge(
+            "hotpeers_hold_waiting_seconds",
+            "Longest time for which a hold is neither live nor released",
+            registry=own,
+        )
+        self._policy_agents = Gauge(
+            "hotpeers_policy_agents",
+            "Agents that exist under a SpawnPolicy, of the hundred that are used up most",
+            ["policy"],
+            registry=own,
+        )
+        self._policy_limit = Gauge(
+            "hotpeers_policy_agents_limit",
+            "Agents that this SpawnPolicy allows",
+            ["policy"],
+            registry=own,
+        )
+        self._idle_policies = Gauge(
+            "hotpeers_policies_without_subjects",
+            "SpawnPolicies that govern no subject; 0 where this replica does not lead",
             registry=own,
         )
         self._connections = Gauge(
@@ -170,9 +223,21 @@ class ControllerMetrics:
         """All pods of a held Deployment have its configuration, after so many seconds."""
         self._hold_live.observe(seconds)
 
-    def count_held(self, count: Callable[[], float]) -> None:
-        """Register `count`, which returns the number of held Deployments."""
+    def count_held(self, count: Callable[[], float], waiting: Callable[[], float]) -> None:
+        """Register `count`, the number of held Deployments, and `waiting`, the longest wait of one."""
         self._held.set_function(count)
+        self._waiting.set_function(waiting)
+
+    def show_policies(self, usages: Sequence[Usage]) -> None:
+        """Set the gauges of SpawnPolicies. Tenants can make many, so only some become series."""
+        self._policy_agents.clear()
+        self._policy_limit.clear()
+        counted = [one for one in usages if one.alive is not None and one.most is not None]
+        counted.sort(key=lambda one: (-one.share, one.key))
+        for one in counted[:_MAX_SERIES]:
+            self._policy_agents.labels(one.key).set(one.alive or 0)
+            self._policy_limit.labels(one.key).set(one.most or 0)
+        self._idle_policies.set(sum(not one.governs for one in usages))
 
     def count_connections(self, stage: str, count: Callable[[], float]) -> None:
         """Register `count`, which returns the number of the port's connections in a stage."""

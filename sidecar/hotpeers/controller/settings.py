@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..base.errors import SettingsError
+from ..base.origin import check_peer_url
 from ..base.settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
 from ..hold.window import parse_window
 from ..inject.outcome import Injection
@@ -49,6 +50,11 @@ def _requirements(text: str) -> dict[str, Any]:
 def _selector(text: str) -> str:
     """Check and normalize a label selector. Raises ValueError."""
     return parse_selector(text).text
+
+
+def _endpoint(text: str) -> str:
+    """Check the URL of an OTLP receiver; "" is allowed. Raises ValueError."""
+    return check_peer_url(text) if text else ""
 
 
 def _window(text: str) -> str:
@@ -114,6 +120,12 @@ class ControllerSettings(BaseModel):
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     native_sidecars: Literal["auto", "true", "false"] = "auto"
     sidecar_resources: Annotated[Requirements, BeforeValidator(_requirements)]
+    audit_calls: bool = False
+    """Whether injected agents log each call of a peer."""
+    trace_calls: bool = False
+    """Whether injected agents trace their calls of peers."""
+    traces_endpoint: Annotated[str, AfterValidator(_endpoint)] = ""
+    """URL of the OTLP receiver for the spans of bridges."""
     max_drain_seconds: int = Field(default=600, ge=0, le=MOST_DRAIN_SECONDS)
     """The longest drain that an injected pod may request; 0 disables draining."""
     drain_seconds: float = Field(default=5.0, ge=0, le=_MOST_SECONDS)
@@ -154,6 +166,9 @@ class ControllerSettings(BaseModel):
             resources=self.sidecar_resources,
             registry_url=self.registry_url,
             kagent_gateway=self.kagent_gateway,
+            audit=self.audit_calls,
+            traces=self.trace_calls,
+            traces_endpoint=self.traces_endpoint,
             max_drain_seconds=self.max_drain_seconds,
             token_secret=self.orchestrator_token_secret,
             reports=self.orchestrators,

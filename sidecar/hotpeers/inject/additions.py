@@ -32,6 +32,7 @@ from .idle_restart import (
     restart_volume,
 )
 from .image import IMAGE_READER, REFERENCE, must_be_read, reader_container
+from .observation import agent_observation
 from .outcome import Injection, Json, Skip
 from .own_container import SHIM, SIDECAR, SPAWNER
 from .sidecar import (
@@ -235,6 +236,7 @@ def add_environment(  # noqa: PLR0913, PLR0917 - all that was decided before
     if extras.hot:
         environment |= hot_environment(edit.pod, target)
     environment |= fleet_environment(wishes, namespace)
+    environment |= agent_observation(wishes, injection)
     spawner = find_container(edit.pod, SPAWNER) if extras.spawns else None
     if spawner is not None:
         environment[SPAWN_URL] = spawn_url(spawner)

@@ -38,6 +38,8 @@ MAX_TOOLS = f"{PREFIX}max-tools"
 PINNED_PEERS = f"{PREFIX}pinned-peers"
 KAGENT_GATEWAY = f"{PREFIX}kagent-gateway"
 MAX_DEPTH = f"{PREFIX}max-depth"
+AUDIT = f"{PREFIX}audit"
+TRACES = f"{PREFIX}traces"
 STATUS = f"{PREFIX}status"
 """The controller sets it on an injected pod: JSON with `container`, `image`, `version`."""
 SKIPPED = f"{PREFIX}skipped"
@@ -52,7 +54,7 @@ EVERY_NAMESPACE = "*"
 
 _KNOWN = {INJECT, SELECTOR, NAMESPACES, CONTAINER, LOG_LEVEL, SPAWN, REGISTRY}
 _KNOWN |= {USER_HEADERS_TO, REQUIRE_SIGNED, CREDENTIALS, HOT_CONFIG, DRAIN_SECONDS, BRIDGE}
-_KNOWN |= {MAX_TOOLS, PINNED_PEERS, KAGENT_GATEWAY, MAX_DEPTH}
+_KNOWN |= {MAX_TOOLS, PINNED_PEERS, KAGENT_GATEWAY, MAX_DEPTH, AUDIT, TRACES}
 _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
@@ -97,6 +99,10 @@ class Wishes:
     """Names of peers, in which `*` stands for any text; without a namespace, in the pod's own."""
     max_depth: int | None = None
     """The largest number of orchestrators in a chain of calls."""
+    audit: bool | None = None
+    """Whether each call of a peer is logged; None: as the controller is set."""
+    traces: bool | None = None
+    """Whether calls of peers are traced; None: as the controller is set."""
     resources: Mapping[str, str] = field(default_factory=dict)
     """Resource amounts for the injected containers, by the names of `RESOURCES`."""
     warnings: tuple[str, ...] = ()
@@ -163,10 +169,12 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
         hot_config=_hot_config(annotations) == "true",
         restarts=_hot_config(annotations) == WHEN_IDLE,
         drain_seconds=_drain_seconds(annotations),
-        bridge=_switch(annotations, BRIDGE) if annotations.get(BRIDGE, "").strip() else None,
+        bridge=_choice(annotations, BRIDGE),
         max_tools=_max_tools(annotations),
         pinned_peers=_pinned_peers(annotations),
         max_depth=_max_depth(annotations),
+        audit=_choice(annotations, AUDIT),
+        traces=_choice(annotations, TRACES),
         resources=_resources(annotations),
         warnings=tuple(_warnings(annotations)),
     )
@@ -176,6 +184,11 @@ def _switch(annotations: Mapping[str, str], name: str) -> bool:
     text = annotations.get(name, "").strip()
     _check(name, text, text in _SWITCHES, 'only "true" and "false" are allowed')
     return text == "true"
+
+
+def _choice(annotations: Mapping[str, str], name: str) -> bool | None:
+    """A switch that may be left to a default."""
+    return _switch(annotations, name) if annotations.get(name, "").strip() else None
 
 
 def _hot_config(annotations: Mapping[str, str]) -> str:

@@ -56,6 +56,12 @@ class Injection:
     registry_url: str = ""
     kagent_gateway: str = ""
     """URL at which the Agents of kagent 1.x are called; "" for the sidecar's own default."""
+    audit: bool = False
+    """Whether agents log each call of a peer, unless their pod says otherwise."""
+    traces: bool = False
+    """Whether agents trace their calls of peers, unless their pod says otherwise."""
+    traces_endpoint: str = ""
+    """URL of the OTLP receiver of the bridges' spans. The spans of an agent go where its own go."""
     max_drain_seconds: int = 600
     """The longest drain of a pod, in seconds; 0 disables drains."""
     reports: bool = True

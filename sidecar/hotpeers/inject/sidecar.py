@@ -14,6 +14,7 @@ from .bridge import (
 )
 from .drain import DRAIN_VARIABLE, hook_until_ended
 from .identity import workload_name
+from .observation import bridge_observation
 from .outcome import Injection, Json
 from .own_container import SHIM, SIDECAR, common, ends, free_port, liveness_probe
 from .volumes import (
@@ -129,6 +130,8 @@ def sidecar_container(  # noqa: PLR0913, PLR0917 - all that was decided before
         _add_bridge(container, port_before(pod, target) or free_port(pod, but=port), bridge)
         if wishes.max_depth is not None:
             container["env"].append({"name": MAX_DEPTH, "value": str(wishes.max_depth)})
+        observed = bridge_observation(wishes, injection)
+        container["env"] += [{"name": name, "value": value} for name, value in observed.items()]
     if injection.native_sidecars:
         container["restartPolicy"] = "Always"
     elif port and environment.get(DRAIN_VARIABLE):

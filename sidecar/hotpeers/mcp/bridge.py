@@ -41,6 +41,7 @@ from .peers.server import Caller, make_server, user_headers, user_of
 from .peers.tools import PeerTools
 from .peers.waits import parse_wait
 from .restarts.keeper import Place, Restarts
+from .tracing import flushed, is_on
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ async def serve_bridge(
             **os.environ,
             "HOTPEERS_PEER_FILE": str(settings.peer_file),
             "HOTPEERS_ACK_DIR": str(settings.ack_dir),
+            "HOTPEERS_TRACES": str(is_on()),
         }
     )
     live = Live(shim)
@@ -148,6 +150,7 @@ async def serve_bridge(
     sealer = Sealer([read_key(settings.key_file) if settings.key_file else _found_key(settings)])
 
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(flushed())
         live.start()
         stack.callback(live.stop)
         stack.push_async_callback(pool.aclose)
@@ -159,7 +162,7 @@ async def serve_bridge(
         def find_caller(headers: Mapping[str, str]) -> Caller:
             # Where callers need a token, `Authorization` has that token, and not one of the user.
             passed = user_headers(headers, authorization=settings.token_file is None)
-            owner = Owner(settings.orchestrator, user_of(passed))
+            owner = Owner(settings.orchestrator, user_of(passed), settings.orchestrator)
             return Caller(tools, owner, settings.orchestrator, passed)
 
         app = make_app(

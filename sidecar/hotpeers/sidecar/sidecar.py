@@ -18,6 +18,7 @@ from ..base.problems import Problem, log_problems
 from ..base.signals import raise_at_signal
 from ..model.snapshot import CardKey, Snapshot
 from .acks.failures import new_failures
+from .acks.lateness import Lateness
 from .acks.reader import AckReader, Acks
 from .acks.turns import TurnsReader
 from .cards.reader import CardReader
@@ -109,6 +110,7 @@ class Sidecar:
         self._failure: Problem | None = None
         self._absence = Absence(settings.shim_dir)
         self._silence = Silence(settings.agent_ports, expected=settings.shim_dir is not None)
+        self._lateness = Lateness()
         self._told: object = None
         self._changed_at: float | None = None
         self._told_unwritten: Problem | None = None
@@ -219,19 +221,29 @@ class Sidecar:
         """Each second, check the shim, and rewrite the peer file if it was removed or replaced."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if self._absence.changes() or self._unwritten is not self._told_unwritten:
+            if self._unwritten is not self._told_unwritten:
                 self._told_unwritten = self._unwritten
                 self._tell_problems()
+            if self._absence.changes():
+                self._tell_without_shim(self._absence.problem)
             if self._silence.changes(heard=bool(self._heard.acks)):
-                self._tell_problems()
-                if self._feedback is not None and self._silence.problem is not None:
-                    self._feedback.not_loaded(self._silence.problem)
+                self._tell_without_shim(self._silence.problem)
+            late = self._lateness.look(self._projector.generation, self._heard)
+            if late:
+                logger.warning("%s", late)
+                if self._feedback is not None:
+                    self._feedback.late(late)
             if self._ready and not self._settled and self._cards.tried:
                 # Each card was tried once, and cards are most of the data: settle again.
                 self._settled = True
                 settle()
             if self._ready and not self._projector.intact:
                 self._dirty.set()
+
+    def _tell_without_shim(self, problem: Problem | None) -> None:
+        self._tell_problems()
+        if self._feedback is not None and problem is not None:
+            self._feedback.without_shim(problem)
 
     async def _project(self, snapshot: Snapshot) -> bool:
         begun = time.monotonic()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import promql_parser
@@ -15,6 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.inject.review import Result
+from hotpeers.mcp.hub.metrics import HubMetrics
+from hotpeers.mcp.hub.tenant import Counts
 from hotpeers.sidecar.status.metrics import Metrics
 from hotpeers_shim.contract import AckState
 from kit.chart.helm import Helm
@@ -45,7 +48,23 @@ def samples(registry: CollectorRegistry) -> dict[str, set[str]]:
     return found
 
 
-METRICS = {**samples(Metrics().registry), **samples(ControllerMetrics().registry)}
+def hub_samples() -> dict[str, set[str]]:
+    """The same of a hub, whose metrics of each orchestrator are made at each scrape."""
+    tenant = SimpleNamespace(title="a/b", peers=(), refused=(), running=0, counts=Counts())
+    tenant.counts.failed["CallFailed"] = 1
+    registry = HubMetrics([tenant]).registry  # type: ignore[list-item]
+    found = samples(registry)
+    for family in registry.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+METRICS = {
+    **samples(Metrics().registry),
+    **samples(ControllerMetrics().registry),
+    **hub_samples(),
+}
 NAMES = sorted({re.sub(r"_(bucket|count|sum|created|total)$", "", name) for name in METRICS})
 
 

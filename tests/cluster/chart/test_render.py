@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kit.chart.helm import Helm, Object
+from kit.chart.helm import Helm, HelmError, Object
 from kit.chart.variants import CERT_MANAGER, DIGEST, OBSERVED, VARIANTS, Variant
 
 CLUSTER_WIDE = {
@@ -336,3 +336,35 @@ def test_monitors_select_existing_objects(helm: Helm) -> None:
     pods = one(objects, "PodMonitor")["spec"]
     assert pods["selector"]["matchLabels"] == {"hotpeers.dev/injected": "true"}
     assert pods["podMetricsEndpoints"][0]["port"] == "hotpeers"
+
+
+def test_monitor_of_the_hub_selects_its_pods(helm: Helm) -> None:
+    objects = helm.render(*OBSERVED, "hub.enabled=true")
+    pods = one(objects, "PodMonitor", "hotpeers-hub")["spec"]
+    template = one(objects, "Deployment", "hotpeers-hub")["spec"]["template"]
+    assert pods["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    ports = {it["name"] for it in template["spec"]["containers"][0]["ports"]}
+    assert pods["podMetricsEndpoints"][0]["port"] in ports
+    controller = one(objects, "Deployment", "hotpeers-controller")["spec"]["template"]
+    assert not pods["selector"]["matchLabels"].items() <= controller["metadata"]["labels"].items()
+
+
+ENDPOINT = "http://collector.monitoring:4318"
+
+
+def test_calls_are_recorded_only_where_the_values_say_so(helm: Helm) -> None:
+    names = {"HOTPEERS_AUDIT_CALLS", "HOTPEERS_TRACE_CALLS", "HOTPEERS_TRACES_ENDPOINT"}
+    assert not names & environment(helm.render()).keys()
+    sets = ("calls.audit=true", "calls.traces.enabled=true", "hub.enabled=true")
+    objects = helm.render(*sets, f'calls.traces.endpoint="{ENDPOINT}"')
+    controller = one(objects, "Deployment", "hotpeers-controller")
+    entries = controller["spec"]["template"]["spec"]["containers"][0]["env"]
+    found = {it["name"]: it.get("value") for it in entries}
+    assert [found[name] for name in sorted(names)] == ["true", ENDPOINT, "true"]
+    hub = one(objects, "Deployment", "hotpeers-hub")["spec"]["template"]["spec"]["containers"][0]
+    given = {it["name"]: it.get("value") for it in hub["env"]}
+    assert (given["HOTPEERS_AUDIT"], given["OTEL_EXPORTER_OTLP_ENDPOINT"]) == ("true", ENDPOINT)
+    with pytest.raises(HelmError, match=r"calls\.traces\.endpoint is missing"):
+        helm.render("calls.traces.enabled=true", "hub.enabled=true")
+    with pytest.raises(HelmError, match="endpoint"):
+        helm.render('calls.traces.endpoint="http://user:secret@collector"')

@@ -17,7 +17,7 @@ from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.proxy import Proxy
 from kit.apiserver.resources import peer
 from kit.apiserver.server import Cluster
-from kit.hub import LABELS, Replica, hub_process, make_place
+from kit.hub import LABELS, hub_process, make_place, wait_for_peer
 from kit.raw_mcp import RawSession
 from kit.raw_peer import RawPeer, running_peer
 
@@ -62,15 +62,6 @@ def _token_in(text: str) -> str:
     return found.group(1)
 
 
-async def _wait_for_peer(replica: Replica) -> None:
-    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
-        while True:
-            async with http.get(f"{replica.health}/metrics") as response:
-                if re.search(r"hotpeers_hub_peers\{.*\} 1\.0", await response.text()):
-                    return
-            await asyncio.sleep(0.05)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "asked to end"])
 async def test_conversations_survive_the_end_of_a_replica_and_no_call_runs_twice(
     how: signal.Signals,
@@ -85,7 +76,7 @@ async def test_conversations_survive_the_end_of_a_replica_and_no_call_runs_twice
         place.api.create(peer(namespace, "raw", f"{raw.url}/", labels=LABELS))
         replicas = [stack.enter_context(hub_process(place, f"hub-{n}")) for n in range(2)]
         for one in replicas:
-            await _wait_for_peer(one)
+            await wait_for_peer(one)
         service = Proxy(*(one.port for one in replicas))
         stack.callback(service.close)
         # As pods do, each has connections of its own.

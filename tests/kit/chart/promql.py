@@ -23,6 +23,7 @@ Vector = dict[Labels, float]
 _LOOK_BACK = 300.0
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
+    ">=": operator.ge,
     "<": operator.lt,
     "==": operator.eq,
 }
@@ -152,7 +153,9 @@ def _binary(node: Any, series: Series, at: float) -> Vector:
             if _COMPARE[name](value, other):
                 found[labels] = value
         else:
-            found[labels] = {"-": operator.sub, "*": operator.mul}[name](value, other)
+            found[labels] = {"-": operator.sub, "*": operator.mul, "/": operator.truediv}[name](
+                value, other
+            )
     return found
 
 

@@ -64,6 +64,7 @@ async def leader(
     configuration: str = "",
     owner: str = "lease",
     finish_after: float = 1.0,
+    idle_after: float = 3600.0,
     **telling: Any,
 ) -> AsyncIterator[Leader]:
     """A leader whose own namespace is this one, with its configurations `guard-NAMESPACE`.
@@ -84,6 +85,7 @@ async def leader(
             Telling(causes.append, **telling),
             gone_after=gone_after,
             finish_after=finish_after,
+            idle_after=idle_after,
         )
         knowledge.on_change(governed.look)
         knowledge.on_change(duties.look)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,9 +18,12 @@ from hotpeers.base.problems import Problem
 from hotpeers.controller.certificates.authority import Lifetimes, new_keyring
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.controller.reasons import ControllerReason
+from hotpeers.controller.status.warnings import Usage
 from hotpeers.inject.outcome import Injection
 from hotpeers.inject.review import Result, Review, review
 from hotpeers.kube.reasons import KubeReason
+from hotpeers.mcp.hub.metrics import HubMetrics
+from hotpeers.mcp.hub.tenant import Counts
 from hotpeers.model.reasons import ModelReason
 from hotpeers.sidecar.acks.reader import Acks
 from hotpeers.sidecar.resolve.eligibility import Refused
@@ -40,6 +43,17 @@ PEER = Peer(name="weather", url="http://weather", toolName="weather", namespace=
 ACK = Ack(pid=7, state=AckState.ACTIVE, generation=3)
 
 
+@dataclass
+class HubCounts:
+    """An orchestrator at a hub, as its metrics read it."""
+
+    title: str = "team/lead"
+    peers: tuple[Peer, ...] = (PEER,)
+    refused: tuple[Refused, ...] = ()
+    running: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+
 class World:
     """One controller and one sidecar, scraped every half minute of a time of its own."""
 
@@ -50,6 +64,11 @@ class World:
         self.problems: tuple[Problem, ...] = ()
         self.leading = True
         self.seconds = 0.01
+        self.policies: tuple[Usage, ...] = (Usage("team/workers", "u", 8, 10, governs=True),)
+        self.waiting = 0.0
+        self.controller.count_held(lambda: 1.0, lambda: self.waiting)
+        self.tenant = HubCounts()
+        self.hub = HubMetrics([self.tenant])  # type: ignore[list-item]
         self.sidecar = Metrics()
         self.status = Status(
             "kubernetes", "peers.json", ready=True, generation=3, peers=(PEER,), acks=Acks((ACK,))
@@ -82,9 +101,12 @@ class World:
         self.now += SCRAPE_SECONDS
         if self.controller is not None:
             self.controller.show(self.leading, 3, self.problems)
+            self.controller.show_policies(self.policies)
             self.controller.reviewed(Review({}, Result.INJECTED), self.seconds)
             where = {"namespace": "hotpeers-system", "pod": "controller-1"}
             self.series.scrape(self.now, self.controller.registry, **where)
+        where = {"namespace": "hotpeers-system", "pod": "hub-1"}
+        self.series.scrape(self.now, self.hub.registry, **where)
         self.sidecar.show(self.status)
         self.series.scrape(self.now, self.sidecar.registry, namespace="team", pod="concierge-1")
 
@@ -148,6 +170,19 @@ class World:
             self.status, refused=(Refused("ns/a", "s", ModelReason.CARD_INVALID),)
         )
 
+    def hold_not_released(self) -> None:
+        self.waiting = 1200.0
+
+    def policy_without_subjects(self) -> None:
+        self.policies = (Usage("team/workers", "u", 0, 10, governs=False),)
+
+    def agents_near_limit(self) -> None:
+        self.policies = (Usage("team/workers", "u", 9, 10, governs=True),)
+
+    def hub_calls_fail(self) -> None:
+        """A peer of an orchestrator of the hub is gone, and the counter is new."""
+        self.tenant.counts.failed["PeerUnreachable"] = 6
+
     def acked(self, *acks: Ack) -> None:
         self.status = replace(self.status, acks=Acks(acks))
 
@@ -168,6 +203,10 @@ TROUBLE: dict[str, Callable[[World], None]] = {
     "HotpeersPeersNotReady": World.peers_not_ready,
     "HotpeersCallsFail": World.calls_fail,
     "HotpeersPeersRefused": World.peers_refused,
+    "HotpeersHoldNotReleased": World.hold_not_released,
+    "HotpeersPolicyWithoutSubjects": World.policy_without_subjects,
+    "HotpeersAgentsNearLimit": World.agents_near_limit,
+    "HotpeersHubCallsFail": World.hub_calls_fail,
 }
 
 
@@ -177,6 +216,16 @@ def test_alert_fires_for_its_trouble_and_not_before(name: str) -> None:
     assert not world.fires(rule, QUIET_SECONDS)
     TROUBLE[name](world)
     assert world.fires(rule, 2 * 3600.0)
+
+
+def test_promtool_has_a_test_in_which_each_alert_fires_and_one_in_which_it_does_not() -> None:
+    """`make test-observing` runs them."""
+    file = K8S / "alerts" / "tests" / "hotpeers.test.yaml"
+    tests = yaml.safe_load(file.read_text())["tests"]
+    cases = [case for group in tests for case in group["alert_rule_test"]]
+    fires = {one["alertname"] for one in cases if one.get("exp_alerts")}
+    quiet = {one["alertname"] for one in cases if not one.get("exp_alerts")}
+    assert fires == quiet == set(RULES)
 
 
 def test_agent_that_never_loads_the_shim_fires_exactly_one_alert() -> None:

@@ -12,6 +12,7 @@ from hotpeers.base.reasons import Reason
 from hotpeers.check.checks import AFTER, BEFORE, checks_after, run_checks, unread_findings
 from hotpeers.check.finding import Finding, Severity
 from hotpeers.check.reasons import CheckReason as R
+from hotpeers.check.release import injecting_webhooks, injectors
 from hotpeers.check.rights import installing_rights, wanted_rights
 from hotpeers.check.snapshot import Part, Right, Snapshot, Trial, Unread
 from hotpeers.check.workloads import named_credentials
@@ -462,3 +463,15 @@ def test_network_policy_admits_the_port_that_is_served(
 
     found = {one.reason for one in findings(snapshot(change))}
     assert (R.NETWORK_POLICY_BLOCKS in found) is blocked
+
+
+def test_webhook_of_a_canary_injects_too() -> None:
+    def change(those: Objects) -> None:
+        (found,) = injectors(snapshot())
+        first = found["webhooks"][0]
+        found["webhooks"] = [{**first, "name": f"canary.{first['name']}"}]
+        those[Part.WEBHOOKS] = [found]
+
+    (only,) = injecting_webhooks(snapshot(change))
+    assert only["name"] == "canary.inject.hotpeers.dev"
+    assert R.WEBHOOK_MISSING not in {one.reason for one in findings(snapshot(change))}

@@ -41,7 +41,10 @@ class Holding:
         self._place = place
         self._webhook = HoldWebhook(settings.account, metrics, draining)
         self._keeper: Keeper | None = None
-        metrics.count_held(lambda: self._keeper.count if self._keeper is not None else 0)
+        metrics.count_held(
+            lambda: self._keeper.count if self._keeper is not None else 0,
+            lambda: self._keeper.waiting_seconds if self._keeper is not None else 0.0,
+        )
 
     def add_to(self, app: web.Application) -> None:
         """Add the path to an application."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,9 @@ _REST_SECONDS = 10.0
 _GATHER_SECONDS = 0.02
 _AT_ONCE = 8
 _MOST_SHOWN = 200
+OVERDUE_SECONDS = 600.0
+"""After so many seconds, and the time limit of the pods, a hold that is neither live nor released is
+reported."""
 _RIGHT = "see ClusterRole …-hold of k8s/rbac/controller.yaml"
 
 
@@ -62,6 +66,8 @@ class _Case:
     uid: str = ""
     asking: Asking | None = None
     live: bool = False
+    overdue: bool = False
+    """Whether it was reported as overdue."""
     problem: Problem | None = None
     trouble_since: float | None = None
     """The time since which its pods cannot be asked, because reads or writes fail."""
@@ -99,6 +105,18 @@ class Keeper:
     def count(self) -> int:
         """The number of held Deployments."""
         return len(self._scope.store)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """The longest time for which a hold is neither live nor released; 0 without such a hold."""
+        now = time.time()
+        return max((_age(one, now) for one in self._waiting()), default=0.0)
+
+    def _waiting(self) -> Iterator[HeldDeployment]:
+        for one in self._scope.store.values():
+            case = self._cases.get(one.key)
+            if one.owner is not None and not (case is not None and case.live):
+                yield one
 
     def problems(self) -> tuple[Problem, ...]:
         """The current problems."""
@@ -185,6 +203,7 @@ class Keeper:
                 case.news.clear()
                 async with self._free:
                     seconds = await self._look(one, case)
+                self._report_overdue(one, case)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await case.news.wait()
@@ -193,6 +212,20 @@ class Keeper:
             self._cases.pop(key, None)
             # The Deployment may have been held again in the meantime.
             self._news.set()
+
+    def _report_overdue(self, one: HeldDeployment, case: _Case) -> None:
+        """Report a hold once if it is neither live nor released for too long."""
+        if case.live:
+            case.overdue = False
+        # An earlier hold of the Deployment may have ended meanwhile, so read it again.
+        found = self._find(one.key)
+        if found is None or found.owner is None or case.live or case.overdue:
+            return
+        seconds = _age(found, time.time())
+        if seconds > OVERDUE_SECONDS + self._ack_seconds:
+            case.overdue = True
+            why = f"{case.problem.reason.value}: {case.problem.message}" if case.problem else ""
+            self._telling.overdue(found, seconds, why)
 
     async def _look(self, one: HeldDeployment, case: _Case) -> float:
         """Reconcile one Deployment. Returns the seconds until the next time."""
@@ -294,6 +327,11 @@ class Keeper:
         except KubeError as failure:
             case.problem = Problem(_where(one), failure.reason, f"it cannot be released: {failure}")
             return _REST_SECONDS
+
+
+def _age(one: HeldDeployment, now: float) -> float:
+    """The seconds since a Deployment is held; 0 if that is unknown, or in the future."""
+    return max(now - one.hold.since, 0.0) if one.hold is not None and one.hold.since else 0.0
 
 
 def _where(one: HeldDeployment) -> str:

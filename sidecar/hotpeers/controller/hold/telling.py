@@ -61,6 +61,16 @@ class Telling:
         note = f"The Deployment rolls to its newest configuration: {reason.value}: {message}"
         self._tell(one, "HoldReleased", "Release", note, warning=True)
 
+    def overdue(self, one: HeldDeployment, seconds: float, why: str) -> None:
+        """A hold is neither live nor released for too long. `why` is "" if that is unknown."""
+        about = f": {why}" if why else ""
+        logger.warning("Deployment %s is held for %.0f s%s", one.title, seconds, about)
+        note = (
+            f"Its configuration is held back for {seconds:.0f} s, is not live, and could not be"
+            f" released{about}. kubectl rollout restart applies it"
+        )
+        self._tell(one, "HoldNotReleased", "Release", note, warning=True)
+
     def repaid(self, one: HeldDeployment) -> None:
         """An idle Deployment rolls, which ends its hold."""
         self._metrics.hold_ended("repaid", "")

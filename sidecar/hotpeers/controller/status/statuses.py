@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -22,6 +22,7 @@ from ..quota.reservations import Counts, CountsError, Reservations
 from ..webhook_config.accounts import Governed
 from .running import Running
 from .standing import BEYOND, status_change
+from .warnings import Usage, absent_agents, usage_of
 
 _LOOK_SECONDS = 5.0
 # The shortest time between two writes of a status.
@@ -31,17 +32,23 @@ _AT_ONCE = 8
 
 
 class Statuses:
-    """Writes the status of all policies. Call `look` after each change in the watch cache."""
+    """Writes the status of all policies. Call `look` after each change in the watch cache.
 
-    def __init__(
+    `used` is called with the use of all served policies, each time that they are looked at.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         writer: LeaderClient,
         world: World,
         governed: Governed,
         reservations: Reservations,
         secrets: Callable[[], bool | None] = lambda: None,
+        *,
+        used: Callable[[Sequence[Usage]], None] = lambda _: None,
     ) -> None:
         self._secrets = secrets
+        self._used = used
         self._writer = writer
         self._world = world
         self._governed = governed
@@ -78,11 +85,13 @@ class Statuses:
         now = time.monotonic()
         self._rests = {key: end for key, end in self._rests.items() if end > now}
         if not policies:
+            self._used(())
             return
         counts: Mapping[str, Counts] | None = None
         with suppress(CountsError):  # the ledgers report it as a problem
             counts = await self._reservations.every()
         agents = _by_namespace(self._world.agents())
+        self._used(self._usages(policies, agents, counts))
         async with asyncio.TaskGroup() as group:
             for policy in policies:
                 if policy.key not in self._rests and not _is_told(policy):
@@ -90,6 +99,26 @@ class Statuses:
                     await asyncio.sleep(0)
                     there = agents.get(policy.policy.namespace, ())
                     group.create_task(self._write(policy, there, counts), name="write status")
+
+    def _usages(
+        self,
+        policies: Iterable[KnownPolicy],
+        agents: Mapping[str, list[KnownAgent]],
+        counts: Mapping[str, Counts] | None,
+    ) -> list[Usage]:
+        """The use of the policies that are served. An invalid one is reported by its status."""
+        found = []
+        for policy in policies:
+            if policy.findings:
+                continue
+            there = {one.name for one in agents.get(policy.policy.namespace, ())}
+            alive = None
+            if counts is not None and policy.key in counts:
+                alive = counts[policy.key].alive
+            elif counts is not None and not self._is_unread(policy.key):
+                alive = 0  # it has no ledger, because no agent was created under it
+            found.append(usage_of(policy, alive, absent_agents(policy, there)))
+        return found
 
     async def _write(
         self,
@@ -100,8 +129,7 @@ class Statuses:
         subjects = {ref.name for ref in policy.policy.spec.subjects}
         orchestrators = [one for one in agents if one.name in subjects]
         accounts = governed_accounts([policy.policy], orchestrators)
-        named = {ref.name for ref in policy.policy.spec.subjects if ref.kind == "Agent"}
-        absent = tuple(sorted(named - {one.name for one in orchestrators}))
+        absent = absent_agents(policy, {one.name for one in orchestrators})
         strays = await self._running.strays(policy.policy, orchestrators)
         governed = self._governed.holds(accounts)
         if not governed:

@@ -26,6 +26,7 @@ from ..http import PATH, Closing, listening, make_app
 from ..peers.conversation import Owner
 from ..peers.server import Caller, make_server, user_headers, user_of
 from ..reasons import McpReason
+from ..tracing import flushed, is_on
 from .access import Guarded, given_token
 from .cluster import ClusterWatch
 from .metrics import HubMetrics
@@ -75,7 +76,13 @@ class Hub:
         self._leaving = False
         self._told: tuple[Problem, ...] = ()
         self.port = self.health_port = 0
-        shim = Settings.read({**os.environ, "HOTPEERS_PEER_FILE": str(settings.peer_file)})
+        shim = Settings.read(
+            {
+                **os.environ,
+                "HOTPEERS_PEER_FILE": str(settings.peer_file),
+                "HOTPEERS_TRACES": str(is_on()),
+            }
+        )
         self.watch = ClusterWatch(
             client,
             selector=settings.selector,
@@ -104,6 +111,7 @@ class Hub:
         """Follow the cluster and serve while the context is open."""
         settings = self._settings
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(flushed())
             await stack.enter_async_context(self._cards)
             stack.push_async_callback(self.tenants.aclose)
             # Credentials are written for the user of this process alone.
@@ -203,7 +211,7 @@ class Hub:
         tenant = self._tenant(headers)
         # A token of ours in `Authorization` is not one of the user.
         of_user = user_headers(headers, authorization="x-hotpeers-token" in headers)
-        owner = Owner(tenant.orchestrator.uid, user_of(of_user))
+        owner = Owner(tenant.orchestrator.uid, user_of(of_user), tenant.title)
         passes = tenant.orchestrator.passes_user_headers
         return Caller(tenant.tools, owner, tenant.title, of_user if passes else {})
 

@@ -20,7 +20,7 @@ class HubMetrics:
     """The metrics of one hub; `tenants` are read at each request."""
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
-        self._registry = own = CollectorRegistry()
+        self.registry = own = CollectorRegistry()
         self._rejected = Counter(
             "hotpeers_hub_rejected_total",
             "Requests without the token of an orchestrator",
@@ -43,7 +43,7 @@ class HubMetrics:
         self._problems.clear()
         for word, count in Tally(problem.reason.value for problem in problems).items():
             self._problems.labels(word).set(count)
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def rejected(self) -> None:
         """A request had no valid token."""

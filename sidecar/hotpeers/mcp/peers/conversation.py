@@ -40,10 +40,14 @@ _UUID, _OTHER = 0x01, 0x02
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose conversation it is. `user` is "" if the caller names none."""
+    """Whose conversation it is. `user` is "" if the caller names none.
+
+    `name` is that of the orchestrator, `namespace/name`, for the audit log.
+    """
 
     orchestrator: str = ""
     user: str = ""
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

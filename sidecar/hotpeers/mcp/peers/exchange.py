@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hotpeers_shim.calls import wire
-from hotpeers_shim.calls.call import Call, CallFailed
+from hotpeers_shim.calls.call import Call
+from hotpeers_shim.calls.failure import CallFailed
+from hotpeers_shim.calls.observe import Caller
 from hotpeers_shim.calls.pool import Pool
 from hotpeers_shim.calls.thread import Thread
 from hotpeers_shim.contract import CallProblem, Peer, clean_text
@@ -128,8 +130,13 @@ class Exchange:
                 context,
                 on_event=self._note_event,
                 link=message.link,
+                caller=self._caller,
             )
             return await self._call.send(sent)
+
+    @property
+    def _caller(self) -> Caller:
+        return Caller(self.owner.name, self.owner.user)
 
     def _context(self, headers: Mapping[str, str]) -> object | None:
         """The library's context of a call with the user's headers, if the peer may get them."""
@@ -140,7 +147,12 @@ class Exchange:
             async with self.pool.lease(self.peer) as client:
                 context = self._context(headers)
                 self._call = Call(
-                    self.peer, client, self.settings, context, on_event=self._note_event
+                    self.peer,
+                    client,
+                    self.settings,
+                    context,
+                    on_event=self._note_event,
+                    caller=self._caller,
                 )
                 reply = await self._call.resume(self.thread.context_id, running)
         except CallFailed as failure:

@@ -37,6 +37,7 @@ from ... import __version__
 from ...registry.fault import Fault
 from ..reasons import McpReason
 from ..sessions import SESSION_HEADER
+from ..tracing import Traced, is_on
 from .conversation import Owner
 from .exchange import Message
 from .exchanges import Request
@@ -116,13 +117,16 @@ def make_server(find_caller: FindCaller) -> Server[Any]:
         text = TextContent(type="text", text=answer.text)
         return CallToolResult(content=[text], is_error=answer.failed)
 
-    return Server(
+    server: Server[Any] = Server(
         "hotpeers",
         version=__version__,
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    if is_on():
+        server.middleware[:] = [Traced()]
+    return server
 
 
 async def _call(

@@ -7,6 +7,7 @@ written is counted, logged and dropped.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 
 from hotpeers_shim.contract import Ack, CallFailure, clean_text
@@ -29,14 +30,25 @@ _CALLS_SECONDS = 300.0
 _RIGHT = (
     "bind ClusterRole hotpeers-feedback to the pod's ServiceAccount (k8s/rbac/orchestrator.yaml)"
 )
-_WARNINGS = {"PeerRefused", "ReloadRejected", "CallsFailed", "ShimNotLoaded"}
+_LATE_SECONDS = 300.0
+"""Minimum seconds between two Events about changes that are not live."""
+_WARNINGS = {
+    "PeerRefused",
+    "ReloadRejected",
+    "CallsFailed",
+    "ChangeNotLive",
+    "ShimNotLoaded",
+    "ShimNotInstalled",
+}
 _ACTIONS = {
     "PeerAdded": "Offer",
     "PeerRemoved": "Withdraw",
     "PeerRefused": "Refuse",
     "ReloadRejected": "Reload",
     "CallsFailed": "Call",
+    "ChangeNotLive": "Reload",
     "ShimNotLoaded": "Load",
+    "ShimNotInstalled": "Install",
 }
 
 
@@ -64,6 +76,7 @@ class Feedback:
         self._more: dict[str, int] = {}
         self._news = asyncio.Event()
         self._calls: dict[str, float] = {}
+        self._late = -math.inf
 
     def peers(self, changes: PeerChanges) -> None:
         """Peers were added or removed."""
@@ -88,9 +101,16 @@ class Feedback:
                 self._calls[subject] = now
                 self._note("CallsFailed", [subject])
 
-    def not_loaded(self, problem: Problem) -> None:
-        """The agent runs, but none of its processes has loaded the shim."""
-        self._note("ShimNotLoaded", [problem.message])
+    def late(self, text: str) -> None:
+        """A change is not live. It is reported once in five minutes at most."""
+        now = asyncio.get_running_loop().time()
+        if now - self._late >= _LATE_SECONDS:
+            self._late = now
+            self._note("ChangeNotLive", [text])
+
+    def without_shim(self, problem: Problem) -> None:
+        """The agent runs without the shim (`ShimNotLoaded`), or would start so (`ShimNotInstalled`)."""
+        self._note(problem.reason.value, [problem.message])
 
     async def run(self) -> None:
         """Write Events until cancelled. A `KubeError` is handled; other errors are raised."""

@@ -10,6 +10,7 @@ import pytest
 
 from cluster.controller.hold.leader import RULES, A, B, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, saying
+from hotpeers.controller.hold import keeper as keeper_module
 from hotpeers.controller.hold.keeper import Keeper
 from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Object, read_yaml
@@ -204,10 +205,19 @@ def forbidden(cluster: Cluster, lead: Orchestrator) -> Iterator[None]:
 
 
 async def test_release_forbidden_by_a_policy_is_reported_and_retried(
-    lead: Orchestrator, account: ServiceAccount, cluster: Cluster
+    lead: Orchestrator,
+    account: ServiceAccount,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The API server answers 422, as where the Deployment is another one by now."""
+    monkeypatch.setattr(keeper_module, "OVERDUE_SECONDS", 4.0)
     lead.says = saying("restart")
+
+    def overdue() -> list[str]:
+        events = cluster.api.list("v1", "Event", lead.namespace)["items"]
+        return [one["message"] for one in events if one["reason"] == "HoldNotReleased"]
+
     with forbidden(cluster, lead):
         async with leading(account, ack_seconds=1.0) as leader:
             lead.sync(B)
@@ -216,6 +226,14 @@ async def test_release_forbidden_by_a_policy_is_reported_and_retried(
                 lambda: any("labels stay" in one.message for one in leader.keeper.problems()),
             )
             assert (lead.running, lead.held) == (A, B)
+            await until_async("the Event about the hold", overdue)
+            waiting = leader.keeper.waiting_seconds
+            assert waiting > 1.0
+            # It is looked at again and again, and reported once.
+            await until_async("more looks", lambda: leader.keeper.waiting_seconds > waiting + 2.5)
+            (note,) = overdue()
+            assert "labels stay" in note
+            assert note.endswith("kubectl rollout restart applies it")
     async with leading(account, ack_seconds=1.0):
         await until_async(
             "the pods to run the new configuration without a hold",

@@ -1,19 +1,20 @@
 """The status of SpawnPolicies, on a real API server."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from hotpeers.controller.quota.ledger import LastDenial
 from hotpeers.controller.status.statuses import Statuses
+from hotpeers.controller.status.warnings import Usage
 from hotpeers.spawnpolicy.decision import Decision
 from kit.apiserver.accounts import make_account, rule
 from kit.apiserver.client import Api, Object
 from kit.apiserver.resources import agent, install_crd
 from kit.apiserver.server import Cluster
 from kit.controller.guarding import configurations
-from kit.controller.leading import SPAWN_POLICIES, leader, lease, spawn_policy
+from kit.controller.leading import LIMITS, SPAWN_POLICIES, leader, lease, spawn_policy
 from kit.counting import count_calls
 from kit.waiting import until_async
 
@@ -224,3 +225,37 @@ async def test_failed_status_write_is_reported(cluster: Cluster, namespace: str)
         await until_async("the problem Forbidden", lambda: leading.reasons() == {"Forbidden"})
         (problem,) = leading.duties.problems()
         assert problem.where == f"SpawnPolicy/{namespace}/workers"
+
+
+async def test_policy_without_subjects_and_a_used_up_one_are_warned_about_once(
+    cluster: Cluster, namespace: str
+) -> None:
+    api, key = cluster.api, f"{namespace}/workers"
+    limits = {**LIMITS, "maxAgents": 2}
+    policy = api.create(spawn_policy(namespace, limits=limits))
+    seen: list[Sequence[Usage]] = []
+
+    def allow(_: object) -> Decision:
+        return Decision(allowed=True, policy=key)
+
+    def events() -> dict[str, Object]:
+        items = api.list("v1", "Event", namespace)["items"]
+        uid = policy["metadata"]["uid"]
+        found = [one for one in items if one["involvedObject"]["uid"] == uid]
+        assert len({one["reason"] for one in found}) == len(found)
+        return {one["reason"]: one for one in found}
+
+    async with leader(cluster, namespace, idle_after=0.0, used=seen.append) as leading:
+        await until_async("the Event of the policy", lambda: "GovernsNoSubject" in events())
+        for i in range(2):
+            await leading.reservations.admit([key], f"{namespace}/worker-{i}", allow)
+        await until_async("the Event of its limit", lambda: "AgentsNearLimit" in events())
+        api.create(agent(namespace, "lead"))
+        await until_async("a subject", lambda: any(one.governs for one in seen[-1]))
+    found = events()
+    assert {one["type"] for one in found.values()} == {"Warning"}
+    assert found["GovernsNoSubject"]["message"].endswith("no Agent lead; correct spec.subjects")
+    assert found["AgentsNearLimit"]["message"].startswith("2 of at most 2 agents exist")
+    # Without the lead, this replica shows no policies.
+    assert seen[-1] == ()
+    assert [(one.key, one.alive, one.most) for one in seen[-2]] == [(key, 2, 2)]

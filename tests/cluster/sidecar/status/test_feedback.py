@@ -62,25 +62,35 @@ async def test_events_are_on_the_agent(
         told.refused([Refused("ns/d", "s", SidecarReason.NOT_READY)])
         told.nacked([Ack(pid=7, state=AckState.REFUSED, generation=1, reason="NotJson")])
         sentence = sentence_of(SidecarReason.SHIM_NOT_LOADED)
-        told.not_loaded(Problem("agent", SidecarReason.SHIM_NOT_LOADED, sentence))
+        told.without_shim(Problem("agent", SidecarReason.SHIM_NOT_LOADED, sentence))
 
-        def five() -> Any:
+        missing = sentence_of(SidecarReason.SHIM_NOT_INSTALLED)
+        told.without_shim(Problem("/shim", SidecarReason.SHIM_NOT_INSTALLED, missing))
+        told.late("generation 7 is not live")
+        told.late("generation 8 is not live")
+
+        def seven() -> Any:
             items = cluster.api.list("v1", "Event", namespace)["items"]
-            return items if len(items) == 5 else None
+            return items if len(items) == 7 else None
 
-        events = {item["reason"]: item for item in await until_async("five Events", five)}
+        events = {item["reason"]: item for item in await until_async("seven Events", seven)}
     assert {reason: item["message"] for reason, item in events.items()} == {
         "PeerAdded": "ns/a, ns/b",
         "PeerRemoved": "ns/c",
         "PeerRefused": "ns/d (NotReady)",
         "ReloadRejected": "process 7 (NotJson)",
         "ShimNotLoaded": sentence,
+        "ShimNotInstalled": missing,
+        # The second one within five minutes is dropped.
+        "ChangeNotLive": "generation 7 is not live",
     }
     assert {item["involvedObject"]["uid"] for item in events.values()} == {uid}
     assert {reason for reason, item in events.items() if item["type"] == "Warning"} == {
         "PeerRefused",
         "ReloadRejected",
         "ShimNotLoaded",
+        "ShimNotInstalled",
+        "ChangeNotLive",
     }
     assert not lost
 

@@ -127,7 +127,7 @@ class Told:
     def __init__(self) -> None:
         self.messages: list[str] = []
 
-    def not_loaded(self, problem: object) -> None:
+    def without_shim(self, problem: object) -> None:
         self.messages.append(str(problem))
 
     def __getattr__(self, _: str) -> object:
