@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 SOURCES := pyproject.toml README.md LICENSE $(shell find sidecar runtime_patch demo -type f -not -path '*/__pycache__/*')
 WHEEL := dist/.built
 
-.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-observing test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean kubectl
+.PHONY: help setup demo demo-kubernetes first-run docs docs-pages walk test check cluster helm manifests chart test-observing test-unit test-workflows test-programs test-cluster test-kagent test-adk test-compat compat test-console test-docker image bench-shim bench-bridge bench-hub bench-admission bench-guard bench-tenants bench-flood bench-rollouts bench-definitions bench-upgrade e2e lock clean kubectl
 help:
 	@echo "make demo        one conversation with a real kagent orchestrator while its sub-agents change"
 	@echo "make demo-kubernetes  the same, with sub-agents as objects of a real API server"
@@ -27,6 +27,7 @@ help:
 	@echo "make walk        the tutorial on a node, each command as written (needs root and Linux; minutes)"
 	@echo "make docs-pages  write the generated pages of docs/ again"
 	@echo "make image       the container image, hotpeers:VERSION (BASE=… for another base image)"
+	@echo "make test-console  the console in a real browser, with an accessibility check (minutes; needs chromium and npm)"
 	@echo "make test-observing  rules with promtool, dashboards with Grafana's schema (minutes the first time)"
 	@echo "make chart IMAGE=NAME@sha256:…  the chart of a release, which installs that image"
 	@echo "make test-docker build and run the image and compose.yaml (minutes; needs docker or root)"
@@ -64,7 +65,7 @@ $(VENV)/.ready: $(UV) requirements/dev.txt $(WHEEL)
 	$(UV) pip install --quiet --no-deps --reinstall --python $(VENV)/bin/python dist/*.whl
 	@touch $@
 
-$(KAGENT)/.ready $(ADK)/.ready $(CLIENTS)/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEEL)
+$(KAGENT)/.ready $(ADK)/.ready $(CLIENTS)/.ready .venvs/browser/.ready: .venvs/%/.ready: requirements/%.txt $(UV) $(WHEEL)
 	@test -x .venvs/$*/bin/python || $(UV) venv --quiet --python $(VENV)/bin/python .venvs/$*
 	$(UV) pip sync --quiet --require-hashes --python .venvs/$*/bin/python requirements/$*.txt
 	$(UV) pip install --quiet --no-deps --reinstall --python .venvs/$*/bin/python dist/*.whl
@@ -236,6 +237,12 @@ compat: setup $(filter-out $(UNSUPPORTED:%=.venvs/compat/%/.ready),$(COMPAT:%=.v
 	$(VENV)/bin/pytest tests/runtimes
 	$(VENV)/bin/python tests/runtimes/matrix.py $(ARGS)
 
+# The console in a real browser, with axe-core: minutes. It needs chromium (apt-get install chromium) and npm.
+# Pictures and figures are in build/console.
+test-console: .venvs/browser/.ready cluster
+	cd tests/browser && npm ci --ignore-scripts --silent
+	PYTHONPATH=tests .venvs/browser/bin/pytest tests/browser $(ARGS)
+
 # If no docker daemon answers, it starts one (tests/docker/daemon.py lists the requirements).
 test-docker: $(VENV)/.ready
 	@command -v go >/dev/null || $(MAKE) --no-print-directory $(GO)/.ready
@@ -309,6 +316,7 @@ lock: $(UV)
 	$(LOCK) requirements/kagent.in -o requirements/kagent.txt
 	$(LOCK) requirements/adk.in -o requirements/adk.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
+	$(LOCK) pyproject.toml requirements/browser.in -o requirements/browser.txt
 	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(foreach name,$(COMPAT),$(call lock_compat,$(name))$(newline))
 

@@ -97,6 +97,10 @@ zz-{{ include "hotpeers.fullname" . }}-hold
 {{ include "hotpeers.fullname" . }}-hub
 {{- end -}}
 
+{{- define "hotpeers.console" -}}
+{{ include "hotpeers.fullname" . }}-console
+{{- end -}}
+
 {{/* The Secret with the hub's key, which the controller makes. */}}
 {{- define "hotpeers.hubKey" -}}
 {{ include "hotpeers.hub" . }}-key

@@ -16,6 +16,7 @@ from .origin import Origin, UrlError, check_peer_url, origin_of
 EVERY_NAMESPACE = "*"
 MOST_DRAIN_SECONDS = 86_400
 _PORT = 8090
+_HOST = re.compile(r"[a-z0-9]([-a-z0-9_.]{0,251}[a-z0-9])?")
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -78,6 +79,18 @@ def parse_listen(text: str, flag: str = "--listen (HOTPEERS_LISTEN)") -> Listen 
     if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"{flag}: {text!r} is not of the form host:port, :port or none")
     return Listen(host=host.strip("[]"), port=int(port))
+
+
+def parse_hosts(text: str) -> frozenset[str]:
+    """The host names in a list separated by commas or spaces. Raises `SettingsError`."""
+    names = frozenset(text.replace(",", " ").lower().split())
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise SettingsError(
+                f"--allowed-hosts (HOTPEERS_ALLOWED_HOSTS): {name[:80]!r} is not the name of a host; "
+                "a name has neither scheme nor port"
+            )
+    return names
 
 
 def is_loopback(host: str) -> bool:

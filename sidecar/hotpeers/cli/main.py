@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from .check import check
 from .completion import completion
+from .console import console
 from .controller import controller
 from .explain import explain
 from .failures import run_command
@@ -80,7 +81,7 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(run, controller, mcp, hub),
+    *(run, controller, mcp, hub, console),
     *(status, history, check, explain, inject, policy, completion),
 )
 for _command in _COMMANDS:

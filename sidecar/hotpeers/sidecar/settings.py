@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from socket import gethostname
@@ -17,6 +16,7 @@ from ..base.settings import (
     MOST_DRAIN_SECONDS,
     NAMESPACE,
     Listen,
+    parse_hosts,
     parse_listen,
     parse_orchestrator,
     parse_seconds,
@@ -29,7 +29,6 @@ DEFAULT_CLUSTER_SELECTOR = "hotpeers.dev/peer=true"
 """The default label selector of a Kubernetes source."""
 _DEFAULT_CARD_BYTES = 1024 * 1024
 _LEAST_CARD_BYTES, _MOST_CARD_BYTES = 1024, 64 * 1024 * 1024
-_HOST = re.compile(r"[a-z0-9]([-a-z0-9_.]{0,251}[a-z0-9])?")
 
 
 class Settings(BaseModel):
@@ -100,7 +99,7 @@ class Settings(BaseModel):
                     "kubeconfig": text.get("kubeconfig", ""),
                     "context": text.get("context", ""),
                     "listen": parse_listen(text["listen"]),
-                    "allowed_hosts": _hosts(text.get("allowed_hosts", "")),
+                    "allowed_hosts": parse_hosts(text.get("allowed_hosts", "")),
                     "log_format": text["log_format"],
                     "log_level": text["log_level"].lower(),
                 }
@@ -183,14 +182,3 @@ def _origins(text: str) -> frozenset[Origin]:
     except UrlError as error:
         flag = "--user-headers-to (HOTPEERS_USER_HEADERS_TO)"
         raise SettingsError(f"{flag}: {error}") from error
-
-
-def _hosts(text: str) -> frozenset[str]:
-    names = frozenset(text.replace(",", " ").lower().split())
-    for name in names:
-        if not _HOST.fullmatch(name):
-            raise SettingsError(
-                f"--allowed-hosts (HOTPEERS_ALLOWED_HOSTS): {name[:80]!r} is not the name of a host; "
-                "a name has neither scheme nor port"
-            )
-    return names

@@ -1,4 +1,4 @@
-"""Values that charts of controllers usually have, and what they do to each of the three programs."""
+"""Values that charts of controllers usually have, and what they do to each of the programs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from cluster.chart.test_render import TOOLS, one
 from kit.chart.helm import CHART, Helm, HelmError, Object
 from kit.chart.rendering import K8S
 
-ALL = (*TOOLS, "hub.enabled=true")
+ALL = (*TOOLS, "hub.enabled=true", "console.enabled=true")
 # The path of each program's values, and the name of its Deployment.
-PROGRAMS = {"": "hotpeers-controller", "hub.": "hotpeers-hub", "mcp.": "hotpeers-mcp"}
+PROGRAMS = {
+    "": "hotpeers-controller",
+    "hub.": "hotpeers-hub",
+    "mcp.": "hotpeers-mcp",
+    "console.": "hotpeers-console",
+}
 each_program = pytest.mark.parametrize(("path", "name"), PROGRAMS.items(), ids=PROGRAMS.values())
 
 

@@ -17,7 +17,7 @@ INSTALL = K8S / "install.yaml"
 NAMESPACE = "hotpeers-system"
 _COPIED = (
     *("crds/*.yaml", "alerts/*.yaml", "dashboards/*.json"),
-    *("rbac/roles.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml"),
+    *("rbac/roles.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml", "rbac/console.yaml"),
 )
 PACKAGED = K8S.parent / "sidecar" / "hotpeers" / "check" / "manifests"
 """`hotpeers check` compares the cluster with these copies."""

@@ -95,6 +95,14 @@ VARIANTS = {
             'mcp.podSecurityContext={"runAsUser": 1000, "runAsNonRoot": true}',
         )
     ),
+    "the console behind an ingress": Variant(
+        (
+            "console.enabled=true",
+            "networkPolicy.enabled=true",
+            'console.clientsFrom=[{"namespaceSelector": {"matchLabels": {"a": "b"}}}]',
+            'console.ingress={"enabled": true, "host": "console.example", "tlsSecretName": "t"}',
+        )
+    ),
     "off": Variant(("enabled=false", "hub.enabled=true")),
     "another name and namespace": Variant(release="injector", namespace="agents"),
     "names like numbers": Variant(

@@ -15,6 +15,15 @@ UNSIGNED = ("--key-secret", "a/b")
 WRONG: dict[str, list[tuple[str, ...]]] = {
     "check": [NOWHERE, GARBAGE, ("-o", "xml"), ("-n", "../x")],
     "completion": [(), ("tcsh",)],
+    "console": [
+        ("--listen", "none"),
+        ("--listen", "x"),
+        ("--audience", "a b"),
+        ("--public-url", "console.example"),
+        ("--allowed-hosts", "https://a"),
+        ("--log-level", "loud"),
+        NOWHERE,
+    ],
     "controller": [(), ("--image", "i", "--listen", "x"), ("--image", "i", *NOWHERE)],
     "demo": [("--runtime", "x"), ("--agent-python", "/nowhere/python")],
     "explain": [("NoSuchReason",)],

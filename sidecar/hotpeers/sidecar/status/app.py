@@ -7,17 +7,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from ...base.http import METRICS_TYPE
+from ...page.headers import SECURITY_HEADERS
+from ...page.serving import PATH as ASSET_PATH
+from ...page.serving import serve_asset
 from ..drain import Drain, Outcome
 from .document import Status
 from .hosts import make_host_check
 from .metrics import Metrics
-from .page import render_page
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def make_app(
@@ -49,6 +45,9 @@ def make_app(
         return web.json_response(status().document())
 
     async def page(_: web.Request) -> web.Response:
+        # Loads Jinja2, which takes memory that a sidecar without readers does not need.
+        from .page import render_page  # noqa: PLC0415
+
         return web.Response(text=render_page(status().document()), content_type="text/html")
 
     app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
@@ -59,6 +58,7 @@ def make_app(
     if drain is not None:
         app.router.add_get("/drain", _make_drain(drain, metrics), allow_head=False)
     app.router.add_get("/", page)
+    app.router.add_get(ASSET_PATH, serve_asset)
     return app
 
 
@@ -83,5 +83,6 @@ async def _add_headers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     response = await handler(request)
-    response.headers.update(_HEADERS)
+    response.headers.update(SECURITY_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
     return response

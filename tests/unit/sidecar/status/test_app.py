@@ -1,5 +1,6 @@
 """The HTTP server: probes, and a page that no text of a peer can break out of."""
 
+import re
 from dataclasses import replace
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -43,9 +44,22 @@ def test_page_escapes_everything() -> None:
         refused=(Refused(EVIL, EVIL, SidecarReason.URL_MISSING, EVIL),),
     )
     page = render_page(status.document())
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    assert page.count("<script") == page.count('<script type="module" src="/static/') == 1
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "'&" not in page
+
+
+async def test_page_has_a_strict_policy_and_its_files() -> None:
+    now = Status("directory /peers", "/run/peers.json")
+    async with TestClient(TestServer(make_app(lambda: now, Metrics()))) as client:
+        answer = await client.get("/")
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        files = re.findall(r'(?:src|href)="(/static/[^"]*)"', await answer.text())
+        assert len(files) >= 3
+        for file in files:
+            assert (await client.get(file)).status == 200
+        assert (await client.get("/static/../page.py")).status == 404
 
 
 def test_label_of_a_nack_is_of_the_vocabulary() -> None:

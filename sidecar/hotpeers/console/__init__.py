@@ -1,0 +1,5 @@
+"""`hotpeers console`: a page over all orchestrators of a cluster, for people who sign in.
+
+It reads the cluster and changes nothing. A user sees the namespaces in which he may list
+Orchestrators. No other program imports this package.
+"""

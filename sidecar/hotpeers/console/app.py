@@ -1,0 +1,314 @@
+"""The routes of the console: sign-in, pages, events and files; and what every answer has."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+
+from hotpeers_shim.contract import clean_text
+
+from ..kube.errors import KubeError
+from ..page.headers import SECURITY_HEADERS
+from ..page.serving import PATH as ASSET_PATH
+from ..page.serving import serve_asset
+from ..sidecar.status.hosts import make_host_check
+from .attempts import Attempts
+from .pages import Banner, Pages
+from .query import local_path
+from .reviews import MAX_TOKEN, User
+from .rights import Rights
+from .sessions import Session, Sessions, lifetime_of
+from .streams import Streams
+from .world import View, Visible, World
+
+logger = logging.getLogger(__name__)
+
+_MOST_REVIEWS, _MOST_WAITING = 4, 64
+_KEPT_PAGES, _KEPT_SECONDS = 128, 10
+_MOST_BODY = 2 * MAX_TOKEN
+_COOKIE, _SECURE_COOKIE = "hotpeers-console", "__Host-hotpeers-console"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ReviewToken = Callable[[str], Awaitable[User | None]]
+
+
+class Site:
+    """The pages for signed-in users. `review` returns the user of a token."""
+
+    def __init__(  # noqa: PLR0913 - all that it is made of
+        self,
+        world: World,
+        review: ReviewToken,
+        rights: Rights,
+        *,
+        banner: Callable[[], Banner] = Banner,
+        audience: str = "",
+        secure: bool = False,
+        hosts: frozenset[str] = frozenset(),
+        sessions: Sessions | None = None,
+        pages: Pages | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._world = world
+        self._review = review
+        self._rights = rights
+        self._banner = banner
+        self._audience = audience
+        self._secure = secure
+        self._hosts = hosts
+        self._clock = clock
+        self.sessions = sessions or Sessions(clock)
+        self._attempts = Attempts()
+        self._reviewing = asyncio.Semaphore(_MOST_REVIEWS)
+        self._waiting = 0
+        self._pages = pages or Pages()
+        self._made: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self.streams = Streams(world, self._visible_to)
+
+    def app(self) -> web.Application:
+        """The HTTP application."""
+        app = web.Application(
+            middlewares=[self._frame, make_host_check(self._hosts), _check_origin],
+            client_max_size=_MOST_BODY,
+        )
+        router = app.router
+        router.add_get(ASSET_PATH, serve_asset)
+        router.add_get("/favicon.ico", _no_icon)
+        router.add_get("/sign-in", self._show_sign_in)
+        router.add_post("/sign-in", self._sign_in)
+        router.add_post("/sign-out", self._sign_out)
+        router.add_get("/events", self._events, allow_head=False)
+        page = self._page
+        router.add_get("/", page("overview.html", "/", self._pages.overview))
+        router.add_get("/picture", page("picture.html", "/picture", self._pages.picture))
+        router.add_get("/peers", page("peers.html", "/peers", self._pages.peers))
+        router.add_get(
+            "/spawned", page("spawned.html", "/spawned", lambda view, _: self._pages.spawned(view))
+        )
+        router.add_get(
+            "/policies",
+            page("policies.html", "/policies", lambda view, _: self._pages.policies(view)),
+        )
+        router.add_get("/orchestrators/{namespace}/{name}", self._orchestrator)
+        return app
+
+    # -- signing in and out
+
+    async def _show_sign_in(self, request: web.Request) -> web.Response:
+        return self._sign_in_page(local_path(request.query.get("next", "/")))
+
+    async def _sign_in(self, request: web.Request) -> web.Response:
+        address = request.remote or ""
+        form = await request.post()
+        token, way = form.get("token"), form.get("next")
+        back = local_path(way if isinstance(way, str) else "/")
+        pause = self._attempts.pause(address)
+        if pause or self._waiting >= _MOST_WAITING:
+            message = "There were too many failed sign-ins. Wait a minute, and try again."
+            return self._sign_in_page(back, message, 429, max(int(pause) + 1, 1))
+        token = token.strip() if isinstance(token, str) else ""
+        try:
+            self._waiting += 1
+            async with self._reviewing:
+                user = await self._review(token)
+        except KubeError as error:
+            logger.warning("a token could not be reviewed: %s", error)
+            message = "The API server could not be asked about the token. Try again in a moment."
+            return self._sign_in_page(back, message, 503)
+        finally:
+            self._waiting -= 1
+        lifetime = lifetime_of(token, self._clock()) if user else 0.0
+        if user is None or lifetime <= 0:
+            self._attempts.note_failure(address)
+            logger.info("a sign-in from %s was refused", address)
+            wanted = f" for the audience {self._audience}" if self._audience else ""
+            message = f"The API server does not accept this token{wanted}. It may have expired."
+            return self._sign_in_page(back, message, 403)
+        secret, _ = self.sessions.begin(user, lifetime)
+        logger.info("%s signed in", clean_text(user.name, 200))
+        answer = _see(back)
+        self._set_cookie(answer, secret, int(lifetime))
+        return answer
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        session = self._session(request)
+        if session is not None:
+            self.sessions.end(session)
+        answer = _see("/sign-in")
+        self._set_cookie(answer, "", 0)
+        answer.headers["Clear-Site-Data"] = '"cache"'
+        return answer
+
+    def _sign_in_page(
+        self, back: str, message: str = "", status: int = 200, wait: int = 0
+    ) -> web.Response:
+        body = self._pages.render(
+            "sign-in.html", audience=self._audience, message=message, next=back
+        )
+        headers = {"Retry-After": str(wait)} if wait else None
+        return web.Response(text=body, content_type="text/html", status=status, headers=headers)
+
+    def _set_cookie(self, answer: web.StreamResponse, secret: str, seconds: int) -> None:
+        answer.set_cookie(
+            self._cookie,
+            secret,
+            max_age=seconds,
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self._secure,
+        )
+
+    @property
+    def _cookie(self) -> str:
+        return _SECURE_COOKIE if self._secure else _COOKIE
+
+    def _session(self, request: web.Request) -> Session | None:
+        secret = request.cookies.get(self._cookie, "")
+        return self.sessions.find(secret) if secret else None
+
+    async def _visible_to(self, session: Session) -> Visible | None:
+        if not self.sessions.is_alive(session):
+            return None
+        return await self._rights.of(session.user)
+
+    # -- pages
+
+    def _page(
+        self, template: str, current: str, content: Callable[[View, Any], dict[str, Any]]
+    ) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await self._serve(
+                request, template, current, lambda view: content(view, request.query)
+            )
+
+        return serve
+
+    async def _orchestrator(self, request: web.Request) -> web.StreamResponse:
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        return await self._serve(
+            request,
+            "orchestrator.html",
+            "",
+            lambda view: self._pages.orchestrator(view, namespace, name),
+        )
+
+    async def _serve(
+        self,
+        request: web.Request,
+        template: str,
+        current: str,
+        content: Callable[[View], dict[str, Any] | None],
+    ) -> web.StreamResponse:
+        session = self._session(request)
+        if session is None:
+            return self._without_session(request)
+        try:
+            visible = await self._rights.of(session.user)
+        except KubeError as error:
+            logger.warning("the rights of a user could not be asked for: %s", error)
+            return self._message(
+                503,
+                "Not now",
+                "The API server could not be asked what you may see. Try again in a moment.",
+            )
+        view = self._world.view(visible)
+        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        # Pages are the same for all who may see the same. A time in them may be some seconds old.
+        recent = str(int(self._clock() // _KEPT_SECONDS))
+        key = (view.version, recent, request.rel_url.raw_path_qs, session.user.name, str(zipped))
+        body = self._made.get(key)
+        if body is None:
+            found = content(view)
+            if found is None:
+                return self._message(
+                    404,
+                    "Not found",
+                    "There is no such orchestrator, or it is in a namespace that you may not see.",
+                )
+            frame = self._pages.context(view, self._banner())
+            user = clean_text(session.user.name, 200)
+            text = self._pages.render(template, **frame, **found, current=current, user=user)
+            body = gzip.compress(text.encode(), 4) if zipped else text.encode()
+            self._made[key] = body
+            while len(self._made) > _KEPT_PAGES:
+                self._made.popitem(last=False)
+        headers = {"Content-Type": "text/html; charset=utf-8", "Vary": "Accept-Encoding"}
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=body, headers=headers)
+
+    def _without_session(self, request: web.Request) -> web.Response:
+        target = request.rel_url.raw_path_qs
+        if request.headers.get("X-Requested-With") == "hotpeers":
+            return web.Response(text="signed out\n", status=401)
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            # The browser sends no SameSite=Strict cookie when it follows a link of another site. From
+            # a page of ours it sends the cookie.
+            return self._message(200, "hotpeers", "One moment.", again=local_path(target))
+        back = local_path(target)
+        query = f"?next={quote(back, safe='/')}" if back != "/" else ""
+        return _see(f"/sign-in{query}")
+
+    def _message(self, status: int, title: str, message: str, again: str = "") -> web.Response:
+        body = self._pages.render("message.html", title=title, message=message, again=again)
+        return web.Response(text=body, content_type="text/html", status=status)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        session = self._session(request)
+        if session is None:
+            return web.Response(text="signed out\n", status=401)
+        try:
+            return await self.streams.serve(request, session)
+        except KubeError:
+            return web.Response(text="the API server could not be asked\n", status=503)
+
+    @web.middleware
+    async def _frame(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Adds the headers of every answer."""
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            if error.status not in (404, 405):
+                self._add_headers(error)
+                raise
+            response = self._message(error.status, "Not found", "There is no such page.")
+        if not response.prepared:
+            self._add_headers(response)
+        return response
+
+    def _add_headers(self, response: web.StreamResponse) -> None:
+        response.headers.update(SECURITY_HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")
+        if self._secure:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _see(path: str) -> web.Response:
+    """Leads the browser to another page, by GET."""
+    return web.Response(status=303, headers={"Location": path})
+
+
+async def _no_icon(_: web.Request) -> web.Response:
+    return web.Response(status=404, text="")
+
+
+@web.middleware
+async def _check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses forms of other sites. Browsers send `Origin` with each POST, and pages cannot change it."""
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        origin = request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site", "same-origin")
+        if site not in ("same-origin", "none") or (
+            origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
+        ):
+            return web.Response(text="this form is not one of this server\n", status=403)
+    return await handler(request)

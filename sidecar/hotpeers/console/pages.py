@@ -1,0 +1,256 @@
+"""The content of each page: what its template is given. No page is made from anything but a `View`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from ..model.orchestrator_status import STALE_SECONDS, Change, Live, Replica
+from ..page.environment import templates_of
+from ..page.remedy import advice_of
+from .graph import picture, state_of
+from .query import Table, orchestrator_path, path_of
+from .records import AgentRecord, OrchestratorRecord, PeerRecord
+from .spawned import spawned_tree
+from .troubles import Severity, Trouble, grouped, troubles_of, troubles_of_policy
+from .world import View
+
+Given = Mapping[str, str]
+_MOST_GROUPS = 20
+_LIVE_ORDER = {Live.FALSE: 0, Live.UNKNOWN: 1, Live.TRUE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An orchestrator in the table, with what is wrong with it."""
+
+    record: OrchestratorRecord
+    errors: int
+    warnings: int
+    link: str
+
+
+class Summary:
+    """What several pages need of one view. Made once for each view."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    @cached_property
+    def troubles(self) -> list[Trouble]:
+        """Everything that is wrong."""
+        found = [one for record in self.view.orchestrators for one in troubles_of(record)]
+        return found + [one for policy in self.view.policies for one in troubles_of_policy(policy)]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The orchestrators of the table."""
+        errors: dict[str, int] = {}
+        warnings: dict[str, int] = {}
+        for one in self.troubles:
+            counts = errors if one.severity is Severity.ERROR else warnings
+            counts[one.owner] = counts.get(one.owner, 0) + 1
+        return [
+            Row(one, errors.get(name, 0), warnings.get(name, 0), orchestrator_path(name))
+            for name, one in self.view.by_name.items()
+        ]
+
+    @cached_property
+    def counts(self) -> list[tuple[str, int, str, str]]:
+        """Numbers of the whole view: what, how many, where to see them, and whether it is bad."""
+        records = self.view.orchestrators
+        not_live = sum(one.status.live is Live.FALSE for one in records)
+        refused = sum(one.status.refused_peers for one in records)
+        return [
+            ("Orchestrators", len(records), "/", ""),
+            ("Offers of peers", sum(one.status.peers or 0 for one in records), "/picture", ""),
+            ("Refused", refused, "/?state=refused", "warn" if refused else ""),
+            ("Not live", not_live, "/?state=notlive", "bad" if not_live else ""),
+            ("Held changes", sum(bool(one.status.held) for one in records), "/?state=held", ""),
+            ("Spawned agents", len(self.view.agents), "/spawned", ""),
+            ("Policies", len(self.view.policies), "/policies", ""),
+        ]
+
+
+def _orchestrator_text(row: Row) -> str:
+    reasons = (one.reason for one in troubles_of(row.record))
+    return " ".join((str(row.record.key), row.record.workload, row.record.status.runtime, *reasons))
+
+
+ORCHESTRATORS = Table[Row](
+    text=_orchestrator_text,
+    states={
+        "problems": lambda row: row.errors + row.warnings > 0,
+        "notlive": lambda row: row.record.status.live is not Live.TRUE,
+        "refused": lambda row: row.record.status.refused_peers > 0,
+        "held": lambda row: bool(row.record.status.held),
+        "hub": lambda row: not row.record.workload,
+    },
+    sorts={
+        "name": lambda row: row.record.key,
+        "problems": lambda row: (-row.errors, -row.warnings, row.record.key),
+        "peers": lambda row: (-(row.record.status.peers or 0), row.record.key),
+        "refused": lambda row: (-row.record.status.refused_peers, row.record.key),
+        "live": lambda row: (_LIVE_ORDER[row.record.status.live], row.record.key),
+        "runtime": lambda row: (row.record.status.runtime, row.record.key),
+    },
+)
+
+PEERS = Table[PeerRecord](
+    text=lambda one: (
+        f"{one.key} {one.url} {one.description} {one.failure.reason if one.failure else ''}"
+    ),
+    states={
+        "notready": lambda one: one.ready is False,
+        "failed": lambda one: one.failure is not None,
+        "unused": lambda one: one.offered_to in ("", "0"),
+    },
+    sorts={
+        "name": lambda one: one.key,
+        "offered": lambda one: (-_number(one.offered_to), one.key),
+        "ready": lambda one: ({False: 0, None: 1, True: 2}[one.ready], one.key),
+        "failure": lambda one: (
+            -(one.failure.time or datetime.min.replace(tzinfo=UTC)).timestamp()
+            if one.failure and one.failure.time
+            else 0.0,
+            one.key,
+        ),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What is wrong with the console itself: its watches that fail, and kinds that do not exist."""
+
+    complete: bool = True
+    problems: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass
+class Pages:
+    """Renders pages. `now` is a clock for expiries and old reports."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _summary: Summary | None = field(default=None, init=False)
+
+    def render(self, template: str, **context: Any) -> str:
+        """The HTML of a template."""
+        return templates_of("hotpeers.console").render(template, **context)
+
+    def overview(self, view: View, given: Given) -> dict[str, Any]:
+        """Counts, problems and the table of orchestrators."""
+        summary = self._summary_of(view)
+        groups = grouped(summary.troubles)
+        query = ORCHESTRATORS.read(given)
+        return {
+            "counts": summary.counts,
+            "groups": groups[:_MOST_GROUPS],
+            "more_groups": max(len(groups) - _MOST_GROUPS, 0),
+            "page": ORCHESTRATORS.select(summary.rows, query),
+            "path": "/",
+        }
+
+    def picture(self, view: View, given: Given) -> dict[str, Any]:
+        """The picture of who may call whom."""
+        focus = given.get("focus", "")[:400]
+        parts = focus.split("/")
+        if any(not view.visible.has(part) for part in parts[:1] if part):
+            focus = ""
+        places = sorted({one.key.namespace for one in view.orchestrators})
+        return {"picture": picture(view, focus), "focus": focus, "places": places}
+
+    def peers(self, view: View, given: Given) -> dict[str, Any]:
+        """The table of Peers."""
+        query = PEERS.read(given)
+        return {"page": PEERS.select(view.peers, query), "path": "/peers"}
+
+    def orchestrator(self, view: View, namespace: str, name: str) -> dict[str, Any] | None:
+        """One orchestrator; None if there is none, or if it may not be seen."""
+        one = view.by_name.get(f"{namespace}/{name}")
+        if one is None:
+            return None
+        status = one.status
+        now = self.now()
+        children = [agent for agent in view.agents if agent.parent == str(one.key)]
+        return {
+            "one": one,
+            "state": state_of(one),
+            "groups": grouped(troubles_of(one)),
+            "replicas": [(replica, _is_old(replica, now)) for replica in status.replicas],
+            "changes": list(reversed(status.changes)),
+            "failing": [
+                (replica, failing) for replica in status.replicas for failing in replica.failing
+            ],
+            "failures": _failures(status.replicas),
+            "calls": sum(replica.calls for replica in status.replicas),
+            "changed": _changed,
+            "spawned": children[:100],
+            "focus": path_of(str(one.key))[1:],
+        }
+
+    def spawned(self, view: View) -> dict[str, Any]:
+        """The tree of spawned agents."""
+        return {
+            "trees": spawned_tree(view.agents),
+            "total": len(view.agents),
+            "names": view.by_name,
+        }
+
+    def policies(self, view: View) -> dict[str, Any]:
+        """The SpawnPolicies with their use."""
+        return {"policies": view.policies[:500], "total": len(view.policies)}
+
+    def context(self, view: View, banner: Banner) -> dict[str, Any]:
+        """What the frame of every page needs."""
+        return {
+            "version": view.version,
+            "banner": banner,
+            "now": self.now(),
+            "advice_of": advice_of,
+            "orchestrator_path": orchestrator_path,
+            "path_of": path_of,
+            "visible": view.visible,
+        }
+
+    def _summary_of(self, view: View) -> Summary:
+        if self._summary is None or self._summary.view is not view:
+            self._summary = Summary(view)
+        return self._summary
+
+
+def is_expired(agent: AgentRecord, now: datetime) -> bool:
+    """Whether an agent's time is over."""
+    return agent.expires is not None and agent.expires <= now
+
+
+def _is_old(replica: Replica, now: datetime) -> bool:
+    return replica.time is None or (now - replica.time).total_seconds() > STALE_SECONDS
+
+
+def _failures(replicas: Sequence[Replica]) -> list[tuple[str, int]]:
+    """The failures of all replicas by reason, the most frequent first."""
+    found: dict[str, int] = {}
+    for replica in replicas:
+        for reason, number in replica.failures.items():
+            found[reason] = found.get(reason, 0) + number
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))
+
+
+def _changed(change: Change) -> list[tuple[str, str, tuple[str, ...]]]:
+    """The parts of a change: its class, its word and its names."""
+    parts = [
+        ("add", "added", change.added),
+        ("del", "removed", change.removed),
+        ("mod", "changed", change.changed),
+    ]
+    return [one for one in parts if one[2]]
+
+
+def _number(text: str) -> int:
+    digits = text.rstrip("+")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else 0

@@ -1,0 +1,87 @@
+"""Server-sent events: tells each open page that something it may show has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from hotpeers_shim.contract import clean_text
+
+from ..kube.errors import KubeError
+from .sessions import Session
+from .world import Visible, World
+
+BEAT_SECONDS = 15.0
+"""A comment is sent at least this often, so that proxies keep the connection. Rights are checked then."""
+RETRY_MILLISECONDS = 1_000
+MOST, MOST_OF_A_SESSION = 1_000, 16
+"""The most open streams of all sessions, and of one."""
+
+VisibleTo = Callable[[Session], Awaitable[Visible | None]]
+"""The namespaces that a session may see; None if it has ended. Raises `KubeError`."""
+
+
+class Streams:
+    """The open streams. An event has no content but the version: the page then asks for itself again."""
+
+    def __init__(self, world: World, visible_to: VisibleTo) -> None:
+        self._world = world
+        self._visible_to = visible_to
+        self._open: Counter[bytes] = Counter()
+
+    @property
+    def number(self) -> int:
+        """How many are open."""
+        return self._open.total()
+
+    async def serve(self, request: web.Request, session: Session) -> web.StreamResponse:
+        """Send events until the browser goes or the session ends.
+
+        The first event is sent at once if the version that the page has is not the newest.
+        """
+        if self.number >= MOST or self._open[session.key] >= MOST_OF_A_SESSION:
+            text = "too many pages are open; this one does not update itself\n"
+            return web.Response(text=text, status=503, headers={"Retry-After": "10"})
+        visible = await self._visible_to(session)
+        if visible is None:
+            return web.Response(text="signed out\n", status=401)
+        response = web.StreamResponse(
+            # Some proxies would else collect the events.
+            headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+        )
+        self._open[session.key] += 1
+        try:
+            await response.prepare(request)
+            await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
+            seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+            with suppress(ConnectionError, KubeError):
+                await self._send(response, session, visible, clean_text(seen, 100))
+        finally:
+            self._open[session.key] -= 1
+            if not self._open[session.key]:
+                del self._open[session.key]
+        return response
+
+    async def _send(
+        self, response: web.StreamResponse, session: Session, visible: Visible | None, seen: str
+    ) -> None:
+        while visible is not None:
+            news = asyncio.ensure_future(self._world.changes())
+            try:
+                version = self._world.version(visible)
+                if version != seen:
+                    await response.write(
+                        f"id: {version}\nevent: change\ndata: {version}\n\n".encode()
+                    )
+                    seen = version
+                done, _ = await asyncio.wait({news}, timeout=BEAT_SECONDS)
+            finally:
+                news.cancel()
+            if not done:
+                await response.write(b": beat\n\n")
+            visible = await self._visible_to(session)
+        await response.write(b"event: end\ndata: signed-out\n\n")

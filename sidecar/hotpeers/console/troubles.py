@@ -1,0 +1,169 @@
+"""What is wrong in the cluster, grouped by reason, the worst first. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ..controller.reasons import ControllerReason
+from ..hold.reasons import HoldReason
+from ..kube.reasons import KubeReason
+from ..mcp.reasons import McpReason
+from ..model.orchestrator_status import LIVE, Live
+from ..model.reasons import ModelReason
+from ..overview.reasons import OverviewReason
+from ..page.remedy import Advice, advice_of
+from ..registry.reasons import RegistryReason
+from ..sidecar.reasons import SidecarReason
+from ..spawnpolicy.reasons import PolicyReason
+from .query import orchestrator_path
+from .records import OrchestratorRecord, PolicyRecord
+
+VOCABULARIES = (
+    ControllerReason,
+    HoldReason,
+    KubeReason,
+    McpReason,
+    ModelReason,
+    OverviewReason,
+    PolicyReason,
+    RegistryReason,
+    SidecarReason,
+)
+"""The words that a status may have. `advice_of` knows them because they are imported here."""
+# An orchestrator is not offered to itself: that is as it should be.
+_USUAL = {str(SidecarReason.IS_ORCHESTRATOR), str(SidecarReason.NOT_SELECTED)}
+_STARTING = {"Loading", "NoProcess", "NoReport", "NotReported"}
+CONDITIONS: Mapping[str, Advice] = {
+    reason: Advice(sentence, ((remedy,),))
+    for reason, sentence, remedy in (
+        (
+            "Loading",
+            "An agent process has not taken over the newest list yet.",
+            "Wait a moment. If it lasts, the process is busy or stopped: look at its log.",
+        ),
+        (
+            "NoProcess",
+            "No agent process has reported yet.",
+            "Wait until the agent has started. A process reports with its first turn at the latest.",
+        ),
+        (
+            "NotLive",
+            "An agent process still uses an older list.",
+            "Look at the log of the agent: its shim has not taken over the newest list.",
+        ),
+        (
+            "Invalid",
+            "The policy is invalid: it allows nothing, and its subjects stay governed.",
+            "Correct the fields that the message names.",
+        ),
+        (
+            "NotGoverned",
+            "The subjects of the policy are not in the guard's webhook configurations yet.",
+            "Wait a few seconds. If it lasts, look at the log of the controller.",
+        ),
+        (
+            "AccountNotNamed",
+            "An orchestrator runs as another account than its own, and is not governed there.",
+            "Give the Agent its own name as serviceAccountName, or name that account as a subject.",
+        ),
+        (
+            "Counting",
+            "The ledger of the policy was lost, so no agent is admitted for a minute.",
+            "Wait until the time that the message names.",
+        ),
+        (
+            "LimitExceeded",
+            "Its namespace has too many policies, so this one is not served.",
+            "Delete some of them, or raise guard.limits in the chart.",
+        ),
+    )
+}
+"""Reasons of conditions that are no words of the vocabulary."""
+_ENTRIES = 5
+
+
+class Severity(IntEnum):
+    """How bad it is: calls or changes do not arrive, or less is offered than could be."""
+
+    ERROR = 0
+    WARNING = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong. `owner` is the `namespace/name` whose page shows it, `link` its path."""
+
+    severity: Severity
+    reason: str
+    owner: str
+    where: str
+    message: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All troubles of one reason. `owners` is the number of orchestrators or policies that have it."""
+
+    severity: Severity
+    reason: str
+    advice: Advice
+    count: int
+    owners: int
+    examples: tuple[Trouble, ...]
+
+
+def troubles_of(one: OrchestratorRecord) -> Iterator[Trouble]:
+    """What is wrong with an orchestrator."""
+    owner, status = str(one.key), one.status
+    link = orchestrator_path(owner)
+    for condition in status.conditions:
+        if condition.status is Live.FALSE:
+            yield Trouble(
+                Severity.ERROR, condition.reason, owner, condition.type, condition.message, link
+            )
+        elif condition.type == LIVE and condition.status is Live.UNKNOWN:
+            severity = Severity.WARNING if condition.reason in _STARTING else Severity.ERROR
+            yield Trouble(
+                severity, condition.reason, owner, condition.type, condition.message, link
+            )
+    for problem in status.problems:
+        yield Trouble(Severity.ERROR, problem.reason, owner, problem.subject, problem.message, link)
+    for replica in status.replicas:
+        for failing in replica.failing:
+            yield Trouble(
+                Severity.ERROR, failing.reason, owner, failing.peer, failing.message, link
+            )
+    for refused in status.refused:
+        if refused.reason not in _USUAL:
+            yield Trouble(
+                Severity.WARNING, refused.reason, owner, refused.subject, refused.message, link
+            )
+
+
+def troubles_of_policy(one: PolicyRecord) -> Iterator[Trouble]:
+    """What is wrong with a SpawnPolicy."""
+    if one.standing.ready is False:
+        reason, message = one.standing.reason, one.standing.message
+        yield Trouble(Severity.ERROR, reason, str(one.key), "SpawnPolicy", message, "/policies")
+
+
+def grouped(troubles: Iterable[Trouble]) -> list[Group]:
+    """Groups of troubles: errors first, then the most frequent."""
+    found: dict[tuple[Severity, str], list[Trouble]] = {}
+    for one in troubles:
+        found.setdefault((one.severity, one.reason), []).append(one)
+    groups = [
+        Group(
+            severity,
+            reason or "Unknown",
+            CONDITIONS.get(reason) or advice_of(reason),
+            len(members),
+            len({one.owner for one in members}),
+            tuple(members[:_ENTRIES]),
+        )
+        for (severity, reason), members in found.items()
+    ]
+    return sorted(groups, key=lambda one: (one.severity, -one.count, one.reason))

@@ -1,0 +1,47 @@
+"""What a reason word means and what to do, as plain pieces of text that a template can show."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from ..base.reasons import vocabulary
+from ..remedies import remedies
+
+_LINK = re.compile(r"\[([^\]]+)\]\(docs/[^)]*\)")
+_LIST_ITEM = re.compile(r"^(?:[-*]|\d+\.) ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`sentence` explains the word; `blocks` are paragraphs of what to do. Both are empty if unknown.
+
+    A block is plain text at even places and code at odd places.
+    """
+
+    sentence: str = ""
+    blocks: tuple[tuple[str, ...], ...] = ()
+
+
+@cache
+def _all() -> dict[str, Advice]:
+    texts = remedies()
+    sentences = {str(word): sentence for word, sentence in vocabulary().items()}
+    return {
+        word: Advice(sentences.get(word, ""), _blocks(texts.get(word, "")))
+        for word in {*sentences, *texts}
+    }
+
+
+def advice_of(word: str) -> Advice:
+    """The advice for a word, which may be any text. Only words of imported modules are known."""
+    return _all().get(word, Advice())
+
+
+def _blocks(markdown: str) -> tuple[tuple[str, ...], ...]:
+    """The paragraphs and list items of a remedy, without links."""
+    plain = _LINK.sub(r"\1", markdown)
+    parts = [part for text in plain.split("\n\n") for part in _LIST_ITEM.split(text)]
+    lines = [" ".join(part.split()) for part in parts]
+    return tuple(tuple(line.split("`")) for line in lines if line)

@@ -1,0 +1,120 @@
+"""A site over a world without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from hotpeers.console.app import Site
+from hotpeers.console.records import (
+    read_orchestrator_record,
+    read_peer_record,
+    read_policy_record,
+    read_spawned_record,
+)
+from hotpeers.console.reviews import User
+from hotpeers.console.rights import Rights
+from hotpeers.console.world import World
+from kit.apiserver.client import Object
+from kit.apiserver.resources import orchestrator, peer
+from kit.console.objects import policy, spawned, status_of
+
+READERS = {
+    "orchestrators": read_orchestrator_record,
+    "peers": read_peer_record,
+    "agents": read_spawned_record,
+    "policies": read_policy_record,
+}
+TOKENS = {
+    "of-admin": User("admin", groups=("admins",)),
+    "of-team": User("team-member", extra=(("scopes", ("a",)),)),
+}
+
+
+@dataclass
+class Scene:
+    """A world, whose objects are put as they are in the cluster, and who may see what."""
+
+    world: World = field(default_factory=World)
+    allowed: dict[str, set[str]] = field(
+        default_factory=lambda: {"admin": {""}, "team-member": {"team"}}
+    )
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def put(self, kind: str, *objects: Object) -> None:
+        for one in objects:
+            record: Any = READERS[kind](one)
+            before = next(
+                (
+                    it
+                    for it in self.world._shelves.get(record.key.namespace, _NONE)
+                    .kinds.get(kind, {})
+                    .values()
+                    if it.key == record.key
+                ),
+                None,
+            )
+            self.world.note(kind, before, record)
+
+    def show(self, namespace: str, name: str, status: Object) -> None:
+        self.put("orchestrators", {**orchestrator(namespace, name), "status": status})
+
+    async def may_list(self, user: User, namespace: str) -> bool:
+        self.asked.append((user.name, namespace))
+        return namespace in self.allowed.get(user.name, ())
+
+    async def review(self, token: str) -> User | None:
+        return TOKENS.get(token)
+
+    def site(self, **more: Any) -> Site:
+        return Site(
+            self.world,
+            self.review,
+            Rights(self.may_list, self.world.namespaces),
+            audience="hotpeers-console",
+            **more,
+        )
+
+
+class _Shelfless:
+    kinds: dict[str, dict[Any, Any]] = {}
+
+
+_NONE = _Shelfless()
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Two namespaces: `team` and `other`."""
+    found = Scene()
+    found.show("team", "lead", status_of(["team/weather", "other/news"]))
+    found.show("other", "secret-lead", status_of(["other/news"]))
+    found.put("peers", peer("team", "weather"), peer("other", "news"))
+    found.put("agents", spawned("team", "helper", "team/lead"))
+    found.put("policies", policy("team", "helpers", "lead"), policy("other", "hidden", "x"))
+    return found
+
+
+@pytest.fixture
+def empty() -> Scene:
+    """A cluster with no object of ours."""
+    return Scene()
+
+
+@pytest.fixture
+async def browser(scene: Scene) -> AsyncIterator[TestClient[Any, Any]]:
+    """A client of a site that follows no redirects and keeps cookies."""
+    async with TestClient(TestServer(scene.site().app())) as client:
+        yield client
+
+
+async def sign_in(client: TestClient[Any, Any], token: str, **more: str) -> Any:
+    return await client.post("/sign-in", data={"token": token, **more}, allow_redirects=False)
+
+
+def texts(values: Iterable[Any]) -> str:
+    return " ".join(map(str, values))
