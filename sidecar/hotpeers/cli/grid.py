@@ -88,7 +88,7 @@ def _fitted(
             break
         widths[max(cuttable, key=lambda at: widths[at])] -= 1
     room = width - sum(widths[:-1]) - _GAP * (len(widths) - 1)
-    widths[-1] = max(min(widths[-1], room), 1)
+    widths[-1] = max(min(widths[-1], room), 0 if wrap else 1)
     return heads, rows, widths
 
 

@@ -144,6 +144,6 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"Every test that needs {names} was left out, because")
         terminalreporter.write_line(why)
         terminalreporter.write_line(
-            "`make cluster helm` builds what tests need, or KUBEBUILDER_ASSETS names a folder with"
+            "`make cluster kubectl helm` builds what tests need, or KUBEBUILDER_ASSETS names a folder with"
         )
         terminalreporter.write_line("etcd and kube-apiserver. With CI=true this is an error.")

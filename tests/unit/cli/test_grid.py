@@ -60,6 +60,12 @@ def test_empty_columns_and_tables_are_left_out() -> None:
     assert [one.plain for one in table(COLUMNS, [("a", "", "", "")], 80)] == ["NAME", "a"]
 
 
+def test_text_without_any_room_is_below() -> None:
+    rows = [("", "", "", "a"), ("a" * 12, "", "", "")]
+    found = [line.plain for line in table(COLUMNS, rows, 14, wrap=True)]
+    assert found == ["NAME", "", "    a", "a" * 12]
+
+
 TEXTS = st.text(st.sampled_from("ab 漢字é́😀-"), max_size=40).map(str.strip)
 
 

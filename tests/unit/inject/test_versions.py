@@ -44,7 +44,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def start(arguments: list[str], variables: dict[str, str]) -> tuple[int, str]:
     done = CliRunner().invoke(cli, arguments, env=variables)
-    return done.exit_code, str(done.exception or done.output)
+    return done.exit_code, done.output
 
 
 @pytest.mark.parametrize("container", SERVING, ids=title)

@@ -6,10 +6,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from hotpeers.base.reasons import sentence_of
-from hotpeers.cli.status import show_status
+from hotpeers.cli.sidecar_text import sidecar_lines
 from hotpeers.sidecar.acks.configuration import config_problems
 from hotpeers.sidecar.acks.reader import AckReader, Acks
 from hotpeers.sidecar.status.document import Status
@@ -126,9 +125,7 @@ def test_status_metrics_and_page_show_it():
     page = render_page(document)
     assert "Configuration of the agent" in page
     assert "It changes: stream" in page
-    console = Console(record=True, width=200)
-    show_status(document, console)
-    text = console.export_text()
+    text = "\n".join(line.plain for line in sidecar_lines(document, 200))
     assert "RestartNeeded" in text
     assert "hotpeers explain REASON" in text
 
@@ -139,9 +136,7 @@ def test_status_hides_the_configuration_without_hot_config():
     assert "Configuration of the agent" not in render_page(document)
     # A sidecar of an older version.
     del document["acks"][0]["config"]
-    console = Console(record=True, width=200)
-    show_status(document, console)
-    text = console.export_text()
+    text = "\n".join(line.plain for line in sidecar_lines(document, 200))
     assert "Configuration of the agent" not in text
     assert "hotpeers explain" not in text
 
