@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -128,8 +128,8 @@ def show(api: Api, namespace: str, name: str, status: Object, **spec: Any) -> Ob
     return api.patch(made, {"status": status}, "status")
 
 
-def policy(namespace: str, name: str, subject: str, **status: Any) -> Object:
-    """The manifest of a SpawnPolicy, and its status."""
+def policy(namespace: str, name: str, subject: str) -> Object:
+    """The manifest of a SpawnPolicy."""
     limits = {
         "maxAgents": 10,
         "creates": {"count": 20, "window": "1h"},
@@ -214,8 +214,3 @@ def fill(api: Api, orchestrators: int, peers: int, namespaces: int = 20) -> list
         made.append(spawned(places[0], "deeper", f"{places[0]}/helper-0", 2))
         api.create_all(made)
     return places
-
-
-def namespaces_of(names: Iterable[str]) -> set[str]:
-    """The namespaces in names of the form `namespace/name`."""
-    return {name.partition("/")[0] for name in names}

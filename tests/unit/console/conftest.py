@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,11 +110,3 @@ async def browser(scene: Scene) -> AsyncIterator[TestClient[Any, Any]]:
     """A client of a site that follows no redirects and keeps cookies."""
     async with TestClient(TestServer(scene.site().app())) as client:
         yield client
-
-
-async def sign_in(client: TestClient[Any, Any], token: str, **more: str) -> Any:
-    return await client.post("/sign-in", data={"token": token, **more}, allow_redirects=False)
-
-
-def texts(values: Iterable[Any]) -> str:
-    return " ".join(map(str, values))
