@@ -10,6 +10,7 @@ from ..base.reasons import vocabulary
 from ..remedies import remedies
 
 _LINK = re.compile(r"\[([^\]]+)\]\(docs/[^)]*\)")
+_FENCE = re.compile(r"(:)?(?:\A|\n\n)```\w*\n(.*?)\n```", re.DOTALL)
 _LIST_ITEM = re.compile(r"^(?:[-*]|\d+\.) ", re.MULTILINE)
 
 
@@ -40,8 +41,15 @@ def advice_of(word: str) -> Advice:
 
 
 def _blocks(markdown: str) -> tuple[tuple[str, ...], ...]:
-    """The paragraphs and list items of a remedy, without links."""
-    plain = _LINK.sub(r"\1", markdown)
+    """The paragraphs and list items of a remedy, without links. Commands are code in them."""
+    plain = _FENCE.sub(_commands, _LINK.sub(r"\1", markdown))
     parts = [part for text in plain.split("\n\n") for part in _LIST_ITEM.split(text)]
     lines = [" ".join(part.split()) for part in parts]
     return tuple(tuple(line.split("`")) for line in lines if line)
+
+
+def _commands(fence: re.Match[str]) -> str:
+    """The commands of a code block, within the paragraph before it if that ends in a colon."""
+    lines = fence[2].replace("\\\n", " ").splitlines()
+    code = ", ".join(f"`{' '.join(line.removeprefix('$ ').split())}`" for line in lines)
+    return f": {code}" if fence[1] else f"\n\n{code}"

@@ -66,6 +66,20 @@ def test_every_word_of_a_status_has_advice(word: str) -> None:
     assert found.blocks
 
 
+def test_commands_of_a_remedy_are_code() -> None:
+    first = advice_of("CardUnavailable").blocks[0]
+    assert first[0].endswith("pod: ")
+    assert first[1].startswith("kubectl -n team exec deploy/concierge -c hotpeers -- python")
+
+
+def test_no_markup_is_left_in_a_remedy() -> None:
+    for word in WORDS:
+        for block in advice_of(str(word)).blocks:
+            assert len(block) % 2 == 1, word
+            assert all(block[0::2]) or len(block) > 1, word
+            assert not any("](" in piece or "$ " in piece for piece in block), word
+
+
 def test_unknown_word_has_no_advice() -> None:
     assert advice_of("<script>").blocks == ()
 
