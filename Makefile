@@ -224,7 +224,7 @@ test-observing: $(VENV)/.ready | build
 	$(call pytest,$(VENV),tests/observing)
 
 test-kagent: $(KAGENT)/.ready $(ADK)/.ready | build
-	$(call pytest,$(KAGENT),tests/compat)
+	$(call pytest,$(KAGENT),-n 2 --dist loadfile tests/compat)
 
 test-adk: $(ADK)/.ready | build
 	$(call pytest,$(ADK),tests/compat)
