@@ -10,9 +10,9 @@ from rich.text import Text
 from ..base.reasons import sentence_of, vocabulary
 from ..controller.reasons import ControllerReason
 from ..kube.reasons import KubeReason
-from ..model.orchestrator_status import Finding, Live, format_time
+from ..model.orchestrator_status import Live, format_time
 from ..overview.differences import facts, told
-from ..overview.summary import State, Summary, counts_of
+from ..overview.summary import Fault, State, Summary, counts_of
 from ..sidecar.reasons import SidecarReason
 from .grid import Cell, Column, table
 
@@ -205,7 +205,7 @@ def section(
     yield from table(columns, found, width, wrap=True)
 
 
-def _what_to_do(problems: Iterable[Finding]) -> Iterator[Text]:
+def _what_to_do(problems: Iterable[Fault]) -> Iterator[Text]:
     known = {str(word): word for word in vocabulary()}
     reasons = dict.fromkeys(one.reason for one in problems if one.reason)
     if not reasons:

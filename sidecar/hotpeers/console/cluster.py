@@ -11,9 +11,9 @@ from ..base.scope import State
 from ..kube.client import Client
 from ..kube.informer.kind import Kind, Version
 from ..kube.informer.scope import Scope
+from ..overview.summary import read_orchestrator
 from ..spawnpolicy.stamps import SPAWNED
 from .records import (
-    read_orchestrator_record,
     read_peer_record,
     read_policy_record,
     read_spawned_record,
@@ -30,7 +30,7 @@ def _kind(
 
 
 KINDS = (
-    _kind("Orchestrator", _HOTPEERS, "orchestrators", "v1alpha1", read_orchestrator_record),
+    _kind("Orchestrator", _HOTPEERS, "orchestrators", "v1alpha1", read_orchestrator),
     _kind("Peer", _HOTPEERS, "peers", "v1alpha1", read_peer_record),
     _kind("SpawnPolicy", _HOTPEERS, "spawnpolicies", "v1alpha1", read_policy_record),
     _kind("Agent", _KAGENT, "agents", "v1alpha2 v1alpha1", read_spawned_record),

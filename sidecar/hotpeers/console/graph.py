@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from ..model.orchestrator_status import Live
+from ..overview.summary import Orchestrator, Severity, faults_of
 from ..page.formats import count
 from .query import orchestrator_path, path_of
-from .records import OrchestratorRecord
 from .world import View
 
 MOST_NODES = 40
@@ -103,33 +103,36 @@ class _Sketch:
     failing: set[tuple[str, str]] = field(default_factory=set)
 
 
-def picture(view: View, focus: str) -> Picture:
-    """The picture of a view. `focus` is "", a namespace, or the `namespace/name` of an agent."""
+def picture(view: View, focus: str, now: datetime) -> Picture:
+    """The picture of a view at the time `now`.
+
+    `focus` is "", a namespace, or the `namespace/name` of an agent.
+    """
     if "/" in focus:
-        return _placed(_around(view, focus))
+        return _placed(_around(view, focus, now))
     if focus:
         orchestrators = [one for one in view.orchestrators if one.key.namespace == focus]
-        return _placed(_direct(f"Who may call whom: namespace {focus}", orchestrators))
+        return _placed(_direct(f"Who may call whom: namespace {focus}", orchestrators, now))
     names = {peer.peer for one in view.orchestrators for peer in one.status.offered}
     if len(view.orchestrators) <= _SMALL and len(names) <= _SMALL:
-        return _placed(_direct("Who may call whom", view.orchestrators))
-    return _placed(_by_namespace(view.orchestrators))
+        return _placed(_direct("Who may call whom", view.orchestrators, now))
+    return _placed(_by_namespace(view.orchestrators, now))
 
 
-def state_of(one: OrchestratorRecord) -> str:
-    """The state of an orchestrator: "ok", "bad" or "unknown"."""
-    states = [condition.status for condition in one.status.conditions]
-    if Live.FALSE in states or one.status.problems or any(r.failing for r in one.status.replicas):
+def state_of(one: Orchestrator, now: datetime) -> str:
+    """The state of an orchestrator: "ok", "bad" or "unknown". A refusal alone is not bad."""
+    severities = {fault.severity for fault in faults_of(one, now)}
+    if Severity.ERROR in severities:
         return "bad"
-    return "ok" if states and Live.UNKNOWN not in states else "unknown"
+    return "unknown" if Severity.UNKNOWN in severities else "ok"
 
 
-def _direct(title: str, orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
+def _direct(title: str, orchestrators: Sequence[Orchestrator], now: datetime) -> _Sketch:
     """Each orchestrator with each of its peers; with their namespaces, if there are too many of them."""
     callers = [str(one.key) for one in orchestrators]
     sketch = _Sketch(title, [_Column("orchestrators", callers), _Column("may call", [])])
     for one in orchestrators:
-        _describe(sketch, one)
+        _describe(sketch, one, now)
     failing = {end for _, end in sketch.failing}
     called = Counter(peer.peer for one in orchestrators for peer in one.status.offered)
     many = len(called) > MOST_NODES
@@ -153,7 +156,7 @@ def _namespace(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _around(view: View, focus: str) -> _Sketch:
+def _around(view: View, focus: str, now: datetime) -> _Sketch:
     """An agent between those that may call it and those that it may call."""
     callers = [
         one
@@ -171,25 +174,25 @@ def _around(view: View, focus: str) -> _Sketch:
         ],
     )
     for one in callers:
-        _describe(sketch, one)
+        _describe(sketch, one, now)
         sketch.edges[0, str(one.key), focus] += 1
     if own is None:
         sketch.unknown.add((1, focus))
         return sketch
-    _describe(sketch, own, 1)
+    _describe(sketch, own, now, 1)
     for peer in own.status.offered:
         sketch.edges[1, focus, peer.peer] += 1
     return sketch
 
 
-def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
+def _by_namespace(orchestrators: Sequence[Orchestrator], now: datetime) -> _Sketch:
     """Namespaces of orchestrators with namespaces of their peers."""
     edges: Counter[tuple[int, str, str]] = Counter()
     members: Counter[str] = Counter()
     bad: Counter[str] = Counter()
     for one in orchestrators:
         members[one.key.namespace] += 1
-        bad[one.key.namespace] += state_of(one) == "bad"
+        bad[one.key.namespace] += state_of(one, now) == "bad"
         for peer in one.status.offered:
             edges[0, one.key.namespace, _namespace(peer.peer)] += 1
     called = _ordered(end for _, _, end in edges.elements())
@@ -213,10 +216,10 @@ def _by_namespace(orchestrators: Sequence[OrchestratorRecord]) -> _Sketch:
     return sketch
 
 
-def _describe(sketch: _Sketch, one: OrchestratorRecord, column: int = 0) -> None:
+def _describe(sketch: _Sketch, one: Orchestrator, now: datetime, column: int = 0) -> None:
     name, status = str(one.key), one.status
     sketch.links[name] = orchestrator_path(name)
-    state = state_of(one)
+    state = state_of(one, now)
     if state == "bad":
         sketch.bad.add((column, name))
     elif state == "unknown":

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from ..model.orchestrator_status import STALE_SECONDS, Change, Live, Replica
+from ..overview.summary import Orchestrator, Severity
 from ..page.environment import templates_of
 from ..page.remedy import advice_of
 from .graph import picture, state_of
 from .query import Table, orchestrator_path, path_of
-from .records import AgentRecord, OrchestratorRecord, PeerRecord
+from .records import AgentRecord, PeerRecord
 from .spawned import spawned_tree
-from .troubles import Severity, Trouble, grouped, troubles_of, troubles_of_policy
+from .troubles import Trouble, grouped, troubles_of, troubles_of_policy
 from .world import View
 
 Given = Mapping[str, str]
 _MOST_GROUPS = 20
+_FRESH = timedelta(seconds=30)
 _LIVE_ORDER = {Live.FALSE: 0, Live.UNKNOWN: 1, Live.TRUE: 2}
 
 
@@ -27,22 +29,24 @@ _LIVE_ORDER = {Live.FALSE: 0, Live.UNKNOWN: 1, Live.TRUE: 2}
 class Row:
     """An orchestrator in the table, with what is wrong with it."""
 
-    record: OrchestratorRecord
+    record: Orchestrator
     errors: int
     warnings: int
     link: str
+    reasons: tuple[str, ...]
 
 
 class Summary:
     """What several pages need of one view. Made once for each view."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, now: datetime) -> None:
         self.view = view
+        self.now = now
 
     @cached_property
     def troubles(self) -> list[Trouble]:
         """Everything that is wrong."""
-        found = [one for record in self.view.orchestrators for one in troubles_of(record)]
+        found = [one for record in self.view.orchestrators for one in troubles_of(record, self.now)]
         return found + [one for policy in self.view.policies for one in troubles_of_policy(policy)]
 
     @cached_property
@@ -53,9 +57,18 @@ class Summary:
         for one in self.troubles:
             counts = errors if one.severity is Severity.ERROR else warnings
             counts[one.owner] = counts.get(one.owner, 0) + 1
+        reasons: dict[str, dict[str, None]] = {}
+        for one in self.troubles:
+            reasons.setdefault(one.owner, {})[one.reason] = None
         return [
-            Row(one, errors.get(name, 0), warnings.get(name, 0), orchestrator_path(name))
-            for name, one in self.view.by_name.items()
+            Row(
+                record,
+                errors.get(name, 0),
+                warnings.get(name, 0),
+                orchestrator_path(name),
+                tuple(reasons.get(name, ())),
+            )
+            for name, record in self.view.by_name.items()
         ]
 
     @cached_property
@@ -76,8 +89,8 @@ class Summary:
 
 
 def _orchestrator_text(row: Row) -> str:
-    reasons = (one.reason for one in troubles_of(row.record))
-    return " ".join((str(row.record.key), row.record.workload, row.record.status.runtime, *reasons))
+    record = row.record
+    return " ".join((str(record.key), record.workload, record.status.runtime, *row.reasons))
 
 
 ORCHESTRATORS = Table[Row](
@@ -162,7 +175,7 @@ class Pages:
         if any(not view.visible.has(part) for part in parts[:1] if part):
             focus = ""
         places = sorted({one.key.namespace for one in view.orchestrators})
-        return {"picture": picture(view, focus), "focus": focus, "places": places}
+        return {"picture": picture(view, focus, self.now()), "focus": focus, "places": places}
 
     def peers(self, view: View, given: Given) -> dict[str, Any]:
         """The table of Peers."""
@@ -179,8 +192,8 @@ class Pages:
         children = [agent for agent in view.agents if agent.parent == str(one.key)]
         return {
             "one": one,
-            "state": state_of(one),
-            "groups": grouped(troubles_of(one)),
+            "state": state_of(one, now),
+            "groups": grouped(troubles_of(one, now)),
             "replicas": [(replica, _is_old(replica, now)) for replica in status.replicas],
             "changes": list(reversed(status.changes)),
             "failing": [
@@ -218,9 +231,12 @@ class Pages:
         }
 
     def _summary_of(self, view: View) -> Summary:
-        if self._summary is None or self._summary.view is not view:
-            self._summary = Summary(view)
-        return self._summary
+        now = self.now()
+        known = self._summary
+        # Reports grow old without a change of the view.
+        if known is None or known.view is not view or now - known.now > _FRESH:
+            self._summary = known = Summary(view, now)
+        return known
 
 
 def is_expired(agent: AgentRecord, now: datetime) -> bool:

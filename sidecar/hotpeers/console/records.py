@@ -10,7 +10,6 @@ from hotpeers_shim.contract import clean_text
 
 from ..base.names import NamespacedName
 from ..base.parts import Json, items, number, part, text
-from ..model.orchestrator_status import OrchestratorStatus, read_status
 from ..spawnpolicy.stamps import ACCOUNT, DEPTH, EXPIRES, POLICY, SPAWNED_BY, TEMPLATE
 
 _NAME, _WORD, _MESSAGE = 320, 64, 1024
@@ -24,16 +23,6 @@ class Record(Protocol):
     def key(self) -> NamespacedName:
         """Its namespace and name."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class OrchestratorRecord:
-    """An Orchestrator. `workload` is `Kind/name` of the injected workload, "" if it uses the hub."""
-
-    key: NamespacedName
-    created: datetime | None
-    workload: str
-    status: OrchestratorStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +103,6 @@ class PolicyRecord:
     denials: int
     denial: Denial | None
     standing: Standing
-
-
-def read_orchestrator_record(data: Any) -> OrchestratorRecord:
-    """The record of an Orchestrator."""
-    workload = part(data, "spec", "workload")
-    named = f"{_text(workload, 'kind')}/{_text(workload, 'name')}" if workload else ""
-    return OrchestratorRecord(_key(data), _created(data), named, read_status(data))
 
 
 def read_peer_record(data: Any) -> PeerRecord:

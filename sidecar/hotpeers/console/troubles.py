@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from datetime import datetime
 
 from ..controller.reasons import ControllerReason
 from ..hold.reasons import HoldReason
 from ..kube.reasons import KubeReason
 from ..mcp.reasons import McpReason
-from ..model.orchestrator_status import LIVE, Live
+from ..model.orchestrator_status import LIVE
 from ..model.reasons import ModelReason
 from ..overview.reasons import OverviewReason
+from ..overview.summary import Orchestrator, Severity, faults_of
 from ..page.remedy import Advice, advice_of
 from ..registry.reasons import RegistryReason
 from ..sidecar.reasons import SidecarReason
 from ..spawnpolicy.reasons import PolicyReason
 from .query import orchestrator_path
-from .records import OrchestratorRecord, PolicyRecord
+from .records import PolicyRecord
 
 VOCABULARIES = (
     ControllerReason,
@@ -32,9 +33,6 @@ VOCABULARIES = (
     SidecarReason,
 )
 """The words that a status may have. `advice_of` knows them because they are imported here."""
-# An orchestrator is not offered to itself: that is as it should be.
-_USUAL = {str(SidecarReason.IS_ORCHESTRATOR), str(SidecarReason.NOT_SELECTED)}
-_STARTING = {"Loading", "NoProcess", "NoReport", "NotReported"}
 CONDITIONS: Mapping[str, Advice] = {
     reason: Advice(sentence, ((remedy,),))
     for reason, sentence, remedy in (
@@ -84,13 +82,6 @@ CONDITIONS: Mapping[str, Advice] = {
 _ENTRIES = 5
 
 
-class Severity(IntEnum):
-    """How bad it is: calls or changes do not arrive, or less is offered than could be."""
-
-    ERROR = 0
-    WARNING = 1
-
-
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """One thing that is wrong. `owner` is the `namespace/name` whose page shows it, `link` its path."""
@@ -115,32 +106,13 @@ class Group:
     examples: tuple[Trouble, ...]
 
 
-def troubles_of(one: OrchestratorRecord) -> Iterator[Trouble]:
+def troubles_of(one: Orchestrator, now: datetime) -> Iterator[Trouble]:
     """What is wrong with an orchestrator."""
-    owner, status = str(one.key), one.status
+    owner = str(one.key)
     link = orchestrator_path(owner)
-    for condition in status.conditions:
-        if condition.status is Live.FALSE:
-            yield Trouble(
-                Severity.ERROR, condition.reason, owner, condition.type, condition.message, link
-            )
-        elif condition.type == LIVE and condition.status is Live.UNKNOWN:
-            severity = Severity.WARNING if condition.reason in _STARTING else Severity.ERROR
-            yield Trouble(
-                severity, condition.reason, owner, condition.type, condition.message, link
-            )
-    for problem in status.problems:
-        yield Trouble(Severity.ERROR, problem.reason, owner, problem.subject, problem.message, link)
-    for replica in status.replicas:
-        for failing in replica.failing:
-            yield Trouble(
-                Severity.ERROR, failing.reason, owner, failing.peer, failing.message, link
-            )
-    for refused in status.refused:
-        if refused.reason not in _USUAL:
-            yield Trouble(
-                Severity.WARNING, refused.reason, owner, refused.subject, refused.message, link
-            )
+    for fault in faults_of(one, now):
+        where = fault.subject or LIVE
+        yield Trouble(fault.severity, fault.reason, owner, where, fault.message, link)
 
 
 def troubles_of_policy(one: PolicyRecord) -> Iterator[Trouble]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .records import AgentRecord, OrchestratorRecord, PeerRecord, PolicyRecord, Record
+from ..overview.summary import Orchestrator
+from .records import AgentRecord, PeerRecord, PolicyRecord, Record
 
 _GATHER_SECONDS = 0.02
 _PACE_SECONDS = 0.1
@@ -33,13 +34,13 @@ class View:
 
     version: str
     visible: Visible
-    orchestrators: tuple[OrchestratorRecord, ...] = ()
+    orchestrators: tuple[Orchestrator, ...] = ()
     peers: tuple[PeerRecord, ...] = ()
     agents: tuple[AgentRecord, ...] = ()
     policies: tuple[PolicyRecord, ...] = ()
 
     @cached_property
-    def by_name(self) -> dict[str, OrchestratorRecord]:
+    def by_name(self) -> dict[str, Orchestrator]:
         """The Orchestrators by `namespace/name`."""
         return {str(one.key): one for one in self.orchestrators}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..base.names import NamespacedName
-from ..model.orchestrator_status import Finding
-from .summary import Summary
+from .summary import Fault, Summary
 
 View = Mapping[NamespacedName, Summary]
 
@@ -36,11 +35,11 @@ def facts(summary: Summary) -> str:
     )
 
 
-def told(finding: Finding) -> str:
-    """A finding in a line."""
-    parts = (finding.reason, finding.subject)
+def told(fault: Fault) -> str:
+    """A fault in a line."""
+    parts = (fault.reason, fault.subject)
     head = " ".join(one for one in parts if one)
-    return f"{head}: {finding.message}" if finding.message else head
+    return f"{head}: {fault.message}" if fault.message else head
 
 
 def _changed(before: Summary, after: Summary) -> Iterator[str]:

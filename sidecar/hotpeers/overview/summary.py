@@ -1,11 +1,14 @@
-"""One orchestrator in the overview: its state and its problems, the decision of what is a problem."""
+"""One orchestrator in the overview: its state, and what is wrong with it.
+
+The one place that decides what is wrong: the command line and the console show the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from hotpeers_shim.contract import clean_text
 
@@ -14,7 +17,6 @@ from ..base.parts import items, part, text
 from ..model.orchestrator_status import (
     LIVE,
     STALE_SECONDS,
-    Finding,
     Live,
     OrchestratorStatus,
     read_status,
@@ -38,6 +40,31 @@ class State(StrEnum):
 _ORDER = list(State)
 
 
+class Severity(IntEnum):
+    """How bad it is.
+
+    ERROR: calls or changes do not arrive. WARNING: less is offered than could be. UNKNOWN: nothing
+    says whether all is well.
+    """
+
+    ERROR = 0
+    WARNING = 1
+    UNKNOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong.
+
+    `subject` is a peer, a place or the type of a condition; "" for the orchestrator itself.
+    """
+
+    severity: Severity
+    subject: str
+    reason: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Orchestrator:
     """What is read of an Orchestrator. `workload` is like `Deployment/concierge`; "" for the hub.
@@ -58,7 +85,7 @@ class Summary:
 
     orchestrator: Orchestrator
     state: State
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[Fault, ...] = ()
 
     @property
     def key(self) -> NamespacedName:
@@ -102,15 +129,21 @@ def read_orchestrator(data: object) -> Orchestrator:
 
 
 def summarize(orchestrator: Orchestrator, now: datetime) -> Summary:
-    """Decide what is wrong with an orchestrator.
+    """The state of an orchestrator, and what is wrong with it."""
+    faults = tuple(faults_of(orchestrator, now))
+    state = State.UNKNOWN if faults else State.OK
+    if any(one.severity is not Severity.UNKNOWN for one in faults):
+        state = State.PROBLEM
+    return Summary(orchestrator, state, faults)
 
-    An unknown state is one that nobody reports, or in which no agent process has reported yet.
+
+def faults_of(orchestrator: Orchestrator, now: datetime) -> Iterator[Fault]:
+    """What is wrong with an orchestrator, the worst first.
+
+    Its state is unknown if nobody reports it, or if no agent process has reported yet.
     """
-    unknown = tuple(_unknown(orchestrator, now))
-    wrong = tuple(_wrong(orchestrator.status))
-    if wrong:
-        return Summary(orchestrator, State.PROBLEM, (*wrong, *unknown))
-    return Summary(orchestrator, State.UNKNOWN if unknown else State.OK, unknown)
+    yield from _wrong(orchestrator.status)
+    yield from _unknown(orchestrator, now)
 
 
 def ordered(summaries: Iterable[Summary]) -> list[Summary]:
@@ -128,38 +161,44 @@ def newest_report(status: OrchestratorStatus) -> datetime | None:
     return max((one.time for one in status.replicas if one.time is not None), default=None)
 
 
-def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Finding]:
+def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Fault]:
     status = orchestrator.status
     live = status.condition(LIVE)
     if orchestrator.old:
         said = "its status lists names without sources, as older releases wrote it"
-        yield Finding("", OverviewReason.STATUS_OLD.value, said)
+        yield _unclear(OverviewReason.STATUS_OLD.value, said)
     elif status.peers is None:
-        yield Finding("", OverviewReason.NO_REPORT.value, "no pod has reported yet")
+        yield _unclear(OverviewReason.NO_REPORT.value, "no pod has reported yet")
     elif (newest := newest_report(status)) is not None and _age(newest, now) > STALE_SECONDS:
         said = f"the last report is from {newest.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        yield Finding("", OverviewReason.NO_REPORT.value, said)
+        yield _unclear(OverviewReason.NO_REPORT.value, said)
     elif live is None:
         # The hub has no agent process that could report.
         if orchestrator.workload:
-            yield Finding(
-                "", OverviewReason.NO_REPORT.value, "no pod says whether its peers are live"
-            )
+            yield _unclear(OverviewReason.NO_REPORT.value, "no pod says whether its peers are live")
     elif live.status is Live.UNKNOWN:
-        yield Finding("", live.reason or OverviewReason.NO_REPORT.value, live.message)
+        yield _unclear(live.reason or OverviewReason.NO_REPORT.value, live.message)
 
 
-def _wrong(status: OrchestratorStatus) -> Iterator[Finding]:
+def _wrong(status: OrchestratorStatus) -> Iterator[Fault]:
     for one in status.conditions:
         if one.status is Live.FALSE:
-            yield Finding("" if one.type == LIVE else one.type, one.reason, one.message)
-    yield from status.problems
-    yield from (one for one in status.refused if one.reason not in _BY_DESIGN)
+            subject = "" if one.type == LIVE else one.type
+            yield Fault(Severity.ERROR, subject, one.reason, one.message)
+    for problem in status.problems:
+        yield Fault(Severity.ERROR, problem.subject, problem.reason, problem.message)
     yield from _failing(status)
+    for refused in status.refused:
+        if refused.reason not in _BY_DESIGN:
+            yield Fault(Severity.WARNING, refused.subject, refused.reason, refused.message)
 
 
-def _failing(status: OrchestratorStatus) -> Iterator[Finding]:
-    """One finding for each peer and reason, with the calls that failed in all pods."""
+def _unclear(reason: str, message: str) -> Fault:
+    return Fault(Severity.UNKNOWN, "", reason, message)
+
+
+def _failing(status: OrchestratorStatus) -> Iterator[Fault]:
+    """One fault for each peer and reason, with the calls that failed in all pods."""
     counts: dict[tuple[str, str], int] = {}
     messages: dict[tuple[str, str], str] = {}
     for one in (failing for replica in status.replicas for failing in replica.failing):
@@ -168,7 +207,7 @@ def _failing(status: OrchestratorStatus) -> Iterator[Finding]:
         messages.setdefault(key, one.message)
     for (peer, reason), count in counts.items():
         calls = f"{count} calls failed" if count != 1 else "1 call failed"
-        yield Finding(peer, reason, f"{calls}: {messages[peer, reason]}")
+        yield Fault(Severity.ERROR, peer, reason, f"{calls}: {messages[peer, reason]}")
 
 
 def counts_of(summaries: Sequence[Summary]) -> dict[State, int]:

@@ -11,7 +11,6 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers.console.app import Site
 from hotpeers.console.records import (
-    read_orchestrator_record,
     read_peer_record,
     read_policy_record,
     read_spawned_record,
@@ -19,12 +18,13 @@ from hotpeers.console.records import (
 from hotpeers.console.reviews import User
 from hotpeers.console.rights import Rights
 from hotpeers.console.world import World
+from hotpeers.overview.summary import read_orchestrator
 from kit.apiserver.client import Object
 from kit.apiserver.resources import orchestrator, peer
 from kit.console.objects import policy, spawned, status_of
 
 READERS = {
-    "orchestrators": read_orchestrator_record,
+    "orchestrators": read_orchestrator,
     "peers": read_peer_record,
     "agents": read_spawned_record,
     "policies": read_policy_record,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,15 @@ from hotpeers.base.reasons import Reason
 from hotpeers.console.pages import Pages
 from hotpeers.console.records import read_policy_record, read_spawned_record
 from hotpeers.console.spawned import spawned_tree
-from hotpeers.console.troubles import CONDITIONS, Severity, grouped, troubles_of, troubles_of_policy
+from hotpeers.console.troubles import CONDITIONS, grouped, troubles_of, troubles_of_policy
 from hotpeers.console.world import Visible
+from hotpeers.overview.summary import Severity
 from hotpeers.page.remedy import advice_of
 from kit.console.objects import FAULTY, condition, faulty_replica, policy, spawned, status_of
 from kit.words import every_word
 
 ALL = Visible(everything=True)
+NOW = datetime.now(UTC)
 WORDS = every_word()
 # No status of an Orchestrator, a Peer or a SpawnPolicy has these words.
 OTHERS = {
@@ -35,7 +38,7 @@ def test_problems_are_grouped_with_errors_first(scene) -> None:
         replicas = {"a": faulty_replica("team/weather")} if number == 0 else {}
         scene.show("team", f"bad-{number}", status | {"replicas": replicas})
     view = scene.world.view(ALL)
-    groups = grouped(one for record in view.orchestrators for one in troubles_of(record))
+    groups = grouped(one for record in view.orchestrators for one in troubles_of(record, NOW))
     assert [(one.severity, one.reason, one.count, one.owners) for one in groups] == [
         (Severity.ERROR, "ShimNotLoaded", 3, 3),
         (Severity.ERROR, "WrongShape", 3, 3),
@@ -49,7 +52,7 @@ def test_problems_are_grouped_with_errors_first(scene) -> None:
 
 def test_orchestrator_that_is_well_has_no_problem(scene) -> None:
     view = scene.world.view(ALL)
-    assert [one for record in view.orchestrators for one in troubles_of(record)] == []
+    assert [one for record in view.orchestrators for one in troubles_of(record, NOW)] == []
 
 
 def test_policy_that_is_not_ready_is_a_problem() -> None:

@@ -3,15 +3,15 @@
 import pytest
 
 from hotpeers.console.records import (
-    read_orchestrator_record,
     read_peer_record,
     read_policy_record,
     read_spawned_record,
 )
+from hotpeers.overview.summary import read_orchestrator
 from kit.apiserver.resources import peer
 from kit.console.objects import policy, spawned, status_of
 
-READERS = [read_orchestrator_record, read_peer_record, read_policy_record, read_spawned_record]
+READERS = [read_orchestrator, read_peer_record, read_policy_record, read_spawned_record]
 ODD = [
     None,
     [],
@@ -75,4 +75,4 @@ def test_limits_and_use_of_a_policy() -> None:
 
 def test_equal_objects_have_equal_records() -> None:
     data = {"metadata": {"name": "a", "namespace": "b"}, "status": status_of(["team/weather"])}
-    assert read_orchestrator_record(data) == read_orchestrator_record(data)
+    assert read_orchestrator(data) == read_orchestrator(data)
