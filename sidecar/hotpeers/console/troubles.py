@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,52 +33,6 @@ VOCABULARIES = (
     SidecarReason,
 )
 """The words that a status may have. `advice_of` knows them because they are imported here."""
-CONDITIONS: Mapping[str, Advice] = {
-    reason: Advice(sentence, ((remedy,),))
-    for reason, sentence, remedy in (
-        (
-            "Loading",
-            "An agent process has not taken over the newest list yet.",
-            "Wait a moment. If it lasts, the process is busy or stopped: look at its log.",
-        ),
-        (
-            "NoProcess",
-            "No agent process has reported yet.",
-            "Wait until the agent has started. A process reports with its first turn at the latest.",
-        ),
-        (
-            "NotLive",
-            "An agent process still uses an older list.",
-            "Look at the log of the agent: its shim has not taken over the newest list.",
-        ),
-        (
-            "Invalid",
-            "The policy is invalid: it allows nothing, and its subjects stay governed.",
-            "Correct the fields that the message names.",
-        ),
-        (
-            "NotGoverned",
-            "The subjects of the policy are not in the guard's webhook configurations yet.",
-            "Wait a few seconds. If it lasts, look at the log of the controller.",
-        ),
-        (
-            "AccountNotNamed",
-            "An orchestrator runs as another account than its own, and is not governed there.",
-            "Give the Agent its own name as serviceAccountName, or name that account as a subject.",
-        ),
-        (
-            "Counting",
-            "The ledger of the policy was lost, so no agent is admitted for a minute.",
-            "Wait until the time that the message names.",
-        ),
-        (
-            "LimitExceeded",
-            "Its namespace has too many policies, so this one is not served.",
-            "Delete some of them, or raise guard.limits in the chart.",
-        ),
-    )
-}
-"""Reasons of conditions that are no words of the vocabulary."""
 _ENTRIES = 5
 
 
@@ -131,7 +85,7 @@ def grouped(troubles: Iterable[Trouble]) -> list[Group]:
         Group(
             severity,
             reason or "Unknown",
-            CONDITIONS.get(reason) or advice_of(reason),
+            advice_of(reason),
             len(members),
             len({one.owner for one in members}),
             tuple(members[:_ENTRIES]),

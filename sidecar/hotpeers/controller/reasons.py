@@ -98,3 +98,23 @@ class ControllerReason(Reason):
         "HeldAgain",
         "The webhook held a release of the controller: it does not recognize the controller's user.",
     )
+    POLICY_FAULTY = (
+        "Invalid",
+        "The SpawnPolicy is invalid: it allows nothing, and its subjects stay governed.",
+    )
+    NOT_GOVERNED = (
+        "NotGoverned",
+        "The subjects of the SpawnPolicy are not in the guard's webhook configurations yet.",
+    )
+    ACCOUNT_NOT_NAMED = (
+        "AccountNotNamed",
+        "An orchestrator runs as another account than its own, and is not governed there.",
+    )
+    COUNTING = (
+        "Counting",
+        "The ledger of the SpawnPolicy was lost, so it admits no agent for a minute.",
+    )
+    BEYOND_LIMIT = (
+        "LimitExceeded",
+        "The namespace has too many SpawnPolicies or subjects, so this one is not served.",
+    )

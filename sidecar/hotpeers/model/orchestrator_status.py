@@ -206,7 +206,7 @@ def live_condition(replicas: Mapping[str, Any], now: datetime) -> tuple[Live, st
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             return (
                 state,
-                text(one, "reason") or "NotReported",
+                text(one, "reason") or "NoReport",
                 f"{name}: {text(one, 'message')}{more}",
             )
     if not known:

@@ -45,6 +45,9 @@ class SidecarReason(Reason):
         "ShimNotInstalled",
         "The shim is missing from the pod; an agent that started without it has no peers.",
     )
+    LOADING = "Loading", "An agent process has not taken over the newest list of peers yet."
+    NOT_LIVE = "NotLive", "An agent process still uses an older list of peers."
+    NO_PROCESS = "NoProcess", "No agent process has reported yet."
     SHIM_NOT_LOADED = (
         "ShimNotLoaded",
         "No process of the agent has loaded the shim, so that it has no peers: "

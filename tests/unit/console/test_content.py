@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-import hotpeers
 from hotpeers.base.reasons import Reason
 from hotpeers.console.pages import Pages
 from hotpeers.console.records import read_policy_record, read_spawned_record
 from hotpeers.console.spawned import spawned_tree
-from hotpeers.console.troubles import CONDITIONS, grouped, troubles_of, troubles_of_policy
+from hotpeers.console.troubles import grouped, troubles_of, troubles_of_policy
 from hotpeers.console.world import Visible
 from hotpeers.overview.summary import Severity
 from hotpeers.page.remedy import advice_of
@@ -126,22 +123,3 @@ def test_hidden_orchestrator_is_as_a_missing_one(scene) -> None:
     assert pages.orchestrator(view, "other", "secret-lead") is None
     assert pages.orchestrator(view, "team", "missing") is None
     assert pages.orchestrator(view, "team", "lead") is not None
-
-
-def test_reasons_of_conditions_are_explained_and_are_no_words() -> None:
-    """Those that the sidecar and the controller write, as their sources have them."""
-    sources = [Path(hotpeers.__file__).parent / one for one in WRITERS]
-    written = {
-        reason
-        for source in sources
-        for reason in re.findall(
-            r"\"((?:No|Not)[A-Z]\w+|Loading|Invalid|Counting|AccountNotNamed|LimitExceeded)\"",
-            source.read_text(),
-        )
-    }
-    assert {"NotLive", "NoProcess", "Loading", "Invalid", "Counting"} <= written
-    assert written <= CONDITIONS.keys() | {str(word) for word in WORDS}
-    assert not CONDITIONS.keys() & {str(word) for word in WORDS}
-
-
-WRITERS = ("sidecar/status/orchestrator.py", "controller/status/standing.py")

@@ -15,10 +15,11 @@ from ...spawnpolicy.stamps import FORMAT
 from ...spawnpolicy.tenancy import is_beyond
 from ..quota.ledger import LastDenial
 from ..quota.reservations import Counts
+from ..reasons import ControllerReason
 
 READY = "Ready"
 SECRETS = "SecretNamesChecked"
-BEYOND = "LimitExceeded"
+BEYOND = ControllerReason.BEYOND_LIMIT.value
 """The reason of a policy that is not served because its namespace has too many policies."""
 # The maxLength of each field in the CRD.
 _LONGEST = {
@@ -97,20 +98,23 @@ def _ready(  # noqa: PLR0913 - all that it is made of
             message = (
                 f"{policy.findings[0][1]}; delete some, or ask the operator to raise guard.limits"
             )
-        status, reason = "False", BEYOND if is_beyond(policy) else "Invalid"
+        status, reason = (
+            "False",
+            BEYOND if is_beyond(policy) else ControllerReason.POLICY_FAULTY.value,
+        )
         message = f"it allows nothing, and its subjects stay governed: {message}"
     elif not governed:
-        status, reason = "False", "NotGoverned"
+        status, reason = "False", ControllerReason.NOT_GOVERNED.value
         message = "its subjects are not in the guard's webhook configurations yet"
     elif strays:
-        status, reason = "False", "AccountNotNamed"
+        status, reason = "False", ControllerReason.ACCOUNT_NOT_NAMED.value
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
         message = (
             f"{', '.join(strays[:3])}{more}: what it does there is not governed; give the Agent its own name"
             " as serviceAccountName, or name that ServiceAccount among the subjects"
         )
     elif held is not None and held > now:
-        status, reason = "False", "Counting"
+        status, reason = "False", ControllerReason.COUNTING.value
         message = f"its ledger was lost; no agent is admitted until {held.strftime(FORMAT)}"
     elif policy.policy.spec.mode == "Audit":
         status, reason = "True", "Audited"

@@ -81,7 +81,7 @@ def live_report(status: Status, loading: float) -> tuple[Live, str, str]:
         silent = [p for p in status.problems if p.reason is SidecarReason.SHIM_NOT_LOADED]
         if silent:
             return Live.FALSE, SidecarReason.SHIM_NOT_LOADED.value, silent[0].message
-        return Live.UNKNOWN, "NoProcess", "no agent process has reported yet"
+        return Live.UNKNOWN, SidecarReason.NO_PROCESS.value, "no agent process has reported yet"
     for ack in acks.refusing:
         reason = ack.reason or "ShimFailed"
         return Live.FALSE, reason[:64], clean_text(f"process {ack.pid}: {ack.message}", 300)
@@ -89,8 +89,8 @@ def live_report(status: Status, loading: float) -> tuple[Live, str, str]:
     if live < status.generation:
         message = f"generation {status.generation} is written, and generation {live} is live"
         if loading < LOADING_SECONDS:
-            return Live.UNKNOWN, "Loading", message
-        return Live.FALSE, "NotLive", message
+            return Live.UNKNOWN, SidecarReason.LOADING.value, message
+        return Live.FALSE, SidecarReason.NOT_LIVE.value, message
     count = len(acks.acks)
     processes = "1 process" if count == 1 else f"{count} processes"
     return Live.TRUE, "AllLive", f"generation {status.generation} is live in {processes}"
