@@ -45,7 +45,7 @@ class Release:
             "image.tag": tag,
             "registry.url": REGISTRY_URL,
         }
-        wanted["hub.enabled"] = True
+        wanted["hub.enabled"] = wanted["console.enabled"] = True
         self._values = [f"{name}={json.dumps(value)}" for name, value in wanted.items()]
         self.is_installed = False
 
