@@ -14,7 +14,7 @@ from ..overview.timeline import Entry, timeline_of
 from .grid import Cell, Column, table
 from .output import print_document
 from .views import View
-from .watching import Trouble, title_of
+from .watching import Interruption, title_of
 
 _COLUMNS = (
     Column("TIME"),
@@ -45,11 +45,11 @@ class HistoryShow:
         self._output = output
         self._since = since
         self._known: dict[object, float | None] = {}
-        self._trouble = Trouble()
+        self._interruption = Interruption()
 
     def show(self, view: View) -> None:
         """Print what is new in a view."""
-        self._trouble.tell(view.trouble)
+        self._interruption.tell(view.interruption)
         entries = timeline_of(view.orchestrators, self._since)
         for entry in entries:
             live = entry.change.live_seconds

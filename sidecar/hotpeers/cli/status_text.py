@@ -11,8 +11,8 @@ from ..base.reasons import sentence_of, vocabulary
 from ..controller.reasons import ControllerReason
 from ..kube.reasons import KubeReason
 from ..model.orchestrator_status import Live, format_time
-from ..overview.differences import facts, told
-from ..overview.summary import Fault, State, Summary, counts_of
+from ..overview.differences import facts, problem_line
+from ..overview.summary import RatedProblem, State, Summary, counts_of
 from ..sidecar.reasons import SidecarReason
 from .grid import Cell, Column, table
 
@@ -103,7 +103,7 @@ def _row(one: Summary, now: datetime, *, everywhere: bool, wide: bool) -> list[C
             status.held or "-",
         ]
     more = f" (and {len(one.problems) - 1} more)" if len(one.problems) > 1 else ""
-    problem = f"{told(one.problems[0])}{more}" if one.problems else ""
+    problem = f"{problem_line(one.problems[0])}{more}" if one.problems else ""
     if not problem and status.held:
         problem = f"held: {status.held}"
     return [*cells, problem]
@@ -205,7 +205,7 @@ def section(
     yield from table(columns, found, width, wrap=True)
 
 
-def _what_to_do(problems: Iterable[Fault]) -> Iterator[Text]:
+def _what_to_do(problems: Iterable[RatedProblem]) -> Iterator[Text]:
     known = {str(word): word for word in vocabulary()}
     reasons = dict.fromkeys(one.reason for one in problems if one.reason)
     if not reasons:

@@ -23,18 +23,18 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The orchestrators at one moment. `trouble` says why they cannot be read now."""
+    """The orchestrators at one moment. `interruption` says why they cannot be read now."""
 
     orchestrators: tuple[Orchestrator, ...]
     place: str
-    trouble: str = ""
+    interruption: str = ""
 
 
 async def views_of_cluster(wanted: Wanted) -> AsyncGenerator[View, None]:
     """A view now, and after changes. Raises `HotpeersError` if the first one cannot be had."""
     async with reader_of(wanted) as reader, reader.follow() as following:
         while True:
-            yield View(tuple(following.orchestrators), reader.place, following.trouble)
+            yield View(tuple(following.orchestrators), reader.place, following.interruption)
             if await following.wait(_AGE_SECONDS):
                 await asyncio.sleep(_BURST_SECONDS)
 

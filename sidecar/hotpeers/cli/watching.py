@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..base.names import NamespacedName
 from ..model.orchestrator_status import format_time
-from ..overview.differences import differences, told
+from ..overview.differences import differences, problem_line
 from ..overview.document import orchestrator_document, removed_document
 from ..overview.summary import State, Summary, ordered, summarize
 from .output import print_document
@@ -27,19 +27,19 @@ def _summaries(view: View) -> list[Summary]:
     return ordered(summarize(one, now) for one in view.orchestrators)
 
 
-class Trouble:
+class Interruption:
     """Reports on standard error when the following stops and goes on."""
 
     def __init__(self) -> None:
         self._said = ""
 
-    def tell(self, trouble: str) -> None:
-        """Report `trouble` if it is new; "" is its end."""
-        if trouble == self._said:
+    def tell(self, interruption: str) -> None:
+        """Report `interruption` if it is new; "" is its end."""
+        if interruption == self._said:
             return
-        said = f"cannot be followed now: {trouble}" if trouble else "followed again"
+        said = f"cannot be followed now: {interruption}" if interruption else "followed again"
         click.echo(f"warning: {said}", err=True)
-        self._said = trouble
+        self._said = interruption
 
 
 class LineShow:
@@ -47,17 +47,17 @@ class LineShow:
 
     def __init__(self) -> None:
         self._known: dict[NamespacedName, Summary] | None = None
-        self._trouble = Trouble()
+        self._interruption = Interruption()
 
     def show(self, view: View) -> None:
         """Print what changed since the last view."""
-        self._trouble.tell(view.trouble)
+        self._interruption.tell(view.interruption)
         summaries = _summaries(view)
         now = {one.key: one for one in summaries}
         if self._known is None:
             click.echo(headline(summaries, view.place).plain)
             lines = [
-                (one.key, f"problem: {told(problem)}")
+                (one.key, f"problem: {problem_line(problem)}")
                 for one in summaries
                 for problem in one.problems
             ]
@@ -75,11 +75,11 @@ class DocumentShow:
     def __init__(self, output: str) -> None:
         self._output = output
         self._known: dict[NamespacedName, Summary] = {}
-        self._trouble = Trouble()
+        self._interruption = Interruption()
 
     def show(self, view: View) -> None:
         """Print the documents that changed since the last view."""
-        self._trouble.tell(view.trouble)
+        self._interruption.tell(view.interruption)
         now = {one.key: one for one in _summaries(view)}
         for key in self._known.keys() - now.keys():
             print_document(removed_document(key), self._output, stream=True)
@@ -134,8 +134,8 @@ class ScreenShow:
 
     def _lines(self, width: int, height: int) -> Iterator[Text]:
         head = headline(self._summaries, self._view.place).wrap(self._console, width)
-        if self._view.trouble:
-            said = Text(f"cannot be followed now: {self._view.trouble}", "yellow")
+        if self._view.interruption:
+            said = Text(f"cannot be followed now: {self._view.interruption}", "yellow")
             head.extend(said.wrap(self._console, width))
         yield from head
         # Further lines are an empty one, the heads of the columns, and the number of the others.

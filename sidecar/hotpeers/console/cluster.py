@@ -44,7 +44,7 @@ class ClusterWatch:
 
     def __init__(self, client: Client, world: World) -> None:
         self._world = world
-        self._told: tuple[str, ...] | None = None
+        self._logged: tuple[str, ...] | None = None
         self._scopes: list[Scope[Any]] = [
             Scope(
                 client,
@@ -81,7 +81,7 @@ class ClusterWatch:
 
     def _changed(self) -> None:
         # The store reports changed records itself; here, only the state of the watches is compared.
-        told = (*map(str, self.problems()), str(self.complete))
-        if told != self._told:
-            self._told = told
+        now = (*map(str, self.problems()), str(self.complete))
+        if now != self._logged:
+            self._logged = now
             self._world.touch()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..overview.summary import Orchestrator, Severity, faults_of
+from ..overview.summary import Orchestrator, Severity, problems_of
 from ..page.formats import count
 from .query import orchestrator_path, path_of
 from .world import View
@@ -121,7 +121,7 @@ def picture(view: View, focus: str, now: datetime) -> Picture:
 
 def state_of(one: Orchestrator, now: datetime) -> str:
     """The state of an orchestrator: "ok", "bad" or "unknown". A refusal alone is not bad."""
-    severities = {fault.severity for fault in faults_of(one, now)}
+    severities = {problem.severity for problem in problems_of(one, now)}
     if Severity.ERROR in severities:
         return "bad"
     return "unknown" if Severity.UNKNOWN in severities else "ok"

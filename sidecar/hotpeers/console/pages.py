@@ -13,10 +13,10 @@ from ..overview.summary import Orchestrator, Severity
 from ..page.environment import templates_of
 from ..page.remedy import advice_of
 from .graph import picture, state_of
+from .problems import ShownProblem, grouped, policy_problems, shown_problems
 from .query import Table, orchestrator_path, path_of
 from .records import AgentRecord, PeerRecord
 from .spawned import spawned_tree
-from .troubles import Trouble, grouped, troubles_of, troubles_of_policy
 from .world import View
 
 Given = Mapping[str, str]
@@ -44,21 +44,23 @@ class Summary:
         self.now = now
 
     @cached_property
-    def troubles(self) -> list[Trouble]:
+    def problems(self) -> list[ShownProblem]:
         """Everything that is wrong."""
-        found = [one for record in self.view.orchestrators for one in troubles_of(record, self.now)]
-        return found + [one for policy in self.view.policies for one in troubles_of_policy(policy)]
+        found = [
+            one for record in self.view.orchestrators for one in shown_problems(record, self.now)
+        ]
+        return found + [one for policy in self.view.policies for one in policy_problems(policy)]
 
     @cached_property
     def rows(self) -> list[Row]:
         """The orchestrators of the table."""
         errors: dict[str, int] = {}
         warnings: dict[str, int] = {}
-        for one in self.troubles:
+        for one in self.problems:
             counts = errors if one.severity is Severity.ERROR else warnings
             counts[one.owner] = counts.get(one.owner, 0) + 1
         reasons: dict[str, dict[str, None]] = {}
-        for one in self.troubles:
+        for one in self.problems:
             reasons.setdefault(one.owner, {})[one.reason] = None
         return [
             Row(
@@ -158,7 +160,7 @@ class Pages:
     def overview(self, view: View, given: Given) -> dict[str, Any]:
         """Counts, problems and the table of orchestrators."""
         summary = self._summary_of(view)
-        groups = grouped(summary.troubles)
+        groups = grouped(summary.problems)
         query = ORCHESTRATORS.read(given)
         return {
             "counts": summary.counts,
@@ -193,7 +195,7 @@ class Pages:
         return {
             "one": one,
             "state": state_of(one, now),
-            "groups": grouped(troubles_of(one, now)),
+            "groups": grouped(shown_problems(one, now)),
             "replicas": [(replica, _is_old(replica, now)) for replica in status.replicas],
             "changes": list(reversed(status.changes)),
             "failing": [

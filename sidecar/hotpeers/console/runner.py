@@ -53,7 +53,7 @@ class Console:
     def __init__(self, settings: ConsoleSettings, client: Client) -> None:
         self._settings = settings
         self._client = client
-        self._told: tuple[Problem, ...] = ()
+        self._logged: tuple[Problem, ...] = ()
         self.port = self.health_port = 0
         self.world = World()
         self.watch = ClusterWatch(client, self.world)
@@ -103,9 +103,9 @@ class Console:
     async def _tell(self) -> None:
         while True:
             problems = self.watch.problems()
-            if problems != self._told:
-                log_problems(self._told, problems)
-                self._told = problems
+            if problems != self._logged:
+                log_problems(self._logged, problems)
+                self._logged = problems
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _health_app(self) -> web.Application:

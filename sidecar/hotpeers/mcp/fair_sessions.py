@@ -1,7 +1,7 @@
-"""Keeps one caller from taking up all MCP sessions of a process.
+"""Prevents one caller from using up all MCP sessions of a process.
 
-The SDK refuses a new session (503) once there are as many as it may have. A session ends when its client
-says so, or after half an hour without a request, so one careless client could lock out all others.
+The SDK refuses a new session (503) when its maximum is reached. A session ends when its client ends it, or
+after half an hour without a request. So one client that never ends its sessions could lock out all others.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ _GONE = 404
 
 
 class FairSessions:
-    """Ends the session that was unused for longest of the caller that has the most, if `most` is reached.
+    """Limits the sessions of all callers together to `most`.
 
-    `app` serves MCP at `path`. Sessions with a running request are never ended. The client of an ended
-    session notices nothing, because `Sessions` lets it go on.
+    If a new session would exceed that, the caller with the most sessions loses its least recently used
+    one. Sessions with a running request are never ended. The client of an ended session notices nothing,
+    because `Sessions` lets it go on. `app` serves MCP at `path`.
     """
 
     def __init__(self, app: ASGIApp, path: str, most: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..base.names import NamespacedName
-from .summary import Fault, Summary
+from .summary import RatedProblem, Summary
 
 View = Mapping[NamespacedName, Summary]
 
@@ -18,7 +18,7 @@ def differences(before: View, after: View) -> Iterator[tuple[NamespacedName, str
         old = before.get(key)
         if old is None:
             yield key, f"added: {facts(summary)}"
-            yield from ((key, f"problem: {told(one)}") for one in summary.problems)
+            yield from ((key, f"problem: {problem_line(one)}") for one in summary.problems)
         elif old != summary:
             yield from ((key, line) for line in _changed(old, summary))
 
@@ -35,17 +35,17 @@ def facts(summary: Summary) -> str:
     )
 
 
-def told(fault: Fault) -> str:
-    """A fault in a line."""
-    parts = (fault.reason, fault.subject)
+def problem_line(problem: RatedProblem) -> str:
+    """A problem in a line."""
+    parts = (problem.reason, problem.subject)
     head = " ".join(one for one in parts if one)
-    return f"{head}: {fault.message}" if fault.message else head
+    return f"{head}: {problem.message}" if problem.message else head
 
 
 def _changed(before: Summary, after: Summary) -> Iterator[str]:
     was = {(one.subject, one.reason): one for one in before.problems}
     now = {(one.subject, one.reason): one for one in after.problems}
-    yield from (f"problem: {told(one)}" for key, one in now.items() if key not in was)
-    yield from (f"solved: {told(one)}" for key, one in was.items() if key not in now)
+    yield from (f"problem: {problem_line(one)}" for key, one in now.items() if key not in was)
+    yield from (f"solved: {problem_line(one)}" for key, one in was.items() if key not in now)
     if facts(before) != facts(after):
         yield f"now: {facts(after)}"

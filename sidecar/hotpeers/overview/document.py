@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base.names import NamespacedName
 from ..model.orchestrator_status import Condition, Failing, Finding, Replica, format_time
-from .summary import Fault, State, Summary, counts_of
+from .summary import RatedProblem, State, Summary, counts_of
 from .timeline import Entry
 
 
@@ -82,7 +82,7 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(moment)
 
 
-def _finding(finding: Finding | Fault) -> dict[str, Any]:
+def _finding(finding: Finding | RatedProblem) -> dict[str, Any]:
     return {"subject": finding.subject, "reason": finding.reason, "message": finding.message}
 
 

@@ -173,7 +173,7 @@ class Following:
         return list(self._scope.store.values())
 
     @property
-    def trouble(self) -> str:
+    def interruption(self) -> str:
         """Why they cannot be followed now; "" while they can."""
         return self._scope.problem.message if self._scope.problem is not None else ""
 

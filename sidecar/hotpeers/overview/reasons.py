@@ -1,4 +1,4 @@
-"""Reasons of the overview itself, besides those that are in a status."""
+"""The reasons that the overview adds: they say why the state of an orchestrator is unknown."""
 
 from __future__ import annotations
 

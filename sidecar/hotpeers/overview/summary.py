@@ -1,6 +1,6 @@
-"""One orchestrator in the overview: its state, and what is wrong with it.
+"""One orchestrator in the overview: its state and its problems.
 
-The one place that decides what is wrong: the command line and the console show the same.
+Only this module decides what is a problem, so the command line and the console show the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..model.orchestrator_status import (
 from .reasons import OverviewReason
 
 _BY_DESIGN = frozenset({"IsOrchestrator", "NotSelected"})
-"""Reasons of refusals that nobody has to mend."""
+"""Reasons of refusals that follow from the configuration, and are no problems."""
 _MAX_NAME = 253
 
 
@@ -41,7 +41,7 @@ _ORDER = list(State)
 
 
 class Severity(IntEnum):
-    """How bad it is.
+    """How bad a problem is.
 
     ERROR: calls or changes do not arrive. WARNING: less is offered than could be. UNKNOWN: nothing
     says whether all is well.
@@ -53,8 +53,8 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that is wrong.
+class RatedProblem:
+    """A problem of an orchestrator, with its severity.
 
     `subject` is a peer, a place or the type of a condition; "" for the orchestrator itself.
     """
@@ -69,7 +69,7 @@ class Fault:
 class Orchestrator:
     """What is read of an Orchestrator. `workload` is like `Deployment/concierge`; "" for the hub.
 
-    `created` is None if it is unknown. `old` tells that the status has the form of an older release.
+    `created` is None if it is unknown. `old` means that an older release wrote the status.
     """
 
     key: NamespacedName
@@ -81,11 +81,11 @@ class Orchestrator:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """An orchestrator with its state, and what is wrong with it."""
+    """An orchestrator with its state and its problems."""
 
     orchestrator: Orchestrator
     state: State
-    problems: tuple[Fault, ...] = ()
+    problems: tuple[RatedProblem, ...] = ()
 
     @property
     def key(self) -> NamespacedName:
@@ -130,17 +130,17 @@ def read_orchestrator(data: object) -> Orchestrator:
 
 def summarize(orchestrator: Orchestrator, now: datetime) -> Summary:
     """The state of an orchestrator, and what is wrong with it."""
-    faults = tuple(faults_of(orchestrator, now))
-    state = State.UNKNOWN if faults else State.OK
-    if any(one.severity is not Severity.UNKNOWN for one in faults):
+    problems = tuple(problems_of(orchestrator, now))
+    state = State.UNKNOWN if problems else State.OK
+    if any(one.severity is not Severity.UNKNOWN for one in problems):
         state = State.PROBLEM
-    return Summary(orchestrator, state, faults)
+    return Summary(orchestrator, state, problems)
 
 
-def faults_of(orchestrator: Orchestrator, now: datetime) -> Iterator[Fault]:
-    """What is wrong with an orchestrator, the worst first.
+def problems_of(orchestrator: Orchestrator, now: datetime) -> Iterator[RatedProblem]:
+    """The problems of an orchestrator, the worst first.
 
-    Its state is unknown if nobody reports it, or if no agent process has reported yet.
+    One of severity UNKNOWN says why its state is unknown: no pod or no agent process has reported.
     """
     yield from _wrong(orchestrator.status)
     yield from _unknown(orchestrator, now)
@@ -161,7 +161,7 @@ def newest_report(status: OrchestratorStatus) -> datetime | None:
     return max((one.time for one in status.replicas if one.time is not None), default=None)
 
 
-def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Fault]:
+def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[RatedProblem]:
     status = orchestrator.status
     live = status.condition(LIVE)
     if orchestrator.old:
@@ -180,25 +180,25 @@ def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[Fault]:
         yield _unclear(live.reason or OverviewReason.NO_REPORT.value, live.message)
 
 
-def _wrong(status: OrchestratorStatus) -> Iterator[Fault]:
+def _wrong(status: OrchestratorStatus) -> Iterator[RatedProblem]:
     for one in status.conditions:
         if one.status is Live.FALSE:
             subject = "" if one.type == LIVE else one.type
-            yield Fault(Severity.ERROR, subject, one.reason, one.message)
+            yield RatedProblem(Severity.ERROR, subject, one.reason, one.message)
     for problem in status.problems:
-        yield Fault(Severity.ERROR, problem.subject, problem.reason, problem.message)
+        yield RatedProblem(Severity.ERROR, problem.subject, problem.reason, problem.message)
     yield from _failing(status)
     for refused in status.refused:
         if refused.reason not in _BY_DESIGN:
-            yield Fault(Severity.WARNING, refused.subject, refused.reason, refused.message)
+            yield RatedProblem(Severity.WARNING, refused.subject, refused.reason, refused.message)
 
 
-def _unclear(reason: str, message: str) -> Fault:
-    return Fault(Severity.UNKNOWN, "", reason, message)
+def _unclear(reason: str, message: str) -> RatedProblem:
+    return RatedProblem(Severity.UNKNOWN, "", reason, message)
 
 
-def _failing(status: OrchestratorStatus) -> Iterator[Fault]:
-    """One fault for each peer and reason, with the calls that failed in all pods."""
+def _failing(status: OrchestratorStatus) -> Iterator[RatedProblem]:
+    """One problem for each peer and reason, with the calls that failed in all pods."""
     counts: dict[tuple[str, str], int] = {}
     messages: dict[tuple[str, str], str] = {}
     for one in (failing for replica in status.replicas for failing in replica.failing):
@@ -207,7 +207,7 @@ def _failing(status: OrchestratorStatus) -> Iterator[Fault]:
         messages.setdefault(key, one.message)
     for (peer, reason), count in counts.items():
         calls = f"{count} calls failed" if count != 1 else "1 call failed"
-        yield Fault(Severity.ERROR, peer, reason, f"{calls}: {messages[peer, reason]}")
+        yield RatedProblem(Severity.ERROR, peer, reason, f"{calls}: {messages[peer, reason]}")
 
 
 def counts_of(summaries: Sequence[Summary]) -> dict[State, int]:

@@ -1,7 +1,7 @@
-"""What to do about each reason, in words for people. Only texts live here, and what reads them.
+"""What to do about each reason, as text for people. Only these texts and their reader may live here.
 
-A file has a heading for each of its words; below it is Markdown. Its links begin with `docs/`, the
-folder of the documentation. This package knows no program: any of them may use it.
+A file has a heading for each reason word; below it is Markdown. Links begin with `docs/`, the folder of
+the documentation. This package imports no other package of hotpeers, so all of them may use it.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ import pytest
 
 from hotpeers.base.reasons import Reason
 from hotpeers.console.pages import Pages
+from hotpeers.console.problems import grouped, policy_problems, shown_problems
 from hotpeers.console.records import read_policy_record, read_spawned_record
 from hotpeers.console.spawned import spawned_tree
-from hotpeers.console.troubles import grouped, troubles_of, troubles_of_policy
 from hotpeers.console.world import Visible
 from hotpeers.overview.summary import Severity
 from hotpeers.page.remedy import advice_of
@@ -35,7 +35,7 @@ def test_problems_are_grouped_with_errors_first(scene) -> None:
         replicas = {"a": faulty_replica("team/weather")} if number == 0 else {}
         scene.show("team", f"bad-{number}", status | {"replicas": replicas})
     view = scene.world.view(ALL)
-    groups = grouped(one for record in view.orchestrators for one in troubles_of(record, NOW))
+    groups = grouped(one for record in view.orchestrators for one in shown_problems(record, NOW))
     assert [(one.severity, one.reason, one.count, one.owners) for one in groups] == [
         (Severity.ERROR, "ShimNotLoaded", 3, 3),
         (Severity.ERROR, "WrongShape", 3, 3),
@@ -49,13 +49,13 @@ def test_problems_are_grouped_with_errors_first(scene) -> None:
 
 def test_orchestrator_that_is_well_has_no_problem(scene) -> None:
     view = scene.world.view(ALL)
-    assert [one for record in view.orchestrators for one in troubles_of(record, NOW)] == []
+    assert [one for record in view.orchestrators for one in shown_problems(record, NOW)] == []
 
 
 def test_policy_that_is_not_ready_is_a_problem() -> None:
     data = policy("team", "helpers", "lead")
     data["status"] = {"conditions": [condition("Ready", "False", "Invalid", "no subject")]}
-    (found,) = troubles_of_policy(read_policy_record(data))
+    (found,) = policy_problems(read_policy_record(data))
     assert (found.reason, found.owner) == ("Invalid", "team/helpers")
 
 

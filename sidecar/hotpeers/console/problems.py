@@ -1,4 +1,4 @@
-"""What is wrong in the cluster, grouped by reason, the worst first. Pure functions."""
+"""The problems in the cluster, grouped by reason, the worst first. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..mcp.reasons import McpReason
 from ..model.orchestrator_status import LIVE
 from ..model.reasons import ModelReason
 from ..overview.reasons import OverviewReason
-from ..overview.summary import Orchestrator, Severity, faults_of
+from ..overview.summary import Orchestrator, Severity, problems_of
 from ..page.remedy import Advice, advice_of
 from ..registry.reasons import RegistryReason
 from ..sidecar.reasons import SidecarReason
@@ -37,8 +37,8 @@ _ENTRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing that is wrong. `owner` is the `namespace/name` whose page shows it, `link` its path."""
+class ShownProblem:
+    """A problem as a page shows it. `owner` is the `namespace/name` whose page shows it, `link` its path."""
 
     severity: Severity
     reason: str
@@ -50,36 +50,38 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All troubles of one reason. `owners` is the number of orchestrators or policies that have it."""
+    """All problems of one reason. `owners` is the number of orchestrators or policies that have it."""
 
     severity: Severity
     reason: str
     advice: Advice
     count: int
     owners: int
-    examples: tuple[Trouble, ...]
+    examples: tuple[ShownProblem, ...]
 
 
-def troubles_of(one: Orchestrator, now: datetime) -> Iterator[Trouble]:
-    """What is wrong with an orchestrator."""
+def shown_problems(one: Orchestrator, now: datetime) -> Iterator[ShownProblem]:
+    """The problems of an orchestrator."""
     owner = str(one.key)
     link = orchestrator_path(owner)
-    for fault in faults_of(one, now):
-        where = fault.subject or LIVE
-        yield Trouble(fault.severity, fault.reason, owner, where, fault.message, link)
+    for problem in problems_of(one, now):
+        where = problem.subject or LIVE
+        yield ShownProblem(problem.severity, problem.reason, owner, where, problem.message, link)
 
 
-def troubles_of_policy(one: PolicyRecord) -> Iterator[Trouble]:
-    """What is wrong with a SpawnPolicy."""
+def policy_problems(one: PolicyRecord) -> Iterator[ShownProblem]:
+    """The problem of a SpawnPolicy that is not ready."""
     if one.standing.ready is False:
         reason, message = one.standing.reason, one.standing.message
-        yield Trouble(Severity.ERROR, reason, str(one.key), "SpawnPolicy", message, "/policies")
+        yield ShownProblem(
+            Severity.ERROR, reason, str(one.key), "SpawnPolicy", message, "/policies"
+        )
 
 
-def grouped(troubles: Iterable[Trouble]) -> list[Group]:
-    """Groups of troubles: errors first, then the most frequent."""
-    found: dict[tuple[Severity, str], list[Trouble]] = {}
-    for one in troubles:
+def grouped(problems: Iterable[ShownProblem]) -> list[Group]:
+    """Groups of problems: errors first, then the most frequent."""
+    found: dict[tuple[Severity, str], list[ShownProblem]] = {}
+    for one in problems:
         found.setdefault((one.severity, one.reason), []).append(one)
     groups = [
         Group(
