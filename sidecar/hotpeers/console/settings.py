@@ -40,7 +40,9 @@ class ConsoleSettings:
         """Check flags and environment. Raises `SettingsError`, which names the invalid setting."""
         listen = parse_listen(raw["listen"])
         if listen is None:
-            raise SettingsError("--listen (HOTPEERS_LISTEN): the pages must be served somewhere")
+            raise SettingsError(
+                "--listen (HOTPEERS_LISTEN): the pages need an address: HOST:PORT, not none"
+            )
         if not _AUDIENCE.fullmatch(raw["audience"]):
             raise SettingsError(
                 f"--audience (HOTPEERS_AUDIENCE): {raw['audience'][:80]!r} is not an audience: "

@@ -186,7 +186,9 @@ class ControllerSettings(BaseModel):
         text = {name: (value or "").strip() for name, value in raw.items()}
         listen = parse_listen(text.pop("listen"))
         if listen is None:
-            raise SettingsError("--listen (HOTPEERS_LISTEN): the webhook must be served somewhere")
+            raise SettingsError(
+                "--listen (HOTPEERS_LISTEN): the webhook needs an address: HOST:PORT, not none"
+            )
         health = parse_listen(text.pop("health_listen"), "--health-listen (HOTPEERS_HEALTH_LISTEN)")
         if not text["image"]:
             raise SettingsError("--image (HOTPEERS_IMAGE) is missing: name the image to inject")

@@ -87,7 +87,7 @@ class BridgeSettings:
         """Check flags and environment. `flag` names the setting of `listen`. Raises `SettingsError`."""
         listen = parse_listen(raw["listen"], flag)
         if listen is None:
-            raise SettingsError(f"{flag}: the tools must be served somewhere")
+            raise SettingsError(f"{flag}: the tools need an address: HOST:PORT, not none")
         token_file = _path(raw.get("token_file", ""))
         if token_file is None and not is_loopback(listen.host):
             raise SettingsError(

@@ -53,7 +53,9 @@ class McpSettings(BaseModel):
             raise SettingsError(f"--namespace (HOTPEERS_NAMESPACE): {message}")
         listen = parse_listen(text["listen"])
         if listen is None:
-            raise SettingsError("--listen (HOTPEERS_LISTEN): the tools must be served somewhere")
+            raise SettingsError(
+                "--listen (HOTPEERS_LISTEN): the tools need an address: HOST:PORT, not none"
+            )
         if not is_loopback(listen.host) and not text["token_file"]:
             raise SettingsError(
                 f"--listen (HOTPEERS_LISTEN): {listen} can be reached from elsewhere, and whoever "

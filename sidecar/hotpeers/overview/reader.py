@@ -46,7 +46,7 @@ class Wanted:
         if slash and (namespace or everywhere):
             raise ClusterError(f"{name!r} already has a namespace: leave out -n and -A")
         if namespace and everywhere:
-            raise ClusterError("-n and -A exclude each other")
+            raise ClusterError("-n and -A exclude each other: leave out one of them")
         if slash or namespace:
             _check(_NAMESPACE, place if slash else namespace, "a namespace")
         if name:

@@ -49,7 +49,9 @@ def fetch_status(url: str) -> Json:
             f"{address}: {said}; check that --url is the address of a sidecar"
         ) from error
     if not isinstance(data, dict) or not all(isinstance(data.get(one), list) for one in _LISTS):
-        raise StatusError(f"{address}: the server there is not a sidecar")
+        raise StatusError(
+            f"{address}: the server there is not a sidecar; check that --url is the address of one"
+        )
     return data
 
 

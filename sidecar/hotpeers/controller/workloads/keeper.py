@@ -212,7 +212,9 @@ class Workloads:
             found = None
         if found is not None and not binds(found, wanted):
             if not is_made_by_us(found):
-                raise KubeError(f"RoleBinding {name} exists, and hotpeers did not make it")
+                raise KubeError(
+                    f"RoleBinding {name} exists, and hotpeers did not make it: delete it"
+                )
             await self._writer.delete(f"{base}/rolebindings/{name}", found["metadata"]["uid"])
             found = None
         if found is None:

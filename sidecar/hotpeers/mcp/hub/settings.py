@@ -56,7 +56,9 @@ class HubSettings:
         """Check flags and environment. Raises `SettingsError`, which names the invalid setting."""
         listen = parse_listen(raw["listen"])
         if listen is None:
-            raise SettingsError("--listen (HOTPEERS_LISTEN): the tools must be served somewhere")
+            raise SettingsError(
+                "--listen (HOTPEERS_LISTEN): the tools need an address: HOST:PORT, not none"
+            )
         try:
             parse_selector(raw["selector"])
         except SelectorError as error:
