@@ -582,7 +582,10 @@ async def test_status_and_metrics_report_peers_refusals_and_calls(
         found = status()
         counts = {name: found[name] for name in ("peers", "readyPeers", "refusedPeers")}
         assert counts == {"peers": 1, "readyPeers": 1, "refusedPeers": 1}
-        assert found["offered"] == [f"{place.namespace}/raw"]
+        name = f"{place.namespace}/raw"
+        assert found["offered"] == [{"peer": name, "source": f"Peer/{name}", "ready": True}]
+        (live,) = (one for one in found["conditions"] if one["type"] == "Live")
+        assert (live["status"], found["runtime"]) == ("True", "hub")
         assert found["refused"][0]["reason"] == "NotReady"
         (failing,) = found["replicas"]["hub-1"]["failing"]
         assert failing["count"] == 1
