@@ -595,7 +595,8 @@ async def test_status_and_metrics_report_peers_refusals_and_calls(
         assert f'hotpeers_hub_calls_total{{orchestrator="{title}"}} 1.0' in metrics
         assert "hotpeers_hub_call_failures_total{" in metrics
     row = place.api.table("hotpeers.dev/v1alpha1", "Orchestrator", place.namespace)["rows"][0]
-    assert row["cells"][:4] == ["lead", 1, 1, 1]
+    # Its name, the peers, the refused ones, and whether the newest list is live.
+    assert row["cells"][:4] == ["lead", 1, 1, "True"]
 
 
 async def test_peer_list_is_served_and_waits_for_the_next_change(
