@@ -594,6 +594,15 @@ async def test_status_and_metrics_report_peers_refusals_and_calls(
         assert f'hotpeers_hub_peers{{orchestrator="{title}"}} 1.0' in metrics
         assert f'hotpeers_hub_calls_total{{orchestrator="{title}"}} 1.0' in metrics
         assert "hotpeers_hub_call_failures_total{" in metrics
+        assert "hotpeers_event_failures_total 0.0" in metrics
+
+        def events() -> list[Object]:
+            return list(place.api.list("v1", "Event", place.namespace)["items"])
+
+        (event,) = await until_async("the Event", events)
+        assert (event["reason"], event["type"]) == ("CallsFailed", "Warning")
+        assert event["involvedObject"]["uid"] == lead["metadata"]["uid"]
+        assert event["message"].startswith(f"{failing['peer']} ({failing['reason']}): ")
     row = place.api.table("hotpeers.dev/v1alpha1", "Orchestrator", place.namespace)["rows"][0]
     # Its name, the peers, the refused ones, and whether the newest list is live.
     assert row["cells"][:4] == ["lead", 1, 1, "True"]
