@@ -120,6 +120,26 @@ class Release:
                         found.add(f"{resource['name']} {one['metadata']['name']}")
         return frozenset(found)
 
+    def forget_orchestrators(self) -> None:
+        """Delete the Orchestrators of injected workloads, by the command of docs/install.md."""
+        everywhere = "/apis/hotpeers.dev/v1alpha1/orchestrators"
+        label = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dhotpeers"
+        for one in self.api.request("GET", f"{everywhere}?{label}")["items"]:
+            self.api.delete({**one, "apiVersion": "hotpeers.dev/v1alpha1", "kind": "Orchestrator"})
+
+    def wait_until_gone(self) -> None:
+        """Wait until the garbage collector has removed what an uninstalled release owned."""
+
+        def gone() -> bool:
+            left = self.traces() - self.kept
+            assert self.kept <= self.traces()
+            return not left
+
+        try:
+            until("the release to be gone", gone, _SECONDS)
+        except Exception as error:
+            raise AssertionError(f"{error}: {sorted(self.traces() - self.kept)}") from error
+
     def pods(self) -> list[Pod]:
         """The controllers, those that are ending included."""
         return list_pods(self.api, NAMESPACE, _SELECTOR)

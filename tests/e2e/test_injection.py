@@ -88,7 +88,8 @@ def test_state_of_the_orchestrator_is_shown_by_kubectl_get(crew: Crew, timings: 
 
     until("its state", lambda: row().get("Live") == "True")
     assert row()["Runtime"].startswith("kagent-adk ")
-    assert row()["Peers"] == 0
+    # Sub-agents of the tests before may just be leaving.
+    until("an empty list", lambda: row()["Peers"] == 0)
     owner = stage.api.read(shown)["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"]) == ("Deployment", crew.first.name)
     with crew.sub_agent("seen", "I am seen.", **{PEER_LABEL: "true"}):

