@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 
 from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .sessions import user_of, with_headers
@@ -34,6 +35,7 @@ class FairSessions:
         self._held: defaultdict[str, OrderedDict[str, int]] = defaultdict(OrderedDict)
         self._count = 0
         self._users: dict[str, object] = {}
+        self._ending: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -41,10 +43,14 @@ class FairSessions:
             await self._app(scope, receive, send)
             return
         user, session = user_of(scope), Headers(scope=scope).get(_ID, "")
+        if session in self._ending:
+            # The SDK would cut the request when it ends the session.
+            await PlainTextResponse("the session has ended\n", _GONE)(scope, receive, send)
+            return
         if session in self._held.get(user, ()):
             await self._within(user, session, scope, receive, send)
             return
-        if not session and self._count >= self._most:
+        if not session and self._count + len(self._ending) >= self._most:
             await self._make_room(scope)
 
         async def noting(message: Message) -> None:
@@ -86,11 +92,17 @@ class FairSessions:
         for user in sorted(self._held, key=lambda one: -len(self._held[one])):
             found = next((one for one, uses in self._held[user].items() if not uses), "")
             if found:
-                await self._end(user, found, scope)
+                owner = self._users.get(user)
+                # Forget it first, so that nobody else chooses it too.
                 self._forget(user, found)
+                self._ending.add(found)
+                try:
+                    await self._end(owner, found, scope)
+                finally:
+                    self._ending.discard(found)
                 return
 
-    async def _end(self, user: str, session: str, scope: Scope) -> None:
+    async def _end(self, owner: object, session: str, scope: Scope) -> None:
         async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -99,7 +111,7 @@ class FairSessions:
 
         changed: dict[str, str | None] = {_ID: session, "content-length": "0"}
         # The SDK lets only the user of a session end it.
-        own = {**with_headers(scope, changed), "method": "DELETE", "user": self._users.get(user)}
+        own = {**with_headers(scope, changed), "method": "DELETE", "user": owner}
         if own["user"] is None:
             del own["user"]
         await self._app(own, receive, send)
@@ -108,4 +120,5 @@ class FairSessions:
         if self._held[user].pop(session, None) is not None:
             self._count -= 1
         if not self._held[user]:
-            del self._held[user], self._users[user]
+            del self._held[user]
+            self._users.pop(user, None)

@@ -13,6 +13,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 
 from hotpeers.base.settings import Listen
+from hotpeers.mcp.fair_sessions import FairSessions
 from hotpeers.mcp.http import PATH, make_app
 
 MOST = 6
@@ -131,3 +132,59 @@ async def test_sessions_that_clients_end_make_room(app: Any) -> None:
         _, session = await caller.begin()
         assert (await caller.ask("DELETE", session))[0] == 200
     assert (await caller.begin())[0] == 200
+
+
+class Slow:
+    """An application that knows `sessions`, and takes as long as `going` says to end one."""
+
+    def __init__(self) -> None:
+        self.sessions: set[str] = set()
+        self.deleted: list[str] = []
+        self.going = asyncio.Event()
+        self.cut = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope["headers"])
+        session = headers.get(b"mcp-session-id", b"").decode()
+        status = 200
+        if not session:
+            session = f"s{len(self.sessions) + len(self.deleted)}"
+            self.sessions.add(session)
+        elif scope["method"] == "DELETE":
+            self.deleted.append(session)
+            await self.going.wait()
+            self.sessions.discard(session)
+        else:
+            await self.going.wait()
+            status = 200 if session in self.sessions else 404
+            self.cut += session in self.deleted
+        made = [(b"mcp-session-id", session.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": made})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def test_sessions_that_are_ended_at_once_differ_and_get_no_request() -> None:
+    slow = Slow()
+    fair = FairSessions(slow, PATH, 3)
+    caller = Caller(fair, "one")
+    for _ in range(3):
+        await caller.begin()
+    more = [asyncio.create_task(caller.begin()) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    late = await caller.ping("s0")
+    slow.going.set()
+    assert [status for status, _ in await asyncio.gather(*more)] == [200, 200]
+    assert slow.deleted == ["s0", "s1"]
+    assert (late, slow.cut) == (404, 0)
+
+
+async def test_two_requests_that_find_the_session_gone_are_both_answered() -> None:
+    slow = Slow()
+    caller = Caller(FairSessions(slow, PATH, 3), "one")
+    _, session = await caller.begin()
+    both = [asyncio.create_task(caller.ping(session)) for _ in range(2)]
+    await asyncio.sleep(0)
+    slow.sessions.clear()
+    slow.going.set()
+    assert await asyncio.gather(*both) == [404, 404]

@@ -28,6 +28,8 @@ PACE_SECONDS = 5.0
 _GATHER_SECONDS = 0.5
 _LOOK_SECONDS = 60.0
 _REST_SECONDS = 30.0
+_OF_ONE_OBJECT = frozenset({400, 403, 409, 422})
+"""Answers that say nothing about other Peers: another webhook or an old object may cause them."""
 _PAUSE_SECONDS = 0.05
 """After each write: a new orchestrator may change thousands of Peers."""
 
@@ -72,17 +74,12 @@ class PeerStatuses:
             for peer in list(self._peers.store.values())
             if (change := status_change(peer.status, found.get(peer.key), complete=complete))
         ]
-        try:
-            await self._write(changes)
-        except KubeError as error:
-            todo = " (is the CRD older than the controller?)" if error.status == 422 else ""
-            message = f"statuses of Peers cannot be written: {error}{todo}"
-            self._failure = Problem("Peer", error.reason, message)
-            return _REST_SECONDS
-        self._failure = None
-        return PACE_SECONDS
+        self._failure = await self._write(changes)
+        return PACE_SECONDS if self._failure is None else _REST_SECONDS
 
-    async def _write(self, changes: Iterable[tuple[PeerObject, dict[str, Any]]]) -> None:
+    async def _write(self, changes: Iterable[tuple[PeerObject, dict[str, Any]]]) -> Problem | None:
+        """Write all changes, as far as they can be. Returns the first problem."""
+        problem: Problem | None = None
         for peer, change in changes:
             namespace, name = peer.key
             path = f"/apis/{API_VERSION}/namespaces/{namespace}/peers/{name}"
@@ -90,7 +87,14 @@ class PeerStatuses:
                 await self._writer.patch(f"{path}/status", {"status": change})
             except NotFoundError:
                 continue  # it was deleted, and the watch will report it
+            except KubeError as error:
+                todo = " (is the CRD older than the controller?)" if error.status == 422 else ""
+                message = f"statuses of Peers cannot be written: {error}{todo}"
+                problem = problem or Problem(f"Peer/{peer.key}", error.reason, message)
+                if error.status not in _OF_ONE_OBJECT:
+                    break
             await asyncio.sleep(_PAUSE_SECONDS)
+        return problem
 
     def _scope(self, client: Client, kind: Kind[Any]) -> Scope[Any]:
         changed: Callable[[], None] = self._news.set

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...base.names import NamespacedName
+from ...base.parts import part, text
 from ...base.problems import Problem
 from ...base.scope import State
 from ...inject.annotations import INJECTED_LABEL
@@ -37,7 +38,16 @@ from .objects import (
     role_of,
     status_change,
 )
-from .pods import InjectedPod, Owner, Workload, owner_of, read_injected_pod, workloads_of
+from .pods import (
+    InjectedPod,
+    Owner,
+    Workload,
+    first_owner,
+    owner_of,
+    read_injected_pod,
+    scaled_path,
+    workloads_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +61,10 @@ _LOOK_SECONDS = 5.0
 _REST_SECONDS = 10.0
 AGAIN_SECONDS = 600.0
 """After this time, the Role and RoleBinding are looked at again: somebody may have changed them."""
+_SOON_SECONDS = 30.0
 GRACE_SECONDS = 120.0
 """How long a workload may have no injected pod before its Orchestrator is deleted."""
 _AT_ONCE = 4
-_SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
 class Workloads:
@@ -115,7 +125,8 @@ class Workloads:
         known = {one.uid for one in shown.values()}
         self._granted = {uid: done for uid, done in self._granted.items() if uid in known}
         self._rests = {key: until for key, until in self._rests.items() if until > now}
-        there = wanted.keys() | shown.keys()
+        unread = {NamespacedName(namespace, owner.name) for namespace, owner in unknown}
+        there = wanted.keys() | shown.keys() | unread
         self._failures = {key: one for key, one in self._failures.items() if key in there}
         held = self._held()
         work = [
@@ -158,9 +169,11 @@ class Workloads:
 
     async def _learn(self, namespace: str, owner: Owner) -> None:
         """Find the owner of a ReplicaSet. The pods name only the ReplicaSet."""
-        path = f"/apis/{owner.api_version}/namespaces/{namespace}/replicasets/{owner.name}"
         try:
-            self._owners[owner.uid] = owner_of(await self._writer.get(path))
+            found = await self._writer.get(scaled_path(namespace, owner))
+            # Anybody who creates pods could name the UID of another namespace's ReplicaSet.
+            if text(found, "metadata", "uid") == owner.uid:
+                self._owners[owner.uid] = owner_of(found)
         except NotFoundError:
             return  # its pods will end
         except KubeError as error:
@@ -203,8 +216,13 @@ class Workloads:
             return
         namespace, name = one.key.namespace, role_name(one.key.name)
         base = f"/apis/{GROUP}/v1/namespaces/{namespace}"
-        with suppress(ConflictError):  # it exists; a Role of this name is never changed
+        again = AGAIN_SECONDS
+        try:
             await self._writer.post(f"{base}/roles", role_of(one))
+        except ConflictError:
+            # It exists; a Role of this name is never changed. The Role of an Orchestrator that was
+            # deleted a moment ago will be deleted too, so a new Orchestrator's is soon looked at again.
+            again = again if one.uid in self._granted else _SOON_SECONDS
         wanted = binding_of(one, accounts)
         try:
             found = await self._writer.get(f"{base}/rolebindings/{name}")
@@ -219,19 +237,25 @@ class Workloads:
             found = None
         if found is None:
             await self._writer.post(f"{base}/rolebindings", wanted)
-        self._granted[one.uid] = (accounts, time.monotonic() + AGAIN_SECONDS)
+        self._granted[one.uid] = (accounts, time.monotonic() + again)
 
     async def _tell(self, one: Shown, pods: set[str], held: str) -> None:
-        if not status_change(one, pods, held, datetime.now(UTC)):
+        if not status_change(one, self._there(one, pods), held, datetime.now(UTC)):
             return
         path = f"{_path(one.key.namespace)}/{one.key.name}"
         data = await self._writer.get(path)
         fresh = read_shown(data)
-        change = status_change(fresh, pods, held, datetime.now(UTC))
+        change = status_change(fresh, self._there(fresh, pods), held, datetime.now(UTC))
         if change and fresh.uid == one.uid:
             version = data["metadata"]["resourceVersion"]
             body = {"metadata": {"resourceVersion": version}, "status": change}
             await self._writer.patch(f"{path}/status", body)
+
+    def _there(self, one: Shown, pods: set[str]) -> set[str]:
+        """The pods whose reports stay: all of them while the watch is out of date and lacks new pods."""
+        if self._pods.status().state is State.FOLLOWING:
+            return pods
+        return pods | one.replicas.keys()
 
     async def _retire(self, one: Shown) -> None:
         """Delete the Orchestrator of a workload that has pods, none of which is injected."""
@@ -239,8 +263,7 @@ class Workloads:
         path = f"{_path(key.namespace)}/{key.name}"
         try:
             data = await self._writer.get(path)
-            owner = next(iter(data["metadata"].get("ownerReferences") or []), None)
-            if owner is not None and owner.get("kind") in _SCALED and await self._waits(key, owner):
+            if await self._waits(key, first_owner(data)):
                 self._idle[key] = time.monotonic()
                 await self._tell(one, set(), "")
                 return
@@ -251,17 +274,17 @@ class Workloads:
         except KubeError as error:
             self._fail(key, f"Orchestrator/{key}", error.reason, f"cannot be deleted: {error}")
 
-    async def _waits(self, key: NamespacedName, owner: Mapping[str, Any]) -> bool:
+    async def _waits(self, key: NamespacedName, owner: Owner | None) -> bool:
         """Whether the workload exists with this UID and wants no pods now."""
-        plural = f"{owner['kind'].lower()}s"
-        path = f"/apis/{owner['apiVersion']}/namespaces/{key.namespace}/{plural}/{owner['name']}"
+        path = scaled_path(key.namespace, owner) if owner is not None else ""
+        if owner is None or not path:
+            return False
         try:
             found = await self._writer.get(path)
         except NotFoundError:
             return False
-        return found["metadata"].get("uid") == owner.get("uid") and not has_replicas(
-            found.get("spec")
-        )
+        same = text(found, "metadata", "uid") == owner.uid
+        return same and not has_replicas(part(found, "spec"))
 
     def _fail(self, key: NamespacedName, where: str, reason: Any, message: str) -> None:
         self._failures[key] = Problem(where, reason, message)

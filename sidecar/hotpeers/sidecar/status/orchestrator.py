@@ -56,6 +56,7 @@ _REST_SECONDS = 10.0
 # The controller creates the Orchestrator after the pod, and then grants the right to write it.
 _NEW_SECONDS = 60.0
 _CONFLICTS = 5
+_YOUNG_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +209,18 @@ def merged_changes(
 ) -> list[Mapping[str, Any]]:
     """The timeline `found` with the newest form of this pod's changes; the newest `MAX_CHANGES`.
 
-    Changes of this pod that it does not know any more, because its sidecar was restarted, stay.
+    Changes of this pod that it does not know any more stay: its sidecar was restarted, or an earlier
+    pod of a StatefulSet had its name. Generations of such a pod begin again, so the time counts too.
     """
-    known = {number(one, "generation") for one in own}
+    known = {(number(one, "generation"), text(one, "time")) for one in own}
     kept = [
         one
         for one in found
         if isinstance(one, dict)
-        and not (one.get("replica") == replica and number(one, "generation") in known)
+        and not (
+            one.get("replica") == replica
+            and (number(one, "generation"), text(one, "time")) in known
+        )
     ]
     return sorted([*kept, *own], key=lambda one: text(one, "time"))[-MAX_CHANGES:]
 
@@ -288,7 +293,10 @@ class OrchestratorWriter:
         before, at = self._written
         age = time.monotonic() - at
         if before == report:
-            return age > REFRESH_SECONDS
+            # The Orchestrator of a Deployment that was created again is replaced after its first pods
+            # have reported. A look that finds the report in place writes nothing.
+            is_new = time.monotonic() - self._begun < _YOUNG_SECONDS
+            return age > (_CALLS_SECONDS if is_new else REFRESH_SECONDS)
         return _uncounted(before) != _uncounted(report) or age > _CALLS_SECONDS
 
     async def _write(self, report: Report) -> float:
@@ -300,6 +308,9 @@ class OrchestratorWriter:
                     break
                 # Another pod wrote at the same time.
                 await asyncio.sleep(random.uniform(0.0, self._pace / 2))  # noqa: S311
+            else:
+                # Nothing was written: the report is still due.
+                return self._pace * self._pods * random.uniform(0.5, 1.5)  # noqa: S311
         except KubeError as error:
             return self._note_failed(error)
         self._failed_since, self.problem = None, None

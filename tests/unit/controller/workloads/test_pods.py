@@ -105,3 +105,29 @@ def test_of_two_workloads_with_one_name_always_the_same_is_shown() -> None:
     for order in (pods, pods[::-1]):
         (one,) = workloads_of(order, {})[0].values()
         assert (one.owner, one.accounts, one.pods) == (DEPLOYMENT, {"d"}, {"b"})
+
+
+def test_deployment_that_was_created_again_is_shown_before_its_old_pods_have_ended() -> None:
+    old, new = (
+        Owner("apps/v1", "Deployment", "lead", "a"),
+        Owner("apps/v1", "Deployment", "lead", "b"),
+    )
+    pods = [
+        InjectedPod(NamespacedName("ns", "1"), "lead", old, "lead", ending=True),
+        InjectedPod(NamespacedName("ns", "2"), "lead", new, "lead"),
+        InjectedPod(NamespacedName("ns", "3"), "lead", new, "other", ending=True),
+    ]
+    for some in (pods, pods[::-1]):
+        (found,) = workloads_of(some, {})[0].values()
+        assert (found.owner, found.pods) == (new, {"2", "3"})
+    (found,) = workloads_of(pods[:1], {})[0].values()
+    assert found.owner == old
+    ended = pod(reference("StatefulSet", "lead"))
+    ended["metadata"]["deletionTimestamp"] = "2026-11-29T12:00:00Z"
+    assert read_injected_pod(ended).ending
+
+
+def test_replica_set_with_an_odd_name_is_not_asked_for() -> None:
+    odd = Owner("apps/v1", "ReplicaSet", "../../../../../../version", "r")
+    one = InjectedPod(NamespacedName("ns", "1"), "lead", odd, "lead")
+    assert workloads_of([one], {})[1] == frozenset()

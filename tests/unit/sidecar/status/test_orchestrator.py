@@ -181,7 +181,10 @@ def test_timeline_keeps_the_changes_of_other_pods_and_of_an_earlier_sidecar() ->
         "odd",
     ]
     merged = merged_changes(others, [own], "pod-1")
-    assert merged == [others[0], others[2], own]
+    # An earlier pod of a StatefulSet may have had the same name and generation.
+    assert merged == [*others[:3], own]
+    earlier = {key: value for key, value in own.items() if key != "liveSeconds"}
+    assert merged_changes([earlier], [own], "pod-1") == [own]
     many = [{"time": f"2026-01-01T00:00:{n:02}Z", "generation": n} for n in range(60)]
     assert len(merged_changes(many, [own], "pod-1")) == 50
 
@@ -246,6 +249,28 @@ async def test_a_conflict_is_tried_again(api: FakeApi) -> None:
     task = asyncio.create_task(one.run())
     await asyncio.sleep(0.4)
     assert (api.writes, one.problem) == (1, None)
+    task.cancel()
+
+
+async def test_report_that_met_only_conflicts_is_still_due(api: FakeApi) -> None:
+    """Many pods that start together meet conflicts again and again."""
+    api.conflicts = 7
+    task = asyncio.create_task(writer(api, [status(ack(7))]).run())
+    await asyncio.sleep(0.6)
+    assert (api.conflicts, api.writes) == (0, 1)
+    task.cancel()
+
+
+async def test_report_is_written_again_if_the_orchestrator_was_replaced(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotpeers.sidecar.status.orchestrator._CALLS_SECONDS", 0.05)
+    task = asyncio.create_task(writer(api, [status(ack(7))]).run())
+    await asyncio.sleep(0.5)
+    assert api.writes == 1
+    api.status = {}
+    await asyncio.sleep(0.5)
+    assert api.writes == 2
     task.cancel()
 
 
