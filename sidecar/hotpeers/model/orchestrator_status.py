@@ -211,7 +211,7 @@ def live_condition(replicas: Mapping[str, Any], now: datetime) -> tuple[Live, st
             )
     if not known:
         return Live.UNKNOWN, "NoReport", "no pod has reported"
-    return Live.TRUE, "AllLive", f"live in {len(known)} of {len(known)} pods"
+    return Live.TRUE, "AllLive", f"live in all pods that report: {len(known)}"
 
 
 def conditions_with(
