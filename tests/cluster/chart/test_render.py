@@ -208,7 +208,9 @@ def test_hub_is_served_where_the_controller_says_and_has_no_secret_but_its_key(h
             role = named[it["roleRef"]["kind"], it["roleRef"]["name"]]
             rules += role["rules"]
     for rule in rules:
-        assert set(rule["verbs"]) <= {"list", "watch", "get", "patch"}
+        assert set(rule["verbs"]) <= {"list", "watch", "get", "patch", "create"}
+        if "create" in rule["verbs"]:
+            assert (rule["resources"], rule["verbs"]) == (["events"], ["create"])
         if "secrets" in rule["resources"]:
             assert rule["resourceNames"] == ["hotpeers-hub-key"]
         if "patch" in rule["verbs"]:
