@@ -44,7 +44,10 @@ async def measure_slowness() -> float:
 
 
 class Pace:
-    """The factor of the time limits. `waiting` is told what is waited for, and "" at the end."""
+    """The factor by which time limits grow on a slow machine.
+
+    `waiting` is called with a text each time the demonstration begins to wait, and with "" at the end.
+    """
 
     def __init__(
         self,
