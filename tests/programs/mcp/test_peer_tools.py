@@ -570,7 +570,7 @@ def raw_settings() -> dict[str, str]:
     ("name", "value", "says"),
     [
         ("listen", "0.0.0.0:8092", "--token-file"),
-        ("listen", "none", "must be served"),
+        ("listen", "none", "the tools need an address"),
         ("peer_file", "", "--peer-file"),
         ("wait_seconds", "0", "--wait-seconds"),
         ("wait_seconds", "soon", "--wait-seconds"),
