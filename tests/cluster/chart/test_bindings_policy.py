@@ -16,49 +16,24 @@ from hotpeers.controller.rbac.grants import (
     Binding,
     manifest_of,
 )
-from kit.apiserver.accounts import ServiceAccount, make_account
+from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.server import Cluster
+from kit.chart.controller import await_denial, controller_account
 from kit.chart.helm import Helm
 from kit.waiting import until
 
-PLACE, HOME, AWAY = "hotpeers-system", "bindings-home", "bindings-away"
+HOME, AWAY = "bindings-home", "bindings-away"
 RBAC = "rbac.authorization.k8s.io/v1"
-KINDS = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
-POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 ALICE = Account(HOME, "alice")
 
 
 @pytest.fixture(scope="module")
 def account(shared_cluster: Cluster, helm: Helm) -> Iterator[ServiceAccount]:
     """The controller's account, with the rights and under the policies of the chart."""
-    api = shared_cluster.api
-    for name in (PLACE, HOME, AWAY):
-        create_namespace(api, name)
-    objects = [one for one in helm.render(namespace=PLACE) if one["kind"] in (*KINDS, *POLICIES)]
-    for one in objects:
-        api.apply(one)
-    made = make_account(shared_cluster, PLACE, "hotpeers-controller")
-    theirs = Api(made.access)
-    until("the policy to be in force", lambda: refused(theirs, by_hand()), 60.0)
-    theirs.close()
-    yield made
-    for one in objects:
-        api.delete(one)
-    for name in (PLACE, HOME, AWAY):
-        remove_namespace(api, name)
-
-
-@pytest.fixture
-def api(account: ServiceAccount) -> Iterator[Api]:
-    yield (made := Api(account.access))
-    made.close()
-
-
-@pytest.fixture
-def admin(account: ServiceAccount) -> Api:
-    return account.cluster.api
+    with controller_account(shared_cluster, helm, namespaces=(HOME, AWAY)) as made:
+        await_denial(made, lambda theirs: refused(theirs, by_hand()))
+        yield made
 
 
 def by_hand() -> Object:

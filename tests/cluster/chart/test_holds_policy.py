@@ -11,16 +11,13 @@ import pytest
 from hotpeers.hold.release import release_patch
 from hotpeers.hold.state import Hold
 from hotpeers.hold.workload import Pod, asking_patch, read_deployment
-from kit.apiserver.accounts import ServiceAccount, make_account
+from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.server import Cluster
+from kit.chart.controller import await_denial, controller_account
 from kit.chart.helm import Helm
-from kit.waiting import until
 
-PLACE, HOME = "hotpeers-system", "holds-home"
-KINDS = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
-POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+HOME = "holds-home"
 JSON_PATCH, MERGE = "application/json-patch+json", "application/merge-patch+json"
 HASH = "kagent.dev/config-hash"
 
@@ -28,38 +25,12 @@ HASH = "kagent.dev/config-hash"
 @pytest.fixture(scope="module")
 def account(shared_cluster: Cluster, helm: Helm) -> Iterator[ServiceAccount]:
     """The controller's account, with the rights and under the policies of the chart."""
-    api = shared_cluster.api
-    for name in (PLACE, HOME):
-        create_namespace(api, name)
-    objects = [one for one in helm.render(namespace=PLACE) if one["kind"] in (*KINDS, *POLICIES)]
-    for one in objects:
-        api.apply(one)
-    made = make_account(shared_cluster, PLACE, "hotpeers-controller")
-    theirs = Api(made.access)
-    probe = api.create(pod("probe"))
-
-    def in_force() -> bool:
-        return refused(theirs, probe, {"metadata": {"labels": {"a": "b"}}})
-
-    until("the policy to be in force", in_force, 60.0)
-    theirs.close()
-    yield made
-    for one in objects:
-        api.delete(one)
-    api.delete(probe, gracePeriodSeconds=0)
-    for name in (PLACE, HOME):
-        remove_namespace(api, name)
-
-
-@pytest.fixture
-def api(account: ServiceAccount) -> Iterator[Api]:
-    yield (made := Api(account.access))
-    made.close()
-
-
-@pytest.fixture
-def admin(account: ServiceAccount) -> Api:
-    return account.cluster.api
+    with controller_account(shared_cluster, helm, namespaces=(HOME,)) as made:
+        probe = made.cluster.api.create(pod("probe"))
+        change = {"metadata": {"labels": {"a": "b"}}}
+        await_denial(made, lambda theirs: refused(theirs, probe, change))
+        yield made
+        made.cluster.api.delete(probe, gracePeriodSeconds=0)
 
 
 def refused(api: Api, manifest: Object, change: Any) -> bool:

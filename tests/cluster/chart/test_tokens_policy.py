@@ -8,46 +8,22 @@ from typing import Any
 import pytest
 
 from hotpeers.controller.orchestrators.objects import SECRET_TYPE
-from kit.apiserver.accounts import ServiceAccount, make_account
+from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.server import Cluster
+from kit.chart.controller import NAMESPACE, await_denial, controller_account
 from kit.chart.helm import Helm
-from kit.waiting import until
 
-PLACE, HOME = "hotpeers-system", "tokens-home"
-KINDS = (
-    *("ServiceAccount", "Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
-    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
-)
+HOME = "tokens-home"
 OWNER = {"apiVersion": "hotpeers.dev/v1alpha1", "kind": "Orchestrator", "name": "a", "uid": "u"}
 
 
 @pytest.fixture(scope="module")
 def account(shared_cluster: Cluster, helm: Helm) -> Iterator[ServiceAccount]:
     """The controller's account, with the rights and under the policies of the chart."""
-    api = shared_cluster.api
-    for name in (PLACE, HOME):
-        create_namespace(api, name)
-    rendered = helm.render("hub.enabled=true", namespace=PLACE)
-    objects = [one for one in rendered if one["kind"] in KINDS]
-    for one in objects:
-        api.apply(one)
-    made = make_account(shared_cluster, PLACE, "hotpeers-controller")
-    theirs = Api(made.access)
-    until("the policy to be in force", lambda: refused(theirs, secret("probe", "Opaque")), 60.0)
-    theirs.close()
-    yield made
-    for one in objects:
-        api.delete(one)
-    for name in (PLACE, HOME):
-        remove_namespace(api, name)
-
-
-@pytest.fixture
-def api(account: ServiceAccount) -> Iterator[Api]:
-    yield (made := Api(account.access))
-    made.close()
+    with controller_account(shared_cluster, helm, "hub.enabled=true", namespaces=(HOME,)) as made:
+        await_denial(made, lambda theirs: refused(theirs, secret("probe", "Opaque")))
+        yield made
 
 
 def secret(name: str, kind: str, namespace: str = HOME, **metadata: Any) -> Object:
@@ -71,7 +47,7 @@ def refused(api: Api, manifest: Object) -> bool:
     return False
 
 
-@pytest.mark.parametrize("namespace", [PLACE, HOME])
+@pytest.mark.parametrize("namespace", [NAMESPACE, HOME])
 @pytest.mark.parametrize(
     ("kind", "metadata", "is_refused"),
     [
@@ -113,6 +89,6 @@ def test_foreign_secret_is_neither_changed_nor_read_by_a_patch(
 
 
 def test_key_of_the_hub_can_be_written(account: ServiceAccount, api: Api) -> None:
-    path = f"/api/v1/namespaces/{PLACE}/secrets/hotpeers-hub-key?dryRun=All"
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets/hotpeers-hub-key?dryRun=All"
     kind = "application/merge-patch+json"
     api.request("PATCH", path, {"data": {"key": "eA=="}}, content_type=kind)

@@ -10,51 +10,28 @@ import pytest
 from hotpeers.base.names import NamespacedName
 from hotpeers.controller.workloads.objects import binding_of, orchestrator_of, read_shown, role_of
 from hotpeers.controller.workloads.pods import Owner, Workload
-from kit.apiserver.accounts import ServiceAccount, make_account
+from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, ApiError, Object
-from kit.apiserver.namespaces import create_namespace, remove_namespace
 from kit.apiserver.resources import orchestrator
 from kit.apiserver.server import Cluster
+from kit.chart.controller import NAMESPACE, await_denial, controller_account
 from kit.chart.helm import Helm
-from kit.waiting import until
 
 pytestmark = pytest.mark.usefixtures("crds")
-PLACE, HOME = "hotpeers-system", "workloads-home"
-KINDS = (
-    *("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
-    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
-)
+HOME = "workloads-home"
 RBAC = "rbac.authorization.k8s.io"
 
 
 @pytest.fixture(scope="module")
 def account(shared_cluster: Cluster, helm: Helm) -> Iterator[ServiceAccount]:
     """The controller's account, with the rights and under the policies of the chart."""
-    api = shared_cluster.api
-    for name in (PLACE, HOME):
-        create_namespace(api, name)
-    objects = [one for one in helm.render(namespace=PLACE) if one["kind"] in KINDS]
-    for one in objects:
-        api.apply(one)
-    # A binding to a Role that does not exist is refused before any policy is asked.
-    for name in ("hotpeers-status-lead", "hotpeers-status-other"):
-        api.apply(role(name=name))
-    made = make_account(shared_cluster, PLACE, "hotpeers-controller")
-    theirs = Api(made.access)
-    for probe in (role(name="other"), binding(subjects=[])):
-        until("the policies to be in force", lambda probe=probe: denial(theirs, probe), 60.0)
-    theirs.close()
-    yield made
-    for one in objects:
-        api.delete(one)
-    for name in (PLACE, HOME):
-        remove_namespace(api, name)
-
-
-@pytest.fixture
-def api(account: ServiceAccount) -> Iterator[Api]:
-    yield (made := Api(account.access))
-    made.close()
+    with controller_account(shared_cluster, helm, namespaces=(HOME,)) as made:
+        # A binding to a Role that does not exist is refused before any policy is asked.
+        for name in ("hotpeers-status-lead", "hotpeers-status-other"):
+            made.cluster.api.apply(role(name=name))
+        for probe in (role(name="other"), binding(subjects=[])):
+            await_denial(made, lambda theirs, probe=probe: denial(theirs, probe))
+        yield made
 
 
 def made_for(name: str = "lead") -> Object:
@@ -117,7 +94,7 @@ SUBJECT = {"kind": "ServiceAccount", "name": "lead", "namespace": HOME}
 @pytest.mark.parametrize(
     "fields",
     [
-        {"subjects": [{**SUBJECT, "namespace": PLACE}]},
+        {"subjects": [{**SUBJECT, "namespace": NAMESPACE}]},
         {"subjects": [SUBJECT, {"kind": "Group", "name": "all", "apiGroup": RBAC}]},
         {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "hotpeers-peers"}},
         {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "hotpeers-status-other"}},
