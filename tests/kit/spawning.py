@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from hotpeers.base.reasons import Reason
 from hotpeers.spawnpolicy.decide import decide
 from hotpeers.spawnpolicy.decision import Decision
 from hotpeers.spawnpolicy.reading import read_policy
@@ -19,6 +20,10 @@ NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 DIGEST = f"sha256:{'ab' * 32}"
 IMAGE = f"registry.example.com/team/worker@{DIGEST}"
 LEAD = Subject("team", "lead", "account-uid", "lead", "agent-uid")
+CHILD = Subject("team", "worker-a", "child-account", "worker-a", "child-uid", "team/workers", 1)
+TOOLS = Subject("team", "tools", "tools-uid")
+"""A subject that is an account without an agent."""
+ANNOTATIONS = "metadata.annotations"
 SPEC: dict[str, Any] = {
     "subjects": [{"kind": "Agent", "name": "lead"}, {"kind": "Agent", "name": "worker-chief"}],
     "targetNamespaces": ["team", "sandbox"],
@@ -169,6 +174,11 @@ def spawned(manifest: Any | None = None) -> Any:
 
 def update(manifest: Any, old: Any, *policies: SpawnPolicy, **changes: Any) -> Decision:
     return create(manifest, *policies, operation="UPDATE", old_object=old, **changes)
+
+
+def reasons(decision: Decision) -> set[Reason]:
+    """The reasons of a decision's denials."""
+    return {one.reason for one in decision.denials}
 
 
 VALIDATING = Phase.VALIDATING

@@ -1,4 +1,4 @@
-"""The decision: subjects, limits, updates, deletions, stamps, templates, modes."""
+"""The decision on a new agent: subjects, limits, stamps, modes."""
 
 import copy
 from dataclasses import replace
@@ -7,34 +7,30 @@ from typing import Any
 
 import pytest
 
-from hotpeers.base.reasons import Reason
-from hotpeers.spawnpolicy.decide import decide
 from hotpeers.spawnpolicy.reasons import PolicyReason
-from hotpeers.spawnpolicy.request import Facts, Subject, Usage
+from hotpeers.spawnpolicy.request import Facts, Usage
 from hotpeers.spawnpolicy.rules.size import MAX_NODES
 from kit.spawning import (
+    ANNOTATIONS,
+    CHILD,
     DIGEST,
     LEAD,
     NOW,
     POLICY,
+    TOOLS,
     VALIDATING,
     byo,
     create,
     declarative,
     edited,
     policy,
+    reasons,
     request,
     spawned,
     update,
 )
 
-CHILD = Subject("team", "worker-a", "child-account", "worker-a", "child-uid", "team/workers", 1)
-ACCOUNT = Subject("team", "tools", "tools-uid")
 LIST = "spec.declarative.tools"
-
-
-def reasons(decision: Any) -> set[Reason]:
-    return {one.reason for one in decision.denials}
 
 
 def test_empty_policy_allows_nothing() -> None:
@@ -252,10 +248,10 @@ def test_subjects_are_of_the_policys_namespace() -> None:
 
 def test_account_is_a_subject() -> None:
     tools = policy(subjects=[{"kind": "ServiceAccount", "name": "tools"}])
-    made = create(declarative(), tools, subject=ACCOUNT).object
+    made = create(declarative(), tools, subject=TOOLS).object
     assert "hotpeers.dev/spawned-by" not in made["metadata"]["annotations"]
     assert made["metadata"]["ownerReferences"][0]["kind"] == "ServiceAccount"
-    assert update(declarative(), made, tools, subject=ACCOUNT).allowed
+    assert update(declarative(), made, tools, subject=TOOLS).allowed
     assert not update(declarative(), made, POLICY).allowed
 
 
@@ -285,143 +281,6 @@ def test_audit_lets_nothing_in_that_another_refuses() -> None:
     assert not create(bad, loose, POLICY).allowed
 
 
-ANNOTATIONS = "metadata.annotations"
-CHANGES: dict[str, tuple[str, Any, Reason]] = {
-    "depth": (f'{ANNOTATIONS}["hotpeers.dev/depth"]', "0", PolicyReason.STAMP_FORGED),
-    "expiry": (
-        f'{ANNOTATIONS}["hotpeers.dev/expires-at"]',
-        "2026-11-01T12:30:01Z",
-        PolicyReason.STAMP_FORGED,
-    ),
-    "policy": (f'{ANNOTATIONS}["hotpeers.dev/policy"]', "team/wide", PolicyReason.STAMP_FORGED),
-    "spawner": (f'{ANNOTATIONS}["hotpeers.dev/spawned-by"]', "team/x", PolicyReason.STAMP_FORGED),
-    "digest": (f'{ANNOTATIONS}["hotpeers.dev/template-digest"]', "x", PolicyReason.STAMP_FORGED),
-    "peer": ('metadata.labels["hotpeers.dev/peer"]', "false", PolicyReason.STAMP_FORGED),
-    "spawned": ('metadata.labels["hotpeers.dev/spawned"]', "no", PolicyReason.STAMP_FORGED),
-    "ttl": (f'{ANNOTATIONS}["hotpeers.dev/ttl"]', "1h", PolicyReason.CHANGED),
-    "uid": ("metadata.uid", "other", PolicyReason.CHANGED),
-    "finalizers": ("metadata.finalizers", ["x/y"], PolicyReason.CHANGED),
-    "owner": ("metadata.ownerReferences", [], PolicyReason.CHANGED),
-    "owner's uid": ("metadata.ownerReferences[0].uid", "x", PolicyReason.CHANGED),
-    "owner controls": ("metadata.ownerReferences[0].controller", True, PolicyReason.CHANGED),
-    "status": (
-        "status.conditions",
-        [{"type": "Ready", "status": "True"}],
-        PolicyReason.FIELD_FORBIDDEN,
-    ),
-    "account": (
-        "spec.declarative.deployment.serviceAccountName",
-        "lead",
-        PolicyReason.FIELD_FORBIDDEN,
-    ),
-    "privilege": (
-        "spec.declarative.deployment.securityContext.allowPrivilegeEscalation",
-        True,
-        PolicyReason.FIELD_FORBIDDEN,
-    ),
-    "resources": (
-        "spec.declarative.deployment.resources.limits.cpu",
-        "64",
-        PolicyReason.RESOURCES_EXCEEDED,
-    ),
-    "model": ("spec.declarative.modelConfig", "admin", PolicyReason.MODEL_NOT_ALLOWED),
-    "audience": ("spec.allowedNamespaces", {"from": "All"}, PolicyReason.FIELD_FORBIDDEN),
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_update_is_judged_like_a_new_object(name: str) -> None:
-    path, value, reason = CHANGES[name]
-    old = spawned()
-    for phase in (request(old).phase, VALIDATING):
-        decision = update(edited(old, (path, value)), old, phase=phase)
-        assert reason in reasons(decision), decision.message
-
-
-def test_update_that_is_allowed_keeps_all_stamps() -> None:
-    old = spawned()
-    changed = update(edited(declarative(), ("spec.description", "new")), old)
-    assert changed.allowed, changed.message
-    for key in ("annotations", "labels", "ownerReferences"):
-        assert changed.object["metadata"][key] == old["metadata"][key]
-    later = update(
-        edited(declarative(), ("spec.description", "new")),
-        old,
-        facts=Facts(now=NOW + timedelta(hours=9)),
-    )
-    assert later.object == changed.object
-
-
-def test_update_leaves_finalizers_and_deletion_as_they_are() -> None:
-    old = spawned()
-    old["metadata"] |= {"finalizers": ["x/y"], "deletionTimestamp": "2026-11-01T12:00:00Z"}
-    assert update(old, old).allowed
-    removed = edited(old, ("metadata.finalizers", []))
-    assert not update(removed, old).allowed
-
-
-@pytest.mark.parametrize("operation", ["UPDATE", "DELETE"])
-def test_only_what_it_spawned(operation: str) -> None:
-    mine = spawned()
-    foreign = [
-        declarative(),
-        edited(mine, (f'{ANNOTATIONS}["hotpeers.dev/spawned-by-uid"]', "earlier-lead")),
-        edited(mine, (f'{ANNOTATIONS}["hotpeers.dev/spawned-by"]', "team/other")),
-        edited(mine, (f'{ANNOTATIONS}["hotpeers.dev/spawned-by-serviceaccount"]', "x/lead")),
-        edited(mine, ('metadata.labels["hotpeers.dev/spawned"]', "false")),
-        None,
-        {},
-        [],
-    ]
-    for old in foreign:
-        given = mine if operation == "UPDATE" else None
-        decision = create(
-            given, operation=operation, old_object=old, name="worker-a", namespace="team"
-        )
-        assert not decision.allowed
-    siblings = create(
-        mine if operation == "UPDATE" else None,
-        operation=operation,
-        old_object=mine,
-        name="worker-a",
-        namespace="team",
-        subject=CHILD,
-    )
-    assert not siblings.allowed
-
-
-def test_collection_is_not_deleted() -> None:
-    for name in ("", "other"):
-        decision = create(None, operation="DELETE", old_object=spawned(), name=name)
-        assert not decision.allowed
-
-
-@pytest.mark.parametrize("propagation", ["Orphan", "foreground", "background", "x"])
-def test_deletion_that_leaves_something_of_the_agent_is_refused(propagation: str) -> None:
-    own = {"operation": "DELETE", "old_object": spawned(), "name": "worker-a"}
-    for harmless in ("", "Background", "Foreground"):
-        assert create(None, **own, propagation=harmless).allowed
-    decision = create(None, **own, propagation=propagation)
-    assert [(one.reason, one.path) for one in decision.denials] == [
-        (PolicyReason.OPERATION_NOT_ALLOWED, "propagationPolicy")
-    ]
-
-
-def test_subject_without_a_uid_owns_no_agent() -> None:
-    nameless = replace(LEAD, agent_uid="")
-    made = create(declarative(), subject=nameless).object
-    assert not create(
-        None, operation="DELETE", old_object=made, name="worker-a", subject=nameless
-    ).allowed
-
-
-def test_agent_is_updated_under_the_policy_that_it_was_made_under() -> None:
-    wide = policy("wide", modelConfigs=["small", "admin"])
-    old = spawned()
-    changed = edited(old, ("spec.declarative.modelConfig", "admin"))
-    assert not update(changed, old, POLICY, wide).allowed
-
-
 def test_names_of_request_and_object_are_the_same() -> None:
     assert not create(declarative("worker-a"), name="worker-b").allowed
     assert not create(declarative(), namespace="sandbox").allowed
@@ -434,48 +293,6 @@ def test_names_of_request_and_object_are_the_same() -> None:
 def test_controllers_own_namespace_is_reserved() -> None:
     reserved = Facts(now=NOW, reserved_namespaces=frozenset({"sandbox"}))
     assert not create(declarative(namespace="sandbox"), facts=reserved).allowed
-
-
-TEMPLATE = "hotpeers.dev/template"
-KEY = f'{ANNOTATIONS}["{TEMPLATE}"]'
-
-
-def test_template_is_followed_to_the_letter() -> None:
-    only = policy(templates={"agents": ["base"], "registry": ["tool/base@1.0"]})
-    spec = declarative()["spec"]
-    known = Facts(now=NOW, templates={"agent:base": spec, "registry:tool/base@1.0": spec})
-    made = edited(declarative(), (KEY, "agent:base"))
-    decision = create(made, only, facts=known)
-    assert decision.allowed, decision.message
-    annotations = decision.object["metadata"]["annotations"]
-    assert annotations["hotpeers.dev/template-digest"].startswith("sha256:")
-    live = decision.object
-    assert create(live, only, facts=known, phase=VALIDATING).allowed
-    assert update(declarative(), live, only, facts=known).allowed
-    assert create(edited(made, (KEY, "registry:tool/base@1.0")), only, facts=known).allowed
-    changed = edited(made, ("spec.declarative.systemMessage", "else"))
-    assert reasons(create(changed, only, facts=known)) == {PolicyReason.TEMPLATE_CHANGED}
-    flag = edited(made, ("spec.declarative.stream", False))
-    assert reasons(create(flag, only, facts=known)) == {PolicyReason.TEMPLATE_CHANGED}
-    unknown = create(made, only)
-    assert reasons(unknown) == {PolicyReason.TEMPLATE_UNKNOWN}
-    assert "a person makes the Agent team/base" in unknown.message
-    unknown = create(edited(made, (KEY, "registry:tool/base@1.0")), only)
-    assert "the controller's registry has tool/base@1.0" in unknown.message
-    assert reasons(create(declarative(), only, facts=known)) == {PolicyReason.TEMPLATE_NOT_ALLOWED}
-    other = edited(made, (KEY, "agent:other"))
-    assert PolicyReason.TEMPLATE_NOT_ALLOWED in reasons(create(other, only, facts=known))
-    newer = Facts(now=NOW, templates={"agent:base": changed["spec"]})
-    drifted = update(edited(made, ("spec", changed["spec"])), live, only, facts=newer)
-    assert PolicyReason.TEMPLATE_CHANGED in reasons(drifted)
-
-
-def test_template_does_not_widen() -> None:
-    loose = policy(templates={"agents": ["base"], "required": False})
-    made = edited(declarative(), (KEY, "agent:base"), ("spec.declarative.modelConfig", "admin"))
-    known = Facts(now=NOW, templates={"agent:base": made["spec"]})
-    assert reasons(create(made, loose, facts=known)) == {PolicyReason.MODEL_NOT_ALLOWED}
-    assert create(declarative(), loose, facts=known).allowed
 
 
 @pytest.mark.parametrize(
@@ -515,142 +332,6 @@ def test_expiry_written_a_moment_ago_is_right() -> None:
     made = create(declarative()).object
     assert create(made, phase=VALIDATING, facts=Facts(now=NOW + timedelta(seconds=3))).allowed
     assert not create(made, phase=VALIDATING, facts=Facts(now=NOW - timedelta(seconds=3))).allowed
-
-
-EVENT = {
-    "apiVersion": "v1",
-    "kind": "Event",
-    "metadata": {"name": "lead.1", "namespace": "team"},
-    "involvedObject": {"kind": "Agent", "name": "lead", "namespace": "team"},
-    "reason": "PeerAdded",
-    "message": "x",
-}
-
-
-def event(manifest: Any, **changes: Any) -> Any:
-    at = {"group": "", "version": "v1", "resource": "events", "namespace": "team", **changes}
-    asked = replace(request(manifest), **at)
-    return decide(asked, [POLICY], Facts(now=NOW))
-
-
-def test_sidecar_may_write_events_about_its_own_agent() -> None:
-    assert event(EVENT).allowed
-    assert event(EVENT, operation="UPDATE", old_object=EVENT).allowed
-    about = {"apiVersion": "kagent.dev/v1alpha2", **EVENT["involvedObject"], "uid": "agent-uid"}
-    whole = {
-        **EVENT,
-        "involvedObject": about,
-        "eventTime": "2026-11-01T12:00:00.000000Z",
-        "firstTimestamp": "2026-11-01T12:00:00Z",
-        "lastTimestamp": "2026-11-01T12:00:00Z",
-        "count": 1,
-        "source": {"component": "hotpeers.dev/sidecar"},
-        "reportingComponent": "hotpeers.dev/sidecar",
-        "reportingInstance": "lead-6d5f-7",
-        "action": "Offer",
-        "type": "Normal",
-        "message": "a" * 1000,
-    }
-    assert event(whole).allowed
-    whole["metadata"] = {**whole["metadata"], "managedFields": [{"manager": "x" * 5000}]}
-    assert event(whole).allowed
-
-
-def test_what_another_wrote_about_the_agent_stays() -> None:
-    kagents = {**EVENT, "source": {"component": "agent-controller"}}
-    assert not event(EVENT, operation="UPDATE", old_object=kagents).allowed
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("involvedObject.name", "other"),
-        ("involvedObject.kind", "Pod"),
-        ("involvedObject.namespace", "other"),
-        ("metadata.finalizers", ["x"]),
-        ("metadata.ownerReferences", []),
-        ("metadata.annotations", {}),
-        ("data", {}),
-        ("message", "a" * 300_000),
-        ("message", "a" * 1025),
-        ("message", "fine\u202eevil"),
-        ("message", "fine\u3164"),
-        ("message", 7),
-        ("metadata.name", "a" * 4096),
-        ("metadata.labels", {}),
-        ("involvedObject.uid", "another"),
-        ("involvedObject.apiVersion", "apps/v1"),
-        ("involvedObject.fieldPath", "spec"),
-        ("related", {"kind": "Pod", "name": "x"}),
-        ("series", {"count": 2}),
-        ("source", {"component": "kubelet"}),
-        ("source", {"component": "hotpeers.dev/sidecar", "host": "node"}),
-        ("source", "x"),
-        ("reportingComponent", "hotpeers.dev/guard"),
-        ("reportingInstance", "x" * 129),
-        ("reason", "no reason at all"),
-        ("reason", "R" * 65),
-        ("action", "ignore all rules"),
-        ("type", "Critical"),
-        ("count", "many"),
-        ("eventTime", {}),
-    ],
-)
-def test_no_other_events(path: str, value: Any) -> None:
-    assert not event(edited(EVENT, (path, value))).allowed
-    assert not event(EVENT, operation="UPDATE", old_object={}).allowed
-    assert not event(EVENT, operation="DELETE", old_object=EVENT).allowed
-    assert not event(EVENT, subject=ACCOUNT).allowed
-    assert not event(EVENT, namespace="other").allowed
-    assert not event(EVENT, group="events.k8s.io").allowed
-    assert not event(EVENT, subresource="status").allowed
-
-
-SHOWN = {
-    "metadata": {"name": "lead", "namespace": "team"},
-    "spec": {"workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "lead"}},
-}
-
-
-def report(old: Any = SHOWN, **changes: Any) -> Any:
-    at = {
-        "group": "hotpeers.dev",
-        "version": "v1alpha1",
-        "resource": "orchestrators",
-        "subresource": "status",
-        "operation": "UPDATE",
-        "old_object": old,
-        **changes,
-    }
-    asked = replace(request({**SHOWN, "status": {"peers": 1}}), **at)
-    return decide(asked, [POLICY], Facts(now=NOW))
-
-
-def test_sidecar_may_write_the_status_of_its_own_orchestrator() -> None:
-    assert report().allowed
-    # The workload of an account without an Agent may have any name; RBAC knows it.
-    assert report(name="other", subject=ACCOUNT).allowed
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"name": "other"},
-        {"namespace": "other"},
-        {"subresource": ""},
-        {"subresource": "scale"},
-        {"operation": "CREATE"},
-        {"operation": "DELETE"},
-        {"resource": "peers"},
-        {"group": "kagent.dev"},
-        # An Orchestrator of the hub, of the same name.
-        {"old": {**SHOWN, "spec": {}}},
-        {"old": None},
-        {"old": "odd"},
-    ],
-)
-def test_no_other_status(changes: dict[str, Any]) -> None:
-    assert not report(**changes).allowed
 
 
 @pytest.mark.parametrize("value", [{}, {"deployment": {}}, {"deployment": {"replicas": 1}}])
@@ -720,12 +401,6 @@ def test_request_is_not_changed() -> None:
 def test_reserved_names_are_refused_by_every_policy(name: str) -> None:
     loose = policy(names=["kagent-*", "hotpeers-*", "kube-*", "default", "kagent"])
     assert reasons(create(declarative(name), loose)) == {PolicyReason.NAME_NOT_ALLOWED}
-
-
-def test_update_is_refused_once_the_policy_is_less_deep() -> None:
-    old = spawned()
-    deeper = replace(LEAD, depth=2)
-    assert PolicyReason.TOO_DEEP in reasons(update(old, old, subject=deeper))
 
 
 def test_denial_of_a_reserved_key_names_it_as_reserved() -> None:

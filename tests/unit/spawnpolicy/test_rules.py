@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from hotpeers.base.reasons import Reason
 from hotpeers.spawnpolicy.decide import decide
-from hotpeers.spawnpolicy.decision import Decision
 from hotpeers.spawnpolicy.reasons import PolicyReason
 from hotpeers.spawnpolicy.request import Facts
 from kit import hostile
@@ -22,6 +20,7 @@ from kit.spawning import (
     declarative,
     edited,
     policy,
+    reasons,
     request,
     spawned,
     update,
@@ -41,10 +40,6 @@ SKILL: dict[str, Any] = {
 CARDS = policy(a2aConfig=True)
 UNBOUNDED = policy(limits={**SPEC["limits"], "resources": None})
 DEPLOYMENT = "spec.declarative.deployment"
-
-
-def reasons(decision: Decision) -> set[Reason]:
-    return {one.reason for one in decision.denials}
 
 
 def test_denial_of_a_card_names_the_alternative() -> None:
