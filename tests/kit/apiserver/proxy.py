@@ -141,12 +141,13 @@ class Proxy:
             self._open -= {writer, onward}
 
     async def _onward(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        for _ in range(len(self._targets) - 1):
-            self._targets.rotate(-1)
-            with suppress(OSError):
-                return await asyncio.open_connection("127.0.0.1", self._targets[0])
         self._targets.rotate(-1)
-        return await asyncio.open_connection("127.0.0.1", self._targets[0])
+        # A copy: connections that are made meanwhile rotate the targets too.
+        *others, last = self._targets
+        for port in others:
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        return await asyncio.open_connection("127.0.0.1", last)
 
 
 async def _pass(
