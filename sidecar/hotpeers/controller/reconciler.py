@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -100,16 +100,16 @@ class Reconciler(Generic[K]):
         """Have the next pass in at most `seconds`, also if nothing changes."""
         self._within = min(self._within, seconds)
 
-    async def each(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    async def each(self, work: Iterable[Callable[[], Awaitable[None]]]) -> None:
         """Do the work for single objects, at most `at_once` of them at the same time."""
 
-        async def one(item: Coroutine[Any, Any, None]) -> None:
+        async def one(do: Callable[[], Awaitable[None]]) -> None:
             async with self._free:
-                await item
+                await do()
 
         async with asyncio.TaskGroup() as group:
-            for item in work:
-                group.create_task(one(item), name=f"{self._name}: one object")
+            for do in work:
+                group.create_task(one(do), name=f"{self._name}: one object")
 
     def fail(self, key: K, problem: Problem, seconds: float = REST_SECONDS) -> None:
         """Note what could not be done for an object, which rests for `seconds`."""

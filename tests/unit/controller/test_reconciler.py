@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,7 +120,7 @@ async def test_object_that_fails_rests_and_the_others_go_on() -> None:
         else:
             done.append(name)
 
-    await reconciler.each(map(bring, ["a", "bad", "b"]))
+    await reconciler.each(partial(bring, name) for name in ("a", "bad", "b"))
     assert sorted(done) == ["a", "b"]
     assert [one.where for one in reconciler.problems()] == ["bad"]
     assert (reconciler.rests("bad"), reconciler.rests("a")) == (True, False)
@@ -150,8 +152,21 @@ async def test_work_for_many_objects_is_bounded() -> None:
         await asyncio.sleep(0.001)
         running_now -= 1
 
-    await reconciler.each(work() for _ in range(50))
+    await reconciler.each(work for _ in range(50))
     assert most == 4
+
+
+async def test_work_that_is_cancelled_before_it_began_leaves_no_warning() -> None:
+    reconciler: Reconciler[str] = Passes().reconciler
+    for_ever = asyncio.Event().wait
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await reconciler.each(partial(bring_when, for_ever) for _ in range(50))
+    gc.collect()
+
+
+async def bring_when(ready: Callable[[], Awaitable[Any]]) -> None:
+    await ready()
 
 
 async def test_watch_that_does_not_work_is_a_problem_and_known() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ...base.names import NamespacedName
@@ -84,7 +85,7 @@ class Orchestrators:
         for one in every:
             state = (one, key, shared.get(one.key))
             if self._done.get(one.uid) != state or not self._reconciler.rests(one.uid):
-                work.append(self._one(one, key, shared.get(one.key, ""), state))
+                work.append(partial(self._one, one, key, shared.get(one.key, ""), state))
         await self._reconciler.each(work)
 
     async def _one(self, one: Orchestrator, key: bytes, shared_with: str, state: object) -> None:

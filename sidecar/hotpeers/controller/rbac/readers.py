@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from ...base.names import NamespacedName
@@ -109,12 +110,12 @@ class Readers:
         # Delete nothing while the watches are out of date: a new pod may need the binding.
         fresh, rests = self._reconciler.up_to_date, self._reconciler.rests
         if fresh:
-            deletes = [one for one in plan.deletes if not rests(one.key)]
-            await self._reconciler.each(map(self._delete, deletes))
+            deletes = [partial(self._delete, x) for x in plan.deletes if not rests(x.key)]
+            await self._reconciler.each(deletes)
         # A changed binding is created again after its deletion.
         waits = {*self._made, *(() if fresh else (one.key for one in plan.deletes))}
         creates = [one for one in plan.creates if one.key not in waits and not rests(one.key)]
-        await self._reconciler.each(map(self._create, creates))
+        await self._reconciler.each(partial(self._create, one) for one in creates)
 
     async def _create(self, binding: Binding) -> None:
         owner = await self._owner(binding.role)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ...base.names import NamespacedName
@@ -96,7 +97,7 @@ class Workloads:
         wanted, unknown = workloads_of(pods, self._owners)
         if unknown:
             await self._reconciler.each(
-                [self._learn(namespace, owner) for namespace, owner in unknown]
+                [partial(self._learn, namespace, owner) for namespace, owner in unknown]
             )
             wanted, _ = workloads_of(pods, self._owners)
         live = {pod.owner.uid for pod in pods if pod.owner is not None}
@@ -109,8 +110,8 @@ class Workloads:
         unread = {NamespacedName(namespace, owner.name) for namespace, owner in unknown}
         self._reconciler.keep(wanted.keys() | shown.keys() | unread)
         held = self._held()
-        work = [
-            self._bring(one, shown.get(key), held.get(key, ""))
+        work: list[Callable[[], Awaitable[None]]] = [
+            partial(self._bring, one, shown.get(key), held.get(key, ""))
             for key, one in wanted.items()
             if not self._reconciler.rests(key)
         ]
@@ -122,7 +123,7 @@ class Workloads:
         shown: Mapping[NamespacedName, Shown],
         wanted: Mapping[NamespacedName, Workload],
         now: float,
-    ) -> list[Coroutine[Any, Any, None]]:
+    ) -> list[Callable[[], Awaitable[None]]]:
         idle = {
             key: self._idle.get(key, now)
             for key, one in shown.items()
@@ -133,7 +134,7 @@ class Workloads:
         if not self._reconciler.up_to_date:
             return []
         return [
-            self._retire(shown[key])
+            partial(self._retire, shown[key])
             for key, since in idle.items()
             if now - since >= GRACE_SECONDS and not self._reconciler.rests(key)
         ]
