@@ -23,7 +23,7 @@ from ...kube.informer.kind import Kind, Version
 from ...model.orchestrator import API_VERSION
 from ..election import LeaderClient
 from ..reasons import ControllerReason
-from ..reconciler import Reconciler
+from ..reconciler import REST_SECONDS, Reconciler
 from .objects import (
     GROUP,
     Shown,
@@ -97,7 +97,9 @@ class Workloads:
         wanted, unknown = workloads_of(pods, self._owners)
         if unknown:
             await self._reconciler.each(
-                [partial(self._learn, namespace, owner) for namespace, owner in unknown]
+                partial(self._learn, namespace, owner)
+                for namespace, owner in unknown
+                if not self._reconciler.rests(_unread_key(namespace, owner))
             )
             wanted, _ = workloads_of(pods, self._owners)
         live = {pod.owner.uid for pod in pods if pod.owner is not None}
@@ -107,7 +109,7 @@ class Workloads:
         now = time.monotonic()
         known = {one.uid for one in shown.values()}
         self._granted = {uid: done for uid, done in self._granted.items() if uid in known}
-        unread = {NamespacedName(namespace, owner.name) for namespace, owner in unknown}
+        unread = {_unread_key(namespace, owner) for namespace, owner in unknown}
         self._reconciler.keep(wanted.keys() | shown.keys() | unread)
         held = self._held()
         work: list[Callable[[], Awaitable[None]]] = [
@@ -141,16 +143,19 @@ class Workloads:
 
     async def _learn(self, namespace: str, owner: Owner) -> None:
         """Find the owner of a ReplicaSet. The pods name only the ReplicaSet."""
+        key = _unread_key(namespace, owner)
+        # The pods of a deleted one will end. A pod may also name one that never existed.
+        self._reconciler.rest(key, REST_SECONDS)
         try:
             found = await self._writer.get(scaled_path(namespace, owner))
             # Anybody who creates pods could name the UID of another namespace's ReplicaSet.
             if text(found, "metadata", "uid") == owner.uid:
                 self._owners[owner.uid] = owner_of(found)
         except NotFoundError:
-            return  # its pods will end
+            self._reconciler.succeed(key)
         except KubeError as error:
-            key = NamespacedName(namespace, owner.name)
-            self._fail(key, f"ReplicaSet/{key}", error.reason, f"cannot be read: {error}")
+            where = f"ReplicaSet/{namespace}/{owner.name}"
+            self._fail(key, where, error.reason, f"cannot be read: {error}")
 
     async def _bring(self, workload: Workload, one: Shown | None, held: str) -> None:
         """Bring the Orchestrator of a workload up to date."""
@@ -272,3 +277,8 @@ class Workloads:
 
 def _path(namespace: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/orchestrators"
+
+
+def _unread_key(namespace: str, owner: Owner) -> NamespacedName:
+    """The key of a ReplicaSet whose owner is unknown; no Orchestrator has it."""
+    return NamespacedName(namespace, f"ReplicaSet/{owner.uid}")
