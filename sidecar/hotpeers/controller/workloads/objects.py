@@ -13,7 +13,8 @@ from hotpeers_shim.contract import clean_text
 from ...base.names import NamespacedName
 from ...base.parts import items, number, part, text
 from ...model.orchestrator import API_VERSION, read_orchestrator
-from ...model.orchestrator_status import LIVE, Live, age_of, conditions_with, live_condition
+from ...model.orchestrator_conditions import conditions_with, live_condition
+from ...model.orchestrator_status import LIVE, Live, age_of
 from ..reasons import ControllerReason
 from .pods import Owner, Workload
 

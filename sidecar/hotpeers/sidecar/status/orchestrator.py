@@ -23,6 +23,7 @@ from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError
 from ...model.orchestrator import API_VERSION
+from ...model.orchestrator_conditions import conditions_with, live_condition
 from ...model.orchestrator_status import (
     LIVE,
     MAX_CHANGES,
@@ -33,9 +34,7 @@ from ...model.orchestrator_status import (
     STALE_SECONDS,
     Live,
     age_of,
-    conditions_with,
     format_time,
-    live_condition,
 )
 from ..acks.failures import failing_calls, reason_label
 from ..reasons import SidecarReason
