@@ -147,9 +147,9 @@ def hidden_message(workload: Workload) -> str:
     names = sorted(f"{one.kind} {one.name}" for one in workload.hidden)
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return (
-        f"{clean_text(', '.join(names[:2]), 600)}{more} would have this Orchestrator too; only the state"
-        f" of {clean_text(workload.owner.kind, 64)} {workload.key.name} is shown, so give the other"
-        " workload another name"
+        f"{clean_text(', '.join(names[:2]), 600)}{more} {'is' if len(names) == 1 else 'are'} not shown,"
+        f" because {clean_text(workload.owner.kind, 64)} {workload.key.name} has the same name: give one"
+        " of them another name"
     )
 
 

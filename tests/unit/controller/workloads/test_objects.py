@@ -96,7 +96,9 @@ def test_workload_of_the_same_name_is_a_condition_while_it_is_there() -> None:
     live, unique = change["conditions"]
     assert (live["type"], unique["type"], unique["status"]) == ("Live", "NameUnique", "False")
     assert unique["reason"] == "WorkloadHidden"
-    assert unique["message"].startswith("StatefulSet lead would have this Orchestrator too")
+    assert unique["message"].startswith(
+        "StatefulSet lead is not shown, because Deployment lead has "
+    )
     shown = existing(**change)
     assert status_change(shown, (), "", NOW + timedelta(hours=1), said) == {}
     assert status_change(shown, (), "", NOW) == {"conditions": [live]}
