@@ -40,6 +40,10 @@ class ControllerReason(Reason):
         "OrchestratorTaken",
         "An Orchestrator of the hub has the name of an injected workload, whose state is not shown.",
     )
+    WORKLOAD_HIDDEN = (
+        "WorkloadHidden",
+        "Injected workloads of different kinds have the same name; the state of only one is shown.",
+    )
     GUARD_MISSING = (
         "GuardMissing",
         "A webhook configuration of the guard is missing, so nothing is admitted.",

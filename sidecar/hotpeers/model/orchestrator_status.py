@@ -1,4 +1,4 @@
-"""The status of an Orchestrator: how it is read, and what follows from the reports of its pods.
+"""The status of an Orchestrator, and how it is read.
 
 Sidecars, the hub and the controller write parts of it. It is for people: no decision reads it. A user with
 the right to write a status can put anything into it, so every text is cleaned when it is read.
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 from hotpeers_shim.contract import clean_text
 
@@ -36,6 +35,11 @@ class Live(StrEnum):
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
+
+    @classmethod
+    def read(cls, value: str) -> Live:
+        """The state that a text names; UNKNOWN for any other text."""
+        return cls(value) if value in list(cls) else cls.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,53 +193,6 @@ def age_of(moment: str, now: datetime) -> float:
     return float("inf") if then is None else (now - then).total_seconds()
 
 
-def live_condition(replicas: Mapping[str, Any], now: datetime) -> tuple[Live, str, str]:
-    """The status, reason and message of the condition `Live`, from the reports of the replicas.
-
-    It is False if any of them says so, else Unknown if any of them says so.
-    """
-    known = [
-        (name, one)
-        for name, one in sorted(replicas.items())
-        if isinstance(one, dict) and age_of(text(one, "time"), now) <= STALE_SECONDS
-    ]
-    for state in (Live.FALSE, Live.UNKNOWN):
-        found = [(name, one) for name, one in known if _live(one) is state]
-        if found:
-            name, one = found[0]
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            return (
-                state,
-                text(one, "reason") or "NoReport",
-                f"{name}: {text(one, 'message')}{more}",
-            )
-    if not known:
-        return Live.UNKNOWN, "NoReport", "no pod has reported"
-    return Live.TRUE, "AllLive", f"live in all pods that report: {len(known)}"
-
-
-def conditions_with(
-    found: object, kind: str, outcome: tuple[str, str, str], generation: int, now: datetime
-) -> list[Json]:
-    """The conditions `found`, with the one of type `kind` set. The others stay as they are."""
-    state, reason, message = outcome
-    others = list(_objects(found if isinstance(found, list) else []))
-    before = next((one for one in others if one.get("type") == kind), {})
-    since = format_time(now)
-    if before.get("status") == state:
-        since = text(before, "lastTransitionTime") or since
-    condition = {
-        "type": kind,
-        "status": str(state),
-        "reason": reason,
-        "message": clean_text(message, 1024),
-        "observedGeneration": generation,
-        "lastTransitionTime": since,
-    }
-    kept = [one for one in others if one.get("type") != kind]
-    return sorted([*kept, condition], key=lambda one: str(one.get("type")))[:16]
-
-
 def _offered(entries: Iterable[object]) -> Iterator[Offered]:
     for entry in entries:
         # Before hotpeers had the field `source`, an entry was only the name.
@@ -275,7 +232,7 @@ def _replica(name: str, entry: Json) -> Replica:
     return Replica(
         name=clean_text(name, _MAX_NAME),
         time=read_time(text(entry, "time")),
-        live=_live(entry),
+        live=Live.read(text(entry, "live")),
         reason=_word(entry, "reason"),
         message=_text(entry, "message"),
         generation=_number(entry, "generation"),
@@ -301,19 +258,11 @@ def _replica(name: str, entry: Json) -> Replica:
 def _condition(entry: Json) -> Condition:
     return Condition(
         type=_word(entry, "type"),
-        status=_state(text(entry, "status")),
+        status=Live.read(text(entry, "status")),
         reason=_word(entry, "reason"),
         message=clean_text(text(entry, "message"), 1024),
         since=read_time(text(entry, "lastTransitionTime")),
     )
-
-
-def _live(entry: Json) -> Live:
-    return _state(text(entry, "live"))
-
-
-def _state(value: str) -> Live:
-    return Live(value) if value in list(Live) else Live.UNKNOWN
 
 
 def _objects(entries: Iterable[object]) -> Iterator[Json]:

@@ -20,6 +20,10 @@ from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.status.peers import PeerStatuses
 from hotpeers.controller.workloads import keeper as keeping_module
 from hotpeers.controller.workloads.keeper import Workloads
+from hotpeers.sidecar.acks.reader import Acks
+from hotpeers.sidecar.status import orchestrator as reporting_module
+from hotpeers.sidecar.status.document import Status
+from hotpeers.sidecar.status.orchestrator import OrchestratorWriter
 from hotpeers_shim.ack import AckWriter
 from hotpeers_shim.contract import Ack, AckState, CallFailure
 from kit.apiserver.accounts import ServiceAccount
@@ -296,6 +300,72 @@ async def test_orchestrator_of_the_hub_is_not_touched_by_a_workload_of_its_name(
         assert problem.reason == "OrchestratorTaken"
         assert problem.where == f"Orchestrator/{namespace}/lead"
     assert api.read(hub)["metadata"]["resourceVersion"] == hub["metadata"]["resourceVersion"]
+
+
+async def test_workload_of_the_same_name_is_named_while_it_has_pods(
+    cluster: Cluster, namespace: str, controller: ServiceAccount
+) -> None:
+    api = cluster.api
+    deployment = api.create(workload(namespace, "Deployment", "lead"))
+    replica_set = api.create(workload(namespace, "ReplicaSet", "lead-abc12", deployment))
+    stateful = api.create(workload(namespace, "StatefulSet", "lead"))
+    api.create(pod(replica_set, "default", "lead-abc12-x"))
+    rival = api.create(pod(stateful, "default", "lead-0"))
+    shown = orchestrator(namespace, "lead")
+
+    def unique() -> Any:
+        conditions = found(api, shown).get("status", {}).get("conditions", ())
+        return next((one for one in conditions if one["type"] == "NameUnique"), {})
+
+    async with keeping(controller) as workloads:
+        await until_async("the condition", unique)
+        assert (unique()["status"], unique()["reason"]) == ("False", "WorkloadHidden")
+        assert unique()["message"].startswith("StatefulSet lead ")
+        await until_async("the problem", workloads.problems)
+        (problem,) = workloads.problems()
+        assert (problem.where, problem.reason) == (
+            f"Orchestrator/{namespace}/lead",
+            "WorkloadHidden",
+        )
+        assert api.read(shown)["spec"]["workload"]["kind"] == "Deployment"
+        api.delete(rival, gracePeriodSeconds=0)
+        await until_async("the end of the condition", lambda: not unique())
+        assert not workloads.problems()
+
+
+async def test_orchestrator_that_was_deleted_by_hand_gets_its_status_again(
+    cluster: Cluster,
+    namespace: str,
+    controller: ServiceAccount,
+    lead: ServiceAccount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sidecar has nothing new to report, so nothing but its check finds out."""
+    monkeypatch.setattr(reporting_module, "_SAME_SECONDS", 0.5)
+    api = cluster.api
+    owner = api.create(workload(namespace, "StatefulSet", "lead"))
+    api.create(pod(owner, "lead", "lead-0"))
+    shown = orchestrator(namespace, "lead")
+    status = Status(source="kubernetes", peer_file="peers.json", ready=True, acks=Acks(()))
+
+    def uid_and_report() -> tuple[str, Object]:
+        one = found(api, shown)
+        reports = one.get("status", {}).get("replicas", {})
+        return one.get("metadata", {}).get("uid", ""), reports.get("lead-0", {})
+
+    async with keeping(controller), client_of(lead.kubeconfig()) as client:
+        writer = OrchestratorWriter(client, f"{namespace}/lead", "lead-0", lambda: status, pace=0.2)
+        async with running(writer.run()):
+            await until_async("the report", lambda: uid_and_report()[1])
+            before, report = uid_and_report()
+            api.delete(shown)
+            await until_async(
+                "another Orchestrator", lambda: uid_and_report()[0] not in {"", before}
+            )
+            await until_async("the report again", lambda: uid_and_report()[1])
+            again = uid_and_report()[1]
+            assert {**again, "time": ""} == {**report, "time": ""}
+            assert writer.problem is None
 
 
 async def test_a_thousand_changes_in_a_minute_are_few_writes(

@@ -1,4 +1,4 @@
-"""How the status of an Orchestrator is read, whatever is in it, and what follows from its replicas."""
+"""How the status of an Orchestrator is read, whatever is in it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +11,9 @@ from hotpeers.model.orchestrator_status import (
     Change,
     Live,
     Offered,
-    conditions_with,
-    format_time,
-    live_condition,
     read_status,
 )
 
-NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 FULL: dict[str, Any] = {
     "peers": 2,
     "readyPeers": 1,
@@ -95,35 +91,3 @@ def test_lists_are_cut() -> None:
     read = read_status({"status": status})
     assert len(read.offered) == 100
     assert [one.generation for one in read.changes] == list(range(49, 99))
-
-
-def report(live: str, age: int = 0, message: str = "m") -> dict[str, str]:
-    time = format_time(NOW.replace(hour=12 - age))
-    return {"live": live, "reason": "R", "message": message, "time": time}
-
-
-@pytest.mark.parametrize(
-    ("replicas", "state"),
-    [
-        ({}, Live.UNKNOWN),
-        ({"a": report("True")}, Live.TRUE),
-        ({"a": report("True"), "b": report("Unknown")}, Live.UNKNOWN),
-        ({"a": report("True"), "b": report("Unknown"), "c": report("False")}, Live.FALSE),
-        # A report that is hours old does not count.
-        ({"a": report("True"), "b": report("False", age=2)}, Live.TRUE),
-        ({"a": {"live": "odd", "time": format_time(NOW)}, "b": None}, Live.UNKNOWN),
-    ],
-)
-def test_live_condition(replicas: dict[str, Any], state: Live) -> None:
-    assert live_condition(replicas, NOW)[0] is state
-
-
-def test_condition_keeps_the_time_of_its_last_transition() -> None:
-    first = conditions_with(None, "Live", ("True", "A", "m"), 1, NOW)
-    later = NOW.replace(hour=13)
-    assert conditions_with(first, "Live", ("True", "A", "m"), 1, later) == first
-    other = conditions_with(first, "Live", ("False", "B", "m"), 1, later)
-    assert other[0]["lastTransitionTime"] == format_time(later)
-    assert conditions_with([{"type": "Ready"}, "odd"], "Live", ("True", "A", ""), 1, NOW)[1] == {
-        "type": "Ready"
-    }

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ...base.names import NamespacedName
@@ -16,10 +13,10 @@ from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import ConflictError, KubeError, NotFoundError
 from ...kube.informer.kind import Kind, Version
-from ...kube.informer.scope import Scope
 from ...model.orchestrator import API_VERSION, Orchestrator, read_orchestrator
 from ..election import LeaderClient
 from ..reasons import ControllerReason
+from ..reconciler import REST_SECONDS, Reconciler
 from .key import SECRET, StoredKey, new_key_patch
 from .objects import (
     READY,
@@ -40,12 +37,9 @@ _MANAGER = "hotpeers-controller"
 _ORCHESTRATOR = Kind[Orchestrator](
     "Orchestrator", "hotpeers.dev", "orchestrators", (Version("v1alpha1", read_orchestrator),)
 )
-_GATHER_SECONDS = 0.05
 AGAIN_SECONDS = 60.0
 """After this time, the objects of an Orchestrator are applied again: somebody may have changed them."""
-_REST_SECONDS = 10.0
 _LOOK_SECONDS = 2.0
-_AT_ONCE = 4
 # Another manager owns an entry, or the Secret has another type, which cannot be changed.
 _FOREIGN = (409, 422)
 
@@ -59,73 +53,48 @@ class Orchestrators:
         self._writer = writer
         self._key_secret = key_secret
         self._address = address
-        self._news = asyncio.Event()
-        self._scopes: tuple[Scope[Any], ...] = (
-            self._scope(client, _ORCHESTRATOR, "", {}),
-            self._scope(
-                client,
-                SECRET,
-                key_secret.namespace,
-                {"fieldSelector": f"metadata.name={key_secret.name}"},
-            ),
+        self._reconciler: Reconciler[str] = Reconciler(
+            "keep orchestrators", self._pass, resync=_LOOK_SECONDS
         )
-        self._done: dict[str, tuple[object, float]] = {}
-        self._failures: dict[str, Problem] = {}
+        self._orchestrators = self._reconciler.watch(client, _ORCHESTRATOR)
+        only_key = {"fieldSelector": f"metadata.name={key_secret.name}"}
+        self._keys = self._reconciler.watch(client, SECRET, key_secret.namespace, only_key)
+        self._done: dict[str, object] = {}
         self._key_failure: Problem | None = None
-        self._free = asyncio.Semaphore(_AT_ONCE)
 
     def problems(self) -> tuple[Problem, ...]:
         """The current problems."""
-        found = [scope.problem for scope in self._scopes if scope.problem is not None]
-        for scope in self._scopes:
-            found += scope.store.problems()
-        if self._key_failure is not None:
-            found.append(self._key_failure)
-        return (*found, *self._failures.values())
+        key = [self._key_failure] if self._key_failure is not None else []
+        unread = (*self._orchestrators.store.problems(), *self._keys.store.problems())
+        return (*key, *unread, *self._reconciler.problems())
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for scope in self._scopes:
-                group.create_task(scope.follow(), name=f"follow {scope.title}")
-            group.create_task(self._keep(), name="keep orchestrators")
-
-    async def _keep(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._news.wait()
-            # Debounce: one pass per burst of watch events.
-            await asyncio.sleep(_GATHER_SECONDS)
-            self._news.clear()
-            if all(scope.listed for scope in self._scopes):
-                await self._pass()
+        await self._reconciler.run()
 
     async def _pass(self) -> None:
         key = await self._key()
-        every = [one for one in self._scopes[0].store.values() if one.uses_hub]
+        every = [one for one in self._orchestrators.store.values() if one.uses_hub]
         uids = {one.uid for one in every}
         self._done = {uid: done for uid, done in self._done.items() if uid in uids}
-        self._failures = {uid: one for uid, one in self._failures.items() if uid in uids}
+        self._reconciler.keep(uids)
         if key is None:
             return
         shared = shared_secrets(every)
-        async with asyncio.TaskGroup() as group:
-            for one in every:
-                state = (one, key, shared.get(one.key))
-                done, until = self._done.get(one.uid, (None, 0.0))
-                if done != state or time.monotonic() >= until:
-                    work = self._bring(one, key, shared.get(one.key, ""))
-                    group.create_task(self._one(one.uid, state, work), name="keep an orchestrator")
+        work = []
+        for one in every:
+            state = (one, key, shared.get(one.key))
+            if self._done.get(one.uid) != state or not self._reconciler.rests(one.uid):
+                work.append(partial(self._one, one, key, shared.get(one.key, ""), state))
+        await self._reconciler.each(work)
 
-    async def _one(self, uid: str, state: object, work: Any) -> None:
-        async with self._free:
-            good = await work
-        pause = AGAIN_SECONDS if good else _REST_SECONDS
-        self._done[uid] = (state, time.monotonic() + pause)
+    async def _one(self, one: Orchestrator, key: bytes, shared_with: str, state: object) -> None:
+        good = await self._bring(one, key, shared_with)
+        self._done[one.uid] = state
+        self._reconciler.rest(one.uid, AGAIN_SECONDS if good else REST_SECONDS)
 
     async def _key(self) -> bytes | None:
-        stored: StoredKey | None = next(self._scopes[1].store.values(), None)
+        stored: StoredKey | None = next(self._keys.store.values(), None)
         if stored is None:
             self._key_failure = Problem(
                 f"Secret/{self._key_secret}",
@@ -151,7 +120,7 @@ class Orchestrators:
         server = await self._bring_tool_servers(one)
         good = ready.ok and server.reason != ControllerReason.TOOL_SERVER_TAKEN.value
         if good:
-            self._failures.pop(one.uid, None)
+            self._reconciler.succeed(one.uid)
         else:
             bad = server if ready.ok else ready
             where = f"Orchestrator/{one.key}"
@@ -159,7 +128,7 @@ class Orchestrators:
                 (word for word in ControllerReason if word.value == bad.reason),
                 ControllerReason.ORCHESTRATOR_FAILED,
             )
-            self._failures[one.uid] = Problem(where, reason, bad.message)
+            self._reconciler.fail(one.uid, Problem(where, reason, bad.message))
         return await self._write_status(one, {READY: ready, TOOL_SERVER: server}) and good
 
     async def _bring_secret(self, one: Orchestrator, key: bytes, shared_with: str) -> Outcome:
@@ -241,12 +210,6 @@ class Orchestrators:
             return False  # the hub wrote at the same time: try again soon
         except KubeError as error:
             message = f"its status cannot be written: {error}"
-            self._failures[one.uid] = Problem(f"Orchestrator/{key}", error.reason, message)
+            self._reconciler.fail(one.uid, Problem(f"Orchestrator/{key}", error.reason, message))
             return False
         return True
-
-    def _scope(
-        self, client: Client, kind: Kind[Any], namespace: str, params: dict[str, str]
-    ) -> Scope[Any]:
-        changed: Callable[[], None] = self._news.set
-        return Scope(client, kind, namespace, params, changed=changed, restarted=lambda _: None)

@@ -16,7 +16,8 @@ from ...base.names import NamespacedName
 from ...base.parts import items, text
 from ...model.hub_token import make_token
 from ...model.orchestrator import API_VERSION, Orchestrator
-from ...model.orchestrator_status import Live, conditions_with
+from ...model.orchestrator_conditions import conditions_with
+from ...model.orchestrator_status import Live
 
 SECRET_TYPE = "hotpeers.dev/orchestrator-token"  # noqa: S105 - the type of a Secret
 """The type of each token's Secret. A type cannot be changed, so no other Secret is overwritten."""

@@ -7,8 +7,8 @@ that is killed after its write leaves a slot that is freed after the hold.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AsyncExitStack, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -18,32 +18,14 @@ from ...spawnpolicy.decision import Decision
 from ...spawnpolicy.schema.policy import MAX_SECONDS, SpawnPolicy
 from .batch import Batch
 from .books import Book, Books
-from .ledger import HOLD_SECONDS, DeletionPolicy, LastDenial, Ledger, denied, usage
-from .ledger import departed as without_departed
-from .ledgers import CountsError, Held, Ledgers
+from .freeing import Departed, Freeing
+from .ledger import DeletionPolicy, LastDenial, Ledger, denied, usage
+from .ledgers import CountsError, Ledgers
 from .reservation import Decide, Reservation, Waiting
-from .settling import LiveRead, Shown, applied, look, to_look_at
+from .settling import LiveRead, Shown
+from .timing import Timing
 
 __all__ = ["Counts", "CountsError", "Reservations", "Timing"]
-
-
-Departed = Mapping[str, Collection[str]]
-"""The uids of deleted agents, by `namespace/name`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Times in seconds; only tests change the defaults.
-
-    `hold`: how long an admitted request may create its agent. `bound`: the limit of one admission, and
-    of each request to the API server. `settle_pause`: between two searches for free slots that an
-    imminent denial causes. `flush`: between two writes of denials.
-    """
-
-    hold: float = HOLD_SECONDS
-    bound: float = 3.0
-    settle_pause: float = 2.0
-    flush: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +68,16 @@ class Reservations:
         self._books = Books(self._ledgers, policy or (lambda _: None), timing.hold, clock)
         self._window = window or (lambda _: MAX_SECONDS)
         self._agents = agents
-        self._departed = departed
         self._policy = policy
         self._clock = clock
+        self._freeing = Freeing(
+            self._books,
+            self._ledgers.agent,
+            shown=self._shown,
+            departed=departed,
+            timing=timing,
+            clock=clock,
+        )
         self._queues: dict[tuple[str, ...], list[Waiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._denied = asyncio.Event()
@@ -171,7 +160,7 @@ class Reservations:
                 if wanted or book.known is not None:
                     await self._books.load(book, live=False)
                 return 0
-        return await self._settle(book, held, live_read, agents, book.lock)
+        return await self._freeing.settle(book, held, live_read, agents, book.lock)
 
     async def counts(self, key: str) -> Counts | None:
         """The usage of a policy now, or None if it has no ledger yet."""
@@ -237,7 +226,7 @@ class Reservations:
     async def _work(self, queue: tuple[str, ...]) -> None:
         """Answer the requests for the same policies, in batches of those that arrived meanwhile."""
         books = {key: self._books[key] for key in queue}
-        batch = Batch(self._books, books, self._window, self._clock, self._freed)
+        batch = Batch(self._books, books, self._window, self._clock, self._freeing.free_one)
         while self._queues[queue]:
             async with AsyncExitStack() as stack:
                 # In the order of the keys, as everywhere, so that there is no deadlock.
@@ -246,62 +235,6 @@ class Reservations:
                 waiting, self._queues[queue] = self._queues[queue], []
                 await batch.answer(waiting)
         del self._queues[queue]
-
-    async def _freed(self, book: Book) -> bool:
-        """Try to free a slot of a full policy, whose lock is held. Returns whether one was freed."""
-        if book.held is None:
-            return False
-        try:
-            if await self._depart(book, book.held):
-                return True
-        except CountsError:
-            return False
-        now = asyncio.get_running_loop().time()
-        if now - book.settled < self._timing.settle_pause or book.held is None:
-            return False
-        book.settled = now
-        try:
-            async with asyncio.timeout(self._timing.bound / 3):
-                shown = self._shown(book.key)
-                return await self._settle(book, book.held, None, shown, None) > 0
-        except (CountsError, TimeoutError):
-            return False
-
-    async def _settle(
-        self,
-        book: Book,
-        held: Held,
-        live_read: LiveRead | None,
-        agents: Shown | None,
-        lock: asyncio.Lock | None,
-    ) -> int:
-        names = to_look_at(book, held, agents)
-        # Of an agent that was missing, only this is known: an admission that was held then may have
-        # created it since.
-        before = self._clock()
-        looks = await look(held, names, live_read or self._ledgers.agent)
-        freed = 0
-
-        def edit(ledger: Ledger) -> Ledger:
-            nonlocal freed
-            after = _without(ledger, self._departed(book.key))
-            after = applied(after, looks, before, self._timing.hold)
-            freed = len(ledger.slots.keys() - after.slots.keys())
-            return after
-
-        async with lock or nullcontext():
-            # A ledger that was rebuilt meanwhile uses the same slot numbers for other admissions.
-            written = await self._books.change(book, edit, uid=held.uid, create=False)
-        return freed if written else 0
-
-    async def _depart(self, book: Book, held: Held) -> bool:
-        """Free the slots of agents that were created and deleted; the lock is held."""
-        gone = self._departed(book.key)
-        if len(_without(held.ledger, gone).slots) == len(held.ledger.slots):
-            return False
-        return await self._books.change(
-            book, lambda ledger: _without(ledger, gone), uid=held.uid, create=False
-        )
 
     def _shown(self, key: str) -> Shown | None:
         return None if self._agents is None else self._agents(key)
@@ -325,10 +258,3 @@ class Reservations:
             ledger.deletion_policy,
             datetime.fromtimestamp(ledger.held, UTC) if ledger.held else None,
         )
-
-
-def _without(ledger: Ledger, gone: Departed) -> Ledger:
-    """The ledger without the usage of deleted agents; the same object if that changes nothing."""
-    for agent, uids in gone.items():
-        ledger = without_departed(ledger, agent, uids)
-    return ledger

@@ -5,24 +5,21 @@ Only the leader does this.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from ...base.names import NamespacedName
 from ...base.problems import Problem
-from ...base.scope import State
 from ...inject.annotations import INJECTED_LABEL
 from ...kube.client import Client
 from ...kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError
 from ...kube.informer.kind import Kind, Version
-from ...kube.informer.scope import Scope
 from ...model.selector import Selector
 from ..election import LeaderClient
 from ..reasons import ControllerReason
+from ..reconciler import REST_SECONDS, Reconciler
 from .grants import (
     GROUP,
     MANAGED_BY,
@@ -48,14 +45,9 @@ _CLUSTER_ROLE_BINDING = Kind[Existing](
 )
 _INJECTED = {"labelSelector": f"{INJECTED_LABEL}=true"}
 _OURS = {"labelSelector": "=".join(MANAGED_BY)}
-_GATHER_SECONDS = 0.05
 _LOOK_SECONDS = 10.0
-# A binding is left alone for so long after a failed write, or until the watch reports the write.
-_REST_SECONDS = 10.0
 _ROLE_SECONDS = 30.0
 _AT_ONCE = 8
-
-T = TypeVar("T")
 
 
 class Readers:
@@ -66,20 +58,20 @@ class Readers:
     ) -> None:
         """`injectable` selects the Namespaces whose accounts may be bound; None selects all."""
         self._writer = writer
-        self._news = asyncio.Event()
-        self._pods = self._scope(client, _POD, _INJECTED)
-        self._namespaces = self._scope(client, _namespaces(injectable or Selector()), {})
+        self._reconciler: Reconciler[NamespacedName] = Reconciler(
+            "bind readers", self._pass, resync=_LOOK_SECONDS, at_once=_AT_ONCE
+        )
+        watch = self._reconciler.watch
+        self._pods = watch(client, _POD, params=_INJECTED)
+        self._namespaces = watch(client, _namespaces(injectable or Selector()))
         self._bindings = (
-            self._scope(client, _ROLE_BINDING, _OURS),
-            self._scope(client, _CLUSTER_ROLE_BINDING, _OURS),
+            watch(client, _ROLE_BINDING, params=_OURS),
+            watch(client, _CLUSTER_ROLE_BINDING, params=_OURS),
         )
         self._idle: dict[NamespacedName, float] = {}
-        self._rests: dict[NamespacedName, float] = {}
         self._made: dict[NamespacedName, float] = {}
-        self._failures: dict[NamespacedName, Problem] = {}
         self._refused: tuple[Problem, ...] = ()
         self._roles: dict[str, tuple[float, dict[str, Any] | KubeError]] = {}
-        self._free = asyncio.Semaphore(_AT_ONCE)
 
     @property
     def count(self) -> int:
@@ -88,31 +80,17 @@ class Readers:
 
     def problems(self) -> tuple[Problem, ...]:
         """The current problems."""
-        unread = [scope.problem for scope in self._scopes() if scope.problem is not None]
-        return (*unread, *self._failures.values(), *self._refused)
+        return (*self._reconciler.problems(), *self._refused)
 
     async def run(self) -> None:
         """Keep the bindings correct until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for scope in self._scopes():
-                group.create_task(scope.follow(), name=f"follow {scope.title}")
-            group.create_task(self._keep(), name="bind readers")
+        await self._reconciler.run()
 
-    async def _keep(self) -> None:
-        seconds = _LOOK_SECONDS
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._news.wait()
-            # Debounce: one plan per burst of watch events.
-            await asyncio.sleep(_GATHER_SECONDS)
-            self._news.clear()
-            if all(scope.listed for scope in self._scopes()):
-                plan = self._plan()
-                await self._act(plan)
-                seconds = _LOOK_SECONDS
-                if plan.due is not None:
-                    seconds = min(seconds, max(plan.due - time.monotonic(), 0.1))
+    async def _pass(self) -> None:
+        plan = self._plan()
+        await self._act(plan)
+        if plan.due is not None:
+            self._reconciler.requeue(max(plan.due - time.monotonic(), 0.1))
 
     def _plan(self) -> Plan:
         invitations = {one.namespace: one for one in self._namespaces.store.values()}
@@ -121,9 +99,8 @@ class Readers:
         plan = make_plan(wanted, self._existing(), invitations, self._idle, now)
         self._idle = dict(plan.idle)
         keys = {binding.key for binding in plan.creates} | {one.key for one in plan.deletes}
-        self._failures = {key: one for key, one in self._failures.items() if key in keys}
+        self._reconciler.keep(keys)
         seen = {one.key for one in self._existing()}
-        self._rests = {key: until for key, until in self._rests.items() if until > now}
         self._made = {
             key: until for key, until in self._made.items() if until > now and key not in seen
         }
@@ -131,47 +108,39 @@ class Readers:
 
     async def _act(self, plan: Plan) -> None:
         # Delete nothing while the watches are out of date: a new pod may need the binding.
-        fresh = all(scope.status().state is State.FOLLOWING for scope in self._scopes())
+        fresh, rests = self._reconciler.up_to_date, self._reconciler.rests
         if fresh:
-            await self._each(self._delete, [x for x in plan.deletes if x.key not in self._rests])
+            deletes = [partial(self._delete, x) for x in plan.deletes if not rests(x.key)]
+            await self._reconciler.each(deletes)
         # A changed binding is created again after its deletion.
-        waits = {*self._rests, *self._made, *(() if fresh else (x.key for x in plan.deletes))}
-        await self._each(self._create, [x for x in plan.creates if x.key not in waits])
-
-    async def _each(self, do: Callable[[T], Coroutine[Any, Any, None]], items: list[T]) -> None:
-        async def one(item: T) -> None:
-            async with self._free:
-                await do(item)
-
-        async with asyncio.TaskGroup() as group:
-            for item in items:
-                group.create_task(one(item), name="bind")
+        waits = {*self._made, *(() if fresh else (one.key for one in plan.deletes))}
+        creates = [one for one in plan.creates if one.key not in waits and not rests(one.key)]
+        await self._reconciler.each(partial(self._create, one) for one in creates)
 
     async def _create(self, binding: Binding) -> None:
         owner = await self._owner(binding.role)
         if isinstance(owner, NotFoundError):
             message = f"no binding to it can be made: {owner}"
-            self._failures[binding.key] = Problem(
-                f"ClusterRole/{binding.role}", ControllerReason.ROLE_MISSING, message
-            )
+            problem = Problem(f"ClusterRole/{binding.role}", ControllerReason.ROLE_MISSING, message)
+            self._reconciler.fail(binding.key, problem, 0.0)
             return
         known = owner if isinstance(owner, dict) else None
         try:
             await self._writer.post(_path(binding.place), manifest_of(binding, known))
-            self._failures.pop(binding.key, None)
-            self._made[binding.key] = time.monotonic() + _REST_SECONDS
+            self._reconciler.succeed(binding.key)
+            self._made[binding.key] = time.monotonic() + REST_SECONDS
             logger.info("bound: %s may read: %s", binding.account, binding)
         except ConflictError as error:
-            self._fail(
+            self._reconciler.fail(
                 binding.key, Problem(str(binding), ControllerReason.BINDING_TAKEN, str(error))
             )
         except ForbiddenError as error:
             # The server's message may be cut off before the missing right, so name that first.
             needed = f"create on it and bind on ClusterRole {binding.role} are needed"
             problem = Problem(str(binding), error.reason, f"{needed}: {error}")
-            self._fail(binding.key, problem)
+            self._reconciler.fail(binding.key, problem)
         except KubeError as error:
-            self._fail(binding.key, Problem(str(binding), error.reason, str(error)))
+            self._reconciler.fail(binding.key, Problem(str(binding), error.reason, str(error)))
 
     async def _delete(self, one: Existing) -> None:
         place, name = one.key
@@ -182,13 +151,9 @@ class Readers:
             pass  # it was deleted or replaced, and the watch will report it
         except KubeError as error:
             kind = f"RoleBinding/{place}" if place else "ClusterRoleBinding"
-            self._fail(one.key, Problem(f"{kind}/{name}", error.reason, str(error)))
+            self._reconciler.fail(one.key, Problem(f"{kind}/{name}", error.reason, str(error)))
             return
-        self._failures.pop(one.key, None)
-
-    def _fail(self, key: NamespacedName, problem: Problem) -> None:
-        self._failures[key] = problem
-        self._rests[key] = time.monotonic() + _REST_SECONDS
+        self._reconciler.succeed(one.key)
 
     async def _owner(self, role: str) -> dict[str, Any] | KubeError:
         """The ownerReference to the ClusterRole, so that its bindings are deleted with it.
@@ -217,13 +182,6 @@ class Readers:
 
     def _existing(self) -> list[Existing]:
         return [one for scope in self._bindings for one in scope.store.values()]
-
-    def _scopes(self) -> tuple[Scope[Any], ...]:
-        return (self._pods, self._namespaces, *self._bindings)
-
-    def _scope(self, client: Client, kind: Kind[Any], params: dict[str, str]) -> Scope[Any]:
-        changed: Callable[[], None] = self._news.set
-        return Scope(client, kind, "", params, changed=changed, restarted=lambda _: None)
 
 
 def _namespaces(injectable: Selector) -> Kind[Invitation]:

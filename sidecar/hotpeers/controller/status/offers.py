@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ...base.names import NamespacedName
 from ...base.parts import part, text
 from ...model.orchestrator import read_orchestrator
-from ...model.orchestrator_status import format_time, read_status
+from ...model.orchestrator_status import age_of, format_time, read_status
 
 _PREFIX = "Peer/"
+SETTLE_SECONDS = 30.0
+"""The shortest time from the first report of a Peer's last failure to that of the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,11 @@ class Failure:
 class Offers:
     """What one orchestrator reports of Peers: whether each that it names is ready, and failing calls.
 
-    `complete` is whether it names all of its peers.
+    `failing` has the newest failure for each reason. `complete` is whether it names all of its peers.
     """
 
     ready: Mapping[NamespacedName, bool]
-    failing: Mapping[NamespacedName, Failure]
+    failing: Mapping[NamespacedName, tuple[Failure, ...]]
     complete: bool
 
 
@@ -43,7 +46,7 @@ class Standing:
 
     offered_to: int = 0
     ready: bool = True
-    failure: Failure | None = None
+    failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +76,18 @@ def read_offers(data: Any) -> Offers:
         if one.source.startswith(_PREFIX):
             namespace, _, name = one.source.removeprefix(_PREFIX).partition("/")
             ready[NamespacedName(namespace, name)] = one.ready
-    failing: dict[NamespacedName, Failure] = {}
+    failing: dict[NamespacedName, dict[str, Failure]] = defaultdict(dict)
     for replica in status.replicas:
+        moment = format_time(replica.time) if replica.time is not None else ""
         for failed in replica.failing:
             namespace, _, name = failed.peer.partition("/")
             key = NamespacedName(namespace, name)
-            moment = format_time(replica.time) if replica.time is not None else ""
-            if key in ready and (key not in failing or failing[key].time < moment):
-                failing[key] = Failure(title, failed.reason, failed.message, moment)
-    return Offers(ready, failing, (status.peers or 0) <= len(status.offered))
+            newest = failing[key].get(failed.reason) if key in ready else None
+            if key in ready and (newest is None or newest.time < moment):
+                failure = Failure(title, failed.reason, failed.message, moment)
+                failing[key][failed.reason] = failure
+    failures = {key: tuple(by_reason.values()) for key, by_reason in failing.items()}
+    return Offers(ready, failures, (status.peers or 0) <= len(status.offered))
 
 
 def standings(offers: Iterable[Offers]) -> tuple[dict[NamespacedName, Standing], bool]:
@@ -94,19 +100,17 @@ def standings(offers: Iterable[Offers]) -> tuple[dict[NamespacedName, Standing],
             standing = found[key]
             standing.offered_to += 1
             standing.ready = standing.ready and ready
-        for key, failure in one.failing.items():
-            standing = found[key]
-            if standing.failure is None or standing.failure.time < failure.time:
-                standing.failure = failure
+        for key, failures in one.failing.items():
+            found[key].failures += failures
     return dict(found), complete
 
 
 def status_change(
-    before: Mapping[str, Any], standing: Standing | None, *, complete: bool
+    before: Mapping[str, Any], standing: Standing | None, *, complete: bool, now: datetime
 ) -> dict[str, Any]:
     """What to change in the status of a Peer; empty if it is up to date.
 
-    The last failure stays when calls succeed again. A new time alone is not written.
+    The last failure stays when calls succeed again.
     """
     standing = standing or Standing()
     count = standing.offered_to
@@ -114,17 +118,19 @@ def status_change(
         "offeredTo": str(count) if complete else f"{count}+",
         "ready": standing.ready if count else None,
     }
-    failure = standing.failure
-    if failure is not None:
-        last = part(before, "lastFailure")
-        if (text(last, "orchestrator"), text(last, "reason")) != (
-            failure.orchestrator,
-            failure.reason,
-        ):
-            wanted["lastFailure"] = {
-                "orchestrator": failure.orchestrator,
-                "reason": failure.reason,
-                "message": failure.message,
-                "time": failure.time,
-            }
+    newest = max(standing.failures, key=lambda one: one.time, default=None)
+    if newest is not None and not _stays(part(before, "lastFailure"), standing.failures, now):
+        wanted["lastFailure"] = asdict(newest)
     return {key: value for key, value in wanted.items() if before.get(key) != value}
+
+
+def _stays(shown: Mapping[str, Any], failures: Iterable[Failure], now: datetime) -> bool:
+    """Whether the last failure that a Peer shows is not replaced by a newer one.
+
+    It stays as long as it is still reported: else orchestrators that fail and report in turn would
+    replace each other's failure for ever. And it stays for `SETTLE_SECONDS` after it was reported first,
+    which bounds the writes for a Peer that sometimes fails.
+    """
+    known = {(one.orchestrator, one.reason) for one in failures}
+    still = (text(shown, "orchestrator"), text(shown, "reason")) in known
+    return still or 0 <= age_of(text(shown, "time"), now) < SETTLE_SECONDS

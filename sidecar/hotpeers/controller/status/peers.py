@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from ...base.names import NamespacedName
 from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import KubeError, NotFoundError
 from ...kube.informer.kind import Kind, Version
-from ...kube.informer.scope import Scope
 from ...model.orchestrator import API_VERSION
 from ..election import LeaderClient
-from .offers import Offers, PeerObject, read_offers, read_peer_object, standings, status_change
-
-logger = logging.getLogger(__name__)
+from ..reconciler import Reconciler
+from .offers import (
+    SETTLE_SECONDS,
+    Offers,
+    PeerObject,
+    read_offers,
+    read_peer_object,
+    standings,
+    status_change,
+)
 
 _PEER = Kind[PeerObject]("Peer", "hotpeers.dev", "peers", (Version("v1alpha1", read_peer_object),))
 _ORCHESTRATOR = Kind[Offers](
@@ -26,7 +32,6 @@ _ORCHESTRATOR = Kind[Offers](
 PACE_SECONDS = 5.0
 """The shortest time between two passes over all Peers."""
 _GATHER_SECONDS = 0.5
-_LOOK_SECONDS = 60.0
 _REST_SECONDS = 30.0
 _OF_ONE_OBJECT = frozenset({400, 403, 409, 422})
 """Answers that say nothing about other Peers: another webhook or an old object may cause them."""
@@ -39,43 +44,33 @@ class PeerStatuses:
 
     def __init__(self, client: Client, writer: LeaderClient) -> None:
         self._writer = writer
-        self._news = asyncio.Event()
-        self._peers: Scope[PeerObject] = self._scope(client, _PEER)
-        self._offers: Scope[Offers] = self._scope(client, _ORCHESTRATOR)
+        self._reconciler: Reconciler[NamespacedName] = Reconciler(
+            "keep statuses of Peers", self._pass, resync=SETTLE_SECONDS, gather=_GATHER_SECONDS
+        )
+        self._peers = self._reconciler.watch(client, _PEER)
+        self._offers = self._reconciler.watch(client, _ORCHESTRATOR)
         self._failure: Problem | None = None
 
     def problems(self) -> tuple[Problem, ...]:
         """The current problems."""
-        unread = [one.problem for one in (self._peers, self._offers) if one.problem is not None]
-        return (*unread, *([self._failure] if self._failure is not None else []))
+        failure = [self._failure] if self._failure is not None else []
+        return (*self._reconciler.problems(), *failure)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for scope in (self._peers, self._offers):
-                group.create_task(scope.follow(), name=f"follow {scope.title}")
-            group.create_task(self._keep(), name="keep statuses of Peers")
+        await self._reconciler.run()
 
-    async def _keep(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._news.wait()
-            await asyncio.sleep(_GATHER_SECONDS)
-            self._news.clear()
-            if self._peers.listed and self._offers.listed:
-                await asyncio.sleep(await self._pass())
-
-    async def _pass(self) -> float:
-        """Write what has changed. Returns the seconds to wait before the next pass."""
+    async def _pass(self) -> None:
+        """Write what has changed, and rest."""
         found, complete = standings(list(self._offers.store.values()))
-        changes = [
-            (peer, change)
-            for peer in list(self._peers.store.values())
-            if (change := status_change(peer.status, found.get(peer.key), complete=complete))
-        ]
+        now = datetime.now(UTC)
+        changes = []
+        for peer in self._peers.store.values():
+            standing = found.get(peer.key)
+            if change := status_change(peer.status, standing, complete=complete, now=now):
+                changes.append((peer, change))
         self._failure = await self._write(changes)
-        return PACE_SECONDS if self._failure is None else _REST_SECONDS
+        await asyncio.sleep(PACE_SECONDS if self._failure is None else _REST_SECONDS)
 
     async def _write(self, changes: Iterable[tuple[PeerObject, dict[str, Any]]]) -> Problem | None:
         """Write all changes, as far as they can be. Returns the first problem."""
@@ -95,7 +90,3 @@ class PeerStatuses:
                     break
             await asyncio.sleep(_PAUSE_SECONDS)
         return problem
-
-    def _scope(self, client: Client, kind: Kind[Any]) -> Scope[Any]:
-        changed: Callable[[], None] = self._news.set
-        return Scope(client, kind, "", {}, changed=changed, restarted=lambda _: None)

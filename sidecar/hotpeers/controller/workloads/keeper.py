@@ -5,12 +5,11 @@ Only the leader does this.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ...base.names import NamespacedName
@@ -21,16 +20,17 @@ from ...inject.annotations import INJECTED_LABEL
 from ...kube.client import Client
 from ...kube.errors import ConflictError, KubeError, NotFoundError
 from ...kube.informer.kind import Kind, Version
-from ...kube.informer.scope import Scope
 from ...model.orchestrator import API_VERSION
 from ..election import LeaderClient
 from ..reasons import ControllerReason
+from ..reconciler import REST_SECONDS, Reconciler
 from .objects import (
     GROUP,
     Shown,
     binding_of,
     binds,
     has_replicas,
+    hidden_message,
     is_made_by_us,
     orchestrator_of,
     read_shown,
@@ -56,15 +56,12 @@ _ORCHESTRATOR = Kind[Shown](
     "Orchestrator", "hotpeers.dev", "orchestrators", (Version("v1alpha1", read_shown),)
 )
 _INJECTED = {"labelSelector": f"{INJECTED_LABEL}=true"}
-_GATHER_SECONDS = 0.05
 _LOOK_SECONDS = 5.0
-_REST_SECONDS = 10.0
 AGAIN_SECONDS = 600.0
 """After this time, the Role and RoleBinding are looked at again: somebody may have changed them."""
 _SOON_SECONDS = 30.0
 GRACE_SECONDS = 120.0
 """How long a workload may have no injected pod before its Orchestrator is deleted."""
-_AT_ONCE = 4
 
 
 class Workloads:
@@ -78,44 +75,32 @@ class Workloads:
     ) -> None:
         self._writer = writer
         self._held = held
-        self._news = asyncio.Event()
-        self._pods: Scope[InjectedPod] = self._scope(client, _POD, _INJECTED)
-        self._shown: Scope[Shown] = self._scope(client, _ORCHESTRATOR, {})
+        self._reconciler: Reconciler[NamespacedName] = Reconciler(
+            "keep Orchestrators of workloads", self._pass, resync=_LOOK_SECONDS
+        )
+        self._pods = self._reconciler.watch(client, _POD, params=_INJECTED)
+        self._shown = self._reconciler.watch(client, _ORCHESTRATOR)
         self._owners: dict[str, Owner | None] = {}
         self._granted: dict[str, tuple[frozenset[str], float]] = {}
         self._idle: dict[NamespacedName, float] = {}
-        self._rests: dict[NamespacedName, float] = {}
-        self._failures: dict[NamespacedName, Problem] = {}
-        self._free = asyncio.Semaphore(_AT_ONCE)
 
     def problems(self) -> tuple[Problem, ...]:
         """The current problems."""
-        unread = [one.problem for one in self._scopes() if one.problem is not None]
-        return (*unread, *self._shown.store.problems(), *self._failures.values())
+        return (*self._reconciler.problems(), *self._shown.store.problems())
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for scope in self._scopes():
-                group.create_task(scope.follow(), name=f"follow {scope.title}")
-            group.create_task(self._keep(), name="keep Orchestrators of workloads")
-
-    async def _keep(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._news.wait()
-            # Debounce: one pass per burst of watch events.
-            await asyncio.sleep(_GATHER_SECONDS)
-            self._news.clear()
-            if all(scope.listed for scope in self._scopes()):
-                await self._pass()
+        await self._reconciler.run()
 
     async def _pass(self) -> None:
         pods = list(self._pods.store.values())
         wanted, unknown = workloads_of(pods, self._owners)
         if unknown:
-            await self._each([self._learn(namespace, owner) for namespace, owner in unknown])
+            await self._reconciler.each(
+                partial(self._learn, namespace, owner)
+                for namespace, owner in unknown
+                if not self._reconciler.rests(_unread_key(namespace, owner))
+            )
             wanted, _ = workloads_of(pods, self._owners)
         live = {pod.owner.uid for pod in pods if pod.owner is not None}
         self._owners = {uid: owner for uid, owner in self._owners.items() if uid in live}
@@ -124,25 +109,23 @@ class Workloads:
         now = time.monotonic()
         known = {one.uid for one in shown.values()}
         self._granted = {uid: done for uid, done in self._granted.items() if uid in known}
-        self._rests = {key: until for key, until in self._rests.items() if until > now}
-        unread = {NamespacedName(namespace, owner.name) for namespace, owner in unknown}
-        there = wanted.keys() | shown.keys() | unread
-        self._failures = {key: one for key, one in self._failures.items() if key in there}
+        unread = {_unread_key(namespace, owner) for namespace, owner in unknown}
+        self._reconciler.keep(wanted.keys() | shown.keys() | unread)
         held = self._held()
-        work = [
-            self._bring(one, shown.get(key), held.get(key, ""))
+        work: list[Callable[[], Awaitable[None]]] = [
+            partial(self._bring, one, shown.get(key), held.get(key, ""))
             for key, one in wanted.items()
-            if key not in self._rests
+            if not self._reconciler.rests(key)
         ]
         work += self._unneeded(shown, wanted, now)
-        await self._each(work)
+        await self._reconciler.each(work)
 
     def _unneeded(
         self,
         shown: Mapping[NamespacedName, Shown],
         wanted: Mapping[NamespacedName, Workload],
         now: float,
-    ) -> list[Coroutine[Any, Any, None]]:
+    ) -> list[Callable[[], Awaitable[None]]]:
         idle = {
             key: self._idle.get(key, now)
             for key, one in shown.items()
@@ -150,35 +133,29 @@ class Workloads:
         }
         self._idle = idle
         # Delete nothing while the watches are out of date.
-        if not all(scope.status().state is State.FOLLOWING for scope in self._scopes()):
+        if not self._reconciler.up_to_date:
             return []
         return [
-            self._retire(shown[key])
+            partial(self._retire, shown[key])
             for key, since in idle.items()
-            if now - since >= GRACE_SECONDS and key not in self._rests
+            if now - since >= GRACE_SECONDS and not self._reconciler.rests(key)
         ]
-
-    async def _each(self, work: list[Coroutine[Any, Any, None]]) -> None:
-        async def one(item: Coroutine[Any, Any, None]) -> None:
-            async with self._free:
-                await item
-
-        async with asyncio.TaskGroup() as group:
-            for item in work:
-                group.create_task(one(item), name="keep an Orchestrator")
 
     async def _learn(self, namespace: str, owner: Owner) -> None:
         """Find the owner of a ReplicaSet. The pods name only the ReplicaSet."""
+        key = _unread_key(namespace, owner)
+        # The pods of a deleted one will end. A pod may also name one that never existed.
+        self._reconciler.rest(key, REST_SECONDS)
         try:
             found = await self._writer.get(scaled_path(namespace, owner))
             # Anybody who creates pods could name the UID of another namespace's ReplicaSet.
             if text(found, "metadata", "uid") == owner.uid:
                 self._owners[owner.uid] = owner_of(found)
         except NotFoundError:
-            return  # its pods will end
+            self._reconciler.succeed(key)
         except KubeError as error:
-            key = NamespacedName(namespace, owner.name)
-            self._fail(key, f"ReplicaSet/{key}", error.reason, f"cannot be read: {error}")
+            where = f"ReplicaSet/{namespace}/{owner.name}"
+            self._fail(key, where, error.reason, f"cannot be read: {error}")
 
     async def _bring(self, workload: Workload, one: Shown | None, held: str) -> None:
         """Bring the Orchestrator of a workload up to date."""
@@ -201,11 +178,16 @@ class Workloads:
                 await self._writer.delete(f"{_path(key.namespace)}/{key.name}", one.uid)
                 return
             await self._grant(one, frozenset(workload.accounts))
-            await self._tell(one, workload.pods, held)
-            self._failures.pop(key, None)
+            hidden = hidden_message(workload)
+            await self._tell(one, workload.pods, held, hidden)
+            if hidden:
+                problem = Problem(where, ControllerReason.WORKLOAD_HIDDEN, hidden)
+                self._reconciler.fail(key, problem, seconds=0.0)
+            else:
+                self._reconciler.succeed(key)
         except (ConflictError, NotFoundError):
             # It was changed meanwhile; the watch will report it, or the workload is gone.
-            self._rests[key] = time.monotonic() + 1.0
+            self._reconciler.rest(key, 1.0)
         except KubeError as error:
             self._fail(key, where, error.reason, f"cannot be kept: {error}")
 
@@ -239,13 +221,16 @@ class Workloads:
             await self._writer.post(f"{base}/rolebindings", wanted)
         self._granted[one.uid] = (accounts, time.monotonic() + again)
 
-    async def _tell(self, one: Shown, pods: set[str], held: str) -> None:
-        if not status_change(one, self._there(one, pods), held, datetime.now(UTC)):
+    async def _tell(self, one: Shown, pods: set[str], held: str, hidden: str = "") -> None:
+        def change_of(found: Shown) -> dict[str, Any]:
+            return status_change(found, self._there(found, pods), held, datetime.now(UTC), hidden)
+
+        if not change_of(one):
             return
         path = f"{_path(one.key.namespace)}/{one.key.name}"
         data = await self._writer.get(path)
         fresh = read_shown(data)
-        change = status_change(fresh, self._there(fresh, pods), held, datetime.now(UTC))
+        change = change_of(fresh)
         if change and fresh.uid == one.uid:
             version = data["metadata"]["resourceVersion"]
             body = {"metadata": {"resourceVersion": version}, "status": change}
@@ -287,16 +272,13 @@ class Workloads:
         return same and not has_replicas(part(found, "spec"))
 
     def _fail(self, key: NamespacedName, where: str, reason: Any, message: str) -> None:
-        self._failures[key] = Problem(where, reason, message)
-        self._rests[key] = time.monotonic() + _REST_SECONDS
-
-    def _scopes(self) -> tuple[Scope[Any], ...]:
-        return (self._pods, self._shown)
-
-    def _scope(self, client: Client, kind: Kind[Any], params: dict[str, str]) -> Scope[Any]:
-        changed: Callable[[], None] = self._news.set
-        return Scope(client, kind, "", params, changed=changed, restarted=lambda _: None)
+        self._reconciler.fail(key, Problem(where, reason, message))
 
 
 def _path(namespace: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/orchestrators"
+
+
+def _unread_key(namespace: str, owner: Owner) -> NamespacedName:
+    """The key of a ReplicaSet whose owner is unknown; no Orchestrator has it."""
+    return NamespacedName(namespace, f"ReplicaSet/{owner.uid}")

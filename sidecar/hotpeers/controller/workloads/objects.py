@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hotpeers_shim.contract import clean_text
+
 from ...base.names import NamespacedName
 from ...base.parts import items, number, part, text
 from ...model.orchestrator import API_VERSION, read_orchestrator
-from ...model.orchestrator_status import LIVE, age_of, conditions_with, live_condition
+from ...model.orchestrator_conditions import conditions_with, live_condition
+from ...model.orchestrator_status import LIVE, Live, age_of
+from ..reasons import ControllerReason
 from .pods import Owner, Workload
 
 GROUP = "rbac.authorization.k8s.io"
+NAME_UNIQUE = "NameUnique"
+"""A condition that is there, with the status False, only while other workloads have the same name."""
 LABELS = {"app.kubernetes.io/managed-by": "hotpeers"}
 ROLE_PREFIX = "hotpeers-status-"
 _MAX_NAME = 253
@@ -134,10 +140,25 @@ def is_made_by_us(found: object) -> bool:
     return LABELS.items() <= part(found, "metadata", "labels").items()
 
 
-def status_change(one: Shown, pods: Iterable[str], held: str, now: datetime) -> dict[str, Any]:
-    """What the controller changes in the status: reports of pods that have ended, and the hold.
+def hidden_message(workload: Workload) -> str:
+    """Which other workloads have the name of this one; "" if it is the only one. Their names are bounded."""
+    if not workload.hidden:
+        return ""
+    names = sorted(f"{one.kind} {one.name}" for one in workload.hidden)
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return (
+        f"{clean_text(', '.join(names[:2]), 600)}{more} {'is' if len(names) == 1 else 'are'} not shown,"
+        f" because {clean_text(workload.owner.kind, 64)} {workload.key.name} has the same name: give one"
+        " of them another name"
+    )
 
-    Empty if nothing is to be changed.
+
+def status_change(
+    one: Shown, pods: Iterable[str], held: str, now: datetime, hidden: str = ""
+) -> dict[str, Any]:
+    """What the controller changes in the status: reports of pods that have ended, the hold, and `hidden`.
+
+    `hidden` is that of `hidden_message`. Empty if nothing is to be changed.
     """
     there = set(pods)
     change: dict[str, Any] = {}
@@ -146,13 +167,19 @@ def status_change(one: Shown, pods: Iterable[str], held: str, now: datetime) -> 
         for name, entry in one.replicas.items()
         if name not in there and age_of(text(entry, "time"), now) > _NEW_SECONDS
     ]
+    conditions = list(one.conditions)
     if ended:
         change["replicas"] = dict.fromkeys(ended)
         left = {name: entry for name, entry in one.replicas.items() if name not in ended}
         outcome = live_condition(left, now)
-        change["conditions"] = conditions_with(
-            list(one.conditions), LIVE, outcome, one.generation, now
-        )
+        conditions = conditions_with(conditions, LIVE, outcome, one.generation, now)
+    if hidden:
+        outcome = (Live.FALSE, ControllerReason.WORKLOAD_HIDDEN.value, hidden)
+        conditions = conditions_with(conditions, NAME_UNIQUE, outcome, one.generation, now)
+    else:
+        conditions = [found for found in conditions if part(found).get("type") != NAME_UNIQUE]
+    if conditions != list(one.conditions):
+        change["conditions"] = conditions
     if held != one.held:
         change["held"] = held or None
     return change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,12 +48,16 @@ class InjectedPod:
 
 @dataclass(slots=True)
 class Workload:
-    """An injected workload: its owner, and the accounts and names of its pods."""
+    """An injected workload: its owner, and the accounts and names of its pods.
+
+    `hidden` has the owners of another kind that have the same name. Their state is not shown.
+    """
 
     key: NamespacedName
     owner: Owner
     accounts: set[str] = field(default_factory=set)
     pods: set[str] = field(default_factory=set)
+    hidden: frozenset[Owner] = frozenset()
 
 
 def read_injected_pod(data: Any) -> InjectedPod:
@@ -111,6 +116,7 @@ def workloads_of(
     """
     found: dict[NamespacedName, Workload] = {}
     ending: set[NamespacedName] = set()
+    lasting: dict[NamespacedName, set[Owner]] = defaultdict(set)
     unknown: set[tuple[str, Owner]] = set()
     for pod in sorted(pods, key=lambda one: (one.ending, one.key)):
         if not pod.workload or pod.owner is None:
@@ -123,7 +129,9 @@ def workloads_of(
         owner = owners.get(owner.uid) or owner
         key = NamespacedName(pod.key.namespace, pod.workload)
         one = found.get(key)
-        if pod.ending and one is None:
+        if not pod.ending:
+            lasting[key].add(owner)
+        elif one is None:
             ending.add(key)
         # Pods that end come last.
         rivals = pod.ending == (key in ending)
@@ -133,4 +141,6 @@ def workloads_of(
         if one.owner == owner:
             one.accounts.add(pod.account)
             one.pods.add(pod.key.name)
+    for key, one in found.items():
+        one.hidden = frozenset(rival for rival in lasting[key] if rival.kind != one.owner.kind)
     return found, frozenset(unknown)

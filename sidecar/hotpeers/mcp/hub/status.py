@@ -16,15 +16,14 @@ from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import KubeError, NotFoundError
 from ...model.orchestrator import API_VERSION
+from ...model.orchestrator_conditions import conditions_with, live_condition
 from ...model.orchestrator_status import (
     LIVE,
     REFRESH_SECONDS,
     STALE_SECONDS,
     Live,
     age_of,
-    conditions_with,
     format_time,
-    live_condition,
 )
 from ...sidecar.status.peers import status_of_peers
 from .tenant import Tenant

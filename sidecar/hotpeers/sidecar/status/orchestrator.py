@@ -23,6 +23,7 @@ from ...base.problems import Problem
 from ...kube.client import Client
 from ...kube.errors import ConflictError, ForbiddenError, KubeError, NotFoundError
 from ...model.orchestrator import API_VERSION
+from ...model.orchestrator_conditions import conditions_with, live_condition
 from ...model.orchestrator_status import (
     LIVE,
     MAX_CHANGES,
@@ -33,9 +34,7 @@ from ...model.orchestrator_status import (
     STALE_SECONDS,
     Live,
     age_of,
-    conditions_with,
     format_time,
-    live_condition,
 )
 from ..acks.failures import failing_calls, reason_label
 from ..reasons import SidecarReason
@@ -56,7 +55,8 @@ _REST_SECONDS = 10.0
 # The controller creates the Orchestrator after the pod, and then grants the right to write it.
 _NEW_SECONDS = 60.0
 _CONFLICTS = 5
-_YOUNG_SECONDS = 300.0
+_SAME_SECONDS = 60.0
+"""How often a pod with nothing to report checks whether its Orchestrator was deleted and made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,8 @@ class OrchestratorWriter:
         self._pace = pace
         self._pods = 1
         self._begun = time.monotonic()
+        self._uid = ""
+        self._check_due = 0.0
         self._written: tuple[Report, float] | None = None
         self._lagging: tuple[int, float] | None = None
         self._failed_since: float | None = None
@@ -272,7 +274,7 @@ class OrchestratorWriter:
             if not status.ready:
                 continue
             report = self._report(status)
-            if not self._is_due(report):
+            if not self._is_due(report) and not await self._is_replaced():
                 continue
             await asyncio.sleep(await self._write(report))
 
@@ -293,11 +295,27 @@ class OrchestratorWriter:
         before, at = self._written
         age = time.monotonic() - at
         if before == report:
-            # The Orchestrator of a Deployment that was created again is replaced after its first pods
-            # have reported. A look that finds the report in place writes nothing.
-            is_new = time.monotonic() - self._begun < _YOUNG_SECONDS
-            return age > (_CALLS_SECONDS if is_new else REFRESH_SECONDS)
+            return age > REFRESH_SECONDS
         return _uncounted(before) != _uncounted(report) or age > _CALLS_SECONDS
+
+    async def _is_replaced(self) -> bool:
+        """Whether the Orchestrator was made again since the last write, so that its status is empty.
+
+        Somebody may delete it, and the controller replaces it if its Deployment was created again. The
+        API server is asked once in `_SAME_SECONDS`, and sends only the metadata.
+        """
+        if time.monotonic() < self._check_due:
+            return False
+        self._delay_check()
+        try:
+            found = await self._client.metadata(self._path)
+        except KubeError:
+            return False  # it or the right to write it may be made again soon
+        return text(found, "uid") != self._uid
+
+    def _delay_check(self) -> None:
+        pause = _SAME_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - pods that start together
+        self._check_due = time.monotonic() + pause
 
     async def _write(self, report: Report) -> float:
         """Write the report. Returns the seconds to wait before the next write."""
@@ -329,6 +347,8 @@ class OrchestratorWriter:
             version = text(found, "metadata", "resourceVersion")
             body = {"metadata": {"resourceVersion": version}, "status": change}
             await self._client.patch(self._path, body)
+        self._uid = text(found, "metadata", "uid")
+        self._delay_check()
 
     def _note_failed(self, error: KubeError) -> float:
         now = time.monotonic()

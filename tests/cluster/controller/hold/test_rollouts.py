@@ -12,7 +12,7 @@ import pytest
 
 from cluster.controller.hold.leader import PLACE, USER, A, B, C, held_and_live, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, live, saying
-from hotpeers.controller.hold.keeper import Keeper
+from hotpeers.controller.hold.case import Case
 from hotpeers.hold.repay import Terms
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Object
@@ -173,7 +173,7 @@ async def test_pod_made_while_held_is_asked_too(
 async def test_hold_is_not_decided_during_a_rollout(
     lead: Orchestrator, account: ServiceAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = count_calls(monkeypatch, Keeper, "_look")
+    looks = count_calls(monkeypatch, Case, "look")
     lead.report(updatedReplicas=0)
     lead.says = saying("refused")
     async with leading(account, ack_seconds=1.0) as leader:

@@ -10,8 +10,8 @@ import pytest
 
 from cluster.controller.hold.leader import RULES, A, B, leading
 from cluster.controller.hold.orchestrator import S_HASH, Orchestrator, saying
-from hotpeers.controller.hold import keeper as keeper_module
-from hotpeers.controller.hold.keeper import Keeper
+from hotpeers.controller.hold import case as case_module
+from hotpeers.controller.hold.case import Case
 from kit.apiserver.accounts import ServiceAccount, make_account
 from kit.apiserver.client import Object, read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
@@ -29,7 +29,7 @@ async def test_held_label_on_a_foreign_deployment_is_reported_and_ignored(
     cluster: Cluster,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks = count_calls(monkeypatch, Keeper, "_look")
+    looks = count_calls(monkeypatch, Case, "look")
     manifest = lead.manifest(A)
     manifest["metadata"] = {
         "name": "other",
@@ -127,7 +127,7 @@ async def test_account_unknown_to_the_webhook_is_reported(
     lead: Orchestrator, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its release is held again: nothing loops, and a problem says what to set."""
-    looks = count_calls(monkeypatch, Keeper, "_look")
+    looks = count_calls(monkeypatch, Case, "look")
     other = make_account(
         cluster,
         lead.namespace,
@@ -211,7 +211,7 @@ async def test_release_forbidden_by_a_policy_is_reported_and_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The API server answers 422, as where the Deployment is another one by now."""
-    monkeypatch.setattr(keeper_module, "OVERDUE_SECONDS", 4.0)
+    monkeypatch.setattr(case_module, "OVERDUE_SECONDS", 4.0)
     lead.says = saying("restart")
 
     def overdue() -> list[str]:

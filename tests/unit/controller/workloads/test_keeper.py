@@ -10,9 +10,10 @@ import pytest
 from hotpeers.controller.election import LeaderClient
 from hotpeers.controller.workloads.keeper import Workloads
 from hotpeers.controller.workloads.objects import read_shown
-from hotpeers.controller.workloads.pods import Owner
+from hotpeers.controller.workloads.pods import Owner, read_injected_pod
 from hotpeers.kube.client import Client
 from hotpeers.kube.errors import ConflictError, NotFoundError
+from kit.controller.injected import injected
 
 
 class Server:
@@ -103,6 +104,39 @@ def test_owner_of_another_replica_set_is_not_learnt() -> None:
     for uid in ("own", "victim"):
         asyncio.run(keeper._learn("ns", Owner("apps/v1", "ReplicaSet", "lead-abc", uid)))
     assert keeper._owners.keys() == {"own"}
+
+
+async def test_replica_set_that_does_not_exist_is_not_asked_for_in_each_pass() -> None:
+    """Anybody who creates pods may name any owner."""
+    server = Server({})
+    keeper = workloads(server)
+    pod = injected(
+        {
+            "metadata": {
+                "namespace": "ns",
+                "name": "pod",
+                "uid": "p",
+                "ownerReferences": [
+                    {
+                        "apiVersion": "apps/v1",
+                        "kind": "ReplicaSet",
+                        "name": "lead-abc",
+                        "uid": "rs",
+                        "controller": True,
+                    }
+                ],
+            },
+            "spec": {
+                "serviceAccountName": "lead",
+                "automountServiceAccountToken": False,
+                "containers": [{"name": "a", "image": "a", "command": ["python", "a.py"]}],
+            },
+        }
+    )
+    keeper._pods.store.put(pod, read_injected_pod)
+    for _ in range(20):
+        await keeper._pass()
+    assert server.read == ["/apis/apps/v1/namespaces/ns/replicasets/lead-abc"]
 
 
 @pytest.mark.parametrize(("has_role", "seconds"), [(True, 30.0), (False, 600.0)])

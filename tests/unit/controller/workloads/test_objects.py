@@ -11,6 +11,7 @@ from hotpeers.controller.workloads.objects import (
     binding_of,
     binds,
     has_replicas,
+    hidden_message,
     orchestrator_of,
     read_shown,
     role_name,
@@ -85,3 +86,29 @@ def test_hold_is_shown_while_it_lasts() -> None:
 def test_replicas_of_a_workload() -> None:
     assert has_replicas({})
     assert not has_replicas({"replicas": 0})
+
+
+def test_workload_of_the_same_name_is_a_condition_while_it_is_there() -> None:
+    rivals = frozenset({Owner("apps/v1", "StatefulSet", "lead", "s")})
+    said = hidden_message(Workload(WORKLOAD.key, OWNER, hidden=rivals))
+    one = existing(conditions=[{"type": "Live", "status": "True"}])
+    change = status_change(one, (), "", NOW, said)
+    live, unique = change["conditions"]
+    assert (live["type"], unique["type"], unique["status"]) == ("Live", "NameUnique", "False")
+    assert unique["reason"] == "WorkloadHidden"
+    assert unique["message"].startswith(
+        "StatefulSet lead is not shown, because Deployment lead has "
+    )
+    shown = existing(**change)
+    assert status_change(shown, (), "", NOW + timedelta(hours=1), said) == {}
+    assert status_change(shown, (), "", NOW) == {"conditions": [live]}
+
+
+def test_message_about_other_workloads_is_bounded_and_clean() -> None:
+    """Anybody who creates pods may name any owners."""
+    rivals = [Owner("x/v1", f"K\x1b[31m{n}" * 99, "lead", "u") for n in range(500)]
+    said = hidden_message(Workload(WORKLOAD.key, OWNER, hidden=frozenset(rivals)))
+    assert len(said) < 1024
+    assert said.isprintable()
+    assert "and 498 more" in said
+    assert hidden_message(WORKLOAD) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,6 +106,10 @@ def test_of_two_workloads_with_one_name_always_the_same_is_shown() -> None:
     for order in (pods, pods[::-1]):
         (one,) = workloads_of(order, {})[0].values()
         assert (one.owner, one.accounts, one.pods) == (DEPLOYMENT, {"d"}, {"b"})
+        assert one.hidden == {stateful}
+    # One that was deleted hides nothing.
+    (one,) = workloads_of([replace(pods[0], ending=True), pods[1]], {})[0].values()
+    assert one.hidden == frozenset()
 
 
 def test_deployment_that_was_created_again_is_shown_before_its_old_pods_have_ended() -> None:
@@ -119,7 +124,7 @@ def test_deployment_that_was_created_again_is_shown_before_its_old_pods_have_end
     ]
     for some in (pods, pods[::-1]):
         (found,) = workloads_of(some, {})[0].values()
-        assert (found.owner, found.pods) == (new, {"2", "3"})
+        assert (found.owner, found.pods, found.hidden) == (new, {"2", "3"}, frozenset())
     (found,) = workloads_of(pods[:1], {})[0].values()
     assert found.owner == old
     ended = pod(reference("StatefulSet", "lead"))

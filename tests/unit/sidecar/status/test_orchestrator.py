@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ from hotpeers.sidecar.status.orchestrator import (
 )
 from hotpeers.sidecar.status.timeline import Timeline, document_of
 from hotpeers_shim.contract import Ack, AckState, CallFailure, Peer
+from kit.waiting import until_async
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -194,7 +196,9 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.status: dict[str, Any] = {}
+        self.uid = "u1"
         self.writes = 0
+        self.checks = 0
         self.error: KubeError | None = None
         self.conflicts = 0
 
@@ -202,7 +206,12 @@ class FakeApi:
         assert path.endswith("/namespaces/ns/orchestrators/lead/status")
         if self.error is not None:
             raise self.error
-        return {"metadata": {"resourceVersion": "1", "generation": 1}, "status": self.status}
+        metadata = {"uid": self.uid, "resourceVersion": "1", "generation": 1}
+        return {"metadata": metadata, "status": self.status}
+
+    async def metadata(self, path: str) -> Any:
+        self.checks += 1
+        return (await self.get(path))["metadata"]
 
     async def patch(self, path: str, body: Any) -> None:
         if self.conflicts:
@@ -264,14 +273,33 @@ async def test_report_that_met_only_conflicts_is_still_due(api: FakeApi) -> None
 async def test_report_is_written_again_if_the_orchestrator_was_replaced(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotpeers.sidecar.status.orchestrator._CALLS_SECONDS", 0.05)
-    task = asyncio.create_task(writer(api, [status(ack(7))]).run())
-    await asyncio.sleep(0.5)
-    assert api.writes == 1
-    api.status = {}
-    await asyncio.sleep(0.5)
+    """Somebody deleted it an hour after the pod began, and the controller made it again."""
+    monkeypatch.setattr("hotpeers.sidecar.status.orchestrator._SAME_SECONDS", 0.2)
+    one = writer(api, [status(ack(7))])
+    one._begun -= 3600
+    task = asyncio.create_task(one.run())
+    await until_async("the first report", lambda: api.writes == 1)
+    api.error = ForbiddenError("its new Role is missing", 403)
+    before = api.checks
+    await until_async("checks", lambda: api.checks > before + 1)
+    assert one.problem is None
+    api.error, api.status, api.uid = None, {}, "u2"
+    await until_async("the report in the new one", lambda: api.writes == 2)
+    assert api.status["replicas"]["pod-1"]["generation"] == 7
+    before = api.checks
+    await until_async("checks", lambda: api.checks > before + 1)
     assert api.writes == 2
     task.cancel()
+
+
+async def test_check_for_a_replaced_orchestrator_is_rare(api: FakeApi) -> None:
+    """Each pod does it for ever: one request in 48 to 72 seconds."""
+    one = writer(api, [status(ack(7))])
+    await one._write(one._report(status(ack(7))))
+    seconds = one._check_due - time.monotonic()
+    assert 47.0 < seconds < 72.0
+    assert not await one._is_replaced()
+    assert api.checks == 0
 
 
 @pytest.mark.parametrize(
