@@ -139,7 +139,7 @@ PEERS = Table[PeerRecord](
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What is wrong with the console itself: its watches that fail, and kinds that do not exist."""
+    """What is wrong with the console itself: its watches that fail, and kinds that are not installed."""
 
     complete: bool = True
     problems: tuple[str, ...] = ()
