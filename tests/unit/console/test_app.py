@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hotpeers.console.attempts import MOST_FAILURES
 from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
 from hotpeers.console.metrics import ConsoleMetrics
+from hotpeers.console.pages import Banner
 from hotpeers.console.reviews import User
 from hotpeers.console.streams import MOST_OF_A_SESSION
 from hotpeers.kube.errors import ServerError
@@ -388,6 +389,8 @@ async def test_user_without_rights_learns_what_to_do(scene: Any, browser: Browse
     await sign_in(browser)
     body = await text_of(browser, "/")
     assert "You may list Orchestrators in no namespace" in body
+    assert "Nothing is wrong" not in body
+    assert "hotpeers.dev/inject" not in body
     assert "lead" not in body.replace("leads", "")
 
 
@@ -395,6 +398,38 @@ async def test_empty_cluster_says_how_to_begin(empty: Any) -> None:
     async with TestClient(TestServer(empty.site().app())) as browser:
         await sign_in(browser)
         assert "hotpeers.dev/inject" in await text_of(browser, "/")
+
+
+async def test_incomplete_view_does_not_say_that_all_is_well(scene: Any) -> None:
+    banner = Banner(complete=False)
+    async with TestClient(TestServer(scene.site(banner=lambda: banner).app())) as browser:
+        await sign_in(browser)
+        body = await text_of(browser, "/")
+        assert "not read completely yet" in body
+        assert ">Nothing is wrong.<" not in body
+
+
+async def test_missing_kind_is_named(scene: Any) -> None:
+    banner = Banner(missing=("Orchestrator",))
+    async with TestClient(TestServer(scene.site(banner=lambda: banner).app())) as browser:
+        await sign_in(browser)
+        assert "This cluster has no kind Orchestrator of hotpeers" in await text_of(browser, "/")
+
+
+async def test_number_leads_to_as_many_rows(scene: Any, browser: Browser) -> None:
+    """Also where the state of some is unknown: those are not counted as not live."""
+    for name, state in (("a", "False"), ("b", "Unknown"), ("c", "False"), ("d", "True")):
+        status = status_of([]) | {"conditions": [condition("Live", state, "r", "m")]}
+        scene.show("team", name, status)
+    scene.show("team", "of-the-hub", {"peers": 1})
+    await sign_in(browser)
+    found = re.search(
+        r'<a href="([^"]*)"[^>]*><strong>2</strong> Not live', await text_of(browser, "/")
+    )
+    assert found
+    # The table is far below the problems.
+    assert found[1].endswith("#table-title")
+    assert "1 to 2 of 2 orchestrators" in await text_of(browser, found[1].partition("#")[0])
 
 
 async def test_pages_are_not_shared_between_users(browser: Browser) -> None:

@@ -158,6 +158,7 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     const url = new URL(form.action);
     url.search = query.toString();
+    url.hash = "";
     history.replaceState(null, "", url);
     refresh();
   };
