@@ -16,7 +16,7 @@ from aiohttp import web
 
 from hotpeers_shim.contract import clean_text
 
-from ..kube.errors import KubeError
+from ..kube.errors import KubeError, UnreachableError
 from ..page.headers import SECURITY_HEADERS
 from ..page.serving import PATH as ASSET_PATH
 from ..page.serving import serve_asset
@@ -26,7 +26,7 @@ from .clients import Network, client_of
 from .metrics import ConsoleMetrics
 from .pages import Banner, Pages
 from .query import local_path
-from .reviews import MAX_TOKEN, User
+from .reviews import ANSWER_SECONDS, MAX_TOKEN, User
 from .rights import Rights
 from .sessions import Session, Sessions, lifetime_of
 from .streams import Streams
@@ -217,8 +217,12 @@ class Site:
         return await self._rights.of(session.user)
 
     async def _confirm(self, token: str) -> User | None:
-        async with self._confirming:
-            return await self._review(token)
+        try:
+            # Also while it waits for others: if no answer comes, a page is not delayed for longer.
+            async with asyncio.timeout(ANSWER_SECONDS), self._confirming:
+                return await self._review(token)
+        except TimeoutError as error:
+            raise UnreachableError("the API server did not answer in time") from error
 
     # -- pages
 

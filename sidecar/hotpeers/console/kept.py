@@ -25,7 +25,7 @@ class Kept(Generic[T]):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._asked = self._tried = float("-inf")
+        self._asked = self._failed = float("-inf")
         self._answers: list[T] = []
         self._error = KubeError("the API server was not asked yet")
 
@@ -38,14 +38,14 @@ class Kept(Generic[T]):
         """The answer; `ask` requests a new one. Raises `KubeError` if the last answer is too old."""
         async with self._lock:
             now = self._clock()
-            if now - self._asked >= KEPT_SECONDS and now - self._tried >= RETRY_SECONDS:
-                self._tried = now
+            if now - self._asked >= KEPT_SECONDS and now - self._failed >= RETRY_SECONDS:
                 try:
                     self._answers = [await ask()]
                     # What changed while it was asked may be missing in the answer.
                     self._asked = now
                 except KubeError as error:
                     self._error = error
+                    self._failed = self._clock()
         if self._answers and self._clock() - self._asked < OLDEST_SECONDS:
             return self._answers[0]
         # The same error is raised for many requests: it must not collect their frames.

@@ -14,7 +14,8 @@ from ..kube.errors import KubeError, UnreachableError
 MAX_TOKEN = 16 * 1024
 """The longest token that is sent to the API server, in characters."""
 _MOST_GROUPS = 1_000
-_ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+"""The time limit of a question to the API server. Users wait for the answer."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,12 @@ async def may_list(client: Client, user: User, namespace: str) -> bool:
 
 
 async def _ask(client: Client, path: str, review: Mapping[str, Any]) -> Any:
-    """The answer to a review. Users wait for it, so it must come soon. Raises `KubeError`."""
+    """The answer to a review. Raises `KubeError`."""
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(ANSWER_SECONDS):
             answer = await client.post(path, review)
     except TimeoutError as error:
-        said = f"the API server did not answer within {_ANSWER_SECONDS:.0f} seconds"
+        said = f"the API server did not answer within {ANSWER_SECONDS:.0f} seconds"
         raise UnreachableError(said) from error
     if not isinstance(answer, dict):
         raise KubeError(f"the answer is no {review['kind']}")

@@ -193,7 +193,7 @@ async def test_review_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         async def post(self, path: str, body: Any) -> Any:
             await asyncio.Event().wait()
 
-    monkeypatch.setattr("hotpeers.console.reviews._ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr("hotpeers.console.reviews.ANSWER_SECONDS", 0.01)
     with pytest.raises(KubeError, match="did not answer"):
         await review_token(Hangs(None), "t", "")  # type: ignore[arg-type]
     with pytest.raises(KubeError, match="did not answer"):
