@@ -393,6 +393,18 @@ def test_rights_of_the_console_are_asked_for_if_it_is_there() -> None:
     assert "create tokenreviews.authentication.k8s.io" in found.message
 
 
+def test_rights_of_the_console_are_checked_while_the_controller_is_off() -> None:
+    def turn_off(those: Objects) -> None:
+        those[Part.RELEASES], those[Part.WEBHOOKS] = [console()], []
+
+    given = snapshot(turn_off)
+    denied = snapshot(turn_off, rights=dict.fromkeys(given.rights, False))
+    found = {
+        one.reason for done in run_checks(denied, checks_after(denied)) for one in done.findings
+    }
+    assert found == {R.CONTROLLER_MISSING, R.WEBHOOK_MISSING, R.ACCOUNT_RIGHT_MISSING}
+
+
 def test_console_with_two_pods_is_found() -> None:
     (found,) = findings(snapshot(add(Part.RELEASES, console(replicas=2))))
     assert (found.reason, found.severity) == (R.CONSOLE_SCALED, Severity.WARNING)
