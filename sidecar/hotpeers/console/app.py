@@ -117,6 +117,10 @@ class Site:
         router.add_get("/orchestrators/{namespace}/{name}", self._orchestrator)
         return app
 
+    def end_old_sessions(self) -> None:
+        """End the sessions whose time is over, so that their tokens do not stay in memory."""
+        self._sessions.end_old()
+
     # -- signing in and out
 
     async def _show_sign_in(self, request: web.Request) -> web.Response:
@@ -218,8 +222,8 @@ class Site:
 
     async def _confirm(self, token: str) -> User | None:
         try:
-            # Also while it waits for others: if no answer comes, a page is not delayed for longer.
-            async with asyncio.timeout(ANSWER_SECONDS), self._confirming:
+            # With the time that it waits for others: if no answer comes, a page is not delayed for longer.
+            async with asyncio.timeout(2 * ANSWER_SECONDS), self._confirming:
                 return await self._review(token)
         except TimeoutError as error:
             raise UnreachableError("the API server did not answer in time") from error

@@ -80,7 +80,7 @@ class Console:
         works = {
             "follow the cluster": self.watch.run(),
             "publish": self.world.publish(),
-            "tell problems": self._tell(),
+            "look after it": self._look_after(),
         }
         async with AsyncExitStack() as stack:
             tasks = frozenset(asyncio.create_task(work, name=name) for name, work in works.items())
@@ -113,12 +113,13 @@ class Console:
         problems = tuple(str(one) for one in self.watch.problems())
         return Banner(self.watch.complete, problems, self.watch.missing())
 
-    async def _tell(self) -> None:
+    async def _look_after(self) -> None:
         while True:
             problems = self.watch.problems()
             if problems != self._logged:
                 log_problems(self._logged, problems)
                 self._logged = problems
+            self.site.end_old_sessions()
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _health_app(self) -> web.Application:

@@ -52,7 +52,7 @@ class Sessions:
 
     def number(self) -> int:
         """How many there are."""
-        self._end_old()
+        self.end_old()
         return len(self._sessions)
 
     def begin(self, user: User, token: str, lifetime: float) -> str:
@@ -62,7 +62,7 @@ class Sessions:
         confirmed.put(user)
         sealed = _seal(secret).encrypt(token.encode())
         session = Session(_digest(secret), user, self._clock() + lifetime, sealed, confirmed)
-        self._end_old()
+        self.end_old()
         # Each token of a ServiceAccount has an id in `extra`: it is the same user all the same.
         own = [one for one in self._sessions.values() if _is_same(one.user, user)]
         for one in own[: max(len(own) + 1 - _MOST_OF_A_USER, 0)]:
@@ -96,7 +96,8 @@ class Sessions:
         """End a session."""
         self._sessions.pop(session.key, None)
 
-    def _end_old(self) -> None:
+    def end_old(self) -> None:
+        """End the sessions whose time is over."""
         for one in list(self._sessions.values()):
             self.is_alive(one)
 

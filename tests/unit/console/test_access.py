@@ -237,6 +237,15 @@ async def test_session_ends_with_its_time_or_by_the_user(clock: Any) -> None:
     assert sessions.find(secret) is None
 
 
+async def test_token_of_an_old_session_does_not_stay_in_memory(clock: Any) -> None:
+    sessions = Sessions(clock)
+    sessions.begin(User("a"), "t", 60.0)
+    sessions.begin(User("a"), "t", 90.0)
+    clock.now += 60.0
+    sessions.end_old()
+    assert len(sessions._sessions) == 1
+
+
 async def test_token_is_readable_only_with_the_cookie(clock: Any) -> None:
     sessions = Sessions(clock)
     secret = sessions.begin(User("a"), "the-token", 60.0)
