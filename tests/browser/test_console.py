@@ -367,6 +367,74 @@ def test_update_keeps_focus_typed_text_and_opened_parts(page: Page, stage: Stage
     assert len(page.query_selector_all("#problems details[open]")) == opened
 
 
+@filled
+def test_typing_goes_on_while_events_arrive(page: Page, stage: Stage) -> None:
+    page.keyboard.press("/")
+    for number, letter in enumerate("lead-0000"):
+        mark(stage, "lead-000", f"mark-{50_000 + number}")
+        page.keyboard.type(letter)
+        page.wait_for_timeout(200)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Backspace")
+    mark(stage, "lead-000", "mark-50099")
+    page.wait_for_url("**/?q=lead-000")
+    holds(page, "document.querySelector('#orchestrators').textContent.includes('mark-50099')")
+    assert page.evaluate("document.activeElement.name") == "q"
+    assert page.evaluate("document.activeElement.value") == "lead-000"
+    assert page.evaluate("document.activeElement.selectionStart") == 7
+    assert page.evaluate("document.querySelectorAll('#orchestrators tbody tr').length") == 1
+
+
+@filled
+def test_focus_stays_on_its_node_and_on_its_line(page: Page, stage: Stage) -> None:
+    """A node of the picture and a line of its words have the same link."""
+    place = stage.places[0]
+    page.goto(f"{stage.url}/picture?focus={place}")
+    page.evaluate("document.getElementById('words').open = true")
+    link = f'a[href="/orchestrators/{place}/lead-000"]'
+    for number, selector in enumerate((f"svg {link}", f"#words {link}", "#canvas")):
+        page.evaluate(f"window.old = document.querySelector('{selector}')")
+        page.evaluate("window.old.focus()")
+        status = status_of([f"{place}/{'new' * number}-peer"])
+        lead = orchestrator(place, "lead-000")
+        stage.cluster.api.patch(lead, {"status": {**status, "peers": 2 + number}}, "status")
+        holds(page, "!window.old.isConnected")
+        assert page.evaluate(f"document.activeElement === document.querySelector('{selector}')")
+
+
+@filled
+def test_selected_text_stays_until_it_is_copied(page: Page, stage: Stage) -> None:
+    cell = "document.querySelector('#orchestrators tbody th a')"
+    page.goto(f"{stage.url}/?q={stage.places[0]}/lead-000")
+    page.evaluate(f"getSelection().selectAllChildren({cell})")
+    text = page.evaluate("getSelection().toString()")
+    version = page.evaluate("document.body.dataset.version")
+    mark(stage, "lead-000", "mark-60000")
+    holds(page, f"document.body.dataset.version !== '{version}'")
+    page.wait_for_timeout(300)
+    assert text
+    assert page.evaluate("getSelection().toString()") == text
+    page.evaluate("getSelection().removeAllRanges()")
+    holds(page, "document.querySelector('#orchestrators').textContent.includes('mark-60000')")
+
+
+@filled
+def test_page_of_what_is_gone_shows_nothing_of_it(page: Page, stage: Stage) -> None:
+    """The same happens if the user may no longer see the namespace."""
+    place, name = stage.places[0], "short-lived"
+    made = show(stage.cluster.api, place, name, status_of([f"{place}/known-peer"]))
+    holds(page, f"document.getElementById('orchestrators').textContent.includes('{name}')")
+    page.goto(f"{stage.url}/orchestrators/{place}/{name}")
+    assert "known-peer" in (page.text_content("main") or "")
+    stage.cluster.api.delete(made)
+    holds(page, "document.querySelector('h1').textContent === 'Not found'")
+    assert "known-peer" not in (page.text_content("main") or "")
+    made = show(stage.cluster.api, place, name, status_of([f"{place}/known-peer"]))
+    # The page loads itself again.
+    page.wait_for_selector("#peers >> text=known-peer")
+    stage.cluster.api.delete(made)
+
+
 # -- it is safe
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'><svg onload=alert(1)><script>alert(1)</script>"

@@ -50,6 +50,10 @@ ADVICE: Mapping[Reason, Advice] = {
         "Before that, use --pre."
     ),
     R.INSTALLED_TWICE: Advice("Uninstall one of them: a cluster has one release."),
+    R.CONSOLE_SCALED: Advice(
+        "Scale its Deployment to 1, and remove what has scaled it: the console has no more than one pod.",
+        _WARNING,
+    ),
     R.VERSIONS_DIFFER: Advice(
         "Restart its workload at a quiet time: kubectl rollout restart.", _WARNING, "injection"
     ),

@@ -13,7 +13,7 @@ from .hub import find_bad_tokens
 from .policies import find_idle_policies
 from .quotas import find_full_quotas, find_rejected_pods
 from .reasons import CheckReason
-from .release import controllers, injectors
+from .release import consoles, controllers, hubs, injectors
 from .releases import (
     find_installed_twice,
     find_missing_controller,
@@ -64,6 +64,7 @@ BEFORE = (
 )
 """The checks before an installation."""
 
+_RIGHTS = Check("the accounts have their rights", find_missing_rights, (Part.RELEASES, Part.RIGHTS))
 AFTER = (
     *BEFORE[:3],
     Check("the controller is installed", find_missing_controller, (Part.RELEASES,)),
@@ -82,7 +83,7 @@ AFTER = (
         (Part.WEBHOOKS,),
         (Part.RELEASES, Part.CERTIFICATES),
     ),
-    Check("the accounts have their rights", find_missing_rights, (Part.RELEASES, Part.RIGHTS)),
+    _RIGHTS,
     Check("an injection works (dry run)", find_failed_trial, (), (Part.NAMESPACES,)),
     Check("images can be pulled", find_unpulled_images, (Part.PODS,), (Part.OWN_PODS,)),
     Check(
@@ -126,12 +127,18 @@ _OPTIONAL = (Part.HUB_KEY,)
 
 
 def checks_after(snapshot: Snapshot) -> tuple[Check, ...]:
-    """The checks of an installation. If it is certain that there is none, only those that say so."""
+    """The checks of an installation. If it is certain that there is none, only those that say so.
+
+    The hub and the console go on while the controller is off.
+    """
     known = snapshot.knows(Part.RELEASES, Part.WEBHOOKS) and not (
         {Part.RELEASES, Part.WEBHOOKS} & snapshot.unread.keys()
     )
     is_missing = known and not controllers(snapshot) and not injectors(snapshot)
-    return AFTER[:_OF_NOTHING] if is_missing else AFTER
+    if not is_missing:
+        return AFTER
+    goes_on = hubs(snapshot) or consoles(snapshot)
+    return (*AFTER[:_OF_NOTHING], _RIGHTS) if goes_on else AFTER[:_OF_NOTHING]
 
 
 def run_checks(snapshot: Snapshot, checks: Iterable[Check]) -> list[Done]:

@@ -18,7 +18,7 @@ def definitions() -> tuple[Json, ...]:
 
 
 def roles(name: str) -> tuple[Json, ...]:
-    """The objects of a file of k8s/rbac: `controller`, `hub` or `orchestrators`."""
+    """The objects of a file of k8s/rbac: `controller`, `hub`, `orchestrators` or `console`."""
     return _read("rbac", f"{name}.yaml")
 
 

@@ -20,7 +20,7 @@ from ..kube.errors import ForbiddenError, KubeError, NotFoundError
 from ..kube.listwatch import list_pages
 from .hub import orchestrators
 from .packaged import definitions
-from .release import PART_OF, Release, controllers, hubs, webhooks_of
+from .release import PART_OF, Release, consoles, controllers, hubs, webhooks_of
 from .rights import installing_rights, wanted_rights
 from .snapshot import Json, Part, Right, Snapshot, Trial, Unread
 from .trial import trial_namespace, trial_pod
@@ -97,7 +97,7 @@ class Reader:
         )
         known = self._snapshot()
         await asyncio.gather(
-            *(self._of_release(one) for one in (*controllers(known), *hubs(known))),
+            *map(self._of_release, (*controllers(known), *hubs(known), *consoles(known))),
             self._slices(known),
             self._review(Part.RIGHTS, wanted_rights(known)),
             self._credentials(known),
@@ -180,7 +180,7 @@ class Reader:
             if release.certificate_secret:
                 name = quote(release.certificate_secret, safe="")
                 await self._get(Part.CERTIFICATES, f"{place}/secrets/{name}")
-        else:
+        elif component == "hub":
             secret = release.settings.get("HOTPEERS_KEY_SECRET", "").rpartition("/")[2]
             name = quote(secret or "hotpeers-hub-key", safe="")
             await self._get(Part.HUB_KEY, f"{place}/secrets/{name}")

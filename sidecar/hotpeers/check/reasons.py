@@ -25,6 +25,10 @@ class CheckReason(Reason):
         "InstalledTwice",
         "There is more than one controller or injecting webhook configuration of hotpeers.",
     )
+    CONSOLE_SCALED = (
+        "ConsoleScaled",
+        "The console has more than one pod, and each knows only its own sessions.",
+    )
     VERSIONS_DIFFER = (
         "VersionsDiffer",
         "A pod has a sidecar of another image or version than new pods get.",
@@ -51,7 +55,7 @@ class CheckReason(Reason):
     )
     ACCOUNT_RIGHT_MISSING = (
         "AccountRightMissing",
-        "The controller or the hub lacks a right of its manifest.",
+        "The controller, the hub or the console lacks a right of its manifest.",
     )
     INJECTION_NOT_DONE = (
         "InjectionNotDone",

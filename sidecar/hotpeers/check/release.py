@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..base.parts import items, part, text
+from ..base.parts import items, number, part, text
 from .snapshot import Json, Part, Snapshot, place_of
 
 COMPONENT = "app.kubernetes.io/component"
@@ -23,7 +23,7 @@ _INJECTORS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A Deployment of the controller or the hub. `settings` are its environment variables."""
+    """A Deployment of the controller, the hub or the console. `settings` are its environment variables."""
 
     where: str
     namespace: str
@@ -32,6 +32,7 @@ class Release:
     labels: dict[str, str]
     settings: dict[str, str] = field(default_factory=dict)
     cert_manager_secret: str = ""
+    replicas: int = 1
 
     @property
     def user(self) -> str:
@@ -79,6 +80,11 @@ def hubs(snapshot: Snapshot) -> list[Release]:
     return list(_releases(snapshot.of(Part.RELEASES), "hub"))
 
 
+def consoles(snapshot: Snapshot) -> list[Release]:
+    """The Deployments of the console."""
+    return list(_releases(snapshot.of(Part.RELEASES), "console"))
+
+
 def webhooks_of(configuration: Json) -> list[Json]:
     """The webhooks of hotpeers in a configuration."""
     found = items(configuration, "webhooks")
@@ -118,4 +124,5 @@ def _releases(deployments: Iterable[Json], component: str) -> Iterable[Release]:
             labels=part(one, "spec", "template", "metadata", "labels"),
             settings={text(entry, "name"): text(entry, "value") for entry in env},
             cert_manager_secret=secrets.get("certificates", ""),
+            replicas=number(one, "spec", "replicas", default=1),
         )

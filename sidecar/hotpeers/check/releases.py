@@ -12,7 +12,7 @@ from ..inject.own_container import SHIM, SIDECAR, SPAWNER
 from .finding import Finding
 from .owners import owner_of
 from .reasons import CheckReason
-from .release import controllers, injectors
+from .release import consoles, controllers, injectors
 from .snapshot import Json, Part, Snapshot, place_of
 
 _PULLING = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
@@ -27,7 +27,7 @@ def find_missing_controller(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def find_installed_twice(snapshot: Snapshot) -> Iterator[Finding]:
-    """Two controllers, or two configurations that inject."""
+    """Two controllers, two configurations that inject, or a console with two pods."""
     for places in (
         [one.where for one in controllers(snapshot)],
         [place_of(one) for one in injectors(snapshot)],
@@ -35,6 +35,10 @@ def find_installed_twice(snapshot: Snapshot) -> Iterator[Finding]:
         if len(places) > 1:
             message = f"there are {len(places)}, and both act on the same pods"
             yield Finding(CheckReason.INSTALLED_TWICE, ", ".join(places), message)
+    for one in consoles(snapshot):
+        if one.replicas > 1:
+            message = f"it has {one.replicas} pods, so users have to sign in again and again"
+            yield Finding(CheckReason.CONSOLE_SCALED, one.where, message)
 
 
 def find_other_versions(snapshot: Snapshot) -> Iterator[Finding]:

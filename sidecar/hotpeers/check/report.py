@@ -12,7 +12,7 @@ from hotpeers_shim.contract import clean_text
 from ..base.reasons import sentence_of
 from .checks import Done
 from .finding import Finding, Severity
-from .release import controllers, hubs
+from .release import consoles, controllers, hubs
 from .snapshot import Snapshot
 
 _MARKS = {None: "ok", Severity.NOTE: "note", Severity.WARNING: "warn", Severity.ERROR: "FAIL"}
@@ -65,7 +65,7 @@ class Report:
             "kagent": [_clean(one) for one in found.kagent],
             "hotpeers": [
                 {"where": _clean(one.where), "version": _clean(one.version)}
-                for one in (*controllers(found), *hubs(found))
+                for one in (*controllers(found), *hubs(found), *consoles(found))
             ],
         }
 

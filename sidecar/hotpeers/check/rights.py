@@ -1,4 +1,4 @@
-"""Rights that the controller, the hub or the installing user lacks."""
+"""Rights that the controller, the hub, the console or the installing user lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..base.parts import items, text
 from .finding import Finding
 from .packaged import roles
 from .reasons import CheckReason
-from .release import Release, controllers, hubs
+from .release import Release, consoles, controllers, hubs
 from .snapshot import Json, Right, Snapshot
 
 _SHOWN = 12
@@ -48,6 +48,8 @@ def wanted_rights(snapshot: Snapshot) -> list[Right]:
     for release in hubs(snapshot):
         key = release.settings.get("HOTPEERS_KEY_SECRET", "").rpartition("/")[2]
         found += _of(release, roles("hub"), {"hotpeers-hub-key": key or "hotpeers-hub-key"})
+    for release in consoles(snapshot):
+        found += _of(release, roles("console"), {})
     return list(dict.fromkeys(found))
 
 

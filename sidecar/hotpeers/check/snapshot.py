@@ -27,7 +27,7 @@ class Part(StrEnum):
     ORCHESTRATORS = "Orchestrators"
     QUOTAS = "ResourceQuotas"
     EVENTS = "Events"
-    OWN_PODS = "Pods of the controller and the hub"
+    OWN_PODS = "Pods of the controller, the hub and the console"
     SLICES = "EndpointSlices of the controller"
     NETWORK_POLICIES = "NetworkPolicies of the controller"
     CERTIFICATES = "the Secret of the certificates"

@@ -13,7 +13,7 @@ from .options import logging_options, reach, setting
     "--health-listen",
     "127.0.0.1:8095",
     "HOST:PORT",
-    "Address of /healthz and /readyz; none disables it.",
+    "Address of /healthz, /readyz and /metrics; none disables it.",
 )
 @setting(
     "--audience",
@@ -32,6 +32,12 @@ from .options import logging_options, reach, setting
     "",
     "NAMES",
     "Further host names, separated by commas, that browsers may use.",
+)
+@setting(
+    "--trusted-proxies",
+    "",
+    "RANGES",
+    "Addresses of proxies that add the client to X-Forwarded-For, such as 10.0.0.0/8.",
 )
 @reach
 @logging_options

@@ -7,7 +7,8 @@ import gzip
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,15 +16,17 @@ from aiohttp import web
 
 from hotpeers_shim.contract import clean_text
 
-from ..kube.errors import KubeError
+from ..kube.errors import KubeError, UnreachableError
 from ..page.headers import SECURITY_HEADERS
 from ..page.serving import PATH as ASSET_PATH
 from ..page.serving import serve_asset
 from ..sidecar.status.hosts import make_host_check
 from .attempts import Attempts
+from .clients import Network, client_of
+from .metrics import ConsoleMetrics
 from .pages import Banner, Pages
 from .query import local_path
-from .reviews import MAX_TOKEN, User
+from .reviews import ANSWER_SECONDS, MAX_TOKEN, User
 from .rights import Rights
 from .sessions import Session, Sessions, lifetime_of
 from .streams import Streams
@@ -32,6 +35,7 @@ from .world import View, Visible, World
 logger = logging.getLogger(__name__)
 
 _MOST_REVIEWS, _MOST_WAITING = 4, 64
+_MOST_CONFIRMED = 16
 _KEPT_PAGES, _KEPT_SECONDS = 128, 10
 _MOST_BODY = 2 * MAX_TOKEN
 _COOKIE, _SECURE_COOKIE = "hotpeers-console", "__Host-hotpeers-console"
@@ -41,7 +45,11 @@ ReviewToken = Callable[[str], Awaitable[User | None]]
 
 
 class Site:
-    """The pages for signed-in users. `review` returns the user of a token."""
+    """The pages for signed-in users. `review` returns the user of a token.
+
+    `public_url` is where browsers reach it, "" if by a port-forward. `hosts` are further names that they
+    may use. `proxies` are trusted to name the client of a request.
+    """
 
     def __init__(  # noqa: PLR0913 - all that it is made of
         self,
@@ -51,8 +59,10 @@ class Site:
         *,
         banner: Callable[[], Banner] = Banner,
         audience: str = "",
-        secure: bool = False,
+        public_url: str = "",
         hosts: frozenset[str] = frozenset(),
+        proxies: Sequence[Network] = (),
+        metrics: ConsoleMetrics | None = None,
         sessions: Sessions | None = None,
         pages: Pages | None = None,
         clock: Callable[[], float] = time.time,
@@ -62,21 +72,28 @@ class Site:
         self._rights = rights
         self._banner = banner
         self._audience = audience
-        self._secure = secure
+        self._origin = public_url.lower()
+        self._secure = self._origin.startswith("https://")
         self._hosts = hosts
+        self._proxies = proxies
         self._clock = clock
-        self.sessions = sessions or Sessions(clock)
+        self._sessions = sessions or Sessions()
         self._attempts = Attempts()
         self._reviewing = asyncio.Semaphore(_MOST_REVIEWS)
+        # Apart from sign-ins, so that those do not delay the users who are signed in.
+        self._confirming = asyncio.Semaphore(_MOST_CONFIRMED)
         self._waiting = 0
         self._pages = pages or Pages()
         self._made: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
-        self.streams = Streams(world, self._visible_to)
+        self._streams = Streams(world)
+        self._metrics = metrics or ConsoleMetrics()
+        self._metrics.sessions.set_function(self._sessions.number)
+        self._metrics.streams.set_function(lambda: self._streams.number)
 
     def app(self) -> web.Application:
         """The HTTP application."""
         app = web.Application(
-            middlewares=[self._frame, make_host_check(self._hosts), _check_origin],
+            middlewares=[self._frame, make_host_check(self._hosts), self._check_origin],
             client_max_size=_MOST_BODY,
         )
         router = app.router
@@ -100,26 +117,40 @@ class Site:
         router.add_get("/orchestrators/{namespace}/{name}", self._orchestrator)
         return app
 
+    def end_old_sessions(self) -> None:
+        """End the sessions whose time is over, so that their tokens do not stay in memory."""
+        self._sessions.end_old()
+
     # -- signing in and out
 
     async def _show_sign_in(self, request: web.Request) -> web.Response:
         return self._sign_in_page(local_path(request.query.get("next", "/")))
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        address = request.remote or ""
-        form = await request.post()
+        client = client_of(
+            request.remote or "", request.headers.getall("X-Forwarded-For", ()), self._proxies
+        )
+        try:
+            form = await request.post()
+        except (ValueError, LookupError):
+            # A body that is not what its Content-Type says, or an unknown charset.
+            return self._message(400, "Not a form", "This request is not the form of this page.")
         token, way = form.get("token"), form.get("next")
         back = local_path(way if isinstance(way, str) else "/")
-        pause = self._attempts.pause(address)
+        pause = self._attempts.pause(client)
         if pause or self._waiting >= _MOST_WAITING:
+            self._metrics.signed_in("limited")
             message = "There were too many failed sign-ins. Wait a minute, and try again."
             return self._sign_in_page(back, message, 429, max(int(pause) + 1, 1))
         token = token.strip() if isinstance(token, str) else ""
+        self._attempts.begin(client)
+        self._waiting += 1
         try:
-            self._waiting += 1
             async with self._reviewing:
                 user = await self._review(token)
         except KubeError as error:
+            self._attempts.forgive(client)
+            self._metrics.signed_in("failed")
             logger.warning("a token could not be reviewed: %s", error)
             message = "The API server could not be asked about the token. Try again in a moment."
             return self._sign_in_page(back, message, 503)
@@ -127,21 +158,23 @@ class Site:
             self._waiting -= 1
         lifetime = lifetime_of(token, self._clock()) if user else 0.0
         if user is None or lifetime <= 0:
-            self._attempts.note_failure(address)
-            logger.info("a sign-in from %s was refused", address)
+            self._metrics.signed_in("refused")
+            logger.info("a sign-in from %s was refused", clean_text(client, 80))
             wanted = f" for the audience {self._audience}" if self._audience else ""
             message = f"The API server does not accept this token{wanted}. It may have expired."
             return self._sign_in_page(back, message, 403)
-        secret, _ = self.sessions.begin(user, lifetime)
+        self._attempts.forgive(client)
+        self._metrics.signed_in("accepted")
+        secret = self._sessions.begin(user, token, lifetime)
         logger.info("%s signed in", clean_text(user.name, 200))
         answer = _see(back)
         self._set_cookie(answer, secret, int(lifetime))
         return answer
 
     async def _sign_out(self, request: web.Request) -> web.Response:
-        session = self._session(request)
+        session = self._sessions.find(self._secret(request))
         if session is not None:
-            self.sessions.end(session)
+            self._sessions.end(session)
         answer = _see("/sign-in")
         self._set_cookie(answer, "", 0)
         answer.headers["Clear-Site-Data"] = '"cache"'
@@ -171,14 +204,29 @@ class Site:
     def _cookie(self) -> str:
         return _SECURE_COOKIE if self._secure else _COOKIE
 
-    def _session(self, request: web.Request) -> Session | None:
-        secret = request.cookies.get(self._cookie, "")
-        return self.sessions.find(secret) if secret else None
+    def _secret(self, request: web.Request) -> str:
+        return request.cookies.get(self._cookie, "")
 
-    async def _visible_to(self, session: Session) -> Visible | None:
-        if not self.sessions.is_alive(session):
+    async def _visible_to(self, session: Session, secret: str) -> Visible | None:
+        """What a session may see; None if it has ended. Raises `KubeError` if that is not known."""
+        if not self._sessions.is_alive(session):
+            return None
+        user = await session.confirmed.get(lambda: self._confirm(session.token(secret)))
+        if not self._sessions.is_alive(session):
+            return None
+        if not self._sessions.confirm(session, user):
+            self._metrics.revoked()
+            logger.info("the token of %s is no longer valid", clean_text(session.user.name, 200))
             return None
         return await self._rights.of(session.user)
+
+    async def _confirm(self, token: str) -> User | None:
+        try:
+            # With the time that it waits for others: if no answer comes, a page is not delayed for longer.
+            async with asyncio.timeout(2 * ANSWER_SECONDS), self._confirming:
+                return await self._review(token)
+        except TimeoutError as error:
+            raise UnreachableError("the API server did not answer in time") from error
 
     # -- pages
 
@@ -208,18 +256,19 @@ class Site:
         current: str,
         content: Callable[[View], dict[str, Any] | None],
     ) -> web.StreamResponse:
-        session = self._session(request)
-        if session is None:
-            return self._without_session(request)
+        secret = self._secret(request)
+        session = self._sessions.find(secret)
         try:
-            visible = await self._rights.of(session.user)
+            visible = await self._visible_to(session, secret) if session is not None else None
         except KubeError as error:
-            logger.warning("the rights of a user could not be asked for: %s", error)
+            logger.warning("it is not known what a user may see: %s", error)
             return self._message(
                 503,
                 "Not now",
                 "The API server could not be asked what you may see. Try again in a moment.",
             )
+        if session is None or visible is None:
+            return self._without_session(request)
         view = self._world.view(visible)
         zipped = "gzip" in request.headers.get("Accept-Encoding", "")
         # Pages are the same for all who may see the same. A time in them may be some seconds old.
@@ -263,11 +312,13 @@ class Site:
         return web.Response(text=body, content_type="text/html", status=status)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        session = self._session(request)
+        secret = self._secret(request)
+        session = self._sessions.find(secret)
         if session is None:
             return web.Response(text="signed out\n", status=401)
         try:
-            return await self.streams.serve(request, session)
+            visible_now = partial(self._visible_to, session, secret)
+            return await self._streams.serve(request, session.key, visible_now)
         except KubeError:
             return web.Response(text="the API server could not be asked\n", status=503)
 
@@ -285,6 +336,23 @@ class Site:
             self._add_headers(response)
         return response
 
+    @web.middleware
+    async def _check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuses forms of other sites.
+
+        Browsers send `Origin` with each POST, and pages cannot change it. Some proxies send another Host
+        than the browser's: then it is that of the public URL.
+        """
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            origin = request.headers.get("Origin", "").lower()
+            site = request.headers.get("Sec-Fetch-Site", "same-origin")
+            is_own = (
+                not origin or origin == self._origin or _host_of(origin) == request.host.lower()
+            )
+            if site not in ("same-origin", "none") or not is_own:
+                return web.Response(text="this form is not one of this server\n", status=403)
+        return await handler(request)
+
     def _add_headers(self, response: web.StreamResponse) -> None:
         response.headers.update(SECURITY_HEADERS)
         response.headers.setdefault("Cache-Control", "no-store")
@@ -301,14 +369,8 @@ async def _no_icon(_: web.Request) -> web.Response:
     return web.Response(status=404, text="")
 
 
-@web.middleware
-async def _check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses forms of other sites. Browsers send `Origin` with each POST, and pages cannot change it."""
-    if request.method not in ("GET", "HEAD", "OPTIONS"):
-        origin = request.headers.get("Origin")
-        site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        if site not in ("same-origin", "none") or (
-            origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
-        ):
-            return web.Response(text="this form is not one of this server\n", status=403)
-    return await handler(request)
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

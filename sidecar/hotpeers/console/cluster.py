@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.problems import Problem
+from ..base.reasons import Reason
 from ..base.scope import State
 from ..kube.client import Client
 from ..kube.informer.kind import Kind, Version
@@ -42,7 +43,7 @@ _WORLDS = {"spawnpolicies": "policies"}
 class ClusterWatch:
     """Watches until cancelled, and keeps `world`. Of Agents, only spawned ones are read."""
 
-    def __init__(self, client: Client, world: World) -> None:
+    def __init__(self, client: Client, world: World, restarted: Callable[[Reason], None]) -> None:
         self._world = world
         self._logged: tuple[str, ...] | None = None
         self._scopes: list[Scope[Any]] = [
@@ -52,7 +53,7 @@ class ClusterWatch:
                 "",
                 {"labelSelector": f"{SPAWNED}=true"} if kind.plural == "agents" else {},
                 changed=self._changed,
-                restarted=lambda _: None,
+                restarted=restarted,
                 noted=world.noter(_WORLDS.get(kind.plural, kind.plural), kind.group),
             )
             for kind in KINDS
@@ -74,14 +75,16 @@ class ClusterWatch:
         return tuple(scope.problem for scope in self._scopes if scope.problem is not None)
 
     def missing(self) -> tuple[str, ...]:
-        """The kinds that the cluster does not have."""
+        """The kinds of hotpeers that the cluster does not have. Those of kagent may be missing."""
         return tuple(
-            scope.kind.name for scope in self._scopes if scope.status().state is State.NOT_INSTALLED
+            scope.kind.name
+            for scope in self._scopes
+            if scope.kind.group == _HOTPEERS and scope.status().state is State.NOT_INSTALLED
         )
 
     def _changed(self) -> None:
         # The store reports changed records itself; here, only the state of the watches is compared.
-        now = (*map(str, self.problems()), str(self.complete))
+        now = (*map(str, self.problems()), *self.missing(), str(self.complete))
         if now != self._logged:
             self._logged = now
             self._world.touch()

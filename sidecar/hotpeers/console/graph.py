@@ -308,11 +308,19 @@ def _node(sketch: _Sketch, key: tuple[int, str], others: int, x: int, y: int) ->
         state, note = "bad", "calls fail"
     title = f"{name} ({note})" if note else name
     label = f"{name} ({sketch.sizes[key]})" if key in sketch.sizes else name
-    label = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
+    label = _shortened(label)
     link = sketch.links.get(name, "")
     if not link and "/" in name:
         link = f"/picture?focus={path_of(name)[1:]}"
     return Node(name, label, title, state, link, x, y)
+
+
+def _shortened(label: str) -> str:
+    """A label that fits. Its end differs more often than its middle, so both ends are kept."""
+    if len(label) <= _LABEL:
+        return label
+    end = _LABEL * 3 // 5
+    return f"{label[: _LABEL - end - 1]}…{label[-end:]}"
 
 
 def _edge(start: Node, end: Node, more: float, sketch: _Sketch) -> Edge:

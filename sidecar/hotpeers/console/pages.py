@@ -80,11 +80,16 @@ class Summary:
         not_live = sum(one.status.live is Live.FALSE for one in records)
         refused = sum(one.status.refused_peers for one in records)
         return [
-            ("Orchestrators", len(records), "/", ""),
+            ("Orchestrators", len(records), "/#table-title", ""),
             ("Offers of peers", sum(one.status.peers or 0 for one in records), "/picture", ""),
-            ("Refused", refused, "/?state=refused", "warn" if refused else ""),
-            ("Not live", not_live, "/?state=notlive", "bad" if not_live else ""),
-            ("Held changes", sum(bool(one.status.held) for one in records), "/?state=held", ""),
+            ("Refused", refused, "/?state=refused#table-title", "warn" if refused else ""),
+            ("Not live", not_live, "/?state=notlive#table-title", "bad" if not_live else ""),
+            (
+                "Held changes",
+                sum(bool(one.status.held) for one in records),
+                "/?state=held#table-title",
+                "",
+            ),
             ("Spawned agents", len(self.view.agents), "/spawned", ""),
             ("Policies", len(self.view.policies), "/policies", ""),
         ]
@@ -99,7 +104,7 @@ ORCHESTRATORS = Table[Row](
     text=_orchestrator_text,
     states={
         "problems": lambda row: row.errors + row.warnings > 0,
-        "notlive": lambda row: row.record.status.live is not Live.TRUE,
+        "notlive": lambda row: row.record.status.live is Live.FALSE,
         "refused": lambda row: row.record.status.refused_peers > 0,
         "held": lambda row: bool(row.record.status.held),
         "hub": lambda row: not row.record.workload,
@@ -139,7 +144,7 @@ PEERS = Table[PeerRecord](
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What is wrong with the console itself: its watches that fail, and kinds that do not exist."""
+    """What is wrong with the console itself: its watches that fail, and kinds that are not installed."""
 
     complete: bool = True
     problems: tuple[str, ...] = ()
@@ -167,7 +172,7 @@ class Pages:
             "groups": groups[:_MOST_GROUPS],
             "more_groups": max(len(groups) - _MOST_GROUPS, 0),
             "page": ORCHESTRATORS.select(summary.rows, query),
-            "path": "/",
+            "path": "/#table-title",
         }
 
     def picture(self, view: View, given: Given) -> dict[str, Any]:

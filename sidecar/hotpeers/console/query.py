@@ -27,7 +27,8 @@ class Query:
     page: int = 1
 
     def link(self, path: str, **changes: Any) -> str:
-        """The URL of a page with this query, changed."""
+        """The URL of a page with this query, changed. `path` may have the anchor of the table."""
+        path, hash_sign, anchor = path.partition("#")
         new = replace(self, **changes)
         values = {
             "q": new.search,
@@ -37,7 +38,7 @@ class Query:
             "page": str(new.page) if new.page > 1 else "",
         }
         found = urlencode({key: value for key, value in values.items() if value})
-        return f"{path}?{found}" if found else path
+        return f"{path}{'?' if found else ''}{found}{hash_sign}{anchor}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..base.parts import items, part, text
 from ..kube.client import Client
-from ..kube.errors import KubeError
+from ..kube.errors import KubeError, UnreachableError
 
 MAX_TOKEN = 16 * 1024
 """The longest token that is sent to the API server, in characters."""
 _MOST_GROUPS = 1_000
+ANSWER_SECONDS = 5.0
+"""The time limit of a question to the API server. Users wait for the answer."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,8 @@ async def review_token(client: Client, token: str, audience: str) -> User | None
     if audience:
         spec["audiences"] = [audience]
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
-    status = part(
-        await client.post("/apis/authentication.k8s.io/v1/tokenreviews", review), "status"
-    )
+    answer = await _ask(client, "/apis/authentication.k8s.io/v1/tokenreviews", review)
+    status = part(answer, "status")
     if status.get("authenticated") is not True:
         return None
     # An authenticator that knows no audiences would accept tokens for any of them.
@@ -77,7 +80,18 @@ async def may_list(client: Client, user: User, namespace: str) -> bool:
         "resourceAttributes": attributes,
     }
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-    answer = await client.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    if not isinstance(answer, dict):
-        raise KubeError("the answer is no SubjectAccessReview")
+    answer = await _ask(client, "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
     return part(answer, "status").get("allowed") is True
+
+
+async def _ask(client: Client, path: str, review: Mapping[str, Any]) -> Any:
+    """The answer to a review. Raises `KubeError`."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer = await client.post(path, review)
+    except TimeoutError as error:
+        said = f"the API server did not answer within {ANSWER_SECONDS:.0f} seconds"
+        raise UnreachableError(said) from error
+    if not isinstance(answer, dict):
+        raise KubeError(f"the answer is no {review['kind']}")
+    return answer

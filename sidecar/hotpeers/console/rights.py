@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from ..kube.errors import KubeError
+from .kept import RETRY_SECONDS, Kept
 from .reviews import User
 from .world import Visible
 
-KEPT_SECONDS = 60.0
-"""How long an answer of the API server is used. A right that is removed ends after this time."""
 _AT_ONCE = 16
 _MOST_USERS = 1_000
 
@@ -20,9 +20,12 @@ MayList = Callable[[User, str], Awaitable[bool]]
 
 @dataclass
 class _Known:
-    asked: float
+    """The answers about a user. New namespaces are asked about at `pause` or later."""
+
     everything: bool
     allowed: dict[str, bool] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    pause: float = 0.0
 
 
 class Rights:
@@ -41,29 +44,34 @@ class Rights:
         self._may_list = may_list
         self._namespaces = namespaces
         self._clock = clock
-        self._known: dict[User, _Known] = {}
-        self._locks: dict[User, asyncio.Lock] = {}
+        self._kept: dict[User, Kept[_Known]] = {}
 
     async def of(self, user: User) -> Visible:
-        """The namespaces that a user may see. Raises `KubeError` if the API server cannot be asked."""
-        async with self._locks.setdefault(user, asyncio.Lock()):
-            known = self._known.get(user)
-            if known is None or self._clock() - known.asked >= KEPT_SECONDS:
-                self._known.pop(user, None)
-                asked = self._clock()
-                known = _Known(asked, await self._may_list(user, ""))
-                await self._ask(user, known)
-                self._keep(user, known)
-            else:
-                await self._ask(user, known)
+        """The namespaces that a user may see. Raises `KubeError` if that is not known."""
+        known = await self._kept_of(user).get(lambda: self._read(user))
         if known.everything:
             return Visible(everything=True)
+        await self._learn_new(user, known)
         return Visible(namespaces=frozenset(name for name, yes in known.allowed.items() if yes))
 
+    async def _read(self, user: User) -> _Known:
+        known = _Known(await self._may_list(user, ""))
+        if not known.everything:
+            await self._ask(user, known)
+        return known
+
+    async def _learn_new(self, user: User, known: _Known) -> None:
+        """Ask about namespaces that are newer than the answers. Until there is one, they are hidden."""
+        async with known.lock:
+            if self._clock() < known.pause:
+                return
+            try:
+                await self._ask(user, known)
+            except KubeError:
+                known.pause = self._clock() + RETRY_SECONDS
+
     async def _ask(self, user: User, known: _Known) -> None:
-        """Ask about each namespace that was not asked about yet."""
-        if known.everything:
-            return
+        """Ask about each namespace that was not asked about yet. Raises `KubeError`."""
         names = sorted(self._namespaces() - known.allowed.keys())
         free = asyncio.Semaphore(_AT_ONCE)
 
@@ -77,9 +85,10 @@ class Rights:
                 raise answer
             known.allowed[name] = answer
 
-    def _keep(self, user: User, known: _Known) -> None:
-        self._known[user] = known
-        while len(self._known) > _MOST_USERS:
-            oldest = next(iter(self._known))
-            del self._known[oldest]
-            self._locks.pop(oldest, None)
+    def _kept_of(self, user: User) -> Kept[_Known]:
+        # The user who came last is kept longest.
+        kept = self._kept.pop(user, None) or Kept(self._clock)
+        self._kept[user] = kept
+        while len(self._kept) > _MOST_USERS:
+            del self._kept[next(iter(self._kept))]
+        return kept

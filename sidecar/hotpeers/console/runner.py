@@ -11,13 +11,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from .. import __version__
-from ..base.http import serve
+from ..base.http import METRICS_TYPE, serve
 from ..base.problems import Problem, log_problems
 from ..base.signals import Stop, raise_at_signal
 from ..kube.client import Client
 from ..kube.connection import Access, connect
+from ..kube.errors import KubeError
 from .app import Site
 from .cluster import ClusterWatch
+from .metrics import ConsoleMetrics
 from .pages import Banner
 from .reviews import User, may_list, review_token
 from .rights import Rights
@@ -56,15 +58,18 @@ class Console:
         self._logged: tuple[Problem, ...] = ()
         self.port = self.health_port = 0
         self.world = World()
-        self.watch = ClusterWatch(client, self.world)
+        self.metrics = ConsoleMetrics()
+        self.watch = ClusterWatch(client, self.world, self.metrics.watch_restarted)
         self.site = Site(
             self.world,
             self._review,
             Rights(self._may_list, self.world.namespaces),
             banner=self._banner,
             audience=settings.audience,
-            secure=settings.is_secure,
+            public_url=settings.public_url,
             hosts=settings.hosts,
+            proxies=settings.proxies,
+            metrics=self.metrics,
         )
         self.tasks: frozenset[asyncio.Task[None]] = frozenset()
 
@@ -75,7 +80,7 @@ class Console:
         works = {
             "follow the cluster": self.watch.run(),
             "publish": self.world.publish(),
-            "tell problems": self._tell(),
+            "look after it": self._look_after(),
         }
         async with AsyncExitStack() as stack:
             tasks = frozenset(asyncio.create_task(work, name=name) for name, work in works.items())
@@ -91,21 +96,30 @@ class Console:
             yield
 
     async def _review(self, token: str) -> User | None:
-        return await review_token(self._client, token, self._settings.audience)
+        try:
+            return await review_token(self._client, token, self._settings.audience)
+        except KubeError:
+            self.metrics.failed("TokenReview")
+            raise
 
     async def _may_list(self, user: User, namespace: str) -> bool:
-        return await may_list(self._client, user, namespace)
+        try:
+            return await may_list(self._client, user, namespace)
+        except KubeError:
+            self.metrics.failed("SubjectAccessReview")
+            raise
 
     def _banner(self) -> Banner:
         problems = tuple(str(one) for one in self.watch.problems())
-        return Banner(self.watch.complete, problems)
+        return Banner(self.watch.complete, problems, self.watch.missing())
 
-    async def _tell(self) -> None:
+    async def _look_after(self) -> None:
         while True:
             problems = self.watch.problems()
             if problems != self._logged:
                 log_problems(self._logged, problems)
                 self._logged = problems
+            self.site.end_old_sessions()
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _health_app(self) -> web.Application:
@@ -117,9 +131,14 @@ class Console:
                 return web.Response(text="ok\n")
             return web.Response(text="the cluster was not read completely yet\n", status=503)
 
+        async def metrics(_: web.Request) -> web.Response:
+            body = self.metrics.text(self.watch.problems())
+            return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
+
         app = web.Application()
         app.router.add_get("/healthz", healthz)
         app.router.add_get("/readyz", readyz)
+        app.router.add_get("/metrics", metrics)
         return app
 
 

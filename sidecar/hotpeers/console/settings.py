@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Self
 from urllib.parse import urlsplit
 
 from ..base.errors import SettingsError
 from ..base.settings import Listen, check_registry_url, parse_hosts, parse_listen
+from .clients import Network
 
 AUDIENCE = "hotpeers-console"
 _AUDIENCE = re.compile(r"[!-~]{1,253}")
@@ -20,6 +22,7 @@ class ConsoleSettings:
 
     `audience` is what tokens must be made for; "" stands for the API server. `public_url` is where
     browsers reach it, "" if by a port-forward. `hosts` are further names that a browser may use.
+    `proxies` are trusted to name the client in X-Forwarded-For.
     """
 
     listen: Listen
@@ -27,13 +30,9 @@ class ConsoleSettings:
     audience: str = AUDIENCE
     public_url: str = ""
     hosts: frozenset[str] = frozenset()
+    proxies: tuple[Network, ...] = ()
     kubeconfig: str = ""
     context: str = ""
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether browsers reach it over TLS."""
-        return self.public_url.startswith("https://")
 
     @classmethod
     def parse(cls, **raw: str) -> Self:
@@ -58,7 +57,7 @@ class ConsoleSettings:
                 raise SettingsError(
                     f"{flag}: {public_url[:80]!r} has a path; it needs a host of its own"
                 )
-            hosts.add((parts.hostname or "").lower())
+            hosts.add((parts.hostname or "").rstrip("."))
         return cls(
             listen=listen,
             health_listen=parse_listen(
@@ -67,6 +66,17 @@ class ConsoleSettings:
             audience="" if raw["audience"] == "none" else raw["audience"],
             public_url=public_url,
             hosts=frozenset(hosts),
+            proxies=_parse_networks(raw["trusted_proxies"]),
             kubeconfig=raw["kubeconfig"],
             context=raw["context"],
         )
+
+
+def _parse_networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(map(ip_network, text.replace(",", " ").split()))
+    except ValueError as error:
+        raise SettingsError(
+            f"--trusted-proxies (HOTPEERS_TRUSTED_PROXIES): {error}; "
+            "write addresses or ranges such as 10.0.0.0/8, separated by commas"
+        ) from error

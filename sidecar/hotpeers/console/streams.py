@@ -12,7 +12,6 @@ from aiohttp import web
 from hotpeers_shim.contract import clean_text
 
 from ..kube.errors import KubeError
-from .sessions import Session
 from .world import Visible, World
 
 BEAT_SECONDS = 15.0
@@ -21,16 +20,15 @@ RETRY_MILLISECONDS = 1_000
 MOST, MOST_OF_A_SESSION = 1_000, 16
 """The most open streams of all sessions, and of one."""
 
-VisibleTo = Callable[[Session], Awaitable[Visible | None]]
+VisibleNow = Callable[[], Awaitable[Visible | None]]
 """The namespaces that a session may see; None if it has ended. Raises `KubeError`."""
 
 
 class Streams:
     """The open streams. An event has no content but the version: the page then asks for itself again."""
 
-    def __init__(self, world: World, visible_to: VisibleTo) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._visible_to = visible_to
         self._open: Counter[bytes] = Counter()
 
     @property
@@ -38,36 +36,42 @@ class Streams:
         """How many are open."""
         return self._open.total()
 
-    async def serve(self, request: web.Request, session: Session) -> web.StreamResponse:
-        """Send events until the browser goes or the session ends.
+    async def serve(
+        self, request: web.Request, key: bytes, visible_now: VisibleNow
+    ) -> web.StreamResponse:
+        """Send events until the browser goes or the session with this key ends. Raises `KubeError`.
 
         The first event is sent at once if the version that the page has is not the newest.
         """
-        if self.number >= MOST or self._open[session.key] >= MOST_OF_A_SESSION:
+        if self.number >= MOST or self._open[key] >= MOST_OF_A_SESSION:
             text = "too many pages are open; this one does not update itself\n"
             return web.Response(text=text, status=503, headers={"Retry-After": "10"})
-        visible = await self._visible_to(session)
+        visible = await visible_now()
         if visible is None:
             return web.Response(text="signed out\n", status=401)
         response = web.StreamResponse(
             # Some proxies would else collect the events.
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
-        self._open[session.key] += 1
+        self._open[key] += 1
         try:
             await response.prepare(request)
             await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
             seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
             with suppress(ConnectionError, KubeError):
-                await self._send(response, session, visible, clean_text(seen, 100))
+                await self._send(response, visible_now, visible, clean_text(seen, 100))
         finally:
-            self._open[session.key] -= 1
-            if not self._open[session.key]:
-                del self._open[session.key]
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
         return response
 
     async def _send(
-        self, response: web.StreamResponse, session: Session, visible: Visible | None, seen: str
+        self,
+        response: web.StreamResponse,
+        visible_now: VisibleNow,
+        visible: Visible | None,
+        seen: str,
     ) -> None:
         while visible is not None:
             news = asyncio.ensure_future(self._world.changes())
@@ -83,5 +87,5 @@ class Streams:
                 news.cancel()
             if not done:
                 await response.write(b": beat\n\n")
-            visible = await self._visible_to(session)
+            visible = await visible_now()
         await response.write(b"event: end\ndata: signed-out\n\n")

@@ -63,6 +63,21 @@ def test_empty_audience_accepts_tokens_of_the_api_server(helm: Helm) -> None:
     assert environment(helm.render(ON, 'console.audience=""'))["HOTPEERS_AUDIENCE"] == "none"
 
 
+def test_trusted_proxies_are_passed_on(helm: Helm) -> None:
+    assert "HOTPEERS_TRUSTED_PROXIES" not in environment(helm.render(ON))
+    found = environment(helm.render(ON, 'console.trustedProxies=["10.0.0.0/8", "fd00::/8"]'))
+    assert found["HOTPEERS_TRUSTED_PROXIES"] == "10.0.0.0/8,fd00::/8"
+    with pytest.raises(HelmError, match="trustedProxies"):
+        helm.render(ON, 'console.trustedProxies=["ingress"]')
+
+
+def test_two_pods_are_refused(helm: Helm) -> None:
+    """Each would know only its own sessions."""
+    assert one(helm.render(ON), "Deployment", NAME)["spec"]["replicas"] == 1
+    with pytest.raises(HelmError, match="replicaCount"):
+        helm.render(ON, "console.replicaCount=2")
+
+
 def test_network_policy_limits_clients_and_targets(helm: Helm) -> None:
     clients = 'console.clientsFrom=[{"podSelector": {}}]'
     objects = helm.render(ON, "networkPolicy.enabled=true", clients)

@@ -340,10 +340,11 @@ def test_monitors_select_existing_objects(helm: Helm) -> None:
     assert pods["podMetricsEndpoints"][0]["port"] == "hotpeers"
 
 
-def test_monitor_of_the_hub_selects_its_pods(helm: Helm) -> None:
-    objects = helm.render(*OBSERVED, "hub.enabled=true")
-    pods = one(objects, "PodMonitor", "hotpeers-hub")["spec"]
-    template = one(objects, "Deployment", "hotpeers-hub")["spec"]["template"]
+@pytest.mark.parametrize("part", ["hub", "console"])
+def test_monitor_of_a_part_selects_its_pods(helm: Helm, part: str) -> None:
+    objects = helm.render(*OBSERVED, f"{part}.enabled=true")
+    pods = one(objects, "PodMonitor", f"hotpeers-{part}")["spec"]
+    template = one(objects, "Deployment", f"hotpeers-{part}")["spec"]["template"]
     assert pods["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     ports = {it["name"] for it in template["spec"]["containers"][0]["ports"]}
     assert pods["podMetricsEndpoints"][0]["port"] in ports

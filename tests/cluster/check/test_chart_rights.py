@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotpeers.check.release import controllers, hubs
+from hotpeers.check.release import consoles, controllers, hubs
 from hotpeers.check.rights import wanted_rights
 from hotpeers.check.snapshot import Part, Right, Snapshot
 from kit.chart.helm import Helm
@@ -43,7 +43,7 @@ def granted(objects: list[Object], right: Right) -> bool:
     ("release", "values"),
     [
         ("hotpeers", []),
-        ("mine", ["hub.enabled=true"]),
+        ("mine", ["hub.enabled=true", "console.enabled=true"]),
         ("hotpeers", ["certificates.certManager.enabled=true", "hub.enabled=true"]),
         ("hotpeers", ["guard.enabled=false"]),
         ("hotpeers", ["hold.enabled=false"]),
@@ -57,6 +57,7 @@ def test_chart_grants_each_right(helm: Helm, release: str, values: list[str]) ->
     given = Snapshot(objects={Part.RELEASES: deployments})
     assert len(controllers(given)) == 1
     assert len(hubs(given)) == ("hub.enabled=true" in values)
+    assert len(consoles(given)) == ("console.enabled=true" in values)
     rights = wanted_rights(given)
     assert [str(right) for right in rights if not granted(objects, right)] == []
     assert values or len(rights) > DEFAULT

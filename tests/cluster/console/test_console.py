@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hotpeers.console.runner import serve_console
+from hotpeers.console.runner import Console, serve_console
 from hotpeers.console.settings import ConsoleSettings
 from kit.apiserver.client import read_yaml
 from kit.apiserver.namespaces import create_namespace, remove_namespace
@@ -41,15 +41,16 @@ def places(cluster: Cluster, crds: list[str], namespace: str) -> Iterator[tuple[
 
 
 @pytest.fixture
-async def console(cluster: Cluster, places: tuple[str, str]) -> AsyncIterator[str]:
-    """The URL of a console with the rights of its manifest."""
+async def running(cluster: Cluster, places: tuple[str, str]) -> AsyncIterator[Console]:
+    """A console with the rights of its manifest."""
     account = console_account(cluster)
     settings = ConsoleSettings.parse(
         listen="127.0.0.1:0",
-        health_listen="none",
+        health_listen="127.0.0.1:0",
         audience=AUDIENCE,
         public_url="",
         allowed_hosts="",
+        trusted_proxies="",
         kubeconfig=str(account.kubeconfig()),
         context="",
     )
@@ -58,7 +59,13 @@ async def console(cluster: Cluster, places: tuple[str, str]) -> AsyncIterator[st
             while not running.watch.complete:
                 await asyncio.sleep(0.02)
         assert running.watch.problems() == ()
-        yield f"http://127.0.0.1:{running.port}"
+        yield running
+
+
+@pytest.fixture
+def console(running: Console) -> str:
+    """Its URL."""
+    return f"http://127.0.0.1:{running.port}"
 
 
 @asynccontextmanager
@@ -126,6 +133,80 @@ async def test_change_reaches_a_page_at_once(
                 while b"event: change" not in await stream.content.readline():
                     pass
                 assert "brand-new" in await text_of(session, "/peers")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server is asked again after moments, and its failure is tolerated for a second."""
+    monkeypatch.setattr("hotpeers.console.kept.KEPT_SECONDS", 0.2)
+    monkeypatch.setattr("hotpeers.console.kept.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("hotpeers.console.kept.OLDEST_SECONDS", 1.0)
+
+
+async def status_of_page(session: aiohttp.ClientSession, path: str = "/") -> int:
+    async with session.get(path, allow_redirects=False) as answer:
+        return answer.status
+
+
+async def test_session_ends_with_its_service_account(
+    cluster: Cluster, console: str, places: tuple[str, str], impatient: None
+) -> None:
+    """The API server itself accepts the token of a deleted account for up to 10 more seconds."""
+    account = await asyncio.to_thread(user, cluster, "leaver", [places[0]])
+    async with signed_in(console, token_for(account)) as session:
+        assert await status_of_page(session) == 200
+        await asyncio.to_thread(account.delete)
+        async with asyncio.timeout(30):
+            while await status_of_page(session) == 200:
+                await asyncio.sleep(0.2)
+        assert await status_of_page(session) == 303
+
+
+async def test_right_that_is_removed_hides_the_namespace(
+    cluster: Cluster, console: str, places: tuple[str, str], impatient: None
+) -> None:
+    account = await asyncio.to_thread(user, cluster, "mover", list(places))
+    page = f"/orchestrators/{places[1]}/secret-lead"
+    async with signed_in(console, token_for(account)) as session:
+        assert await status_of_page(session, page) == 200
+        bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{places[1]}/rolebindings"
+        await asyncio.to_thread(cluster.api.request, "DELETE", bindings)
+        async with asyncio.timeout(10):
+            while await status_of_page(session, page) == 200:
+                await asyncio.sleep(0.1)
+        assert await status_of_page(session, page) == 404
+        assert "secret-lead" not in await text_of(session, "/")
+        assert "lead" in await text_of(session, "/")
+
+
+async def test_outage_of_the_api_server_hides_pages_only_in_the_end(
+    cluster: Cluster,
+    running: Console,
+    console: str,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everyone = await asyncio.to_thread(user, cluster, "everyone", ["*"])
+    async with signed_in(console, token_for(everyone)) as session:
+        assert await status_of_page(session) == 200
+        reached = running._client._connection.configuration.host
+        monkeypatch.setattr(
+            running._client._connection.configuration, "host", "https://127.0.0.1:1"
+        )
+        await asyncio.sleep(0.3)
+        assert await status_of_page(session) == 200
+        async with asyncio.timeout(10):
+            while await status_of_page(session) == 200:
+                await asyncio.sleep(0.1)
+        assert await status_of_page(session) == 503
+        async with session.get(f"http://127.0.0.1:{running.health_port}/metrics") as answer:
+            metrics = await answer.text()
+        assert "hotpeers_console_sessions 1.0" in metrics
+        assert re.search(r'api_failures_total\{request="TokenReview"\} [1-9]', metrics)
+        monkeypatch.setattr(running._client._connection.configuration, "host", reached)
+        async with asyncio.timeout(10):
+            while await status_of_page(session) != 200:
+                await asyncio.sleep(0.1)
 
 
 READ = ("list", "watch")

@@ -23,7 +23,7 @@ PACKAGED = K8S.parent / "sidecar" / "hotpeers" / "check" / "manifests"
 """`hotpeers check` compares the cluster with these copies."""
 _PACKAGED = (
     "crds/*.yaml",
-    *("rbac/controller.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml"),
+    *("rbac/controller.yaml", "rbac/hub.yaml", "rbac/orchestrators.yaml", "rbac/console.yaml"),
 )
 # Where `kubectl delete -f` removes it, it would keep nothing: the annotation would only mislead.
 _SETS = ("crds.keep=false",)

@@ -370,6 +370,47 @@ def test_rights_are_those_of_enabled_features() -> None:
     }
 
 
+def console(**spec: Any) -> Object:
+    labels = {"app.kubernetes.io/component": "console"}
+    template = {"metadata": {"labels": labels}, "spec": {"serviceAccountName": "hotpeers-console"}}
+    metadata = {"namespace": PLACE, "name": "hotpeers-console", "labels": labels}
+    return {"kind": "Deployment", "metadata": metadata, "spec": {"template": template, **spec}}
+
+
+def test_rights_of_the_console_are_asked_for_if_it_is_there() -> None:
+    account = f"system:serviceaccount:{PLACE}:hotpeers-console"
+    assert not [one for one in wanted_rights(snapshot()) if one.account == account]
+    given = snapshot(add(Part.RELEASES, console(replicas=1)))
+    assert findings(given) == []
+    right = Right(account, "create", "authentication.k8s.io", "tokenreviews")
+    assert given.rights[right]
+    denied = {**given.rights, right: False}
+    (found,) = findings(snapshot(add(Part.RELEASES, console()), rights=denied))
+    assert (found.reason, found.where) == (
+        R.ACCOUNT_RIGHT_MISSING,
+        f"ServiceAccount {PLACE}/hotpeers-console",
+    )
+    assert "create tokenreviews.authentication.k8s.io" in found.message
+
+
+def test_rights_of_the_console_are_checked_while_the_controller_is_off() -> None:
+    def turn_off(those: Objects) -> None:
+        those[Part.RELEASES], those[Part.WEBHOOKS] = [console()], []
+
+    given = snapshot(turn_off)
+    denied = snapshot(turn_off, rights=dict.fromkeys(given.rights, False))
+    found = {
+        one.reason for done in run_checks(denied, checks_after(denied)) for one in done.findings
+    }
+    assert found == {R.CONTROLLER_MISSING, R.WEBHOOK_MISSING, R.ACCOUNT_RIGHT_MISSING}
+
+
+def test_console_with_two_pods_is_found() -> None:
+    (found,) = findings(snapshot(add(Part.RELEASES, console(replicas=2))))
+    assert (found.reason, found.severity) == (R.CONSOLE_SCALED, Severity.WARNING)
+    assert found.where == f"Deployment {PLACE}/hotpeers-console"
+
+
 def test_before_an_installation_the_user_needs_rights() -> None:
     rights = dict.fromkeys(installing_rights(PLACE), True)
     given = snapshot(rights=rights)

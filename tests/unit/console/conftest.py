@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,9 @@ from hotpeers.console.records import (
 )
 from hotpeers.console.reviews import User
 from hotpeers.console.rights import Rights
+from hotpeers.console.sessions import Sessions
 from hotpeers.console.world import World
+from hotpeers.kube.errors import KubeError
 from hotpeers.overview.summary import read_orchestrator
 from kit.apiserver.client import Object
 from kit.apiserver.resources import orchestrator, peer
@@ -44,6 +47,9 @@ class Scene:
         default_factory=lambda: {"admin": {""}, "team-member": {"team"}}
     )
     asked: list[tuple[str, str]] = field(default_factory=list)
+    tokens: dict[str, User] = field(default_factory=lambda: dict(TOKENS))
+    reviewed: list[str] = field(default_factory=list)
+    error: KubeError | None = None
 
     def put(self, kind: str, *objects: Object) -> None:
         for one in objects:
@@ -65,19 +71,40 @@ class Scene:
 
     async def may_list(self, user: User, namespace: str) -> bool:
         self.asked.append((user.name, namespace))
+        if self.error is not None:
+            raise self.error
         return namespace in self.allowed.get(user.name, ())
 
     async def review(self, token: str) -> User | None:
-        return TOKENS.get(token)
+        self.reviewed.append(token)
+        if self.error is not None:
+            raise self.error
+        return self.tokens.get(token)
 
-    def site(self, **more: Any) -> Site:
+    def site(self, clock: Callable[[], float] = time.monotonic, **more: Any) -> Site:
+        """A site whose sessions and rights grow old by `clock`."""
         return Site(
             self.world,
             self.review,
-            Rights(self.may_list, self.world.namespaces),
+            Rights(self.may_list, self.world.namespaces, clock),
             audience="hotpeers-console",
+            sessions=Sessions(clock),
             **more,
         )
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 class _Shelfless:

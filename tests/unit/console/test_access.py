@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
 
 import pytest
+from cryptography.fernet import InvalidToken
 
 from hotpeers.console.attempts import MOST_FAILURES, WINDOW_SECONDS, Attempts
+from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
 from hotpeers.console.reviews import MAX_TOKEN, User, may_list, review_token
-from hotpeers.console.rights import KEPT_SECONDS, Rights
+from hotpeers.console.rights import Rights
 from hotpeers.console.sessions import (
     LONGEST_SECONDS,
     WITHOUT_EXPIRY_SECONDS,
@@ -18,7 +21,7 @@ from hotpeers.console.sessions import (
     lifetime_of,
 )
 from hotpeers.console.world import Visible
-from hotpeers.kube.errors import ServerError
+from hotpeers.kube.errors import KubeError, ServerError
 
 GOOD = {
     "authenticated": True,
@@ -37,20 +40,6 @@ class Api:
     async def post(self, path: str, body: Any) -> Any:
         self.bodies.append((path, body))
         return {"status": self.status}
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 async def test_user_of_a_token() -> None:
@@ -126,7 +115,7 @@ class Asked:
         return namespace in self.allowed
 
 
-async def test_right_in_the_whole_cluster_costs_one_request(clock: Clock) -> None:
+async def test_right_in_the_whole_cluster_costs_one_request(clock: Any) -> None:
     asked = Asked("")
     rights = Rights(asked, lambda: frozenset(f"n{number}" for number in range(100)), clock)
     assert await rights.of(User("a")) == Visible(everything=True)
@@ -134,7 +123,7 @@ async def test_right_in_the_whole_cluster_costs_one_request(clock: Clock) -> Non
     assert asked.names == [""]
 
 
-async def test_each_namespace_is_asked_for_once_a_minute(clock: Clock) -> None:
+async def test_each_namespace_is_asked_for_once_a_minute(clock: Any) -> None:
     asked, places = Asked("team"), {"team", "other"}
     rights = Rights(asked, lambda: frozenset(places), clock)
     for _ in range(3):
@@ -148,7 +137,7 @@ async def test_each_namespace_is_asked_for_once_a_minute(clock: Clock) -> None:
     assert (await rights.of(User("a"))).namespaces == frozenset()
 
 
-async def test_users_of_one_name_with_other_groups_are_different(clock: Clock) -> None:
+async def test_users_of_one_name_with_other_groups_are_different(clock: Any) -> None:
     class Groups(Asked):
         async def __call__(self, user: User, namespace: str) -> bool:
             return "admins" in user.groups
@@ -158,16 +147,57 @@ async def test_users_of_one_name_with_other_groups_are_different(clock: Clock) -
     assert not (await rights.of(User("a"))).everything
 
 
-async def test_rights_are_unknown_while_the_api_server_fails(clock: Clock) -> None:
+async def test_old_rights_are_used_for_a_while_if_the_api_server_fails(clock: Any) -> None:
     asked = Asked("")
     rights = Rights(asked, lambda: frozenset({"team"}), clock)
     await rights.of(User("a"))
-    clock.now += KEPT_SECONDS
+    began = clock.now
     asked.error = ServerError("down", 500)
-    with pytest.raises(ServerError):
+    while clock.now < began + OLDEST_SECONDS:
+        assert (await rights.of(User("a"))).everything
+        clock.now += 1
+    with pytest.raises(ServerError, match="down"):
         await rights.of(User("a"))
+    with pytest.raises(ServerError, match="down"):
+        await rights.of(User("new"))
+    # Pages that wait do not flood the API server.
+    assert len(asked.names) <= 2 + (OLDEST_SECONDS - KEPT_SECONDS) / RETRY_SECONDS + 1
     asked.error = None
+    clock.now += RETRY_SECONDS
     assert (await rights.of(User("a"))).everything
+
+
+async def test_new_namespace_is_hidden_until_it_can_be_asked_about(clock: Any) -> None:
+    asked, places = Asked("team", "new"), {"team"}
+    rights = Rights(asked, lambda: frozenset(places), clock)
+    await rights.of(User("a"))
+    places.add("new")
+    asked.error = ServerError("down", 500)
+    for _ in range(10):
+        assert (await rights.of(User("a"))).namespaces == {"team"}
+    assert asked.names.count("new") == 1
+    asked.error = None
+    clock.now += RETRY_SECONDS
+    assert (await rights.of(User("a"))).namespaces == {"team", "new"}
+
+
+async def test_rights_of_users_do_not_fill_memory() -> None:
+    rights = Rights(Asked(""), frozenset)
+    for number in range(1_500):
+        await rights.of(User(str(number)))
+    assert len(rights._kept) == 1_000
+
+
+async def test_review_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(Api):
+        async def post(self, path: str, body: Any) -> Any:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("hotpeers.console.reviews.ANSWER_SECONDS", 0.01)
+    with pytest.raises(KubeError, match="did not answer"):
+        await review_token(Hangs(None), "t", "")  # type: ignore[arg-type]
+    with pytest.raises(KubeError, match="did not answer"):
+        await may_list(Hangs(None), User("a"), "")  # type: ignore[arg-type]
 
 
 def jwt(claims: Any) -> str:
@@ -193,42 +223,98 @@ def test_session_is_not_longer_than_its_token(token: str, seconds: float) -> Non
     assert lifetime_of(token, 1_000.0) == seconds
 
 
-def test_session_ends_with_its_time_or_by_the_user(clock: Clock) -> None:
+async def test_session_ends_with_its_time_or_by_the_user(clock: Any) -> None:
     sessions = Sessions(clock)
-    secret, session = sessions.begin(User("a"), 60.0)
-    assert sessions.find(secret) == session
+    secret = sessions.begin(User("a"), "t", 60.0)
+    assert sessions.find(secret)
     assert sessions.find(secret + "x") is None
     clock.now += 60.0
     assert sessions.find(secret) is None
-    secret, session = sessions.begin(User("a"), 60.0)
+    secret = sessions.begin(User("a"), "t", 60.0)
+    session = sessions.find(secret)
+    assert session
     sessions.end(session)
     assert sessions.find(secret) is None
 
 
-def test_sessions_are_limited(clock: Clock) -> None:
+async def test_token_of_an_old_session_does_not_stay_in_memory(clock: Any) -> None:
     sessions = Sessions(clock)
-    secrets = [sessions.begin(User("a"), 60.0)[0] for _ in range(25)]
-    other = sessions.begin(User("b"), 60.0)[0]
+    sessions.begin(User("a"), "t", 60.0)
+    sessions.begin(User("a"), "t", 90.0)
+    clock.now += 60.0
+    sessions.end_old()
+    assert len(sessions._sessions) == 1
+
+
+async def test_token_is_readable_only_with_the_cookie(clock: Any) -> None:
+    sessions = Sessions(clock)
+    secret = sessions.begin(User("a"), "the-token", 60.0)
+    session = sessions.find(secret)
+    assert session
+    assert session.token(secret) == "the-token"
+    assert b"the-token" not in session.sealed
+    assert secret.encode() not in (session.key, session.sealed)
+    with pytest.raises(InvalidToken):
+        session.token("another")
+
+
+async def test_sessions_are_limited(clock: Any) -> None:
+    sessions = Sessions(clock)
+    # Each token of a ServiceAccount has another id in `extra`.
+    users = [User("a", "1", extra=(("id", (str(number),)),)) for number in range(25)]
+    secrets = [sessions.begin(one, "t", 60.0) for one in users]
+    other = sessions.begin(User("b"), "t", 60.0)
     assert [sessions.find(one) is not None for one in secrets] == [False] * 5 + [True] * 20
     assert sessions.find(other)
-    for number in range(3_000):
-        sessions.begin(User(f"u{number}"), 60.0)
-    assert len(sessions._sessions) == 2_000
+    for number in range(2_200):
+        sessions.begin(User(f"u{number}"), "t", 60.0)
+    assert sessions.number() == 2_000
+    clock.now += 60
+    assert sessions.number() == 0
 
 
-def test_failed_sign_ins_are_limited_by_address(clock: Clock) -> None:
+async def test_groups_of_a_session_follow_the_token(clock: Any) -> None:
+    sessions = Sessions(clock)
+    secret = sessions.begin(User("a", "1", groups=("old",)), "t", 60.0)
+    session = sessions.find(secret)
+    assert session
+    assert sessions.confirm(session, User("a", "1", groups=("new",)))
+    assert session.user.groups == ("new",)
+
+
+@pytest.mark.parametrize("user", [None, User("b", "1"), User("a", "2")])
+async def test_token_of_another_user_ends_the_session(clock: Any, user: User | None) -> None:
+    sessions = Sessions(clock)
+    secret = sessions.begin(User("a", "1"), "t", 60.0)
+    session = sessions.find(secret)
+    assert session
+    assert not sessions.confirm(session, user)
+    assert sessions.find(secret) is None
+
+
+def test_failed_sign_ins_are_limited_by_client(clock: Any) -> None:
     attempts = Attempts(clock)
     for _ in range(MOST_FAILURES):
         assert attempts.pause("1.2.3.4") == 0.0
-        attempts.note_failure("1.2.3.4")
+        attempts.begin("1.2.3.4")
     assert 0 < attempts.pause("1.2.3.4") <= WINDOW_SECONDS
     assert attempts.pause("5.6.7.8") == 0.0
     clock.now += WINDOW_SECONDS
     assert attempts.pause("1.2.3.4") == 0.0
 
 
-def test_addresses_do_not_fill_memory(clock: Clock) -> None:
+def test_sign_ins_that_succeed_cost_nothing(clock: Any) -> None:
+    attempts = Attempts(clock)
+    for _ in range(3 * MOST_FAILURES):
+        attempts.begin("1.2.3.4")
+        attempts.forgive("1.2.3.4")
+    attempts.forgive("unknown")
+    assert attempts.pause("1.2.3.4") == 0.0
+    assert not attempts._failed
+
+
+def test_clients_do_not_fill_memory(clock: Any) -> None:
     attempts = Attempts(clock)
     for number in range(10_000):
-        attempts.note_failure(str(number))
+        attempts.begin(str(number))
     assert len(attempts._failed) <= 4_096

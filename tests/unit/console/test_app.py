@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -11,6 +12,10 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers.console.attempts import MOST_FAILURES
+from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
+from hotpeers.console.metrics import ConsoleMetrics
+from hotpeers.console.pages import Banner
+from hotpeers.console.reviews import User
 from hotpeers.console.streams import MOST_OF_A_SESSION
 from hotpeers.kube.errors import ServerError
 from kit.apiserver.resources import peer
@@ -66,7 +71,7 @@ async def test_cookie_is_closed_to_scripts_and_other_sites_and_is_no_token(
 
 
 async def test_cookie_is_secure_behind_tls(scene: Any) -> None:
-    app = scene.site(secure=True).app()
+    app = scene.site(public_url="https://127.0.0.1").app()
     async with TestClient(TestServer(app)) as browser:
         answer = await sign_in(browser)
         assert answer.headers["Set-Cookie"].startswith("__Host-hotpeers-console=")
@@ -162,6 +167,195 @@ async def test_api_server_that_fails_lets_nobody_in(scene: Any) -> None:
         assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"token=of-admin", "application/x-www-form-urlencoded; charset=nope"),
+        (b"token=\xff\xfe", "application/x-www-form-urlencoded"),
+        (b"x", "multipart/form-data; boundary=a"),
+        (b"x", "multipart/form-data"),
+        (b'--a\r\nContent-Disposition: form-data\r\n\r\nx', "multipart/form-data; boundary=a"),
+        (b"{", "application/json"),
+        (b"", "text/plain"),
+    ],
+    ids=range(7),
+)  # fmt: skip
+async def test_body_that_is_no_form_is_refused(browser: Browser, body: bytes, kind: str) -> None:
+    answer = await browser.post("/sign-in", data=body, headers={"Content-Type": kind})
+    assert answer.status in (400, 403)
+    assert "Content-Security-Policy" in answer.headers
+
+
+async def test_client_that_fails_does_not_lock_out_others_of_its_proxy(scene: Any) -> None:
+    proxies = (ip_network("127.0.0.0/8"),)
+    async with TestClient(TestServer(scene.site(proxies=proxies).app())) as browser:
+
+        async def sign_in_from(address: str, token: str) -> int:
+            headers = {"X-Forwarded-For": address}
+            answer = await browser.post(
+                "/sign-in", data={"token": token}, headers=headers, allow_redirects=False
+            )
+            return answer.status
+
+        for number in range(MOST_FAILURES):
+            # What the client writes before its address changes nothing.
+            assert await sign_in_from(f"192.0.2.{number}, 198.51.100.7", "wrong") == 403
+        assert await sign_in_from("198.51.100.7", "of-admin") == 429
+        assert await sign_in_from("198.51.100.8", "of-admin") == 303
+
+
+async def test_client_cannot_name_itself_without_a_trusted_proxy(browser: Browser) -> None:
+    for number in range(MOST_FAILURES + 1):
+        headers = {"X-Forwarded-For": f"192.0.2.{number}"}
+        answer = await browser.post("/sign-in", data={"token": "wrong"}, headers=headers)
+    assert answer.status == 429
+
+
+async def test_client_cannot_begin_many_sign_ins_at_once(scene: Any, browser: Browser) -> None:
+    answers = await asyncio.gather(*(sign_in(browser, "wrong") for _ in range(50)))
+    found = [answer.status for answer in answers]
+    assert found.count(429) == 50 - MOST_FAILURES
+    assert len(scene.reviewed) == MOST_FAILURES
+
+
+async def test_failure_of_the_api_server_is_none_of_the_client(scene: Any) -> None:
+    scene.error = ServerError("down", 500)
+    async with TestClient(TestServer(scene.site().app())) as browser:
+        for _ in range(MOST_FAILURES + 1):
+            assert (await sign_in(browser)).status == 503
+        scene.error = None
+        assert (await sign_in(browser)).status == 303
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("console.example", "https://console.example", 303),
+        ("console.example:443", "https://console.example", 303),
+        ("hotpeers-console:8094", "https://console.example", 303),
+        ("10.1.2.3", "https://CONSOLE.example", 303),
+        ("localhost:8094", "http://localhost:8094", 303),
+        ("[::1]:8094", "http://[::1]:8094", 303),
+        ("localhost.:8094", "http://localhost.:8094", 303),
+        ("hotpeers-console.hotpeers-system.svc", "", 303),
+        ("console.example", "http://other.example", 403),
+        ("console.example", "https://console.example.evil.example", 403),
+        ("console.example", "https://[", 403),
+        ("console.example", "null", 403),
+        ("evil.example", "https://console.example", 421),
+        ("evil.example:8094", "", 421),
+        ("127.0.0.1.evil.example", "", 421),
+        ("[::1].evil.example", "", 421),
+        ("console.example.evil.example", "", 421),
+        ("evil.example.", "", 421),
+        ("", "", 421),
+    ],
+)
+async def test_hosts_and_origins(scene: Any, host: str, origin: str, status: int) -> None:
+    """A proxy may send its own name for the console, or the port, as the Host."""
+    site = scene.site(public_url="https://console.example", hosts=frozenset({"console.example"}))
+    async with TestClient(TestServer(site.app())) as browser:
+        headers = {"Host": host, "X-Forwarded-Host": "evil.example"}
+        headers |= {"Origin": origin} if origin else {}
+        answer = await browser.post(
+            "/sign-in", data={"token": "of-admin"}, headers=headers, allow_redirects=False
+        )
+        assert answer.status == status
+        assert "evil.example" not in answer.headers.get("Location", "")
+
+
+# -- tokens and rights that end
+
+
+@pytest.fixture
+async def timed(scene: Any, clock: Any) -> Any:
+    """A client that is signed in, of a site whose sessions and rights grow old by `clock`."""
+    async with TestClient(TestServer(scene.site(clock).app())) as client:
+        await sign_in(client)
+        assert "lead" in await text_of(client, "/")
+        yield client
+
+
+async def test_token_that_is_revoked_ends_the_session(
+    scene: Any, timed: Browser, clock: Any
+) -> None:
+    scene.tokens.clear()
+    clock.now += KEPT_SECONDS
+    async with timed.get("/", allow_redirects=False) as answer:
+        assert answer.status == 303
+    scene.tokens["of-admin"] = User("admin", groups=("admins",))
+    async with timed.get("/", allow_redirects=False) as answer:
+        assert answer.status == 303
+
+
+async def test_token_is_asked_about_once_for_many_requests(
+    scene: Any, timed: Browser, clock: Any
+) -> None:
+    clock.now += KEPT_SECONDS
+    await asyncio.gather(*(text_of(timed, path) for path in PAGES))
+    assert len(scene.reviewed) == 2
+
+
+async def test_outage_of_the_api_server_ends_no_session_but_hides_everything_in_the_end(
+    scene: Any, timed: Browser, clock: Any
+) -> None:
+    scene.error = ServerError("down", 500)
+    clock.now += OLDEST_SECONDS - 1
+    assert "lead" in await text_of(timed, "/")
+    clock.now += 1
+    for path in PAGES:
+        async with timed.get(path, allow_redirects=False) as answer:
+            assert answer.status == 503
+            assert "lead" not in await answer.text()
+    async with timed.get("/events") as answer:
+        assert answer.status == 503
+    scene.error = None
+    clock.now += RETRY_SECONDS
+    assert "lead" in await text_of(timed, "/")
+
+
+async def test_right_that_is_removed_hides_the_namespace(
+    scene: Any, timed: Browser, clock: Any
+) -> None:
+    scene.allowed["admin"] = {"team"}
+    clock.now += KEPT_SECONDS
+    assert "secret-lead" not in await text_of(timed, "/")
+    async with timed.get("/orchestrators/other/secret-lead") as answer:
+        assert answer.status == 404
+
+
+async def test_stream_ends_with_the_token(
+    scene: Any, timed: Browser, clock: Any, publishing: None
+) -> None:
+    version = version_in(await text_of(timed, "/"))
+    async with timed.get("/events", params={"since": version}) as stream:
+        scene.tokens.clear()
+        clock.now += KEPT_SECONDS
+        scene.put("peers", peer("team", "new"))
+        assert (await events_of(stream))["event"] == "end"
+
+
+async def test_metrics_count_sessions_sign_ins_and_ended_tokens(scene: Any, clock: Any) -> None:
+    metrics = ConsoleMetrics()
+    async with TestClient(TestServer(scene.site(clock, metrics=metrics).app())) as browser:
+        await sign_in(browser, "wrong")
+        await sign_in(browser)
+        async with browser.get("/events") as stream:
+            await events_of(stream)
+            found = metrics.text(()).decode()
+            assert 'hotpeers_console_sign_ins_total{result="accepted"} 1.0' in found
+            assert 'hotpeers_console_sign_ins_total{result="refused"} 1.0' in found
+            assert 'hotpeers_console_sign_ins_total{result="failed"} 0.0' in found
+            assert "hotpeers_console_sessions 1.0" in found
+            assert "hotpeers_console_streams 1.0" in found
+        scene.tokens.clear()
+        clock.now += KEPT_SECONDS
+        await browser.get("/")
+        found = metrics.text(()).decode()
+        assert "hotpeers_console_sessions 0.0" in found
+        assert "hotpeers_console_revoked_sessions_total 1.0" in found
+
+
 # -- what is shown to whom
 
 
@@ -195,6 +389,8 @@ async def test_user_without_rights_learns_what_to_do(scene: Any, browser: Browse
     await sign_in(browser)
     body = await text_of(browser, "/")
     assert "You may list Orchestrators in no namespace" in body
+    assert "Nothing is wrong" not in body
+    assert "hotpeers.dev/inject" not in body
     assert "lead" not in body.replace("leads", "")
 
 
@@ -202,6 +398,38 @@ async def test_empty_cluster_says_how_to_begin(empty: Any) -> None:
     async with TestClient(TestServer(empty.site().app())) as browser:
         await sign_in(browser)
         assert "hotpeers.dev/inject" in await text_of(browser, "/")
+
+
+async def test_incomplete_view_does_not_say_that_all_is_well(scene: Any) -> None:
+    banner = Banner(complete=False)
+    async with TestClient(TestServer(scene.site(banner=lambda: banner).app())) as browser:
+        await sign_in(browser)
+        body = await text_of(browser, "/")
+        assert "not read completely yet" in body
+        assert ">Nothing is wrong.<" not in body
+
+
+async def test_missing_kind_is_named(scene: Any) -> None:
+    banner = Banner(missing=("Orchestrator",))
+    async with TestClient(TestServer(scene.site(banner=lambda: banner).app())) as browser:
+        await sign_in(browser)
+        assert "This cluster has no kind Orchestrator of hotpeers" in await text_of(browser, "/")
+
+
+async def test_number_leads_to_as_many_rows(scene: Any, browser: Browser) -> None:
+    """Also where the state of some is unknown: those are not counted as not live."""
+    for name, state in (("a", "False"), ("b", "Unknown"), ("c", "False"), ("d", "True")):
+        status = status_of([]) | {"conditions": [condition("Live", state, "r", "m")]}
+        scene.show("team", name, status)
+    scene.show("team", "of-the-hub", {"peers": 1})
+    await sign_in(browser)
+    found = re.search(
+        r'<a href="([^"]*)"[^>]*><strong>2</strong> Not live', await text_of(browser, "/")
+    )
+    assert found
+    # The table is far below the problems.
+    assert found[1].endswith("#table-title")
+    assert "1 to 2 of 2 orchestrators" in await text_of(browser, found[1].partition("#")[0])
 
 
 async def test_pages_are_not_shared_between_users(browser: Browser) -> None:

@@ -74,3 +74,14 @@ def test_peers_that_the_status_does_not_name_are_counted(scene) -> None:
     scene.show("team", "lead", {**status_of(["team/weather"]), "peers": 500})
     line = next(it for it in picture(scene.world.view(ALL), "team", NOW).lines)
     assert line.more == 499
+
+
+def test_long_labels_keep_both_ends(scene) -> None:
+    """Names of one namespace often differ only at their end."""
+    place = "platform-engineering-production"
+    scene.show(place, "lead", status_of([f"{place}/forecast-agent-{one}" for one in range(3)]))
+    found = picture(scene.world.view(ALL), place, NOW)
+    labels = [node.label for node in found.nodes]
+    assert len(set(labels)) == 4
+    assert all(len(label) <= 27 for label in labels)
+    assert {node.title.partition(" ")[0] for node in found.nodes} >= {f"{place}/forecast-agent-0"}

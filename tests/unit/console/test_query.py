@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotpeers.console.query import ROWS, Table, local_path, orchestrator_path
+from hotpeers.console.query import ROWS, Query, Table, local_path, orchestrator_path
 
 TABLE = Table[int](
     text=lambda one: f"number {one}",
@@ -67,3 +67,9 @@ def test_paths_to_other_servers_are_not_returned_to(path: str) -> None:
 
 def test_own_path_is_returned_to() -> None:
     assert local_path("/peers?q=a&page=2") == "/peers?q=a&page=2"
+
+
+def test_link_keeps_the_anchor_of_the_table() -> None:
+    assert Query(search="a b").link("/#t", page=2) == "/?q=a+b&page=2#t"
+    assert Query().link("/#t") == "/#t"
+    assert Query().link("/peers") == "/peers"

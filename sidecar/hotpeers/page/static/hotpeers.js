@@ -37,20 +37,34 @@ function showTimes(root) {
 
 // -- replacing what has changed
 
-function place(element) {
-  if (!element || element === body) return null;
-  if (element.id) return (root) => root.querySelector(`[id="${CSS.escape(element.id)}"]`);
+// Finds an element of a region again after it was replaced. Several may have the same link: then it is the
+// one with the same number among them.
+function place(region, element) {
+  if (!element || element === region || !region.contains(element)) return null;
   const href = element.getAttribute("href");
-  if (href) return (root) => root.querySelector(`a[href="${CSS.escape(href)}"]`);
-  if (element.tagName === "SUMMARY" && element.parentElement.id) {
-    return (root) => root.querySelector(`[id="${CSS.escape(element.parentElement.id)}"] > summary`);
-  }
-  return null;
+  let selector = "";
+  if (element.id) selector = `[id="${CSS.escape(element.id)}"]`;
+  else if (href) selector = `a[href="${CSS.escape(href)}"]`;
+  else if (element.tagName === "SUMMARY") selector = `[id="${CSS.escape(element.parentElement.id)}"] > summary`;
+  else return null;
+  const number = [...region.querySelectorAll(selector)].indexOf(element);
+  return () => { const all = region.querySelectorAll(selector); return all[number] || all[0]; };
+}
+
+// Text that the user has selected, to copy it, would be lost.
+function isSelected(region) {
+  const selection = getSelection();
+  return selection && !selection.isCollapsed && selection.containsNode(region, true);
 }
 
 // The markup as the server sent it, before times were rewritten.
 const sent = new Map();
 for (const region of document.querySelectorAll("[data-live]")) sent.set(region.id, region.innerHTML);
+
+let waiting = false;
+document.addEventListener("selectionchange", () => {
+  if (waiting && getSelection().isCollapsed) { waiting = false; refresh(); }
+});
 
 function show(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
@@ -59,18 +73,29 @@ function show(text) {
     if (!next) continue;
     const markup = next.innerHTML;
     if (sent.get(region.id) === markup) continue;
+    if (isSelected(region)) { waiting = true; continue; }
     sent.set(region.id, markup);
     const open = [...region.querySelectorAll("details[open][id]")].map((one) => one.id);
-    const held = region.contains(document.activeElement) ? place(document.activeElement) : null;
+    const held = place(region, document.activeElement);
     const scrolled = [...region.querySelectorAll(".canvas")].map((one) => one.scrollLeft);
     showTimes(next);
     for (const id of open) next.querySelector(`details[id="${CSS.escape(id)}"]`)?.setAttribute("open", "");
     region.replaceChildren(...[...next.childNodes].map((one) => document.adoptNode(one)));
     region.querySelectorAll(".canvas").forEach((one, at) => { one.scrollLeft = scrolled[at] || 0; });
-    if (held) held(region)?.focus({ preventScroll: true });
+    held?.()?.focus({ preventScroll: true });
   }
   version = fresh.body.dataset.version || version;
   body.dataset.version = version;
+}
+
+// What was shown is gone, or may not be seen any more: only the server's words about that are left.
+let gone = false;
+
+function showGone(text) {
+  const words = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+  document.querySelector("main")?.replaceChildren(...[...words.childNodes].map((one) => document.adoptNode(one)));
+  gone = true;
+  tell("gone", true);
 }
 
 async function refresh() {
@@ -83,8 +108,9 @@ async function refresh() {
         headers: { "X-Requested-With": "hotpeers" }, cache: "no-store", redirect: "error",
       });
       if (answer.status === 401) { location.reload(); return; }
-      if (answer.status === 404) { tell("gone", true); return; }
+      if (answer.status === 404) { showGone(await answer.text()); return; }
       if (!answer.ok) throw new Error(answer.statusText);
+      if (gone) { location.reload(); return; }
       show(await answer.text());
       tell("live");
     } while (again);
@@ -132,6 +158,7 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     const url = new URL(form.action);
     url.search = query.toString();
+    url.hash = "";
     history.replaceState(null, "", url);
     refresh();
   };

@@ -33,7 +33,8 @@ def is_allowed(host: str, names: frozenset[str]) -> bool:
 
 def _name_of(host: str) -> str:
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        address, _, port = host[1:].partition("]")
+        return address if not port or port.startswith(":") else ""
     return host.partition(":")[0].rstrip(".").lower()
 
 

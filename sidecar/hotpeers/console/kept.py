@@ -1,0 +1,52 @@
+"""An answer of the API server that is used for a short time, and then asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from ..kube.errors import KubeError
+
+KEPT_SECONDS = 60.0
+"""An answer is asked for again after this time, so what was taken away ends then."""
+OLDEST_SECONDS = 300.0
+"""While the API server cannot be asked, the last answer is used until it has this age."""
+RETRY_SECONDS = 5.0
+"""The pause after a request that failed. Meanwhile, others get the same result."""
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """One such answer. Those who want it at the same time share one request."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._asked = self._failed = float("-inf")
+        self._answers: list[T] = []
+        self._error = KubeError("the API server was not asked yet")
+
+    def put(self, answer: T) -> None:
+        """Keep an answer that was just given."""
+        self._answers = [answer]
+        self._asked = self._clock()
+
+    async def get(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer; `ask` requests a new one. Raises `KubeError` if the last answer is too old."""
+        async with self._lock:
+            now = self._clock()
+            if now - self._asked >= KEPT_SECONDS and now - self._failed >= RETRY_SECONDS:
+                try:
+                    self._answers = [await ask()]
+                    # What changed while it was asked may be missing in the answer.
+                    self._asked = now
+                except KubeError as error:
+                    self._error = error
+                    self._failed = self._clock()
+        if self._answers and self._clock() - self._asked < OLDEST_SECONDS:
+            return self._answers[0]
+        # The same error is raised for many requests: it must not collect their frames.
+        raise self._error.with_traceback(None)

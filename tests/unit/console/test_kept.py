@@ -1,0 +1,78 @@
+"""When an answer of the API server is asked for again, and how long it is used."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS, Kept
+from hotpeers.kube.errors import KubeError, ServerError
+
+
+class Api:
+    """Counts questions; the answer is their number, or `error`."""
+
+    number = 0
+    error: KubeError | None = None
+
+    async def ask(self) -> int:
+        self.number += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return self.number
+
+
+async def test_answer_is_used_until_it_is_old(clock: Any) -> None:
+    api, kept = Api(), Kept[int](clock)
+    assert await kept.get(api.ask) == 1
+    clock.now += KEPT_SECONDS - 1
+    assert await kept.get(api.ask) == 1
+    clock.now += 1
+    assert await kept.get(api.ask) == 2
+
+
+async def test_given_answer_is_as_good(clock: Any) -> None:
+    api, kept = Api(), Kept[int](clock)
+    kept.put(7)
+    assert await kept.get(api.ask) == 7
+    clock.now += KEPT_SECONDS
+    assert await kept.get(api.ask) == 1
+
+
+async def test_many_share_one_question(clock: Any) -> None:
+    api, kept = Api(), Kept[int](clock)
+    assert await asyncio.gather(*(kept.get(api.ask) for _ in range(50))) == [1] * 50
+    api.error = ServerError("down", 500)
+    clock.now += OLDEST_SECONDS
+    found = await asyncio.gather(*(kept.get(api.ask) for _ in range(50)), return_exceptions=True)
+    assert {str(one) for one in found} == {"down"}
+    assert api.number == 2
+
+
+async def test_failure_is_followed_by_a_pause(clock: Any) -> None:
+    api, kept = Api(), Kept[int](clock)
+    api.error = ServerError("down", 500)
+    for _ in range(3):
+        with pytest.raises(ServerError, match="down"):
+            await kept.get(api.ask)
+    assert api.number == 1
+    api.error = None
+    clock.now += RETRY_SECONDS
+    assert await kept.get(api.ask) == 2
+
+
+async def test_request_that_is_cancelled_does_not_count(clock: Any) -> None:
+    api, kept = Api(), Kept[int](clock)
+
+    async def forever() -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    task = asyncio.create_task(kept.get(forever))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await kept.get(api.ask) == 1
