@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import click
 from ..base.errors import HotpeersError
 from .output import FAILED
 
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _INTERRUPTED = 130
 _CUT_OFF = 141
 """As a shell reports a program that SIGINT or SIGPIPE ended."""
@@ -40,6 +42,8 @@ def run_command(run: Callable[[], Any]) -> NoReturn:
         cut_off = isinstance(done.__context__, BrokenPipeError)
         raise SystemExit(_CUT_OFF if cut_off else done.code) from None
     except Exception as error:  # noqa: BLE001 - an exit code of 1 would mean a finding
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            _fail(f"the output cannot be written: {error.strerror}")
         traceback.print_exception(error)
         _fail(f"{type(error).__name__}: {error}; this is a defect of hotpeers, please report it")
     raise SystemExit(code if isinstance(code, int) else 0)
