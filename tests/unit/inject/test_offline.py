@@ -338,3 +338,57 @@ def test_malformed_agent_is_invalid() -> None:
     found = injected(document)
     assert found.result is Result.INVALID
     assert found.warnings[0].startswith("spec.declarative.deployment: ")
+
+
+def reports_to(pod: dict[str, Any]) -> list[Any]:
+    (sidecar,) = (one for one in pod["spec"]["initContainers"] if one["name"] == "hotpeers")
+    names = ("HOTPEERS_REPORT_TO", "HOTPEERS_REPLICA")
+    return [one for one in sidecar["env"] if one["name"] in names]
+
+
+def test_pod_of_a_copied_template_reports_to_its_own_workload() -> None:
+    pod = injected(deployment(template())).document["spec"]["template"]
+    own = reports_to(pod)
+    assert own[0]["value"] == f"{NAMESPACE}/concierge"
+    pod["spec"]["serviceAccountName"] = "default"
+    pod["metadata"]["labels"]["pod-template-hash"] = "6f"
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "other-6f", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    patch = make_patch(pod, NAMESPACE, INJECTION)
+    (operation,) = patch.operations
+    assert operation["value"] == f"{NAMESPACE}/other"
+    pod = jsonpatch.apply_patch(pod, list(patch.operations))
+    assert reports_to(pod) == [{**own[0], "value": f"{NAMESPACE}/other"}, own[1]]
+    assert make_patch(pod, NAMESPACE, INJECTION).operations == ()
+
+
+def test_sidecar_of_a_template_without_a_name_reports_too() -> None:
+    job = deployment(template())
+    job["metadata"] = {"namespace": NAMESPACE, "generateName": "a-"}
+    pod = injected(job).document["spec"]["template"]
+    assert reports_to(pod) == []
+    pod["spec"]["serviceAccountName"] = "default"
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a-x", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    pod = jsonpatch.apply_patch(pod, list(make_patch(pod, NAMESPACE, INJECTION).operations))
+    assert [one["name"] for one in reports_to(pod)] == ["HOTPEERS_REPORT_TO", "HOTPEERS_REPLICA"]
+    assert reports_to(pod)[0]["value"] == f"{NAMESPACE}/a-x"
+    assert make_patch(pod, NAMESPACE, INJECTION).operations == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": "other/victim"},
+        {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}},
+    ],
+)
+def test_target_of_reports_that_a_user_sets_is_replaced(change: dict[str, Any]) -> None:
+    pod = injected(deployment(template())).document["spec"]["template"]
+    reports_to(pod)[0].pop("value")
+    reports_to(pod)[0].update(change)
+    pod["spec"]["serviceAccountName"] = "default"
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    pod = jsonpatch.apply_patch(pod, list(make_patch(pod, NAMESPACE, INJECTION).operations))
+    assert reports_to(pod)[0] == {"name": "HOTPEERS_REPORT_TO", "value": f"{NAMESPACE}/a"}
