@@ -12,6 +12,7 @@ from hotpeers_shim.contract import clean_text
 from ..base.reasons import sentence_of
 from .checks import Done
 from .finding import Finding, Severity
+from .reasons import CheckReason
 from .release import controllers, hubs
 from .snapshot import Snapshot
 
@@ -38,6 +39,16 @@ class Report:
     def failed(self) -> bool:
         """Whether there is an error."""
         return any(one.severity is Severity.ERROR for one in self.findings)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether too little is known to say that all is well.
+
+        A request of a check failed, or more checks were left out than done.
+        """
+        left_out = sum(done.left_out for done in self.done)
+        failed = any(one.reason is CheckReason.READ_FAILED for one in self.findings)
+        return failed or left_out > len(self.done) - left_out
 
     def lines(self) -> Iterator[str]:
         """The report as text: a line for each check, then each finding with its remedy."""

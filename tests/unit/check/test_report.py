@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hotpeers.check.advice import ADVICE
-from hotpeers.check.checks import AFTER, run_checks
+from hotpeers.check.checks import AFTER, run_checks, unread_findings
 from hotpeers.check.finding import Finding, Severity
 from hotpeers.check.reasons import CheckReason
 from hotpeers.check.report import Report
@@ -91,3 +93,20 @@ def test_odd_object_ends_only_the_checks_that_read_it() -> None:
     assert "warn  namespaces invite who asks" in text
     assert "ok    the controller is installed" in text
     assert "the check that namespaces invite who asks\n  an object has an unexpected shape" in text
+
+
+@pytest.mark.parametrize(
+    ("parts", "forbidden", "incomplete"),
+    [
+        ((), True, False),
+        ((Part.NODES, Part.QUOTAS), True, False),
+        (tuple(Part), True, True),
+        ((Part.QUOTAS,), False, True),
+    ],
+)
+def test_check_that_knows_too_little_is_not_passed(
+    parts: tuple[Part, ...], forbidden: bool, incomplete: bool
+) -> None:
+    given = snapshot(unread={one: Unread("no", forbidden=forbidden) for one in parts})
+    report = Report(given, run_checks(given, AFTER), unread_findings(given))
+    assert (report.failed, report.incomplete) == (False, incomplete)
