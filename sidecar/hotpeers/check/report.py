@@ -14,7 +14,7 @@ from .checks import Done
 from .finding import Finding, Severity
 from .reasons import CheckReason
 from .release import controllers, hubs
-from .snapshot import Snapshot
+from .snapshot import Part, Snapshot
 
 _MARKS = {None: "ok", Severity.NOTE: "note", Severity.WARNING: "warn", Severity.ERROR: "FAIL"}
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -44,11 +44,11 @@ class Report:
     def incomplete(self) -> bool:
         """Whether too little is known to say that all is well.
 
-        A request of a check failed, or more checks were left out than done.
+        A request of a check failed, or the user may read no object that a check needs.
         """
-        left_out = sum(done.left_out for done in self.done)
         failed = any(one.reason is CheckReason.READ_FAILED for one in self.findings)
-        return failed or left_out > len(self.done) - left_out
+        read = (done for done in self.done if not done.left_out)
+        return failed or not any(set(done.check.needs) - {Part.CLOCK} for done in read)
 
     def lines(self) -> Iterator[str]:
         """The report as text: a line for each check, then each finding with its remedy."""

@@ -19,7 +19,7 @@ def check(*, pre: bool, namespace: str, output: str, **raw: str) -> None:
     """Find what is wrong with an installation in a cluster, and say what to do.
 
     It reads as the user of the kubeconfig, and changes nothing. The exit code is 1 if there are errors.
-    Without errors it is 2 if a request failed, or if more checks were left out than done.
+    Without errors it is 2 if a request failed, or if you may read nothing of what is checked.
     """
     import asyncio
 
