@@ -190,3 +190,9 @@ def test_items_of_a_list_of_one_kind_need_no_kind() -> None:
 def test_object_whose_kind_ends_with_list_is_printed_unchanged() -> None:
     text = "apiVersion: a.dev/v1\nkind: AllowList\nmetadata: {name: a}\n"
     assert inject(text).stdout == f"---\n{text}"
+
+
+def test_octal_number_of_yaml_1_2_stays_a_number() -> None:
+    done = inject(POD.replace("0644", "0o644"))
+    (pod,) = documents(done)
+    assert pod["spec"]["volumes"][0]["configMap"]["defaultMode"] == 0o644
