@@ -13,7 +13,7 @@ from floor import connector
 from kit.apiserver.namespaces import create_namespace
 from kit.apiserver.resources import condition
 from scene import LABEL, create, described
-from source import K8S_SIDECAR, MAPS, Size
+from size import K8S_SIDECAR, MAPS, Size
 
 AGENTS = "/apis/kagent.dev/v1alpha2/namespaces/{}/agents"
 EVERYWHERE = "/apis/kagent.dev/v1alpha2/agents"

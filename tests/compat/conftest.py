@@ -110,18 +110,15 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(params=["plain", "kagent"] if KAGENT else ["plain"], autouse=True)
-def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Whether the agent runs on kagent. The shim decides it once a process; here each test does."""
-    from hotpeers_shim.adapters import dialogue
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether the agent runs on kagent."""
     from hotpeers_shim.adapters import kagent as adapter
 
     if request.param == "kagent":
         import kagent.adk.types  # noqa: F401 - its import is what tells the shim
     else:
         monkeypatch.setattr(adapter, "is_present", lambda: False)
-    dialogue._kagent.cache_clear()
-    yield request.param
-    dialogue._kagent.cache_clear()
+    return str(request.param)
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ FAULTS = [RuntimeError("unheard of"), asyncio.CancelledError("of a library"), Ke
 async def test_a_fault_of_the_shim_is_a_result_and_is_named_in_the_ack(
     peers, server, conversation, monkeypatch, fault
 ):
-    from hotpeers_shim.adapters import dialogue
+    from hotpeers_shim.adapters import asking
 
     async def fail(*_):
         raise fault
@@ -222,7 +222,7 @@ async def test_a_fault_of_the_shim_is_a_result_and_is_named_in_the_ack(
     peers.write(peer("weather", server))
     talk = conversation()
     with monkeypatch.context() as broken:
-        broken.setattr(dialogue, "ask", fail)
+        broken.setattr(asking, "ask", fail)
         events = await talk.turn("go", call(NAME, "echo hi"), "end")
     assert "a fault on this side" in results(events)[0]
     assert texts(events)[-1] == "end"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kit.apiserver.fixtures import programs
 from kit.chart.rendering import K8S
 from kit.observing.binaries import ensure_grafana_schema
 
@@ -20,8 +21,8 @@ DASHBOARDS = sorted((K8S / "dashboards").glob("*.json"))
 
 
 @pytest.fixture(scope="session")
-def schema() -> Path:
-    return ensure_grafana_schema()
+def schema(pytestconfig: pytest.Config) -> Path:
+    return programs(pytestconfig, "the check of dashboards", ensure_grafana_schema)
 
 
 def mistakes(schema: Path, *paths: Path) -> str:

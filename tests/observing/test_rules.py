@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kit.apiserver.fixtures import programs
 from kit.chart.rendering import K8S
 from kit.observing.binaries import ensure_promtool
 
@@ -23,8 +24,8 @@ NAMES = {
 
 
 @pytest.fixture(scope="session")
-def promtool() -> Path:
-    return ensure_promtool()
+def promtool(pytestconfig: pytest.Config) -> Path:
+    return programs(pytestconfig, "promtool", ensure_promtool)
 
 
 def run(program: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

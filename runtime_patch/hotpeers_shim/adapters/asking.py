@@ -1,141 +1,49 @@
-"""The tools that reach each peer of a large fleet: `ask_agent` and `list_agents`."""
+"""Asks a peer for a session: one call of a dialogue at a time, through kagent's tool on kagent."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import weakref
+from functools import cache
+from typing import Any
 
-from google.adk.tools.base_tool import BaseTool
-from google.genai import types
+from .. import live as live_module
+from ..calls.pool import Pool
+from ..contract import Peer
+from ..live import Live
+from . import kagent, memory
+from .dialogue import Dialogue, not_approved
 
-from ..contract import Peer, clean_text
-from ..fleet import arguments, description
-from ..fleet.declared import ASK_AGENT, LIST_AGENTS
-from ..fleet.names import NameFault, shown_name
-from . import memory
-from .tool import is_cancelled
-
-if TYPE_CHECKING:
-    from .offering import Offering
-
-
-class FleetTool(BaseTool):  # type: ignore[misc]
-    """One of the two tools. A call always returns a result, unless the turn is cancelled.
-
-    The declaration is always the same, whatever the peers are: models cache it.
-    """
-
-    def __init__(
-        self, offering: Offering, name: str, text: str, *required: str, **more: Any
-    ) -> None:
-        super().__init__(name=name, description=text)
-        self._offering = offering
-        self._schema = types.Schema(
-            type=types.Type.OBJECT,
-            properties={key: types.Schema(**schema) for key, schema in more.items()},
-            required=list(required) or None,
-        )
-
-    def _get_declaration(self) -> Any:
-        # A new one each time: callbacks may change the declaration in a request.
-        return types.FunctionDeclaration(
-            name=self.name,
-            description=self.description,
-            parameters=self._schema.model_copy(deep=True),
-        )
-
-    async def process_llm_request(self, *, tool_context: Any, llm_request: Any) -> None:
-        """Declare the tool, unless the agent has its own tool with this name, which wins."""
-        if self.name not in llm_request.tools_dict:
-            try:
-                llm_request.append_tools([self])
-            except Exception as error:  # noqa: BLE001 - the step continues without this tool
-                self._offering.live.note_fault(self.name, error)
-
-    async def run_async(self, *, args: dict[str, Any], tool_context: Any) -> Any:
-        """Answer the call. A fault becomes a result for the model: google-adk ends the turn if a
-        tool raises.
-        """
-        live = self._offering.live
-        try:
-            memory.note_fleet(tool_context)
-            await live.refresh()
-            result = await self._answer(args, tool_context)
-        except (Exception, asyncio.CancelledError) as error:
-            if is_cancelled(error):
-                raise
-            live.note_fault(self.name, error)
-            why = clean_text(f"{type(error).__name__}: {error}", 300)
-            return {"result": f"{self.name} failed, because of a fault on this side ({why})."}
-        live.clear_fault(self.name)
-        return result
-
-    async def _answer(self, args: dict[str, Any], tool_context: Any) -> Any:
-        raise NotImplementedError
+_locks: weakref.WeakValueDictionary[tuple[object, ...], asyncio.Lock] = (
+    weakref.WeakValueDictionary()
+)
 
 
-class AskAgent(FleetTool):
-    """Asks any live peer, found by its name. It calls the peer as the peer's own tool would."""
-
-    def __init__(self, offering: Offering) -> None:
-        super().__init__(
-            offering,
-            ASK_AGENT,
-            description.ASK_ANY,
-            "agent",
-            "message",
-            agent=_text("The name of the agent, as list_agents shows it."),
-            message=_text("What to say to the agent, with all that it needs."),
-        )
-
-    async def _answer(self, args: dict[str, Any], tool_context: Any) -> Any:
-        asked = arguments.read_ask(args)
-        if asked.problem:
-            return {"result": asked.problem}
-        catalog = self._offering.live.catalog()
-        try:
-            peer = await catalog.index.peer(asked.agent, catalog.gone)
-        except NameFault as fault:
-            return {"result": f"{fault.problem}: {fault.message}. {fault.advice}"}
-        tools = self._offering.of(catalog)
-        if tools.must_call_directly(peer, tool_context.agent_name):
-            return {
-                "result": f"Agent {shown_name(peer)} has its own tool, {peer.toolName}. Nothing was"
-                " sent. Call that tool with your message as `request`."
-            }
-        tool = tools.tool(peer)
-        return await tool.run_async(args={"request": asked.message}, tool_context=tool_context)
+@cache
+def _pool() -> Pool:
+    live = live_module.get()
+    pool = Pool(live.settings)
+    live.on_change.append(pool.follow)
+    pool.follow(live.catalog())
+    return pool
 
 
-class ListAgents(FleetTool):
-    """Finds peers by name, namespace, tag or words."""
-
-    def __init__(self, offering: Offering) -> None:
-        limit = f"How many to list at most, up to {arguments.MAX_LISTED}."
-        super().__init__(
-            offering,
-            LIST_AGENTS,
-            description.LIST_ANY,
-            query=_text(description.QUERY),
-            limit={
-                "type": types.Type.INTEGER,
-                "description": f"{limit} {arguments.DEFAULT_LISTED} if left out.",
-            },
-        )
-
-    async def _answer(self, args: dict[str, Any], tool_context: Any) -> Any:
-        query, limit = arguments.read_list(args)
-        catalog = self._offering.live.catalog()
-        tools = self._offering.of(catalog)
-
-        def own_tool(peer: Peer) -> str:
-            direct = tools.must_call_directly(peer, tool_context.agent_name)
-            return peer.toolName if direct else ""
-
-        found = await catalog.index.search(query, limit)
-        limit = self._offering.live.settings.max_reply_characters
-        return {"result": description.listed_text(found, len(catalog.peers), own_tool, limit)}
+def _turn(context: Any, peer: Peer) -> asyncio.Lock:
+    """The lock of one dialogue. Parallel calls would mix two requests in one A2A context."""
+    key = (id(asyncio.get_running_loop()), *memory.thread_key(context, peer))
+    lock = _locks.get(key)
+    if lock is None:
+        lock = _locks[key] = asyncio.Lock()
+    return lock
 
 
-def _text(said: str) -> dict[str, Any]:
-    return {"type": types.Type.STRING, "description": said}
+async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
+    """Send `request` to `peer`. Returns the answer, or the reason of a failure, for the model."""
+    async with _turn(tool_context, peer), _pool().lease(peer) as client:
+        dialogue = Dialogue(live, peer, tool_context, client)
+        if kagent.is_present():
+            return await kagent.ask(dialogue, request)
+        confirmation = tool_context.tool_confirmation
+        if confirmation is not None and not confirmation.confirmed:
+            return {"result": not_approved(peer)}
+        return {"result": await dialogue.ask(request)}

@@ -1,22 +1,18 @@
-"""The dialogue of one session with one peer: one A2A context, and one call at a time.
+"""The dialogue of one session with one peer, in one A2A context.
 
 If the peer has asked a question, the next request is the answer.
 """
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from .. import live as live_module
 from ..calls import wire
 from ..calls.call import Call
 from ..calls.failure import CallFailed
 from ..calls.observe import Caller
-from ..calls.pool import Client, Pool
+from ..calls.pool import Client
 from ..calls.thread import Thread
 from ..contract import CallProblem, Peer
 from ..lineage import Link
@@ -28,40 +24,6 @@ from .files import save_files
 _NEW_THREAD = (
     "(The agent no longer knows what was said to it before: this is a new conversation.)\n"
 )
-_locks: weakref.WeakValueDictionary[tuple[object, ...], asyncio.Lock] = (
-    weakref.WeakValueDictionary()
-)
-
-
-@cache
-def _pool() -> Pool:
-    live = live_module.get()
-    pool = Pool(live.settings)
-    live.on_change.append(pool.follow)
-    pool.follow(live.catalog())
-    return pool
-
-
-def _turn(context: Any, peer: Peer) -> asyncio.Lock:
-    """The lock of one dialogue. Parallel calls would mix two requests in one A2A context."""
-    key = (id(asyncio.get_running_loop()), *memory.thread_key(context, peer))
-    lock = _locks.get(key)
-    if lock is None:
-        lock = _locks[key] = asyncio.Lock()
-    return lock
-
-
-async def ask(live: Live, peer: Peer, request: str, tool_context: Any) -> Any:
-    """Send `request` to `peer`. Returns the answer, or the reason of a failure, for the model."""
-    async with _turn(tool_context, peer), _pool().lease(peer) as client:
-        dialogue = Dialogue(live, peer, tool_context, client)
-        kagent = _kagent()
-        if kagent is not None:
-            return await kagent.ask(dialogue, request)
-        confirmation = tool_context.tool_confirmation
-        if confirmation is not None and not confirmation.confirmed:
-            return {"result": not_approved(peer)}
-        return {"result": await dialogue.ask(request)}
 
 
 def not_approved(peer: Peer) -> str:
@@ -142,13 +104,3 @@ class Dialogue:
     def _remember(self, reply: Reply, task_id: str) -> None:
         thread = Thread(reply.context_id or self.thread.context_id, task_id)
         memory.remember(self.tool_context, self.peer, thread)
-
-
-@cache
-def _kagent() -> Any:
-    """The module `kagent` if the agent runs on kagent, else None."""
-    try:
-        from . import kagent  # noqa: PLC0415 - kagent may be missing
-    except ImportError:
-        return None
-    return kagent if kagent.is_present() else None

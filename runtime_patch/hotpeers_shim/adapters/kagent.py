@@ -14,16 +14,14 @@ import inspect
 import sys
 from collections.abc import AsyncIterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import live
 from ..calls import wire
 from ..calls.call import Call
 from ..calls.failure import CallFailed
 from ..reply import Reply
-
-if TYPE_CHECKING:
-    from .dialogue import Dialogue
+from .dialogue import Dialogue, not_approved
 
 _TYPES = "kagent.adk.types"
 _TOOL = "kagent.adk._remote_a2a_tool"
@@ -66,8 +64,6 @@ def hook_agent_config(module: ModuleType) -> None:
 
 async def ask(dialogue: Dialogue, request: str) -> Any:
     """Ask through kagent's tool. Returns its result, with the text for the model in `result`."""
-    from .dialogue import not_approved  # noqa: PLC0415 - it imports this module
-
     tool_context = dialogue.tool_context
     tool = _tool_class()(dialogue)
     confirmation = tool_context.tool_confirmation

@@ -14,7 +14,7 @@ from ..catalog import Catalog
 from ..contract import Peer, clean_text, says_in_ascii
 from ..fleet.declared import FLEET_TOOLS
 from ..live import Live
-from . import approval, dialogue
+from . import approval, asking
 
 MAX_DECLARED = 1024
 """The longest declared description, in characters: OpenAI rejects requests with a longer one."""
@@ -76,7 +76,7 @@ class PeerTool(BaseTool):  # type: ignore[misc]
         refusal = approval.refusal(tool_context, peer)
         if refusal is not None:
             return {"result": refusal}
-        return await dialogue.ask(self._live, peer, request, tool_context)
+        return await asking.ask(self._live, peer, request, tool_context)
 
     def _fault(self, error: BaseException) -> dict[str, str]:
         self._live.note_fault(self.name, error)

@@ -14,9 +14,10 @@ from ..contract import PEER_PROBLEM_SENTENCES, PeerProblem
 from ..fleet.declared import FLEET_TOOLS, is_large
 from ..live import Live, guarded
 from . import role
-from .asking import FleetTool
+from .catalog_tools import Choice
+from .fleet_tools import FleetTool
 from .memory import has_used_fleet, used_tool_names
-from .offering import Choice, Offering
+from .offering import Offering
 from .tool import PeerTool, Tombstone, tombstones
 
 _step: contextvars.ContextVar[tuple[PeerToolset, bool] | None] = contextvars.ContextVar(
@@ -85,9 +86,7 @@ class PeerToolset(BaseToolset):  # type: ignore[misc]
         catalog = self._live.catalog()
         offering, taken = self.is_offering(), self._taken(catalog)
         every = _offering(self._live)
-        choice = Choice()
-        if offering:
-            choice = every.of(catalog).choose(every.turn(self._agent_name, context), context)
+        choice = every.choose(catalog, self._agent_name, context) if offering else Choice()
         names = (*catalog.gone, *used_tool_names(context))
         away = tuple(n for n in names if not offering or n not in catalog.peers)
         if choice.fleet is False and has_used_fleet(context):

@@ -10,7 +10,9 @@ PROMTOOL = Module(
     "promtool",
     _FOLDER / "promtool",
     {"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
-    takes="five minutes",
+    # No rule finds its targets in a cloud, and the clients of all clouds take most of the time.
+    flags=("-tags=remove_all_sd",),
+    takes="two minutes",
 )
 GRAFANA = Module("grafana", _FOLDER / "grafana", {"grafana-schema": "."}, takes="half a minute")
 
