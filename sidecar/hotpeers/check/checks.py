@@ -147,9 +147,18 @@ def run_checks(snapshot: Snapshot, checks: Iterable[Check]) -> list[Done]:
     for check in checks:
         missing = tuple(one for one in (*check.needs, *check.uses) if one in snapshot.unread)
         left_out = any(one in snapshot.unread for one in check.needs)
-        findings = () if left_out else tuple(check.find(snapshot))
+        findings = () if left_out else _findings(check, snapshot)
         found.append(Done(check, findings, missing, left_out))
     return found
+
+
+def _findings(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings of a check. An object with fields of wrong types ends only the checks that read it."""
+    try:
+        return tuple(check.find(snapshot))
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        wrong = f"an object has an unexpected shape ({type(error).__name__}: {error})"
+        return (Finding(CheckReason.READ_FAILED, f"the check that {check.title}", wrong),)
 
 
 def unread_findings(snapshot: Snapshot) -> list[Finding]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from string import digits
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +37,11 @@ Keep = Callable[[Json], bool]
 
 def _all(_: Json) -> bool:
     return True
+
+
+def _is_object(one: object) -> bool:
+    """Whether it has a name, as each object of Kubernetes."""
+    return bool(text(one, "metadata", "name"))
 
 
 def _asks(one: Json) -> bool:
@@ -123,7 +129,7 @@ class Reader:
     async def _learn_version(self) -> None:
         answer = await self.client.get("/version")
         numbers = [
-            "".join(c for c in text(answer, one) if c.isdigit()) for one in ("major", "minor")
+            "".join(c for c in text(answer, one)[:8] if c in digits) for one in ("major", "minor")
         ]
         if not all(numbers):
             raise KubeError("/version: the answer names no version; is this an API server?")
@@ -136,7 +142,7 @@ class Reader:
             return
         try:
             told = parsedate_to_datetime(date).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             self._unread[Part.CLOCK] = Unread("its answers have no valid Date", forbidden=False)
             return
         # The header is cut to whole seconds.
@@ -261,7 +267,7 @@ class Reader:
                 {"kind": kind or _KINDS.get(name, ""), **one}
                 async for page in list_pages(self.client, path, query)
                 for one in page.items
-                if keep(one)
+                if _is_object(one) and keep(one)
             ]
 
         found = await self._safe(name, read(), missing=[])
@@ -279,7 +285,7 @@ class Reader:
             *_, namespace, resource, title = path.split("/")
             if resource == "secrets":
                 self._absent.add(f"{namespace}/{title}")
-        elif not metadata_only:
+        elif not metadata_only and _is_object(found):
             known.append(found)
 
     async def _safe(self, name: Part, asked: Awaitable[Any], missing: Any = None) -> Any:

@@ -18,7 +18,10 @@ class CheckReason(Reason):
         "The clocks of this machine and of the API server differ by more than 30 seconds.",
     )
     READ_FORBIDDEN = "ReadForbidden", "You may not read what some checks need; they are left out."
-    READ_FAILED = "ReadFailed", "The API server could not answer a request of some checks."
+    READ_FAILED = (
+        "ReadFailed",
+        "Some checks could not be done: the API server did not answer, or an object is odd.",
+    )
     INSTALL_FORBIDDEN = "InstallForbidden", "You may not create objects that an installation needs."
     CONTROLLER_MISSING = "ControllerMissing", "There is no Deployment of the controller."
     INSTALLED_TWICE = (

@@ -12,8 +12,9 @@ from hotpeers_shim.contract import clean_text
 from ..base.reasons import sentence_of
 from .checks import Done
 from .finding import Finding, Severity
+from .reasons import CheckReason
 from .release import consoles, controllers, hubs
-from .snapshot import Snapshot
+from .snapshot import Part, Snapshot
 
 _MARKS = {None: "ok", Severity.NOTE: "note", Severity.WARNING: "warn", Severity.ERROR: "FAIL"}
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -38,6 +39,16 @@ class Report:
     def failed(self) -> bool:
         """Whether there is an error."""
         return any(one.severity is Severity.ERROR for one in self.findings)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether too little is known to say that all is well.
+
+        A request of a check failed, or the user may read no object that a check needs.
+        """
+        failed = any(one.reason is CheckReason.READ_FAILED for one in self.findings)
+        read = (done for done in self.done if not done.left_out)
+        return failed or not any(set(done.check.needs) - {Part.CLOCK} for done in read)
 
     def lines(self) -> Iterator[str]:
         """The report as text: a line for each check, then each finding with its remedy."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import namespace_option, reach
-from .output import FOUND, output_option, print_document
+from .output import FAILED, FOUND, output_option, print_document
 
 
 @click.command()
@@ -18,8 +18,8 @@ from .output import FOUND, output_option, print_document
 def check(*, pre: bool, namespace: str, output: str, **raw: str) -> None:
     """Find what is wrong with an installation in a cluster, and say what to do.
 
-    It reads as the user of the kubeconfig, and changes nothing. The exit code is 1 if there are errors,
-    and 2 if the check could not be done.
+    It reads as the user of the kubeconfig, and changes nothing. The exit code is 1 if there are errors.
+    Without errors it is 2 if a request failed, or if you may read nothing of what is checked.
     """
     import asyncio
 
@@ -38,3 +38,5 @@ def check(*, pre: bool, namespace: str, output: str, **raw: str) -> None:
             click.echo(line)
     if report.failed:
         raise SystemExit(FOUND)
+    if report.incomplete:
+        raise SystemExit(FAILED)

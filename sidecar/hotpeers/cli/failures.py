@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
@@ -15,9 +18,23 @@ import click
 from ..base.errors import HotpeersError
 from .output import FAILED
 
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _INTERRUPTED = 130
 _CUT_OFF = 141
 """As a shell reports a program that SIGINT or SIGPIPE ended."""
+
+
+class CutOffError(Exception):
+    """The reader of standard output went away, as in `hotpeers status | head -1`."""
+
+
+@contextmanager
+def noticing_cut_off() -> Iterator[None]:
+    """Raises `CutOffError` for a broken pipe, which click would turn into the exit code of a finding."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise CutOffError from error
 
 
 def run_command(run: Callable[[], Any]) -> NoReturn:
@@ -35,11 +52,14 @@ def run_command(run: Callable[[], Any]) -> NoReturn:
         _fail(_line(error))
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(_INTERRUPTED) from None
-    except SystemExit as done:
-        # click ends with 1 if the reader of a pipe went away.
-        cut_off = isinstance(done.__context__, BrokenPipeError)
-        raise SystemExit(_CUT_OFF if cut_off else done.code) from None
+    except CutOffError:
+        # At its end Python writes what is left, and would report that this fails.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_CUT_OFF) from None
     except Exception as error:  # noqa: BLE001 - an exit code of 1 would mean a finding
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            _fail(f"the output cannot be written: {error.strerror}")
         traceback.print_exception(error)
         _fail(f"{type(error).__name__}: {error}; this is a defect of hotpeers, please report it")
     raise SystemExit(code if isinstance(code, int) else 0)

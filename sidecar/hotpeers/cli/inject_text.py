@@ -69,9 +69,9 @@ def inject_files(
         try:
             # Read the whole file first, for the line numbers of errors.
             problems += [
-                f"error: {name} document {number}: this is no object of Kubernetes"
+                f"error: {name} document {number}: {wrong}"
                 for number, one in read_documents(raw, name)
-                if not isinstance(one, dict)
+                if (wrong := _fault(one))
             ]
             pieces += _pieces(raw.decode("utf-8-sig"), name)
         except DocumentError as error:
@@ -82,6 +82,16 @@ def inject_files(
         outcomes = [_inject(one, namespace, injection, spaces) for one in piece.documents]
         done.append((piece, tuple(outcomes)))
     return Injected(tuple(done), tuple(problems))
+
+
+def _fault(document: Any) -> str:
+    if not isinstance(document, dict):
+        return "this is no object of Kubernetes"
+    try:
+        json.dumps(document, allow_nan=False)
+    except ValueError:
+        return "a number such as .nan or .inf is in it, which Kubernetes does not take"
+    return ""
 
 
 def _inject(
@@ -99,7 +109,7 @@ def outcome_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The lines for standard error."""
     for one in outcomes:
         if one.result is Result.INVALID:
-            yield from (f"error: {one.title} {wrong}" for wrong in one.warnings)
+            yield from (f"error: {one.title}: {wrong}" for wrong in one.warnings)
             continue
         if one.result is not Result.OTHER:
             why = f": {_why(one.skips[0])}" if one.result is Result.SKIPPED else ""

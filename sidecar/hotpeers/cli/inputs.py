@@ -17,6 +17,8 @@ def read_input(name: str, limit: int) -> bytes:
     may never be written to.
     """
     if name == "-":
+        if sys.stdin is None:
+            raise OSError(0, "standard input is closed")
         return sys.stdin.buffer.read(limit + 1)
     if name.startswith(_PIPES):
         with Path(name).open("rb") as file:

@@ -16,7 +16,7 @@ from .completion import completion
 from .console import console
 from .controller import controller
 from .explain import explain
-from .failures import run_command
+from .failures import noticing_cut_off, run_command
 from .history import history
 from .hub import hub
 from .inject import inject
@@ -58,6 +58,16 @@ class _Commands(click.Group):
         """Run a command. Each error is one line on standard error, with one exit code."""
         run = partial(super().main, *args, standalone_mode=False, **extra)
         return run_command(run) if standalone_mode else run()
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse the arguments, which may print the help."""
+        with noticing_cut_off():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with noticing_cut_off():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_further_commands()})

@@ -39,6 +39,7 @@ from .sidecar import (
     AGENT_ENVIRONMENT,
     MAX_DEPTH,
     fleet_environment,
+    report_environment,
     shim_container,
     sidecar_container,
     sidecar_environment,
@@ -141,6 +142,31 @@ def add_containers(  # noqa: PLR0913, PLR0917 - all that was decided before
         names = [one["name"] for one in edit.items("spec", "initContainers") or []]
         behind = max(names.index(name) for name in (SHIM, SIDECAR) if name in names) + 1
         edit.insert(reader_container(pod, target), behind, "spec", "initContainers")
+
+
+def correct_report(edit: Edit, namespace: str, injection: Injection) -> None:
+    """Let a sidecar that was there before report to the Orchestrator of its pod's workload.
+
+    A pod template that was injected without a cluster, and then renamed or copied, names another one.
+    """
+    for kind in ("initContainers", "containers"):
+        for at, one in enumerate(edit.items("spec", kind) or []):
+            if one["name"] == SIDECAR:
+                _put_report(edit, namespace, injection, ("spec", kind, at, "env"))
+
+
+def _put_report(
+    edit: Edit, namespace: str, injection: Injection, place: tuple[str | int, ...]
+) -> None:
+    for entry in report_environment(edit.pod, namespace, injection):
+        entries = edit.items(*place) or []
+        found = [at for at, one in enumerate(entries) if one["name"] == entry["name"]]
+        if not found:
+            edit.insert(entry, None, *place)
+        elif "value" in entry:
+            # If a variable is set twice, the last value is used.
+            edit.remove(*place, found[-1], "valueFrom")
+            edit.put(entry["value"], *place, found[-1], "value")
 
 
 def _add_keys(edit: Edit, wishes: Wishes) -> None:

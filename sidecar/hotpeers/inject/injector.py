@@ -17,6 +17,7 @@ from .additions import (
     add_mounts,
     add_spawner,
     add_volumes,
+    correct_report,
 )
 from .agent_container import find_target
 from .annotations import INJECTED_LABEL, SKIPPED, STATUS, Wishes, read_annotations
@@ -159,6 +160,8 @@ def _injected(  # noqa: PLR0913, PLR0917 - all that was decided before
 ) -> Patch:
     target = pod["spec"]["containers"][at]
     edit = Edit(pod)
+    if is_injected(pod):
+        correct_report(edit, namespace, injection)
     add_containers(edit, target, namespace, injection, wishes, extras)
     if extras.spawns:
         add_spawner(edit, target, namespace, injection, wishes)

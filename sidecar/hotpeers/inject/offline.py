@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hotpeers_shim.contract import clean_text
+
 from ..base.parts import part, text
 from .annotations import BRIDGE, DISABLED, INJECT, INJECTION_LABEL, Wishes, read_annotations
 from .effective import NOTHING, Sources, settle
@@ -19,6 +21,7 @@ from .injector import make_patch
 from .outcome import Injection, Json, Skip
 from .owner import GO, Agent, read_agent
 from .reasons import InjectReason
+from .shape import fault_of_agent, fault_of_object, fault_of_template
 
 _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "Pod"): (),
@@ -32,7 +35,9 @@ _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
     ("argoproj.io", "Rollout"): ("spec", "template"),
 }
-_KAGENT, _KAGENT_1 = "kagent.dev", "api.kagent.dev"
+_KAGENT, _KAGENT_1 = ("kagent.dev", "Agent"), ("api.kagent.dev", "Agent")
+_NAMESPACE = ("", "Namespace")
+_MAX_TITLE = 400
 
 
 class Result(StrEnum):
@@ -42,6 +47,7 @@ class Result(StrEnum):
     SKIPPED = "skipped"
     EXPECTED = "injected when kagent creates its pods"
     NOT_ASKED = "not injected: no annotation asks for it"
+    DISABLED = "not injected: its Namespace has the label hotpeers.dev/injection: disabled"
     INVALID = "invalid"
     OTHER = "no pods"
 
@@ -65,7 +71,7 @@ def namespaces_of(documents: Iterable[Any]) -> dict[str, Json]:
     """The `metadata` of the Namespaces among the documents, by name."""
     found = {}
     for one in documents:
-        if isinstance(one, dict) and (_group(one), one.get("kind")) == ("", "Namespace"):
+        if _key(one) == _NAMESPACE and not fault_of_object(one):
             found[text(one, "metadata", "name")] = part(one, "metadata")
     return found
 
@@ -81,20 +87,23 @@ def inject_document(
     kind = text(document, "kind")
     place = text(document, "metadata", "namespace") or namespace
     name = text(document, "metadata", "name") or text(document, "metadata", "generateName")
-    title = f"{kind} {place}/{name or '?'}"
-    key = (_group(document), kind)
+    title = clean_text(f"{kind} {place}/{name or '?'}", _MAX_TITLE)
+    key = _key(document)
+    is_read = key in {*_TEMPLATES, _KAGENT, _KAGENT_1, _NAMESPACE}
+    if is_read and (wrong := fault_of_object(document)):
+        return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     try:
-        if key == (_KAGENT_1, "Agent"):
+        if key == _KAGENT_1:
             return _agent_without_pod(document, title)
-        if key == (_KAGENT, "Agent"):
+        if key == _KAGENT:
             return _agent(document, title, place, injection, spaces)
-        if key not in _TEMPLATES:
-            return Outcome(title, Result.OTHER, document)
-        return _pod(document, title, place, injection, spaces, _TEMPLATES[key])
+        if key in _TEMPLATES:
+            return _pod(document, title, place, injection, spaces, _TEMPLATES[key])
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         # The API server would reject it.
         wrong = f"is not a valid {kind}: {type(error).__name__}: {str(error)[:100]}"
         return Outcome(title, Result.INVALID, document, warnings=(wrong,))
+    return Outcome(title, Result.OTHER, document)
 
 
 def _pod(  # noqa: PLR0913, PLR0917 - all that is known
@@ -107,12 +116,12 @@ def _pod(  # noqa: PLR0913, PLR0917 - all that is known
 ) -> Outcome:
     template = _at(document, path)
     if template is None:
-        wrong = f"has no pod template: {'.'.join(path)} is missing"
+        wrong = f"{'.'.join(path)}: is missing, so there is no pod template"
         return Outcome(title, Result.INVALID, document, warnings=(wrong,))
-    if wrong := _not_texts(part(template, "metadata", "annotations")):
+    if wrong := fault_of_template(template, path):
         return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     if _is_disabled(spaces.get(place)):
-        return Outcome(title, Result.NOT_ASKED, document)
+        return Outcome(title, Result.DISABLED, document)
     pod = _as_created(template, document, path)
     sources = _sources(spaces.get(place))
     # An Agent's pod of a Namespace that opted in is known by its Agent only.
@@ -133,16 +142,6 @@ def _pod(  # noqa: PLR0913, PLR0917 - all that is known
         operations,
         patch.without,
         warnings,
-    )
-
-
-def _not_texts(annotations: Json) -> str:
-    """What is wrong with annotations whose values are not texts, such as `true` without quotes."""
-    bad = [
-        f"{name}: {value!r}" for name, value in annotations.items() if not isinstance(value, str)
-    ]
-    return (
-        f"has an annotation that is not text, {bad[0][:100]}: put quotes around it" if bad else ""
     )
 
 
@@ -167,19 +166,19 @@ def _as_created(template: Json, document: Json, path: tuple[str, ...]) -> Json:
 def _agent(
     document: Json, title: str, place: str, injection: Injection, spaces: Mapping[str, Json]
 ) -> Outcome:
+    if wrong := fault_of_agent(document):
+        return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     warnings = tuple(
         f"{one} in the metadata of an Agent has no effect: kagent copies annotations to pods only "
         "from spec.declarative.deployment.annotations (or spec.byo)"
         for one in _misplaced(document)
     )
-    for branch in ("declarative", "byo"):
-        given = part(document, "spec", branch, "deployment", "annotations")
-        if wrong := _not_texts(given):
-            return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     agent = read_agent(document)
     space = spaces.get(place)
     asked = _asked(agent, space)
-    if asked is None or _is_disabled(space):
+    if _is_disabled(space):
+        return Outcome(title, Result.DISABLED, document, warnings=warnings)
+    if asked is None:
         return Outcome(title, Result.NOT_ASKED, document, warnings=warnings)
     if isinstance(asked, Skip):
         return Outcome(title, Result.SKIPPED, document, skips=(asked,), warnings=warnings)
@@ -228,9 +227,10 @@ def _is_disabled(space: Json | None) -> bool:
     return space is not None and part(space, "labels").get(INJECTION_LABEL) == DISABLED
 
 
-def _group(document: Any) -> str:
+def _key(document: Any) -> tuple[str, str]:
+    """The API group and the kind."""
     group, slash, _ = text(document, "apiVersion").partition("/")
-    return group if slash else ""
+    return group if slash else "", text(document, "kind")
 
 
 def _at(document: Json, path: tuple[str, ...]) -> Json | None:

@@ -122,7 +122,7 @@ def sidecar_container(  # noqa: PLR0913, PLR0917 - all that was decided before
             token_mount(token_volume(pod)[0]),
         ],
     }
-    container["env"] += _reporting(pod, namespace, injection)
+    container["env"] += report_environment(pod, namespace, injection)
     if port:
         container["ports"] = [{"name": SIDECAR, "containerPort": port, "protocol": "TCP"}]
         container["livenessProbe"] = liveness_probe(SIDECAR)
@@ -151,7 +151,7 @@ def sidecar_container(  # noqa: PLR0913, PLR0917 - all that was decided before
     return container
 
 
-def _reporting(pod: Json, namespace: str, injection: Injection) -> list[Json]:
+def report_environment(pod: Json, namespace: str, injection: Injection) -> list[Json]:
     """The variables that name the Orchestrator of the pod's workload. The pod of a Job has none."""
     name = workload_name(pod) if injection.reports and not ends(pod) else ""
     if not name:

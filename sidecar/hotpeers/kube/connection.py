@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hotpeers_shim.contract import clean_text
 
 from ..base.errors import ConnectionConfigError
 from .lazy import import_lazily
@@ -66,7 +70,7 @@ async def connect(access: Access) -> Connection:
     except Exception as error:
         where = _where(access)
         what = str(error) or type(error).__name__
-        if isinstance(error, (TypeError, AttributeError, LookupError)):
+        if isinstance(error, (TypeError, AttributeError, LookupError, AssertionError)):
             what = f"this is not a kubeconfig ({what})"
         raise ConnectionConfigError(f"{where}: {what}") from error
     return Connection(configuration, namespace)
@@ -102,6 +106,18 @@ async def _from_kubeconfig(access: Access, configuration: Configuration) -> str:
 
 def _exists(names: str) -> bool:
     return any(Path(name).expanduser().exists() for name in names.split(":") if name)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of the client's configuration says more than the error that is raised.
+
+    It may have the words of a plugin, which are cleaned.
+    """
+    record.msg, record.args = clean_text(record.getMessage(), 600), None
+    return sys.exc_info()[1] is None
+
+
+logging.getLogger("kubernetes_asyncio.config.kube_config").addFilter(_is_news)
 
 
 def _where(access: Access) -> str:

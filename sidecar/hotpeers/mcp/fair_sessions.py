@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .sessions import user_of, with_headers
 
 _ID = "mcp-session-id"
+_VERSION = "mcp-protocol-version"
 _GONE = 404
 
 
@@ -34,6 +36,8 @@ class FairSessions:
         # used one first. A session that the SDK ended by itself stays until it is the first.
         self._held: defaultdict[str, OrderedDict[str, int]] = defaultdict(OrderedDict)
         self._count = 0
+        # The requests that begin a session. The SDK counts it from their first byte on.
+        self._beginning = 0
         self._users: dict[str, object] = {}
         self._ending: set[str] = set()
 
@@ -50,19 +54,36 @@ class FairSessions:
         if session in self._held.get(user, ()):
             await self._within(user, session, scope, receive, send)
             return
-        if not session and self._count + len(self._ending) >= self._most:
+        if session or not _has_sessions(scope):
+            await self._app(scope, receive, send)
+            return
+        if self._count + self._beginning + len(self._ending) >= self._most:
             await self._make_room(scope)
+        await self._begin(user, scope, receive, send)
+
+    async def _begin(self, user: str, scope: Scope, receive: Receive, send: Send) -> None:
+        self._beginning += 1
+        made = ""
 
         async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            nonlocal made
+            # The SDK names a session in errors too, and drops it.
+            if message["type"] == "http.response.start" and message["status"] < 300:
                 made = Headers(raw=list(message["headers"])).get(_ID, "")
-                if made and made != session and made not in self._held[user]:
-                    self._held[user][made] = 0
+                if made:
+                    self._held[user][made] = 1
                     self._users[user] = scope.get("user")
                     self._count += 1
+                    self._beginning -= 1
             await send(message)
 
-        await self._app(scope, receive, noting)
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            if not made:
+                self._beginning -= 1
+            elif made in self._held.get(user, ()):
+                self._held[user][made] -= 1
 
     async def _within(
         self, user: str, session: str, scope: Scope, receive: Receive, send: Send
@@ -122,3 +143,9 @@ class FairSessions:
         if not self._held[user]:
             del self._held[user]
             self._users.pop(user, None)
+
+
+def _has_sessions(scope: Scope) -> bool:
+    """Whether a request is of a version of MCP with sessions, as the SDK decides it."""
+    version = Headers(scope=scope).get(_VERSION)
+    return version is None or version in HANDSHAKE_PROTOCOL_VERSIONS

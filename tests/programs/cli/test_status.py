@@ -262,6 +262,16 @@ def test_reader_that_goes_away_is_no_error(answering: Answering) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("arguments", ["explain", "--help", "completion bash"])
+def test_output_that_nobody_reads_has_the_exit_code_of_sigpipe(arguments: str) -> None:
+    command = f"{sys.executable} -m hotpeers {arguments}"
+    script = f"(sleep 0.1; {command}; echo $? >&2) | exec true"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=SECONDS, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "141\n")
+
+
 def test_without_arguments_the_sidecar_of_this_machine_is_tried_first(tmp_path: Path) -> None:
     environment = {**os.environ, "KUBECONFIG": str(tmp_path / "none")}
     done = subprocess.run(

@@ -147,3 +147,15 @@ async def test_before_an_installation_little_is_read() -> None:
     found = await Reader(client).before(PLACE)  # type: ignore[arg-type]
     assert {right.account for right in found.rights} == {""}
     assert not any("pods" in path for path in client.asked)
+
+
+async def test_objects_without_a_name_are_left_out() -> None:
+    odd: list[Any] = [None, 7, {}, {"metadata": {"name": 3}}]
+    found, _ = await read({"/api/v1/nodes": [*odd, {"metadata": {"name": "n"}}]})
+    assert [one["metadata"]["name"] for one in found.of(Part.NODES)] == ["n"]
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "\N{SUPERSCRIPT TWO}1"])
+async def test_odd_version_is_no_defect(version: str) -> None:
+    found, _ = await read({"/version": {"major": "1", "minor": version}})
+    assert found.version[0] == 1

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from hotpeers.check.advice import ADVICE
-from hotpeers.check.checks import AFTER, run_checks
+from hotpeers.check.checks import AFTER, run_checks, unread_findings
 from hotpeers.check.finding import Finding, Severity
 from hotpeers.check.reasons import CheckReason
 from hotpeers.check.report import Report
@@ -77,3 +80,35 @@ def test_json_has_the_worst_finding_first() -> None:
     found = Report(snapshot(), [], [note, error]).document()["findings"]
     assert [one["severity"] for one in found] == ["error", "note"]
     assert found[0]["link"] == "docs/reference.md#objects-of-a-cluster"
+
+
+def test_odd_object_ends_only_the_checks_that_read_it() -> None:
+    def change(objects: dict[Part, list[Any]]) -> None:
+        objects[Part.PODS].append({"metadata": {"name": "odd\x1b[31m"}, "spec": {"containers": 7}})
+
+    given = snapshot(change)
+    report = Report(given, run_checks(given, AFTER), [])
+    assert {one.reason for one in report.findings} == {CheckReason.READ_FAILED}
+    text = "\n".join(report.lines())
+    assert "warn  namespaces invite who asks" in text
+    assert "ok    the controller is installed" in text
+    assert "the check that namespaces invite who asks\n  an object has an unexpected shape" in text
+
+
+@pytest.mark.parametrize(
+    ("parts", "forbidden", "incomplete"),
+    [
+        ((), True, False),
+        ((Part.NODES, Part.QUOTAS), True, False),
+        (tuple(one for one in Part if one is not Part.PODS), True, False),
+        (tuple(one for one in Part if one is not Part.CLOCK), True, True),
+        (tuple(Part), True, True),
+        ((Part.QUOTAS,), False, True),
+    ],
+)
+def test_check_that_knows_too_little_is_not_passed(
+    parts: tuple[Part, ...], forbidden: bool, incomplete: bool
+) -> None:
+    given = snapshot(unread={one: Unread("no", forbidden=forbidden) for one in parts})
+    report = Report(given, run_checks(given, AFTER), unread_findings(given))
+    assert (report.failed, report.incomplete) == (False, incomplete)

@@ -1,5 +1,7 @@
 """One style for the errors of all commands: one line `error: …` on standard error, and exit code 2."""
 
+import errno
+import os
 from collections.abc import Iterator
 
 import click
@@ -136,3 +138,23 @@ def test_interrupt_has_the_exit_code_of_a_shell(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("hotpeers.sidecar.shim.install.bootstrap_folder", interrupted)
     assert run("shim path").exit_code == 130
+
+
+def test_full_disk_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("hotpeers.sidecar.shim.install.bootstrap_folder", full)
+    done = run("shim path")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+def test_closed_standard_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SystemExit) as done:
+        cli(["inject", "-f", "-", "--image", "i"])
+    assert done.value.code == 2
+    assert capsys.readouterr().err == "error: -: standard input is closed\n"

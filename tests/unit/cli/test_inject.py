@@ -163,3 +163,36 @@ def test_files_are_read_in_order(tmp_path: Path) -> None:
     arguments = ("inject", "-f", str(first), "-f", str(second), "--image", "hotpeers:1")
     done = CliRunner().invoke(cli, arguments)
     assert [one["kind"] for one in documents(done)] == ["ConfigMap", "Pod"]
+
+
+def test_name_with_control_characters_reaches_no_terminal() -> None:
+    done = inject(POD.replace("name: agent,", 'name: "a\\e[31m\\nerror: x",'))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.count("error: ") == 3  # two of them in the name
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_number_that_json_does_not_have_is_an_error() -> None:
+    done = inject("apiVersion: v1\nkind: ConfigMap\nx: [.nan]\n", "-o", "json")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: stdin document 1: a number such as .nan")
+
+
+def test_items_of_a_list_of_one_kind_need_no_kind() -> None:
+    pod = yaml.safe_load(POD)
+    del pod["apiVersion"], pod["kind"]
+    inner = {"apiVersion": "v1", "kind": "PodList", "items": [pod]}
+    done = inject(json.dumps({"apiVersion": "v1", "kind": "List", "items": [inner]}))
+    assert done.stderr == "Pod team/agent: injected\n"
+
+
+def test_object_whose_kind_ends_with_list_is_printed_unchanged() -> None:
+    text = "apiVersion: a.dev/v1\nkind: AllowList\nmetadata: {name: a}\n"
+    assert inject(text).stdout == f"---\n{text}"
+
+
+def test_octal_number_of_yaml_1_2_stays_a_number() -> None:
+    done = inject(POD.replace("0644", "0o644"))
+    (pod,) = documents(done)
+    assert pod["spec"]["volumes"][0]["configMap"]["defaultMode"] == 0o644

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotpeers.inject.injector import make_patch
-from hotpeers.inject.offline import Outcome, Result, inject_document
+from hotpeers.inject.offline import Outcome, Result, inject_document, namespaces_of
 from hotpeers.inject.reasons import InjectReason
 from hotpeers.inject.remedies import REMEDIES
 from kit.pods.pod_cases import INJECTION, NAMESPACE, Case, all_cases
@@ -142,7 +142,9 @@ def test_malformed_template_is_invalid(change: dict[str, Any]) -> None:
 
 def test_value_without_quotes_is_explained() -> None:
     found = injected(deployment({**template(), "metadata": {"annotations": {"a": True}}}))
-    assert found.warnings == ("has an annotation that is not text, a: True: put quotes around it",)
+    assert found.warnings == (
+        "spec.template.metadata.annotations.a: string is needed, not bool; put quotes around it",
+    )
     document = agent()
     document["spec"]["declarative"]["deployment"]["annotations"]["hotpeers.dev/inject"] = True
     assert injected(document).result is Result.INVALID
@@ -261,9 +263,132 @@ def test_namespace_of_the_same_files_decides() -> None:
     env = found.document["spec"]["template"]["spec"]["initContainers"][0]["env"]
     assert {"name": "HOTPEERS_LOG_LEVEL", "value": "debug"} in env
     disabled = {"labels": {"hotpeers.dev/injection": "disabled"}}
-    assert injected(deployment(template()), **{NAMESPACE: disabled}).result is Result.NOT_ASKED
+    assert injected(deployment(template()), **{NAMESPACE: disabled}).result is Result.DISABLED
+    assert injected(agent(), **{NAMESPACE: disabled}).result is Result.DISABLED
 
 
 def test_each_reason_has_a_remedy() -> None:
     assert set(REMEDIES) == set(InjectReason)
     assert all(text.endswith(".") for text in REMEDIES.values())
+
+
+CONTAINER = "spec.template.spec.containers[0]"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("env", [{"name": "A", "value": 8080}], "env[0].value: string is needed, not int; put"),
+        ("env", "A=1", "env: list is needed, not str"),
+        ("command", "python app.py", "command: list is needed, not str"),
+        ("command", [7], "command[0]: string is needed, not int; put quotes around it"),
+        ("image", 7, "image: string is needed, not int; put quotes around it"),
+        ("ports", [{"containerPort": "http"}], "ports[0].containerPort: integer is needed, not"),
+        ("volumeMounts", [{"name": "a"}], "volumeMounts[0].mountPath: is missing"),
+        ("securityContext", {"runAsUser": "root"}, "securityContext.runAsUser: integer is needed"),
+        ("lifecycle", "x", "lifecycle: dictionary is needed, not str"),
+    ],
+)
+def test_wrong_field_of_a_container_is_named(field: str, value: Any, said: str) -> None:
+    pod = template()
+    pod["spec"]["containers"][0][field] = value
+    found = injected(deployment(pod))
+    assert found.result is Result.INVALID
+    assert found.warnings[0].startswith(f"{CONTAINER}.{said}")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"name": 7}, "metadata.name: string is needed, not int; put quotes around it"),
+        ({"name": "a\x1b[31m\nerror: b"}, "metadata.name: 'a"),
+        ({"name": "a" * 100_000}, "metadata.name: 'aaa"),
+        ({"namespace": 7}, "metadata.namespace: string is needed"),
+        ({"namespace": "No Good!"}, "metadata.namespace: 'No Good!' is not a name"),
+    ],
+)
+def test_name_that_kubernetes_refuses_is_invalid(metadata: dict[str, Any], said: str) -> None:
+    document = deployment(template())
+    document["metadata"] |= metadata
+    found = injected(document)
+    assert found.result is Result.INVALID
+    assert found.warnings[0].startswith(said)
+    assert len(found.title) <= 400
+    assert (found.title + found.warnings[0]).isprintable()
+
+
+def test_pod_without_containers_is_invalid() -> None:
+    found = injected(deployment({**template(), "spec": {"containers": []}}))
+    assert found.result is Result.INVALID
+    assert found.warnings[0].startswith("spec.template.spec.containers: ")
+
+
+def test_fault_of_a_namespace_is_reported_as_its_own() -> None:
+    bad: Any = {"apiVersion": "v1", "kind": "Namespace"}
+    bad["metadata"] = {"name": NAMESPACE, "annotations": {"hotpeers.dev/selector": True}}
+    assert namespaces_of([bad]) == {}
+    found = injected(bad)
+    assert found.result is Result.INVALID
+    assert found.warnings[0].startswith("metadata.annotations.hotpeers.dev/selector: string")
+
+
+def test_malformed_agent_is_invalid() -> None:
+    document = agent()
+    document["spec"]["declarative"]["deployment"] = ["x"]
+    found = injected(document)
+    assert found.result is Result.INVALID
+    assert found.warnings[0].startswith("spec.declarative.deployment: ")
+
+
+def reports_to(pod: dict[str, Any]) -> list[Any]:
+    (sidecar,) = (one for one in pod["spec"]["initContainers"] if one["name"] == "hotpeers")
+    names = ("HOTPEERS_REPORT_TO", "HOTPEERS_REPLICA")
+    return [one for one in sidecar["env"] if one["name"] in names]
+
+
+def test_pod_of_a_copied_template_reports_to_its_own_workload() -> None:
+    pod = injected(deployment(template())).document["spec"]["template"]
+    own = reports_to(pod)
+    assert own[0]["value"] == f"{NAMESPACE}/concierge"
+    pod["spec"]["serviceAccountName"] = "default"
+    pod["metadata"]["labels"]["pod-template-hash"] = "6f"
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "other-6f", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    patch = make_patch(pod, NAMESPACE, INJECTION)
+    (operation,) = patch.operations
+    assert operation["value"] == f"{NAMESPACE}/other"
+    pod = jsonpatch.apply_patch(pod, list(patch.operations))
+    assert reports_to(pod) == [{**own[0], "value": f"{NAMESPACE}/other"}, own[1]]
+    assert make_patch(pod, NAMESPACE, INJECTION).operations == ()
+
+
+def test_sidecar_of_a_template_without_a_name_reports_too() -> None:
+    job = deployment(template())
+    job["metadata"] = {"namespace": NAMESPACE, "generateName": "a-"}
+    pod = injected(job).document["spec"]["template"]
+    assert reports_to(pod) == []
+    pod["spec"]["serviceAccountName"] = "default"
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a-x", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    pod = jsonpatch.apply_patch(pod, list(make_patch(pod, NAMESPACE, INJECTION).operations))
+    assert [one["name"] for one in reports_to(pod)] == ["HOTPEERS_REPORT_TO", "HOTPEERS_REPLICA"]
+    assert reports_to(pod)[0]["value"] == f"{NAMESPACE}/a-x"
+    assert make_patch(pod, NAMESPACE, INJECTION).operations == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": "other/victim"},
+        {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}},
+    ],
+)
+def test_target_of_reports_that_a_user_sets_is_replaced(change: dict[str, Any]) -> None:
+    pod = injected(deployment(template())).document["spec"]["template"]
+    reports_to(pod)[0].pop("value")
+    reports_to(pod)[0].update(change)
+    pod["spec"]["serviceAccountName"] = "default"
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a", "controller": True}
+    pod["metadata"]["ownerReferences"] = [owner]
+    pod = jsonpatch.apply_patch(pod, list(make_patch(pod, NAMESPACE, INJECTION).operations))
+    assert reports_to(pod)[0] == {"name": "HOTPEERS_REPORT_TO", "value": f"{NAMESPACE}/a"}

@@ -48,7 +48,9 @@ class Caller:
         token = AccessToken(token="t", client_id=name, scopes=[], subject=name)
         self._user = AuthenticatedUser(token)
 
-    async def ask(self, method: str, session: str = "", request: Any = None) -> tuple[int, str]:
+    async def ask(
+        self, method: str, session: str = "", request: Any = None, version: str = ""
+    ) -> tuple[int, str]:
         """The status, and the session id of the answer."""
         body = json.dumps({"jsonrpc": "2.0", **(request or {})}).encode()
         headers = {
@@ -59,6 +61,8 @@ class Caller:
         }
         if session:
             headers["mcp-session-id"] = session
+        if version:
+            headers["mcp-protocol-version"] = version
         scope = {
             "type": "http",
             "http_version": "1.1",
@@ -97,6 +101,10 @@ class Caller:
         }
         return await self.ask("POST", "", {"id": 0, "method": "initialize", "params": hello})
 
+    async def ask_without_session(self) -> int:
+        """A request of a version of MCP that has no sessions."""
+        return (await self.ask("POST", "", {"id": 1, "method": "ping"}, version="2026-07-28"))[0]
+
     async def ping(self, session: str) -> int:
         return (await self.ask("POST", session, {"id": 1, "method": "ping"}))[0]
 
@@ -115,6 +123,18 @@ async def test_a_flood_of_sessions_costs_the_others_nothing(app: Any) -> None:
     # A session that was ended to make room goes on as if nothing had happened.
     assert await flood.ping(sessions[0]) == 200
     assert await quiet.ping(mine) == 200
+
+
+@pytest.mark.parametrize("held", range(MOST + 1))
+async def test_sessions_that_begin_at_once_get_the_places_that_there_are(
+    app: Any, held: int
+) -> None:
+    quiet, flood = Caller(app, "quiet"), Caller(app, "flood")
+    for _ in range(held):
+        await flood.begin()
+    begun = await asyncio.gather(*(quiet.begin() for _ in range(MOST)))
+    assert [status for status, _ in begun] == [200] * MOST
+    assert len({session for _, session in begun}) == MOST
 
 
 async def test_session_of_another_caller_is_not_reached(app: Any) -> None:
@@ -141,15 +161,22 @@ class Slow:
         self.sessions: set[str] = set()
         self.deleted: list[str] = []
         self.going = asyncio.Event()
+        self.greeting: asyncio.Event | None = None
+        self.refuses = False
         self.cut = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope["headers"])
         session = headers.get(b"mcp-session-id", b"").decode()
         status = 200
+        greeting = None
         if not session:
             session = f"s{len(self.sessions) + len(self.deleted)}"
-            self.sessions.add(session)
+            greeting = self.greeting
+            if self.refuses:
+                status = 400
+            else:
+                self.sessions.add(session)
         elif scope["method"] == "DELETE":
             self.deleted.append(session)
             await self.going.wait()
@@ -160,6 +187,8 @@ class Slow:
             self.cut += session in self.deleted
         made = [(b"mcp-session-id", session.encode())]
         await send({"type": "http.response.start", "status": status, "headers": made})
+        if greeting is not None:
+            await greeting.wait()
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -188,3 +217,40 @@ async def test_two_requests_that_find_the_session_gone_are_both_answered() -> No
     slow.sessions.clear()
     slow.going.set()
     assert await asyncio.gather(*both) == [404, 404]
+
+
+async def test_requests_that_begin_no_session_end_none() -> None:
+    slow = Slow()
+    slow.going.set()
+    fair = FairSessions(slow, PATH, 2)
+    caller, other = Caller(fair, "one"), Caller(fair, "other")
+    for _ in range(2):
+        await caller.begin()
+    await other.ask_without_session()
+    assert slow.deleted == []
+
+
+async def test_refused_sessions_take_no_place() -> None:
+    slow = Slow()
+    slow.going.set()
+    fair = FairSessions(slow, PATH, 2)
+    caller, other = Caller(fair, "one"), Caller(fair, "other")
+    await caller.begin()
+    slow.refuses = True
+    assert [(await other.begin())[0] for _ in range(3)] == [400] * 3
+    slow.refuses = False
+    await other.begin()
+    assert slow.deleted == []
+
+
+async def test_session_that_is_beginning_is_not_ended() -> None:
+    slow = Slow()
+    slow.going.set()
+    slow.greeting = asyncio.Event()
+    caller = Caller(FairSessions(slow, PATH, 1), "one")
+    both = [asyncio.create_task(caller.begin()) for _ in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    slow.greeting.set()
+    await asyncio.gather(*both)
+    assert slow.deleted == []

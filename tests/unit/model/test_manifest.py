@@ -186,6 +186,7 @@ def test_problem_names_field_reason_and_what_is_allowed(
         (b"just text", Nack.WRONG_SHAPE),
         (b"[1, 2]", Nack.WRONG_SHAPE),
         (b"kind: List\nitems: {}\n", Nack.WRONG_SHAPE),
+        (b"kind: AgentList\napiVersion: kagent.dev/v1alpha2\n", Nack.WRONG_SHAPE),
         (b"name: x\nskills: 7\n", ModelReason.INTERFACE_MISSING),
         (b"name: x\nurl: 7\n", ModelReason.INTERFACE_MISSING),
         (b"name: x\nskills: []\n", ModelReason.INTERFACE_MISSING),

@@ -8,6 +8,7 @@ from typing import Any
 
 from hotpeers_shim.contract import MAX_PEERS, Nack, clean_text
 
+from ...base.parts import text
 from ...base.problems import Problem
 from ..cards.card import check_depth
 from ..reasons import ModelReason
@@ -38,24 +39,24 @@ def read_documents(raw: bytes, where: str) -> list[tuple[int, Any]]:
     if not raw.strip():
         raise DocumentError(Problem(where, Nack.FILE_EMPTY, "there is nothing in it"))
     try:
-        text = raw.decode("utf-8-sig")
+        source = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"byte {error.start} is not UTF-8"
         raise DocumentError(Problem(where, Nack.NOT_UTF8, message)) from error
     if where.endswith(".json"):
-        documents = [(1, _json(text, where))]
+        documents = [(1, _json(source, where))]
     else:
         documents = [
             (number, data)
-            for number, data in enumerate(_yaml(text, where), start=1)
+            for number, data in enumerate(_yaml(source, where), start=1)
             if data is not None
         ]
     return list(_items(documents, where))
 
 
-def _json(text: str, where: str) -> Any:
+def _json(source: str, where: str) -> Any:
     try:
-        data = json.loads(text, object_pairs_hook=_pairs)
+        data = json.loads(source, object_pairs_hook=_pairs)
         check_depth(data)
     except _RepeatedKeyError as error:
         message = f"the key {clean_text(str(error), 80)!r} is there twice"
@@ -83,9 +84,9 @@ class _RepeatedKeyError(Exception):
     """A JSON object has a key twice."""
 
 
-def _yaml(text: str, where: str) -> list[Any]:
+def _yaml(source: str, where: str) -> list[Any]:
     try:
-        return read_yaml(text)
+        return read_yaml(source)
     except YamlError as error:
         problem = Problem(where, error.reason, clean_text(f"{error}{error.place}", 300))
         raise DocumentError(problem, error.place) from error
@@ -94,16 +95,26 @@ def _yaml(text: str, where: str) -> list[Any]:
 def _items(documents: list[tuple[int, Any]], where: str) -> Iterator[tuple[int, Any]]:
     count = 0
     for number, data in documents:
-        kind = data.get("kind") if isinstance(data, dict) else None
-        is_list = isinstance(kind, str) and kind.endswith("List")
-        items = data.get("items") if is_list else [data]
-        if not isinstance(items, list):
-            raise DocumentError(
-                Problem(where, Nack.WRONG_SHAPE, "a list is needed", number, "items")
-            )
-        count += len(items)
-        if count > MAX_PEERS:
-            message = f"{count} objects; the limit is {MAX_PEERS}"
-            raise DocumentError(Problem(where, Nack.TOO_MANY_PEERS, message, number))
-        for item in items:
+        for item in _listed(data, number, where):
+            count += 1
+            if count > MAX_PEERS:
+                message = f"more than {MAX_PEERS} objects"
+                raise DocumentError(Problem(where, Nack.TOO_MANY_PEERS, message, number))
             yield number, item
+
+
+def _listed(data: Any, number: int, where: str) -> Iterator[Any]:
+    """The objects of a list, and of lists in it. An object of another kind is returned itself."""
+    kind = text(data, "kind")
+    # An object whose kind ends with `List` has a name, which a list has not.
+    if not kind.endswith("List") or ("items" not in data and text(data, "metadata", "name")):
+        yield data
+        return
+    items = data.get("items")
+    if not isinstance(items, list):
+        raise DocumentError(Problem(where, Nack.WRONG_SHAPE, "a list is needed", number, "items"))
+    # The API server leaves both out in the items of a list of one kind, such as a DeploymentList.
+    own = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List")}
+    for item in items:
+        named = own["kind"] and isinstance(item, dict) and "kind" not in item
+        yield from _listed({**own, **item} if named else item, number, where)

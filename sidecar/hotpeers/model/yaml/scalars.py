@@ -1,7 +1,8 @@
 """The value of a plain YAML scalar: text, a number, true, false or null.
 
-This follows YAML 1.1 as PyYAML and kubectl read it, without its costly or surprising parts: base 60
-numbers (`1:30`), dates, and integers of more than 64 bits.
+This follows YAML 1.1 as PyYAML and kubectl read it, with the octal numbers of YAML 1.2 (`0o644`), as
+kubectl does. It leaves out costly or surprising parts: base 60 numbers (`1:30`), dates, and
+integers of more than 64 bits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _WORDS: dict[str, bool | None] = {
 _STARTS = frozenset("0123456789+-.")
 _INTEGER = re.compile(
     r"(?P<sign>[-+]?)(?:0b(?P<two>[01_]+)|0x(?P<sixteen>[0-9a-fA-F_]+)"
-    r"|0(?P<eight>[0-7_]+)|(?P<ten>0|[1-9][0-9_]*))"
+    r"|0o?(?P<eight>[0-7_]+)|(?P<ten>0|[1-9][0-9_]*))"
 )
 _BASES = {"two": 2, "eight": 8, "ten": 10, "sixteen": 16}
 _FLOAT = re.compile(
@@ -51,7 +52,7 @@ def _integer(text: str, found: re.Match[str]) -> Scalar:
     digits = found[base].replace("_", "")
     if not digits:
         # `0_` is a number in YAML 1.1, but `0x_` is not.
-        return 0 if base == "eight" else text
+        return 0 if base == "eight" and "o" not in text else text
     value = int(digits, _BASES[base])
     if value >= _LARGEST:
         # Refuse large numbers: keys could be chosen that all have the same hash, which
