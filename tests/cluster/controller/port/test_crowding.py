@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -60,13 +61,20 @@ def test_large_requests_of_one_account_do_not_delay_others(
         threads = [threading.Thread(target=shout) for _ in range(100)]
         for thread in threads:
             thread.start()
-        taken = []
+        taken, started = [], time.monotonic()
         while any(thread.is_alive() for thread in threads):
             begun = time.monotonic()
             why = refused(quiet, path, {"metadata": {"name": "small"}})
             taken.append(time.monotonic() - begun)
             assert "denied the request" in why, why
+        whole = time.monotonic() - started
     assert len(messages) == 100
-    assert max(taken) < 5.0
     busy = sum("TooBusy" in one for one in messages)
-    print(f"{len(taken)} small calls meanwhile, at most {max(taken):.2f} s; {busy} large too many")
+    print(
+        f"{len(taken)} small calls in {whole:.1f} s, at most {max(taken):.2f} s;"
+        f" {busy} large too many"
+    )
+    # Behind all large ones, there would be one small call, which takes all of the time. A few at the
+    # start are slow all the same: the API server itself reads a hundred large bodies then.
+    assert len(taken) > 10
+    assert median(taken) < whole / 10
