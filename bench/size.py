@@ -19,7 +19,7 @@ MAPS = "/api/v1/namespaces/{}/configmaps"
 SELECTOR = f"{LABEL}=true"
 PRODUCT = os.environ.get("HOTPEERS_PRODUCT_PYTHON", sys.executable)
 K8S_SIDECAR = os.environ.get("PEER_K8S_SIDECAR", "")
-# It insists on one file of a pod, whatever it is told to watch.
+# k8s-sidecar reads one file that only a pod has. This stands in for it.
 IN_A_POD = """
 import builtins, io, runpy, sys
 plain = builtins.open
