@@ -84,8 +84,8 @@ def test_configuration_is_acked_quickly_without_a_request(agent):
     agent.configure(instruction="second")
     begun = time.monotonic()
     agent.is_live()
-    # It takes 0.2 s on an idle machine.
-    assert time.monotonic() - begun < 5.0
+    # It takes 0.2 s on an idle machine. Without hotpeers, only a restart brings it.
+    assert time.monotonic() - begun < 15
 
 
 def test_the_wanted_hash_is_verified_in_the_pod(fresh, tmp_path):

@@ -218,7 +218,8 @@ async def test_task_that_takes_longer_than_the_call_may_is_cancelled(
     answers, took = await asked(conversation(), [name], "long")
     assert "did not answer within 2 s" in answers[name]
     assert answers[name].index("Partial") < answers[name].index("word 0 word 1")
-    assert took < 5
+    # The task itself takes 30 s.
+    assert took < 15
     await until_async("the cancellation", lambda: server.log(call="cancel"))
 
 

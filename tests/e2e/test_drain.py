@@ -192,5 +192,6 @@ def test_idle_pod_ends_quickly(cast: Cast, timings: Timings) -> None:
     wait_until_gone(cast.stage.api, pod)
     took = time.monotonic() - began
     timings.note("idle: deleted → gone", took)
-    assert took < 20
+    # It ends by itself: kubelet would kill it after 31 s and its bound.
+    assert took < 30
     assert all(one.uid != pod.uid for one in list_pods(cast.stage.api, cast.stage.namespace, {}))

@@ -1,6 +1,7 @@
-"""Files made to cost much: each is read or refused in at most a second of this machine."""
+"""Files made to cost much: none costs much more than an ordinary file of the same size."""
 
 import time
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,9 @@ from hotpeers.model.manifest import read_manifests
 from hotpeers.model.yaml.document import MAX_MANIFEST_BYTES
 from kit.bombs import AGENT, BOMBS, PEER, SPEC
 
-SECONDS = 1.0
+TIMES = 5
+"""How many times the seconds of an ordinary file each may cost. The costliest takes less than twice as
+many; a busy machine doubles that for moments."""
 # The repeated parts of a bomb: tokens of YAML, numbers of each form, and whole entries.
 PIECES = [
     *("[", "{", "]", "}", ",", "- ", "? ", ": ", "\n", " ", "\t", "#\n", "'", '"', "|\n", ">\n"),
@@ -62,11 +65,19 @@ def seconds_to_read(raw: bytes, where: str = "a.yaml") -> float:
     return took
 
 
+@cache
+def allowed_seconds() -> float:
+    """What each file may cost on this machine."""
+    ordinary = BOMBS["peers"].encode()
+    assert 0.9 * MAX_MANIFEST_BYTES < len(ordinary) <= MAX_MANIFEST_BYTES
+    return TIMES * seconds_to_read(ordinary)
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_bomb_is_read_or_refused_in_time(name: str) -> None:
     raw = BOMBS[name].encode()
     assert len(raw) <= MAX_MANIFEST_BYTES
-    assert seconds_to_read(raw) < SECONDS
+    assert seconds_to_read(raw) < allowed_seconds()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +97,7 @@ def test_bomb_is_read_or_refused_in_time(name: str) -> None:
     ids=range(10),
 )
 def test_bomb_of_json_is_read_or_refused_in_time(raw: bytes) -> None:
-    assert seconds_to_read(raw, "a.json") < SECONDS
+    assert seconds_to_read(raw, "a.json") < allowed_seconds()
 
 
 @st.composite
@@ -105,10 +116,10 @@ def bombs(draw: st.DrawFn) -> bytes:
 @given(bombs(), st.sampled_from(["a.yaml", "a.json"]))
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_bomb_is_read_or_refused_in_time(raw: bytes, where: str) -> None:
-    assert seconds_to_read(raw, where) < SECONDS
+    assert seconds_to_read(raw, where) < allowed_seconds()
 
 
 @given(st.binary(max_size=4096), st.integers(1, 300))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_repeated_random_bytes_are_read_or_refused_in_time(raw: bytes, times: int) -> None:
-    assert seconds_to_read((raw * times)[:MAX_MANIFEST_BYTES]) < SECONDS
+    assert seconds_to_read((raw * times)[:MAX_MANIFEST_BYTES]) < allowed_seconds()
