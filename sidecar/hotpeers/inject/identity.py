@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..base.parts import items, part, text
 from .outcome import Json
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_MAKERS = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
+"""The makers of ReplicaSets, by the label of a pod whose value ends the name of its ReplicaSet. The second
+is that of Argo Rollouts (pkg/apis/rollouts/v1alpha1/types.go, `DefaultRolloutUniqueLabelKey`)."""
 
 
 def orchestrator_name(pod: Json) -> str:
@@ -21,8 +25,26 @@ def workload_name(pod: Json) -> str:
 
     The controller gives the workload's Orchestrator this name.
     """
-    name = next(_owners(pod), "")
+    _, name = workload_of(pod)
     return name if _NAME.fullmatch(name) else ""
+
+
+def workload_of(pod: Json) -> tuple[str, str]:
+    """The kind and name of the workload that made a pod; two empty texts for a pod without one.
+
+    A pod names only its ReplicaSet as its owner, so those of a Deployment and a Rollout follow from
+    the pod's labels.
+    """
+    for owner in items(pod, "metadata", "ownerReferences"):
+        if part(owner).get("controller") is not True:
+            continue
+        kind, name = text(owner, "kind"), text(owner, "name")
+        for label, maker in _MAKERS.items() if kind == "ReplicaSet" else ():
+            digest = text(pod, "metadata", "labels", label)
+            if digest and name.endswith(f"-{digest}"):
+                return maker, name.removesuffix(f"-{digest}")
+        return kind, name
+    return "", ""
 
 
 def _candidates(pod: Json) -> Iterator[str]:
@@ -31,15 +53,4 @@ def _candidates(pod: Json) -> Iterator[str]:
     if labels.get("app") == "kagent":
         yield labels.get("kagent", "")
     yield labels.get("app.kubernetes.io/name", "")
-    yield from _owners(pod)
-
-
-def _owners(pod: Json) -> Iterator[str]:
-    metadata = pod.get("metadata") or {}
-    labels = metadata.get("labels") or {}
-    for owner in metadata.get("ownerReferences") or []:
-        if owner.get("controller"):
-            name = owner.get("name", "")
-            if owner.get("kind") == "ReplicaSet":
-                name = name.removesuffix(f"-{labels.get('pod-template-hash', '')}")
-            yield name
+    yield workload_of(pod)[1]

@@ -82,7 +82,7 @@ def workload(namespace: str, kind: str, name: str, owner: Object | None = None) 
 
 def reference(owner: Object) -> Object:
     return {
-        "apiVersion": APPS,
+        "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
         "name": owner["metadata"]["name"],
         "uid": owner["metadata"]["uid"],
@@ -90,7 +90,7 @@ def reference(owner: Object) -> Object:
     }
 
 
-def pod(owner: Object, account: str, name: str) -> Object:
+def pod(owner: Object, account: str, name: str, **labels: str) -> Object:
     """A pod of a workload, as the webhook leaves it."""
     namespace = owner["metadata"]["namespace"]
     return injected(
@@ -100,7 +100,7 @@ def pod(owner: Object, account: str, name: str) -> Object:
             "metadata": {
                 "namespace": namespace,
                 "name": name,
-                "labels": LABELS,
+                "labels": labels or LABELS,
                 "ownerReferences": [reference(owner)],
             },
             "spec": {
@@ -300,6 +300,34 @@ async def test_orchestrator_of_the_hub_is_not_touched_by_a_workload_of_its_name(
         assert problem.reason == "OrchestratorTaken"
         assert problem.where == f"Orchestrator/{namespace}/lead"
     assert api.read(hub)["metadata"]["resourceVersion"] == hub["metadata"]["resourceVersion"]
+
+
+async def test_rollout_has_one_orchestrator_for_its_revisions(
+    cluster: Cluster, namespace: str, controller: ServiceAccount
+) -> None:
+    """Argo's ReplicaSets belong to a Rollout, whose kind this cluster does not know."""
+    api = cluster.api
+    metadata = {
+        "namespace": namespace,
+        "name": "lead",
+        "uid": "7a1f0c52-0000-4000-8000-000000000001",
+    }
+    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": metadata}
+    for digest in ("6b9f", "7c8d"):
+        name = f"lead-{digest}"
+        replica_set = api.create(workload(namespace, "ReplicaSet", name, rollout))
+        labels = {"rollouts-pod-template-hash": digest}
+        api.create(pod(replica_set, "default", f"{name}-x", **labels))
+    shown = orchestrator(namespace, "lead")
+    async with keeping(controller) as workloads:
+        await until_async("the Orchestrator", lambda: found(api, shown))
+        binding = {"apiVersion": RBAC, "kind": "RoleBinding", "metadata": dict(shown["metadata"])}
+        binding["metadata"]["name"] = "hotpeers-status-lead"
+        await until_async("the right of its pods", lambda: found(api, binding))
+        assert not workloads.problems()
+    assert api.read(shown)["spec"]["workload"]["kind"] == "Rollout"
+    items = api.request("GET", f"/apis/hotpeers.dev/v1alpha1/namespaces/{namespace}/orchestrators")
+    assert [one["metadata"]["name"] for one in items["items"]] == ["lead"]
 
 
 async def test_workload_of_the_same_name_is_named_while_it_has_pods(

@@ -29,7 +29,7 @@ def pod(*owners: dict[str, Any], **spec: Any) -> dict[str, Any]:
             "metadata": {
                 "namespace": "ns",
                 "name": "pod",
-                "labels": {"pod-template-hash": "abc"},
+                "labels": {"pod-template-hash": "abc", "rollouts-pod-template-hash": "def"},
                 "ownerReferences": list(owners),
             },
             "spec": {
@@ -48,6 +48,8 @@ def pod(*owners: dict[str, Any], **spec: Any) -> dict[str, Any]:
         ([reference("ReplicaSet", "lead-abc")], {}, "lead"),
         ([reference("StatefulSet", "lead")], {}, "lead"),
         ([reference("DaemonSet", "lead.v2")], {}, "lead.v2"),
+        # Argo Rollouts names its ReplicaSets in the same way, but has a label of its own.
+        ([reference("ReplicaSet", "lead-def")], {}, "lead"),
         ([reference("ReplicaSet", "lead-other")], {}, "lead-other"),
         ([], {}, ""),
         ([reference("StatefulSet", "lead", controller=False)], {}, ""),
