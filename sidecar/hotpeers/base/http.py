@@ -10,7 +10,6 @@ from aiohttp import web, web_response
 from .errors import ListenError
 from .settings import Listen
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """The content type of Prometheus' text format."""
 
 

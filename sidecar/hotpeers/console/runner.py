@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from .. import __version__
-from ..base.http import METRICS_TYPE, serve
+from ..base.health import health_routes
+from ..base.http import serve
 from ..base.problems import Problem, log_problems
 from ..base.signals import Stop, raise_at_signal
 from ..kube.client import Client
@@ -123,22 +124,15 @@ class Console:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _health_app(self) -> web.Application:
-        async def healthz(_: web.Request) -> web.Response:
-            return web.Response(text="ok\n")
+        def unready() -> str:
+            return "" if self.watch.complete else "the cluster was not read completely yet"
 
-        async def readyz(_: web.Request) -> web.Response:
-            if self.watch.complete:
-                return web.Response(text="ok\n")
-            return web.Response(text="the cluster was not read completely yet\n", status=503)
-
-        async def metrics(_: web.Request) -> web.Response:
-            body = self.metrics.text(self.watch.problems())
-            return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
+        def metrics() -> bytes:
+            self.metrics.show_problems(self.watch.problems())
+            return self.metrics.text()
 
         app = web.Application()
-        app.router.add_get("/healthz", healthz)
-        app.router.add_get("/readyz", readyz)
-        app.router.add_get("/metrics", metrics)
+        app.add_routes(health_routes(unready, metrics))
         return app
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from cryptography import x509
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
+from prometheus_client import Counter, Gauge, Histogram
 
-from .. import __version__
+from ..base.metrics import ProcessMetrics, event_failures
 from ..base.problems import Problem
 from ..inject.review import Review
 
@@ -49,11 +47,12 @@ class Usage(Protocol):
         ...
 
 
-class ControllerMetrics:
+class ControllerMetrics(ProcessMetrics):
     """The metrics of one controller."""
 
     def __init__(self) -> None:
-        self.registry = own = CollectorRegistry()
+        super().__init__()
+        own = self.registry
         self._injections = Counter(
             "hotpeers_injections_total",
             "Pods that were asked about, by what became of them",
@@ -79,11 +78,7 @@ class ControllerMetrics:
             buckets=_SECONDS,
             registry=own,
         )
-        self._lost = Counter(
-            "hotpeers_event_failures_total",
-            "Kubernetes Events that could not be made",
-            registry=own,
-        )
+        self._lost = event_failures(own)
         self._ended = Counter(
             "hotpeers_spawned_deleted_total",
             "Spawned agents that this replica deleted, by why",
@@ -179,14 +174,6 @@ class ControllerMetrics:
             "Bindings of orchestrators; 0 where this replica does not lead",
             registry=own,
         )
-        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
-        Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
-            1
-        )
-
-    def text(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def reviewed(self, review: Review, seconds: float) -> None:
         """An injection request was answered."""
@@ -261,6 +248,4 @@ class ControllerMetrics:
         """Set the gauges to the state of a replica."""
         self._leader.set(leading)
         self._bindings.set(bindings)
-        self._problems.clear()
-        for reason, count in Counted(one.reason.value for one in problems).items():
-            self._problems.labels(reason).set(count)
+        self.show_problems(problems)

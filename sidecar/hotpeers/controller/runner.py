@@ -10,9 +10,12 @@ import signal
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import web
+
 from .. import __version__
 from ..base.backoff import Backoff
 from ..base.errors import SettingsError
+from ..base.health import health_routes
 from ..base.http import serve
 from ..base.memory import return_large_blocks
 from ..base.problems import Problem
@@ -21,7 +24,6 @@ from ..model.selector import parse_selector
 from .admission.injection import Webhook
 from .admission.owners import Owners
 from .certificates.folder import follow_folder
-from .health import make_health_app
 from .hold.holding import Holding
 from .metrics import ControllerMetrics
 from .port.tls import ServingCertificate, serve_tls
@@ -86,7 +88,7 @@ class Controller:
             )
         async with AsyncExitStack() as stack:
             if settings.health_listen is not None:
-                app = make_health_app(self._unready, self._metrics_text, self._status)
+                app = self._health_app()
                 flag = "--health-listen (HOTPEERS_HEALTH_LISTEN)"
                 port = await stack.enter_async_context(serve(app, settings.health_listen, flag))
                 logger.info("serving health on port %d", port, extra={"port": port})
@@ -137,6 +139,15 @@ class Controller:
             replica = self._replica
             self._metrics.show(replica.leading, replica.bindings, self._problems())
         return self._metrics.text()
+
+    def _health_app(self) -> web.Application:
+        async def status(_: web.Request) -> web.Response:
+            return web.json_response(self._status())
+
+        app = web.Application()
+        app.add_routes(health_routes(self._unready, self._metrics_text))
+        app.router.add_get("/status", status)
+        return app
 
     def _status(self) -> dict[str, Any]:
         why = self._unready()

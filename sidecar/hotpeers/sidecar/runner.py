@@ -93,7 +93,7 @@ async def _run_in_cluster(settings: Settings, metrics: Metrics) -> None:
         )
         feedback = None
         if settings.orchestrator:
-            feedback = Feedback(client, settings.orchestrator, metrics.event_failed)
+            feedback = Feedback(client, settings.orchestrator, metrics.event_lost)
         make_writer = None
         if settings.report_to:
             make_writer = partial(OrchestratorWriter, client, settings.report_to, settings.replica)

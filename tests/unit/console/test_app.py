@@ -342,7 +342,7 @@ async def test_metrics_count_sessions_sign_ins_and_ended_tokens(scene: Any, cloc
         await sign_in(browser)
         async with browser.get("/events") as stream:
             await events_of(stream)
-            found = metrics.text(()).decode()
+            found = metrics.text().decode()
             assert 'hotpeers_console_sign_ins_total{result="accepted"} 1.0' in found
             assert 'hotpeers_console_sign_ins_total{result="refused"} 1.0' in found
             assert 'hotpeers_console_sign_ins_total{result="failed"} 0.0' in found
@@ -351,7 +351,7 @@ async def test_metrics_count_sessions_sign_ins_and_ended_tokens(scene: Any, cloc
         scene.tokens.clear()
         clock.now += KEPT_SECONDS
         await browser.get("/")
-        found = metrics.text(()).decode()
+        found = metrics.text().decode()
         assert "hotpeers_console_sessions 0.0" in found
         assert "hotpeers_console_revoked_sessions_total 1.0" in found
 

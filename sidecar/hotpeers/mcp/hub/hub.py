@@ -13,7 +13,8 @@ from aiohttp import web
 from hotpeers_shim.settings import Settings
 
 from ... import __version__
-from ...base.http import METRICS_TYPE, serve
+from ...base.health import health_routes
+from ...base.http import serve
 from ...base.problems import Problem, log_problems
 from ...base.reasons import Reason
 from ...base.signals import Stop, raise_at_signal
@@ -220,24 +221,17 @@ class Hub:
         return Caller(tenant.tools, owner, tenant.title, of_user if passes else {})
 
     def _health_app(self) -> web.Application:
-        async def healthz(_: web.Request) -> web.Response:
-            return web.Response(text="ok\n")
-
-        async def readyz(_: web.Request) -> web.Response:
+        def unready() -> str:
             if self._leaving:
-                return web.Response(text="the hub is ending\n", status=503)
-            if self.tenants.ready:
-                return web.Response(text="ok\n")
-            return web.Response(text="the cluster was not read completely yet\n", status=503)
+                return "the hub is ending"
+            return "" if self.tenants.ready else "the cluster was not read completely yet"
 
-        async def metrics(_: web.Request) -> web.Response:
-            body = self.metrics.text(self.problems())
-            return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
+        def metrics() -> bytes:
+            self.metrics.show_problems(self.problems())
+            return self.metrics.text()
 
         app = web.Application()
-        app.router.add_get("/healthz", healthz)
-        app.router.add_get("/readyz", readyz)
-        app.router.add_get("/metrics", metrics)
+        app.add_routes(health_routes(unready, metrics))
         return app
 
 

@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from ... import __version__
-from ...base.problems import Problem
-from ...base.reasons import Reason
+from ...base.metrics import WatchMetrics, event_failures
 from .tenant import Tenant
 
 
-class HubMetrics:
+class HubMetrics(WatchMetrics):
     """The metrics of one hub; `tenants` are read at each request."""
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
-        self.registry = own = CollectorRegistry()
+        super().__init__()
         self._rejected = Counter(
             "hotpeers_hub_rejected_total",
             "Requests without the token of an orchestrator",
-            registry=own,
+            registry=self.registry,
         )
-        self._watches = Counter(
-            "hotpeers_watch_restarts_total",
-            "Watches that ended otherwise than they should",
-            ["reason"],
-            registry=own,
-        )
-        self._lost = Counter(
-            "hotpeers_event_failures_total",
-            "Kubernetes Events that could not be made",
-            registry=own,
-        )
-        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
-        Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
-            1
-        )
-        own.register(_PerOrchestrator(tenants))
-
-    def text(self, problems: Iterable[Problem]) -> bytes:
-        """The metrics in Prometheus' text format."""
-        self._problems.clear()
-        for word, count in Tally(problem.reason.value for problem in problems).items():
-            self._problems.labels(word).set(count)
-        return generate_latest(self.registry)
+        self._lost = event_failures(self.registry)
+        self.registry.register(_PerOrchestrator(tenants))
 
     def rejected(self) -> None:
         """A request had no valid token."""
@@ -57,10 +32,6 @@ class HubMetrics:
     def event_lost(self) -> None:
         """An Event could not be written."""
         self._lost.inc()
-
-    def watch_restarted(self, reason: Reason) -> None:
-        """A watch ended with an error, and is restarted."""
-        self._watches.labels(reason.value).inc()
 
 
 class _PerOrchestrator(Collector):

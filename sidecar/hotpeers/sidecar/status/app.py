@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ...base.http import METRICS_TYPE
+from ...base.health import health_routes
 from ...page.headers import SECURITY_HEADERS
 from ...page.serving import PATH as ASSET_PATH
 from ...page.serving import serve_asset
@@ -29,17 +29,12 @@ def make_app(
     ended.
     """
 
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+    def unready() -> str:
+        return "" if status().ready else "no complete list of peers was written yet"
 
-    async def readyz(_: web.Request) -> web.Response:
-        if status().ready:
-            return web.Response(text="ok\n")
-        return web.Response(text="no complete list of peers was written yet\n", status=503)
-
-    async def show_metrics(_: web.Request) -> web.Response:
+    def metrics_text() -> bytes:
         metrics.show(status())
-        return web.Response(body=metrics.text(), headers={"Content-Type": METRICS_TYPE})
+        return metrics.text()
 
     async def show_status(_: web.Request) -> web.Response:
         return web.json_response(status().document())
@@ -51,9 +46,7 @@ def make_app(
         return web.Response(text=render_page(status().document()), content_type="text/html")
 
     app = web.Application(middlewares=[_add_headers, make_host_check(hosts)])
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", show_metrics)
+    app.add_routes(health_routes(unready, metrics_text))
     app.router.add_get("/status", show_status)
     if drain is not None:
         app.router.add_get("/drain", _make_drain(drain, metrics), allow_head=False)

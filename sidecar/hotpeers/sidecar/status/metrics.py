@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter as Tally
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
+from prometheus_client import Counter, Gauge, Histogram
 
 from hotpeers_shim.contract import Ack, ConfigState, Nack, Peer, PeerProblem
 
-from ... import __version__
+from ...base.metrics import WatchMetrics, count_words, event_failures
 from ...base.problems import log_problems
-from ...base.reasons import Reason
 from ..acks.configuration import config_problems, new_configs, where_of
 from ..acks.failures import failing_calls, reason_label
 from ..acks.reader import Acks
@@ -28,11 +25,11 @@ _MAX_SERIES = 100
 _WORDS = {word.value for word in (*Nack, *PeerProblem)}
 
 
-class Metrics:
-    """The metrics of one sidecar, in a registry of their own."""
+class Metrics(WatchMetrics):
+    """The metrics of one sidecar."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         own = self.registry
         self._peers = Gauge("hotpeers_peers", "Peers in the peer file", registry=own)
         self._ready = Gauge(
@@ -60,7 +57,6 @@ class Metrics:
         self._refused = Gauge(
             "hotpeers_refused_peers", "Candidates that are not offered", ["reason"], registry=own
         )
-        self._problems = Gauge("hotpeers_problems", "What is wrong now", ["reason"], registry=own)
         self._calls = Gauge(
             "hotpeers_call_failures",
             "Calls of a peer that failed since the last one that did not",
@@ -75,22 +71,12 @@ class Metrics:
             "Writes of the peer file that failed",
             registry=own,
         )
-        self._untold = Counter(
-            "hotpeers_event_failures_total",
-            "Kubernetes Events that could not be made",
-            registry=own,
-        )
+        self._lost = event_failures(own)
         self._turns = Gauge("hotpeers_turns", "Turns in flight in the agent", registry=own)
         self._drains = Counter(
             "hotpeers_drains_total",
             "Drains of the agent, by how they ended",
             ["outcome"],
-            registry=own,
-        )
-        self._watches = Counter(
-            "hotpeers_watch_restarts_total",
-            "Watches that ended otherwise than they should",
-            ["reason"],
             registry=own,
         )
         self._projection = Histogram(
@@ -99,13 +85,6 @@ class Metrics:
         self._reload = Histogram(
             "hotpeers_reload_seconds", "From event to ack", buckets=_SECONDS, registry=own
         )
-        Gauge("hotpeers_build_info", "Version", ["version"], registry=own).labels(__version__).set(
-            1
-        )
-
-    def text(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def show(self, status: Status) -> None:
         """Set the gauges from the status."""
@@ -114,12 +93,12 @@ class Metrics:
         self._generation.set(status.generation)
         self._acked.set(status.acks.generation or 0)
         self._turns.set(status.turns.active)
-        _count(self._agents, (ack.state.value for ack in status.acks.acks))
-        _count(self._refused, (item.reason.value for item in status.refused))
+        count_words(self._agents, (ack.state.value for ack in status.acks.acks))
+        count_words(self._refused, (item.reason.value for item in status.refused))
         self._show_calls(status)
-        _count(self._problems, (problem.reason.value for problem in status.all_problems))
+        self.show_problems(status.all_problems)
         configs = (ack.config for ack in status.acks.acks)
-        _count(self._configs, (one.state.value for one in configs if one is not None))
+        count_words(self._configs, (one.state.value for one in configs if one is not None))
 
     def _show_calls(self, status: Status) -> None:
         self._calls.clear()
@@ -146,13 +125,9 @@ class Metrics:
         """The peer file could not be written."""
         self._failures.inc()
 
-    def watch_restarted(self, reason: Reason) -> None:
-        """A watch of the source ended with an error, and is restarted."""
-        self._watches.labels(reason.value).inc()
-
-    def event_failed(self) -> None:
+    def event_lost(self) -> None:
         """A Kubernetes Event could not be written."""
-        self._untold.inc()
+        self._lost.inc()
 
     def configured(self, state: ConfigState) -> None:
         """The configuration of an agent process changed to this state."""
@@ -162,12 +137,6 @@ class Metrics:
         """An agent process rejected the newest peer file, or its shim failed."""
         # Only known reasons become labels, because an agent can write any text.
         self._nacks.labels(reason if reason in _WORDS else "Other").inc()
-
-
-def _count(gauge: Gauge, words: Iterable[str]) -> None:
-    gauge.clear()
-    for word, count in Tally(words).items():
-        gauge.labels(word).set(count)
 
 
 def log_peers(changes: PeerChanges, generation: int) -> None:
