@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -137,3 +138,10 @@ async def browser(scene: Scene) -> AsyncIterator[TestClient[Any, Any]]:
     """A client of a site that follows no redirects and keeps cookies."""
     async with TestClient(TestServer(scene.site().app())) as client:
         yield client
+
+
+@pytest.fixture
+async def publishing(scene: Any) -> Any:
+    task = asyncio.create_task(scene.world.publish())
+    yield
+    task.cancel()

@@ -1,0 +1,89 @@
+"""The events of the pages that update themselves, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from hotpeers.console.streams import MOST_OF_A_SESSION
+from kit.apiserver.resources import peer
+from kit.console.browser import Browser, events_of, sign_in, text_of, version_in
+from kit.console.objects import status_of
+
+
+async def test_change_reaches_a_page(scene: Any, browser: Browser, publishing: None) -> None:
+    await sign_in(browser)
+    version = version_in(await text_of(browser, "/"))
+    async with browser.get("/events", params={"since": version}) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        scene.put("peers", peer("team", "new"))
+        event = await events_of(stream)
+        assert event["event"] == "change"
+        assert event["data"] == version_in(await text_of(browser, "/")) != version
+
+
+async def test_event_has_nothing_of_the_change(
+    scene: Any, browser: Browser, publishing: None
+) -> None:
+    await sign_in(browser)
+    async with browser.get("/events") as stream:
+        event = await events_of(stream)
+        assert re.fullmatch(r"[0-9a-f]{8}\.all\.\d+", event["data"])
+
+
+async def test_change_that_was_missed_is_sent_at_once(
+    scene: Any, browser: Browser, publishing: None
+) -> None:
+    await sign_in(browser)
+    version = version_in(await text_of(browser, "/"))
+    scene.put("peers", peer("team", "new"))
+    for headers, since in (
+        ({"Last-Event-ID": version}, ""),
+        ({}, version),
+        ({}, "of-another-process"),
+    ):
+        async with browser.get("/events", params={"since": since}, headers=headers) as stream:
+            assert (await events_of(stream))["data"] != version
+
+
+async def test_user_gets_no_event_for_hidden_namespaces(
+    scene: Any, browser: Browser, publishing: None
+) -> None:
+    await sign_in(browser, "of-team")
+    version = version_in(await text_of(browser, "/"))
+    async with browser.get("/events", params={"since": version}) as stream:
+        scene.show("other", "secret-lead", status_of(["other/x"]))
+        await asyncio.sleep(0.3)
+        scene.put("peers", peer("team", "new"))
+        await events_of(stream)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await events_of(stream)
+
+
+async def test_stream_ends_with_the_session(scene: Any, browser: Browser, publishing: None) -> None:
+    await sign_in(browser)
+    version = version_in(await text_of(browser, "/"))
+    async with browser.get("/events", params={"since": version}) as stream:
+        cookies = {one.key: one.value for one in browser.session.cookie_jar}
+        await browser.post("/sign-out", cookies=cookies, allow_redirects=False)
+        scene.put("peers", peer("team", "new"))
+        assert (await events_of(stream))["event"] == "end"
+
+
+async def test_streams_of_a_session_are_limited(browser: Browser) -> None:
+    await sign_in(browser)
+    streams = [await browser.get("/events") for _ in range(MOST_OF_A_SESSION)]
+    async with browser.get("/events") as refused:
+        assert refused.status == 503
+    for stream in streams:
+        stream.close()
+
+
+async def test_hostile_last_event_id_changes_nothing(browser: Browser) -> None:
+    await sign_in(browser)
+    async with browser.get("/events", params={"since": "a\n\nevent: evil\ndata: x" * 50}) as stream:
+        assert (await events_of(stream))["event"] == "change"
