@@ -45,7 +45,7 @@ def find() -> str:
 def report(reason: str, message: str) -> None:
     """Write the line once, and the ack again and again in a thread. Never raises.
 
-    docs/reference.md lists the words for `reason`. Later reports of the same process are ignored.
+    docs/reference/files.md lists the words for `reason`. Later reports of the same process are ignored.
     """
     if os.getpid() in _said:
         return

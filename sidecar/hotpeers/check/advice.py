@@ -10,7 +10,8 @@ from ..base.reasons import Reason
 from ..controller.reasons import ControllerReason
 from .reasons import CheckReason as R
 
-_CONTROLLER = "what-the-controller-keeps-in-the-cluster"
+_CONTROLLER = "cluster-objects.md#what-the-controller-keeps-in-the-cluster"
+_INJECTION = "injection.md"
 
 
 class Severity(StrEnum):
@@ -23,11 +24,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`section` is an anchor of docs/reference.md."""
+    """`page` is a page of docs/reference, with an anchor if it is about one section."""
 
     remedy: str
     severity: Severity = Severity.ERROR
-    section: str = "check"
+    page: str = "check.md"
 
 
 _WARNING, _NOTE = Severity.WARNING, Severity.NOTE
@@ -37,7 +38,7 @@ ADVICE: Mapping[Reason, Advice] = {
     R.KUBELET_TOO_OLD: Advice(
         "Upgrade the kubelet, or set sidecar.native=false in the chart (--native-sidecars false).",
         _NOTE,
-        "injection",
+        _INJECTION,
     ),
     R.CLOCK_SKEWED: Advice(
         "Synchronize both clocks by NTP: certificates and tokens depend on them.", _WARNING
@@ -55,7 +56,7 @@ ADVICE: Mapping[Reason, Advice] = {
         _WARNING,
     ),
     R.VERSIONS_DIFFER: Advice(
-        "Restart its workload at a quiet time: kubectl rollout restart.", _WARNING, "injection"
+        "Restart its workload at a quiet time: kubectl rollout restart.", _WARNING, _INJECTION
     ),
     R.IMAGE_NOT_PULLED: Advice(
         "Push the image to a registry that the nodes reach, and set image.repository, image.tag and "
@@ -63,11 +64,11 @@ ADVICE: Mapping[Reason, Advice] = {
     ),
     R.WEBHOOK_MISSING: Advice(
         "Install or upgrade the chart: helm upgrade, with enabled=true if it is off.",
-        section=_CONTROLLER,
+        page=_CONTROLLER,
     ),
     R.WEBHOOK_UNREACHABLE: Advice(
         "See why the controller's pods are not ready: kubectl describe and kubectl logs.",
-        section=_CONTROLLER,
+        page=_CONTROLLER,
     ),
     R.NETWORK_POLICY_BLOCKS: Advice(
         "Admit all addresses to the port of the webhook (9443): the API server is not a pod. "
@@ -76,66 +77,68 @@ ADVICE: Mapping[Reason, Advice] = {
     R.CERTIFICATE_EXPIRED: Advice(
         "Look at the controller's log: it renews certificates. To recreate them, scale it to 0, empty "
         "the Secret, and scale it up. With cert-manager, look at its Certificate.",
-        section=_CONTROLLER,
+        page=_CONTROLLER,
     ),
     R.CA_BUNDLE_WRONG: Advice(
         "The controller writes the caBundle once it leads: look at its log. With cert-manager, look "
         "at cainjector. No other tool may write this field.",
-        section=_CONTROLLER,
+        page=_CONTROLLER,
     ),
     R.DEFINITION_MISSING: Advice(
         "Upgrade the chart with crds.install=true, or kubectl apply -f k8s/crds.",
-        section="objects-of-a-cluster",
+        page="cluster-objects.md",
     ),
     R.DEFINITION_OLD: Advice(
         "Apply the CustomResourceDefinitions of this version: kubectl apply -f k8s/crds.",
-        section="objects-of-a-cluster",
+        page="cluster-objects.md",
     ),
     R.ACCOUNT_RIGHT_MISSING: Advice(
         "Apply the roles of the installed version again: helm upgrade, or k8s/rbac.",
-        section=_CONTROLLER,
+        page=_CONTROLLER,
     ),
     R.INJECTION_NOT_DONE: Advice(
         "Fix the other errors first. If there are none, look at the controller's log, and whether "
         "the API server can connect to it.",
-        section="injection",
+        page=_INJECTION,
     ),
     R.INJECTION_UNTESTED: Advice(
-        "Choose a namespace with --namespace where you may create pods.", _WARNING, "injection"
+        "Choose a namespace with --namespace where you may create pods.", _WARNING, _INJECTION
     ),
     R.NAMESPACE_EXCLUDED: Advice(
         "Move the workload, or remove the namespace from webhook.excludedNamespaces or its label "
         "hotpeers.dev/injection=disabled.",
-        section="injection",
+        page=_INJECTION,
     ),
-    R.POD_SKIPPED: Advice("Change the pod template as the reason says.", _WARNING, "injection"),
+    R.POD_SKIPPED: Advice("Change the pod template as the reason says.", _WARNING, _INJECTION),
     R.POD_NOT_INJECTED: Advice(
-        "Restart its workload: kubectl rollout restart.", _WARNING, "injection"
+        "Restart its workload: kubectl rollout restart.", _WARNING, _INJECTION
     ),
-    R.GO_WITHOUT_BRIDGE: Advice("Remove the annotation hotpeers.dev/bridge.", section="the-bridge"),
+    R.GO_WITHOUT_BRIDGE: Advice(
+        "Remove the annotation hotpeers.dev/bridge.", page="injection.md#the-bridge"
+    ),
     R.CREDENTIALS_MISSING: Advice(
-        "Create the Secret; the running sidecar reads it.", section="credentials"
+        "Create the Secret; the running sidecar reads it.", page="calls.md#credentials"
     ),
     R.QUOTA_EXCEEDED: Advice(
         "Raise the ResourceQuota, or lower the amounts by the annotations hotpeers.dev/cpu-request "
         "and so on.",
         _WARNING,
-        "amounts",
+        "injection.md#amounts",
     ),
     R.POLICY_WITHOUT_SUBJECTS: Advice(
-        "Name the orchestrators in spec.subjects.", _WARNING, "spawnpolicy"
+        "Name the orchestrators in spec.subjects.", _WARNING, "spawn-policy.md"
     ),
     R.HUB_TOKEN_MISSING: Advice(
         "Look at the status of the Orchestrator, and enable the hub (hub.enabled).",
-        section="the-hub",
+        page="mcp.md#the-hub",
     ),
     R.HUB_TOKEN_WRONG: Advice(
         "Delete the Secret; the controller writes it again. Then restart the clients that read it.",
-        section="the-hub",
+        page="mcp.md#the-hub",
     ),
     ControllerReason.READERS_NOT_INVITED: Advice(
         "Annotate the namespace: kubectl annotate namespace NAME hotpeers.dev/readers=NAMESPACE.",
-        section=_CONTROLLER,
+        page=_CONTROLLER,
     ),
     ControllerReason.INJECTION_DISABLED: Advice(
         "Remove the label hotpeers.dev/injection=disabled from the namespace, or these pods.",

@@ -35,5 +35,5 @@ class Finding:
 
     @property
     def link(self) -> str:
-        """The section of the documentation about it."""
-        return f"docs/reference.md#{ADVICE[self.reason].section}"
+        """The page of the documentation about it, with an anchor if it is about one section."""
+        return f"docs/reference/{ADVICE[self.reason].page}"

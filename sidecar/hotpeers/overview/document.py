@@ -1,4 +1,4 @@
-"""The overview as JSON documents. docs/reference.md describes their fields, which stay."""
+"""The overview as JSON documents. docs/reference/commands.md describes their fields, which stay."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ WORDS = {
 }
 # Labels that the scraper adds.
 TARGET = {"namespace", "pod", "instance", "job"}
-REFERENCE = (K8S.parent / "docs" / "reference.md").read_text()
+REFERENCE = (K8S.parent / "docs" / "reference" / "metrics.md").read_text()
 
 
 def samples(registry: CollectorRegistry) -> dict[str, set[str]]:

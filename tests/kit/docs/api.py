@@ -10,7 +10,7 @@ from kit.docs import ROOT
 _HEAD = """# API reference
 
 The fields of the custom resources, made from `k8s/crds` by `make docs-pages`. The
-[reference](reference.md) explains their effect. `kubectl explain` shows the same in a cluster.
+[reference](reference/README.md) explains their effect. `kubectl explain` shows the same in a cluster.
 """
 # Every object has these, and Kubernetes documents them.
 _COMMON = {"apiVersion", "kind", "metadata"}

@@ -26,7 +26,7 @@ def test_case_does_not_matter() -> None:
 
 def test_links_become_names_of_files() -> None:
     text = explain("CallLoop")
-    assert "chains of calls (docs/reference.md#chains-of-calls)" in text
+    assert "chains of calls (docs/reference/calls.md#chains-of-calls)" in text
     assert "](" not in text
 
 

@@ -1,4 +1,4 @@
-"""All limits of the port. docs/reference.md lists them for operators."""
+"""All limits of the port. docs/reference/http.md lists them for operators."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_variables_of_the_harness_are_read_by_the_shim():
     assert settings.peers_token == "TOKEN"
     assert values.keys() == {"HOTPEERS_PEERS_URL", "HOTPEERS_PEERS_TOKEN"}
     for name in values:
-        assert name in (ROOT / "docs" / "reference.md").read_text("utf-8")
+        assert name in (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
 
 
 def test_harness_has_the_fields_of_kagent_1x():
