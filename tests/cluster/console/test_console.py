@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -231,3 +233,31 @@ def test_rights_are_exactly_the_needed_ones() -> None:
     }
     assert given == NEEDED
     assert all(one.get("resourceNames") for one in role["rules"] if "get" in one["verbs"])
+
+
+async def test_pages_do_not_hang_with_the_api_server(
+    cluster: Cluster,
+    running: Console,
+    console: str,
+    places: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hotpeers.console.kept.KEPT_SECONDS", 0.0)
+    some = await asyncio.to_thread(user, cluster, "some", [places[0]])
+    async with signed_in(console, token_for(some)) as session:
+        assert f"{places[0]}/lead" in await text_of(session, "/")
+        cluster.server.signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            for path in ("/", "/peers"):
+                assert places[0] in await text_of(session, path)
+                print(f"{path}: {time.monotonic() - began:.2f} s")
+            # Both pages came while the first questions were still open.
+            failures = re.findall(
+                rb"^hotpeers_console_api_failures_total.* (\S+)$",
+                running.metrics.text(),
+                re.MULTILINE,
+            )
+            assert failures == [b"0.0", b"0.0"]
+        finally:
+            await asyncio.to_thread(cluster.start)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hotpeers.console import kept as module
 from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS, Kept
 from hotpeers.kube.errors import KubeError, ServerError
 
@@ -64,15 +65,46 @@ async def test_failure_is_followed_by_a_pause(clock: Any) -> None:
     assert await kept.get(api.ask) == 2
 
 
-async def test_request_that_is_cancelled_does_not_count(clock: Any) -> None:
+async def test_those_who_wait_are_cancelled_and_others_get_the_answer(clock: Any) -> None:
     api, kept = Api(), Kept[int](clock)
-
-    async def forever() -> int:
-        await asyncio.Event().wait()
-        return 0
-
-    task = asyncio.create_task(kept.get(forever))
+    task = asyncio.create_task(kept.get(api.ask))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert await kept.get(api.ask) == 1
+
+
+async def test_api_server_that_hangs_delays_only_those_who_have_no_answer(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+    kept, answered = Kept[int](clock), asyncio.Event()
+
+    async def hang() -> int:
+        await answered.wait()
+        return 2
+
+    kept.put(1)
+    clock.now += KEPT_SECONDS
+    assert await asyncio.gather(*(kept.get(hang) for _ in range(3))) == [1, 1, 1]
+    clock.now += OLDEST_SECONDS - KEPT_SECONDS
+    last = asyncio.create_task(kept.get(hang))
+    await asyncio.sleep(0.05)
+    assert not last.done()
+    clock.now -= 1
+    answered.set()
+    # The question of the first ones is still the only one.
+    assert await last == 2
+    clock.now += KEPT_SECONDS
+    assert await kept.get(hang) == 2
+
+
+async def test_error_of_ours_is_not_hidden(clock: Any) -> None:
+    async def fail() -> int:
+        raise ZeroDivisionError
+
+    kept = Kept[int](clock)
+    kept.put(1)
+    clock.now += KEPT_SECONDS
+    with pytest.raises(ZeroDivisionError):
+        await kept.get(fail)
