@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from hotpeers.console.metrics import ConsoleMetrics
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.inject.review import Result
 from hotpeers.mcp.hub.metrics import HubMetrics
@@ -63,6 +64,7 @@ def hub_samples() -> dict[str, set[str]]:
 METRICS = {
     **samples(Metrics().registry),
     **samples(ControllerMetrics().registry),
+    **samples(ConsoleMetrics().registry),
     **hub_samples(),
 }
 NAMES = sorted({re.sub(r"_(bucket|count|sum|created|total)$", "", name) for name in METRICS})

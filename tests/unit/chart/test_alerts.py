@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from hotpeers.base.problems import Problem
+from hotpeers.console.metrics import ConsoleMetrics
 from hotpeers.controller.certificates.authority import Lifetimes, new_keyring
 from hotpeers.controller.metrics import ControllerMetrics
 from hotpeers.controller.reasons import ControllerReason
@@ -55,7 +56,7 @@ class HubCounts:
 
 
 class World:
-    """One controller and one sidecar, scraped every half minute of a time of its own."""
+    """One controller, hub, console and sidecar, scraped every half minute of a time of its own."""
 
     def __init__(self) -> None:
         self.series = Series()
@@ -69,6 +70,9 @@ class World:
         self.controller.count_held(lambda: 1.0, lambda: self.waiting)
         self.tenant = HubCounts()
         self.hub = HubMetrics([self.tenant])  # type: ignore[list-item]
+        self.console = ConsoleMetrics()
+        self.console_problems: tuple[Problem, ...] = ()
+        self.failing_reviews = False
         self.sidecar = Metrics()
         self.status = Status(
             "kubernetes", "peers.json", ready=True, generation=3, peers=(PEER,), acks=Acks((ACK,))
@@ -107,6 +111,11 @@ class World:
             self.series.scrape(self.now, self.controller.registry, **where)
         where = {"namespace": "hotpeers-system", "pod": "hub-1"}
         self.series.scrape(self.now, self.hub.registry, **where)
+        self.console.show_problems(self.console_problems)
+        if self.failing_reviews:
+            self.console.failed("TokenReview")
+        where = {"namespace": "hotpeers-system", "pod": "console-1"}
+        self.series.scrape(self.now, self.console.registry, **where)
         self.sidecar.show(self.status)
         self.series.scrape(self.now, self.sidecar.registry, namespace="team", pod="concierge-1")
 
@@ -183,6 +192,12 @@ class World:
         """A peer of an orchestrator of the hub is gone, and the counter is new."""
         self.tenant.counts.failed["PeerUnreachable"] = 6
 
+    def console_not_current(self) -> None:
+        self.console_problems = (Problem("Peer", KubeReason.FORBIDDEN, "no"),)
+
+    def console_reviews_fail(self) -> None:
+        self.failing_reviews = True
+
     def acked(self, *acks: Ack) -> None:
         self.status = replace(self.status, acks=Acks(acks))
 
@@ -207,6 +222,8 @@ TROUBLE: dict[str, Callable[[World], None]] = {
     "HotpeersPolicyWithoutSubjects": World.policy_without_subjects,
     "HotpeersAgentsNearLimit": World.agents_near_limit,
     "HotpeersHubCallsFail": World.hub_calls_fail,
+    "HotpeersConsoleNotCurrent": World.console_not_current,
+    "HotpeersConsoleReviewsFail": World.console_reviews_fail,
 }
 
 
