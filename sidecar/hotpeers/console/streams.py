@@ -46,6 +46,16 @@ class Streams:
         if self.number >= MOST or self._open[key] >= MOST_OF_A_SESSION:
             text = "too many pages are open; this one does not update itself\n"
             return web.Response(text=text, status=503, headers={"Retry-After": "10"})
+        # Counted before anything is waited for, so that streams that open together are all counted.
+        self._open[key] += 1
+        try:
+            return await self._serve(request, visible_now)
+        finally:
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
+
+    async def _serve(self, request: web.Request, visible_now: VisibleNow) -> web.StreamResponse:
         visible = await visible_now()
         if visible is None:
             return web.Response(text="signed out\n", status=401)
@@ -53,17 +63,11 @@ class Streams:
             # Some proxies would else collect the events.
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
-        self._open[key] += 1
-        try:
-            await response.prepare(request)
-            await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
-            seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
-            with suppress(ConnectionError, KubeError):
-                await self._send(response, visible_now, visible, clean_text(seen, 100))
-        finally:
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
+        await response.prepare(request)
+        await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
+        seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+        with suppress(ConnectionError, KubeError):
+            await self._send(response, visible_now, visible, clean_text(seen, 100))
         return response
 
     async def _send(

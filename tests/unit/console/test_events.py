@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
-from hotpeers.console.streams import MOST_OF_A_SESSION
+from hotpeers.console.streams import MOST_OF_A_SESSION, Streams
+from hotpeers.console.world import World
 from kit.apiserver.resources import peer
 from kit.console.browser import Browser, events_of, sign_in, text_of, version_in
 from kit.console.objects import status_of
@@ -81,6 +83,24 @@ async def test_streams_of_a_session_are_limited(browser: Browser) -> None:
         assert refused.status == 503
     for stream in streams:
         stream.close()
+
+
+async def test_streams_that_open_together_are_limited() -> None:
+    may_go = asyncio.Event()
+
+    async def visible_now() -> None:
+        await may_go.wait()
+
+    streams, request = Streams(World()), make_mocked_request("GET", "/events")
+    opening = [
+        asyncio.create_task(streams.serve(request, b"session", visible_now))
+        for _ in range(MOST_OF_A_SESSION + 5)
+    ]
+    await asyncio.sleep(0)
+    may_go.set()
+    statuses = [(await one).status for one in opening]
+    assert statuses == [401] * MOST_OF_A_SESSION + [503] * 5
+    assert streams.number == 0
 
 
 async def test_hostile_last_event_id_changes_nothing(browser: Browser) -> None:
