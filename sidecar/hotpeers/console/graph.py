@@ -338,11 +338,12 @@ def _lines(sketch: _Sketch) -> Iterable[Line]:
     for _, start, end in sketch.edges:
         if start in called or len(called) < MOST_NODES:
             called.setdefault(start, []).append(end)
+    bad = {name for _, name in sketch.bad}
     for caller, ends in called.items():
         yield Line(
             caller,
             sketch.links.get(caller, ""),
             tuple(ends[:MOST_NODES]),
             max(len(ends) - MOST_NODES, 0) + sketch.unnamed[caller],
-            (0, caller) in sketch.bad,
+            caller in bad,
         )

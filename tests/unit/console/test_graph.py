@@ -53,6 +53,12 @@ def test_focus_on_an_agent_shows_callers_and_called(scene) -> None:
     assert len(found.edges) == 3
 
 
+def test_words_of_an_agent_name_its_problems(scene) -> None:
+    scene.show("team", "lead", {**status_of(["team/weather"]), **FAULTY})
+    lines = picture(scene.world.view(ALL), "team/lead", NOW).lines
+    assert [(line.caller, line.has_problems) for line in lines] == [("team/lead", True)]
+
+
 def test_unknown_focus_is_an_agent_without_edges(scene) -> None:
     found = picture(scene.world.view(ALL), "no/where", NOW)
     assert [node.name for node in found.nodes] == ["no/where"]

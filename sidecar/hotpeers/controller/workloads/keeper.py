@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -117,19 +117,21 @@ class Workloads:
             for key, one in wanted.items()
             if not self._reconciler.rests(key)
         ]
-        work += self._unneeded(shown, wanted, now)
+        # The owner of a ReplicaSet may be unreadable. Its pods still need their Orchestrator.
+        named = {NamespacedName(one.key.namespace, one.workload) for one in pods if one.owner}
+        work += self._unneeded(shown, named, now)
         await self._reconciler.each(work)
 
     def _unneeded(
         self,
         shown: Mapping[NamespacedName, Shown],
-        wanted: Mapping[NamespacedName, Workload],
+        named: Collection[NamespacedName],
         now: float,
     ) -> list[Callable[[], Awaitable[None]]]:
         idle = {
             key: self._idle.get(key, now)
             for key, one in shown.items()
-            if one.is_ours and key not in wanted
+            if one.is_ours and key not in named
         }
         self._idle = idle
         # Delete nothing while the watches are out of date.
@@ -251,6 +253,7 @@ class Workloads:
             if await self._waits(key, first_owner(data)):
                 self._idle[key] = time.monotonic()
                 await self._tell(one, set(), "")
+                self._reconciler.succeed(key)
                 return
             await self._writer.delete(path, one.uid)
             logger.info("deleted Orchestrator/%s: its workload has no injected pod", key)
