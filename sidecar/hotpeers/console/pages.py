@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from ..model.orchestrator_status import STALE_SECONDS, Change, Live, Replica
+from ..model.orchestrator_status import Change, Live, Replica, is_stale
 from ..overview.summary import Orchestrator, Severity
 from ..page.environment import templates_of
 from ..page.remedy import advice_of
 from .graph import picture, state_of
 from .problems import ShownProblem, grouped, policy_problems, shown_problems
 from .query import Table, orchestrator_path, path_of
-from .records import AgentRecord, PeerRecord
+from .records import PeerRecord
 from .spawned import spawned_tree
 from .world import View
 
@@ -133,9 +133,7 @@ PEERS = Table[PeerRecord](
         "offered": lambda one: (-_number(one.offered_to), one.key),
         "ready": lambda one: ({False: 0, None: 1, True: 2}[one.ready], one.key),
         "failure": lambda one: (
-            -(one.failure.time or datetime.min.replace(tzinfo=UTC)).timestamp()
-            if one.failure and one.failure.time
-            else 0.0,
+            -one.failure.time.timestamp() if one.failure and one.failure.time else 0.0,
             one.key,
         ),
     },
@@ -178,8 +176,8 @@ class Pages:
     def picture(self, view: View, given: Given) -> dict[str, Any]:
         """The picture of who may call whom."""
         focus = given.get("focus", "")[:400]
-        parts = focus.split("/")
-        if any(not view.visible.has(part) for part in parts[:1] if part):
+        namespace = focus.partition("/")[0]
+        if not view.visible.has(namespace):
             focus = ""
         places = sorted({one.key.namespace for one in view.orchestrators})
         return {"picture": picture(view, focus, self.now()), "focus": focus, "places": places}
@@ -201,7 +199,7 @@ class Pages:
             "one": one,
             "state": state_of(one, now),
             "groups": grouped(shown_problems(one, now)),
-            "replicas": [(replica, _is_old(replica, now)) for replica in status.replicas],
+            "replicas": [(replica, is_stale(replica, now)) for replica in status.replicas],
             "changes": list(reversed(status.changes)),
             "failing": [
                 (replica, failing) for replica in status.replicas for failing in replica.failing
@@ -244,15 +242,6 @@ class Pages:
         if known is None or known.view is not view or now - known.now > _FRESH:
             self._summary = known = Summary(view, now)
         return known
-
-
-def is_expired(agent: AgentRecord, now: datetime) -> bool:
-    """Whether an agent's time is over."""
-    return agent.expires is not None and agent.expires <= now
-
-
-def _is_old(replica: Replica, now: datetime) -> bool:
-    return replica.time is None or (now - replica.time).total_seconds() > STALE_SECONDS
 
 
 def _failures(replicas: Sequence[Replica]) -> list[tuple[str, int]]:

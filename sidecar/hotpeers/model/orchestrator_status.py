@@ -188,9 +188,22 @@ def read_time(moment: str) -> datetime | None:
 
 
 def age_of(moment: str, now: datetime) -> float:
-    """The seconds since a time of a status; infinite if the text is not one."""
-    then = read_time(moment)
-    return float("inf") if then is None else (now - then).total_seconds()
+    """The seconds since a time of a status; infinite if the text is not one.
+
+    Clocks differ, so the age may be negative. A time that is more than `STALE_SECONDS` ahead was written
+    by a clock that was wrong, so its age is infinite: else it would count as new for ever.
+    """
+    return _age(read_time(moment), now)
+
+
+def is_stale(replica: Replica, now: datetime) -> bool:
+    """Whether a replica has not reported for `STALE_SECONDS`."""
+    return _age(replica.time, now) > STALE_SECONDS
+
+
+def _age(then: datetime | None, now: datetime) -> float:
+    age = float("inf") if then is None else (now - then).total_seconds()
+    return age if age >= -STALE_SECONDS else float("inf")
 
 
 def _offered(entries: Iterable[object]) -> Iterator[Offered]:

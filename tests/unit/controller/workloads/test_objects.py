@@ -70,9 +70,10 @@ def test_reports_of_pods_that_ended_are_removed_but_not_those_of_new_pods() -> N
     def at(seconds: float) -> dict[str, str]:
         return {"time": format_time(NOW - timedelta(seconds=seconds)), "live": "False"}
 
-    replicas = {"lead-1": {**at(60), "live": "True"}, "ended": at(60), "new": at(1)}
+    ended = {"ended": at(60), "ended-of-a-wrong-clock": at(-100_000)}
+    replicas = {"lead-1": {**at(60), "live": "True"}, "new": at(1), **ended}
     change = status_change(existing(replicas=replicas), ["lead-1"], "", NOW)
-    assert change["replicas"] == {"ended": None}
+    assert change["replicas"] == dict.fromkeys(ended)
     assert change["conditions"][0]["status"] == "False"  # that of the new pod
     assert status_change(existing(replicas={"lead-1": at(60)}), ["lead-1"], "", NOW) == {}
 
