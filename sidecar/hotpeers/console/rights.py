@@ -72,18 +72,19 @@ class Rights:
 
     async def _ask(self, user: User, known: _Known) -> None:
         """Ask about each namespace that was not asked about yet. Raises `KubeError`."""
-        names = sorted(self._namespaces() - known.allowed.keys())
         free = asyncio.Semaphore(_AT_ONCE)
 
-        async def ask(name: str) -> bool:
+        async def ask(name: str) -> None:
             async with free:
-                return await self._may_list(user, name)
+                known.allowed[name] = await self._may_list(user, name)
 
-        answers = await asyncio.gather(*map(ask, names), return_exceptions=True)
-        for name, answer in zip(names, answers, strict=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            known.allowed[name] = answer
+        try:
+            # The first failure ends the others: each could take seconds while the API server is away.
+            async with asyncio.TaskGroup() as group:
+                for name in sorted(self._namespaces() - known.allowed.keys()):
+                    group.create_task(ask(name), name="ask about a namespace")
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def _kept_of(self, user: User) -> Kept[_Known]:
         # The user who came last is kept longest.

@@ -167,6 +167,24 @@ async def test_old_rights_are_used_for_a_while_if_the_api_server_fails(clock: An
     assert (await rights.of(User("a"))).everything
 
 
+async def test_first_failure_ends_the_questions_about_namespaces(clock: Any) -> None:
+    """While the API server is away, each of them takes seconds."""
+
+    class Away(Asked):
+        async def __call__(self, user: User, namespace: str) -> bool:
+            if not namespace:
+                return False
+            await asyncio.sleep(0)
+            return await super().__call__(user, namespace)
+
+    asked = Away()
+    asked.error = ServerError("down", 500)
+    rights = Rights(asked, lambda: frozenset(f"n{number}" for number in range(500)), clock)
+    with pytest.raises(ServerError, match="down"):
+        await rights.of(User("a"))
+    assert len(asked.names) < 50
+
+
 async def test_new_namespace_is_hidden_until_it_can_be_asked_about(clock: Any) -> None:
     asked, places = Asked("team", "new"), {"team"}
     rights = Rights(asked, lambda: frozenset(places), clock)

@@ -146,6 +146,8 @@ class Statuses:
             known=counts is not None and (policy.key in counts or not self._is_unread(policy.key)),
         )
         if not change:
+            # A write may be done although its answer was lost.
+            self._failures.pop(policy.key, None)
             return
         namespace, name = policy.policy.namespace, policy.policy.name
         path = f"/apis/{API_VERSION}/namespaces/{namespace}/spawnpolicies/{name}/status"

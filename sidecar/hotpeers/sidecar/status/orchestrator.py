@@ -262,7 +262,7 @@ class OrchestratorWriter:
         self._check_due = 0.0
         self._written: tuple[Report, float] | None = None
         self._lagging: tuple[int, float] | None = None
-        self._failed_since: float | None = None
+        self._made: tuple[tuple[Any, ...], Report] | None = None
         self.problem: Problem | None = None
 
     async def run(self) -> None:
@@ -286,8 +286,16 @@ class OrchestratorWriter:
         elif self._lagging is None or live > self._lagging[0]:
             self._lagging = (live, now)
         loading = now - self._lagging[1] if self._lagging is not None else 0.0
-        changes = [document_of(one) for one in status.changes]
-        return Report(shared_report(status), replica_report(status, loading), changes)
+        # A report of thousands of peers takes milliseconds, so it is made only from something new.
+        made_of = (
+            *(status.peers, status.refused, status.problems, status.acks, status.changes),
+            *(status.generation, loading < LOADING_SECONDS),
+        )
+        if self._made is None or self._made[0] != made_of:
+            changes = [document_of(one) for one in status.changes]
+            report = Report(shared_report(status), replica_report(status, loading), changes)
+            self._made = (made_of, report)
+        return self._made[1]
 
     def _is_due(self, report: Report) -> bool:
         if self._written is None:
@@ -331,7 +339,7 @@ class OrchestratorWriter:
                 return self._pace * self._pods * random.uniform(0.5, 1.5)  # noqa: S311
         except KubeError as error:
             return self._note_failed(error)
-        self._failed_since, self.problem = None, None
+        self.problem = None
         self._written = (report, time.monotonic())
         # The pods share the pace. A random part keeps them from writing at the same moment.
         return self._pace * self._pods * random.uniform(1.0, 1.1)  # noqa: S311
@@ -351,11 +359,8 @@ class OrchestratorWriter:
         self._delay_check()
 
     def _note_failed(self, error: KubeError) -> float:
-        now = time.monotonic()
-        if self._failed_since is None:
-            self._failed_since = now
         expected = isinstance(error, (NotFoundError, ForbiddenError))
-        if expected and now - self._begun < _NEW_SECONDS:
+        if expected and time.monotonic() - self._begun < _NEW_SECONDS:
             # The controller has not created the Orchestrator or the right yet.
             return self._pace / 2
         todo = ""

@@ -19,6 +19,7 @@ from hotpeers.sidecar.resolve.changes import PeerChanges
 from hotpeers.sidecar.resolve.eligibility import Refused
 from hotpeers.sidecar.status.document import Status
 from hotpeers.sidecar.status.orchestrator import (
+    LOADING_SECONDS,
     OrchestratorWriter,
     Report,
     live_report,
@@ -324,6 +325,19 @@ async def test_missing_object_or_right_is_a_problem_only_after_a_minute(
     assert words in one.problem.message
     assert one.problem.where == "Orchestrator/ns/lead"
     task.cancel()
+
+
+def test_report_is_made_only_from_something_new(api: FakeApi) -> None:
+    """It is looked for ten times a second, and one of thousands of peers takes milliseconds."""
+    old = status(ack(6))
+    one = writer(api, [old])
+    first = one._report(old)
+    assert one._report(replace(old)) is first
+    problem = Problem("Peer/a/b", SidecarReason.NO_PROCESS, "m")
+    assert one._report(replace(old, problems=(problem,))) != first
+    assert one._lagging is not None
+    one._lagging = (6, time.monotonic() - LOADING_SECONDS)
+    assert one._report(old).own["reason"] == "NotLive"
 
 
 async def test_pods_share_the_pace(api: FakeApi) -> None:
