@@ -6,33 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..controller.reasons import ControllerReason
-from ..hold.reasons import HoldReason
-from ..kube.reasons import KubeReason
-from ..mcp.reasons import McpReason
 from ..model.orchestrator_status import LIVE
-from ..model.reasons import ModelReason
-from ..overview.reasons import OverviewReason
+from ..overview import vocabulary  # noqa: F401 - makes its words known to `advice_of`
 from ..overview.summary import Orchestrator, Severity, problems_of
 from ..page.remedy import Advice, advice_of
-from ..registry.reasons import RegistryReason
-from ..sidecar.reasons import SidecarReason
-from ..spawnpolicy.reasons import PolicyReason
 from .query import orchestrator_path
 from .records import PolicyRecord
 
-VOCABULARIES = (
-    ControllerReason,
-    HoldReason,
-    KubeReason,
-    McpReason,
-    ModelReason,
-    OverviewReason,
-    PolicyReason,
-    RegistryReason,
-    SidecarReason,
-)
-"""The words that a status may have. `advice_of` knows them because they are imported here."""
 _ENTRIES = 5
 
 
