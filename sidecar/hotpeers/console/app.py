@@ -16,11 +16,11 @@ from aiohttp import web
 
 from hotpeers_shim.contract import clean_text
 
+from ..base.hosts import make_host_check
 from ..kube.errors import KubeError, UnreachableError
 from ..page.headers import SECURITY_HEADERS
 from ..page.serving import PATH as ASSET_PATH
 from ..page.serving import serve_asset
-from ..sidecar.status.hosts import make_host_check
 from .attempts import Attempts
 from .clients import Network, client_of
 from .metrics import ConsoleMetrics
@@ -140,8 +140,10 @@ class Site:
         pause = self._attempts.pause(client)
         if pause or self._waiting >= _MOST_WAITING:
             self._metrics.signed_in("limited")
-            message = "There were too many failed sign-ins. Wait a minute, and try again."
-            return self._sign_in_page(back, message, 429, max(int(pause) + 1, 1))
+            message = "Too many users sign in just now. Try again in a moment."
+            if pause:
+                message = "There were too many failed sign-ins. Wait a minute, and try again."
+            return self._sign_in_page(back, message, 429, int(pause) + 1)
         token = token.strip() if isinstance(token, str) else ""
         self._attempts.begin(client)
         self._waiting += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from ..base.errors import ClusterError, ConnectionConfigError
@@ -191,16 +191,13 @@ class Following:
 @asynccontextmanager
 async def reader_of(wanted: Wanted) -> AsyncIterator[Reader]:
     """A reader that is connected. Raises `ConnectionConfigError`."""
-    try:
-        connection = await connect(wanted.access)
-        client = Client(wanted.access, connection)
-        await client.__aenter__()
-    except (KubeError, OSError) as error:
-        raise ConnectionConfigError(f"the kubeconfig cannot be used: {error}") from error
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await connect(wanted.access)
+            client = await stack.enter_async_context(Client(wanted.access, connection))
+        except (KubeError, OSError) as error:
+            raise ConnectionConfigError(f"the kubeconfig cannot be used: {error}") from error
         yield Reader(client, wanted)
-    finally:
-        await client.__aexit__()
 
 
 async def _either(changed: asyncio.Event, task: asyncio.Task[None]) -> None:
