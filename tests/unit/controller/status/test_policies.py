@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from hotpeers.controller.election import LeaderClient
-from hotpeers.controller.status.statuses import Statuses
+from hotpeers.controller.status.policies import PolicyStatuses
 from hotpeers.kube.client import Client
 from hotpeers.kube.errors import UnreachableError
 from hotpeers.spawnpolicy.known import KnownPolicy, read_known_policy
@@ -41,7 +41,7 @@ def known(status: dict[str, Any]) -> KnownPolicy:
 
 async def test_problem_ends_if_the_status_was_written_all_the_same() -> None:
     client = Losing()
-    statuses = Statuses(
+    statuses = PolicyStatuses(
         client, cast("Any", None), cast("Any", Governing()), cast("Any", Unlimited())
     )
     await statuses._write(known({}), (), {})
