@@ -11,7 +11,7 @@ from typing import Any
 from ..model.orchestrator_status import Change, Live, Replica, is_stale
 from ..overview.summary import Orchestrator, Severity
 from ..page.environment import templates_of
-from ..page.remedy import advice_of
+from ..page.explanation import explanation_of
 from .graph import picture, state_of
 from .problems import ShownProblem, grouped, policy_problems, shown_problems
 from .query import Table, orchestrator_path, path_of
@@ -36,8 +36,8 @@ class Row:
     reasons: tuple[str, ...]
 
 
-class Summary:
-    """What several pages need of one view. Made once for each view."""
+class Dashboard:
+    """What the first page shows of one view. Made once for each view."""
 
     def __init__(self, view: View, now: datetime) -> None:
         self.view = view
@@ -154,7 +154,7 @@ class Pages:
     """Renders pages. `now` is a clock for expiries and old reports."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _summary: Summary | None = field(default=None, init=False)
+    _dashboard: Dashboard | None = field(default=None, init=False)
 
     def render(self, template: str, **context: Any) -> str:
         """The HTML of a template."""
@@ -162,14 +162,14 @@ class Pages:
 
     def overview(self, view: View, given: Given) -> dict[str, Any]:
         """Counts, problems and the table of orchestrators."""
-        summary = self._summary_of(view)
-        groups = grouped(summary.problems)
+        dashboard = self._dashboard_of(view)
+        groups = grouped(dashboard.problems)
         query = ORCHESTRATORS.read(given)
         return {
-            "counts": summary.counts,
+            "counts": dashboard.counts,
             "groups": groups[:_MOST_GROUPS],
             "more_groups": max(len(groups) - _MOST_GROUPS, 0),
-            "page": ORCHESTRATORS.select(summary.rows, query),
+            "page": ORCHESTRATORS.select(dashboard.rows, query),
             "path": "/#table-title",
         }
 
@@ -229,18 +229,18 @@ class Pages:
             "version": view.version,
             "banner": banner,
             "now": self.now(),
-            "advice_of": advice_of,
+            "explanation_of": explanation_of,
             "orchestrator_path": orchestrator_path,
             "path_of": path_of,
             "visible": view.visible,
         }
 
-    def _summary_of(self, view: View) -> Summary:
+    def _dashboard_of(self, view: View) -> Dashboard:
         now = self.now()
-        known = self._summary
+        known = self._dashboard
         # Reports grow old without a change of the view.
         if known is None or known.view is not view or now - known.now > _FRESH:
-            self._summary = known = Summary(view, now)
+            self._dashboard = known = Dashboard(view, now)
         return known
 
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import InvalidToken
 
 from hotpeers.console.attempts import MOST_FAILURES, WINDOW_SECONDS, Attempts
-from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
+from hotpeers.console.cached_answer import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
 from hotpeers.console.reviews import MAX_TOKEN, User, may_list, review_token
 from hotpeers.console.rights import Rights
 from hotpeers.console.sessions import (
@@ -203,7 +203,7 @@ async def test_rights_of_users_do_not_fill_memory() -> None:
     rights = Rights(Asked(""), frozenset)
     for number in range(1_500):
         await rights.of(User(str(number)))
-    assert len(rights._kept) == 1_000
+    assert len(rights._answers) == 1_000
 
 
 async def test_review_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
