@@ -52,7 +52,7 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportedProblem:
     """Something that is wrong: with a candidate (refused), or at a place (a problem)."""
 
     subject: str
@@ -131,8 +131,8 @@ class OrchestratorStatus:
     held: str = ""
     token_secret: str = ""
     offered: tuple[Offered, ...] = ()
-    refused: tuple[Finding, ...] = ()
-    problems: tuple[Finding, ...] = ()
+    refused: tuple[ReportedProblem, ...] = ()
+    problems: tuple[ReportedProblem, ...] = ()
     changes: tuple[Change, ...] = ()
     replicas: tuple[Replica, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -160,8 +160,8 @@ def read_status(data: object) -> OrchestratorStatus:
         held=_text(status, "held"),
         token_secret=_text(status, "tokenSecret"),
         offered=tuple(_offered(items(status, "offered")[:MAX_OFFERED])),
-        refused=tuple(_findings(items(status, "refused")[:MAX_REFUSED], "peer")),
-        problems=tuple(_findings(items(status, "problems")[:MAX_PROBLEMS], "where")),
+        refused=tuple(_problems(items(status, "refused")[:MAX_REFUSED], "peer")),
+        problems=tuple(_problems(items(status, "problems")[:MAX_PROBLEMS], "where")),
         changes=tuple(_change(one) for one in _objects(items(status, "changes")[-MAX_CHANGES:])),
         replicas=tuple(
             _replica(name, one)
@@ -215,9 +215,11 @@ def _offered(entries: Iterable[object]) -> Iterator[Offered]:
             yield Offered(_text(entry, "peer"), _text(entry, "source"), entry.get("ready") is True)
 
 
-def _findings(entries: Iterable[object], subject: str) -> Iterator[Finding]:
+def _problems(entries: Iterable[object], subject: str) -> Iterator[ReportedProblem]:
     for entry in _objects(entries):
-        yield Finding(_text(entry, subject), _word(entry, "reason"), _text(entry, "message"))
+        yield ReportedProblem(
+            _text(entry, subject), _word(entry, "reason"), _text(entry, "message")
+        )
 
 
 def _change(entry: Json) -> Change:

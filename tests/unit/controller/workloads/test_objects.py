@@ -7,13 +7,13 @@ from typing import Any
 
 from hotpeers.base.names import NamespacedName
 from hotpeers.controller.workloads.objects import (
-    Shown,
+    Existing,
     binding_of,
     binds,
     has_replicas,
     hidden_message,
     orchestrator_of,
-    read_shown,
+    read_existing,
     role_name,
     role_of,
     status_change,
@@ -27,10 +27,10 @@ OWNER = Owner("apps/v1", "Deployment", "lead", "d")
 WORKLOAD = Workload(NamespacedName("ns", "lead"), OWNER)
 
 
-def existing(**status: Any) -> Shown:
+def existing(**status: Any) -> Existing:
     made = orchestrator_of(WORKLOAD)
     made["metadata"] |= {"uid": "u1", "generation": 3}
-    return read_shown({**made, "status": status})
+    return read_existing({**made, "status": status})
 
 
 def test_orchestrator_belongs_to_the_workload_and_does_not_use_the_hub() -> None:
