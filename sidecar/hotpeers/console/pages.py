@@ -12,10 +12,11 @@ from ..model.orchestrator_status import Change, Live, Replica, is_stale
 from ..overview.summary import Orchestrator, Severity
 from ..page.environment import templates_of
 from ..page.explanation import explanation_of
-from .graph import picture, state_of
+from .picture import picture
 from .problems import ShownProblem, grouped, policy_problems, shown_problems
 from .query import Table, orchestrator_path, path_of
 from .records import PeerRecord
+from .sketch import state_of
 from .spawned import spawned_tree
 from .world import View
 

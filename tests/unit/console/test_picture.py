@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hotpeers.console.graph import MOST_NODES, picture
+from hotpeers.console.picture import picture
+from hotpeers.console.sketch import MOST_NODES
 from hotpeers.console.world import Visible
 from kit.console.objects import FAULTY, faulty_replica, status_of
 
