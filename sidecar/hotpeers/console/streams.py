@@ -16,6 +16,7 @@ from .world import Visible, World
 
 BEAT_SECONDS = 15.0
 """A comment is sent at least this often, so that proxies keep the connection. Rights are checked then."""
+_LOOK_SECONDS = 0.5
 RETRY_MILLISECONDS = 1_000
 MOST, MOST_OF_A_SESSION = 1_000, 16
 """The most open streams of all sessions, and of one."""
@@ -67,11 +68,12 @@ class Streams:
         await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
         seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
         with suppress(ConnectionError, KubeError):
-            await self._send(response, visible_now, visible, clean_text(seen, 100))
+            await self._send(request, response, visible_now, visible, clean_text(seen, 100))
         return response
 
     async def _send(
         self,
+        request: web.Request,
         response: web.StreamResponse,
         visible_now: VisibleNow,
         visible: Visible | None,
@@ -86,10 +88,26 @@ class Streams:
                         f"id: {version}\nevent: change\ndata: {version}\n\n".encode()
                     )
                     seen = version
-                done, _ = await asyncio.wait({news}, timeout=BEAT_SECONDS)
+                changed = await _wait(request, news)
             finally:
                 news.cancel()
-            if not done:
+            if not changed:
                 await response.write(b": beat\n\n")
             visible = await visible_now()
         await response.write(b"event: end\ndata: signed-out\n\n")
+
+
+async def _wait(request: web.Request, news: asyncio.Future[None]) -> bool:
+    """Wait for news until a beat is due. Returns whether there are some.
+
+    Raises `ConnectionError` soon after the browser has gone: a user who goes from page to page would
+    else have more streams than he may.
+    """
+    until = asyncio.get_running_loop().time() + BEAT_SECONDS
+    while (left := until - asyncio.get_running_loop().time()) > 0:
+        done, _ = await asyncio.wait({news}, timeout=min(left, _LOOK_SECONDS))
+        if done:
+            return True
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError
+    return False
