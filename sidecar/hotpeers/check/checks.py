@@ -132,11 +132,8 @@ def checks_after(snapshot: Snapshot) -> tuple[Check, ...]:
 
     The hub and the console go on while the controller is off.
     """
-    known = snapshot.knows(Part.RELEASES, Part.WEBHOOKS) and not (
-        {Part.RELEASES, Part.WEBHOOKS} & snapshot.unread.keys()
-    )
-    is_missing = known and not controllers(snapshot) and not injectors(snapshot)
-    if not is_missing:
+    known = snapshot.knows(Part.RELEASES, Part.WEBHOOKS)
+    if not known or controllers(snapshot) or injectors(snapshot):
         return AFTER
     goes_on = hubs(snapshot) or consoles(snapshot)
     return (*_ALWAYS, _RIGHTS) if goes_on else _ALWAYS
