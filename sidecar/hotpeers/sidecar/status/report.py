@@ -12,18 +12,8 @@ from hotpeers_shim.contract import Ack, AckState, clean_text
 
 from ...base.parts import items, number, part, text
 from ...model.orchestrator_conditions import conditions_with, live_condition
-from ...model.orchestrator_status import (
-    LIVE,
-    MAX_CHANGES,
-    MAX_FAILING,
-    MAX_PROBLEMS,
-    MAX_REPLICAS,
-    REFRESH_SECONDS,
-    STALE_SECONDS,
-    Live,
-    age_of,
-    format_time,
-)
+from ...model.orchestrator_replicas import replicas_after, replicas_change
+from ...model.orchestrator_status import LIVE, MAX_CHANGES, MAX_FAILING, MAX_PROBLEMS, Live
 from ..acks.failures import failing_calls, reason_label
 from ..reasons import SidecarReason
 from .document import Status
@@ -141,33 +131,13 @@ def report_of(status: Status, loading: float) -> Report:
 
 
 def status_change(found: Any, report: Report, replica: str, now: datetime) -> dict[str, Any]:
-    """What to change in the status of the Orchestrator `found`; empty if it is up to date.
-
-    The reports of other pods stay, unless a pod has not reported for `STALE_SECONDS`.
-    """
-    own = report.own
+    """What to change in the status of the Orchestrator `found`; empty if it is up to date."""
     status = part(found, "status")
-    entries = part(status, "replicas")
     change: dict[str, Any] = {k: v for k, v in report.shared.items() if status.get(k) != v}
-    ended = {
-        name: None
-        for name, entry in entries.items()
-        if name != replica and age_of(text(entry, "time"), now) > STALE_SECONDS
-    }
-    replicas: dict[str, Any] = dict(ended)
-    before = part(entries, replica)
-    same = {key: value for key, value in before.items() if key != "time"} == own
-    if not same or age_of(text(before, "time"), now) > REFRESH_SECONDS:
-        # A merge patch keeps old keys of a map, so keys that are gone are set to null.
-        gone = dict.fromkeys(part(before, "failures").keys() - own["failures"].keys())
-        lost = dict.fromkeys(before.keys() - own.keys())
-        entry = {**lost, **own, "failures": {**own["failures"], **gone}, "time": format_time(now)}
-        room = replica in entries or len(entries) - len(ended) < MAX_REPLICAS
-        if room:
-            replicas[replica] = entry
+    replicas = replicas_change(part(status, "replicas"), replica, report.own, now)
     if replicas:
         change["replicas"] = replicas
-    after = {name: one for name, one in {**entries, **replicas}.items() if one is not None}
+    after = replicas_after(part(status, "replicas"), replicas)
     runtimes = dict.fromkeys(filter(None, (text(one, "runtime") for one in after.values())))
     if text(status, "runtime") != (runtime := ", ".join(runtimes)[:253]):
         change["runtime"] = runtime
