@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from ..base.errors import ClusterError, ConnectionConfigError
+from ..base.names import LABEL, NAME
 from ..base.reasons import Word
 from ..base.scope import State
 from ..kube.client import Client
@@ -26,8 +27,6 @@ _KIND = Kind(
 _RESOURCE = "orchestrators.hotpeers.dev"
 _PAGE = 500
 """Objects in a request: the same as kubectl's. If that is too large an answer, fewer are asked for."""
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,9 @@ class Wanted:
         if namespace and everywhere:
             raise ClusterError("-n and -A exclude each other: leave out one of them")
         if slash or namespace:
-            _check(_NAMESPACE, place if slash else namespace, "a namespace")
+            _check(LABEL, place if slash else namespace, "a namespace")
         if name:
-            _check(_NAME, title, "an Orchestrator")
+            _check(NAME, title, "an Orchestrator")
         return cls(place if slash else namespace, title, everywhere, access)
 
 
