@@ -33,7 +33,7 @@ from .world import View, World
 
 logger = logging.getLogger(__name__)
 
-_KEPT_PAGES, _KEPT_SECONDS = 128, 10
+_KEPT_PAGES, _KEPT_BYTES, _KEPT_SECONDS = 128, 16 * 1024 * 1024, 10
 _MOST_BODY = 2 * MAX_TOKEN
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -71,6 +71,7 @@ class Site:
         self._sessions = sessions or Sessions()
         self._pages = pages or Pages()
         self._made: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self._made_bytes = 0
         self._streams = Streams(world)
         metrics = metrics or ConsoleMetrics()
         metrics.sessions.set_function(self._sessions.number)
@@ -172,13 +173,19 @@ class Site:
             frame = self._pages.context(view, self._banner())
             text = self._pages.render(template, **frame, **parts, current=current, user=user)
             body = gzip.compress(text.encode(), 4) if zipped else text.encode()
-            self._made[key] = body
-            while len(self._made) > _KEPT_PAGES:
-                self._made.popitem(last=False)
+            self._keep(key, body)
         headers = {"Content-Type": "text/html; charset=utf-8", "Vary": "Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
+
+    def _keep(self, key: tuple[str, ...], body: bytes) -> None:
+        # Queries make any number of pages, and that of all spawned agents has half a megabyte.
+        self._made[key] = body
+        self._made_bytes += len(body)
+        while len(self._made) > _KEPT_PAGES or self._made_bytes > _KEPT_BYTES:
+            _, oldest = self._made.popitem(last=False)
+            self._made_bytes -= len(oldest)
 
     def _without_session(self, request: web.Request) -> web.Response:
         target = request.rel_url.raw_path_qs
