@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
-from hotpeers_shim.contract import clean_text
+from hotpeers_shim.contract import AgentProblem, clean_text
 
 from ..base.errors import StatusError
 from ..base.names import NamespacedName
-from ..base.parts import Json, items, number, text
+from ..base.parts import Json, items, number, part, text
+from ..model.orchestrator_status import LIVE, Live, format_time
+from ..sidecar.reasons import SidecarReason
 from .summary import Orchestrator, read_orchestrator
 
 _SECONDS = 5.0
@@ -59,35 +60,35 @@ def orchestrator_of(document: Json) -> Orchestrator:
     """The status document of a sidecar as an orchestrator. It has the same limits as in a cluster."""
     namespace, _, name = text(document, "orchestrator").rpartition("/")
     generation, live = number(document, "generation"), document.get("ackedGeneration")
-    peers, acks = items(document, "peers"), items(document, "acks")
-    runtimes = dict.fromkeys(filter(None, (text(ack, "runtime") for ack in acks)))
+    peers, acks = _objects(document, "peers"), _objects(document, "acks")
+    titles = {text(one, "tool"): _peer(one) for one in peers}
     failing = [
-        {**one, "peer": text(one, "subject")} for ack in acks for one in items(ack, "failures")
+        {**one, "peer": titles.get(text(one, "subject"), text(one, "subject"))}
+        for ack in acks
+        for one in _objects(ack, "failures")
     ]
     status = {
         "peers": len(peers),
-        "readyPeers": sum(one.get("ready") is True for one in _objects(peers)),
+        "readyPeers": sum(one.get("ready") is True for one in peers),
         "refusedPeers": len(items(document, "refused")),
-        "runtime": ", ".join(runtimes),
+        "runtime": ", ".join(dict.fromkeys(filter(None, map(_runtime, acks)))),
         "offered": [
             {"peer": _peer(one), "source": text(one, "source"), "ready": one.get("ready") is True}
-            for one in _objects(peers)
+            for one in peers
         ],
-        "refused": [
-            {**one, "peer": text(one, "name")} for one in _objects(items(document, "refused"))
-        ],
+        "refused": [{**one, "peer": text(one, "name")} for one in _objects(document, "refused")],
         "problems": items(document, "problems"),
         "changes": items(document, "changes"),
         "replicas": {
             "sidecar": {
-                "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "time": format_time(datetime.now(UTC)),
                 "generation": generation,
                 "processes": len(acks),
                 "failing": failing,
                 **({"liveGeneration": live} if isinstance(live, int) else {}),
             }
         },
-        "conditions": [_live(generation, live, acks)],
+        "conditions": [_live(generation, number(document, "ackedGeneration"), acks)],
     }
     read = read_orchestrator({"status": status})
     return Orchestrator(NamespacedName(namespace, name or "sidecar"), read.status, "sidecar")
@@ -101,19 +102,21 @@ def _said(error: HTTPError) -> str:
         return "and its text cannot be read"
 
 
-def _live(generation: int, live: object, acks: list[Any]) -> Json:
-    if not acks or not isinstance(live, int):
-        said = "no agent process has reported yet"
-        return {"type": "Live", "status": "Unknown", "reason": "NoReport", "message": said}
-    refusing = next((one for one in _objects(acks) if text(one, "state") in _FAILED), None)
-    if refusing is not None:
-        said = f"process {number(refusing, 'pid')}: {text(refusing, 'message')}"
-        reason = text(refusing, "reason")
-        return {"type": "Live", "status": "False", "reason": reason, "message": said}
-    if live < generation:
-        said = f"generation {live} is live, and {generation} is not yet"
-        return {"type": "Live", "status": "Unknown", "reason": "Loading", "message": said}
-    return {"type": "Live", "status": "True", "reason": "AllLive", "message": ""}
+def _live(generation: int, live: int, acks: list[Json]) -> Json:
+    """The condition Live, with the words that a sidecar writes into the status of its Orchestrator."""
+    refusing = next((one for one in acks if text(one, "state") in _FAILED), None)
+    if not acks:
+        status, reason = Live.UNKNOWN, SidecarReason.NO_PROCESS.value
+        message = "no agent process has reported yet"
+    elif refusing is not None:
+        status, reason = Live.FALSE, text(refusing, "reason") or AgentProblem.SHIM_FAILED.value
+        message = f"process {number(refusing, 'pid')}: {text(refusing, 'message')}"
+    elif live < generation:
+        status, reason = Live.UNKNOWN, SidecarReason.LOADING.value
+        message = f"generation {generation} is written, and generation {live} is live"
+    else:
+        status, reason, message = Live.TRUE, "AllLive", ""
+    return {"type": LIVE, "status": status.value, "reason": reason, "message": message}
 
 
 def _peer(peer: Json) -> str:
@@ -121,8 +124,14 @@ def _peer(peer: Json) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def _objects(entries: Iterable[Any]) -> Iterable[Json]:
-    return (one for one in entries if isinstance(one, dict))
+def _runtime(ack: Json) -> str:
+    packages = part(ack, "runtime")
+    versions = ((name, text(packages, name)) for name in ("kagent-adk", "google-adk"))
+    return next((f"{name} {version}" for name, version in versions if version), "")
+
+
+def _objects(value: Json, key: str) -> list[Json]:
+    return [one for one in items(value, key) if isinstance(one, dict)]
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:

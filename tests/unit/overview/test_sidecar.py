@@ -11,7 +11,12 @@ import pytest
 
 from hotpeers.base.errors import StatusError
 from hotpeers.overview import sidecar
-from hotpeers.overview.sidecar import fetch_status
+from hotpeers.overview.sidecar import fetch_status, orchestrator_of
+from hotpeers.overview.summary import State, summarize
+from hotpeers.sidecar.status.report import live_report
+from hotpeers_shim.contract import Ack, AckState, CallFailure
+from kit.orchestrators import NOW
+from kit.reporting import ack, status
 
 Serve = Callable[[bytes], str]
 
@@ -58,3 +63,35 @@ def test_error_whose_text_never_comes(serve: Serve, monkeypatch: pytest.MonkeyPa
 def test_url_that_is_none(url: str) -> None:
     with pytest.raises(StatusError, match="check that --url is the address of a sidecar"):
         fetch_status(url)
+
+
+@pytest.mark.parametrize(
+    "acks",
+    [
+        (),
+        (ack(7),),
+        (ack(6),),
+        (ack(7), ack(6, state=AckState.REFUSED, reason="NotJson", message="m")),
+        # No list was ever live in this process.
+        (ack(None, state=AckState.ERROR),),
+    ],
+)
+def test_sidecar_and_cluster_say_the_same_of_its_agent(acks: tuple[Ack, ...]) -> None:
+    one = status(*acks)
+    live = orchestrator_of(one.document()).status.condition("Live")
+    assert live is not None
+    assert (live.status, live.reason) == live_report(one, 0.0)[:2]
+
+
+def test_calls_of_a_sidecar_name_the_peer_and_its_runtime() -> None:
+    failure = CallFailure("ns__NS__a", "PeerUnreachable", "cut", 2, 0.0)
+    found = orchestrator_of(
+        status(ack(7, failures=(failure,), runtime={"google-adk": "2.7.0"})).document()
+    )
+    assert found.status.runtime == "google-adk 2.7.0"
+    assert [one.peer for one in found.status.replicas[0].failing] == ["ns/a"]
+
+
+def test_document_of_odd_shape_is_shown_as_far_as_it_goes() -> None:
+    odd = {"acks": [1, {"failures": [3, None]}], "peers": ["x"], "refused": [{}, 4], "problems": {}}
+    assert summarize(orchestrator_of(odd), NOW).state is not State.OK
