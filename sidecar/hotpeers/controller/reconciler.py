@@ -97,7 +97,7 @@ class Reconciler(Generic[K]):
                 await self._reconcile()
 
     def requeue(self, seconds: float) -> None:
-        """Have the next pass in at most `seconds`, also if nothing changes."""
+        """Have the next pass in at most `seconds`, also if nothing changes. To be called in a pass."""
         self._within = min(self._within, seconds)
 
     async def each(self, work: Iterable[Callable[[], Awaitable[None]]]) -> None:
