@@ -103,7 +103,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_registry_url(url: str, flag: str = "--registry-url (HOTPEERS_REGISTRY_URL)") -> None:
+def check_server_url(url: str, flag: str = "--registry-url (HOTPEERS_REGISTRY_URL)") -> None:
     """Check the URL of a server, by default of an agentregistry. Raises `SettingsError`."""
     if not url:
         raise SettingsError(f"{flag} is missing: name the agentregistry, such as http://host:12121")

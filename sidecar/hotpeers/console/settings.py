@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from ..base.errors import SettingsError
-from ..base.settings import Listen, check_registry_url, parse_hosts, parse_listen
+from ..base.settings import Listen, check_server_url, parse_hosts, parse_listen
 from .clients import Network
 
 AUDIENCE = "hotpeers-console"
@@ -51,7 +51,7 @@ class ConsoleSettings:
         hosts = set(parse_hosts(raw["allowed_hosts"]))
         if public_url:
             flag = "--public-url (HOTPEERS_PUBLIC_URL)"
-            check_registry_url(public_url, flag)
+            check_server_url(public_url, flag)
             parts = urlsplit(public_url)
             if parts.path:
                 raise SettingsError(

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..base.errors import SettingsError
 from ..base.origin import check_peer_url
-from ..base.settings import MOST_DRAIN_SECONDS, Listen, check_registry_url, parse_listen
+from ..base.settings import MOST_DRAIN_SECONDS, Listen, check_server_url, parse_listen
 from ..hold.window import parse_window
 from ..inject.outcome import Injection
 from ..model.gateway import check_gateway
@@ -196,9 +196,9 @@ class ControllerSettings(BaseModel):
             if text[name] == "none":
                 text[name] = ""
         if text["registry_url"]:
-            check_registry_url(text["registry_url"])
+            check_server_url(text["registry_url"])
         if text.get("hub_url"):
-            check_registry_url(text["hub_url"], "--hub-url (HOTPEERS_HUB_URL)")
+            check_server_url(text["hub_url"], "--hub-url (HOTPEERS_HUB_URL)")
         # An empty value means "use the default", except where it disables a feature.
         given = {name: value for name, value in text.items() if value or name in _MAY_BE_EMPTY}
         given["log_level"] = given["log_level"].lower()

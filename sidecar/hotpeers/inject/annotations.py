@@ -12,7 +12,7 @@ from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
 from ..base.errors import SettingsError
 from ..base.names import LABEL, NAME
 from ..base.origin import UrlError
-from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
+from ..base.settings import MOST_DRAIN_SECONDS, check_server_url, parse_seconds, read_origins
 from ..model.gateway import check_gateway
 from ..model.selector import SelectorError, parse_selector
 from .outcome import Skip
@@ -277,7 +277,7 @@ def _is_registry(url: str) -> bool:
     if len(url) > _MAX_URL or not url.isascii() or not url.isprintable():
         return False
     try:
-        check_registry_url(url or "http://none")
+        check_server_url(url or "http://none")
     except SettingsError:
         return False
     return True

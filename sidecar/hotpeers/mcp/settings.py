@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..base.errors import SettingsError
 from ..base.settings import (
     Listen,
-    check_registry_url,
+    check_server_url,
     is_loopback,
     parse_listen,
     parse_orchestrator,
@@ -47,7 +47,7 @@ class McpSettings(BaseModel):
     def parse(cls, **raw: str | None) -> Self:
         """Check flags and environment. Raises `SettingsError`, which names the invalid setting."""
         text = {name: (value or "").strip() for name, value in raw.items()}
-        check_registry_url(text["registry_url"])
+        check_server_url(text["registry_url"])
         if not _NAMESPACE.fullmatch(text["namespace"]):
             message = f"{text['namespace']!r} is not the name of a namespace"
             raise SettingsError(f"--namespace (HOTPEERS_NAMESPACE): {message}")
