@@ -273,6 +273,29 @@ def test_change_during_a_broken_connection_is_caught_up(
     holds(page, "window.seen['mark-30000'] !== undefined")
 
 
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.parametrize("stage", ["small"], indirect=True)
+def test_hidden_page_asks_for_nothing(context: BrowserContext, page: Page, stage: Stage) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    context.set_offline(offline=True)
+    # A page that becomes visible asks for itself, and again after each failure.
+    page.evaluate(HIDE, False)
+    until("a retry", lambda: page.wait_for_timeout(100) or asked.count(f"{stage.url}/") > 1, 20)
+    page.evaluate(HIDE, True)
+    asked.clear()
+    page.wait_for_timeout(5_000)
+    assert asked == []
+    context.set_offline(offline=False)
+    page.evaluate(HIDE, False)
+    holds(page, "document.getElementById('connection').textContent === 'live'")
+
+
 # -- everybody can use it
 
 

@@ -10,8 +10,6 @@ from aiohttp import web, web_response
 from .errors import ListenError
 from .settings import Listen
 
-"""The content type of Prometheus' text format."""
-
 
 def hide_versions() -> None:
     """Remove the versions of Python and aiohttp from the Server header of every answer.

@@ -65,12 +65,16 @@ BEFORE = (
 """The checks before an installation."""
 
 _RIGHTS = Check("the accounts have their rights", find_missing_rights, (Part.RELEASES, Part.RIGHTS))
-AFTER = (
+_ALWAYS = (
     *BEFORE[:3],
     Check("the controller is installed", find_missing_controller, (Part.RELEASES,)),
     Check("hotpeers is installed once", find_installed_twice, (Part.RELEASES, Part.WEBHOOKS)),
     Check("the custom resources are defined", find_definitions, (Part.DEFINITIONS,)),
     Check("the webhook that injects pods exists", find_missing_webhook, (Part.WEBHOOKS,)),
+)
+"""The checks that also make sense if nothing is installed: they say what is missing."""
+AFTER = (
+    *_ALWAYS,
     Check("the webhooks can be reached", find_unreachable, (Part.WEBHOOKS, Part.SLICES)),
     Check(
         "no NetworkPolicy is in the way",
@@ -119,9 +123,6 @@ AFTER = (
     ),
 )
 """The checks after an installation."""
-_OF_NOTHING = 7
-"""So many of them make sense if nothing is installed."""
-
 _OPTIONAL = (Part.HUB_KEY,)
 """Only few users may read these; without them a check finds a little less, which is no fault."""
 
@@ -131,14 +132,11 @@ def checks_after(snapshot: Snapshot) -> tuple[Check, ...]:
 
     The hub and the console go on while the controller is off.
     """
-    known = snapshot.knows(Part.RELEASES, Part.WEBHOOKS) and not (
-        {Part.RELEASES, Part.WEBHOOKS} & snapshot.unread.keys()
-    )
-    is_missing = known and not controllers(snapshot) and not injectors(snapshot)
-    if not is_missing:
+    known = snapshot.knows(Part.RELEASES, Part.WEBHOOKS)
+    if not known or controllers(snapshot) or injectors(snapshot):
         return AFTER
     goes_on = hubs(snapshot) or consoles(snapshot)
-    return (*AFTER[:_OF_NOTHING], _RIGHTS) if goes_on else AFTER[:_OF_NOTHING]
+    return (*_ALWAYS, _RIGHTS) if goes_on else _ALWAYS
 
 
 def run_checks(snapshot: Snapshot, checks: Iterable[Check]) -> list[Done]:

@@ -113,13 +113,11 @@ class Reader:
         return replace(self._snapshot(), trial=trial)
 
     def _snapshot(self) -> Snapshot:
-        # A part that was read only partly is not known.
-        whole = {name: tuple(found) for name, found in self._objects.items()}
         return Snapshot(
             version=self._version,
             skew=self._skew,
             kagent=tuple(self._kagent),
-            objects=whole,
+            objects={name: tuple(found) for name, found in self._objects.items()},
             unread=dict(self._unread),
             rights=dict(self._rights),
             absent=frozenset(self._absent),

@@ -78,11 +78,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The objects of each part that was read, and why the others were not.
+    """The objects of each part that was read, and why others were not, or not completely.
 
     `skew` is the time of the API server minus ours, in seconds. `kagent` has the served groups and
-    versions of kagent. `absent` has the Secrets (as
-    `namespace/name`) that were looked for and do not exist. `namespace` limits the check; "" is all.
+    versions of kagent. `absent` has the Secrets (as `namespace/name`) that were looked for and do not
+    exist. `namespace` limits the check; "" is all.
     """
 
     version: tuple[int, int] = (1, 36)
@@ -100,8 +100,8 @@ class Snapshot:
         return self.objects.get(part, ())
 
     def knows(self, *parts: Part) -> bool:
-        """Whether all these parts were read, so that a missing object does not exist."""
-        return all(part in self.objects for part in parts)
+        """Whether all these parts were read completely, so that a missing object does not exist."""
+        return all(part in self.objects and part not in self.unread for part in parts)
 
 
 def named(objects: Iterable[Json]) -> dict[str, Json]:

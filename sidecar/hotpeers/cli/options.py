@@ -5,16 +5,15 @@ Each option can also be set by an environment variable.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
+from ..base.names import LABEL
 
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_Command = TypeVar("_Command", bound=Callable[..., None])
 
 FILE = click.Path(allow_dash=True)
 """The type of a file or folder, which shells complete. The command itself opens it."""
@@ -47,7 +46,7 @@ def namespace_option(meaning: str) -> Callable[[_Command], _Command]:
 
     def check(_: click.Context, __: click.Parameter, value: str) -> str:
         # It becomes a part of a path of the API.
-        if value and not _NAMESPACE.fullmatch(value):
+        if value and not LABEL.fullmatch(value):
             raise click.BadParameter(f"{value[:80]!r} is not the name of a namespace")
         return value
 

@@ -118,7 +118,6 @@ async def read_cluster(where: Where) -> tuple[list[Any], str]:
 
 
 def _watch(where: Where, document: Json | None, output: str) -> None:
-
     from .views import follow, views_of
     from .watching import DocumentShow, LineShow, ScreenShow
 

@@ -7,13 +7,10 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from ..base.reasons import sentence_of, vocabulary
-from ..controller.reasons import ControllerReason
-from ..kube.reasons import KubeReason
 from ..model.orchestrator_status import Live, format_time
 from ..overview.differences import facts, problem_line
 from ..overview.summary import RatedProblem, State, Summary, counts_of
-from ..sidecar.reasons import SidecarReason
+from ..overview.vocabulary import meaning_of
 from .grid import Cell, Column, table
 
 _STYLES = {State.PROBLEM: "red", State.UNKNOWN: "yellow", State.OK: "green"}
@@ -39,8 +36,6 @@ _WIDE = (
     Column("HELD"),
 )
 _LAST = Column("PROBLEM")
-_PROGRAMS = (ControllerReason, KubeReason, SidecarReason)
-"""The vocabulary has the words of imported modules; a status has words of these programs."""
 
 
 def headline(summaries: Sequence[Summary], place: str) -> Text:
@@ -206,16 +201,16 @@ def section(
 
 
 def _what_to_do(problems: Iterable[RatedProblem]) -> Iterator[Text]:
-    known = {str(word): word for word in vocabulary()}
     reasons = dict.fromkeys(one.reason for one in problems if one.reason)
     if not reasons:
         return
     yield Text("")
     yield Text("What to do", "bold")
     for reason in reasons:
-        meaning = f" {sentence_of(known[reason])}" if reason in known else ""
+        meaning = meaning_of(reason)
         # Only a word of the vocabulary is part of a command to type.
-        yield Text(f"{reason}:{meaning}" + (f" See: hotpeers explain {reason}" if meaning else ""))
+        known = f" {meaning} See: hotpeers explain {reason}" if meaning else ""
+        yield Text(f"{reason}:{known}")
 
 
 def age_of(moment: datetime | None, now: datetime) -> str:

@@ -1,8 +1,7 @@
-"""The routes of the console: sign-in, pages, events and files; and what every answer has."""
+"""The routes of the console: pages, events and files; and what every answer has."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import logging
 import time
@@ -16,32 +15,28 @@ from aiohttp import web
 
 from hotpeers_shim.contract import clean_text
 
-from ..kube.errors import KubeError, UnreachableError
+from ..base.hosts import make_host_check
+from ..kube.errors import KubeError
 from ..page.headers import SECURITY_HEADERS
 from ..page.serving import PATH as ASSET_PATH
 from ..page.serving import serve_asset
-from ..sidecar.status.hosts import make_host_check
-from .attempts import Attempts
-from .clients import Network, client_of
+from .clients import Network
 from .metrics import ConsoleMetrics
 from .pages import Banner, Pages
 from .query import local_path
-from .reviews import ANSWER_SECONDS, MAX_TOKEN, User
+from .reviews import MAX_TOKEN
 from .rights import Rights
-from .sessions import Session, Sessions, lifetime_of
+from .sessions import Sessions
+from .sign_in import ReviewToken, SignIn, see
 from .streams import Streams
-from .world import View, Visible, World
+from .world import View, World
 
 logger = logging.getLogger(__name__)
 
-_MOST_REVIEWS, _MOST_WAITING = 4, 64
-_MOST_CONFIRMED = 16
-_KEPT_PAGES, _KEPT_SECONDS = 128, 10
+_KEPT_PAGES, _KEPT_BYTES, _KEPT_SECONDS = 128, 16 * 1024 * 1024, 10
 _MOST_BODY = 2 * MAX_TOKEN
-_COOKIE, _SECURE_COOKIE = "hotpeers-console", "__Host-hotpeers-console"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ReviewToken = Callable[[str], Awaitable[User | None]]
 
 
 class Site:
@@ -68,27 +63,26 @@ class Site:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._world = world
-        self._review = review
-        self._rights = rights
         self._banner = banner
-        self._audience = audience
         self._origin = public_url.lower()
         self._secure = self._origin.startswith("https://")
         self._hosts = hosts
-        self._proxies = proxies
         self._clock = clock
         self._sessions = sessions or Sessions()
-        self._attempts = Attempts()
-        self._reviewing = asyncio.Semaphore(_MOST_REVIEWS)
-        # Apart from sign-ins, so that those do not delay the users who are signed in.
-        self._confirming = asyncio.Semaphore(_MOST_CONFIRMED)
-        self._waiting = 0
         self._pages = pages or Pages()
         self._made: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self._made_bytes = 0
         self._streams = Streams(world)
-        self._metrics = metrics or ConsoleMetrics()
-        self._metrics.sessions.set_function(self._sessions.number)
-        self._metrics.streams.set_function(lambda: self._streams.number)
+        metrics = metrics or ConsoleMetrics()
+        metrics.sessions.set_function(self._sessions.number)
+        metrics.streams.set_function(lambda: self._streams.number)
+        self._sign_in = SignIn(
+            *(review, rights, self._sessions, self._pages, metrics),
+            audience=audience,
+            secure=self._secure,
+            proxies=proxies,
+            clock=clock,
+        )
 
     def app(self) -> web.Application:
         """The HTTP application."""
@@ -99,9 +93,9 @@ class Site:
         router = app.router
         router.add_get(ASSET_PATH, serve_asset)
         router.add_get("/favicon.ico", _no_icon)
-        router.add_get("/sign-in", self._show_sign_in)
-        router.add_post("/sign-in", self._sign_in)
-        router.add_post("/sign-out", self._sign_out)
+        router.add_get("/sign-in", self._sign_in.show)
+        router.add_post("/sign-in", self._sign_in.sign_in)
+        router.add_post("/sign-out", self._sign_in.sign_out)
         router.add_get("/events", self._events, allow_head=False)
         page = self._page
         router.add_get("/", page("overview.html", "/", self._pages.overview))
@@ -120,113 +114,6 @@ class Site:
     def end_old_sessions(self) -> None:
         """End the sessions whose time is over, so that their tokens do not stay in memory."""
         self._sessions.end_old()
-
-    # -- signing in and out
-
-    async def _show_sign_in(self, request: web.Request) -> web.Response:
-        return self._sign_in_page(local_path(request.query.get("next", "/")))
-
-    async def _sign_in(self, request: web.Request) -> web.Response:
-        client = client_of(
-            request.remote or "", request.headers.getall("X-Forwarded-For", ()), self._proxies
-        )
-        try:
-            form = await request.post()
-        except (ValueError, LookupError):
-            # A body that is not what its Content-Type says, or an unknown charset.
-            return self._message(400, "Not a form", "This request is not the form of this page.")
-        token, way = form.get("token"), form.get("next")
-        back = local_path(way if isinstance(way, str) else "/")
-        pause = self._attempts.pause(client)
-        if pause or self._waiting >= _MOST_WAITING:
-            self._metrics.signed_in("limited")
-            message = "There were too many failed sign-ins. Wait a minute, and try again."
-            return self._sign_in_page(back, message, 429, max(int(pause) + 1, 1))
-        token = token.strip() if isinstance(token, str) else ""
-        self._attempts.begin(client)
-        self._waiting += 1
-        try:
-            async with self._reviewing:
-                user = await self._review(token)
-        except KubeError as error:
-            self._attempts.forgive(client)
-            self._metrics.signed_in("failed")
-            logger.warning("a token could not be reviewed: %s", error)
-            message = "The API server could not be asked about the token. Try again in a moment."
-            return self._sign_in_page(back, message, 503)
-        finally:
-            self._waiting -= 1
-        lifetime = lifetime_of(token, self._clock()) if user else 0.0
-        if user is None or lifetime <= 0:
-            self._metrics.signed_in("refused")
-            logger.info("a sign-in from %s was refused", clean_text(client, 80))
-            wanted = f" for the audience {self._audience}" if self._audience else ""
-            message = f"The API server does not accept this token{wanted}. It may have expired."
-            return self._sign_in_page(back, message, 403)
-        self._attempts.forgive(client)
-        self._metrics.signed_in("accepted")
-        secret = self._sessions.begin(user, token, lifetime)
-        logger.info("%s signed in", clean_text(user.name, 200))
-        answer = _see(back)
-        self._set_cookie(answer, secret, int(lifetime))
-        return answer
-
-    async def _sign_out(self, request: web.Request) -> web.Response:
-        session = self._sessions.find(self._secret(request))
-        if session is not None:
-            self._sessions.end(session)
-        answer = _see("/sign-in")
-        self._set_cookie(answer, "", 0)
-        answer.headers["Clear-Site-Data"] = '"cache"'
-        return answer
-
-    def _sign_in_page(
-        self, back: str, message: str = "", status: int = 200, wait: int = 0
-    ) -> web.Response:
-        body = self._pages.render(
-            "sign-in.html", audience=self._audience, message=message, next=back
-        )
-        headers = {"Retry-After": str(wait)} if wait else None
-        return web.Response(text=body, content_type="text/html", status=status, headers=headers)
-
-    def _set_cookie(self, answer: web.StreamResponse, secret: str, seconds: int) -> None:
-        answer.set_cookie(
-            self._cookie,
-            secret,
-            max_age=seconds,
-            path="/",
-            httponly=True,
-            samesite="Strict",
-            secure=self._secure,
-        )
-
-    @property
-    def _cookie(self) -> str:
-        return _SECURE_COOKIE if self._secure else _COOKIE
-
-    def _secret(self, request: web.Request) -> str:
-        return request.cookies.get(self._cookie, "")
-
-    async def _visible_to(self, session: Session, secret: str) -> Visible | None:
-        """What a session may see; None if it has ended. Raises `KubeError` if that is not known."""
-        if not self._sessions.is_alive(session):
-            return None
-        user = await session.confirmed.get(lambda: self._confirm(session.token(secret)))
-        if not self._sessions.is_alive(session):
-            return None
-        if not self._sessions.confirm(session, user):
-            self._metrics.revoked()
-            logger.info("the token of %s is no longer valid", clean_text(session.user.name, 200))
-            return None
-        return await self._rights.of(session.user)
-
-    async def _confirm(self, token: str) -> User | None:
-        try:
-            # With the time that it waits for others: if no answer comes, a page is not delayed for longer.
-            async with asyncio.timeout(2 * ANSWER_SECONDS), self._confirming:
-                return await self._review(token)
-        except TimeoutError as error:
-            raise UnreachableError("the API server did not answer in time") from error
 
     # -- pages
 
@@ -256,10 +143,9 @@ class Site:
         current: str,
         content: Callable[[View], dict[str, Any] | None],
     ) -> web.StreamResponse:
-        secret = self._secret(request)
-        session = self._sessions.find(secret)
+        found = self._sign_in.find(request)
         try:
-            visible = await self._visible_to(session, secret) if session is not None else None
+            visible = await self._sign_in.visible_to(found) if found is not None else None
         except KubeError as error:
             logger.warning("it is not known what a user may see: %s", error)
             return self._message(
@@ -267,33 +153,39 @@ class Site:
                 "Not now",
                 "The API server could not be asked what you may see. Try again in a moment.",
             )
-        if session is None or visible is None:
+        if found is None or visible is None:
             return self._without_session(request)
         view = self._world.view(visible)
+        user = clean_text(found.session.user.name, 200)
         zipped = "gzip" in request.headers.get("Accept-Encoding", "")
         # Pages are the same for all who may see the same. A time in them may be some seconds old.
         recent = str(int(self._clock() // _KEPT_SECONDS))
-        key = (view.version, recent, request.rel_url.raw_path_qs, session.user.name, str(zipped))
+        key = (view.version, recent, request.rel_url.raw_path_qs, user, str(zipped))
         body = self._made.get(key)
         if body is None:
-            found = content(view)
-            if found is None:
+            parts = content(view)
+            if parts is None:
                 return self._message(
                     404,
                     "Not found",
                     "There is no such orchestrator, or it is in a namespace that you may not see.",
                 )
             frame = self._pages.context(view, self._banner())
-            user = clean_text(session.user.name, 200)
-            text = self._pages.render(template, **frame, **found, current=current, user=user)
+            text = self._pages.render(template, **frame, **parts, current=current, user=user)
             body = gzip.compress(text.encode(), 4) if zipped else text.encode()
-            self._made[key] = body
-            while len(self._made) > _KEPT_PAGES:
-                self._made.popitem(last=False)
+            self._keep(key, body)
         headers = {"Content-Type": "text/html; charset=utf-8", "Vary": "Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
+
+    def _keep(self, key: tuple[str, ...], body: bytes) -> None:
+        # Queries make any number of pages, and that of all spawned agents has half a megabyte.
+        self._made[key] = body
+        self._made_bytes += len(body)
+        while len(self._made) > _KEPT_PAGES or self._made_bytes > _KEPT_BYTES:
+            _, oldest = self._made.popitem(last=False)
+            self._made_bytes -= len(oldest)
 
     def _without_session(self, request: web.Request) -> web.Response:
         target = request.rel_url.raw_path_qs
@@ -305,20 +197,19 @@ class Site:
             return self._message(200, "hotpeers", "One moment.", again=local_path(target))
         back = local_path(target)
         query = f"?next={quote(back, safe='/')}" if back != "/" else ""
-        return _see(f"/sign-in{query}")
+        return see(f"/sign-in{query}")
 
     def _message(self, status: int, title: str, message: str, again: str = "") -> web.Response:
         body = self._pages.render("message.html", title=title, message=message, again=again)
         return web.Response(text=body, content_type="text/html", status=status)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        secret = self._secret(request)
-        session = self._sessions.find(secret)
-        if session is None:
+        found = self._sign_in.find(request)
+        if found is None:
             return web.Response(text="signed out\n", status=401)
         try:
-            visible_now = partial(self._visible_to, session, secret)
-            return await self._streams.serve(request, session.key, visible_now)
+            visible_now = partial(self._sign_in.visible_to, found)
+            return await self._streams.serve(request, found.session.key, visible_now)
         except KubeError:
             return web.Response(text="the API server could not be asked\n", status=503)
 
@@ -358,11 +249,6 @@ class Site:
         response.headers.setdefault("Cache-Control", "no-store")
         if self._secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
-
-
-def _see(path: str) -> web.Response:
-    """Leads the browser to another page, by GET."""
-    return web.Response(status=303, headers={"Location": path})
 
 
 async def _no_icon(_: web.Request) -> web.Response:

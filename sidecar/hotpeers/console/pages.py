@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from ..model.orchestrator_status import STALE_SECONDS, Change, Live, Replica
+from ..model.orchestrator_status import Change, Live, Replica, is_stale
 from ..overview.summary import Orchestrator, Severity
 from ..page.environment import templates_of
-from ..page.remedy import advice_of
-from .graph import picture, state_of
+from ..page.explanation import explanation_of
+from .picture import picture
 from .problems import ShownProblem, grouped, policy_problems, shown_problems
 from .query import Table, orchestrator_path, path_of
-from .records import AgentRecord, PeerRecord
+from .records import PeerRecord
+from .sketch import state_of
 from .spawned import spawned_tree
 from .world import View
 
@@ -36,8 +37,8 @@ class Row:
     reasons: tuple[str, ...]
 
 
-class Summary:
-    """What several pages need of one view. Made once for each view."""
+class Dashboard:
+    """What the first page shows of one view. Made once for each view."""
 
     def __init__(self, view: View, now: datetime) -> None:
         self.view = view
@@ -133,9 +134,7 @@ PEERS = Table[PeerRecord](
         "offered": lambda one: (-_number(one.offered_to), one.key),
         "ready": lambda one: ({False: 0, None: 1, True: 2}[one.ready], one.key),
         "failure": lambda one: (
-            -(one.failure.time or datetime.min.replace(tzinfo=UTC)).timestamp()
-            if one.failure and one.failure.time
-            else 0.0,
+            -one.failure.time.timestamp() if one.failure and one.failure.time else 0.0,
             one.key,
         ),
     },
@@ -156,7 +155,7 @@ class Pages:
     """Renders pages. `now` is a clock for expiries and old reports."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _summary: Summary | None = field(default=None, init=False)
+    _dashboard: Dashboard | None = field(default=None, init=False)
 
     def render(self, template: str, **context: Any) -> str:
         """The HTML of a template."""
@@ -164,22 +163,22 @@ class Pages:
 
     def overview(self, view: View, given: Given) -> dict[str, Any]:
         """Counts, problems and the table of orchestrators."""
-        summary = self._summary_of(view)
-        groups = grouped(summary.problems)
+        dashboard = self._dashboard_of(view)
+        groups = grouped(dashboard.problems)
         query = ORCHESTRATORS.read(given)
         return {
-            "counts": summary.counts,
+            "counts": dashboard.counts,
             "groups": groups[:_MOST_GROUPS],
             "more_groups": max(len(groups) - _MOST_GROUPS, 0),
-            "page": ORCHESTRATORS.select(summary.rows, query),
+            "page": ORCHESTRATORS.select(dashboard.rows, query),
             "path": "/#table-title",
         }
 
     def picture(self, view: View, given: Given) -> dict[str, Any]:
         """The picture of who may call whom."""
         focus = given.get("focus", "")[:400]
-        parts = focus.split("/")
-        if any(not view.visible.has(part) for part in parts[:1] if part):
+        namespace = focus.partition("/")[0]
+        if not view.visible.has(namespace):
             focus = ""
         places = sorted({one.key.namespace for one in view.orchestrators})
         return {"picture": picture(view, focus, self.now()), "focus": focus, "places": places}
@@ -201,7 +200,7 @@ class Pages:
             "one": one,
             "state": state_of(one, now),
             "groups": grouped(shown_problems(one, now)),
-            "replicas": [(replica, _is_old(replica, now)) for replica in status.replicas],
+            "replicas": [(replica, is_stale(replica, now)) for replica in status.replicas],
             "changes": list(reversed(status.changes)),
             "failing": [
                 (replica, failing) for replica in status.replicas for failing in replica.failing
@@ -231,28 +230,19 @@ class Pages:
             "version": view.version,
             "banner": banner,
             "now": self.now(),
-            "advice_of": advice_of,
+            "explanation_of": explanation_of,
             "orchestrator_path": orchestrator_path,
             "path_of": path_of,
             "visible": view.visible,
         }
 
-    def _summary_of(self, view: View) -> Summary:
+    def _dashboard_of(self, view: View) -> Dashboard:
         now = self.now()
-        known = self._summary
+        known = self._dashboard
         # Reports grow old without a change of the view.
         if known is None or known.view is not view or now - known.now > _FRESH:
-            self._summary = known = Summary(view, now)
+            self._dashboard = known = Dashboard(view, now)
         return known
-
-
-def is_expired(agent: AgentRecord, now: datetime) -> bool:
-    """Whether an agent's time is over."""
-    return agent.expires is not None and agent.expires <= now
-
-
-def _is_old(replica: Replica, now: datetime) -> bool:
-    return replica.time is None or (now - replica.time).total_seconds() > STALE_SECONDS
 
 
 def _failures(replicas: Sequence[Replica]) -> list[tuple[str, int]]:

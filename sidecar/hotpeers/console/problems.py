@@ -6,33 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..controller.reasons import ControllerReason
-from ..hold.reasons import HoldReason
-from ..kube.reasons import KubeReason
-from ..mcp.reasons import McpReason
 from ..model.orchestrator_status import LIVE
-from ..model.reasons import ModelReason
-from ..overview.reasons import OverviewReason
+from ..overview import vocabulary  # noqa: F401 - makes its words known to `explanation_of`
 from ..overview.summary import Orchestrator, Severity, problems_of
-from ..page.remedy import Advice, advice_of
-from ..registry.reasons import RegistryReason
-from ..sidecar.reasons import SidecarReason
-from ..spawnpolicy.reasons import PolicyReason
+from ..page.explanation import Explanation, explanation_of
 from .query import orchestrator_path
 from .records import PolicyRecord
 
-VOCABULARIES = (
-    ControllerReason,
-    HoldReason,
-    KubeReason,
-    McpReason,
-    ModelReason,
-    OverviewReason,
-    PolicyReason,
-    RegistryReason,
-    SidecarReason,
-)
-"""The words that a status may have. `advice_of` knows them because they are imported here."""
 _ENTRIES = 5
 
 
@@ -54,7 +34,7 @@ class Group:
 
     severity: Severity
     reason: str
-    advice: Advice
+    explanation: Explanation
     count: int
     owners: int
     examples: tuple[ShownProblem, ...]
@@ -71,8 +51,8 @@ def shown_problems(one: Orchestrator, now: datetime) -> Iterator[ShownProblem]:
 
 def policy_problems(one: PolicyRecord) -> Iterator[ShownProblem]:
     """The problem of a SpawnPolicy that is not ready."""
-    if one.standing.ready is False:
-        reason, message = one.standing.reason, one.standing.message
+    if one.readiness.ready is False:
+        reason, message = one.readiness.reason, one.readiness.message
         yield ShownProblem(
             Severity.ERROR, reason, str(one.key), "SpawnPolicy", message, "/policies"
         )
@@ -87,7 +67,7 @@ def grouped(problems: Iterable[ShownProblem]) -> list[Group]:
         Group(
             severity,
             reason or "Unknown",
-            advice_of(reason),
+            explanation_of(reason),
             len(members),
             len({one.owner for one in members}),
             tuple(members[:_ENTRIES]),

@@ -78,7 +78,7 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Readiness:
     """The condition Ready of a policy; `ready` is None without one."""
 
     ready: bool | None = None
@@ -102,7 +102,7 @@ class PolicyRecord:
     creates: int
     denials: int
     denial: Denial | None
-    standing: Standing
+    readiness: Readiness
 
 
 def read_peer_record(data: Any) -> PeerRecord:
@@ -134,7 +134,7 @@ def read_spawned_record(data: Any) -> AgentRecord:
         template=_text(stamps, TEMPLATE),
         depth=int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 3 else 0,
         expires=_time(text(stamps, EXPIRES)),
-        ready=_condition(data).ready,
+        ready=_readiness(data).ready,
     )
 
 
@@ -158,7 +158,7 @@ def read_policy_record(data: Any) -> PolicyRecord:
         creates=_number(status, "createsInWindow"),
         denials=_number(status, "denials"),
         denial=_denial(part(status, "lastDenial")),
-        standing=_condition(data),
+        readiness=_readiness(data),
     )
 
 
@@ -187,13 +187,13 @@ def _failure(data: Json) -> Failure | None:
     )
 
 
-def _condition(data: Any) -> Standing:
+def _readiness(data: Any) -> Readiness:
     """The condition Ready."""
     for one in items(data, "status", "conditions")[:64]:
         if text(one, "type") == "Ready":
             state = {"True": True, "False": False}.get(text(one, "status"))
-            return Standing(state, _text(one, "reason", _WORD), _text(one, "message", _MESSAGE))
-    return Standing()
+            return Readiness(state, _text(one, "reason", _WORD), _text(one, "message", _MESSAGE))
+    return Readiness()
 
 
 def _key(data: Any) -> NamespacedName:

@@ -1,4 +1,4 @@
-"""Which namespaces each user may see, kept for a short time."""
+"""Which namespaces each user may see, cached for a short time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ..kube.errors import KubeError
-from .kept import RETRY_SECONDS, Kept
+from .cached_answer import RETRY_SECONDS, CachedAnswer
 from .reviews import User
 from .world import Visible
 
@@ -19,7 +19,7 @@ MayList = Callable[[User, str], Awaitable[bool]]
 
 
 @dataclass
-class _Known:
+class _Answers:
     """The answers about a user. New namespaces are asked about at `pause` or later."""
 
     everything: bool
@@ -44,51 +44,52 @@ class Rights:
         self._may_list = may_list
         self._namespaces = namespaces
         self._clock = clock
-        self._kept: dict[User, Kept[_Known]] = {}
+        self._answers: dict[User, CachedAnswer[_Answers]] = {}
 
     async def of(self, user: User) -> Visible:
         """The namespaces that a user may see. Raises `KubeError` if that is not known."""
-        known = await self._kept_of(user).get(lambda: self._read(user))
-        if known.everything:
+        answers = await self._answers_of(user).get(lambda: self._read(user))
+        if answers.everything:
             return Visible(everything=True)
-        await self._learn_new(user, known)
-        return Visible(namespaces=frozenset(name for name, yes in known.allowed.items() if yes))
+        await self._learn_new(user, answers)
+        return Visible(namespaces=frozenset(name for name, yes in answers.allowed.items() if yes))
 
-    async def _read(self, user: User) -> _Known:
-        known = _Known(await self._may_list(user, ""))
-        if not known.everything:
-            await self._ask(user, known)
-        return known
+    async def _read(self, user: User) -> _Answers:
+        answers = _Answers(await self._may_list(user, ""))
+        if not answers.everything:
+            await self._ask(user, answers)
+        return answers
 
-    async def _learn_new(self, user: User, known: _Known) -> None:
+    async def _learn_new(self, user: User, answers: _Answers) -> None:
         """Ask about namespaces that are newer than the answers. Until there is one, they are hidden."""
-        async with known.lock:
-            if self._clock() < known.pause:
+        async with answers.lock:
+            if self._clock() < answers.pause:
                 return
             try:
-                await self._ask(user, known)
+                await self._ask(user, answers)
             except KubeError:
-                known.pause = self._clock() + RETRY_SECONDS
+                answers.pause = self._clock() + RETRY_SECONDS
 
-    async def _ask(self, user: User, known: _Known) -> None:
+    async def _ask(self, user: User, answers: _Answers) -> None:
         """Ask about each namespace that was not asked about yet. Raises `KubeError`."""
-        names = sorted(self._namespaces() - known.allowed.keys())
         free = asyncio.Semaphore(_AT_ONCE)
 
-        async def ask(name: str) -> bool:
+        async def ask(name: str) -> None:
             async with free:
-                return await self._may_list(user, name)
+                answers.allowed[name] = await self._may_list(user, name)
 
-        answers = await asyncio.gather(*map(ask, names), return_exceptions=True)
-        for name, answer in zip(names, answers, strict=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            known.allowed[name] = answer
+        try:
+            # The first failure ends the others: each could take seconds while the API server is away.
+            async with asyncio.TaskGroup() as group:
+                for name in sorted(self._namespaces() - answers.allowed.keys()):
+                    group.create_task(ask(name), name="ask about a namespace")
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
-    def _kept_of(self, user: User) -> Kept[_Known]:
+    def _answers_of(self, user: User) -> CachedAnswer[_Answers]:
         # The user who came last is kept longest.
-        kept = self._kept.pop(user, None) or Kept(self._clock)
-        self._kept[user] = kept
-        while len(self._kept) > _MOST_USERS:
-            del self._kept[next(iter(self._kept))]
-        return kept
+        cached = self._answers.pop(user, None) or CachedAnswer(self._clock)
+        self._answers[user] = cached
+        while len(self._answers) > _MOST_USERS:
+            del self._answers[next(iter(self._answers))]
+        return cached

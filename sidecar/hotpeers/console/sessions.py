@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from cryptography.fernet import Fernet
 
 from ..base.parts import number
-from .kept import Kept
+from .cached_answer import CachedAnswer
 from .reviews import User
 
 LONGEST_SECONDS = 8 * 3_600.0
@@ -36,7 +36,7 @@ class Session:
     user: User
     expires: float
     sealed: bytes
-    confirmed: Kept[User | None]
+    confirmed: CachedAnswer[User | None]
 
     def token(self, secret: str) -> str:
         """The token, which only the secret of the cookie unseals."""
@@ -58,7 +58,7 @@ class Sessions:
     def begin(self, user: User, token: str, lifetime: float) -> str:
         """Begin a session of so many seconds. Returns the secret for its cookie."""
         secret = secrets.token_urlsafe(32)
-        confirmed: Kept[User | None] = Kept(self._clock)
+        confirmed: CachedAnswer[User | None] = CachedAnswer(self._clock)
         confirmed.put(user)
         sealed = _seal(secret).encrypt(token.encode())
         session = Session(_digest(secret), user, self._clock() + lifetime, sealed, confirmed)

@@ -16,6 +16,7 @@ from .world import Visible, World
 
 BEAT_SECONDS = 15.0
 """A comment is sent at least this often, so that proxies keep the connection. Rights are checked then."""
+_LOOK_SECONDS = 0.5
 RETRY_MILLISECONDS = 1_000
 MOST, MOST_OF_A_SESSION = 1_000, 16
 """The most open streams of all sessions, and of one."""
@@ -46,6 +47,16 @@ class Streams:
         if self.number >= MOST or self._open[key] >= MOST_OF_A_SESSION:
             text = "too many pages are open; this one does not update itself\n"
             return web.Response(text=text, status=503, headers={"Retry-After": "10"})
+        # Counted before anything is waited for, so that streams that open together are all counted.
+        self._open[key] += 1
+        try:
+            return await self._serve(request, visible_now)
+        finally:
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
+
+    async def _serve(self, request: web.Request, visible_now: VisibleNow) -> web.StreamResponse:
         visible = await visible_now()
         if visible is None:
             return web.Response(text="signed out\n", status=401)
@@ -53,21 +64,16 @@ class Streams:
             # Some proxies would else collect the events.
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
-        self._open[key] += 1
-        try:
-            await response.prepare(request)
-            await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
-            seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
-            with suppress(ConnectionError, KubeError):
-                await self._send(response, visible_now, visible, clean_text(seen, 100))
-        finally:
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
+        await response.prepare(request)
+        await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
+        seen = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+        with suppress(ConnectionError, KubeError):
+            await self._send(request, response, visible_now, visible, clean_text(seen, 100))
         return response
 
     async def _send(
         self,
+        request: web.Request,
         response: web.StreamResponse,
         visible_now: VisibleNow,
         visible: Visible | None,
@@ -82,10 +88,26 @@ class Streams:
                         f"id: {version}\nevent: change\ndata: {version}\n\n".encode()
                     )
                     seen = version
-                done, _ = await asyncio.wait({news}, timeout=BEAT_SECONDS)
+                changed = await _wait(request, news)
             finally:
                 news.cancel()
-            if not done:
+            if not changed:
                 await response.write(b": beat\n\n")
             visible = await visible_now()
         await response.write(b"event: end\ndata: signed-out\n\n")
+
+
+async def _wait(request: web.Request, news: asyncio.Future[None]) -> bool:
+    """Wait for news until a beat is due. Returns whether there are some.
+
+    Raises `ConnectionError` soon after the browser has gone: a user who goes from page to page would
+    else have more streams than he may.
+    """
+    until = asyncio.get_running_loop().time() + BEAT_SECONDS
+    while (left := until - asyncio.get_running_loop().time()) > 0:
+        done, _ = await asyncio.wait({news}, timeout=min(left, _LOOK_SECONDS))
+        if done:
+            return True
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError
+    return False

@@ -62,6 +62,7 @@ class World:
     def __init__(self) -> None:
         self._shelves: dict[str, _Shelf] = {}
         self._clock = 0
+        self._touched = 0
         self._boot = secrets.token_hex(4)
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
@@ -79,35 +80,40 @@ class World:
         self, kind: str, before: Record | None, after: Record | None, source: str = ""
     ) -> None:
         """Replace a record. None stands for a missing one."""
-        for one in (before, after):
-            if one is not None:
-                shelf = self._shelves.setdefault(one.key.namespace, _Shelf())
-                self._clock += 1
-                shelf.changed = self._clock
-                records = shelf.kinds.setdefault(kind, {})
-                if one is before:
-                    records.pop((one.key.name, source), None)
-                if one is after:
-                    records[(one.key.name, source)] = one
+        one = before if after is None else after
+        if one is None:
+            return
+        self._clock += 1
+        shelf = self._shelves.setdefault(one.key.namespace, _Shelf())
+        shelf.changed = self._clock
+        records = shelf.kinds.setdefault(kind, {})
+        if after is not None:
+            records[one.key.name, source] = after
+        else:
+            records.pop((one.key.name, source), None)
+            if not any(shelf.kinds.values()):
+                del self._shelves[one.key.namespace]  # namespaces come and go
         self._dirty.set()
 
     def touch(self) -> None:
         """Note a change that belongs to no namespace, such as the state of a watch."""
         self._clock += 1
-        for shelf in self._shelves.values():
-            shelf.changed = self._clock
+        self._touched = self._clock
         self._dirty.set()
 
     def namespaces(self) -> frozenset[str]:
         """The namespaces with at least one record."""
-        return frozenset(name for name, shelf in self._shelves.items() if any(shelf.kinds.values()))
+        return frozenset(self._shelves)
 
     def version(self, visible: Visible) -> str:
         """A text that changes whenever something changes that may be seen."""
         if visible.everything:
             return f"{self._boot}.all.{self._clock}"
-        newest = max((shelf.changed for shelf in self._seen(visible)), default=0)
-        return f"{self._boot}.{hash(visible.namespaces) & 0xFFFFFFFF:x}.{newest}"
+        shelves = list(self._seen(visible))
+        newest = max((shelf.changed for shelf in shelves), default=0)
+        # The number of namespaces tells an emptied one. Without it, the version could stay the same.
+        state = f"{max(newest, self._touched)}.{len(shelves)}"
+        return f"{self._boot}.{hash(visible.namespaces) & 0xFFFFFFFF:x}.{state}"
 
     def view(self, visible: Visible) -> View:
         """What may be seen now. Users who may see the same share it."""

@@ -13,7 +13,7 @@ from .lifecycle.expiry import Expiry, World
 from .lifecycle.finishing import WAIT_SECONDS, Finishing
 from .lifecycle.upkeep import Upkeep
 from .quota.reservations import Reservations
-from .status.statuses import Statuses
+from .status.policies import PolicyStatuses
 from .status.warnings import PATIENCE_SECONDS, Usage, Warnings
 from .webhook_config.accounts import Governed
 
@@ -63,7 +63,7 @@ class GuardDuties:
         self._finishing = Finishing(writer, world, wait=finish_after)
         self._used = telling.used
         self._warnings = Warnings(writer, telling.lost, patience=idle_after)
-        self._statuses = Statuses(
+        self._statuses = PolicyStatuses(
             *(writer, world, governed, reservations, secrets), used=self._note_usages
         )
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..base.names import NAME
 from ..base.parts import Json, items, part, text
 from ..model.audience import Audience, selector_of
 from ..model.selector import Selector
 
 _MAX_OBJECTS = 200
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){0,128}")
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 """Valid names of objects and namespaces. They are checked because they become part of a URL path."""
 MODELS, SERVERS = "modelconfigs", "remotemcpservers"
 
@@ -63,7 +63,7 @@ def sources_of(agent: Json) -> tuple[Source, ...]:
     if len(found) > _MAX_OBJECTS:
         raise SecretsError(f"the Agent names {len(found)} models and servers")
     for one in found:
-        if not (_NAME.fullmatch(one.namespace) and _NAME.fullmatch(one.name)):
+        if not (NAME.fullmatch(one.namespace) and NAME.fullmatch(one.name)):
             # A name such as `../../other/remotemcpservers/x` would bypass the check of `audience_of`.
             raise SecretsError(
                 f"the Agent names {one.name[:100]!r} of {one.plural}, which is no name"

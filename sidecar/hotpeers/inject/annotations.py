@@ -10,6 +10,7 @@ from typing import Any
 from hotpeers_shim.contract import MAX_DEPTH as MOST_DEPTH
 
 from ..base.errors import SettingsError
+from ..base.names import LABEL, NAME
 from ..base.origin import UrlError
 from ..base.settings import MOST_DRAIN_SECONDS, check_registry_url, parse_seconds, read_origins
 from ..model.gateway import check_gateway
@@ -59,7 +60,6 @@ _KNOWN |= {f"{PREFIX}{name}" for name in RESOURCES}
 _KNOWN |= {STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"}
 INHERITED = frozenset(_KNOWN - {INJECT, STATUS, SKIPPED, f"{PREFIX}url", f"{PREFIX}pin-address"})
 """The annotations that pods inherit from a Namespace that opts in."""
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _KEYS = re.compile(r"((secret|configmap)/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 # Without `$`: kubelet would replace `$(NAME)` in a variable.
 _PIN = re.compile(r"[-A-Za-z0-9._*]{1,253}(/[-A-Za-z0-9._*]{1,253})?")
@@ -68,7 +68,6 @@ _MOST_PINS = 100
 _LEAST_TOOLS, _MOST_TOOLS = 2, 10_000
 _SWITCHES = ("", "false", "true")
 _MAX_URL = 500
-_SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 # With less, the liveness probe would kill a sidecar before it has started.
 _LEAST = {"cpu-request": "1m", "cpu-limit": "50m", "memory-request": "1Mi", "memory-limit": "96Mi"}
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -140,7 +139,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     if namespaces is None:
         raise _BadValueError(f"{NAMESPACES}: {listed[:80]!r}: names, with commas, or * are needed")
     container = annotations.get(CONTAINER, "").strip()
-    good = not container or _LABEL.fullmatch(container) is not None
+    good = not container or LABEL.fullmatch(container) is not None
     _check(CONTAINER, container, good, "the name of a container is needed")
     level = annotations.get(LOG_LEVEL, "").strip().lower()
     good = not level or level in _LOG_LEVELS
@@ -153,7 +152,7 @@ def _wishes(annotations: Mapping[str, str]) -> Wishes:
     good = not keys or _KEYS.fullmatch(keys) is not None
     _check(REQUIRE_SIGNED, keys, good, "NAME of a Secret, secret/NAME or configmap/NAME is needed")
     credentials = annotations.get(CREDENTIALS, "").strip()
-    good = not credentials or _SECRET.fullmatch(credentials) is not None
+    good = not credentials or NAME.fullmatch(credentials) is not None
     _check(CREDENTIALS, credentials, good, "the name of a Secret is needed")
     return Wishes(
         selector=selector,
@@ -289,7 +288,7 @@ def read_namespaces(text: str) -> tuple[str, ...] | None:
     names = tuple(dict.fromkeys(text.replace(",", " ").split()))
     if EVERY_NAMESPACE in names:
         names = (EVERY_NAMESPACE, *(name for name in names if name != EVERY_NAMESPACE))
-    if any(name != EVERY_NAMESPACE and not _LABEL.fullmatch(name) for name in names):
+    if any(name != EVERY_NAMESPACE and not LABEL.fullmatch(name) for name in names):
         return None
     return names[:1] if names[:1] == (EVERY_NAMESPACE,) else names
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from ..base.names import NAME
 from ..base.parts import items, part, text
 from .outcome import Json
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _MAKERS = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
 """The makers of ReplicaSets, by the label of a pod whose value ends the name of its ReplicaSet. The second
 is that of Argo Rollouts (pkg/apis/rollouts/v1alpha1/types.go, `DefaultRolloutUniqueLabelKey`)."""
@@ -17,7 +16,7 @@ is that of Argo Rollouts (pkg/apis/rollouts/v1alpha1/types.go, `DefaultRolloutUn
 def orchestrator_name(pod: Json) -> str:
     """The agent's name from kagent's label, else from the app label, else from its owner; else ""."""
     # Skip invalid names: a sidecar with an invalid name does not start, one without a name does.
-    return next((name for name in _candidates(pod) if _NAME.fullmatch(name)), "")
+    return next((name for name in _candidates(pod) if NAME.fullmatch(name)), "")
 
 
 def workload_name(pod: Json) -> str:
@@ -26,7 +25,7 @@ def workload_name(pod: Json) -> str:
     The controller gives the workload's Orchestrator this name.
     """
     _, name = workload_of(pod)
-    return name if _NAME.fullmatch(name) else ""
+    return name if NAME.fullmatch(name) else ""
 
 
 def workload_of(pod: Json) -> tuple[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..base.names import NAME
 from .annotations import PREFIX
 from .outcome import Json
 
@@ -14,8 +14,6 @@ SPAWNED_BY = f"{PREFIX}spawned-by"
 """The guard's stamp on an Agent that another agent created; see `spawnpolicy.stamps`."""
 SPAWNED_LABEL = f"{PREFIX}spawned"
 GO = "go"
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def agent_name(pod: Json) -> str:
     metadata = pod.get("metadata") or {}
     labels = metadata.get("labels") or {}
     name, template = str(labels.get("kagent") or ""), labels.get("pod-template-hash")
-    if labels.get("app") != "kagent" or not template or not _NAME.fullmatch(name):
+    if labels.get("app") != "kagent" or not template or not NAME.fullmatch(name):
         return ""
     made_by = {
         str(owner.get("name"))

@@ -14,6 +14,9 @@ from hotpeers_shim.contract import clean_text
 from ..base.parts import Json, text
 from .orchestrator_status import STALE_SECONDS, Live, age_of, format_time
 
+_MOST = 16
+"""As many as the CRD allows."""
+
 
 def live_condition(replicas: Mapping[str, Any], now: datetime) -> tuple[Live, str, str]:
     """The status, reason and message of the condition `Live`, from the reports of the replicas.
@@ -59,5 +62,5 @@ def conditions_with(
         "observedGeneration": generation,
         "lastTransitionTime": since,
     }
-    kept = [one for one in others if one.get("type") != kind]
-    return sorted([*kept, condition], key=lambda one: str(one.get("type")))[:16]
+    kept = [one for one in others if one.get("type") != kind][: _MOST - 1]
+    return sorted([*kept, condition], key=lambda one: str(one.get("type")))

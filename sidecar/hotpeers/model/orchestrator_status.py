@@ -52,7 +52,7 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportedProblem:
     """Something that is wrong: with a candidate (refused), or at a place (a problem)."""
 
     subject: str
@@ -131,8 +131,8 @@ class OrchestratorStatus:
     held: str = ""
     token_secret: str = ""
     offered: tuple[Offered, ...] = ()
-    refused: tuple[Finding, ...] = ()
-    problems: tuple[Finding, ...] = ()
+    refused: tuple[ReportedProblem, ...] = ()
+    problems: tuple[ReportedProblem, ...] = ()
     changes: tuple[Change, ...] = ()
     replicas: tuple[Replica, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -160,8 +160,8 @@ def read_status(data: object) -> OrchestratorStatus:
         held=_text(status, "held"),
         token_secret=_text(status, "tokenSecret"),
         offered=tuple(_offered(items(status, "offered")[:MAX_OFFERED])),
-        refused=tuple(_findings(items(status, "refused")[:MAX_REFUSED], "peer")),
-        problems=tuple(_findings(items(status, "problems")[:MAX_PROBLEMS], "where")),
+        refused=tuple(_problems(items(status, "refused")[:MAX_REFUSED], "peer")),
+        problems=tuple(_problems(items(status, "problems")[:MAX_PROBLEMS], "where")),
         changes=tuple(_change(one) for one in _objects(items(status, "changes")[-MAX_CHANGES:])),
         replicas=tuple(
             _replica(name, one)
@@ -188,9 +188,22 @@ def read_time(moment: str) -> datetime | None:
 
 
 def age_of(moment: str, now: datetime) -> float:
-    """The seconds since a time of a status; infinite if the text is not one."""
-    then = read_time(moment)
-    return float("inf") if then is None else (now - then).total_seconds()
+    """The seconds since a time of a status; infinite if the text is not one.
+
+    Clocks differ, so the age may be negative. A time that is more than `STALE_SECONDS` ahead was written
+    by a clock that was wrong, so its age is infinite: else it would count as new for ever.
+    """
+    return _age(read_time(moment), now)
+
+
+def is_stale(replica: Replica, now: datetime) -> bool:
+    """Whether a replica has not reported for `STALE_SECONDS`."""
+    return _age(replica.time, now) > STALE_SECONDS
+
+
+def _age(then: datetime | None, now: datetime) -> float:
+    age = float("inf") if then is None else (now - then).total_seconds()
+    return age if age >= -STALE_SECONDS else float("inf")
 
 
 def _offered(entries: Iterable[object]) -> Iterator[Offered]:
@@ -202,9 +215,11 @@ def _offered(entries: Iterable[object]) -> Iterator[Offered]:
             yield Offered(_text(entry, "peer"), _text(entry, "source"), entry.get("ready") is True)
 
 
-def _findings(entries: Iterable[object], subject: str) -> Iterator[Finding]:
+def _problems(entries: Iterable[object], subject: str) -> Iterator[ReportedProblem]:
     for entry in _objects(entries):
-        yield Finding(_text(entry, subject), _word(entry, "reason"), _text(entry, "message"))
+        yield ReportedProblem(
+            _text(entry, subject), _word(entry, "reason"), _text(entry, "message")
+        )
 
 
 def _change(entry: Json) -> Change:

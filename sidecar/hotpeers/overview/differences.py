@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from ..base.names import NamespacedName
 from .summary import RatedProblem, Summary
 
-View = Mapping[NamespacedName, Summary]
 
-
-def differences(before: View, after: View) -> Iterator[tuple[NamespacedName, str]]:
+def differences(
+    before: Mapping[NamespacedName, Summary], after: Mapping[NamespacedName, Summary]
+) -> Iterator[tuple[NamespacedName, str]]:
     """The changed things, each with the orchestrator that has it."""
     for key in before.keys() - after.keys():
         yield key, "removed"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..base.names import NamespacedName
-from ..model.orchestrator_status import Condition, Failing, Finding, Replica, format_time
+from ..model.orchestrator_status import Condition, Failing, Replica, ReportedProblem, format_time
 from .summary import RatedProblem, State, Summary, counts_of
 from .timeline import Entry
 
@@ -36,7 +36,7 @@ def orchestrator_document(summary: Summary) -> dict[str, Any]:
         "created": _time(orchestrator.created),
         "reported": _time(summary.reported),
         "state": str(summary.state),
-        "problems": [_finding(one) for one in summary.problems],
+        "problems": [_problem(one) for one in summary.problems],
         "peers": status.peers,
         "readyPeers": status.ready,
         "refusedPeers": status.refused_peers,
@@ -45,7 +45,7 @@ def orchestrator_document(summary: Summary) -> dict[str, Any]:
         "offered": [
             {"peer": one.peer, "source": one.source, "ready": one.ready} for one in status.offered
         ],
-        "refused": [_finding(one) for one in status.refused],
+        "refused": [_problem(one) for one in status.refused],
         "replicas": [_replica(one) for one in status.replicas],
         "conditions": [_condition(one) for one in status.conditions],
     }
@@ -82,8 +82,8 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(moment)
 
 
-def _finding(finding: Finding | RatedProblem) -> dict[str, Any]:
-    return {"subject": finding.subject, "reason": finding.reason, "message": finding.message}
+def _problem(problem: ReportedProblem | RatedProblem) -> dict[str, Any]:
+    return {"subject": problem.subject, "reason": problem.reason, "message": problem.message}
 
 
 def _condition(condition: Condition) -> dict[str, Any]:

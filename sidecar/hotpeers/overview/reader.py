@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from ..base.errors import ClusterError, ConnectionConfigError
+from ..base.names import LABEL, NAME
 from ..base.reasons import Word
 from ..base.scope import State
 from ..kube.client import Client
@@ -26,8 +27,6 @@ _KIND = Kind(
 _RESOURCE = "orchestrators.hotpeers.dev"
 _PAGE = 500
 """Objects in a request: the same as kubectl's. If that is too large an answer, fewer are asked for."""
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,9 @@ class Wanted:
         if namespace and everywhere:
             raise ClusterError("-n and -A exclude each other: leave out one of them")
         if slash or namespace:
-            _check(_NAMESPACE, place if slash else namespace, "a namespace")
+            _check(LABEL, place if slash else namespace, "a namespace")
         if name:
-            _check(_NAME, title, "an Orchestrator")
+            _check(NAME, title, "an Orchestrator")
         return cls(place if slash else namespace, title, everywhere, access)
 
 
@@ -191,16 +190,13 @@ class Following:
 @asynccontextmanager
 async def reader_of(wanted: Wanted) -> AsyncIterator[Reader]:
     """A reader that is connected. Raises `ConnectionConfigError`."""
-    try:
-        connection = await connect(wanted.access)
-        client = Client(wanted.access, connection)
-        await client.__aenter__()
-    except (KubeError, OSError) as error:
-        raise ConnectionConfigError(f"the kubeconfig cannot be used: {error}") from error
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await connect(wanted.access)
+            client = await stack.enter_async_context(Client(wanted.access, connection))
+        except (KubeError, OSError) as error:
+            raise ConnectionConfigError(f"the kubeconfig cannot be used: {error}") from error
         yield Reader(client, wanted)
-    finally:
-        await client.__aexit__()
 
 
 async def _either(changed: asyncio.Event, task: asyncio.Task[None]) -> None:

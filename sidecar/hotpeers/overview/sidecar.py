@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
@@ -37,13 +38,12 @@ def fetch_status(url: str) -> Json:
             raise StatusError(f"{address}: the answer is larger than {_MAX_BYTES} bytes")
         data = _cleaned(json.loads(raw))
     except HTTPError as error:
-        # Show the body: the sidecar explains in one line, for example, that a Host is not allowed.
-        said = clean_text(error.read(1000).decode("utf-8", "replace"), 300)
-        raise StatusError(f"{address}: status {error.code}: {said}") from error
+        raise StatusError(f"{address}: status {error.code}: {_said(error)}") from error
     except URLError as error:
         why = getattr(error.reason, "strerror", None) or error.reason
         raise StatusError(f"{address}: {why}; is `hotpeers run` running there?") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
+        # A server may speak another protocol than HTTP, or end an answer too early.
         said = clean_text(str(error), 300)
         raise StatusError(
             f"{address}: {said}; check that --url is the address of a sidecar"
@@ -91,6 +91,14 @@ def orchestrator_of(document: Json) -> Orchestrator:
     }
     read = read_orchestrator({"status": status})
     return Orchestrator(NamespacedName(namespace, name or "sidecar"), read.status, "sidecar")
+
+
+def _said(error: HTTPError) -> str:
+    """The body: the sidecar explains in one line, for example, that a Host is not allowed."""
+    try:
+        return clean_text(error.read(1000).decode("utf-8", "replace"), 300)
+    except (OSError, HTTPException):
+        return "and its text cannot be read"
 
 
 def _live(generation: int, live: object, acks: list[Any]) -> Json:

@@ -16,9 +16,9 @@ from ..base.names import NamespacedName
 from ..base.parts import items, part, text
 from ..model.orchestrator_status import (
     LIVE,
-    STALE_SECONDS,
     Live,
     OrchestratorStatus,
+    is_stale,
     read_status,
     read_time,
 )
@@ -169,7 +169,9 @@ def _unknown(orchestrator: Orchestrator, now: datetime) -> Iterator[RatedProblem
         yield _unclear(OverviewReason.STATUS_OLD.value, said)
     elif status.peers is None:
         yield _unclear(OverviewReason.NO_REPORT.value, "no pod has reported yet")
-    elif (newest := newest_report(status)) is not None and _age(newest, now) > STALE_SECONDS:
+    elif (newest := newest_report(status)) is not None and all(
+        is_stale(one, now) for one in status.replicas
+    ):
         said = f"the last report is from {newest.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         yield _unclear(OverviewReason.NO_REPORT.value, said)
     elif live is None:
@@ -213,10 +215,6 @@ def _failing(status: OrchestratorStatus) -> Iterator[RatedProblem]:
 def counts_of(summaries: Sequence[Summary]) -> dict[State, int]:
     """The number of orchestrators in each state."""
     return {state: sum(one.state is state for one in summaries) for state in State}
-
-
-def _age(moment: datetime, now: datetime) -> float:
-    return (now - moment).total_seconds()
 
 
 def _name(value: object, key: str) -> str:

@@ -74,12 +74,12 @@ def parse_since(text: str, now: datetime) -> datetime | None:
             return _FIRST
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise SettingsError(
             f"--since: {text[:80]!r} is not a duration such as 30m, 2h or 1d12h, "
             "and not a time such as 2026-01-31T14:00:00Z"
         ) from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _entries(orchestrator: Orchestrator) -> Iterator[Entry]:

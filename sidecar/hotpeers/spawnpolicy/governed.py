@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..base.names import NamespacedName
+from ..base.names import LABEL, NamespacedName
 from .origin import KnownAgent
 from .schema.policy import SpawnPolicy
 
@@ -23,7 +23,6 @@ MOST, MOST_CHARS = 8_000, 500_000
 """Limits of all namespaces together, because an object in the API server holds at most 1.5 MB. Above
 them, the largest namespaces are matched as a whole.
 """
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|([a-z0-9][-a-z0-9.]{0,251})?\*")
 
 Account = NamespacedName
@@ -34,7 +33,7 @@ Account = NamespacedName
 def is_account(account: Account) -> bool:
     """Whether such accounts can exist. Only these are written into a match condition."""
     namespace, name = account
-    return _NAMESPACE.fullmatch(namespace) is not None and _NAME.fullmatch(name) is not None
+    return LABEL.fullmatch(namespace) is not None and _NAME.fullmatch(name) is not None
 
 
 def governed_accounts(

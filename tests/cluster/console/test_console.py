@@ -140,9 +140,9 @@ async def test_change_reaches_a_page_at_once(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The API server is asked again after moments, and its failure is tolerated for a second."""
-    monkeypatch.setattr("hotpeers.console.kept.KEPT_SECONDS", 0.2)
-    monkeypatch.setattr("hotpeers.console.kept.RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("hotpeers.console.kept.OLDEST_SECONDS", 1.0)
+    monkeypatch.setattr("hotpeers.console.cached_answer.KEPT_SECONDS", 0.2)
+    monkeypatch.setattr("hotpeers.console.cached_answer.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("hotpeers.console.cached_answer.OLDEST_SECONDS", 1.0)
 
 
 async def status_of_page(session: aiohttp.ClientSession, path: str = "/") -> int:
@@ -242,7 +242,7 @@ async def test_pages_do_not_hang_with_the_api_server(
     places: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hotpeers.console.kept.KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("hotpeers.console.cached_answer.KEPT_SECONDS", 0.0)
     some = await asyncio.to_thread(user, cluster, "some", [places[0]])
     async with signed_in(console, token_for(some)) as session:
         assert f"{places[0]}/lead" in await text_of(session, "/")

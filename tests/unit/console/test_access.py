@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import InvalidToken
 
 from hotpeers.console.attempts import MOST_FAILURES, WINDOW_SECONDS, Attempts
-from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
+from hotpeers.console.cached_answer import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
 from hotpeers.console.reviews import MAX_TOKEN, User, may_list, review_token
 from hotpeers.console.rights import Rights
 from hotpeers.console.sessions import (
@@ -167,6 +167,24 @@ async def test_old_rights_are_used_for_a_while_if_the_api_server_fails(clock: An
     assert (await rights.of(User("a"))).everything
 
 
+async def test_first_failure_ends_the_questions_about_namespaces(clock: Any) -> None:
+    """While the API server is away, each of them takes seconds."""
+
+    class Away(Asked):
+        async def __call__(self, user: User, namespace: str) -> bool:
+            if not namespace:
+                return False
+            await asyncio.sleep(0)
+            return await super().__call__(user, namespace)
+
+    asked = Away()
+    asked.error = ServerError("down", 500)
+    rights = Rights(asked, lambda: frozenset(f"n{number}" for number in range(500)), clock)
+    with pytest.raises(ServerError, match="down"):
+        await rights.of(User("a"))
+    assert len(asked.names) < 50
+
+
 async def test_new_namespace_is_hidden_until_it_can_be_asked_about(clock: Any) -> None:
     asked, places = Asked("team", "new"), {"team"}
     rights = Rights(asked, lambda: frozenset(places), clock)
@@ -185,7 +203,7 @@ async def test_rights_of_users_do_not_fill_memory() -> None:
     rights = Rights(Asked(""), frozenset)
     for number in range(1_500):
         await rights.of(User(str(number)))
-    assert len(rights._kept) == 1_000
+    assert len(rights._answers) == 1_000
 
 
 async def test_review_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,3 +138,16 @@ async def test_search_state_sort_and_page_are_in_the_url(scene: Any, browser: Br
     assert "agent-119" not in body
     assert "51 to 100 of 120 orchestrators" in body
     assert 'aria-sort="descending"' in body
+
+
+async def test_pages_in_memory_are_bounded(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may ask for any number of them: each query is another page."""
+    monkeypatch.setattr("hotpeers.console.app._KEPT_BYTES", 100_000)
+    site = scene.site()
+    async with TestClient(TestServer(site.app())) as browser:
+        await sign_in(browser)
+        for number in range(50):
+            headers = {"Accept-Encoding": "identity"}
+            async with browser.get(f"/?number={number}", headers=headers) as answer:
+                assert answer.status == 200
+    assert 50_000 < sum(map(len, site._made.values())) <= 100_000

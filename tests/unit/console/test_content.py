@@ -13,7 +13,7 @@ from hotpeers.console.records import read_policy_record, read_spawned_record
 from hotpeers.console.spawned import spawned_tree
 from hotpeers.console.world import Visible
 from hotpeers.overview.summary import Severity
-from hotpeers.page.remedy import advice_of
+from hotpeers.page.explanation import explanation_of
 from kit.console.objects import FAULTY, condition, faulty_replica, policy, spawned, status_of
 from kit.words import every_word
 
@@ -44,7 +44,7 @@ def test_problems_are_grouped_with_errors_first(scene) -> None:
         (Severity.WARNING, "NameCollision", 3, 3),
         (Severity.WARNING, "NamespaceNotInvited", 3, 3),
     ]
-    assert all(one.advice.sentence and one.advice.blocks for one in groups)
+    assert all(one.explanation.sentence and one.explanation.blocks for one in groups)
 
 
 def test_orchestrator_that_is_well_has_no_problem(scene) -> None:
@@ -61,27 +61,27 @@ def test_policy_that_is_not_ready_is_a_problem() -> None:
 
 @pytest.mark.parametrize("word", sorted(WORDS.keys() - OTHERS))
 def test_every_word_of_a_status_has_advice(word: str) -> None:
-    found = advice_of(word)
+    found = explanation_of(word)
     assert found.sentence
     assert found.blocks
 
 
 def test_commands_of_a_remedy_are_code() -> None:
-    first = advice_of("CardUnavailable").blocks[0]
+    first = explanation_of("CardUnavailable").blocks[0]
     assert first[0].endswith("pod: ")
     assert first[1].startswith("kubectl -n team exec deploy/concierge -c hotpeers -- python")
 
 
 def test_no_markup_is_left_in_a_remedy() -> None:
     for word in WORDS:
-        for block in advice_of(str(word)).blocks:
+        for block in explanation_of(str(word)).blocks:
             assert len(block) % 2 == 1, word
             assert all(block[0::2]) or len(block) > 1, word
             assert not any("](" in piece or "$ " in piece for piece in block), word
 
 
 def test_unknown_word_has_no_advice() -> None:
-    assert advice_of("<script>").blocks == ()
+    assert explanation_of("<script>").blocks == ()
 
 
 def test_spawned_agents_are_a_tree() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
+from hotpeers.console.cached_answer import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS
 from hotpeers.console.metrics import ConsoleMetrics
 from hotpeers.console.reviews import User
 from hotpeers.kube.errors import ServerError

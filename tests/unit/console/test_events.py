@@ -7,11 +7,17 @@ import re
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, CookieJar
+from aiohttp.test_utils import make_mocked_request
 
-from hotpeers.console.streams import MOST_OF_A_SESSION
+from hotpeers.base.http import serve
+from hotpeers.base.settings import Listen
+from hotpeers.console.streams import MOST_OF_A_SESSION, Streams
+from hotpeers.console.world import World
 from kit.apiserver.resources import peer
 from kit.console.browser import Browser, events_of, sign_in, text_of, version_in
 from kit.console.objects import status_of
+from kit.waiting import until_async
 
 
 async def test_change_reaches_a_page(scene: Any, browser: Browser, publishing: None) -> None:
@@ -81,6 +87,39 @@ async def test_streams_of_a_session_are_limited(browser: Browser) -> None:
         assert refused.status == 503
     for stream in streams:
         stream.close()
+
+
+async def test_stream_of_a_page_that_was_left_does_not_count(scene: Any) -> None:
+    site = scene.site()
+    # The server of aiohttp's tests would cancel the handler. The one in use does not.
+    async with (
+        serve(site.app(), Listen(host="127.0.0.1", port=0)) as port,
+        ClientSession(f"http://127.0.0.1:{port}", cookie_jar=CookieJar(unsafe=True)) as browser,
+    ):
+        await sign_in(browser)
+        for _ in range(3):
+            async with browser.get("/events") as stream:
+                await events_of(stream)
+                stream.close()
+        await until_async("no open stream", lambda: site._streams.number == 0, 5)
+
+
+async def test_streams_that_open_together_are_limited() -> None:
+    may_go = asyncio.Event()
+
+    async def visible_now() -> None:
+        await may_go.wait()
+
+    streams, request = Streams(World()), make_mocked_request("GET", "/events")
+    opening = [
+        asyncio.create_task(streams.serve(request, b"session", visible_now))
+        for _ in range(MOST_OF_A_SESSION + 5)
+    ]
+    await asyncio.sleep(0)
+    may_go.set()
+    statuses = [(await one).status for one in opening]
+    assert statuses == [401] * MOST_OF_A_SESSION + [503] * 5
+    assert streams.number == 0
 
 
 async def test_hostile_last_event_id_changes_nothing(browser: Browser) -> None:

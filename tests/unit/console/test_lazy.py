@@ -26,8 +26,8 @@ def test_other_programs_load_neither_the_console_nor_jinja2() -> None:
 
 def test_console_knows_the_words_of_every_program_by_itself() -> None:
     code = (
-        "import hotpeers.console.app; from hotpeers.page.remedy import advice_of; "
-        "print(all(advice_of(word).sentence for word in ('CardUnavailable', 'PeerUnreachable', "
+        "import hotpeers.console.app; from hotpeers.page.explanation import explanation_of; "
+        "print(all(explanation_of(word).sentence for word in ('CardUnavailable', 'PeerUnreachable', "
         "'KeyMissing', 'ToolNotAllowed', 'ConfigRefused', 'Forbidden', 'TokenSecretTaken')))"
     )
     done = subprocess.run(

@@ -229,3 +229,12 @@ async def test_hosts_and_origins(scene: Any, host: str, origin: str, status: int
         )
         assert answer.status == status
         assert "evil.example" not in answer.headers.get("Location", "")
+
+
+async def test_user_who_comes_with_too_many_others_did_not_fail(scene: Any) -> None:
+    site = scene.site()
+    site._sign_in._waiting = 64
+    async with TestClient(TestServer(site.app())) as browser:
+        answer = await sign_in(browser)
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+        assert "Too many users sign in just now" in await answer.text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hotpeers.console.records import read_peer_record
 from hotpeers.console.world import Visible, World
 from kit.apiserver.resources import peer
 from kit.console.objects import status_of
@@ -53,6 +54,27 @@ def test_agents_of_both_generations_may_have_one_name(scene) -> None:
     scene.world.note("agents", None, agent, "api.kagent.dev")
     scene.world.note("agents", agent, None, "api.kagent.dev")
     assert scene.world.view(TEAM).agents == (agent,)
+
+
+def test_state_of_the_watches_changes_the_version_of_every_user(scene) -> None:
+    users = [TEAM, ALL, Visible(), Visible(namespaces=frozenset({"empty"}))]
+    before = [scene.world.version(one) for one in users]
+    scene.world.touch()
+    after = [scene.world.version(one) for one in users]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+
+
+def test_emptied_namespace_is_forgotten(scene) -> None:
+    both = Visible(namespaces=frozenset({"team", "brief"}))
+    only = read_peer_record(peer("brief", "only"))
+    scene.world.note("peers", None, only)
+    scene.world.note("peers", read_peer_record(peer("team", "weather")), None)
+    before, hidden = scene.world.version(both), scene.world.version(TEAM)
+    scene.world.note("peers", only, None)
+    assert scene.world.version(both) != before
+    assert scene.world.version(TEAM) == hidden
+    assert "brief" not in scene.world.namespaces()
+    assert "brief" not in scene.world._shelves
 
 
 async def test_a_burst_of_changes_is_published_once(scene) -> None:

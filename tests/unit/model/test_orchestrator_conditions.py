@@ -25,6 +25,8 @@ def report(live: str, age: int = 0, message: str = "m") -> dict[str, str]:
         ({"a": report("True"), "b": report("Unknown"), "c": report("False")}, Live.FALSE),
         # A report that is hours old does not count.
         ({"a": report("True"), "b": report("False", age=2)}, Live.TRUE),
+        # Nor one of a clock that is hours ahead: it would count for ever.
+        ({"a": report("True"), "b": report("False", age=-2)}, Live.TRUE),
         ({"a": {"live": "odd", "time": format_time(NOW)}, "b": None}, Live.UNKNOWN),
     ],
 )
@@ -41,3 +43,9 @@ def test_condition_keeps_the_time_of_its_last_transition() -> None:
     assert conditions_with([{"type": "Ready"}, "odd"], "Live", ("True", "A", ""), 1, NOW)[1] == {
         "type": "Ready"
     }
+
+
+def test_own_condition_has_room_among_many() -> None:
+    others = [{"type": f"A{number}"} for number in range(20)]
+    found = conditions_with(others, "Live", ("True", "A", "m"), 1, NOW)
+    assert (len(found), found[-1]["type"]) == (16, "Live")

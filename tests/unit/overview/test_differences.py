@@ -1,8 +1,11 @@
 """The lines of `hotpeers status --watch` without a terminal."""
 
-from hotpeers.overview.differences import View, differences
-from hotpeers.overview.summary import read_orchestrator, summarize
+from hotpeers.base.names import NamespacedName
+from hotpeers.overview.differences import differences
+from hotpeers.overview.summary import Summary, read_orchestrator, summarize
 from kit.orchestrators import NOW, Object, orchestrator, refusal, stamp, status
+
+View = dict[NamespacedName, Summary]
 
 
 def view(*objects: Object) -> View:

@@ -75,6 +75,7 @@ def test_refusal_by_design_is_no_problem(reason: str) -> None:
         (orchestrator(status=None), "NoReport"),
         (orchestrator(status="x"), "NoReport"),
         (orchestrator(status=status(replicas={"a": {"time": stamp(4000)}})), "NoReport"),
+        (orchestrator(status=status(replicas={"a": {"time": stamp(-4000)}})), "NoReport"),
         (orchestrator(status=status(live="Unknown")), "NotReported"),
         (orchestrator(status=status(conditions=[])), "NoReport"),
         (orchestrator(status={"offered": ["team/weather"]}), "StatusOld"),

@@ -58,7 +58,9 @@ def test_since_is_a_duration_or_a_time(text: str, moment: datetime | None) -> No
     assert parse_since(text, NOW) == moment
 
 
-@pytest.mark.parametrize("text", ["yesterday", "5", "-5m", "5m ", "1w", "\x1b[31m"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "5", "-5m", "5m ", "1w", "\x1b[31m", "0001-01-01T00:00:00+14:00"]
+)
 def test_other_since_is_an_error(text: str) -> None:
     with pytest.raises(SettingsError, match="--since"):
         parse_since(text, NOW)

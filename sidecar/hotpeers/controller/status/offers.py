@@ -41,7 +41,7 @@ class Offers:
 
 
 @dataclass(slots=True)
-class Standing:
+class Tally:
     """What all orchestrators together report of one Peer."""
 
     offered_to: int = 0
@@ -90,36 +90,36 @@ def read_offers(data: Any) -> Offers:
     return Offers(ready, failures, (status.peers or 0) <= len(status.offered))
 
 
-def standings(offers: Iterable[Offers]) -> tuple[dict[NamespacedName, Standing], bool]:
-    """The standing of each Peer that is named, and whether all orchestrators name all their peers."""
-    found: dict[NamespacedName, Standing] = defaultdict(Standing)
+def tallies(offers: Iterable[Offers]) -> tuple[dict[NamespacedName, Tally], bool]:
+    """The tally of each Peer that is named, and whether all orchestrators name all their peers."""
+    found: dict[NamespacedName, Tally] = defaultdict(Tally)
     complete = True
     for one in offers:
         complete = complete and one.complete
         for key, ready in one.ready.items():
-            standing = found[key]
-            standing.offered_to += 1
-            standing.ready = standing.ready and ready
+            tally = found[key]
+            tally.offered_to += 1
+            tally.ready = tally.ready and ready
         for key, failures in one.failing.items():
             found[key].failures += failures
     return dict(found), complete
 
 
 def status_change(
-    before: Mapping[str, Any], standing: Standing | None, *, complete: bool, now: datetime
+    before: Mapping[str, Any], tally: Tally | None, *, complete: bool, now: datetime
 ) -> dict[str, Any]:
     """What to change in the status of a Peer; empty if it is up to date.
 
     The last failure stays when calls succeed again.
     """
-    standing = standing or Standing()
-    count = standing.offered_to
+    tally = tally or Tally()
+    count = tally.offered_to
     wanted: dict[str, Any] = {
         "offeredTo": str(count) if complete else f"{count}+",
-        "ready": standing.ready if count else None,
+        "ready": tally.ready if count else None,
     }
-    newest = max(standing.failures, key=lambda one: one.time, default=None)
-    if newest is not None and not _stays(part(before, "lastFailure"), standing.failures, now):
+    newest = max(tally.failures, key=lambda one: one.time, default=None)
+    if newest is not None and not _stays(part(before, "lastFailure"), tally.failures, now):
         wanted["lastFailure"] = asdict(newest)
     return {key: value for key, value in wanted.items() if before.get(key) != value}
 

@@ -21,8 +21,8 @@ from .offers import (
     PeerObject,
     read_offers,
     read_peer_object,
-    standings,
     status_change,
+    tallies,
 )
 
 _PEER = Kind[PeerObject]("Peer", "hotpeers.dev", "peers", (Version("v1alpha1", read_peer_object),))
@@ -62,12 +62,12 @@ class PeerStatuses:
 
     async def _pass(self) -> None:
         """Write what has changed, and rest."""
-        found, complete = standings(list(self._offers.store.values()))
+        found, complete = tallies(list(self._offers.store.values()))
         now = datetime.now(UTC)
         changes = []
         for peer in self._peers.store.values():
-            standing = found.get(peer.key)
-            if change := status_change(peer.status, standing, complete=complete, now=now):
+            tally = found.get(peer.key)
+            if change := status_change(peer.status, tally, complete=complete, now=now):
                 changes.append((peer, change))
         self._failure = await self._write(changes)
         await asyncio.sleep(PACE_SECONDS if self._failure is None else _REST_SECONDS)

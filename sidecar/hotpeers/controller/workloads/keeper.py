@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,14 +26,14 @@ from ..reasons import ControllerReason
 from ..reconciler import REST_SECONDS, Reconciler
 from .objects import (
     GROUP,
-    Shown,
+    Existing,
     binding_of,
     binds,
     has_replicas,
     hidden_message,
     is_made_by_us,
     orchestrator_of,
-    read_shown,
+    read_existing,
     role_name,
     role_of,
     status_change,
@@ -52,8 +52,8 @@ from .pods import (
 logger = logging.getLogger(__name__)
 
 _POD = Kind[InjectedPod]("Pod", "", "pods", (Version("v1", read_injected_pod),))
-_ORCHESTRATOR = Kind[Shown](
-    "Orchestrator", "hotpeers.dev", "orchestrators", (Version("v1alpha1", read_shown),)
+_ORCHESTRATOR = Kind[Existing](
+    "Orchestrator", "hotpeers.dev", "orchestrators", (Version("v1alpha1", read_existing),)
 )
 _INJECTED = {"labelSelector": f"{INJECTED_LABEL}=true"}
 _LOOK_SECONDS = 5.0
@@ -79,14 +79,14 @@ class Workloads:
             "keep Orchestrators of workloads", self._pass, resync=_LOOK_SECONDS
         )
         self._pods = self._reconciler.watch(client, _POD, params=_INJECTED)
-        self._shown = self._reconciler.watch(client, _ORCHESTRATOR)
+        self._existing = self._reconciler.watch(client, _ORCHESTRATOR)
         self._owners: dict[str, Owner | None] = {}
         self._granted: dict[str, tuple[frozenset[str], float]] = {}
         self._idle: dict[NamespacedName, float] = {}
 
     def problems(self) -> tuple[Problem, ...]:
         """The current problems."""
-        return (*self._reconciler.problems(), *self._shown.store.problems())
+        return (*self._reconciler.problems(), *self._existing.store.problems())
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -105,38 +105,40 @@ class Workloads:
         live = {pod.owner.uid for pod in pods if pod.owner is not None}
         self._owners = {uid: owner for uid, owner in self._owners.items() if uid in live}
 
-        shown = {one.key: one for one in self._shown.store.values()}
+        existing = {one.key: one for one in self._existing.store.values()}
         now = time.monotonic()
-        known = {one.uid for one in shown.values()}
+        known = {one.uid for one in existing.values()}
         self._granted = {uid: done for uid, done in self._granted.items() if uid in known}
         unread = {_unread_key(namespace, owner) for namespace, owner in unknown}
-        self._reconciler.keep(wanted.keys() | shown.keys() | unread)
+        self._reconciler.keep(wanted.keys() | existing.keys() | unread)
         held = self._held()
         work: list[Callable[[], Awaitable[None]]] = [
-            partial(self._bring, one, shown.get(key), held.get(key, ""))
+            partial(self._bring, one, existing.get(key), held.get(key, ""))
             for key, one in wanted.items()
             if not self._reconciler.rests(key)
         ]
-        work += self._unneeded(shown, wanted, now)
+        # The owner of a ReplicaSet may be unreadable. Its pods still need their Orchestrator.
+        named = {NamespacedName(one.key.namespace, one.workload) for one in pods if one.owner}
+        work += self._unneeded(existing, named, now)
         await self._reconciler.each(work)
 
     def _unneeded(
         self,
-        shown: Mapping[NamespacedName, Shown],
-        wanted: Mapping[NamespacedName, Workload],
+        existing: Mapping[NamespacedName, Existing],
+        named: Collection[NamespacedName],
         now: float,
     ) -> list[Callable[[], Awaitable[None]]]:
         idle = {
             key: self._idle.get(key, now)
-            for key, one in shown.items()
-            if one.is_ours and key not in wanted
+            for key, one in existing.items()
+            if one.is_ours and key not in named
         }
         self._idle = idle
         # Delete nothing while the watches are out of date.
         if not self._reconciler.up_to_date:
             return []
         return [
-            partial(self._retire, shown[key])
+            partial(self._retire, existing[key])
             for key, since in idle.items()
             if now - since >= GRACE_SECONDS and not self._reconciler.rests(key)
         ]
@@ -157,7 +159,7 @@ class Workloads:
             where = f"ReplicaSet/{namespace}/{owner.name}"
             self._fail(key, where, error.reason, f"cannot be read: {error}")
 
-    async def _bring(self, workload: Workload, one: Shown | None, held: str) -> None:
+    async def _bring(self, workload: Workload, one: Existing | None, held: str) -> None:
         """Bring the Orchestrator of a workload up to date."""
         key = workload.key
         where = f"Orchestrator/{key}"
@@ -179,7 +181,7 @@ class Workloads:
                 return
             await self._grant(one, frozenset(workload.accounts))
             hidden = hidden_message(workload)
-            await self._tell(one, workload.pods, held, hidden)
+            await self._update_status(one, workload.pods, held, hidden)
             if hidden:
                 problem = Problem(where, ControllerReason.WORKLOAD_HIDDEN, hidden)
                 self._reconciler.fail(key, problem, seconds=0.0)
@@ -191,7 +193,7 @@ class Workloads:
         except KubeError as error:
             self._fail(key, where, error.reason, f"cannot be kept: {error}")
 
-    async def _grant(self, one: Shown, accounts: frozenset[str]) -> None:
+    async def _grant(self, one: Existing, accounts: frozenset[str]) -> None:
         """Let the sidecars write the status of this one object."""
         done, until = self._granted.get(one.uid, (None, 0.0))
         if done == accounts and time.monotonic() < until:
@@ -221,36 +223,41 @@ class Workloads:
             await self._writer.post(f"{base}/rolebindings", wanted)
         self._granted[one.uid] = (accounts, time.monotonic() + again)
 
-    async def _tell(self, one: Shown, pods: set[str], held: str, hidden: str = "") -> None:
-        def change_of(found: Shown) -> dict[str, Any]:
-            return status_change(found, self._there(found, pods), held, datetime.now(UTC), hidden)
+    async def _update_status(
+        self, one: Existing, pods: set[str], held: str, hidden: str = ""
+    ) -> None:
+        def change_of(found: Existing) -> dict[str, Any]:
+            return status_change(
+                found, self._pods_to_keep(found, pods), held, datetime.now(UTC), hidden
+            )
 
         if not change_of(one):
             return
         path = f"{_path(one.key.namespace)}/{one.key.name}"
         data = await self._writer.get(path)
-        fresh = read_shown(data)
+        fresh = read_existing(data)
         change = change_of(fresh)
         if change and fresh.uid == one.uid:
             version = data["metadata"]["resourceVersion"]
             body = {"metadata": {"resourceVersion": version}, "status": change}
             await self._writer.patch(f"{path}/status", body)
 
-    def _there(self, one: Shown, pods: set[str]) -> set[str]:
+    def _pods_to_keep(self, one: Existing, pods: set[str]) -> set[str]:
         """The pods whose reports stay: all of them while the watch is out of date and lacks new pods."""
         if self._pods.status().state is State.FOLLOWING:
             return pods
         return pods | one.replicas.keys()
 
-    async def _retire(self, one: Shown) -> None:
+    async def _retire(self, one: Existing) -> None:
         """Delete the Orchestrator of a workload that has pods, none of which is injected."""
         key = one.key
         path = f"{_path(key.namespace)}/{key.name}"
         try:
             data = await self._writer.get(path)
-            if await self._waits(key, first_owner(data)):
+            if await self._wants_no_pods(key, first_owner(data)):
                 self._idle[key] = time.monotonic()
-                await self._tell(one, set(), "")
+                await self._update_status(one, set(), "")
+                self._reconciler.succeed(key)
                 return
             await self._writer.delete(path, one.uid)
             logger.info("deleted Orchestrator/%s: its workload has no injected pod", key)
@@ -259,7 +266,7 @@ class Workloads:
         except KubeError as error:
             self._fail(key, f"Orchestrator/{key}", error.reason, f"cannot be deleted: {error}")
 
-    async def _waits(self, key: NamespacedName, owner: Owner | None) -> bool:
+    async def _wants_no_pods(self, key: NamespacedName, owner: Owner | None) -> bool:
         """Whether the workload exists with this UID and wants no pods now."""
         path = scaled_path(key.namespace, owner) if owner is not None else ""
         if owner is None or not path:

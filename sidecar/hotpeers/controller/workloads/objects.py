@@ -16,7 +16,7 @@ from ...model.orchestrator import API_VERSION, read_orchestrator
 from ...model.orchestrator_conditions import conditions_with, live_condition
 from ...model.orchestrator_status import LIVE, Live, age_of
 from ..reasons import ControllerReason
-from .pods import Owner, Workload
+from .pods import Workload
 
 GROUP = "rbac.authorization.k8s.io"
 NAME_UNIQUE = "NameUnique"
@@ -29,8 +29,8 @@ _NEW_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An existing Orchestrator. `owner_uids` and `is_ours` tell whose it is.
+class Existing:
+    """An existing Orchestrator. `owner_uids` and `is_ours` say whose it is.
 
     `status` has the parts of its status that the controller may change.
     """
@@ -45,12 +45,12 @@ class Shown:
     conditions: tuple[Any, ...]
 
 
-def read_shown(data: Any) -> Shown:
+def read_existing(data: Any) -> Existing:
     """Read an Orchestrator. Raises `MalformedError`."""
     one = read_orchestrator(data)
     owners = (text(owner, "uid") for owner in items(data, "metadata", "ownerReferences"))
     status = part(data, "status")
-    return Shown(
+    return Existing(
         key=one.key,
         uid=one.uid,
         generation=one.generation,
@@ -68,14 +68,8 @@ def read_shown(data: Any) -> Shown:
 
 def orchestrator_of(workload: Workload) -> dict[str, Any]:
     """The Orchestrator of a workload. Kubernetes deletes it with the workload."""
-    owner: Owner = workload.owner
-    reference = {
-        "apiVersion": owner.api_version,
-        "kind": owner.kind,
-        "name": owner.name,
-        "uid": owner.uid,
-    }
-    shown = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name}
+    owner = workload.owner
+    named = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name}
     return {
         "apiVersion": API_VERSION,
         "kind": "Orchestrator",
@@ -83,9 +77,9 @@ def orchestrator_of(workload: Workload) -> dict[str, Any]:
             "namespace": workload.key.namespace,
             "name": workload.key.name,
             "labels": LABELS,
-            "ownerReferences": [reference],
+            "ownerReferences": [{**named, "uid": owner.uid}],
         },
-        "spec": {"workload": shown},
+        "spec": {"workload": named},
     }
 
 
@@ -98,7 +92,7 @@ def role_name(orchestrator: str) -> str:
     return f"{name[: _MAX_NAME - 11].rstrip('-.')}-{digest}"
 
 
-def role_of(one: Shown) -> dict[str, Any]:
+def role_of(one: Existing) -> dict[str, Any]:
     """The Role that allows to write the status of this one Orchestrator."""
     rule = {
         "apiGroups": ["hotpeers.dev"],
@@ -109,7 +103,7 @@ def role_of(one: Shown) -> dict[str, Any]:
     return {"apiVersion": f"{GROUP}/v1", "kind": "Role", **_metadata(one), "rules": [rule]}
 
 
-def binding_of(one: Shown, accounts: Iterable[str]) -> dict[str, Any]:
+def binding_of(one: Existing, accounts: Iterable[str]) -> dict[str, Any]:
     """The RoleBinding that grants the Role to the ServiceAccounts of the workload's pods."""
     return {
         "apiVersion": f"{GROUP}/v1",
@@ -154,7 +148,7 @@ def hidden_message(workload: Workload) -> str:
 
 
 def status_change(
-    one: Shown, pods: Iterable[str], held: str, now: datetime, hidden: str = ""
+    one: Existing, pods: Iterable[str], held: str, now: datetime, hidden: str = ""
 ) -> dict[str, Any]:
     """What the controller changes in the status: reports of pods that have ended, the hold, and `hidden`.
 
@@ -185,7 +179,7 @@ def status_change(
     return change
 
 
-def _metadata(one: Shown) -> dict[str, Any]:
+def _metadata(one: Existing) -> dict[str, Any]:
     owner = {
         "apiVersion": API_VERSION,
         "kind": "Orchestrator",

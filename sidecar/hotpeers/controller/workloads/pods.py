@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...base.names import NamespacedName
+from ...base.names import NAME, NamespacedName
 from ...base.parts import items, part, text
 from ...inject.conflicts import is_injected
 from ...inject.identity import workload_name
@@ -17,7 +16,6 @@ from ...inject.own_container import ends
 REPLICA_SET = "ReplicaSet"
 _APPS = "apps/v1"
 _SCALED = ("Deployment", "StatefulSet", REPLICA_SET)
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def scaled_path(namespace: str, owner: Owner) -> str:
     The API server checks neither name nor kind in an owner reference, so ".." in it could lead a
     request to any other object.
     """
-    if owner.api_version != _APPS or owner.kind not in _SCALED or not _NAME.fullmatch(owner.name):
+    if owner.api_version != _APPS or owner.kind not in _SCALED or not NAME.fullmatch(owner.name):
         return ""
     return f"/apis/{_APPS}/namespaces/{namespace}/{owner.kind.lower()}s/{owner.name}"
 

@@ -17,14 +17,8 @@ from ...kube.client import Client
 from ...kube.errors import KubeError, NotFoundError
 from ...model.orchestrator import API_VERSION
 from ...model.orchestrator_conditions import conditions_with, live_condition
-from ...model.orchestrator_status import (
-    LIVE,
-    REFRESH_SECONDS,
-    STALE_SECONDS,
-    Live,
-    age_of,
-    format_time,
-)
+from ...model.orchestrator_replicas import replicas_after, replicas_change
+from ...model.orchestrator_status import LIVE, REFRESH_SECONDS, Live
 from ...sidecar.status.peers import status_of_peers
 from .tenant import Tenant
 
@@ -67,26 +61,12 @@ def replica_status(tenant: Tenant) -> dict[str, Any]:
 def status_change(
     found: object, offered: dict[str, Any], replica: str, own: dict[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """What to change in the status `found`; empty if it is up to date.
-
-    Entries of replicas that have not reported for `STALE_SECONDS` are removed (null).
-    """
+    """What to change in the status `found`; empty if it is up to date."""
     change = {key: value for key, value in offered.items() if part(found).get(key) != value}
-    entries = dict(part(found, "replicas"))
-    replicas: dict[str, Any] = {}
-    for name, entry in entries.items():
-        if name != replica and age_of(text(entry, "time"), now) > STALE_SECONDS:
-            replicas[name] = None
-    before = part(entries, replica)
-    same = {key: value for key, value in before.items() if key != "time"} == own
-    if not same or age_of(text(before, "time"), now) > REFRESH_SECONDS:
-        # A merge patch keeps old keys of a map, so reasons that are gone are set to null.
-        gone = dict.fromkeys(part(before, "failures").keys() - own["failures"].keys())
-        failures = {**own["failures"], **gone}
-        replicas[replica] = {**own, "failures": failures, "time": format_time(now)}
+    replicas = replicas_change(part(found, "replicas"), replica, own, now)
     if replicas:
         change["replicas"] = replicas
-    after = {**entries, **replicas}
+    after = replicas_after(part(found, "replicas"), replicas)
     conditions = part(found).get("conditions")
     generation = number(offered, "observedGeneration")
     wanted = conditions_with(conditions, LIVE, live_condition(after, now), generation, now)

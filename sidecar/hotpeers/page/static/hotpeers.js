@@ -118,7 +118,7 @@ async function refresh() {
     // The event stream may be fine: then no further event would lead to a retry.
     tell("not connected", true);
     clearTimeout(retry);
-    retry = setTimeout(refresh, RETRY);
+    if (!document.hidden) retry = setTimeout(refresh, RETRY);
   } finally {
     fetching = false;
   }
@@ -128,6 +128,8 @@ async function refresh() {
 
 function listen() {
   clearTimeout(timer);
+  // A page that comes back from the browser's cache becomes visible too: both begin to listen.
+  source?.close();
   source = new EventSource(`${body.dataset.events}?since=${encodeURIComponent(version)}`);
   source.onopen = () => tell("live");
   source.addEventListener("change", (event) => {
@@ -143,7 +145,7 @@ function listen() {
 
 // A hidden page does not fetch anything. It keeps no connection either: browsers allow only six.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) { source?.close(); clearTimeout(timer); return; }
+  if (document.hidden) { source?.close(); clearTimeout(timer); clearTimeout(retry); return; }
   refresh();
   if (body.dataset.events) listen();
 });

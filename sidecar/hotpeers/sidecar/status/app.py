@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from ...base.health import health_routes
+from ...base.hosts import make_host_check
 from ...page.headers import SECURITY_HEADERS
 from ...page.serving import PATH as ASSET_PATH
 from ...page.serving import serve_asset
 from ..drain import Drain, Outcome
 from .document import Status
-from .hosts import make_host_check
 from .metrics import Metrics
 
 

@@ -17,6 +17,7 @@ from ..acks.reader import Acks
 from ..resolve.changes import PeerChanges
 from ..resolve.eligibility import Refused
 from .document import Status
+from .peers import title_of
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def log_peers(changes: PeerChanges, generation: int) -> None:
 
 
 def _log_peer(what: str, peer: Peer, generation: int) -> None:
-    title = f"{peer.namespace}/{peer.name}" if peer.namespace else peer.name
+    title = title_of(peer)
     logger.info(
         "%s: %s at %s (ready=%s, generation %d, from %s)",
         what,

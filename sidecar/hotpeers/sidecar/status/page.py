@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...page.environment import templates_of
-from ...page.remedy import advice_of
+from ...page.explanation import explanation_of
 from ..acks.configuration import CONFIG_HEADS, config_row
 from ..acks.failures import in_words, time_of
 
@@ -17,7 +17,7 @@ def render_page(status: dict[str, Any]) -> str:
         "status.html",
         status=status,
         facts=_facts(status),
-        problems=[(one, advice_of(one["reason"])) for one in status["problems"]],
+        problems=[(one, explanation_of(one["reason"])) for one in status["problems"]],
         peers=[_peer(peer) for peer in status["peers"]],
         refused=[(r["name"], r["reason"], r["message"], r["source"]) for r in status["refused"]],
         failing=[

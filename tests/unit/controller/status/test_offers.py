@@ -11,8 +11,8 @@ from hotpeers.controller.status.offers import (
     SETTLE_SECONDS,
     read_offers,
     read_peer_object,
-    standings,
     status_change,
+    tallies,
 )
 from hotpeers.model.orchestrator_status import format_time
 
@@ -41,7 +41,7 @@ def test_peer_is_counted_and_ready_if_all_say_so() -> None:
         orchestrator("b", "Peer/ns/weather", unready="Peer/ns/weather"),
         orchestrator("c", "Agent/ns/weather"),
     ]
-    found, complete = standings(map(read_offers, reports))
+    found, complete = tallies(map(read_offers, reports))
     assert complete
     assert status_change({}, found[WEATHER], complete=True, now=NOW) == {
         "offeredTo": "2",
@@ -52,7 +52,7 @@ def test_peer_is_counted_and_ready_if_all_say_so() -> None:
 
 
 def test_number_has_a_plus_if_lists_are_cut_off() -> None:
-    found, complete = standings([read_offers(orchestrator("a", "Peer/ns/weather", peers=5000))])
+    found, complete = tallies([read_offers(orchestrator("a", "Peer/ns/weather", peers=5000))])
     assert status_change({}, found[WEATHER], complete=complete, now=NOW)["offeredTo"] == "1+"
     assert status_change({}, None, complete=complete, now=NOW) == {"offeredTo": "0+"}
 
@@ -65,7 +65,7 @@ def test_newest_failure_is_shown_and_stays() -> None:
         # Somebody reports a failure of a peer that it is not offered.
         orchestrator("c", **failing("ns/weather", "Lie", "2027-01-01T00:00:00Z")),
     ]
-    found, _ = standings(map(read_offers, reports))
+    found, _ = tallies(map(read_offers, reports))
     change = status_change({}, found[WEATHER], complete=True, now=NOW)
     assert change["lastFailure"] == {
         "orchestrator": "ns/a",
@@ -74,7 +74,7 @@ def test_newest_failure_is_shown_and_stays() -> None:
         "time": late,
     }
     assert status_change(change, found[WEATHER], complete=True, now=NOW) == {}
-    quiet, _ = standings([read_offers(orchestrator("a", "Peer/ns/weather"))])
+    quiet, _ = tallies([read_offers(orchestrator("a", "Peer/ns/weather"))])
     assert "lastFailure" not in status_change(change, quiet[WEATHER], complete=True, now=NOW)
 
 
@@ -84,7 +84,7 @@ def last_failures(reports: list[list[Any]], start: datetime, seconds: float) -> 
     written = []
     for number, report in enumerate(reports):
         now = start + timedelta(seconds=number * seconds)
-        found, _ = standings(map(read_offers, report))
+        found, _ = tallies(map(read_offers, report))
         change = status_change(shown, found.get(WEATHER), complete=True, now=now)
         if "lastFailure" in change:
             written.append((number, change["lastFailure"]["orchestrator"]))
@@ -142,7 +142,7 @@ def test_failure_with_an_odd_time_does_not_stay_for_ever() -> None:
     for odd in (NOW + timedelta(days=9999), None):
         shown = {"orchestrator": "ns/liar", "reason": "Lie", "message": "m", "time": ""}
         shown["time"] = format_time(odd) if odd is not None else "odd"
-        found, _ = standings(map(read_offers, reports_of(("a", "TimedOut", NOW))))
+        found, _ = tallies(map(read_offers, reports_of(("a", "TimedOut", NOW))))
         change = status_change({"lastFailure": shown}, found[WEATHER], complete=True, now=NOW)
         assert change["lastFailure"]["orchestrator"] == "ns/a"
 

@@ -8,11 +8,13 @@ from typing import Any, cast
 import pytest
 
 from hotpeers.controller.election import LeaderClient
+from hotpeers.controller.reconciler import Reconciler
 from hotpeers.controller.workloads.keeper import Workloads
-from hotpeers.controller.workloads.objects import read_shown
+from hotpeers.controller.workloads.objects import read_existing
 from hotpeers.controller.workloads.pods import Owner, read_injected_pod
 from hotpeers.kube.client import Client
-from hotpeers.kube.errors import ConflictError, NotFoundError
+from hotpeers.kube.errors import ConflictError, ForbiddenError, NotFoundError
+from hotpeers.kube.reasons import KubeReason
 from kit.controller.injected import injected
 
 
@@ -75,7 +77,7 @@ DEPLOYMENT = "/apis/apps/v1/namespaces/ns/deployments/lead"
 def test_owner_of_an_orchestrator_leads_no_request_elsewhere(owner: dict[str, Any]) -> None:
     data = orchestrator(**owner)
     server = Server({PATH: data})
-    asyncio.run(workloads(server)._retire(read_shown(data)))
+    asyncio.run(workloads(server)._retire(read_existing(data)))
     assert server.read == [PATH]
     assert server.written == [f"DELETE {PATH} u1"]
 
@@ -84,14 +86,14 @@ def test_owner_of_an_orchestrator_leads_no_request_elsewhere(owner: dict[str, An
 def test_odd_answer_about_a_workload_ends_nothing(found: Any) -> None:
     data = orchestrator()
     server = Server({PATH: data, DEPLOYMENT: found})
-    asyncio.run(workloads(server)._retire(read_shown(data)))
+    asyncio.run(workloads(server)._retire(read_existing(data)))
     assert server.written == [f"DELETE {PATH} u1"]
 
 
 def test_orchestrator_of_a_deployment_without_replicas_stays() -> None:
     data = orchestrator()
     server = Server({PATH: data, DEPLOYMENT: {"metadata": {"uid": "d"}, "spec": {"replicas": 0}}})
-    asyncio.run(workloads(server)._retire(read_shown(data)))
+    asyncio.run(workloads(server)._retire(read_existing(data)))
     assert server.written == []
 
 
@@ -106,21 +108,19 @@ def test_owner_of_another_replica_set_is_not_learnt() -> None:
     assert keeper._owners.keys() == {"own"}
 
 
-async def test_replica_set_that_does_not_exist_is_not_asked_for_in_each_pass() -> None:
-    """Anybody who creates pods may name any owner."""
-    server = Server({})
-    keeper = workloads(server)
-    pod = injected(
+def pod_of(replica_set: str) -> dict[str, Any]:
+    return injected(
         {
             "metadata": {
                 "namespace": "ns",
                 "name": "pod",
                 "uid": "p",
+                "labels": {"pod-template-hash": "abc"},
                 "ownerReferences": [
                     {
                         "apiVersion": "apps/v1",
                         "kind": "ReplicaSet",
-                        "name": "lead-abc",
+                        "name": replica_set,
                         "uid": "rs",
                         "controller": True,
                     }
@@ -133,7 +133,53 @@ async def test_replica_set_that_does_not_exist_is_not_asked_for_in_each_pass() -
             },
         }
     )
-    keeper._pods.store.put(pod, read_injected_pod)
+
+
+class Forbidding(Server):
+    """Lets nobody read ReplicaSets."""
+
+    async def get(self, path: str) -> Any:
+        if "/replicasets/" in path:
+            raise ForbiddenError("not allowed")
+        return await super().get(path)
+
+
+@pytest.fixture
+def up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reconciler, "up_to_date", True)
+
+
+async def test_orchestrator_stays_while_the_owner_of_its_pods_cannot_be_read(
+    up_to_date: None,
+) -> None:
+    data = orchestrator()
+    deployment = {"metadata": {"uid": "d"}, "spec": {"replicas": 1}}
+    server = Forbidding({PATH: data, DEPLOYMENT: deployment})
+    keeper = workloads(server)
+    keeper._pods.store.put(pod_of("lead-abc"), read_injected_pod)
+    keeper._existing.store.put(data, read_existing)
+    for _ in range(2):
+        await keeper._pass()
+        keeper._idle = dict.fromkeys(keeper._idle, float("-inf"))
+    assert server.written == []
+    assert [one.where for one in keeper.problems()] == ["ReplicaSet/ns/lead-abc"]
+
+
+async def test_problem_of_a_deployment_without_replicas_is_solved(up_to_date: None) -> None:
+    data = orchestrator()
+    deployment = {"metadata": {"uid": "d"}, "spec": {"replicas": 0}}
+    keeper = workloads(Server({PATH: data, DEPLOYMENT: deployment}))
+    one = read_existing(data)
+    keeper._fail(one.key, "Orchestrator/ns/lead", KubeReason.API_BUSY, "cannot be deleted")
+    await keeper._retire(one)
+    assert keeper.problems() == ()
+
+
+async def test_replica_set_that_does_not_exist_is_not_asked_for_in_each_pass() -> None:
+    """Anybody who creates pods may name any owner."""
+    server = Server({})
+    keeper = workloads(server)
+    keeper._pods.store.put(pod_of("lead-abc"), read_injected_pod)
     for _ in range(20):
         await keeper._pass()
     assert server.read == ["/apis/apps/v1/namespaces/ns/replicasets/lead-abc"]
@@ -147,7 +193,7 @@ def test_role_of_a_deleted_orchestrator_is_soon_replaced(
     monkeypatch.setattr("hotpeers.controller.workloads.keeper.time.monotonic", lambda: 0.0)
     server = Server({}, has_role=has_role)
     keeper = workloads(server)
-    one = read_shown(orchestrator())
+    one = read_existing(orchestrator())
     asyncio.run(keeper._grant(one, frozenset({"lead"})))
     assert keeper._granted[one.uid] == (frozenset({"lead"}), seconds)
 
@@ -157,5 +203,5 @@ def test_reports_stay_while_the_watch_of_pods_is_out_of_date() -> None:
     data = orchestrator()
     data["status"] = {"replicas": {"new": {"time": "2026-11-29T12:00:00Z", "live": "True"}}}
     server = Server({PATH: data})
-    asyncio.run(workloads(server)._tell(read_shown(data), {"old"}, ""))
+    asyncio.run(workloads(server)._update_status(read_existing(data), {"old"}, ""))
     assert (server.read, server.written) == ([], [])

@@ -7,13 +7,13 @@ from typing import Any
 
 from hotpeers.base.names import NamespacedName
 from hotpeers.controller.workloads.objects import (
-    Shown,
+    Existing,
     binding_of,
     binds,
     has_replicas,
     hidden_message,
     orchestrator_of,
-    read_shown,
+    read_existing,
     role_name,
     role_of,
     status_change,
@@ -27,10 +27,10 @@ OWNER = Owner("apps/v1", "Deployment", "lead", "d")
 WORKLOAD = Workload(NamespacedName("ns", "lead"), OWNER)
 
 
-def existing(**status: Any) -> Shown:
+def existing(**status: Any) -> Existing:
     made = orchestrator_of(WORKLOAD)
     made["metadata"] |= {"uid": "u1", "generation": 3}
-    return read_shown({**made, "status": status})
+    return read_existing({**made, "status": status})
 
 
 def test_orchestrator_belongs_to_the_workload_and_does_not_use_the_hub() -> None:
@@ -70,9 +70,10 @@ def test_reports_of_pods_that_ended_are_removed_but_not_those_of_new_pods() -> N
     def at(seconds: float) -> dict[str, str]:
         return {"time": format_time(NOW - timedelta(seconds=seconds)), "live": "False"}
 
-    replicas = {"lead-1": {**at(60), "live": "True"}, "ended": at(60), "new": at(1)}
+    ended = {"ended": at(60), "ended-of-a-wrong-clock": at(-100_000)}
+    replicas = {"lead-1": {**at(60), "live": "True"}, "new": at(1), **ended}
     change = status_change(existing(replicas=replicas), ["lead-1"], "", NOW)
-    assert change["replicas"] == {"ended": None}
+    assert change["replicas"] == dict.fromkeys(ended)
     assert change["conditions"][0]["status"] == "False"  # that of the new pod
     assert status_change(existing(replicas={"lead-1": at(60)}), ["lead-1"], "", NOW) == {}
 

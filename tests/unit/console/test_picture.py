@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hotpeers.console.graph import MOST_NODES, picture
+from hotpeers.console.picture import picture
+from hotpeers.console.sketch import MOST_NODES
 from hotpeers.console.world import Visible
 from kit.console.objects import FAULTY, faulty_replica, status_of
 
@@ -51,6 +52,12 @@ def test_focus_on_an_agent_shows_callers_and_called(scene) -> None:
         "it may call (2)",
     ]
     assert len(found.edges) == 3
+
+
+def test_words_of_an_agent_name_its_problems(scene) -> None:
+    scene.show("team", "lead", {**status_of(["team/weather"]), **FAULTY})
+    lines = picture(scene.world.view(ALL), "team/lead", NOW).lines
+    assert [(line.caller, line.has_problems) for line in lines] == [("team/lead", True)]
 
 
 def test_unknown_focus_is_an_agent_without_edges(scene) -> None:

@@ -15,7 +15,7 @@ _LIST_ITEM = re.compile(r"^(?:[-*]|\d+\.) ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class Explanation:
     """`sentence` explains the word; `blocks` are paragraphs of what to do. Both are empty if unknown.
 
     A block is plain text at even places and code at odd places.
@@ -26,18 +26,18 @@ class Advice:
 
 
 @cache
-def _all() -> dict[str, Advice]:
+def _all() -> dict[str, Explanation]:
     texts = remedies()
     sentences = {str(word): sentence for word, sentence in vocabulary().items()}
     return {
-        word: Advice(sentences.get(word, ""), _blocks(texts.get(word, "")))
+        word: Explanation(sentences.get(word, ""), _blocks(texts.get(word, "")))
         for word in {*sentences, *texts}
     }
 
 
-def advice_of(word: str) -> Advice:
-    """The advice for a word, which may be any text. Only words of imported modules are known."""
-    return _all().get(word, Advice())
+def explanation_of(word: str) -> Explanation:
+    """The explanation of a word, which may be any text. Only words of imported modules are known."""
+    return _all().get(word, Explanation())
 
 
 def _blocks(markdown: str) -> tuple[tuple[str, ...], ...]:

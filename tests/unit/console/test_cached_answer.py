@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hotpeers.console import kept as module
-from hotpeers.console.kept import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS, Kept
+from hotpeers.console import cached_answer as module
+from hotpeers.console.cached_answer import KEPT_SECONDS, OLDEST_SECONDS, RETRY_SECONDS, CachedAnswer
 from hotpeers.kube.errors import KubeError, ServerError
 
 
@@ -27,68 +27,68 @@ class Api:
 
 
 async def test_answer_is_used_until_it_is_old(clock: Any) -> None:
-    api, kept = Api(), Kept[int](clock)
-    assert await kept.get(api.ask) == 1
+    api, cached = Api(), CachedAnswer[int](clock)
+    assert await cached.get(api.ask) == 1
     clock.now += KEPT_SECONDS - 1
-    assert await kept.get(api.ask) == 1
+    assert await cached.get(api.ask) == 1
     clock.now += 1
-    assert await kept.get(api.ask) == 2
+    assert await cached.get(api.ask) == 2
 
 
 async def test_given_answer_is_as_good(clock: Any) -> None:
-    api, kept = Api(), Kept[int](clock)
-    kept.put(7)
-    assert await kept.get(api.ask) == 7
+    api, cached = Api(), CachedAnswer[int](clock)
+    cached.put(7)
+    assert await cached.get(api.ask) == 7
     clock.now += KEPT_SECONDS
-    assert await kept.get(api.ask) == 1
+    assert await cached.get(api.ask) == 1
 
 
 async def test_many_share_one_question(clock: Any) -> None:
-    api, kept = Api(), Kept[int](clock)
-    assert await asyncio.gather(*(kept.get(api.ask) for _ in range(50))) == [1] * 50
+    api, cached = Api(), CachedAnswer[int](clock)
+    assert await asyncio.gather(*(cached.get(api.ask) for _ in range(50))) == [1] * 50
     api.error = ServerError("down", 500)
     clock.now += OLDEST_SECONDS
-    found = await asyncio.gather(*(kept.get(api.ask) for _ in range(50)), return_exceptions=True)
+    found = await asyncio.gather(*(cached.get(api.ask) for _ in range(50)), return_exceptions=True)
     assert {str(one) for one in found} == {"down"}
     assert api.number == 2
 
 
 async def test_failure_is_followed_by_a_pause(clock: Any) -> None:
-    api, kept = Api(), Kept[int](clock)
+    api, cached = Api(), CachedAnswer[int](clock)
     api.error = ServerError("down", 500)
     for _ in range(3):
         with pytest.raises(ServerError, match="down"):
-            await kept.get(api.ask)
+            await cached.get(api.ask)
     assert api.number == 1
     api.error = None
     clock.now += RETRY_SECONDS
-    assert await kept.get(api.ask) == 2
+    assert await cached.get(api.ask) == 2
 
 
 async def test_those_who_wait_are_cancelled_and_others_get_the_answer(clock: Any) -> None:
-    api, kept = Api(), Kept[int](clock)
-    task = asyncio.create_task(kept.get(api.ask))
+    api, cached = Api(), CachedAnswer[int](clock)
+    task = asyncio.create_task(cached.get(api.ask))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert await kept.get(api.ask) == 1
+    assert await cached.get(api.ask) == 1
 
 
 async def test_api_server_that_hangs_delays_only_those_who_have_no_answer(
     clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
-    kept, answered = Kept[int](clock), asyncio.Event()
+    cached, answered = CachedAnswer[int](clock), asyncio.Event()
 
     async def hang() -> int:
         await answered.wait()
         return 2
 
-    kept.put(1)
+    cached.put(1)
     clock.now += KEPT_SECONDS
-    assert await asyncio.gather(*(kept.get(hang) for _ in range(3))) == [1, 1, 1]
+    assert await asyncio.gather(*(cached.get(hang) for _ in range(3))) == [1, 1, 1]
     clock.now += OLDEST_SECONDS - KEPT_SECONDS
-    last = asyncio.create_task(kept.get(hang))
+    last = asyncio.create_task(cached.get(hang))
     await asyncio.sleep(0.05)
     assert not last.done()
     clock.now -= 1
@@ -96,15 +96,15 @@ async def test_api_server_that_hangs_delays_only_those_who_have_no_answer(
     # The question of the first ones is still the only one.
     assert await last == 2
     clock.now += KEPT_SECONDS
-    assert await kept.get(hang) == 2
+    assert await cached.get(hang) == 2
 
 
 async def test_error_of_ours_is_not_hidden(clock: Any) -> None:
     async def fail() -> int:
         raise ZeroDivisionError
 
-    kept = Kept[int](clock)
-    kept.put(1)
+    cached = CachedAnswer[int](clock)
+    cached.put(1)
     clock.now += KEPT_SECONDS
     with pytest.raises(ZeroDivisionError):
-        await kept.get(fail)
+        await cached.get(fail)

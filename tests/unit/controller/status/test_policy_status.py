@@ -6,7 +6,7 @@ from typing import Any
 
 from hotpeers.controller.quota.ledger import LastDenial
 from hotpeers.controller.quota.reservations import Counts
-from hotpeers.controller.status.standing import status_change
+from hotpeers.controller.status.policy_status import status_change
 from hotpeers.spawnpolicy.known import KnownPolicy, read_known_policy
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)

@@ -20,8 +20,8 @@ from ..lifecycle.expiry import World
 from ..quota.ledgers import ledger_name
 from ..quota.reservations import Counts, CountsError, Reservations
 from ..webhook_config.accounts import Governed
+from .policy_status import BEYOND, status_change
 from .running import Running
-from .standing import BEYOND, status_change
 from .warnings import Usage, absent_agents, usage_of
 
 _LOOK_SECONDS = 5.0
@@ -31,7 +31,7 @@ _REST_SECONDS = 10.0
 _AT_ONCE = 8
 
 
-class Statuses:
+class PolicyStatuses:
     """Writes the status of all policies. Call `look` after each change in the watch cache.
 
     `used` is called with the use of all served policies, each time that they are looked at.
@@ -146,6 +146,8 @@ class Statuses:
             known=counts is not None and (policy.key in counts or not self._is_unread(policy.key)),
         )
         if not change:
+            # A write may be done although its answer was lost.
+            self._failures.pop(policy.key, None)
             return
         namespace, name = policy.policy.namespace, policy.policy.name
         path = f"/apis/{API_VERSION}/namespaces/{namespace}/spawnpolicies/{name}/status"

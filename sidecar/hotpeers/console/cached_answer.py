@@ -22,7 +22,7 @@ the API server: an outage is when people look at them."""
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class CachedAnswer(Generic[T]):
     """One such answer. Those who want it at the same time share one request."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

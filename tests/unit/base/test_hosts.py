@@ -9,13 +9,13 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers.base.errors import SettingsError, StatusError
+from hotpeers.base.hosts import is_allowed
 from hotpeers.base.http import serve
 from hotpeers.base.settings import Listen, default_listen
 from hotpeers.overview.sidecar import fetch_status
 from hotpeers.sidecar.settings import Settings
 from hotpeers.sidecar.status.app import make_app
 from hotpeers.sidecar.status.document import Status
-from hotpeers.sidecar.status.hosts import is_allowed
 from hotpeers.sidecar.status.metrics import Metrics
 
 NOW = Status("directory /peers", "/run/peers.json")

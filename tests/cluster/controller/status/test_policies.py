@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from hotpeers.controller.quota.ledger import LastDenial
-from hotpeers.controller.status.statuses import Statuses
+from hotpeers.controller.status.policies import PolicyStatuses
 from hotpeers.controller.status.warnings import Usage
 from hotpeers.spawnpolicy.decision import Decision
 from kit.apiserver.accounts import make_account, rule
@@ -170,7 +170,7 @@ async def test_missing_agent_named_by_a_policy_is_reported(
 async def test_unchanged_status_is_not_written(
     cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rounds = count_calls(monkeypatch, Statuses, "_write_all")
+    rounds = count_calls(monkeypatch, PolicyStatuses, "_write_all")
     api = cluster.api
     policy = api.create(spawn_policy(namespace))
     async with leader(cluster, namespace):
