@@ -227,7 +227,7 @@ test-kagent: $(KAGENT)/.ready $(ADK)/.ready | build
 	$(call pytest,$(KAGENT),-n 2 --dist loadfile tests/compat)
 
 test-adk: $(ADK)/.ready | build
-	$(call pytest,$(ADK),tests/compat)
+	$(call pytest,$(ADK),-n 2 --dist loadfile tests/compat)
 
 test-compat: $(SMALL:%=.venvs/compat/%/.ready) | build
 	$(foreach name,$(SMALL),$(call pytest,.venvs/compat/$(name),tests/compat -m core)$(newline))

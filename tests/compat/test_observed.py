@@ -50,8 +50,8 @@ def observe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def spans() -> Any:
-    """What the agent's own SDK has exported. It stays set up, as in a process."""
+def spans() -> Iterator[Any]:
+    """What the agent's own SDK has exported. A process cannot replace its SDK, so it stays set up."""
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -62,7 +62,10 @@ def spans() -> Any:
         exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
-    return exporter
+    yield exporter
+    # Or else it keeps the spans of all later tests, whose memory then grows.
+    exporter.shutdown()
+    exporter.clear()
 
 
 def ours(spans) -> list[Any]:

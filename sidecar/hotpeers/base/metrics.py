@@ -38,7 +38,7 @@ class WatchMetrics(ProcessMetrics):
         super().__init__()
         self._watches = Counter(
             "hotpeers_watch_restarts_total",
-            "Watches that ended otherwise than they should",
+            "Watches that ended with an error",
             ["reason"],
             registry=self.registry,
         )

@@ -20,7 +20,7 @@ class CheckReason(Reason):
     READ_FORBIDDEN = "ReadForbidden", "You may not read what some checks need; they are left out."
     READ_FAILED = (
         "ReadFailed",
-        "Some checks could not be done: the API server did not answer, or an object is odd.",
+        "Some checks could not be done: the API server did not answer, or an object has an unexpected shape.",
     )
     INSTALL_FORBIDDEN = "InstallForbidden", "You may not create objects that an installation needs."
     CONTROLLER_MISSING = "ControllerMissing", "There is no Deployment of the controller."
@@ -72,7 +72,7 @@ class CheckReason(Reason):
     POD_SKIPPED = "PodSkipped", "A pod asks for injection and was skipped; its annotation says why."
     POD_NOT_INJECTED = (
         "PodNotInjected",
-        "A pod asks for injection and has no sidecar: the webhook was away when it was created.",
+        "A pod asks for injection and has no sidecar: the webhook did not answer when it was created.",
     )
     GO_WITHOUT_BRIDGE = (
         "GoWithoutBridge",
