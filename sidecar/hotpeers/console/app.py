@@ -59,17 +59,14 @@ class Site:
         proxies: Sequence[Network] = (),
         metrics: ConsoleMetrics | None = None,
         sessions: Sessions | None = None,
-        pages: Pages | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._world = world
         self._banner = banner
         self._origin = public_url.lower()
         self._secure = self._origin.startswith("https://")
         self._hosts = hosts
-        self._clock = clock
         self._sessions = sessions or Sessions()
-        self._pages = pages or Pages()
+        self._pages = Pages()
         self._made: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
         self._made_bytes = 0
         self._streams = Streams(world)
@@ -81,7 +78,6 @@ class Site:
             audience=audience,
             secure=self._secure,
             proxies=proxies,
-            clock=clock,
         )
 
     def app(self) -> web.Application:
@@ -159,7 +155,7 @@ class Site:
         user = clean_text(found.session.user.name, 200)
         zipped = "gzip" in request.headers.get("Accept-Encoding", "")
         # Pages are the same for all who may see the same. A time in them may be some seconds old.
-        recent = str(int(self._clock() // _KEPT_SECONDS))
+        recent = str(int(time.time() // _KEPT_SECONDS))
         key = (view.version, recent, request.rel_url.raw_path_qs, user, str(zipped))
         body = self._made.get(key)
         if body is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,6 @@ class SignIn:
     """The handlers of the form. `review` returns the user of a token.
 
     `secure` is whether browsers come by HTTPS. `proxies` are trusted to name the client of a request.
-    `clock` returns the time of day in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - all that it is made of
@@ -61,7 +61,6 @@ class SignIn:
         audience: str,
         secure: bool,
         proxies: Sequence[Network],
-        clock: Callable[[], float],
     ) -> None:
         self._review = review
         self._rights = rights
@@ -72,7 +71,6 @@ class SignIn:
         self._secure = secure
         self._cookie = _SECURE_COOKIE if secure else _COOKIE
         self._proxies = proxies
-        self._clock = clock
         self._attempts = Attempts()
         self._reviewing = asyncio.Semaphore(_MOST_REVIEWS)
         # Apart from sign-ins, so that those do not delay the users who are signed in.
@@ -116,7 +114,7 @@ class SignIn:
             return self._page(back, message, 503)
         finally:
             self._waiting -= 1
-        lifetime = lifetime_of(token, self._clock()) if user else 0.0
+        lifetime = lifetime_of(token, time.time()) if user else 0.0
         if user is None or lifetime <= 0:
             self._metrics.signed_in("refused")
             logger.info("a sign-in from %s was refused", clean_text(client, 80))
