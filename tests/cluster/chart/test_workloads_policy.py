@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotpeers.base.names import NamespacedName
-from hotpeers.controller.workloads.objects import binding_of, orchestrator_of, read_shown, role_of
+from hotpeers.controller.workloads.objects import binding_of, orchestrator_of, read_existing, role_of
 from hotpeers.controller.workloads.pods import Owner, Workload
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, ApiError, Object
@@ -42,7 +42,7 @@ def made_for(name: str = "lead") -> Object:
 
 
 def role(name: str = "", kind: str = "Role", **rule: Any) -> Object:
-    made = role_of(read_shown(made_for()))
+    made = role_of(read_existing(made_for()))
     made["rules"][0].update(rule)
     made["kind"] = kind
     if name:
@@ -51,7 +51,7 @@ def role(name: str = "", kind: str = "Role", **rule: Any) -> Object:
 
 
 def binding(**fields: Any) -> Object:
-    return {**binding_of(read_shown(made_for()), ["lead", "other"]), **fields}
+    return {**binding_of(read_existing(made_for()), ["lead", "other"]), **fields}
 
 
 def denial(api: Api, manifest: Object) -> str:
