@@ -113,7 +113,8 @@ def _unknown(word: str) -> str:
     known = {one.value.lower(): one.value for group in GROUPS for one in group.words}
     close = get_close_matches(word.lower(), known, n=3, cutoff=0.6)
     meant = f"; did you mean {' or '.join(known[one] for one in close)}?" if close else ""
-    return f"{word[:80]!r} is not a reason{meant} (`hotpeers explain` lists all)"
+    hint = "`hotpeers explain` lists all; the reason of an Event is a word in its message"
+    return f"{word[:80]!r} is not a reason{meant} ({hint})"
 
 
 def for_terminal(page: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -78,4 +79,14 @@ def where_to_read(ctx: click.Context, /, **raw: Any) -> Where:
         raw["name"], raw["namespace"], everywhere=raw["everywhere"], access=access
     )
     from_kubectl = (ctx.find_root().info_name or "").startswith("kubectl")
-    return Where("" if for_cluster or from_kubectl else SIDECAR, wanted)
+    return Where("" if for_cluster or from_kubectl else sidecar_url(os.environ), wanted)
+
+
+def sidecar_url(environment: Mapping[str, str]) -> str:
+    """The URL of the sidecar on this machine, or in this pod.
+
+    In the container of an injected sidecar, HOTPEERS_LISTEN is `:PORT`, which is not 8090 if the pod uses
+    that itself. In the container of the tools for spawning, it has a host, and is another server's.
+    """
+    port = environment.get("HOTPEERS_LISTEN", "").removeprefix(":")
+    return f"http://127.0.0.1:{port}" if port.isascii() and port.isdigit() else SIDECAR

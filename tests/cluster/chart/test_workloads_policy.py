@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from hotpeers.base.names import NamespacedName
-from hotpeers.controller.workloads.objects import binding_of, orchestrator_of, read_existing, role_of
+from hotpeers.controller.workloads.objects import (
+    binding_of,
+    orchestrator_of,
+    read_existing,
+    role_of,
+)
 from hotpeers.controller.workloads.pods import Owner, Workload
 from kit.apiserver.accounts import ServiceAccount
 from kit.apiserver.client import Api, ApiError, Object
