@@ -358,7 +358,8 @@ async def test_workload_of_the_same_name_is_named_while_it_has_pods(
         assert api.read(shown)["spec"]["workload"]["kind"] == "Deployment"
         api.delete(rival, gracePeriodSeconds=0)
         await until_async("the end of the condition", lambda: not unique())
-        assert not workloads.problems()
+        # The API server shows the status a moment before the controller has its answer.
+        await until_async("the end of the problem", lambda: not workloads.problems())
 
 
 async def test_orchestrator_that_was_deleted_by_hand_gets_its_status_again(
