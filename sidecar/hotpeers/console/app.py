@@ -67,7 +67,7 @@ class Site:
         self._hosts = hosts
         self._sessions = sessions or Sessions()
         self._pages = Pages()
-        self._made: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self._made: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         self._made_bytes = 0
         self._streams = Streams(world)
         metrics = metrics or ConsoleMetrics()
@@ -156,7 +156,8 @@ class Site:
         zipped = "gzip" in request.headers.get("Accept-Encoding", "")
         # Pages are the same for all who may see the same. A time in them may be some seconds old.
         recent = str(int(time.time() // _KEPT_SECONDS))
-        key = (view.version, recent, request.rel_url.raw_path_qs, user, str(zipped))
+        path, name = request.rel_url.raw_path_qs, found.session.user.name
+        key = (view.version, visible, recent, path, name, zipped)
         body = self._made.get(key)
         if body is None:
             parts = content(view)
@@ -175,7 +176,7 @@ class Site:
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
 
-    def _keep(self, key: tuple[str, ...], body: bytes) -> None:
+    def _keep(self, key: tuple[object, ...], body: bytes) -> None:
         # Queries make any number of pages, and that of all spawned agents has half a megabyte.
         self._made[key] = body
         self._made_bytes += len(body)

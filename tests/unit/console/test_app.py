@@ -9,6 +9,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from hotpeers.console.pages import Banner
+from hotpeers.console.reviews import User
+from hotpeers.console.world import World
 from kit.apiserver.resources import peer
 from kit.console.browser import PAGES, Browser, sign_in, text_of
 from kit.console.objects import condition, status_of
@@ -92,6 +94,22 @@ async def test_pages_are_not_shared_between_users(browser: Browser) -> None:
     assert "secret-lead" in await text_of(browser, "/")
     await browser.post("/sign-out", allow_redirects=False)
     await sign_in(browser, "of-team")
+    assert "secret-lead" not in await text_of(browser, "/")
+
+
+async def test_pages_are_not_shared_by_chance(
+    scene: Any, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long names are cut on the page, and a version has only 32 bits of what a user may see."""
+    monkeypatch.setattr(World, "version", lambda *_: "the same")
+    for last, namespace in (("a", ""), ("b", "team")):
+        name = "x" * 200 + last
+        scene.tokens[f"of-{last}"] = User(name)
+        scene.allowed[name] = {namespace}
+    await sign_in(browser, "of-a")
+    assert "secret-lead" in await text_of(browser, "/")
+    await browser.post("/sign-out", allow_redirects=False)
+    await sign_in(browser, "of-b")
     assert "secret-lead" not in await text_of(browser, "/")
 
 
