@@ -23,6 +23,7 @@ from .owner import GO, Agent, read_agent
 from .reasons import InjectReason
 from .shape import fault_of_agent, fault_of_object, fault_of_template
 
+_ROLLOUT = ("argoproj.io", "Rollout")
 _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "Pod"): (),
     ("", "PodTemplate"): ("template",),
@@ -33,7 +34,7 @@ _TEMPLATES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("apps", "ReplicaSet"): ("spec", "template"),
     ("batch", "Job"): ("spec", "template"),
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
-    ("argoproj.io", "Rollout"): ("spec", "template"),
+    _ROLLOUT: ("spec", "template"),
 }
 _KAGENT, _KAGENT_1 = ("kagent.dev", "Agent"), ("api.kagent.dev", "Agent")
 _NAMESPACE = ("", "Namespace")
@@ -48,6 +49,7 @@ class Result(StrEnum):
     EXPECTED = "injected when kagent creates its pods"
     NOT_ASKED = "not injected: no annotation asks for it"
     DISABLED = "not injected: its Namespace has the label hotpeers.dev/injection: disabled"
+    REFERS = "has its pod template in another workload (spec.workloadRef)"
     INVALID = "invalid"
     OTHER = "no pods"
 
@@ -116,8 +118,7 @@ def _pod(  # noqa: PLR0913, PLR0917 - all that is known
 ) -> Outcome:
     template = _at(document, path)
     if template is None:
-        wrong = f"{'.'.join(path)}: is missing, so there is no pod template"
-        return Outcome(title, Result.INVALID, document, warnings=(wrong,))
+        return _without_template(document, title, path)
     if wrong := fault_of_template(template, path):
         return Outcome(title, Result.INVALID, document, warnings=(wrong,))
     if _is_disabled(spaces.get(place)):
@@ -143,6 +144,14 @@ def _pod(  # noqa: PLR0913, PLR0917 - all that is known
         patch.without,
         warnings,
     )
+
+
+def _without_template(document: Json, title: str, path: tuple[str, ...]) -> Outcome:
+    # Argo Rollouts: the template is that of a Deployment, which has the annotations of the pods.
+    if _key(document) == _ROLLOUT and part(document, "spec", "workloadRef"):
+        return Outcome(title, Result.REFERS, document)
+    wrong = f"{'.'.join(path)}: is missing, so there is no pod template"
+    return Outcome(title, Result.INVALID, document, warnings=(wrong,))
 
 
 def _tells(warning: str, skips: tuple[Skip, ...]) -> bool:

@@ -392,3 +392,22 @@ def test_target_of_reports_that_a_user_sets_is_replaced(change: dict[str, Any]) 
     pod["metadata"]["ownerReferences"] = [owner]
     pod = jsonpatch.apply_patch(pod, list(make_patch(pod, NAMESPACE, INJECTION).operations))
     assert reports_to(pod)[0] == {"name": "HOTPEERS_REPORT_TO", "value": f"{NAMESPACE}/a"}
+
+
+def test_rollout_may_name_the_workload_that_has_its_template() -> None:
+    """Argo's `workloadRef`; the Deployment that it names has the pods' annotations."""
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "concierge"}
+    rollout: dict[str, Any] = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "concierge", "namespace": NAMESPACE},
+        "spec": {"replicas": 1, "workloadRef": reference},
+    }
+    found = injected(rollout)
+    assert (found.result, found.document, found.warnings) == (Result.REFERS, rollout, ())
+    # It is still an error if there is neither.
+    rollout["spec"]["workloadRef"] = {}
+    assert injected(rollout).result is Result.INVALID
+    rollout["kind"], rollout["apiVersion"] = "Deployment", "apps/v1"
+    rollout["spec"]["workloadRef"] = reference
+    assert injected(rollout).result is Result.INVALID
